@@ -1,0 +1,16 @@
+"""gpuhomog: macroscopic fields, profiles and excess fields of microscopic fields on grids.
+
+    import gpuhomog as gh
+    density = gh.read("CHGCAR")
+    smooth = gh.average(density, gh.Gaussian(4.0), spacing=1.0)
+
+Importing this needs NumPy and SciPy alone; README.md has the map.
+"""
+
+from ._version import __version__
+from .field import Field
+from .grid import Grid
+from .results import Measurement, Profile
+from .structure import Structure
+
+__all__ = ["Field", "Grid", "Measurement", "Profile", "Structure", "__version__"]

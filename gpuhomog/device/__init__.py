@@ -1,0 +1,91 @@
+"""Where values live: the Device protocol, and the choice of one.
+
+A device primitive is a method of Device. It exists in NumPy (`cpu.py`, the oracle of every test) and, on a
+GPU device, as a CUDA kernel of the same name. Operators call primitives and never ask which device it is.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DeviceError
+from .cpu import CPU
+
+
+@runtime_checkable
+class Device(Protocol):
+    """Memory and the primitives that work on arrays in it. Arrays are (a, b, c), float32 or float64."""
+
+    name: str
+
+    def asarray(self, values: Any, dtype: Any = None) -> Any:
+        """The values on this device (no copy if they are there with that dtype)."""
+        ...
+
+    def to_host(self, values: Any) -> NDArray[Any]:
+        """The values as a NumPy array."""
+        ...
+
+    def planar_sum(self, values: Any, axis: int) -> NDArray[np.float64]:
+        """(n_axis,) sums over each plane normal to an axis, float64, on the host."""
+        ...
+
+    def plane_family_sum(self, values: Any, strides: tuple[int, int, int], n_bins: int) -> NDArray[np.float64]:
+        """(n_bins,) sums over the points i, j, k with (strides · (i, j, k)) mod n_bins equal, float64, on the host."""
+        ...
+
+    def extrema(self, values: Any) -> tuple[float, float]:
+        """Smallest and largest value; NaN if there is one."""
+        ...
+
+    def contract(self, values: Any, matrix: NDArray[np.float64], axis: int) -> Any:
+        """Σ_i matrix[o, i] values[.., i, ..] along an axis: the axis gets matrix.shape[0] points."""
+        ...
+
+    def squared_deviation(self, values: Any, centre: float) -> Any:
+        """(values - centre)^2, float64, in the memory order of values."""
+        ...
+
+    def rfftn(self, values: Any) -> Any:
+        """Spectrum of real values over all axes, unnormalized, the last axis halved."""
+        ...
+
+    def irfftn(self, spectrum: Any, shape: tuple[int, int, int]) -> Any:
+        """Inverse of rfftn, normalized by 1/N; the spectrum's memory may be reused."""
+        ...
+
+    def multiply_spectrum(self, spectrum: Any, multiplier: Any) -> Any:
+        """spectrum * multiplier.plane(i) for each plane i of the first axis, in place."""
+        ...
+
+
+@cache
+def _cpu() -> CPU:
+    return CPU()
+
+
+def choose_device(device: str | Device = "auto") -> Device:
+    """The device of a name: "auto", "cpu" or "gpu:N". Only "auto" may choose.
+
+    Raises DeviceError for an unknown name, and for a GPU while this build has no GPU device.
+
+    >>> choose_device("cpu").name
+    'cpu'
+    """
+    if not isinstance(device, str):
+        return device
+    if device in ("auto", "cpu"):
+        return _cpu()
+    kind, _, number = device.partition(":")
+    if kind == "gpu" and (number.isdigit() or not number):
+        raise DeviceError(
+            f'{device} requested, but this version of gpuhomog has no GPU device yet. Choose device="cpu" or "auto".'
+        )
+    raise DeviceError(f'Unknown device "{device}": choose "auto", "cpu" or "gpu:N".')
+
+
+__all__ = ["CPU", "Device", "choose_device"]

@@ -1,0 +1,51 @@
+"""Exception types: every message says where, what was found, why it matters and what to do.
+
+In   nothing.
+Out  types. `InputError` is the one users meet: the command line turns it into one line and exit code 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class GpuhomogError(Exception):
+    """Base of everything this package raises on purpose."""
+
+
+class InputError(GpuhomogError, ValueError):
+    """What the user gave cannot be right, or cannot be used as asked; nothing was written."""
+
+
+class FileFormatError(InputError):
+    """A file is truncated, damaged, of another kind, or says something impossible."""
+
+
+class UnitsError(InputError):
+    """A unit or quantity is unknown, or two do not fit together."""
+
+
+class KernelError(InputError):
+    """An averaging kernel does not exist with these parameters, or does not fit the grid."""
+
+
+class DeviceError(InputError):
+    """The device asked for is not there, or the field does not fit on it."""
+
+
+class AccuracyWarning(UserWarning):
+    """The result is what was asked for, but a stated condition of its accuracy is not met."""
+
+
+def nearest_known(word: str, known: Iterable[str]) -> str:
+    """A clause for error messages: the nearest known word if one is close, else the list of all.
+
+    >>> nearest_known("gausian", ["gaussian", "ball"])
+    'did you mean "gaussian"?'
+    >>> nearest_known("zzz", ["gaussian", "ball"])
+    'known: ball, gaussian'
+    """
+    known = sorted(known)
+    close = get_close_matches(word, known, n=1)
+    return f'did you mean "{close[0]}"?' if close else f"known: {', '.join(known)}"

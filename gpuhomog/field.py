@@ -1,0 +1,155 @@
+"""Field: one microscopic or macroscopic scalar on a grid, with its unit, its device and its slab. Frozen.
+
+Vectors and tensors are several Fields. Values are indexed (a, b, c) whatever their memory order.
+
+>>> field = Field.from_array(np.ones((2, 2, 4)), np.eye(3), quantity="charge_density")
+>>> field.unit, field.integral()
+('e/Å^3', 1.0)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .device import Device, choose_device
+from .errors import InputError
+from .grid import Grid, axis_index, parse_boundary
+from .parallel import Comm, Serial, Slab, combine_planes
+from .structure import Structure
+from .units import QUANTITIES, check_quantity, conversion_factor
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """Values on a grid.
+
+    grid        the whole Grid, on every rank
+    values      (n_a, n_b, n_c) local part, float32 or float64, on `device`; treat as read-only
+    quantity    one of units.QUANTITIES
+    unit        unit string; None if the file does not say (quantity "scalar" only)
+    device      where the values live
+    slab, comm  which planes are here, and who holds the others
+    structure   atoms, if known
+    provenance  tuple of {"step": …, …}: where the values come from, what was done to them
+    """
+
+    grid: Grid
+    values: Any
+    quantity: str
+    unit: str | None
+    device: Device
+    slab: Slab
+    comm: Comm
+    structure: Structure | None = None
+    provenance: tuple[Mapping[str, Any], ...] = ()
+
+    @classmethod
+    def from_array(
+        cls,
+        values: ArrayLike,
+        cell: ArrayLike,
+        *,
+        quantity: str = "scalar",
+        unit: str | None = None,
+        boundary: str | Sequence[str] = "periodic",
+        device: str | Device = "auto",
+        origin: ArrayLike | None = None,
+        structure: Structure | None = None,
+    ) -> Field:
+        """Field from an array you already have.
+
+        values    (n_a, n_b, n_c) real, finite; integers and other floats become float64, float32 stays
+        cell      (3, 3) lattice vectors as rows [Å]
+        quantity  what it is; a quantity other than "scalar" fixes the unit it is kept in
+        unit      unit of the values; None means the package's own unit of the quantity (e/Å^3, 1/Å^3, V, eV)
+        boundary  "periodic", "open", or one per axis
+
+        Raises InputError for complex or non-finite values, a wrong shape, a singular cell; UnitsError for an
+        unknown unit or quantity, or a unit that does not fit the quantity.
+        """
+        array = np.asarray(values)
+        if np.iscomplexobj(array):
+            raise InputError("Complex values: a Field is real. Give the real and imaginary parts as two Fields.")
+        if array.dtype.kind not in "fiub":
+            raise InputError(f"Values of type {array.dtype}: give real numbers.")
+        if array.ndim != 3:
+            raise InputError(f"Values of shape {array.shape}: a field needs three axes (a, b, c).")
+        if array.dtype not in (np.float32, np.float64):
+            array = array.astype(np.float64)
+        start = np.zeros(3) if origin is None else np.asarray(origin, dtype=np.float64)
+        shape = (array.shape[0], array.shape[1], array.shape[2])
+        grid = Grid(shape, np.asarray(cell, dtype=np.float64), start, parse_boundary(boundary))
+        check_quantity(quantity)
+        internal = QUANTITIES[quantity]
+        if unit is not None:
+            factor = conversion_factor(unit, internal or unit)
+            if factor != 1.0:
+                array = array * array.dtype.type(factor)
+        where = choose_device(device)
+        field = cls(
+            grid,
+            where.asarray(array),
+            quantity,
+            internal or unit,
+            where,
+            Slab.of(array.shape[0]),
+            Serial(),
+            structure,
+            ({"step": "array", "shape": list(grid.shape), "device": where.name},),
+        )
+        field.check_finite("array")
+        return field
+
+    def check_finite(self, name: str) -> None:
+        """Raise InputError naming how many values are not finite and where the first is."""
+        error = None
+        if self.values.size and not np.isfinite(np.sum(self.device.extrema(self.values))):
+            bad = ~np.isfinite(self.device.to_host(self.values))
+            first = np.argwhere(bad)[0]
+            first[self.slab.axis] += self.slab.start
+            error = InputError(
+                f"{name}: {int(bad.sum())} of {self.values.size} values are NaN or infinite (first at "
+                f"{[int(i) for i in first]}); they would spread to whole planes. Repair the data or leave it out."
+            )
+        self.comm.agree(error)
+
+    def derive(self, values: Any, step: str, **changes: Any) -> Field:
+        """A Field of new values made from this one, with one more provenance step.
+
+        Keyword arguments that are attributes (grid, unit, quantity, slab, …) replace them; the others
+        describe the step.
+        """
+        attributes = {k: changes.pop(k) for k in list(changes) if k in self.__dataclass_fields__}
+        steps = (*self.provenance, {"step": step, **changes})
+        return replace(self, values=values, provenance=steps, **attributes)
+
+    def to_host(self) -> NDArray[Any]:
+        """The local values as a NumPy array."""
+        return self.device.to_host(self.values)
+
+    def to(self, unit: str) -> Field:
+        """The same field in another unit of the same dimension; UnitsError otherwise."""
+        if self.unit is None:
+            raise InputError(
+                f'This field has no known unit: name its quantity when reading it, then use .to("{unit}").'
+            )
+        factor = conversion_factor(self.unit, unit)
+        return self.derive(self.values * self.values.dtype.type(factor), "unit", unit=unit)
+
+    def plane_sums(self, axis: int | str) -> NDArray[np.float64]:
+        """(n_axis,) sum of the values over every plane of an axis, on every rank."""
+        index = axis_index(axis)
+        return combine_planes(self.comm, self.slab, self.device.planar_sum(self.values, index), index)
+
+    def mean(self) -> float:
+        """Mean over the grid, in the field's unit."""
+        return float(self.plane_sums(self.slab.axis).sum() / self.grid.n_points)
+
+    def integral(self) -> float:
+        """∫ f d³r over the cell: mean times volume, in the field's unit times Å^3."""
+        return self.mean() * self.grid.volume

@@ -1,0 +1,204 @@
+"""Results: frozen, on the host, each number with its unit, uncertainty and provenance.
+
+    Measurement   one number: value ± uncertainty unit, or "not defined" with the reason
+    Profile       a function of position along a plane normal
+    Result        base of what operators return: to_dict(), to_json(), to_xarray()
+
+>>> print(Measurement(0.0670367, "e/Å^2", 2e-6))
+0.0670367 ± 2e-06 e/Å^2
+>>> print(Measurement.not_defined("e/Å^2", "bulk charge fluctuates"))
+not defined (bulk charge fluctuates)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from math import floor, isfinite, log10
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import GpuhomogError, InputError
+from .structure import Structure
+
+
+def plain(value: Any) -> Any:
+    """JSON-ready form of a result: dataclasses to dicts, arrays to lists, NumPy numbers to Python's."""
+    if isinstance(value, Result):
+        return value.to_dict()
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float) and not isfinite(value):
+        return None
+    return value
+
+
+class Result:
+    """Base of every result: a frozen dataclass that can be written anywhere."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested dict of plain Python values (arrays as lists), ready for JSON."""
+        return {f.name: plain(getattr(self, f.name)) for f in fields(self) if f.repr}  # type: ignore[arg-type]
+
+    def to_json(self) -> str:
+        """One JSON object."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
+
+    def to_xarray(self) -> Any:
+        """xarray.Dataset: one variable a number or array, units in attrs. Needs the extra `labels`."""
+        xarray = import_xarray()
+        variables: dict[str, Any] = {}
+        attributes: dict[str, Any] = {}
+        for f in fields(self):  # type: ignore[arg-type]
+            if not f.repr:
+                continue
+            value = getattr(self, f.name)
+            if isinstance(value, Measurement):
+                known = {"unit": value.unit or "", "reason": value.reason or ""}
+                number = np.nan if value.value is None else value.value
+                spread = np.nan if value.uncertainty is None else value.uncertainty
+                variables[f.name] = xarray.Variable((), number, known)
+                variables[f"{f.name}_uncertainty"] = xarray.Variable((), spread, {"unit": value.unit or ""})
+            elif isinstance(value, int | float | np.number):
+                variables[f.name] = xarray.Variable((), value)
+            elif isinstance(value, Profile):
+                for name, variable in value.to_xarray().variables.items():
+                    renamed = f"{f.name}_{name}"
+                    variables[renamed] = xarray.Variable((f"{f.name}_position",), variable.values, variable.attrs)
+            elif value is not None:
+                attributes[f.name] = value if isinstance(value, str) else json.dumps(plain(value), ensure_ascii=False)
+        return xarray.Dataset(variables, attrs=attributes)
+
+
+def import_xarray() -> Any:
+    """The xarray module, or one sentence that says how to get it."""
+    try:
+        import xarray
+    except ImportError:
+        raise GpuhomogError("to_xarray needs xarray: pip install 'gpuhomog[labels]'.") from None
+    return xarray
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One number with its unit and uncertainty, or the reason why there is none.
+
+    value        the number, or None if it is not defined
+    unit         unit string
+    uncertainty  one standard uncertainty in the same unit, or None if it could not be estimated
+    reason       why it is not defined
+    """
+
+    value: float | None
+    unit: str | None
+    uncertainty: float | None = None
+    reason: str | None = None
+
+    @classmethod
+    def not_defined(cls, unit: str | None, reason: str) -> Measurement:
+        """A number that does not exist, and why."""
+        return cls(None, unit, None, reason)
+
+    @property
+    def defined(self) -> bool:
+        """True if there is a value."""
+        return self.value is not None
+
+    def __float__(self) -> float:
+        if self.value is None:
+            raise InputError(f"Not defined: {self.reason}")
+        return float(self.value)
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return f"not defined ({self.reason})"
+        unit = f" {self.unit}" if self.unit else ""
+        if not self.uncertainty:
+            return f"{self.value:.8g}{unit}"
+        digits = max(0, 1 - floor(log10(self.uncertainty)))
+        number = f"{self.value:.{digits}f}" if digits <= 12 else f"{self.value:.8g}"
+        return f"{number.rstrip('0') if '.' in number else number} ± {self.uncertainty:.2g}{unit}"
+
+
+@dataclass(frozen=True, eq=False)
+class Profile(Result):
+    """A field averaged over planes, as a function of the distance along their normal.
+
+    position    (n,) distance of each plane from the first, along the normal, equally spaced [Å]
+    values      (n,) float64
+    unit        unit of the values; None if not known
+    quantity    one of units.QUANTITIES
+    length      extent along the normal: the period if periodic, n spacings if open [Å]
+    boundary    "periodic" or "open"
+    planes      what the planes are: "a", "b", "c", or "(h k l)"
+    normal      (3,) unit vector along which position grows
+    area        area of the cell's face in the plane [Å^2]; None if unknown
+    ripple      residual microscopic ripple of a macroscopic average, in the unit; None for a planar average
+    uncertainty (n,) standard uncertainty of each value, or None
+    periods     windows of a macroscopic average [Å], () for a planar average
+    """
+
+    position: NDArray[np.float64]
+    values: NDArray[np.float64]
+    unit: str | None
+    quantity: str
+    length: float
+    boundary: str = "periodic"
+    planes: str = "c"
+    normal: NDArray[np.float64] = field(default_factory=lambda: np.array([0.0, 0.0, 1.0]))
+    area: float | None = None
+    ripple: float | None = None
+    uncertainty: NDArray[np.float64] | None = None
+    periods: tuple[float, ...] = ()
+    structure: Structure | None = field(default=None, repr=False)
+    provenance: tuple[Mapping[str, Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        position = np.array(self.position, dtype=np.float64)
+        values = np.array(self.values, dtype=np.float64)
+        if values.ndim != 1 or position.shape != values.shape:
+            raise InputError(
+                f"Profile of {values.shape} values at {position.shape} positions: give two arrays of equal length."
+            )
+        if not (np.isfinite(values).all() and np.isfinite(position).all()):
+            raise InputError("Profile holds NaN or infinite values: repair the data.")
+        if not self.length > 0:
+            raise InputError(f"Profile of length {self.length}: give a positive length in Å.")
+        position.flags.writeable = values.flags.writeable = False
+        object.__setattr__(self, "position", position)
+        object.__setattr__(self, "values", values)
+
+    @property
+    def spacing(self) -> float:
+        """Distance between neighbouring planes [Å]."""
+        return self.length / len(self.values)
+
+    def mean(self) -> float:
+        """Mean value."""
+        return float(self.values.mean())
+
+    def to_xarray(self) -> Any:
+        """xarray.Dataset with the values (and their uncertainty) along `position`."""
+        xarray = import_xarray()
+        unit = {"unit": self.unit or ""}
+        data = {self.quantity: ("position", self.values, unit)}
+        if self.uncertainty is not None:
+            data["uncertainty"] = ("position", self.uncertainty, unit)
+        known = {f.name: getattr(self, f.name) for f in fields(self) if f.repr}
+        attributes = {
+            name: value if isinstance(value, str | float | int) else json.dumps(plain(value), ensure_ascii=False)
+            for name, value in known.items()
+            if name not in ("position", "values", "uncertainty") and value is not None
+        }
+        return xarray.Dataset(data, coords={"position": ("position", self.position, {"unit": "Å"})}, attrs=attributes)
