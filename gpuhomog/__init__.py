@@ -10,7 +10,8 @@ Importing this needs NumPy and SciPy alone; README.md has the map.
 from ._version import __version__
 from .field import Field
 from .grid import Grid
+from .operators.planar import planar_average
 from .results import Measurement, Profile
 from .structure import Structure
 
-__all__ = ["Field", "Grid", "Measurement", "Profile", "Structure", "__version__"]
+__all__ = ["Field", "Grid", "Measurement", "Profile", "Structure", "__version__", "planar_average"]
