@@ -8,10 +8,27 @@ Importing this needs NumPy and SciPy alone; README.md has the map.
 """
 
 from ._version import __version__
+from .averaging_kernels import Ball, Box, Disc, Gaussian, PowerLaw, Sampled, Stages, TopHat
 from .field import Field
 from .grid import Grid
 from .operators.planar import planar_average
 from .results import Measurement, Profile
 from .structure import Structure
 
-__all__ = ["Field", "Grid", "Measurement", "Profile", "Structure", "__version__", "planar_average"]
+__all__ = [
+    "Ball",
+    "Box",
+    "Disc",
+    "Field",
+    "Gaussian",
+    "Grid",
+    "Measurement",
+    "PowerLaw",
+    "Profile",
+    "Sampled",
+    "Stages",
+    "Structure",
+    "TopHat",
+    "__version__",
+    "planar_average",
+]

@@ -15,6 +15,7 @@ array([8., 8., 8.])
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -116,9 +117,15 @@ class CPU:
         return values
 
     def multiply_spectrum(self, spectrum: NDArray[Any], multiplier: Any) -> NDArray[Any]:
-        """Plane by plane, so that the multiplier never exists as a whole array."""
-        for i, plane in enumerate(spectrum):
-            plane *= multiplier.plane(i).astype(
-                spectrum.dtype if multiplier.is_complex else plane.real.dtype, copy=False
-            )
+        """Plane by plane, so that the multiplier never exists as a whole array; planes shared among the threads."""
+
+        def multiply(i: int) -> None:
+            spectrum[i] *= multiplier.plane(i).astype(spectrum.dtype if multiplier.is_complex else spectrum.real.dtype)
+
+        if spectrum.size < 1 << 16:
+            for i in range(len(spectrum)):
+                multiply(i)
+        else:
+            with ThreadPoolExecutor(self.threads) as pool:
+                list(pool.map(multiply, range(len(spectrum))))
         return spectrum
