@@ -1,0 +1,553 @@
+"""Figures: profiles, slices and surface charges, drawn at the size in which they are printed.
+
+    plot_profile   planar average, macroscopic average, uncertainty band, atoms, vacuum, windows
+    plot_slices    three planes of a 3D field in true geometry, one colour scale
+    save_figure    .png, .pdf or .svg, written beside and then renamed
+
+Every point is drawn at the position it has: voxels are centred on their grid points, profiles on their planes,
+and a periodic curve is closed at the end of its period. Figures are matplotlib Figures of their own, never
+pyplot's: nothing global is touched, no window is opened.
+
+In   Profile, Field and results of the operators.
+Out  matplotlib.figure.Figure, 3.4 inches (a column) or 7 inches (a page) wide.
+
+>>> import gpuhomog as gh
+>>> z = np.arange(32) * 0.25
+>>> figure = plot_profile(gh.Profile(z, np.cos(np.pi * z), "V", "electrostatic_potential", 8.0))
+>>> [axes.get_ylabel() for axes in figure.axes]
+['potential (V)']
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from functools import wraps
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, TypeVar
+
+import matplotlib
+import matplotlib.ticker
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from .errors import InputError, nearest_known
+from .field import Field
+from .results import Profile
+from .structure import SYMBOLS, Structure
+
+WIDTHS = {"column": 3.4, "page": 7.0}  # inches: one and two columns of a journal
+FORMATS = ("png", "pdf", "svg")
+
+# Okabe and Ito's palette, told apart with any colour vision
+BLACK, ORANGE, SKY, GREEN, YELLOW = "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442"
+BLUE, VERMILION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
+GREY, VACUUM = "#8C8C8C", "#EFEFEF"
+ELEMENT_COLOURS = (ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW)
+
+VACUUM_GAP = 6.0  # Å without atoms that count as vacuum rather than as a wide layer spacing
+VACUUM_SKIN = 2.5  # Å between the outermost nuclei and the shaded vacuum
+
+STYLE = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 8,
+    "axes.labelsize": 8,
+    "axes.titlesize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.width": 0.4,
+    "ytick.minor.width": 0.4,
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "xtick.top": True,
+    "ytick.right": True,
+    "xtick.minor.visible": True,
+    "lines.linewidth": 1.2,
+    "legend.frameon": False,
+    "legend.handlelength": 1.6,
+    "axes.formatter.use_mathtext": True,
+    "axes.formatter.limits": (-3, 4),
+    "axes.unicode_minus": True,
+    "mathtext.fontset": "dejavusans",
+    "savefig.dpi": 300,
+    "figure.dpi": 100,
+    "pdf.fonttype": 42,  # text stays text
+    "svg.fonttype": "none",
+    "svg.hashsalt": "gpuhomog",  # same input, same file
+}
+
+NAMES = {
+    "charge_density": "charge density",
+    "electron_density": "electron density",
+    "electrostatic_potential": "potential",
+    "electron_potential_energy": "electron potential energy",
+    "scalar": "value",
+}
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def styled(draw: F) -> F:
+    """Run a function under the package's own style, whatever the user's matplotlibrc says."""
+
+    @wraps(draw)
+    def inside(*arguments: Any, **options: Any) -> Any:
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update(STYLE)
+            return draw(*arguments, **options)
+
+    return inside  # type: ignore[return-value]
+
+
+def unit_label(unit: str | None) -> str:
+    """A unit as print has it: powers raised, no slash.
+
+    >>> unit_label("e/Å^3"), unit_label("V"), unit_label("V*Å")
+    ('e Å$^{-3}$', 'V', 'V Å')
+    """
+    if not unit or unit == "1":
+        return ""
+    words = []
+    for operator, symbol, power in re.findall(r"([*/]?)([^*/^]+)(?:\^(-?\d+))?", unit):
+        exponent = int(power or 1) * (-1 if operator == "/" else 1)
+        if symbol != "1":
+            words.append(symbol if exponent == 1 else f"{symbol}$^{{{exponent}}}$")
+    return " ".join(words)
+
+
+def axis_label(name: str, unit: str | None) -> str:
+    """Name (unit), or the name alone."""
+    unit = unit_label(unit)
+    return f"{name} ({unit})" if unit else name
+
+
+def new_figure(width: str, height: float) -> Figure:
+    """An empty figure of a printed width ("column" or "page") and a height in inches."""
+    if width not in WIDTHS:
+        raise InputError(f'Figure width "{width}": {nearest_known(width, WIDTHS)}')
+    figure = Figure(figsize=(WIDTHS[width], height))
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def atoms_along(structure: Structure, origin: NDArray[np.float64], profile: Profile) -> NDArray[np.float64]:
+    """(n,) positions of the atoms on the profile's axis [Å], folded into the period if there is one."""
+    position = (structure.positions - origin) @ profile.normal
+    if profile.boundary == "periodic":
+        position = position % profile.length
+        position[profile.length - position < 1e-6] = 0.0
+    return np.asarray(position)
+
+
+def vacuum_of(atoms: NDArray[np.float64], length: float, periodic: bool) -> list[tuple[float, float]]:
+    """Stretches of the axis far from every atom: gaps of more than VACUUM_GAP, less a skin at each surface.
+
+    >>> vacuum_of(np.array([10.0, 12.0]), 30.0, True)
+    [(0.0, 7.5), (14.5, 30.0)]
+    """
+    if not len(atoms):
+        return []
+    atoms = np.sort(atoms)
+    found = []
+    for low, high in pairwise(atoms):
+        if high - low > VACUUM_GAP:
+            found.append((float(low + VACUUM_SKIN), float(high - VACUUM_SKIN)))
+    outside = atoms[0] + length - atoms[-1]
+    if (outside if periodic else max(atoms[0], length - atoms[-1])) > VACUUM_GAP:
+        found.insert(0, (0.0, float(atoms[0] - VACUUM_SKIN)))
+        found.append((float(atoms[-1] + VACUUM_SKIN), length))
+    return [(low, high) for low, high in found if high > low]
+
+
+def draw_atoms(axes: Any, structure: Structure, atoms: NDArray[np.float64], length: float) -> None:
+    """One row of marks an element, named at its left end."""
+    numbers = sorted(set(structure.numbers.tolist()), reverse=True)
+    for row, number in enumerate(numbers):
+        colour = ELEMENT_COLOURS[row % len(ELEMENT_COLOURS)]
+        at = atoms[structure.numbers == number]
+        at = np.concatenate([at, at[at < 1e-6] + length])  # an atom on the edge shows at both ends
+        axes.plot(at, np.full(len(at), -row), "o", ms=3.6, mfc=colour, mec=BLACK, mew=0.4, clip_on=False, zorder=3)
+    axes.set_ylim(-len(numbers) + 0.4, 0.6)
+    axes.set_yticks([-row for row in range(len(numbers))], [SYMBOLS[number] for number in numbers])
+    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="x", which="both", length=0, labelbottom=False)
+    for side in ("top", "left", "right", "bottom"):
+        axes.spines[side].set_visible(False)
+
+
+def closed(profile: Profile, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Curve of a profile; a periodic one is closed by its first point, one period on."""
+    if profile.boundary != "periodic":
+        return profile.position, values
+    return np.append(profile.position, profile.position[0] + profile.length), np.append(values, values[0])
+
+
+def draw_macroscopic(axes: Any, profile: Profile, label: str | None) -> None:
+    """Macroscopic average with its uncertainty: the band of each value, or the residual ripple."""
+    x, y = closed(profile, profile.values)
+    spread = profile.uncertainty
+    if spread is None and profile.ripple:
+        spread = np.full(len(profile.values), profile.ripple)
+    if spread is not None and np.any(spread > 0):
+        _, band = closed(profile, np.asarray(spread, dtype=np.float64))
+        axes.fill_between(x, y - band, y + band, color=BLUE, alpha=0.25, lw=0, zorder=2)
+    axes.plot(x, y, color=BLUE, lw=1.4, label=label, zorder=4)
+
+
+def draw_windows(axes: Any, windows: Sequence[float], left: float) -> None:
+    """Bars as long as the averaging windows, inside the lower left corner, in the units of the x axis."""
+    transform = axes.get_xaxis_transform()
+    for row, window in enumerate(windows):
+        y = 0.07 + 0.11 * row
+        axes.plot([left, left + window], [y, y], "|-", color=VERMILION, lw=1, ms=4, transform=transform, zorder=5)
+        text = f" {window:.4g} Å"
+        axes.text(left + window, y, text, transform=transform, va="center", fontsize=6.5, color=VERMILION, zorder=5)
+
+
+def figure_rows(figure: Figure, heights: Sequence[float], gap: float = 0.06) -> list[Any]:
+    """Axes one below the other, of given heights in inches, over the figure's height; sharing x."""
+    width, height = figure.get_size_inches()
+    left, right, top = 0.62, 0.12, 0.1
+    axes: list[Any] = []
+    y = height - top
+    for h in heights:
+        y -= h
+        share = axes[0] if axes else None
+        frame = (left / width, y / height, (width - left - right) / width, h / height)
+        axes.append(figure.add_axes(frame, sharex=share))
+        y -= gap
+    return axes
+
+
+@styled
+def plot_profile(
+    planar: Profile,
+    macroscopic: Profile | None = None,
+    *,
+    structure: Structure | None = None,
+    origin: Sequence[float] | NDArray[np.float64] = (0.0, 0.0, 0.0),
+    vacuum: Sequence[tuple[float, float]] | None = None,
+    width: str = "column",
+) -> Figure:
+    """Planar average, macroscopic average and its uncertainty along the normal, with the atoms above.
+
+    planar       the microscopic profile
+    macroscopic  its macroscopic average: drawn with a band of its uncertainty (or its residual ripple) and bars
+                 as long as its windows; once more by itself, magnified, where it varies far less than the planar
+    structure    atoms, drawn as marks above the curves; default: the planar profile's own
+    origin       (3,) Cartesian position of the first plane's corner [Å] (Grid.origin)
+    vacuum       stretches to shade [Å]; default: wide gaps between the atoms
+    width        "column" (3.4 inches) or "page" (7 inches)
+    """
+    structure = structure or planar.structure
+    has_atoms = structure is not None and len(structure) > 0
+    magnified = macroscopic is not None and np.ptp(macroscopic.values) < 0.2 * np.ptp(planar.values)
+    heights = [1.75]
+    if magnified:
+        heights.append(1.25)
+    if has_atoms:
+        assert structure is not None
+        heights.insert(0, 0.13 * len(set(structure.numbers.tolist())) + 0.06)
+    figure = new_figure(width, sum(heights) + 0.06 * len(heights) + 0.1 + 0.42)
+    rows = figure_rows(figure, heights)
+    curves = rows[1:] if has_atoms else rows
+
+    if has_atoms:
+        assert structure is not None
+        atoms = atoms_along(structure, np.asarray(origin, dtype=np.float64), planar)
+        draw_atoms(rows[0], structure, atoms, planar.length)
+        if vacuum is None:
+            vacuum = vacuum_of(atoms, planar.length, planar.boundary == "periodic")
+    for axes in curves:
+        for low, high in vacuum or ():
+            axes.axvspan(low, high, color=VACUUM, lw=0, zorder=0)
+        axes.axhline(0.0, color=GREY, lw=0.5, zorder=1)
+
+    name = NAMES.get(planar.quantity, planar.quantity)
+    main = curves[0]
+    main.plot(*closed(planar, planar.values), color=BLACK, lw=0.7, label="planar average", zorder=3)
+    main.set_ylabel(axis_label(name, planar.unit))
+    if macroscopic is not None:
+        draw_macroscopic(main, macroscopic, "macroscopic average")
+        if magnified:
+            draw_macroscopic(curves[1], macroscopic, None)
+            curves[1].set_ylabel("magnified")
+            curves[1].margins(y=0.12)
+        draw_windows(curves[-1], macroscopic.periods, 0.015 * planar.length)
+    low, high = main.get_ylim()
+    main.set_ylim(low, high + 0.24 * (high - low))  # room for the legend above the curves
+    main.legend(loc="upper center", ncols=2, columnspacing=1.2, borderaxespad=0.2)
+    for axes in curves[:-1]:
+        axes.tick_params(axis="x", which="both", labelbottom=False)
+    curves[-1].set_xlabel(f"position normal to {plane_name(planar.planes)} (Å)")
+    curves[-1].set_xlim(0.0, planar.length)
+    for axes in curves:
+        axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.74), 0.5)
+    return figure
+
+
+def plane_name(planes: str) -> str:
+    """The plane family in words: "c" is spanned by a and b."""
+    return {"a": "the b, c plane", "b": "the a, c plane", "c": "the a, b plane"}.get(planes.lstrip("-"), planes)
+
+
+def colour_scale(values: NDArray[Any]) -> tuple[str, float, float, str]:
+    """Colour map, limits and which ends are cut: diverging about zero where both signs matter, else sequential.
+
+    Limits are the extremes, unless these stand 5 times beyond 99.5 % of the values (bare nuclei): then the ends
+    are cut there, and the colour bar shows it by an arrow.
+
+    >>> colour_scale(np.array([-1.0, 2.0]))
+    ('RdBu_r', -2.0, 2.0, 'neither')
+    """
+    low, high = float(values.min()), float(values.max())
+    inner_low, inner_high = (float(q) for q in np.quantile(values, (0.005, 0.995)))
+    middle = float(np.median(values))
+    cut_low, cut_high = middle - low > 5 * (middle - inner_low) > 0, high - middle > 5 * (inner_high - middle) > 0
+    low, high = (inner_low if cut_low else low), (inner_high if cut_high else high)
+    extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
+    if low < 0 < high and min(-low, high) > 0.02 * max(-low, high):
+        limit = max(-low, high)
+        cut_low, cut_high = cut_low and limit == -low, cut_high and limit == high
+        return "RdBu_r", -limit, limit, extend[cut_low, cut_high]
+    if low == high:
+        pad = abs(low) or 1.0
+        return "cividis", low - 0.5 * pad, high + 0.5 * pad, "neither"
+    return "cividis", low, high, extend[cut_low, cut_high]
+
+
+def in_plane(cell: NDArray[np.float64], across: int, along: int) -> NDArray[np.float64]:
+    """(2, 2) in-plane coordinates of the two lattice vectors (across, along), rows; the first lies along x."""
+    u, v = cell[across], cell[along]
+    e1 = u / np.linalg.norm(u)
+    rest = v - (v @ e1) * e1
+    return np.array([[np.linalg.norm(u), 0.0], [v @ e1, np.linalg.norm(rest)]])
+
+
+@styled
+def plot_slices(
+    field: Field,
+    *,
+    at: Sequence[float] = (0.5, 0.5, 0.5),
+    width: str = "page",
+) -> Figure:
+    """Three lattice planes of a 3D field in true geometry, in one colour scale.
+
+    field  a whole Field on any device; its atoms within 0.6 Å of a plane are drawn as circles
+    at     fractional position of the point through which the planes go; the nearest grid points are shown
+    width  "page" (7 inches) or "column" (3.4 inches)
+
+    Raises InputError for a field of which only a slab is here.
+    """
+    if not field.slab.is_whole:
+        raise InputError("Slices need the whole field in one place: gather it on one rank first.")
+    if len(at) != 3 or not np.isfinite(np.asarray(at, dtype=np.float64)).all():
+        raise InputError("Slices go through one point: give three fractional coordinates, such as 0.5,0.5,0.5.")
+    values = field.to_host()
+    grid = field.grid
+    index = [round(float(x) * n) % n for x, n in zip(at, grid.shape, strict=True)]
+    colours, low, high, extend = colour_scale(values)
+
+    panels = []
+    for normal in range(3):
+        first, second = [axis for axis in range(3) if axis != normal]
+        if grid.lengths[second] > grid.lengths[first]:  # the longer side lies along x
+            first, second = second, first
+        vectors = in_plane(grid.cell, first, second)
+        panels.append((normal, first, second, vectors))
+    outlines = [np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]) @ panel[3] for panel in panels]
+
+    page = WIDTHS[width]
+    frames, bar, height = arrange([np.ptp(outline, axis=0) for outline in outlines], page)
+    figure = new_figure(width, height)
+
+    def add_axes(frame: Sequence[float]) -> Any:
+        x, y, w, h = frame
+        return figure.add_axes((x / page, y / height, w / page, h / height))
+
+    mesh = None
+    marks: dict[str, Any] = {}
+    for (normal, first, second, vectors), outline, frame in zip(panels, outlines, frames, strict=True):
+        axes = add_axes(frame)
+        plane = np.take(values, index[normal], axis=normal)
+        if first > second:
+            plane = plane.T  # rows along `first`
+        for row, axis in enumerate((first, second)):  # a periodic axis is closed by its first points
+            if grid.boundary[axis] == "periodic":
+                plane = np.concatenate([plane, np.take(plane, [0], axis=row)], axis=row)
+        u = np.arange(plane.shape[0])[:, None] / grid.shape[first]
+        v = np.arange(plane.shape[1])[None, :] / grid.shape[second]
+        mesh = axes.pcolormesh(
+            u * vectors[0, 0] + v * vectors[1, 0],
+            u * vectors[0, 1] + v * vectors[1, 1],
+            plane,
+            cmap=colours,
+            vmin=low,
+            vmax=high,
+            shading="gouraud",
+            rasterized=True,
+        )
+        axes.plot(outline[:, 0], outline[:, 1], color=BLACK, lw=0.6, clip_on=False)
+        marks |= draw_atoms_near(axes, field, normal, index[normal], first, second, vectors)
+        low_corner, high_corner = outline.min(axis=0), outline.max(axis=0)
+        axes.set_xlim(low_corner[0], high_corner[0])
+        axes.set_ylim(low_corner[1], high_corner[1])
+        names = "abc"
+        skewed = abs(vectors[1, 0]) > 1e-6 * vectors[1, 1]
+        axes.set_xlabel(f"{names[first]} (Å)", labelpad=2)
+        axes.set_ylabel(f"⊥ {names[first]} (Å)" if skewed else f"{names[second]} (Å)", labelpad=2)
+        distance = index[normal] * grid.plane_spacing(normal)
+        spanned = ", ".join(name for axis, name in enumerate(names) if axis != normal)
+        axes.set_title(f"{spanned} plane at {distance:.2f} Å", pad=3, fontsize=7.5)
+        axes.minorticks_off()
+        axes.tick_params(direction="out", top=False, right=False)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(
+                matplotlib.ticker.MaxNLocator(
+                    nbins=max(2, int(3 * frame[2 if axis is axes.xaxis else 3])), steps=[1, 2, 5, 10]
+                )
+            )
+        if skewed:
+            for side in ("top", "right", "left", "bottom"):
+                axes.spines[side].set_visible(False)
+    assert mesh is not None
+    flat = bar[2] > bar[3]
+    bar_axes = add_axes(bar)
+    figure.colorbar(mesh, cax=bar_axes, extend=extend, orientation="horizontal" if flat else "vertical")
+    bar_axes.minorticks_off()
+    label = axis_label(NAMES.get(field.quantity, field.quantity), field.unit)
+    if flat:
+        bar_axes.set_xlabel(label, labelpad=2)
+    else:
+        bar_axes.set_ylabel(label, labelpad=3)
+    if marks:
+        x = (bar[0] + bar[2] / 2) / page
+        y = (bar[1] + bar[3] + 0.08) / height
+        figure.legend(
+            marks.values(),
+            marks.keys(),
+            loc="lower center",
+            bbox_to_anchor=(x, y),
+            ncols=len(marks),
+            handletextpad=0.1,
+            columnspacing=0.7,
+            borderpad=0,
+            borderaxespad=0,
+        )
+    return figure
+
+
+Frame = tuple[float, float, float, float]
+
+
+def arrange(extents: Sequence[NDArray[np.float64]], page: float) -> tuple[list[Frame], Frame, float]:
+    """Frames (x, y, width, height) in inches of panels and colour bar, and the height of the figure.
+
+    The panels share one scale: the largest that keeps the figure below 4.6 inches. They stand in one, two or
+    three rows; the colour bar lies in the last row where room is left there, else it stands on the right.
+    """
+    left, right, bottom, top, bar_width, flat_bar, tallest = 0.5, 0.14, 0.4, 0.24, 0.75, 1.9, 4.6
+    best: tuple[float, list[list[int]], bool] | None = None
+    chosen = 0.0
+    for rows in ([[0], [1], [2]], [[0, 1], [2]], [[0], [1, 2]], [[0, 1, 2]]):
+        for lying in (True, False):
+            scale = (tallest - len(rows) * (bottom + top)) / sum(max(extents[i][1] for i in row) for row in rows)
+            for row in rows:
+                room = page - len(row) * (left + right) - (0 if lying else bar_width)
+                if lying and row is rows[-1]:
+                    room -= flat_bar
+                scale = min(scale, room / sum(extents[i][0] for i in row))
+            merit = float(scale) / len(rows) ** 0.3  # fewer rows leave less of the page white
+            if best is None or merit > best[0]:
+                best, chosen = (merit, rows, lying), float(scale)
+    assert best is not None
+    scale, (_, rows, lying) = chosen, best
+    scale = min(scale, 2.6 / max(float(max(e)) for e in extents) if len(rows) > 1 and not lying else scale)
+    heights = [bottom + top + float(max(extents[i][1] for i in row)) * scale for row in rows]
+    total = sum(heights)
+    frames: list[Frame] = [(0.0, 0.0, 0.0, 0.0)] * len(extents)
+    y, x = total, left
+    for row, height in zip(rows, heights, strict=True):
+        y -= height
+        x = left
+        for i in row:
+            w, h = float(extents[i][0]) * scale, float(extents[i][1]) * scale
+            frames[i] = (x, y + bottom, w, h)
+            x += w + right + left
+    if lying:
+        bar = (x - 0.1, y + bottom + 0.05, min(page - x - 0.1, 3.0), 0.1)
+    else:
+        tall = min(2.2, total - 0.9)
+        bar = (page - bar_width + 0.02, (total - tall) / 2, 0.1, tall)
+    return frames, bar, total
+
+
+def draw_atoms_near(
+    axes: Any, field: Field, normal: int, plane: int, first: int, second: int, vectors: NDArray[np.float64]
+) -> dict[str, Any]:
+    """Atoms within 0.6 Å of a lattice plane, periodic images included, as circles in their place; by symbol."""
+    structure, grid = field.structure, field.grid
+    marks: dict[str, Any] = {}
+    if structure is None:
+        return marks
+    fractional = (structure.positions - grid.origin) @ np.linalg.inv(grid.cell)
+    for axis in range(3):
+        if grid.boundary[axis] == "periodic":
+            fractional[:, axis] -= np.floor(fractional[:, axis] + 1e-6)
+    offset = fractional[:, normal] - plane / grid.shape[normal]
+    if grid.boundary[normal] == "periodic":
+        offset -= np.round(offset)
+    near = np.abs(offset) * grid.height(normal) < 0.6
+    numbers = sorted(set(structure.numbers.tolist()), reverse=True)
+    for row, number in enumerate(numbers):
+        chosen = fractional[near & (structure.numbers == number)][:, [first, second]]
+        images = [chosen]
+        for column in (0, 1):  # an atom on an edge of the cell shows on the opposite edge too
+            joined = np.concatenate(images)
+            shifted = joined[joined[:, column] < 1e-3].copy()
+            shifted[:, column] += 1.0
+            images.append(shifted)
+        at = np.concatenate(images) @ vectors
+        if len(at):
+            colour = ELEMENT_COLOURS[row % len(ELEMENT_COLOURS)]
+            style: dict[str, Any] = {"ms": 3.2, "mfc": colour, "mec": BLACK, "mew": 0.4, "clip_on": False, "zorder": 4}
+            (marks[SYMBOLS[number]],) = axes.plot(at[:, 0], at[:, 1], "o", **style)
+    return marks
+
+
+@styled
+def save_figure(figure: Figure, path: str | os.PathLike[str]) -> Path:
+    """Write a figure as its suffix says, beside and then renamed; the path.
+
+    Raises InputError for a suffix other than .png, .pdf, .svg, or a folder that cannot be written.
+    """
+    target = Path(path)
+    kind = target.suffix.lower().removeprefix(".")
+    if kind not in FORMATS:
+        raise InputError(f'{target}: figures are written as .png, .pdf or .svg, not "{target.suffix}".')
+    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    metadata: Any = {
+        "png": {"Software": "gpuhomog"},
+        "pdf": {"Creator": "gpuhomog", "CreationDate": None},
+    }.get(kind, {"Creator": "gpuhomog", "Date": None})
+    try:
+        figure.savefig(beside, format=kind, metadata=metadata)
+        os.replace(beside, target)
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written ({error.strerror}). Choose another folder.") from None
+    finally:
+        beside.unlink(missing_ok=True)
+    return target
+
+
+__all__ = ["FORMATS", "WIDTHS", "plot_profile", "plot_slices", "save_figure", "unit_label"]
