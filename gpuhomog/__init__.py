@@ -11,6 +11,7 @@ from ._version import __version__
 from .averaging_kernels import Ball, Box, Disc, Gaussian, PowerLaw, Sampled, Stages, TopHat
 from .field import Field
 from .grid import Grid
+from .operators.average import average, average_and_variance, average_gradient
 from .operators.planar import planar_average
 from .results import Measurement, Profile
 from .structure import Structure
@@ -30,5 +31,8 @@ __all__ = [
     "Structure",
     "TopHat",
     "__version__",
+    "average",
+    "average_and_variance",
+    "average_gradient",
     "planar_average",
 ]

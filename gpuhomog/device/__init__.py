@@ -46,6 +46,22 @@ class Device(Protocol):
         """Σ_i matrix[o, i] values[.., i, ..] along an axis: the axis gets matrix.shape[0] points."""
         ...
 
+    def window_sum(self, values: Any, axis: int, window: Any, n_out: int) -> Any:
+        """Weighted sum over a window (start, step, head, inside, tail, scale) at n_out points of a periodic axis.
+
+        Output j adds head[..], `inside` samples of weight one and tail[..] from sample start + j step on, modulo
+        the n_out * step samples of the axis, times scale; sums accumulate in float64.
+        """
+        ...
+
+    def pad(self, values: Any, axis: int, before: int, n: int) -> Any:
+        """Zeros around the values along an axis: `before` of them first, n samples in all."""
+        ...
+
+    def compact(self, values: Any) -> Any:
+        """The values in memory of their own, without gaps."""
+        ...
+
     def squared_deviation(self, values: Any, centre: float) -> Any:
         """(values - centre)^2, float64, in the memory order of values."""
         ...
