@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import product
 from typing import Any
 
@@ -51,16 +52,16 @@ class Multiplier:
 
     def _evaluate(self, modes: Sequence[Modes], symmetric: Sequence[int]) -> NDArray[Any]:
         """Product of the parts, averaged over both signs of the modes along the symmetric (stored) axes."""
-        total: Any = 0.0
+        total: Any = None
         choices = list(product(*[(1, -1) if axis in symmetric else (1,) for axis in range(3)]))
         for signs in choices:
-            stored = [sign * mode for sign, mode in zip(signs, modes, strict=True)]
+            stored = [mode if sign == 1 else -mode for sign, mode in zip(signs, modes, strict=True)]
             a, b, c = reversed(stored) if self.transposed else stored
-            factor: Any = 1.0
-            for part in self.parts:
+            factor = self.parts[0](a, b, c)
+            for part in self.parts[1:]:
                 factor = factor * part(a, b, c)
-            total = total + factor
-        return np.asarray(total / len(choices))
+            total = factor if total is None else total + factor
+        return total if len(choices) == 1 else total / len(choices)
 
     def plane(self, i: int) -> NDArray[Any]:
         """Values for plane i of the first stored axis, (n_1, n_2//2 + 1)."""
@@ -69,7 +70,9 @@ class Multiplier:
         second = np.fft.fftfreq(n1, 1 / n1)[:, None]
         third = np.arange(n2 // 2 + 1, dtype=np.float64)[None, :]
         nyquist = (0,) if 2 * i == n0 else ()
-        out = np.broadcast_to(self._evaluate((first, second, third), nyquist), (n1, n2 // 2 + 1)).copy()
+        out = self._evaluate((first, second, third), nyquist)
+        if out.shape != (n1, n2 // 2 + 1) or not out.flags.writeable:
+            out = np.broadcast_to(out, (n1, n2 // 2 + 1)).copy()
         row, column = np.full((1, 1), n1 / 2), np.full((1, 1), n2 / 2)
         if n1 % 2 == 0:
             middle = self._evaluate((first, row, third), (*nyquist, 1))
@@ -100,11 +103,9 @@ def along_axes(functions: Sequence[Callable[[Modes], NDArray[Any]] | None]) -> P
     """The part f_a(n_a) f_b(n_b) f_c(n_c), None standing for 1: a separable kernel."""
 
     def part(*modes: Modes) -> NDArray[Any]:
-        factor: Any = 1.0
-        for function, mode in zip(functions, modes, strict=True):
-            if function is not None:
-                factor = factor * function(mode)
-        return np.asarray(factor)
+        factors = [f(mode) for f, mode in zip(functions, modes, strict=True) if f is not None]
+        factors.sort(key=lambda factor: factor.size)
+        return np.asarray(reduce(np.multiply, factors, np.ones((1, 1))))
 
     return part
 

@@ -170,7 +170,8 @@ class CPU:
         """Plane by plane, so that the multiplier never exists as a whole array; planes shared among the threads."""
 
         def multiply(i: int) -> None:
-            spectrum[i] *= multiplier.plane(i).astype(spectrum.dtype if multiplier.is_complex else spectrum.real.dtype)
+            wanted = spectrum.dtype if multiplier.is_complex else spectrum.real.dtype
+            spectrum[i] *= multiplier.plane(i).astype(wanted, copy=False)
 
         if spectrum.size < 1 << 16:
             for i in range(len(spectrum)):

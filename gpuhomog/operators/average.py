@@ -5,7 +5,7 @@
 
 Three ways to the same numbers; the cheapest is taken:
 
-    lines      separable kernel, few output points: one matrix product along each axis (line.py). One read of
+    lines      separable kernel, few output points: one matrix product along each axis (line_weights.py). One read of
                the field, whatever the width; exact for any M, whether it divides N or not.
     low modes  smooth kernel, any cell: only modes with |mu^| above rounding matter. They are projected onto a
                coarse grid of 2m + 1 points per axis by matrix products, multiplied there by a small FFT
@@ -31,7 +31,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -56,7 +56,7 @@ from ..grid import OPEN, Grid
 from ..parallel import Slab, sum_over_slabs
 from ..results import Profile
 from ..units import times_length
-from .line import (
+from .line_weights import (
     END_STENCIL,
     Line,
     cell_derivative_weights,
@@ -110,13 +110,13 @@ def average(
     Warns (AccuracyWarning) where eps exceeds a quarter of a periodic axis: the box holds no macroscale.
     """
     if isinstance(field, Profile):
-        return _average_profile(field, kernel, spacing, sampling, method, outside, padded)
+        return cast(FieldOrProfile, _average_profile(field, kernel, spacing, sampling, method, outside, padded))
     plan = _Plan(field, kernel, spacing, sampling, method, padded)
     values = field.values if outside == 0 else field.values - field.values.dtype.type(outside)
     averaged = plan.run(values, {})
     if outside != 0:
         averaged += averaged.dtype.type(outside)
-    return plan.result(averaged, "average")
+    return cast(FieldOrProfile, plan.result(averaged, "average"))
 
 
 def average_gradient(
@@ -410,7 +410,10 @@ class _Plan:
         return spectral_weights(line, lambda k: _line_transform(kernels, k, order))
 
     def _note_error(self, axis: int) -> None:
-        """Estimate what running sums get wrong along an axis, from the spectrum of a sample of its lines."""
+        """Bound what running sums get wrong along an axis, from the power spectrum of a sample of its lines.
+
+        A bound, since the averages along the other axes damp it further.
+        """
         if self.sampling == "cell":
             return
         line, field = self.lines[axis], self.field
@@ -419,17 +422,19 @@ class _Plan:
         kernel = self.factors[axis][0]
         assert isinstance(kernel, TopHat)
         wrong = sum_weights(at_samples, kernel, END_STENCIL) - spectral_weights(at_samples, kernel.transform)
-        lines = np.moveaxis(field.to_host(), axis, -1).reshape(-1, field.values.shape[axis])
-        lines = lines[:: max(1, len(lines) // 4096)]
-        if lines.shape[1] != line.n:
+        if not self._holds_all_planes(axis):
             return
+        others = [n for i, n in enumerate(field.values.shape) if i != axis]
+        stride = max(1, int(np.sqrt(others[0] * others[1] / 4096)))
+        chosen = tuple(slice(None) if i == axis else slice(None, None, stride) for i in range(3))
+        lines = np.moveaxis(field.to_host()[chosen], axis, -1).reshape(-1, line.n)
         deviation = lines - lines.mean(axis=1, keepdims=True)
         power = np.mean(np.abs(np.fft.rfft(deviation, axis=1)) ** 2, axis=0) / line.n**2
         power[1 : (line.n + 1) // 2] *= 2
         response = np.abs(np.fft.rfft(np.broadcast_to(wrong, (1, line.n))[0])) ** 2
         error = float(np.sqrt((power * response).sum()))
-        known = self.notes.get("rms_error", 0.0)
-        self.notes["rms_error"] = float(np.hypot(known, error))
+        known = self.notes.get("rms_error_at_most", 0.0)
+        self.notes["rms_error_at_most"] = float(np.hypot(known, error))
 
     def _by_low_modes(self, values: Any, orders: dict[int, int]) -> Any:
         counts = self._low_mode_counts()
