@@ -12,6 +12,8 @@ from .averaging_kernels import Ball, Box, Disc, Gaussian, PowerLaw, Sampled, Sta
 from .field import Field
 from .grid import Grid
 from .operators.average import average, average_and_variance, average_gradient
+from .operators.macroscopic import macroscopic_average
+from .operators.periods import PeriodEstimate, find_periods
 from .operators.planar import planar_average
 from .results import Measurement, Profile
 from .structure import Structure
@@ -24,6 +26,7 @@ __all__ = [
     "Gaussian",
     "Grid",
     "Measurement",
+    "PeriodEstimate",
     "PowerLaw",
     "Profile",
     "Sampled",
@@ -34,5 +37,7 @@ __all__ = [
     "average",
     "average_and_variance",
     "average_gradient",
+    "find_periods",
+    "macroscopic_average",
     "planar_average",
 ]
