@@ -12,6 +12,7 @@ from .averaging_kernels import Ball, Box, Disc, Gaussian, PowerLaw, Sampled, Sta
 from .field import Field
 from .grid import Grid
 from .operators.average import average, average_and_variance, average_gradient
+from .operators.excess import InterfaceCharge, SurfaceCharge, interface_charge, surface_charge
 from .operators.macroscopic import macroscopic_average
 from .operators.periods import PeriodEstimate, find_periods
 from .operators.planar import planar_average
@@ -25,6 +26,7 @@ __all__ = [
     "Field",
     "Gaussian",
     "Grid",
+    "InterfaceCharge",
     "Measurement",
     "PeriodEstimate",
     "PowerLaw",
@@ -32,12 +34,15 @@ __all__ = [
     "Sampled",
     "Stages",
     "Structure",
+    "SurfaceCharge",
     "TopHat",
     "__version__",
     "average",
     "average_and_variance",
     "average_gradient",
     "find_periods",
+    "interface_charge",
     "macroscopic_average",
     "planar_average",
+    "surface_charge",
 ]

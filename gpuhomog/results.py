@@ -128,7 +128,9 @@ class Measurement:
             return f"{self.value:.8g}{unit}"
         digits = max(0, 1 - floor(log10(self.uncertainty)))
         number = f"{self.value:.{digits}f}" if digits <= 12 else f"{self.value:.8g}"
-        return f"{number.rstrip('0') if '.' in number else number} ± {self.uncertainty:.2g}{unit}"
+        if "." in number and "e" not in number:
+            number = number.rstrip("0").rstrip(".")
+        return f"{number} ± {self.uncertainty:.2g}{unit}"
 
 
 @dataclass(frozen=True, eq=False)
