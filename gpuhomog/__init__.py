@@ -16,6 +16,7 @@ from .operators.excess import InterfaceCharge, SurfaceCharge, interface_charge, 
 from .operators.macroscopic import macroscopic_average
 from .operators.periods import PeriodEstimate, find_periods
 from .operators.planar import planar_average
+from .readers import read
 from .results import Measurement, Profile
 from .structure import Structure
 
@@ -44,5 +45,6 @@ __all__ = [
     "interface_charge",
     "macroscopic_average",
     "planar_average",
+    "read",
     "surface_charge",
 ]

@@ -1,0 +1,288 @@
+r"""Reading: a file of any known kind becomes a Field, each rank holding its own planes.
+
+    open_source(path)   the header only: what is in the file (Source)
+    read(path)          the Field: quantity settled, unit converted, values checked
+
+What a file is shows in its content: each module is asked in turn whether it recognises the beginning. `kind`
+overrides. No quantity is ever guessed from a name alone, and none is turned into another: that is a step of its own.
+
+>>> import tempfile
+>>> path = Path(tempfile.mkdtemp()) / "tiny.cube"
+>>> _ = path.write_text("two\ncomments\n1 0 0 0\n1 2 0 0\n1 0 2 0\n2 0 0 1\n1 1.0 0 0 0\n 0.5 0.25\n")
+>>> read(path, quantity="electron_density").integral()
+3.0
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from os import PathLike, fspath
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ..device import Device, choose_device
+from ..errors import FileFormatError, GpuhomogError, InputError, UnitsError, nearest_known
+from ..field import Field
+from ..grid import Grid, parse_boundary
+from ..parallel import Comm, Serial, Slab
+from ..units import ATOMIC_UNITS, QUANTITIES, check_quantity, conversion_factor
+from .compressed import open_bytes
+from .source import Source
+
+MODULES = ("numpy_files", "hdf5", "zarr_store", "siesta", "xsf", "vasp", "cube", "ase_files")
+"""Reader modules in the order in which they are asked; the most certain first, the most general last."""
+
+_KINDS = {
+    "numpy_files": ("npy", "npz"),
+    "hdf5": ("hdf5",),
+    "zarr_store": ("zarr",),
+    "siesta": ("siesta",),
+    "ase_files": ("ase",),
+}
+_HEAD = 1 << 16
+
+
+def _modules() -> dict[str, ModuleType]:
+    return {name: import_module(f".{name}", __name__) for name in MODULES if find_spec(f".{name}", __name__)}
+
+
+def kinds() -> tuple[str, ...]:
+    """Every word that `kind` accepts."""
+    return tuple(k for name, module in _modules().items() for k in _kinds_of(name, module))
+
+
+def _kinds_of(name: str, module: ModuleType) -> tuple[str, ...]:
+    known: tuple[str, ...] = getattr(module, "KINDS", None) or _KINDS.get(name, (name,))
+    return known
+
+
+def open_source(
+    path: str | PathLike[str],
+    *,
+    kind: str | None = None,
+    quantity: str | None = None,
+    frame: int = 0,
+    survey: bool = True,
+) -> Source:
+    """Open a file and read its header.
+
+    kind      one of kinds(); None: from the content
+    quantity  helps where a file's content and name leave open what it holds (VASP)
+    frame     which of several cells in the file, the first is 0
+    survey    False: do not look for all blocks where that means reading the whole file
+
+    Raises InputError (missing file, directory, unknown kind), FileFormatError (damaged, of no known kind).
+    """
+    where = Path(fspath(path)).expanduser()
+    modules = _modules()
+    if kind is not None:
+        word = kind if kind in kinds() else next((k for k in kinds() if k.lower() == str(kind).lower()), None)
+        if word is None:
+            raise InputError(f'Unknown kind "{kind}": {nearest_known(str(kind), kinds())}')
+        module = next(m for name, m in modules.items() if word in _kinds_of(name, m))
+        if not where.is_dir():
+            open_bytes(where)
+        return _open(module, where, word, quantity, frame, survey)
+    head = b"" if where.is_dir() else open_bytes(where).head(_HEAD)
+    for module in modules.values():
+        if module.recognises(head, where):
+            return _open(module, where, None, quantity, frame, survey)
+    if where.is_dir():
+        raise InputError(f"{where} is a directory: give the file in it.")
+    raise FileFormatError(
+        f"{where}: of no known kind; its beginning fits none of {', '.join(sorted(set(kinds())))}. If you know better, "
+        "say kind=…."
+    )
+
+
+def _open(module: ModuleType, path: Path, kind: str | None, quantity: str | None, frame: int, survey: bool) -> Source:
+    understood = inspect.signature(module.open_source).parameters
+    given = {"kind": kind, "quantity": quantity, "frame": frame, "survey": survey}
+    if frame and "frame" not in understood:
+        raise InputError(f"{path} holds one cell: frame {frame} does not exist (the first is 0).")
+    try:
+        source: Source = module.open_source(path, **{k: v for k, v in given.items() if k in understood})
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
+    return source
+
+
+def inspect_file(path: str | PathLike[str], **choices: Any) -> dict[str, Any]:
+    """What a file holds, from its header, as plain values: path, format, quantity, unit, shape, cell, blocks, atoms …
+
+    Takes the choices of open_source and raises what it raises.
+    """
+    source = open_source(path, **choices)
+    grid = source.grid
+    return {
+        "path": str(source.path),
+        "format": source.format,
+        "quantity": source.quantity,
+        "unit": source.unit,
+        "shape": list(grid.shape),
+        "cell": grid.cell.tolist(),
+        "origin": grid.origin.tolist(),
+        "boundary": list(grid.boundary),
+        "lengths": grid.lengths.tolist(),
+        "plane_spacings": [grid.plane_spacing(axis) for axis in range(3)],
+        "volume": grid.volume,
+        "blocks": list(source.blocks),
+        "frames": source.n_frames,
+        "formula": source.structure.formula if source.structure else None,
+        "n_atoms": len(source.structure) if source.structure else 0,
+        "remarks": list(source.remarks),
+    }
+
+
+def _settle_quantity(source: Source, block: str, quantity: str | None, unit: str | None) -> tuple[str, str | None]:
+    """Quantity of the Field, and the unit its values have as read."""
+    declared, declared_unit = source.of_block.get(block, (source.quantity, source.unit))
+    if quantity is not None:
+        check_quantity(quantity)
+    if declared is not None and declared != "scalar" and quantity not in (None, declared):
+        raise UnitsError(_wrong_quantity(source, declared, str(quantity)))
+    if declared_unit is not None and unit is not None and unit != declared_unit:
+        raise UnitsError(
+            f'{source.path}: its values are in {declared_unit} by its format, not in "{unit}": leave unit out, and '
+            "convert afterwards with .to(…)."
+        )
+    settled = quantity or declared or "scalar"
+    known = unit or declared_unit
+    if known is None and settled != "scalar":
+        if not source.atomic_units:
+            raise UnitsError(
+                f'{source.path}: {source.format} files do not declare a unit, and their writers differ. Say unit="…", '
+                f'for instance unit="{ATOMIC_UNITS[settled]}".'
+            )
+        known = ATOMIC_UNITS[settled]
+    if known is not None:
+        conversion_factor(known, QUANTITIES[settled] or known)
+    return settled, known
+
+
+def _wrong_quantity(source: Source, declared: str, quantity: str) -> str:
+    said = declared.replace("_", " ")
+    if (declared, quantity) == ("electron_density", "charge_density"):
+        return (
+            f"{source.path}: a {source.format} holds the number density of electrons (positive, without the ions), not "
+            "a charge density. Read it as it is, then use gh.charge_density(field, ion_charges={…}, width=…)."
+        )
+    if (declared, quantity) == ("electron_potential_energy", "electrostatic_potential"):
+        return (
+            f"{source.path}: a {source.format} holds the potential energy of an electron in eV, which is minus the "
+            "electrostatic potential in V. Read it as it is; changing the sign is a step of its own."
+        )
+    return f'{source.path}: a {source.format} holds an {said}, not "{quantity}": leave quantity out.'
+
+
+def read(
+    path: str | PathLike[str],
+    *,
+    quantity: str | None = None,
+    boundary: str | Sequence[str] | None = None,
+    dtype: Any = None,
+    device: str | Device = "auto",
+    comm: Comm | None = None,
+    kind: str | None = None,
+    block: str | None = None,
+    frame: int = 0,
+    unit: str | None = None,
+) -> Field:
+    """Read a file into a Field.
+
+    path      CHGCAR, CHG, AECCAR0/1/2, PARCHG, LOCPOT, cube, XSF, npy/npz, HDF5, Zarr, SIESTA, what ASE reads; text
+              files may be compressed with gzip, bzip2 or xz
+    quantity  what the values are, for files that do not say; a declared quantity can only be confirmed
+    boundary  "periodic", "open" or one per axis; None: what the file states, periodic if it does not
+    dtype     float64 (default) or float32
+    device    "auto", "cpu" or "gpu:N"
+    comm      ranks that share the field: each reads its own planes of the file's slowest axis; None: this process
+    kind      the file's kind, where its content is not to decide
+    block     which field of a file with several: "magnetization", "down", "orbital 5"; the first if None
+    frame     which of several cells in the file
+    unit      unit of the values, for files that do not say; with a quantity, atomic units by default for cube and
+              arrays
+
+    Raises InputError, FileFormatError, UnitsError, DeviceError: one sentence each. Warns AccuracyWarning where the
+    integral is not what the atoms allow; nothing is ever renormalized.
+    """
+    ranks = comm or Serial()
+    where = choose_device(device)
+    kept = np.dtype(np.float64 if dtype is None else dtype)
+    if kept not in (np.dtype(np.float64), np.dtype(np.float32)):
+        raise InputError(f"dtype {kept}: fields are float64 or float32.")
+    error: Exception | None = None
+    try:
+        source = open_source(path, kind=kind, quantity=quantity, frame=frame, survey=block is not None or frame != 0)
+        if block is not None and block not in source.blocks:
+            raise InputError(f'{source.path} has no block "{block}": {nearest_known(block, source.blocks)}')
+        name = block or source.blocks[0]
+        settled, known = _settle_quantity(source, name, quantity, unit)
+        grid = source.grid
+        if boundary is not None:
+            grid = Grid(grid.shape, grid.cell, grid.origin, parse_boundary(boundary))
+        axis = source.slowest_axis
+        slab = Slab.of(grid.shape[axis], ranks.rank, ranks.size, axis)
+        try:
+            local = source.read_planes(slab.start, slab.stop, name, kept)
+        except MemoryError:
+            raise InputError(
+                f"{source.path}: {slab.n_local} planes of {grid.shape} points do not fit in memory; read with "
+                "dtype=np.float32 or on more ranks."
+            ) from None
+        total = np.array([local.sum(dtype=np.float64), _negative_sum(local)])
+    except (GpuhomogError, OSError) as failed:
+        error = failed
+    ranks.agree(error)
+    if source.review is not None and name == source.blocks[0]:
+        summed = ranks.sum(total)
+        positive = summed[0] + summed[1]
+        weight = positive + summed[1]
+        try:
+            source.review(float(summed[0] / grid.n_points), float(summed[1] / weight) if weight > 0 else 0.0)
+        except GpuhomogError as failed:
+            error = failed
+        ranks.agree(error)
+    internal = QUANTITIES[settled] or known
+    if known is not None and internal is not None:
+        factor = conversion_factor(known, internal)
+        if factor != 1.0:
+            local *= local.dtype.type(factor)
+    step = {
+        "step": "read",
+        "path": str(source.path),
+        "format": source.format,
+        "block": name,
+        "frame": frame,
+        "unit": known,
+        "shape": list(grid.shape),
+        "device": where.name,
+    }
+    field = Field(
+        grid,
+        where.asarray(local),
+        settled,
+        internal,
+        where,
+        slab,
+        ranks,
+        source.structure,
+        (*source.provenance, step),
+    )
+    field.check_finite(str(source.path))
+    return field
+
+
+def _negative_sum(values: Any) -> float:
+    """-Σ of the negative values, plane by plane in memory order."""
+    planes = values if values.flags.c_contiguous else values.T
+    return float(-sum(np.minimum(plane, 0.0).sum(dtype=np.float64) for plane in planes))
+
+
+__all__ = ["Source", "inspect_file", "kinds", "open_source", "read"]

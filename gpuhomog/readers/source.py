@@ -11,9 +11,10 @@ converts the unit and checks the values.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,14 +32,20 @@ class Source:
 
     path          the file
     format        "CHGCAR", "LOCPOT", "cube", "xsf", "npz", "hdf5", "zarr", "siesta", "ase", …
-    grid          the whole grid, periodic
+    grid          the whole grid; periodic unless the file states its boundary
     quantity      what the file declares its values to be; None if it does not
     unit          unit of what read_planes returns; None if not declared
     blocks        names of the fields in the file, the default first: ("total", "magnetization"), ("up", "down")
     slowest_axis  the axis whose planes lie one after the other in the file
     read_planes   reads planes start:stop of that axis, of one block
     structure     atoms, if the file has them
+    provenance    steps that the file says its values went through; reading adds its own after them
     remarks       what a user should know about this file, one sentence each; `info` shows them
+    atomic_units  with a quantity, values of undeclared unit are in Hartree atomic units; False: the unit must be given
+    of_block      block → (quantity, unit) where it differs from the file's: a magnetization is no electron density
+    n_frames      how many cells follow each other in the file; this is one of them
+    review        (mean, negative share) of the first block as read → nothing; warns, or raises if the content cannot
+                  be what the file declares. Negative share: Σ|negative values| / Σ|values|
     """
 
     path: Path
@@ -51,3 +58,8 @@ class Source:
     read_planes: ReadPlanes
     structure: Structure | None = None
     remarks: tuple[str, ...] = ()
+    provenance: tuple[Mapping[str, Any], ...] = ()
+    atomic_units: bool = True
+    of_block: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
+    n_frames: int = 1
+    review: Callable[[float, float], None] | None = None

@@ -1,0 +1,221 @@
+"""Gaussian cube files: one or several scalars on a grid, with atoms.
+
+    two comments;  n_atoms, origin, [values per point];  three lines of count and step vector;  atoms;
+    values, c fastest, a new row after each run along c (rows of any length are read)
+
+Lengths are bohr. The file does not say what its values are: without `quantity` they are a scalar of unknown unit,
+with it Hartree atomic units (units.ATOMIC_UNITS). The second column of the atoms is kept as Structure.charges.
+
+Negative counts: some documents say the lengths are then Å, others bohr, and writers of both kinds exist. Here the
+atoms decide: the smallest distance between atoms over the sum of their covalent radii is 0.75 to 1.4 in any bonded
+matter, so it can lie there for one of the two units only. Without two atoms, or with neither unit fitting, reading
+is refused and asks for kind="cube-bohr" or kind="cube-angstrom".
+
+A negative n_atoms announces orbitals, listed after the atoms; a fifth number in line 3 several values per point.
+Either way each is a block of its own.
+
+In   path, plain or compressed.
+Out  Source; values (a, b, c) in C order, cut along a.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import FileFormatError, InputError
+from ..grid import Grid
+from ..structure import SYMBOLS, Structure
+from ..units import BOHR
+from .compressed import open_bytes
+from .source import Source
+from .text_values import TextValues, number
+
+KINDS = ("cube", "cube-bohr", "cube-angstrom")
+"""What `kind` can be; the last two settle the unit of lengths where counts are negative."""
+
+# Covalent radii in Å by atomic number 1 … 96: B. Cordero et al., Dalton Trans. 2008, 2832 (low-spin, sp3 values)
+_RADII = (
+    "0.31 0.28 1.28 0.96 0.84 0.76 0.71 0.66 0.57 0.58 1.66 1.41 1.21 1.11 1.07 1.05 1.02 1.06 2.03 1.76 1.70 1.60 "
+    "1.53 1.39 1.39 1.32 1.26 1.24 1.32 1.22 1.22 1.20 1.19 1.20 1.20 1.16 2.20 1.95 1.90 1.75 1.64 1.54 1.47 1.46 "
+    "1.42 1.39 1.45 1.44 1.42 1.39 1.39 1.38 1.39 1.40 2.44 2.15 2.07 2.04 2.03 2.01 1.99 1.98 1.98 1.96 1.94 1.92 "
+    "1.92 1.89 1.90 1.87 1.87 1.75 1.70 1.62 1.51 1.44 1.41 1.36 1.36 1.32 1.45 1.46 1.48 1.40 1.50 1.50 2.60 2.21 "
+    "2.15 2.06 2.00 1.96 1.90 1.87 1.80 1.69"
+).split()
+_INTEGER = re.compile(rb"[+-]?\d+")
+
+
+def _numbers(line: bytes, least: int) -> list[float] | None:
+    """An integer and at least `least` - 1 numbers."""
+    words = line.split()
+    if len(words) < least or not _INTEGER.fullmatch(words[0]):
+        return None
+    try:
+        return [number(w) for w in words]
+    except ValueError:
+        return None
+
+
+def recognises(head: bytes, path: Path) -> bool:
+    """True if lines 3 to 6 are counts with vectors."""
+    lines = head.split(b"\n")
+    if len(lines) < 7:
+        return False
+    rows = [_numbers(line, 4) for line in lines[2:6]]
+    return all(row is not None and len(row) == 4 for row in rows[1:]) and rows[0] is not None and len(rows[0]) <= 5
+
+
+def _length_unit(path: Path, steps: NDArray[np.float64], counts: list[int], structure: Structure) -> tuple[float, str]:
+    """Å per length of a file with negative counts, and the remark that says why."""
+    ratio = _nearest_ratio(steps * np.abs(counts)[:, None], structure)
+    for factor, name in ((1.0, "Å"), (BOHR, "bohr")):
+        if ratio is not None and 0.75 <= ratio * factor < 1.41:
+            return factor, f"Counts are negative; the distances between atoms show that lengths are in {name}."
+    raise FileFormatError(
+        f"{path}: its counts are negative, which some writers mean as lengths in Å and others as bohr, and its atoms "
+        'do not tell. Say kind="cube-bohr" or kind="cube-angstrom".'
+    )
+
+
+def _nearest_ratio(cell: NDArray[np.float64], structure: Structure) -> float | None:
+    """Smallest distance between atoms, images included, over the sum of covalent radii; None without radii."""
+    known = (structure.numbers >= 1) & (structure.numbers <= len(_RADII))
+    noble = np.isin(structure.numbers, (2, 10, 18, 36, 54, 86))
+    if not known.all() or noble.all() or not 1 <= len(structure) <= 2000:
+        return None
+    radii = np.array([float(_RADII[z - 1]) for z in structure.numbers])
+    shifts = np.stack(np.meshgrid(*[(-1, 0, 1)] * 3, indexing="ij"), axis=-1).reshape(-1, 3) @ cell
+    smallest = np.inf
+    for i, at in enumerate(structure.positions):
+        away = structure.positions[i:, None, :] + shifts[None] - at
+        distance = np.linalg.norm(away, axis=2)
+        distance[distance < 1e-6] = np.inf
+        smallest = min(smallest, float((distance / (radii[i:] + radii[i])[:, None]).min()))
+    return smallest if np.isfinite(smallest) else None
+
+
+def open_source(path: Path, *, kind: str | None = None) -> Source:
+    """Open a cube file.
+
+    kind   "cube-bohr" or "cube-angstrom" settle the unit of lengths where counts are negative
+
+    Raises InputError, FileFormatError.
+    """
+    file = open_bytes(path)
+
+    def broken(what: str) -> FileFormatError:
+        return FileFormatError(f"{path}: {what}; this is no cube file, or it is damaged.")
+
+    with file.cursor() as cursor:
+        for _ in range(2):
+            if not cursor.line():
+                raise broken("the file ends within its header")
+        first = _numbers(cursor.line(), 4)
+        if first is None or len(first) > 5 or (len(first) == 5 and first[4] != int(first[4])):
+            raise broken("line 3 is not a number of atoms and an origin")
+        axes = [_numbers(cursor.line(), 4) for _ in range(3)]
+        if any(axis is None for axis in axes):
+            raise broken("lines 4 to 6 are not counts and step vectors")
+        n_atoms, origin = abs(int(first[0])), np.array(first[1:4])
+        per_point = int(first[4]) if len(first) == 5 else 1
+        counts = [int(axis[0]) for axis in axes if axis]
+        steps = np.array([axis[1:4] for axis in axes if axis], dtype=np.float64)
+        if 0 in counts or per_point < 1:
+            raise FileFormatError(
+                f"{path}: a grid of {' x '.join(map(str, counts))} points with {per_point} values each: counts are at "
+                "least 1."
+            )
+        rows = []
+        for i in range(n_atoms):
+            row = _numbers(cursor.line(), 5)
+            if row is None or len(row) != 5:
+                raise broken(f"atom {i + 1} of {n_atoms} is not an atomic number, a charge and a position")
+            rows.append(row)
+        table = np.array(rows).reshape(-1, 5)
+        names = tuple(f"value {i + 1}" for i in range(per_point)) if per_point > 1 else ("values",)
+        if first[0] < 0:
+            orbitals: list[int] = []
+            wanted = 1
+            while len(orbitals) < wanted:
+                words = cursor.line().split()
+                if not words or not all(_INTEGER.fullmatch(w) for w in words):
+                    raise broken("the number of atoms is negative, but no list of orbitals follows the atoms")
+                orbitals += [int(w) for w in words]
+                wanted = orbitals[0] + 1
+            if len(orbitals) != wanted or wanted < 2:
+                raise broken(f"its list of orbitals announces {wanted - 1} and holds {len(orbitals) - 1}")
+            if per_point > 1 and per_point != wanted - 1:
+                raise broken(f"line 3 announces {per_point} values per point, the list of orbitals {wanted - 1}")
+            per_point = wanted - 1
+            names = tuple(f"orbital {i}" for i in orbitals[1:])
+            if len(set(names)) < per_point:
+                names = tuple(f"value {i + 1}" for i in range(per_point))
+        shape = (abs(counts[0]), abs(counts[1]), abs(counts[2]))
+
+        def where(index: int) -> str:
+            point = index // per_point
+            k, row_of = point % shape[2], point // shape[2]
+            return f"at grid point [{row_of // shape[1]}, {row_of % shape[1]}, {k}]"
+
+        n = shape[0] * shape[1] * shape[2] * per_point
+        block = TextValues.find(file, cursor, n, where, (shape[2] * per_point,))
+
+    remarks: list[str] = []
+    numbers = table[:, 0].astype(np.int64)
+    if not ((table[:, 0] == numbers) & (numbers >= 0) & (numbers < len(SYMBOLS))).all():
+        raise broken("an atomic number is impossible")
+    factor = BOHR
+    if kind == "cube-angstrom":
+        factor = 1.0
+    elif min(counts) < 0 and kind != "cube-bohr":
+        if max(counts) > 0:
+            raise FileFormatError(
+                f"{path}: some counts are negative and some positive, so its unit of length is not known. Say "
+                'kind="cube-bohr" or kind="cube-angstrom".'
+            )
+        factor, remark = _length_unit(path, steps, counts, Structure(numbers, table[:, 2:5]))
+        remarks.append(remark)
+    try:
+        grid = Grid(shape, steps * np.array(shape)[:, None] * factor, origin * factor)
+    except InputError as error:
+        raise FileFormatError(f"{path}: {error}") from None
+    structure = Structure(numbers, table[:, 2:5] * factor, table[:, 1]) if n_atoms else None
+    remarks.append("A cube does not say what its values are; name the quantity to have them converted.")
+
+    def read_planes(start: int, stop: int, name: str, dtype: Any) -> NDArray[np.floating]:
+        return _read_planes(block, shape, per_point, names.index(name), start, stop, dtype)
+
+    return Source(
+        path=path,
+        format="cube",
+        grid=grid,
+        quantity=None,
+        unit=None,
+        blocks=names,
+        slowest_axis=0,
+        read_planes=read_planes,
+        structure=structure,
+        remarks=tuple(remarks),
+    )
+
+
+def _read_planes(
+    block: TextValues, shape: tuple[int, int, int], per_point: int, which: int, start: int, stop: int, dtype: Any
+) -> NDArray[np.floating]:
+    plane = shape[1] * shape[2]
+    out = np.empty((stop - start) * plane, dtype=dtype)
+
+    def consume(first: int, values: NDArray[np.float64]) -> None:
+        begin = first - start * plane * per_point
+        if per_point > 1:
+            skip = (which - begin) % per_point
+            values = values[skip::per_point]
+            begin = (begin + skip) // per_point
+        out[begin : begin + values.size] = values
+
+    block.read(start * plane * per_point, stop * plane * per_point, consume)
+    return out.reshape(stop - start, shape[1], shape[2])

@@ -1,0 +1,398 @@
+"""Many numbers written as text: found, checked for size, and read from any value to any other.
+
+Where the first rows show a fixed width, bytes are decoded by the device primitive `decode_fixed_width`, several
+pieces at once, and a plain file is entered at the byte of the first value asked for. Each piece is verified; what
+turns out to be irregular is read again word by word, as Fortran's list-directed input would: rows of any length,
+'D' exponents, exponents without a letter ("0.17557+106"), values that touch ("1.0-2.0").
+
+In   ByteFile, offset of the first value, how many there are.
+Out  float64 chunks with the index of their first value, handed to the caller's `consume`; never a whole copy.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..device import CPU
+from ..device.decode import CHUNK, PADDING, FixedWidth, Misaligned
+from ..errors import FileFormatError
+from ..progress import task
+from .compressed import ByteFile, Cursor
+
+Consume = Callable[[int, NDArray[np.float64]], None]
+"""(index of the first value, values): may change the values; is called from several threads."""
+
+PIECE = 4 * CHUNK
+_WORDS = 1 << 20  # bytes read at a time when going word by word
+_SAMPLE = 1 << 18
+_NUMBER = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[EeDd][+-]?\d+|[+-]\d{3}(?![\d.]))?")
+_FIELD = re.compile(rb"[ \t]*([+-]?\d*)\.(\d+)(?:([EeDd])[+-](\d+)|[+-]\d{3}(?![\d.]))?")
+
+
+class NotANumber(ValueError):
+    """A word that is no finite number: (how many good values came before it, the word)."""
+
+    def __init__(self, place: int, word: bytes) -> None:
+        super().__init__(place, word)
+        self.place, self.word = place, word.decode("ascii", "replace")[:24]
+
+
+def number(word: bytes) -> float:
+    """The number a word spells in any dialect; ValueError if it spells none or one that is not finite.
+
+    >>> number(b"0.17557+106"), number(b"-1.5D-3")
+    (1.7557e+105, -0.0015)
+    """
+    if not _NUMBER.fullmatch(word):
+        raise ValueError
+    text = word.upper().replace(b"D", b"E")
+    if b"E" not in text:
+        text = text[:1] + re.sub(rb"([+-])", rb"E\1", text[1:])
+    value = float(text)
+    if not np.isfinite(value):
+        raise ValueError
+    return value
+
+
+def numbers(words: list[bytes], most: int) -> list[float]:
+    """Numbers of the words, words that touch taken apart, `most` at the utmost; NotANumber for any other."""
+    values: list[float] = []
+    for word in words:
+        if len(values) >= most:
+            break
+        at = 0
+        for match in _NUMBER.finditer(word):
+            if match.start() != at or (at and match[0][:1] not in b"+-"):
+                break
+            try:
+                values.append(number(match[0]))
+            except ValueError:
+                break
+            at = match.end()
+        if at != len(word):
+            raise NotANumber(len(values), word)
+    return values[:most]
+
+
+def _many_numbers(words: list[bytes], text: bytes, most: int) -> NDArray[np.float64]:
+    """The same, fast for the usual words."""
+    words = words[:most]
+    if b"_" not in text:
+        try:
+            values = np.array(list(map(float, words)), dtype=np.float64)
+        except ValueError:
+            pass
+        else:
+            if np.isfinite(values).all():
+                return values
+    return np.array(numbers(words, most), dtype=np.float64)
+
+
+def find_layout(sample: bytes, n: int, runs: tuple[int, ...]) -> FixedWidth | None:
+    """The fixed-width layout that the complete rows of a sample show, or None.
+
+    runs   candidates for how many values lie between forced line ends; the first that fits is taken
+    """
+    rows = sample.split(b"\n")[:-1]
+    if not rows:
+        return None
+    first = rows[0]
+    fields: list[re.Match[bytes]] = []
+    at = 0
+    while match := _FIELD.match(first, at):
+        fields.append(match)
+        at = match.end()
+    if not fields or first[at:].strip():
+        return None
+    points = [match.end(1) for match in fields]
+    lengths = {len(match[2]) for match in fields}
+    letters = {(match[3], len(match[4])) for match in fields if match[3]}
+    per_row = len(fields)
+    row_bytes = len(first) + 1
+    pitch = points[1] - points[0] if per_row > 1 else row_bytes
+    if len(lengths) > 1 or len(letters) > 1 or any(p != points[0] + i * pitch for i, p in enumerate(points)):
+        return None
+    if not letters and any(match.end() != match.end(2) for match in fields):
+        return None
+    fraction = lengths.pop()
+    letter, exponent = letters.pop() if letters else (b"\0", 2)
+    if not (1 <= fraction <= 16 and exponent in (2, 3) and points[0] >= 1):
+        return None
+    for head in (2, 1):
+        for run in runs:
+            layout = FixedWidth(per_row, pitch, row_bytes, run, points[0], head, fraction, letter[0], exponent)
+            if points[0] >= head and layout.gap >= 0 and _fits(layout, rows, n):
+                return layout
+    return None
+
+
+def _fits(layout: FixedWidth, rows: list[bytes], n: int) -> bool:
+    index = 0
+    for row in rows:
+        if index >= n:
+            return True
+        values = min(layout.per_row, layout.run - index % layout.run, n - index)
+        if len(row) + 1 != values * layout.pitch + layout.slack:
+            return False
+        index += values
+    return True
+
+
+@dataclass(frozen=True)
+class TextValues:
+    """A block of n numbers in a file.
+
+    file     the bytes
+    offset   byte of the first row
+    n        how many numbers
+    layout   fixed width, or None if they have to be read word by word
+    where    index of a value → what to call it in messages ("grid point [1, 2, 3]")
+    """
+
+    file: ByteFile
+    offset: int
+    n: int
+    layout: FixedWidth | None
+    where: Callable[[int], str]
+
+    @classmethod
+    def find(
+        cls, file: ByteFile, cursor: Cursor, n: int, where: Callable[[int], str], runs: tuple[int, ...] = ()
+    ) -> TextValues:
+        """The block that begins where the cursor is (which is left somewhere behind).
+
+        Raises FileFormatError if the file cannot hold n values, before anything is allocated for them.
+        """
+        offset = cursor.at
+        room = (file.most_bytes - offset + 1) // 2
+        if n > room:
+            raise FileFormatError(
+                f"{file.path}: its header announces {n} values, but no more than {max(room, 0)} can be in a file of "
+                f"{file.stored} bytes. The file is truncated, or its counts are wrong."
+            )
+        longest = max((r for r in runs if r < n), default=0)
+        sample = cursor.read(max(_SAMPLE, 64 * longest + 4096) if longest < _SAMPLE else _SAMPLE)
+        ended = not cursor.read(1)
+        block = cls(file, offset, n, find_layout(sample + b"\n" if ended else sample, n, (*runs, n)), where)
+        if ended and (block.layout is None or block.layout.value_bytes(n - 1)[1] > len(sample)):
+            block._refuse_fewer(sample)
+        elif (
+            not file.compression
+            and block.layout is not None
+            and offset + block.layout.value_bytes(n - 1)[1] > file.stored
+        ):
+            block._read_words(0, n, lambda *_: None, lambda _: None)  # says how many there are, if fewer than n
+            return cls(file, offset, n, None, where)
+        return block
+
+    def _refuse_fewer(self, text: bytes) -> None:
+        words = text.split()
+        found = len(words)
+        if found < self.n:
+            with_apart = sum(max(1, word.count(b".")) for word in words)
+            if with_apart < self.n:
+                raise self._truncated(found)
+
+    def _truncated(self, found: int) -> FileFormatError:
+        return FileFormatError(
+            f"{self.file.path}: the file ends after {found} of {self.n} values. It is truncated, or its counts are "
+            "wrong: write or copy it again."
+        )
+
+    def _bad(self, index: int, word: str) -> FileFormatError:
+        stars = "Fortran writes stars where a number does not fit its format" if "*" in word else "it is no number"
+        return FileFormatError(
+            f'{self.file.path}: value {index + 1} of {self.n}, {self.where(index)}, reads "{word}"; {stars}. '
+            "Repair the file or write it again."
+        )
+
+    def end(self) -> int:
+        """Byte after the block: after its last row if regular, after its last word otherwise."""
+        if self.layout is not None:
+            return self.offset + self.layout.row_end(self.n)
+        return self._read_words(0, self.n, lambda *_: None, lambda _: None)
+
+    def read(self, start: int, stop: int, consume: Consume, label: str = "reading") -> None:
+        """Hand values start:stop to `consume`, in chunks of any order.
+
+        Raises FileFormatError for a truncated block and for anything that is not a finite number.
+        """
+        if stop <= start:
+            return
+        with task(f"{label} {self.file.path.name}", stop - start) as advance:
+            if self.layout is not None:
+                try:
+                    self._read_regular(start, stop, consume, advance)
+                    return
+                except Misaligned:
+                    pass
+        with task(f"{label} {self.file.path.name} word by word", stop) as advance:
+            self._read_words(start, stop, consume, advance)
+
+    # regular
+
+    def _pieces(self, layout: FixedWidth, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """start:stop cut where rows begin."""
+        at = start
+        while at < stop:
+            run, place = divmod(at, layout.run)
+            if layout.run <= PIECE:
+                following = (run + PIECE // layout.run) * layout.run
+            else:
+                rows = place // layout.per_row + max(1, PIECE // layout.per_row)
+                following = run * layout.run + min(rows * layout.per_row, layout.run)
+            yield at, min(following, stop)
+            at = following
+
+    def _read_regular(self, start: int, stop: int, consume: Consume, advance: Callable[[int], None]) -> None:
+        layout = self.layout
+        assert layout is not None
+        device = CPU()
+
+        def decode(text: NDArray[np.uint8], first: int, last: int) -> int:
+            values = np.empty(last - first)
+            undecided = device.decode_fixed_width(text, layout, first, values)
+            if undecided.size:
+                self._decide(text, layout, first, values, undecided)
+            consume(first, values)
+            return last - first
+
+        def span(first: int, last: int) -> tuple[int, int]:
+            return self.offset + layout.row_start(first), self.offset + layout.row_end(last)
+
+        def pad(size: int) -> NDArray[np.uint8]:
+            text = np.empty(size + PADDING, np.uint8)
+            text[size:] = 32
+            return text
+
+        def load(descriptor: int, first: int, last: int) -> int:
+            begin, end = span(first, last)
+            text = pad(end - begin)
+            got = 0
+            while got < end - begin:
+                n = os.preadv(descriptor, [text[got : end - begin].data], begin + got)
+                if n == 0:
+                    break
+                got += n
+            text[got : end - begin] = 10
+            if got < end - begin - max(1, layout.slack):
+                raise Misaligned
+            return decode(text, first, last)
+
+        threads = device.threads
+        pieces = self._pieces(layout, start, stop)
+        waiting: deque[Future[int]] = deque()
+        with ThreadPoolExecutor(threads) as pool:
+            try:
+                if not self.file.compression:
+                    with self.file.path.open("rb", buffering=0) as raw:
+                        for first, last in pieces:
+                            waiting.append(pool.submit(load, raw.fileno(), first, last))
+                            if len(waiting) > 2 * threads:
+                                advance(waiting.popleft().result())
+                        while waiting:
+                            advance(waiting.popleft().result())
+                    return
+                with self.file.cursor() as cursor:
+                    held, held_from = b"", -1
+                    for first, last in pieces:
+                        begin, end = span(first, last)
+                        if begin < cursor.at and held_from <= begin:
+                            kept = held[begin - held_from :]
+                        else:
+                            kept = b""
+                            cursor.move_to(begin)
+                        held, held_from = kept + cursor.read(end - begin - len(kept)), begin
+                        text = pad(end - begin)
+                        text[: len(held)] = np.frombuffer(held, np.uint8)
+                        text[len(held) : end - begin] = 10
+                        if len(held) < end - begin - max(1, layout.slack):
+                            raise Misaligned
+                        waiting.append(pool.submit(decode, text, first, last))
+                        if len(waiting) > threads:
+                            advance(waiting.popleft().result())
+                    while waiting:
+                        advance(waiting.popleft().result())
+            except BaseException:
+                for future in waiting:
+                    future.cancel()
+                raise
+
+    def _decide(
+        self,
+        text: NDArray[np.uint8],
+        layout: FixedWidth,
+        first: int,
+        values: NDArray[np.float64],
+        undecided: NDArray[np.int64],
+    ) -> None:
+        """Fill in what the fixed-width decoder left: each field by itself, or all words if they are many."""
+        origin = layout.row_start(first)
+        if undecided.size * 8 > values.size:
+            rows_from = layout.row_end(first) if layout.row_start(first) != layout.row_end(first) else origin
+            begin = 0 if rows_from == origin or first == 0 else rows_from - origin
+            end = layout.row_end(first + values.size) - origin
+            words = text[begin:end].tobytes()
+            try:
+                found = _many_numbers(words.split(), words, 2 * values.size + layout.per_row)
+            except NotANumber:
+                found = np.empty(0)
+            if found.size == values.size:
+                values[...] = found
+                return
+        for place in undecided.tolist():
+            begin, end = (b - origin for b in layout.value_bytes(first + place))
+            try:
+                values[place] = number(text[begin:end].tobytes().strip())
+            except ValueError:
+                raise Misaligned from None
+
+    # word by word
+
+    def _read_words(self, start: int, stop: int, consume: Consume, advance: Callable[[int], None]) -> int:
+        """Values start:stop by words from the beginning of the block; returns the byte after value stop - 1."""
+        index = 0
+        with self.file.cursor() as cursor:
+            cursor.move_to(self.offset)
+            rest = b""
+            while index < stop:
+                text = cursor.read(_WORDS)
+                ended = not text
+                text = rest + text
+                cut = len(text) if ended else max(text.rfind(b" "), text.rfind(b"\n"), text.rfind(b"\t")) + 1
+                rest, text = text[cut:], text[:cut]
+                words = text.split()
+                try:
+                    values = _many_numbers(words, text, stop - index)
+                except NotANumber as error:
+                    if error.word[:1].isalpha() and error.word.lower() not in ("nan", "inf", "infinity"):
+                        raise self._truncated(index + error.place) from None
+                    raise self._bad(index + error.place, error.word) from None
+                first = max(start - index, 0)
+                if first < values.size:
+                    consume(index + first, values[first:])
+                index += values.size
+                advance(values.size)
+                if index >= stop:
+                    return cursor.at - len(rest) - len(text) + _after_words(text, len(values))
+                if ended:
+                    raise self._truncated(index)
+        return self.offset
+
+
+def _after_words(text: bytes, n: int) -> int:
+    """Byte after the n-th value of a text (values that touch count each)."""
+    found = 0
+    for match in re.finditer(rb"\S+", text):
+        found += len(numbers([match[0]], n))
+        if found >= n:
+            return match.end()
+    return len(text)

@@ -1,0 +1,468 @@
+"""VASP's grid files: CHGCAR, CHG, AECCAR0/1/2, PARCHG, LOCPOT, ELFCAR.
+
+    CHGCAR, CHG, AECCAR, PARCHG   electron number density × cell volume; the mean over the grid is the electron
+                                  count. Divided by the volume here: electron_density, 1/Å^3, electrons positive.
+    LOCPOT                        potential energy of an electron, eV; not divided by anything.
+    ELFCAR                        electron localization function, a number between 0 and 1.
+
+All have one layout (POSCAR header, counts, values with a fastest), so the layout does not tell which it is.
+Augmentation blocks do (densities only), else the file's name, else a sample of the values; `kind` overrides. Where
+the values contradict the name, reading is refused.
+
+    second block   density: magnetization (up - down); LOCPOT and ELFCAR: up and down; four blocks: noncollinear
+    frames         whole files that follow each other, as CHG has them after molecular dynamics
+
+In   path, plain or compressed.
+Out  Source; values (a, b, c) in Fortran order, cut along c.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import AccuracyWarning, FileFormatError, InputError, nearest_known
+from ..grid import Grid
+from ..structure import SYMBOLS, Structure
+from .compressed import ByteFile, Cursor, open_bytes
+from .source import Source
+from .text_values import TextValues, number
+
+DENSITIES = ("CHGCAR", "CHG", "AECCAR0", "AECCAR1", "AECCAR2", "PARCHG")
+KINDS = (*DENSITIES, "LOCPOT", "ELFCAR")
+"""What these files can be."""
+
+_NAME = re.compile(r"AECCAR[012]|CHGCAR|CHG|PARCHG|LOCPOT|ELFCAR", re.IGNORECASE)
+_COUNTS = re.compile(rb"[ \t]*(\d+)[ \t]+(\d+)[ \t]+(\d+)[ \t\r\n]*")
+_CORES = (2, 10, 18, 36, 54, 86)
+_CLOSED_SHELLS = {31: 10, 49: 10, 81: 24, 113: 24}  # first atomic number of the p rows: d (and f) electrons below
+
+
+@dataclass(frozen=True)
+class _Header:
+    cell: NDArray[np.float64]
+    structure: Structure
+    counts: tuple[int, int, int]
+    counts_line: bytes
+    remarks: tuple[str, ...]
+    n_atoms: int
+
+
+@dataclass(frozen=True)
+class _Frame:
+    header: _Header
+    blocks: tuple[TextValues, ...]
+    augmented: bool
+
+
+def recognises(head: bytes, path: Path) -> bool:
+    """True if the beginning is a POSCAR header followed, perhaps beyond it, by three counts."""
+    lines = head.split(b"\n")[:8]
+    return len(lines) >= 7 and _looks_like_poscar(lines)
+
+
+def _floats(line: bytes, n: int | None = None) -> list[float] | None:
+    words = line.split()
+    try:
+        values = [number(w) for w in (words if n is None else words[:n])]
+    except ValueError:
+        return None
+    return values if n is None or len(values) == n else None
+
+
+def _looks_like_poscar(lines: list[bytes]) -> bool:
+    scale = _floats(lines[1])
+    if scale is None or len(scale) not in (1, 3):
+        return False
+    if any(_floats(line, 3) is None for line in lines[2:5]):
+        return False
+    words, following = lines[5].split(), lines[6].split()
+    if not words:
+        return False
+    if all(w.isdigit() for w in words):
+        return True
+    return len(words) == len(following) and all(w.isdigit() for w in following)
+
+
+def _name_kind(path: Path) -> str | None:
+    """The kind that a file's name claims: CHGCAR, graphene_LOCPOT.gz, AECCAR0.bz2 …"""
+    names = {match.upper() for match in _NAME.findall(path.name)}
+    return names.pop() if len(names) == 1 else None
+
+
+def _read_header(path: Path, cursor: Cursor, first: bytes | None = None) -> _Header:
+    """POSCAR header and counts; `first` is the comment line if it has been read already."""
+
+    def broken(what: str) -> FileFormatError:
+        return FileFormatError(f"{path}: {what}; this is not the header of a VASP grid file, or it is damaged.")
+
+    def line() -> bytes:
+        text = cursor.line()
+        if not text:
+            raise broken("the file ends within its header")
+        return text
+
+    remarks: list[str] = []
+    comment = line() if first is None else first
+    scale = _floats(line())
+    if scale is None or len(scale) not in (1, 3):
+        raise broken("line 2 is no scale factor (one number, or three)")
+    rows = [_floats(line(), 3) for _ in range(3)]
+    if any(row is None for row in rows):
+        raise broken("lines 3 to 5 are not three lattice vectors")
+    cell = np.array(rows, dtype=np.float64)
+    volume = abs(float(np.linalg.det(cell)))
+    if len(scale) == 3:
+        if min(scale) <= 0:
+            raise broken("three scale factors must all be positive")
+        factors = np.array(scale)
+    elif scale[0] < 0:
+        if volume == 0:
+            raise FileFormatError(f"{path}: singular cell, its lattice vectors span no volume. Check lines 3 to 5.")
+        factors = np.full(3, (-scale[0] / volume) ** (1 / 3))
+        remarks.append(f"The scale factor {scale[0]:g} is negative: it is the cell's volume in Å^3.")
+    elif scale[0] == 0:
+        raise broken("the scale factor is zero")
+    else:
+        factors = np.full(3, scale[0])
+    cell = cell * factors
+    text = line()
+    symbols: list[str] | None = None
+    if not all(w.isdigit() for w in text.split()):
+        symbols = [w.decode("ascii", "replace") for w in text.split()]
+        text = line()
+    words = text.split()
+    if not words or not all(w.isdigit() for w in words):
+        raise broken("the numbers of atoms are missing")
+    amounts = [int(w) for w in words]
+    n_atoms = sum(amounts)
+    if n_atoms < 1 or n_atoms > 10_000_000:
+        raise broken(f"it announces {n_atoms} atoms")
+    if symbols is None:
+        candidates = [w.decode("ascii", "replace") for w in comment.split()]
+        if len(candidates) == len(amounts) and all(_element(w) for w in candidates):
+            symbols = candidates
+            remarks.append(f"The header is VASP 4's, without elements; the comment line names {' '.join(symbols)}.")
+        else:
+            remarks.append("The header is VASP 4's, without elements, so the atoms' elements are unknown.")
+    elif len(symbols) != len(amounts):
+        raise broken(f"it names {len(symbols)} elements but {len(amounts)} numbers of atoms")
+    numbers = [_element(s) for s in symbols] if symbols else [0] * len(amounts)
+    mode = line()
+    selective = mode.strip()[:1].lower() == b"s"
+    if selective:
+        mode = line()
+    cartesian = mode.strip()[:1].lower() in (b"c", b"k")
+    found = []
+    for i in range(n_atoms):
+        at = _floats(line(), 3)
+        if at is None:
+            raise broken(f"the position of atom {i + 1} of {n_atoms} is not three numbers")
+        found.append(at)
+    positions = np.array(found)
+    positions = positions * factors if cartesian else positions @ cell
+    structure = Structure(np.repeat(np.array(numbers), amounts), positions)
+    text = line()
+    while not text.strip():
+        text = line()
+    counts = _COUNTS.fullmatch(text)
+    if counts is None:
+        raise broken(f'after the atoms stand no three counts but "{text[:40].decode("ascii", "replace").strip()}"')
+    shape = (int(counts[1]), int(counts[2]), int(counts[3]))
+    if min(shape) < 1:
+        raise FileFormatError(f"{path}: a grid of {shape[0]} x {shape[1]} x {shape[2]} points: counts are at least 1.")
+    if np.linalg.det(cell) < 0:
+        remarks.append("The lattice vectors are left-handed.")
+    return _Header(cell, structure, shape, text.split(b"\n")[0].strip(), tuple(remarks), n_atoms)
+
+
+def _element(symbol: str) -> int:
+    """Atomic number of "Na", "Na_pv", "Na/abc123"; 0 if it is none."""
+    name = re.match(r"[A-Za-z]+", symbol)
+    word = name[0].capitalize() if name else ""
+    return SYMBOLS.index(word) if word in SYMBOLS and word != "X" else 0
+
+
+def _block(file: ByteFile, cursor: Cursor, counts: tuple[int, int, int]) -> TextValues:
+    def where(index: int) -> str:
+        plane, k = index % (counts[0] * counts[1]), index // (counts[0] * counts[1])
+        return f"at grid point [{plane % counts[0]}, {plane // counts[0]}, {k}]"
+
+    return TextValues.find(file, cursor, counts[0] * counts[1] * counts[2], where)
+
+
+def _survey(file: ByteFile, wanted: int, whole: bool) -> tuple[list[_Frame], bool]:
+    """Frames of a file. Not whole: stop after the first block, if the first frame is wanted."""
+    frames: list[_Frame] = []
+    with file.cursor() as cursor:
+        header = _read_header(file.path, cursor)
+        while True:
+            blocks: list[TextValues] = []
+            augmented = False
+            following: bytes | None = None
+            while True:
+                block = _block(file, cursor, header.counts)
+                blocks.append(block)
+                if not whole and wanted == 0:
+                    return [_Frame(header, tuple(blocks), augmented)], False
+                cursor.move_to(block.end())
+                following, has_augmentation = _after_block(file, cursor, header)
+                augmented |= has_augmentation
+                if following is not None and following.strip() == header.counts_line:
+                    continue
+                break
+            frames.append(_Frame(header, tuple(blocks), augmented))
+            if following is None:
+                return frames, True
+            try:
+                header = _read_header(file.path, cursor, following)
+            except FileFormatError:
+                raise FileFormatError(
+                    f"{file.path}: after the {header.counts[0]} x {header.counts[1]} x {header.counts[2]} values that "
+                    f'the counts announce stands "{following[:40].decode("ascii", "replace").strip()}". The counts '
+                    "are wrong, or the file is damaged."
+                ) from None
+
+
+def _after_block(file: ByteFile, cursor: Cursor, header: _Header) -> tuple[bytes | None, bool]:
+    """Skip augmentation occupancies and moments; the line that follows them (None: nothing), and if there were any."""
+    augmented = False
+    moments = 0
+    blank: bytes | None = None
+    while text := cursor.line():
+        words = text.split()
+        if not words:
+            blank = text
+            continue
+        if words[0].lower() == b"augmentation":
+            augmented = True
+            if not words[-1].isdigit():
+                raise FileFormatError(f"{file.path}: an augmentation block without its size; the file is damaged.")
+            left = int(words[-1])
+            while left > 0:
+                text = cursor.line()
+                if not text:
+                    raise FileFormatError(f"{file.path}: the file ends in an augmentation block; it is truncated.")
+                left -= len(text.split())
+            continue
+        if text.strip() == header.counts_line:
+            return text, augmented
+        numbers = _floats(text)
+        if numbers is not None and moments + len(numbers) <= header.n_atoms and b"." in text:
+            moments += len(numbers)
+            continue
+        if moments and moments < header.n_atoms:
+            break
+        if blank is not None and numbers is not None and len(numbers) in (1, 3):
+            raise FileFormatError(f"{file.path}: after the values stands a number; the counts are wrong.")
+        return text, augmented
+    return None, augmented
+
+
+def _blocks(kind: str, n: int) -> tuple[str, ...]:
+    density = kind in DENSITIES
+    names: dict[int, tuple[str, ...]] = {
+        1: ("total",) if density else (("potential",) if kind == "LOCPOT" else ("localization",)),
+        2: ("total", "magnetization") if density else ("up", "down"),
+        4: ("total", "magnetization_x", "magnetization_y", "magnetization_z")
+        if density
+        else ("total", "field_x", "field_y", "field_z"),
+    }
+    return names.get(n) or tuple(f"block {i + 1}" for i in range(n))
+
+
+def _settle_kind(file: ByteFile, frame: _Frame, kind: str | None, quantity: str | None) -> tuple[str, str]:
+    """What the file is, and where that is known from: "kind", "quantity", "content", "name"."""
+    path = file.path
+    if kind is not None:
+        if frame.augmented and kind not in DENSITIES:
+            raise FileFormatError(
+                f"{path}: read as {kind}, but it holds augmentation occupancies, which only densities have. "
+                "Leave kind out."
+            )
+        return kind, "kind"
+    named = _name_kind(path)
+    if frame.augmented:
+        if named is not None and named not in DENSITIES:
+            raise FileFormatError(
+                f"{path}: named like a {named}, but it holds augmentation occupancies, which only densities have. "
+                'Rename it, or say kind="CHGCAR".'
+            )
+        return named or "CHGCAR", "name" if named else "content"
+    if quantity == "electron_density":
+        return (named if named in DENSITIES else "CHGCAR"), "quantity"
+    if quantity == "electron_potential_energy":
+        return "LOCPOT", "quantity"
+    if named is not None:
+        return named, "name"
+    block = frame.blocks[0]
+    sample: list[NDArray[np.float64]] = []
+    stop = min(block.n, 200_000)
+    block.read(0, stop, lambda first, values: sample.append(values), "looking at")
+    values = np.concatenate(sample)
+    negative = -np.minimum(values, 0).sum() / max(np.abs(values).sum(), 1e-300)
+    if negative > 0.2:
+        return "LOCPOT", "content"
+    raise FileFormatError(
+        f"{path}: VASP's densities and potentials share one layout, and neither the name nor the content of this file "
+        'tells which it is. Say kind="CHGCAR" (or quantity="electron_density"), or kind="LOCPOT" (or '
+        'quantity="electron_potential_energy").'
+    )
+
+
+def _largest_core(number: int) -> int:
+    """Electrons below the valence shell at most: the noble gas before, and closed d and f shells of the p rows."""
+    core = max((c for c in _CORES if c < number), default=0)
+    closed = next((n for first, n in reversed(_CLOSED_SHELLS.items()) if first <= number <= first + 5), 0)
+    return core + closed
+
+
+def _review(
+    path: Path, kind: str, known_from: str, structure: Structure, grid: Grid, mean: float, negative: float
+) -> None:
+    """Compare the values of the first block with what the file says it is."""
+    settle = (
+        'Say kind="CHGCAR" (or quantity="electron_density"), or kind="LOCPOT" (or '
+        'quantity="electron_potential_energy").'
+    )
+    if kind == "ELFCAR":
+        return
+    if kind == "LOCPOT":
+        if negative == 0 and mean > 0 and known_from == "name":
+            raise FileFormatError(
+                f"{path}: named like a LOCPOT, but no value is negative and their mean is {mean:.6g}: a density looks "
+                f"so, a potential energy of electrons in a solid does not. {settle}"
+            )
+        return
+    electrons = mean * grid.volume
+    n_all = int(structure.numbers.sum()) if len(structure) and structure.numbers.min() > 0 else None
+    if known_from == "name" and (electrons <= 0 or negative > 0.2):
+        raise FileFormatError(
+            f"{path}: named like a {kind}, but its mean over the grid, the number of electrons, is {electrons:.6g} and "
+            f"{100 * negative:.0f} % of its weight is negative: this looks like a LOCPOT. {settle}"
+        )
+    if n_all is None or kind == "PARCHG":
+        return
+    if kind == "AECCAR0":
+        core = int(sum(_largest_core(int(z)) for z in structure.numbers))
+        if electrons > core * 1.001:
+            warnings.warn(
+                f"{path}: integrates to {electrons:.6g} electrons, but the cores of {structure.formula} hold no more "
+                f"than {core}: the grid is too coarse for core densities. Nothing is renormalized.",
+                AccuracyWarning,
+                stacklevel=2,
+            )
+    elif electrons > n_all * 1.001:
+        warnings.warn(
+            f"{path}: integrates to {electrons:.6g} electrons, but {structure.formula} has {n_all} if neutral. "
+            "Nothing is renormalized.",
+            AccuracyWarning,
+            stacklevel=2,
+        )
+
+
+def open_source(
+    path: Path,
+    *,
+    kind: str | None = None,
+    quantity: str | None = None,
+    frame: int = 0,
+    survey: bool = True,
+) -> Source:
+    """Open a VASP grid file.
+
+    kind      one of KINDS, if the file's own evidence is to be overridden
+    quantity  "electron_density" or "electron_potential_energy" settle what neither name nor content does
+    frame     which of several cells that follow each other
+    survey    False: of a compressed density, look at the first block only (finding all means decompressing all)
+
+    Raises InputError, FileFormatError.
+    """
+    file = open_bytes(path)
+    if kind is not None and kind not in KINDS:
+        raise InputError(f'Unknown kind "{kind}" of VASP file: {nearest_known(kind, KINDS)}')
+    named = _name_kind(path)
+    quick = not survey and bool(file.compression) and (kind or named) in DENSITIES
+    frames, complete = _survey(file, frame, whole=not quick)
+    if not 0 <= frame < len(frames):
+        raise InputError(f"{path} holds {len(frames)} cells: frame {frame} does not exist (the first is 0).")
+    chosen = frames[frame]
+    header = chosen.header
+    what, known_from = _settle_kind(file, chosen, kind, quantity)
+    density = what in DENSITIES
+    try:
+        grid = Grid(header.counts, header.cell)
+    except InputError as error:
+        raise FileFormatError(f"{path}: {error}") from None
+    names = _blocks(what, len(chosen.blocks))
+    divisor = grid.volume if density else 1.0
+    remarks = list(header.remarks)
+    if known_from == "content":
+        remarks.append(f"The name does not say what this is; the content is that of a {what}.")
+    if len(frames) > 1:
+        remarks.append(f"The file holds {len(frames)} cells that follow each other; this is number {frame}.")
+    if density and what != "PARCHG":
+        remarks.append("Values are numbers of electrons, positive, without the ions.")
+    if what == "CHG":
+        remarks.append("CHG holds 5 digits a value; CHGCAR holds 11.")
+    if len(chosen.blocks) == 2 and not density:
+        remarks.append("Spin-polarized: the blocks are up and down.")
+    if not complete and len(names) == 1:
+        remarks.append("Only the first block of the compressed file has been looked at.")
+
+    def read_planes(start: int, stop: int, block: str, dtype: Any) -> NDArray[np.floating]:
+        return _read_planes(chosen.blocks[names.index(block)], header.counts, divisor, start, stop, dtype)
+
+    declared: tuple[str, str | None] = (
+        ("electron_density", "1/Å^3")
+        if density
+        else ("electron_potential_energy", "eV")
+        if what == "LOCPOT"
+        else ("scalar", "1")
+    )
+    other: dict[str, tuple[str, str | None]] = {}
+    for name in names[1:]:
+        if name.startswith("magnetization"):
+            other[name] = ("scalar", "1/Å^3")
+        elif name.startswith("field"):
+            other[name] = ("scalar", "eV")
+    review: Callable[[float, float], None] = partial(_review, path, what, known_from, header.structure, grid)
+    return Source(
+        path=path,
+        format=what,
+        grid=grid,
+        quantity=declared[0],
+        unit=declared[1],
+        blocks=names,
+        slowest_axis=2,
+        read_planes=read_planes,
+        structure=header.structure,
+        remarks=tuple(remarks),
+        of_block=other,
+        n_frames=len(frames),
+        review=review,
+    )
+
+
+def _read_planes(
+    block: TextValues, counts: tuple[int, int, int], divisor: float, start: int, stop: int, dtype: Any
+) -> NDArray[np.floating]:
+    plane = counts[0] * counts[1]
+    out = np.empty((stop - start) * plane, dtype=dtype)
+
+    def consume(first: int, values: NDArray[np.float64]) -> None:
+        if divisor != 1.0:
+            values /= divisor
+        begin = first - start * plane
+        out[begin : begin + values.size] = values
+
+    block.read(start * plane, stop * plane, consume)
+    return out.reshape(counts[0], counts[1], stop - start, order="F")
