@@ -1,0 +1,147 @@
+"""HDF5 files of gpuhomog: schema version 1, read plane by plane.
+
+    /                    attributes format = "gpuhomog", version = 1
+    field/values         (a, b, c) float32 or float64, chunks of whole planes of a; attributes unit, quantity
+    field/cell           (3, 3) rows are the lattice vectors [Å]
+    field/origin         (3,) [Å]
+    field/boundary       (3,) "periodic" or "open"
+    structure/numbers    (n,) atomic numbers                   the group is absent without atoms
+    structure/positions  (n, 3) [Å]
+    structure/charges    (n,) [e]                              absent if not known
+    provenance           one JSON list of steps
+
+A coarse field is written the same way: its grid is simply smaller. Chunks are not compressed: the last digits of
+a DFT field are noise, which compresses by a tenth at a tenth of the speed; compressed files read as well. A
+result (Profile or other) has a group `result` instead of `field` (writers/tables.py).
+
+In   path.
+Out  Source with the stored boundary. Refused: other versions, other HDF5 files, unknown quantities and units,
+     missing chunks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._version import SCHEMA_FORMAT, SCHEMA_VERSION
+from ..errors import FileFormatError
+from .described import check_real, describe
+from .source import Source
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+COPY_BYTES = 32 * 2**20
+
+
+def recognises(head: bytes, path: Path) -> bool:
+    """True for the HDF5 signature."""
+    return head.startswith(SIGNATURE)
+
+
+def check_version(path: Path, attributes: Mapping[str, Any], found: str) -> None:
+    """FileFormatError unless the root attributes say gpuhomog, version 1; `found` names what else is there."""
+    name = attributes.get("format")
+    if name != SCHEMA_FORMAT:
+        raise FileFormatError(
+            f'{path}: not a file of gpuhomog: the root attribute format = "{SCHEMA_FORMAT}" is missing '
+            f"(found {found}). Read the array with its own library and use gpuhomog.Field.from_array."
+        )
+    version = attributes.get("version")
+    if not isinstance(version, int | np.integer) or version != SCHEMA_VERSION:
+        raise FileFormatError(
+            f"{path}: schema version {version}; this gpuhomog reads version {SCHEMA_VERSION}. "
+            "Update gpuhomog, or write the file again."
+        )
+
+
+def open_source(path: Path) -> Source:
+    """Read everything but the values."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return _open(path, file)
+    except OSError as error:
+        raise FileFormatError(f"{path}: cannot be read as HDF5 ({error}); it may be truncated.") from None
+
+
+def _open(path: Path, file: Any) -> Source:
+    import h5py
+
+    check_version(path, file.attrs, ", ".join(sorted(file)) or "nothing")
+    if "result" in file and "field" not in file:
+        raise FileFormatError(
+            f"{path}: holds a result ({file['result'].attrs.get('kind')}), not a field. "
+            "Read a profile with gpuhomog.read_profile."
+        )
+    values = file.get("field/values")
+    if not isinstance(values, h5py.Dataset):
+        raise FileFormatError(f"{path}: the dataset field/values is missing; the file is incomplete.")
+    check_real(path, values.dtype)
+    facts = {name: _stored(file, f"field/{name}") for name in ("cell", "origin", "boundary")}
+    facts |= {name: _stored(file, f"structure/{name}") for name in ("numbers", "positions", "charges")}
+    facts |= {name: values.attrs.get(name) for name in ("quantity", "unit")}
+    facts["provenance"] = _stored(file, "provenance")
+    if facts["quantity"] is None:
+        raise FileFormatError(f"{path}: field/values has no attribute quantity; the file is incomplete.")
+    described = describe(path, values.shape, facts)
+    _check_complete(path, values)
+
+    def read_planes(start: int, stop: int, block: str, dtype: np.dtype) -> NDArray[np.floating]:
+        local: NDArray[np.floating] = np.empty((stop - start, *values_shape[1:]), dtype=dtype)
+        step = max(1, COPY_BYTES // max(1, plane_bytes))
+        try:
+            with h5py.File(path, "r") as again:
+                stored = again["field/values"]
+                for first in range(start, stop, step):
+                    last = min(first + step, stop)
+                    if stored.dtype == dtype:
+                        stored.read_direct(local, np.s_[first:last], np.s_[first - start : last - start])
+                    else:
+                        local[first - start : last - start] = stored[first:last]
+        except (OSError, KeyError) as error:
+            raise FileFormatError(f"{path}: planes {start}:{stop} cannot be read ({error}).") from None
+        return local
+
+    values_shape = tuple(values.shape)
+    plane_bytes = values_shape[1] * values_shape[2] * values.dtype.itemsize
+    return Source(
+        path,
+        "hdf5",
+        described.grid,
+        described.quantity,
+        described.unit,
+        ("values",),
+        0,
+        read_planes,
+        described.structure,
+        provenance=described.provenance,
+    )
+
+
+def _stored(file: Any, name: str) -> Any:
+    """The content of a dataset, text as str; None if absent."""
+    import h5py
+
+    stored = file.get(name)
+    if not isinstance(stored, h5py.Dataset):
+        return None
+    return stored.asstr()[()] if h5py.check_string_dtype(stored.dtype) is not None else stored[()]
+
+
+def _check_complete(path: Path, values: Any) -> None:
+    """FileFormatError if chunks were never written; HDF5 would return its fill value for them."""
+    if values.is_virtual or values.size == 0:
+        return
+    if values.chunks is None:
+        missing = values.id.get_storage_size() == 0 and values.external is None
+        present, expected = (0, 1) if missing else (1, 1)
+    else:
+        expected = int(np.prod([-(-n // k) for n, k in zip(values.shape, values.chunks, strict=True)]))
+        present = values.id.get_num_chunks()
+    if present != expected:
+        raise FileFormatError(f"{path}: {expected - present} of {expected} chunks are missing; writing was cut short.")

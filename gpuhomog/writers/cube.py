@@ -1,0 +1,54 @@
+"""Gaussian cube output: lengths in bohr, values in atomic units where the quantity is known.
+
+    2 comment lines      what the values are, their unit, the boundary (no reader needs them)
+    n_atoms, origin      then n_a, a/n_a; n_b, b/n_b; n_c, c/n_c      counts positive: bohr
+    number, charge, position of each atom
+    values, c fastest, six to a line, every row of c begins a new line
+
+A "scalar" is written as it is. Values have 11 significant digits and lengths 12, twice what the format's
+originator writes; every known reader takes them. HDF5 keeps every bit.
+
+In   stream, Field, its blocks of planes of a.
+Out  nothing but the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..field import Field
+from ..units import ATOMIC_UNITS, BOHR, conversion_factor
+from .numerals import WIDTH, lines, numerals
+
+PER_LINE = 6
+
+
+def write_field(stream: IO[bytes], field: Field, blocks: Iterable[tuple[int, NDArray[Any]]]) -> None:
+    """Write the field."""
+    grid, structure = field.grid, field.structure
+    unit = ATOMIC_UNITS.get(field.quantity, field.unit)
+    factor = 1.0 if unit is None or field.unit is None else conversion_factor(field.unit, unit)
+    header = [f"{field.quantity} [{unit or 'unit not known'}], written by gpuhomog"]
+    header.append(f"boundary {','.join(grid.boundary)}; loops: a outer, b middle, c inner")
+    header.append(_row(0 if structure is None else len(structure), grid.origin / BOHR))
+    header += [_row(n, step / BOHR) for n, step in zip(grid.shape, grid.steps, strict=True)]
+    if structure is not None:
+        charges = structure.charges if structure.charges is not None else structure.numbers.astype(np.float64)
+        header += [
+            _row(int(number), np.array([charge, *(position / BOHR)]))
+            for number, charge, position in zip(structure.numbers, charges, structure.positions, strict=True)
+        ]
+    stream.write(("\n".join(header) + "\n").encode())
+    n_c = grid.shape[2]
+    for _, block in blocks:
+        for plane in block:
+            values = plane.astype(np.float64, order="C") * factor
+            stream.write(lines(numerals(values).reshape(-1, n_c, WIDTH), PER_LINE))
+
+
+def _row(count: int, numbers: NDArray[np.float64]) -> str:
+    return f"{count:5d}" + "".join(f" {value:19.12f}" for value in numbers)

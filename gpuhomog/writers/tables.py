@@ -1,0 +1,140 @@
+"""Tables: a result as CSV, JSON or HDF5, every number with all its digits.
+
+    Profile   .csv   "# key: JSON" lines (format, version, unit, quantity, length, provenance, …), then the
+                     columns position, values and, if known, uncertainty
+              .json  one object: format, version, kind, then the attributes
+              .h5    attributes format, version; group `result` (attribute kind) with a dataset for each
+                     attribute; what is neither number nor array of numbers is a JSON text
+    other     .csv   rows name, value, uncertainty, unit, reason; parts have dotted names; arrays and profiles
+                     are left to the other two formats, and a comment says which
+              .json, .h5 as above
+
+readers/tables.py reads all of them. The columns of a profile load with
+numpy.loadtxt(path, delimiter=",", skiprows=…) or pandas.read_csv(path, comment="#").
+
+In   temporary path, result.
+Out  nothing but the file.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .._version import SCHEMA_FORMAT, SCHEMA_VERSION
+from ..results import Profile, Result, plain
+from .hdf5 import hdf5_file
+
+_COLUMNS = ("position", "values", "uncertainty")
+_MEASUREMENT = {"value", "unit", "uncertainty", "reason"}
+
+
+def _described(result: Result) -> dict[str, Any]:
+    """The result as a dict that says what it is; a profile brings its atoms."""
+    content = {"format": SCHEMA_FORMAT, "version": SCHEMA_VERSION, "kind": type(result).__name__, **result.to_dict()}
+    if isinstance(result, Profile) and result.structure is not None:
+        content["structure"] = plain(result.structure)
+    return content
+
+
+def write_json(path: Path, result: Result) -> None:
+    """One JSON object; floats as the shortest text that reads back to the same bits."""
+    path.write_text(json.dumps(_described(result), ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def write_csv(path: Path, result: Result) -> None:
+    """A profile as columns, any other result as rows."""
+    text = io.StringIO()
+    content = _described(result)
+    if isinstance(result, Profile):
+        for name, value in content.items():
+            if name not in _COLUMNS:
+                text.write(f"# {name}: {json.dumps(value, ensure_ascii=False)}\n")
+        text.write('# position unit: "Å"\n')
+        columns = {name: content[name] for name in _COLUMNS if content[name] is not None}
+        rows = csv.writer(text, lineterminator="\n")
+        rows.writerow(columns)
+        rows.writerows(
+            ["nan" if number is None else repr(float(number)) for number in row]
+            for row in zip(*columns.values(), strict=True)
+        )
+    else:
+        left_out: list[str] = []
+        for name in ("format", "version", "kind", "provenance"):
+            if name in content:
+                text.write(f"# {name}: {json.dumps(content.pop(name), ensure_ascii=False)}\n")
+        table = list(_rows(content, "", left_out))
+        if left_out:
+            text.write(f"# not in this table, but in .json and .h5: {', '.join(left_out)}\n")
+        rows = csv.writer(text, lineterminator="\n")
+        rows.writerow(["name", "value", "uncertainty", "unit", "reason"])
+        rows.writerows(table)
+    path.write_text(text.getvalue(), encoding="utf-8")
+
+
+def _rows(content: Mapping[str, Any], prefix: str, left_out: list[str]) -> Iterator[list[str]]:
+    for name, value in content.items():
+        full = f"{prefix}{name}"
+        if isinstance(value, Mapping) and value.keys() == _MEASUREMENT:
+            numbers = [_cell(value["value"]), _cell(value["uncertainty"])]
+            yield [full, *numbers, value["unit"] or "", value["reason"] or ""]
+        elif isinstance(value, Mapping) and "position" not in value:
+            yield from _rows(value, f"{full}.", left_out)
+        elif isinstance(value, Mapping | list):
+            left_out.append(full)
+        elif value is not None:
+            yield [full, _cell(value), "", "", ""]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def write_hdf5(path: Path, result: Result) -> None:
+    """A group `result`; each attribute that holds numbers is a dataset."""
+    content = _described(result)
+    with hdf5_file(path) as (file, _):
+        group = file.create_group("result")
+        group.attrs["kind"] = content["kind"]
+        for name in ("format", "version", "kind"):
+            del content[name]
+        unit = content.get("unit") if isinstance(result, Profile) else None
+        _store(group, content)
+        if isinstance(result, Profile):
+            group["position"].attrs["unit"] = "Å"
+            for name in ("values", "uncertainty"):
+                if unit is not None and name in group:
+                    group[name].attrs["unit"] = unit
+
+
+def _store(group: Any, content: Mapping[str, Any]) -> None:
+    for name, value in content.items():
+        if isinstance(value, Mapping) and value and not any("/" in key for key in value):
+            _store(group.create_group(name), value)
+        elif isinstance(value, bool | int | float):
+            group[name] = value
+        elif isinstance(value, list) and value and _is_numeric(value):
+            group[name] = np.array([np.nan if v is None else v for v in value]) if None in value else np.array(value)
+        else:
+            group[name] = json.dumps(value, ensure_ascii=False)
+            group[name].attrs["json"] = True
+
+
+def _is_numeric(value: list[Any]) -> bool:
+    """True for a list of floats or nested lists of equal lengths of floats; integers stay JSON, and exact."""
+    if all(isinstance(v, list) for v in value):
+        return len({len(v) for v in value}) == 1 and all(v and _is_numeric(v) and None not in v for v in value)
+    return any(isinstance(v, float) for v in value) and all(v is None or isinstance(v, float) for v in value)
+
+
+WRITERS: dict[str, Callable[[Path, Result], None]] = {".csv": write_csv, ".json": write_json, ".h5": write_hdf5}
+WRITERS[".hdf5"] = write_hdf5
+"""Suffix → what writes a result."""

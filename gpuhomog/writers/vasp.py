@@ -1,0 +1,69 @@
+"""VASP output: CHGCAR from an electron density, LOCPOT from an electron potential energy.
+
+    CHGCAR   electron number density × cell volume         LOCPOT   eV, as it is
+    comment, scale 1.0, lattice vectors, elements, counts, "Direct", fractional positions, blank line,
+    n_a n_b n_c, values with a fastest, five to a line, 11 digits
+
+Atoms keep their order: an element that comes back later is listed again. Positions are taken from the grid's
+first point, since the format has no origin. Augmentation charges and spin are not written, so VASP can restart
+from such a file only without them.
+
+In   stream, Field with atoms, its blocks of planes of c.
+Out  nothing but the text. InputError for another quantity, or without atoms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..field import Field
+from ..units import QUANTITIES, conversion_factor
+from .numerals import WIDTH, lines, numerals
+
+PER_LINE = 5
+QUANTITY = {"CHGCAR": "electron_density", "LOCPOT": "electron_potential_energy"}
+
+
+def check_field(kind: str, field: Field) -> None:
+    """InputError unless the field is what a file of this kind holds."""
+    needed = QUANTITY[kind]
+    if field.quantity != needed:
+        raise InputError(
+            f'A {kind} holds an {needed}, and this field is "{field.quantity}". Convert it first, or write '
+            ".h5 or .cube, which hold any quantity."
+        )
+    if field.structure is None or not len(field.structure):
+        raise InputError(f"A {kind} needs the atoms, and this field has none. Write .h5 or .cube instead.")
+
+
+def write_field(kind: str, stream: IO[bytes], field: Field, blocks: Iterable[tuple[int, NDArray[Any]]]) -> None:
+    """Write the field as a "CHGCAR" or "LOCPOT"."""
+    check_field(kind, field)
+    grid, structure = field.grid, field.structure
+    assert structure is not None and field.unit is not None  # check_field has seen to it
+    internal = QUANTITIES[field.quantity]
+    factor = conversion_factor(field.unit, internal or field.unit) * (grid.volume if kind == "CHGCAR" else 1.0)
+    groups = [(symbol, len(list(atoms))) for symbol, atoms in groupby(structure.symbols)]
+    fractional = (structure.positions - grid.origin) @ np.linalg.inv(grid.cell)
+    header = [f"{structure.formula}: {field.quantity}, written by gpuhomog", "1.0"]
+    header += [" ".join(f"{x:21.15f}" for x in row) for row in grid.cell]
+    header += [" ".join(f"{symbol:>5}" for symbol, _ in groups), " ".join(f"{count:5d}" for _, count in groups)]
+    header += ["Direct", *(" ".join(f"{x:19.15f}" for x in row) for row in fractional), ""]
+    header.append(" ".join(f"{n:5d}" for n in grid.shape))
+    stream.write(("\n".join(header) + "\n").encode())
+    rest = np.empty((0, WIDTH), dtype=np.uint8)
+    for _, block in blocks:
+        for index in range(block.shape[2]):
+            values = block[:, :, index].T.astype(np.float64, order="C") * factor
+            text = np.concatenate([rest, numerals(values, style="vasp")])
+            whole = len(text) // PER_LINE * PER_LINE
+            stream.write(lines(text[None, :whole], PER_LINE))
+            rest = text[whole:]
+    if len(rest):
+        stream.write(lines(rest[None], PER_LINE))

@@ -1,0 +1,75 @@
+"""Zarr output: a Field in schema version 1 (readers/zarr_store.py), one file for a few planes of a.
+
+Chunks are not compressed, for the reason given in readers/hdf5.py.
+
+In   temporary folder, Field, its blocks of planes of a.
+Out  nothing but the store (Zarr format 3).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._version import SCHEMA_FORMAT, SCHEMA_VERSION
+from ..errors import GpuhomogError
+from ..field import Field
+from ..results import plain
+
+CHUNK_BYTES = 8 * 2**20
+
+
+def planes_per_chunk(field: Field) -> int:
+    """Planes of a in one chunk."""
+    return min(
+        field.grid.shape[0], max(1, CHUNK_BYTES // (field.grid.points_per_plane(0) * field.values.dtype.itemsize))
+    )
+
+
+def write_field(path: Path, field: Field, blocks: Iterable[tuple[int, NDArray[Any]]]) -> None:
+    """Write the store; blocks begin at chunk borders. Raises OSError if the system refuses."""
+    try:
+        import zarr
+    except ImportError:
+        raise GpuhomogError("Zarr stores need zarr: pip install 'gpuhomog[formats]'.") from None
+    root = zarr.open_group(str(path), mode="w", zarr_format=3)
+    grid = field.grid
+    root.attrs.update({"format": SCHEMA_FORMAT, "version": SCHEMA_VERSION})
+    root.attrs["provenance"] = json.dumps(plain(list(field.provenance)), ensure_ascii=False)
+    group = root.create_group("field")
+    group.attrs["boundary"] = list(grid.boundary)
+    values = group.create_array(
+        "values",
+        shape=grid.shape,
+        dtype=field.values.dtype,
+        chunks=(planes_per_chunk(field), grid.shape[1], grid.shape[2]),
+        compressors=None,
+        fill_value=np.nan,
+        config={"write_empty_chunks": True},
+    )
+    values.attrs["quantity"] = field.quantity
+    if field.unit is not None:
+        values.attrs["unit"] = field.unit
+    _small(group, "cell", grid.cell, "Å")
+    _small(group, "origin", grid.origin, "Å")
+    if field.structure is not None and len(field.structure):
+        atoms = root.create_group("structure")
+        _small(atoms, "numbers", field.structure.numbers, None)
+        _small(atoms, "positions", field.structure.positions, "Å")
+        if field.structure.charges is not None:
+            _small(atoms, "charges", field.structure.charges, "e")
+    for start, block in blocks:
+        values[start : start + len(block)] = np.ascontiguousarray(block)
+
+
+def _small(group: Any, name: str, data: NDArray[Any], unit: str | None) -> None:
+    stored = group.create_array(name, shape=data.shape, dtype=data.dtype, chunks=data.shape or (1,), compressors=None)
+    if data.size:
+        stored[...] = data
+    if unit is not None:
+        stored.attrs["unit"] = unit
