@@ -17,8 +17,11 @@ from .operators.macroscopic import macroscopic_average
 from .operators.periods import PeriodEstimate, find_periods
 from .operators.planar import planar_average
 from .readers import read
+from .readers.ase_files import from_ase
+from .readers.tables import read_profile, read_result
 from .results import Measurement, Profile
 from .structure import Structure
+from .writers import write
 
 __all__ = [
     "Ball",
@@ -42,9 +45,13 @@ __all__ = [
     "average_and_variance",
     "average_gradient",
     "find_periods",
+    "from_ase",
     "interface_charge",
     "macroscopic_average",
     "planar_average",
     "read",
+    "read_profile",
+    "read_result",
     "surface_charge",
+    "write",
 ]
