@@ -44,7 +44,7 @@ from ..field import Field
 from ..grid import OPEN
 from ..results import Measurement, Profile, Result
 from .planar import Planes, planar_average
-from .unrolled import Body, Period, Unrolled, check_sampling, find_body, find_bulk_period, unroll
+from .unrolled import Body, Period, Unrolled, check_sampling, find_body, period_between, unroll
 
 Array = NDArray[np.float64]
 
@@ -350,7 +350,7 @@ class _Sides:
             changed = _Sides(
                 body,
                 self.x_b,
-                Period(self.period.length + self.period.uncertainty, 0.0, 0.0),
+                Period(self.period.length + self.period.uncertainty),
                 self.eps,
                 self.bulk,
                 self.origins,
@@ -466,21 +466,14 @@ def predicted_residual(line: Unrolled, x_b: float, period: Period, eps: float) -
 
 
 def resolve_period(period: float | str | None, body: Body) -> Period | None:
-    """The period as given, or found in the inner 70 % of the body, or None."""
+    """The period as given, or found between the faces, or None."""
     if period is None:
         return None
     if not isinstance(period, str):
         return check_period(period)
     if period != "auto":
         raise InputError(f'period = "{period}": give a length in Å, "auto", or None for a bulk without a period.')
-    inner = (body.low + 0.15 * body.thickness, body.high - 0.15 * body.thickness)
-    return period_between(body.line, *inner)
-
-
-def period_between(line: Unrolled, low: float, high: float) -> Period | None:
-    """Period of the stretch of a line between two positions, or None."""
-    inside = (line.position > low) & (line.position < high)
-    return find_bulk_period(line.position[inside], line.values[inside])
+    return period_between(body.line, body.low, body.high)
 
 
 def check_period(period: float) -> Period:
@@ -491,7 +484,7 @@ def check_period(period: float) -> Period:
         length = nan
     if not (isfinite(length) and length > 0):
         raise InputError(f"period = {period!r}: give a positive length in Å.")
-    return Period(length, 0.0, 0.0)
+    return Period(length)
 
 
 def check_eps(eps: float | None, automatic: float, spacing: float) -> float:

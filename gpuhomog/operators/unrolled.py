@@ -29,6 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InputError, nearest_known
 from ..grid import OPEN
 from ..results import Profile
+from .periods import find_periods
 
 Array = NDArray[np.float64]
 
@@ -203,11 +204,10 @@ class Body:
 
 @dataclass(frozen=True)
 class Period:
-    """Period of a bulk [Å], its standard uncertainty, and the relative mean square change after one period."""
+    """Period of a bulk and its standard uncertainty [Å]."""
 
     length: float
-    uncertainty: float
-    mismatch: float
+    uncertainty: float = 0.0
 
 
 def check_sampling(sampling: str | None) -> str:
@@ -301,47 +301,20 @@ def _faces(line: Unrolled, level: float) -> tuple[float, float]:
     return ends[0], ends[1]
 
 
-def find_bulk_period(position: Array, values: Array) -> Period | None:
-    """The shortest length after which a stretch of bulk repeats itself, or None if it does not.
-
-        d(t) = ⟨[f(x + t) - f(x)]²⟩ / 2⟨[f - ⟨f⟩]²⟩,   x, x + t in the stretch, f without its linear trend
-
-    d is 0 at a period and about 1 where there is no relation. The first minimum of d below 1 % (else the deepest
-    below 10 %) is refined on a spline through d.
-    """
-    from scipy.interpolate import CubicSpline
-    from scipy.optimize import minimize_scalar
-
-    n = len(values)
-    if n < 16:
+def period_between(line: Unrolled, low: float, high: float) -> Period | None:
+    """Period of the stretch of a line between two positions, or None if it has none."""
+    inside = (line.position >= low) & (line.position <= high)
+    if inside.sum() < 16:
         return None
-    h = float(position[1] - position[0])
-    trend = np.polynomial.Polynomial.fit(position, values, 1)
-    field = values - trend(position)
-    variance = float(field.var())
-    if variance <= 1e-24 * max(1e-300, float(np.abs(values).max()) ** 2):
+    stretch = Profile(
+        line.position[inside],
+        line.values[inside],
+        None,
+        "scalar",
+        float(inside.sum() * line.spacing),
+        boundary=OPEN,
+    )
+    found = find_periods(stretch, most=1)[0]
+    if found.value is None:
         return None
-    lags = np.arange(1, int(0.6 * n))
-    change = np.array([np.mean((field[lag:] - field[:-lag]) ** 2) for lag in lags]) / (2 * variance)
-    risen = int(np.argmax(change > 0.2))  # below this lag the field only resembles itself
-    minima = [
-        i
-        for i in range(max(1, risen), len(lags) - 1)
-        if change[i] < change[i - 1] and change[i] <= change[i + 1] and change[i] < 0.1
-    ]
-    if change.max() <= 0.2 or not minima:
-        return None
-    curve = CubicSpline(lags * h, change)
-
-    def refine(i: int) -> float:
-        bounds = (lags[i - 1] * h, lags[i + 1] * h)
-        return float(minimize_scalar(curve, bounds=bounds, method="bounded", options={"xatol": 1e-10}).x)
-
-    refined = [refine(i) for i in minima]
-    depth = [max(0.0, float(curve(length))) for length in refined]
-    good = [i for i, d in enumerate(depth) if d < 0.01]
-    best = good[0] if good else int(np.argmin(depth))
-    length = refined[best]
-    curvature = max(float(curve(length, 2)), 1e-300)
-    repeats = max(1.0, n * h / length - 1.0)
-    return Period(length, float(np.sqrt(depth[best] / curvature / repeats)), depth[best])
+    return Period(found.value, found.uncertainty or 0.0)
