@@ -1,0 +1,368 @@
+"""XCrySDen's XSF and AXSF files: three-dimensional data grids, with atoms.
+
+    DATAGRID_3D   counts, origin, three spanning vectors, values with a fastest
+
+A data grid holds both ends of each spanning vector: step = vector / (n - 1), and in a crystal the last plane repeats
+the first. Repeated planes are dropped here, or every average would count them twice. An axis whose ends differ is
+kept whole. If its vector is a lattice vector short of one step, the axis is periodic (ASE writes one step too much,
+and is understood too). If it is a lattice vector itself, the file breaks its own format, and is refused until
+kind="xsf-unrepeated" says that its writer leaves repeated planes out: then step = vector / n. Any other vector
+makes an open axis.
+
+Lengths are Å. Neither quantity nor unit is declared, and writers differ (Quantum ESPRESSO: Ry), so a quantity needs
+its unit with it.
+
+    blocks   data grids of the same geometry that follow each other
+    frames   groups of blocks of different geometry
+
+In   path, plain or compressed.
+Out  Source; values (a, b, c) in Fortran order, cut along c.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import FileFormatError, InputError
+from ..grid import OPEN, PERIODIC, Grid
+from ..structure import SYMBOLS, Structure
+from .compressed import ByteFile, Cursor, open_bytes
+from .source import Source
+from .text_values import TextValues, number
+
+KINDS = ("xsf", "xsf-unrepeated")
+"""What `kind` can be; the second: the data grids lack the repeated end planes."""
+
+_KEYWORDS = (
+    b"ANIMSTEPS",
+    b"CRYSTAL",
+    b"SLAB",
+    b"POLYMER",
+    b"MOLECULE",
+    b"DIM-GROUP",
+    b"PRIMVEC",
+    b"CONVVEC",
+    b"PRIMCOORD",
+    b"ATOMS",
+    b"BEGIN_INFO",
+    b"BEGIN_BLOCK_",
+)
+_BEGIN = re.compile(rb"(?:BEGIN_)?DATAGRID_?3D_?(.*)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class _DataGrid:
+    name: str
+    counts: tuple[int, int, int]
+    origin: NDArray[np.float64]
+    vectors: NDArray[np.float64]
+    values: TextValues
+
+    def same_geometry(self, other: _DataGrid) -> bool:
+        return (
+            self.counts == other.counts
+            and np.array_equal(self.origin, other.origin)
+            and np.array_equal(self.vectors, other.vectors)
+        )
+
+
+@dataclass
+class _Content:
+    """What the lines of a file have said so far."""
+
+    steps: int = 1
+    lattices: list[NDArray[np.float64]] = field(default_factory=list)
+    structures: list[Structure] = field(default_factory=list)
+    frames: list[list[_DataGrid]] = field(default_factory=list)
+
+
+def _significant(text: bytes) -> bytes:
+    return text.split(b"#")[0].strip()
+
+
+def recognises(head: bytes, path: Path) -> bool:
+    """True if the first line that is no comment begins with one of the format's keywords."""
+    first = next((line for text in head.split(b"\n") if (line := _significant(text))), b"")
+    return first.upper().startswith(_KEYWORDS)
+
+
+def _numbers(line: bytes, n: int) -> list[float] | None:
+    try:
+        values = [number(w) for w in line.split()[:n]]
+    except ValueError:
+        return None
+    return values if len(values) == n else None
+
+
+class _Parser:
+    """Goes through a file once; values are passed over."""
+
+    def __init__(self, file: ByteFile, cursor: Cursor) -> None:
+        self.file, self.cursor, self.found = file, cursor, _Content()
+        self.waiting: bytes | None = None
+
+    def broken(self, what: str) -> FileFormatError:
+        return FileFormatError(f"{self.file.path}: {what}; the file is damaged, or no XSF file.")
+
+    def line(self) -> bytes | None:
+        """The next line that says something; None at the end."""
+        if self.waiting is not None:
+            text, self.waiting = self.waiting, None
+            return text
+        while text := self.cursor.line():
+            if line := _significant(text):
+                return line
+        return None
+
+    def vectors(self, what: str) -> NDArray[np.float64]:
+        rows = [_numbers(self.line() or b"", 3) for _ in range(3)]
+        if any(row is None for row in rows):
+            raise self.broken(f"{what} is not followed by three vectors")
+        return np.array(rows, dtype=np.float64)
+
+    def atom(self, line: bytes) -> tuple[int, list[float]] | None:
+        word = line.split()[0].decode("ascii", "replace")
+        at = _numbers(line[len(line.split()[0]) :], 3)
+        name = re.match(r"[A-Za-z]+", word)
+        z = int(word) if word.isdigit() else SYMBOLS.index(name[0]) if name and name[0] in SYMBOLS else None
+        return None if at is None or z is None or z >= len(SYMBOLS) else (z, at)
+
+    def parse(self) -> _Content:
+        while (line := self.line()) is not None:
+            words = line.split()
+            keyword = words[0].upper()
+            if keyword == b"ANIMSTEPS" and len(words) > 1 and words[1].isdigit():
+                self.found.steps = int(words[1])
+            elif keyword == b"PRIMVEC":
+                self.found.lattices.append(self.vectors("PRIMVEC"))
+            elif keyword == b"CONVVEC":
+                self.vectors("CONVVEC")
+            elif keyword == b"PRIMCOORD":
+                first = (self.line() or b"").split()
+                if not first or not first[0].isdigit():
+                    raise self.broken("PRIMCOORD is not followed by the number of atoms")
+                self.atoms(int(first[0]))
+            elif keyword == b"ATOMS":
+                self.atoms(None)
+            elif keyword == b"BEGIN_INFO":
+                self.skip_to(b"END_INFO")
+            elif keyword.startswith((b"BEGIN_BLOCK_DATAGRID_3D", b"BEGIN_BLOCK_DATAGRID3D")):
+                self.block()
+            elif keyword.startswith(b"BEGIN_BLOCK_"):
+                self.skip_to(keyword.replace(b"BEGIN_", b"END_", 1))
+        return self.found
+
+    def skip_to(self, end: bytes) -> None:
+        while (line := self.line()) is not None:
+            if line.upper().startswith(end):
+                return
+        raise self.broken(f"{end.decode('ascii', 'replace')} is missing")
+
+    def atoms(self, n: int | None) -> None:
+        found: list[tuple[int, list[float]]] = []
+        while n is None or len(found) < n:
+            line = self.line()
+            atom = self.atom(line) if line is not None else None
+            if atom is None:
+                if n is not None:
+                    raise self.broken(f"atom {len(found) + 1} of {n} is not an element and a position")
+                self.waiting = line
+                break
+            found.append(atom)
+        self.found.structures.append(
+            Structure(np.array([z for z, _ in found], dtype=np.int64), np.array([at for _, at in found]).reshape(-1, 3))
+        )
+
+    def block(self) -> None:
+        name = ""
+        while (line := self.line()) is not None:
+            if line.upper().startswith(b"END_BLOCK_DATAGRID"):
+                return
+            match = _BEGIN.fullmatch(line)
+            if match is None:
+                name = line.decode("utf-8", "replace")
+                continue
+            self.data_grid(match[1].decode("utf-8", "replace").strip("_ ") or name or "values")
+        raise self.broken("END_BLOCK_DATAGRID_3D is missing")
+
+    def data_grid(self, name: str) -> None:
+        path = self.file.path
+        words = (self.line() or b"").split()
+        if len(words) < 3 or not all(w.isdigit() for w in words[:3]):
+            raise self.broken(f"data grid {name} has no three counts")
+        counts = (int(words[0]), int(words[1]), int(words[2]))
+        if min(counts) < 1:
+            raise FileFormatError(
+                f"{path}: a grid of {counts[0]} x {counts[1]} x {counts[2]} points: counts are at least 1."
+            )
+        origin = _numbers(self.line() or b"", 3)
+        if origin is None:
+            raise self.broken(f"data grid {name} has no origin")
+        vectors = self.vectors(f"data grid {name}")
+
+        def where(index: int) -> str:
+            j = index // counts[0]
+            return f"at grid point [{index % counts[0]}, {j % counts[1]}, {j // counts[1]}]"
+
+        n = counts[0] * counts[1] * counts[2]
+        values = TextValues.find(self.file, self.cursor, n, where, (counts[0], counts[0] * counts[1]))
+        self.cursor.move_to(values.end())
+        following = self.line()
+        if following is None or not following.upper().startswith((b"END_DATAGRID", b"END_BLOCK")):
+            said = "the end of the file" if following is None else f'"{following[:40].decode("ascii", "replace")}"'
+            raise FileFormatError(
+                f"{path}: after the {counts[0]} x {counts[1]} x {counts[2]} values that the counts of data grid {name} "
+                f"announce stands {said} instead of END_DATAGRID_3D. The counts are wrong, or the file is damaged."
+            )
+        if following.upper().startswith(b"END_BLOCK"):
+            self.waiting = following
+        found = _DataGrid(name, counts, np.array(origin), vectors, values)
+        if self.found.frames and found.same_geometry(self.found.frames[-1][0]):
+            self.found.frames[-1].append(found)
+        else:
+            self.found.frames.append([found])
+
+
+def _repeats(grid: _DataGrid) -> list[bool]:
+    """Whether the last plane of each axis repeats the first, from the two outer planes of c."""
+    n_a, n_b, n_c = grid.counts
+    outer = np.empty((2, n_b, n_a))
+    for place, k in enumerate((0, n_c - 1)):
+        target = outer[place].reshape(-1)
+
+        def keep(first: int, values: NDArray[np.float64], target: NDArray[np.float64] = target, k: int = k) -> None:
+            begin = first - k * n_a * n_b
+            target[begin : begin + values.size] = values
+
+        grid.values.read(k * n_a * n_b, (k + 1) * n_a * n_b, keep, "looking at")
+    close = 1e-6 * np.abs(outer).max()
+    ends = ((outer[:, :, 0], outer[:, :, -1]), (outer[:, 0], outer[:, -1]), (outer[0], outer[1]))
+    return [n > 1 and bool(np.abs(x - y).max() <= close) for n, (x, y) in zip(grid.counts, ends, strict=True)]
+
+
+def open_source(path: Path, *, kind: str | None = None, frame: int = 0) -> Source:
+    """Open an XSF or AXSF file.
+
+    kind   "xsf-unrepeated": the data grids lack the repeated end planes
+    frame  which group of data grids of equal geometry
+
+    Raises InputError, FileFormatError.
+    """
+    file = open_bytes(path)
+    with file.cursor() as cursor:
+        content = _Parser(file, cursor).parse()
+    if not content.frames:
+        raise FileFormatError(f"{path}: holds no three-dimensional data grid, so there is nothing to average.")
+    if not 0 <= frame < len(content.frames):
+        raise InputError(f"{path} holds {len(content.frames)} grids: frame {frame} does not exist (the first is 0).")
+    grids = content.frames[frame]
+    first = grids[0]
+    lattice = content.lattices[min(frame, len(content.lattices) - 1)] if content.lattices else None
+    remarks: list[str] = []
+    kept, boundary, cell = list(first.counts), [PERIODIC] * 3, first.vectors.copy()
+    if kind != "xsf-unrepeated":
+        repeats = _repeats(first)
+        for axis, name in enumerate("abc"):
+            n = first.counts[axis]
+            if n == 1:
+                continue
+            if repeats[axis]:
+                kept[axis] = n - 1
+                continue
+            if _lattice_vector(first.vectors[axis], lattice) is not None:
+                raise FileFormatError(
+                    f"{path}: the last plane along {name} does not repeat the first, as the format asks of a grid that "
+                    'spans a lattice vector. If its writer leaves repeated planes out, say kind="xsf-unrepeated".'
+                )
+            period = None
+            for factor in (n / (n - 1), (n - 1) / n):
+                period = _lattice_vector(first.vectors[axis] * factor, lattice) if period is None else period
+            if period is not None:
+                cell[axis] = period
+                remarks.append(f"The grid along {name} is that of a lattice vector without the repeated plane.")
+                continue
+            boundary[axis] = OPEN
+            cell[axis] *= n / (n - 1)
+            remarks.append(f"The grid ends along {name} without repeating itself: this axis is read as open.")
+        if kept != list(first.counts):
+            remarks.append("Planes at the end of the grid that repeat the first have been dropped.")
+    try:
+        grid = Grid((kept[0], kept[1], kept[2]), cell, first.origin, (boundary[0], boundary[1], boundary[2]))
+    except InputError as error:
+        raise FileFormatError(f"{path}: {error}") from None
+    if content.steps > 1:
+        remarks.append(f"The file is an animation of {content.steps} steps.")
+    if len(content.frames) > 1:
+        remarks.append(f"The file holds {len(content.frames)} grids of different geometry; this is number {frame}.")
+    remarks.append("An XSF file does not say what its values are nor their unit.")
+    structure = content.structures[min(frame, len(content.structures) - 1)] if content.structures else None
+    names = [g.name for g in grids]
+    if len(set(names)) < len(names):
+        names = [f"{name} {i + 1}" for i, name in enumerate(names)]
+    shape = (kept[0], kept[1], kept[2])
+
+    def read_planes(start: int, stop: int, block: str, dtype: Any) -> NDArray[np.floating]:
+        return _read_planes(grids[names.index(block)], shape, start, stop, dtype)
+
+    return Source(
+        path=path,
+        format="xsf",
+        grid=grid,
+        quantity=None,
+        unit=None,
+        blocks=tuple(names),
+        slowest_axis=2,
+        read_planes=read_planes,
+        structure=structure,
+        remarks=tuple(remarks),
+        atomic_units=False,
+        n_frames=len(content.frames),
+    )
+
+
+def _lattice_vector(vector: NDArray[np.float64], lattice: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+    """The lattice vector that a vector is, to a thousandth of the shortest; None if it is none."""
+    if lattice is None or abs(np.linalg.det(lattice)) < 1e-9:
+        return None
+    steps = vector @ np.linalg.inv(lattice)
+    near = np.round(steps)
+    return None if np.abs(steps - near).max() > 1e-3 or not near.any() else np.asarray(near @ lattice)
+
+
+def _read_planes(
+    grid: _DataGrid, shape: tuple[int, int, int], start: int, stop: int, dtype: Any
+) -> NDArray[np.floating]:
+    n_a, n_b, _ = grid.counts
+    out = np.empty((stop - start, shape[1], shape[0]), dtype=dtype)
+    rows = out.reshape(-1, shape[0])
+
+    def put(line: int, column: int, values: NDArray[np.float64]) -> None:
+        k, j = divmod(line, n_b)
+        if j < shape[1]:
+            kept = values[: max(shape[0] - column, 0)]
+            rows[(k - start) * shape[1] + j, column : column + kept.size] = kept
+
+    def consume(first: int, values: NDArray[np.float64]) -> None:
+        line, column = divmod(first, n_a)
+        lead = min((n_a - column) % n_a, values.size)
+        if lead:
+            put(line, column, values[:lead])
+            line += 1
+        whole = (values.size - lead) // n_a
+        lines = np.arange(line, line + whole)
+        k, j = lines // n_b, lines % n_b
+        inside = j < shape[1]
+        body = values[lead : lead + whole * n_a].reshape(whole, n_a)
+        rows[((k - start) * shape[1] + j)[inside]] = body[inside, : shape[0]]
+        rest = values[lead + whole * n_a :]
+        if rest.size:
+            put(line + whole, 0, rest)
+
+    grid.values.read(start * n_a * n_b, stop * n_a * n_b, consume)
+    return out.transpose(2, 1, 0)
