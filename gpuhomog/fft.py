@@ -12,7 +12,7 @@ Out  filtered values on the same device, in the same memory order.
 
 >>> from .device import choose_device
 >>> wave = np.cos(2 * np.pi * np.arange(8) / 8) * np.ones((2, 3, 1))
->>> halved = Multiplier((2, 3, 8), [along_axes([None, None, lambda n: np.where(abs(n) == 1, 0.5, 1.0)])])
+>>> halved = Multiplier((2, 3, 8), [AlongAxes([None, None, lambda n: np.where(abs(n) == 1, 0.5, 1.0)])])
 >>> bool(np.allclose(filtered(choose_device("cpu"), wave, halved), 0.5 * wave))
 True
 """
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import product
 from typing import Any
 
@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .device import Device
+from .errors import InputError
 
 Modes = NDArray[Any]
 Part = Callable[[Modes, Modes, Modes], NDArray[Any]]
@@ -63,8 +64,32 @@ class Multiplier:
             total = factor if total is None else total + factor
         return total if len(choices) == 1 else total / len(choices)
 
+    @cached_property
+    def _tables(self) -> tuple[NDArray[Any], ...] | None:
+        """One factor per stored axis if every part is a product over axes, else None."""
+        separable = [part for part in self.parts if isinstance(part, AlongAxes)]
+        if len(separable) < len(self.parts):
+            return None
+        tables = []
+        for axis in (2, 1, 0) if self.transposed else (0, 1, 2):
+            n = self.shape[axis]
+            modes = np.fft.fftfreq(n, 1 / n)
+            table = reduce(np.multiply, [part.factor(axis, modes) for part in separable])
+            if n % 2 == 0:
+                nyquist = np.array([n / 2, -n / 2])
+                table[n // 2] = reduce(np.multiply, [part.factor(axis, nyquist) for part in separable]).mean()
+            tables.append(table)
+        tables[2] = tables[2][: len(tables[2]) // 2 + 1]
+        return tuple(tables)
+
     def plane(self, i: int) -> NDArray[Any]:
         """Values for plane i of the first stored axis, (n_1, n_2//2 + 1)."""
+        if self._tables is not None:
+            first, second, third = self._tables
+            return np.multiply.outer(first[i] * second, third)
+        return self._plane_of_parts(i)
+
+    def _plane_of_parts(self, i: int) -> NDArray[Any]:
         n0, n1, n2 = self.shape[::-1] if self.transposed else self.shape
         first = np.full((1, 1), float(i if i <= n0 // 2 else i - n0))
         second = np.fft.fftfreq(n1, 1 / n1)[:, None]
@@ -99,15 +124,20 @@ def of_wavevector(rows: NDArray[np.float64], transform: Callable[[NDArray[np.flo
     return part
 
 
-def along_axes(functions: Sequence[Callable[[Modes], NDArray[Any]] | None]) -> Part:
+@dataclass(frozen=True)
+class AlongAxes:
     """The part f_a(n_a) f_b(n_b) f_c(n_c), None standing for 1: a separable kernel."""
 
-    def part(*modes: Modes) -> NDArray[Any]:
-        factors = [f(mode) for f, mode in zip(functions, modes, strict=True) if f is not None]
-        factors.sort(key=lambda factor: factor.size)
-        return np.asarray(reduce(np.multiply, factors, np.ones((1, 1))))
+    functions: Sequence[Callable[[Modes], NDArray[Any]] | None]
 
-    return part
+    def factor(self, axis: int, modes: Modes) -> NDArray[Any]:
+        """The function of one axis."""
+        function = self.functions[axis]
+        return np.ones(modes.shape) if function is None else np.asarray(function(modes))
+
+    def __call__(self, a: Modes, b: Modes, c: Modes) -> NDArray[Any]:
+        """Product over the axes."""
+        return self.factor(0, a) * self.factor(1, b) * self.factor(2, c)
 
 
 def derivative(rows: NDArray[np.float64], direction: NDArray[np.float64]) -> Part:
@@ -121,9 +151,21 @@ def derivative(rows: NDArray[np.float64], direction: NDArray[np.float64]) -> Par
 
 
 def filtered(device: Device, values: Any, multiplier: Multiplier) -> Any:
-    """Values with every mode multiplied; a new array in the memory order of the old one."""
+    """Values with every mode multiplied; a new array in the memory order of the old one.
+
+    Raises InputError where the values are not the whole grid: modes need every plane.
+    """
+    if values.shape != multiplier.shape:
+        raise InputError(
+            f"Fourier modes of a {list(multiplier.shape)} grid need all its planes in one place, but "
+            f"{list(values.shape)} points are here: use a kernel that is smooth or separable, or one rank."
+        )
+    return _filtered(device, values, multiplier)
+
+
+def _filtered(device: Device, values: Any, multiplier: Multiplier) -> Any:
     if values.flags.f_contiguous and not values.flags.c_contiguous:
         turned = Multiplier(multiplier.shape, multiplier.parts, multiplier.is_complex, not multiplier.transposed)
-        return filtered(device, values.T, turned).T
+        return _filtered(device, values.T, turned).T
     spectrum = device.multiply_spectrum(device.rfftn(values), multiplier)
     return device.irfftn(spectrum, values.shape)

@@ -31,7 +31,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil
-from typing import Any, TypeVar, cast
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -50,7 +50,7 @@ from ..averaging_kernels import (
     TopHat,
 )
 from ..errors import AccuracyWarning, InputError, KernelError, nearest_known
-from ..fft import Multiplier, Part, along_axes, derivative, filtered, of_wavevector
+from ..fft import AlongAxes, Multiplier, Part, derivative, filtered, of_wavevector
 from ..field import Field
 from ..grid import OPEN, Grid
 from ..parallel import Slab, sum_over_slabs
@@ -68,7 +68,6 @@ from .line_weights import (
 )
 
 Array = NDArray[np.float64]
-FieldOrProfile = TypeVar("FieldOrProfile", Field, Profile)
 
 SAMPLINGS = ("bandlimited", "cell")
 METHODS = ("auto", "lines", "low modes", "all modes", "sums")
@@ -78,8 +77,30 @@ FFT_COST_IN_COLUMNS = 500.0
 point this many output columns (measured at 256^3 on two cores; only the choice of the way depends on it)."""
 
 
+@overload
 def average(
-    field: FieldOrProfile,
+    field: Field,
+    kernel: AveragingKernel | Sequence[AveragingKernel],
+    *,
+    spacing: float | Sequence[float] | None = ...,
+    sampling: str | None = ...,
+    method: str = ...,
+    outside: float = ...,
+    padded: bool = ...,
+) -> Field: ...
+@overload
+def average(
+    field: Profile,
+    kernel: AveragingKernel | Sequence[AveragingKernel],
+    *,
+    spacing: float | Sequence[float] | None = ...,
+    sampling: str | None = ...,
+    method: str = ...,
+    outside: float = ...,
+    padded: bool = ...,
+) -> Profile: ...
+def average(
+    field: Field | Profile,
     kernel: AveragingKernel | Sequence[AveragingKernel],
     *,
     spacing: float | Sequence[float] | None = None,
@@ -87,7 +108,7 @@ def average(
     method: str = "auto",
     outside: float = 0.0,
     padded: bool = False,
-) -> FieldOrProfile:
+) -> Field | Profile:
     """Average a field with a kernel, eq. 18.
 
     field     Field or Profile
@@ -110,13 +131,13 @@ def average(
     Warns (AccuracyWarning) where eps exceeds a quarter of a periodic axis: the box holds no macroscale.
     """
     if isinstance(field, Profile):
-        return cast(FieldOrProfile, _average_profile(field, kernel, spacing, sampling, method, outside, padded))
+        return _average_profile(field, kernel, spacing, sampling, method, outside, padded)
     plan = _Plan(field, kernel, spacing, sampling, method, padded)
     values = field.values if outside == 0 else field.values - field.values.dtype.type(outside)
     averaged = plan.run(values, {})
     if outside != 0:
         averaged += averaged.dtype.type(outside)
-    return cast(FieldOrProfile, plan.result(averaged, "average"))
+    return plan.result(averaged, "average")
 
 
 def average_gradient(
@@ -487,12 +508,12 @@ class _Plan:
         reciprocal = grid.reciprocal / stretch[:, None]
         parts: list[Part] = []
         if self.factors is not None and (self.sampling == "cell" or self.kernel.geometry != ISOTROPIC):
-            parts.append(along_axes([self._line_function(axis, orders.get(axis, 0)) for axis in range(3)]))
+            parts.append(AlongAxes([self._line_function(axis, orders.get(axis, 0)) for axis in range(3)]))
             return parts
         for kernel in self.stages:
             if kernel.geometry == CELL_AXES or kernel.geometry == ORTHOGONAL_AXES:
                 parts.append(
-                    along_axes([_mode_function(line, _axis_kernel(kernel, i)) for i, line in enumerate(self.lines)])
+                    AlongAxes([_mode_function(line, _axis_kernel(kernel, i)) for i, line in enumerate(self.lines)])
                 )
             elif kernel.geometry == PLANE:
                 normal = grid.normal(kernel.axis)  # type: ignore[attr-defined]

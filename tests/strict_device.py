@@ -1,0 +1,104 @@
+"""A stand-in for a GPU: the CPU's primitives behind arrays that refuse every implicit copy to the host.
+
+An operator that passes on this device hands arrays to device primitives and to nothing else, so that a device
+with memory of its own slots in without touching it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gpuhomog.device import CPU
+
+
+class StrictArray:
+    """Memory that only a StrictDevice may look into."""
+
+    __array_priority__ = 1000
+
+    def __init__(self, values):
+        self._values = values
+
+    def __array__(self, *args, **kwargs):
+        raise TypeError("implicit copy from the device to the host")
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        raise TypeError(f"NumPy's {ufunc.__name__} on an array of the device")
+
+    def __iter__(self):
+        raise TypeError("loop over an array of the device")
+
+    def __float__(self):
+        raise TypeError("implicit copy from the device to the host")
+
+    def __bool__(self):
+        raise TypeError("implicit copy from the device to the host")
+
+    shape = property(lambda self: self._values.shape)
+    dtype = property(lambda self: self._values.dtype)
+    size = property(lambda self: self._values.size)
+    ndim = property(lambda self: self._values.ndim)
+    flags = property(lambda self: self._values.flags)
+    T = property(lambda self: StrictArray(self._values.T))
+
+    def __getitem__(self, key):
+        return StrictArray(self._values[key])
+
+    def _both(self, other, operation):
+        if isinstance(other, np.ndarray) and other.ndim:
+            raise TypeError("mixing arrays of the host and the device")
+        return StrictArray(operation(self._values, other._values if isinstance(other, StrictArray) else other))
+
+    def __add__(self, other):
+        return self._both(other, lambda a, b: a + b)
+
+    __radd__ = __add__
+
+    def __sub__(self, other):
+        return self._both(other, lambda a, b: a - b)
+
+    def __mul__(self, other):
+        return self._both(other, lambda a, b: a * b)
+
+    __rmul__ = __mul__
+
+    def __neg__(self):
+        return StrictArray(-self._values)
+
+    def __gt__(self, other):
+        return self._both(other, lambda a, b: a > b)
+
+    def __truediv__(self, other):
+        return self._both(other, lambda a, b: a / b)
+
+
+class StrictDevice:
+    """Every primitive of the CPU on StrictArrays; results meant for the host come back as NumPy."""
+
+    name = "strict"
+
+    def __init__(self):
+        self._cpu = CPU(threads=1)
+
+    def asarray(self, values, dtype=None):
+        values = values._values if isinstance(values, StrictArray) else values
+        return StrictArray(self._cpu.asarray(values, dtype))
+
+    def to_host(self, values):
+        if not isinstance(values, StrictArray):
+            raise TypeError("an array of the host where one of the device belongs")
+        return values._values
+
+    def __getattr__(self, name):
+        primitive = getattr(self._cpu, name)
+
+        def on_device(*arguments, **options):
+            first = arguments[0]
+            if not isinstance(first, StrictArray):
+                raise TypeError(f"{name}: an array of the host where one of the device belongs")
+            plain = [a._values if isinstance(a, StrictArray) else a for a in arguments]
+            result = primitive(*plain, **options)
+            host = name in ("planar_sum", "plane_family_sum")
+            return StrictArray(result) if isinstance(result, np.ndarray) and not host else result
+
+        return on_device
