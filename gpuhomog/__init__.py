@@ -12,6 +12,7 @@ from .averaging_kernels import Ball, Box, Disc, Gaussian, PowerLaw, Sampled, Sta
 from .field import Field
 from .grid import Grid
 from .operators.average import average, average_and_variance, average_gradient
+from .operators.charge import ChargeBalance, charge_balance, charge_density, electrostatic_potential
 from .operators.excess import InterfaceCharge, SurfaceCharge, interface_charge, surface_charge
 from .operators.macroscopic import macroscopic_average
 from .operators.periods import PeriodEstimate, find_periods
@@ -26,6 +27,7 @@ from .writers import write
 __all__ = [
     "Ball",
     "Box",
+    "ChargeBalance",
     "Disc",
     "Field",
     "Gaussian",
@@ -44,6 +46,9 @@ __all__ = [
     "average",
     "average_and_variance",
     "average_gradient",
+    "charge_balance",
+    "charge_density",
+    "electrostatic_potential",
     "find_periods",
     "from_ase",
     "interface_charge",

@@ -1,0 +1,375 @@
+"""Charge density: made from electrons and ions, or from a potential, with its books kept.
+
+    ρ(r) = -n(r) + Σ_i q_i g(r - r_i),   g = Gaussian of standard deviation `width` per Cartesian component
+    ρ_k  = -n_k + (1/Ω) Σ_i q_i exp(-i k·r_i - k² width²/2)         the ions, mode by mode
+    ρ    = -ε0 ∇²φ,   ρ_k = k² φ_k/(4πκ)                             from the electrostatic potential
+    φ    = -V                                                       V energy of an electron [eV], φ in volts
+
+The ions' modes are exact up to the grid's highest, and the mode k = 0 alone carries charge, so every ion integrates to
+its charge exactly wherever it lies between the grid points, on any cell. Replacing an ion by a Gaussian moves no
+charge through any plane on average: surface charges and dipoles stay as they are. What changes is the mean inner
+potential, which the width lowers by 2πκ Σ q_i width²/Ω: state the width with such a number.
+
+In   Field of quantity electron_density, electrostatic_potential or electron_potential_energy; ions from its structure.
+Out  Field of quantity charge_density or electrostatic_potential; ChargeBalance.
+
+>>> import gpuhomog as gh
+>>> atoms = gh.Structure(np.array([3]), np.array([[1.1, 2.0, 2.3]]))
+>>> cell = 4.0 * np.eye(3)
+>>> electrons = gh.Field.from_array(np.full((16, 16, 16), 1 / 64), cell, quantity="electron_density", structure=atoms)
+>>> density = gh.charge_density(electrons, ion_charges={"Li": 1}, width=0.5)
+>>> abs(density.integral()) < 1e-12, gh.charge_balance(density).verdict
+(True, 'neutral')
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite, pi
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError, nearest_known
+from ..fft import Multiplier, filtered, of_wavevector
+from ..field import Field
+from ..grid import AXIS_NAMES, OPEN, Grid
+from ..results import Measurement, Result
+from ..structure import SYMBOLS
+from ..units import COULOMB_CONSTANT
+
+WIDEST_STEP = 2.0
+"""Automatic width: this many of the largest plane spacings; the ions' modes beyond the grid are then below 3e-9."""
+NARROWEST = 1.0
+"""Smallest width in plane spacings: below it the grid's highest modes are cut and the ions ring."""
+WIDTHS_TO_FACE = 5.0
+"""An ion nearer than this many widths to an open face sends charge across it."""
+NEUTRALITY = 1e-3
+"""Automatic tolerance of the net charge, as a fraction of the electrons (or of the ions)."""
+
+IonCharges = Mapping[str, float] | str
+
+
+@dataclass(frozen=True, eq=False)
+class ChargeBalance(Result):
+    """Electrons against ions.
+
+    electrons  number of electrons in the field; not defined for a charge density [1]
+    ions       charge of all ions; not defined without their charges [e]
+    net        charge of everything [e]
+    expected   net charge that there should be [e]
+    tolerance  largest difference accepted [e]
+    verdict    "neutral", "charged" (as expected, and not zero), "unbalanced", or "unknown" without the ions
+    by_element charge of all ions of each element [e]
+    remarks    what a reader should know, one sentence each
+    """
+
+    electrons: Measurement
+    ions: Measurement
+    net: Measurement
+    expected: float
+    tolerance: float
+    verdict: str
+    by_element: Mapping[str, float]
+    remarks: tuple[str, ...] = ()
+    provenance: tuple[Mapping[str, Any], ...] = ()
+
+    def __str__(self) -> str:
+        by_element = ", ".join(f"{symbol} {charge:+g}" for symbol, charge in self.by_element.items())
+        lines = [
+            f"charge balance: {self.verdict}",
+            f"  electrons  {self.electrons}",
+            f"  ions       {self.ions}{f'   ({by_element})' if by_element else ''}",
+            f"  net        {self.net}   (expected {self.expected:g} ± {self.tolerance:.2g} e)",
+        ]
+        return "\n".join([*lines, *(f"  note       {remark}" for remark in self.remarks)])
+
+
+def charge_density(
+    field: Field,
+    ion_charges: IonCharges | None = None,
+    *,
+    width: float | None = None,
+    net_charge: float | None = 0.0,
+    tolerance: float | None = None,
+) -> Field:
+    """Charge density from electrons and ions, or from a potential.
+
+    field        electron_density, electrostatic_potential or electron_potential_energy; a charge_density is returned
+                 as it is
+    ion_charges  charge of the ion of each element [e], {"Na": 1, "Cl": 7}: nuclei less the electrons that the file
+                 leaves out (VASP: ZVAL of the POTCAR); "file": the charges that the file states. Electrons only
+    width        standard deviation of the Gaussian ions per Cartesian component [Å], half the eps of a Gaussian
+                 kernel; two of the largest plane spacings by default
+    net_charge   charge that the cell should have [e]; None: whatever it has
+    tolerance    largest deviation from net_charge [e]; 1e-3 of the electrons by default
+
+    From a potential it is the spectral Laplacian, which takes a potential that is periodic and electrostatic: a LOCPOT
+    that holds exchange and correlation too gives their Laplacian with it.
+
+    Raises InputError for a scalar; without ion_charges for electrons; for elements unknown, not in the structure, or
+    without a charge (all named); if the net charge is not net_charge; for an ion whose charge would cross an open
+    boundary; for a width below one plane spacing; and for a potential on an open axis.
+    """
+    if field.quantity == "charge_density":
+        if ion_charges is not None:
+            raise InputError("This is a charge_density already: ions are added to an electron_density only.")
+        return field
+    if field.quantity in ("electrostatic_potential", "electron_potential_energy"):
+        if ion_charges is not None:
+            raise InputError("A potential holds its ions already: leave ion_charges out.")
+        return _laplacian(field)
+    if field.quantity != "electron_density":
+        raise InputError(
+            f"This field is a {field.quantity}: name what it is when reading it, as quantity="
+            '"electron_density" or "electrostatic_potential".'
+        )
+    if ion_charges is None:
+        raise InputError(
+            "An electron_density has no ions in it: give their charges, as gh.charge_density(field, "
+            f"ion_charges={{{', '.join(f'{s!r}: ...' for s in _elements(field)) or '...'}}})."
+        )
+    charges = charges_of_ions(field, ion_charges)
+    electrons = field.integral()
+    _refuse_net_charge(electrons, float(charges.sum()), net_charge, tolerance)
+    std = _check_width(width, field.grid)
+    _refuse_crossing(field, std)
+    ions = gaussian_ions(field, charges, std)
+    return field.derive(
+        ions - field.values,
+        "charge density",
+        quantity="charge_density",
+        unit="e/Å^3",
+        ions=_per_element(field, charges),
+        width=std,
+        electrons=electrons,
+    )
+
+
+def electrostatic_potential(field: Field) -> Field:
+    """Electrostatic potential in volts from the potential energy of an electron in eV: the sign changes.
+
+    An electrostatic_potential is returned as it is. Raises InputError for any other quantity.
+
+    >>> import gpuhomog as gh
+    >>> energy = gh.Field.from_array(np.full((2, 2, 2), -3.0), np.eye(3), quantity="electron_potential_energy")
+    >>> gh.electrostatic_potential(energy).mean(), gh.electrostatic_potential(energy).unit
+    (3.0, 'V')
+    """
+    if field.quantity == "electrostatic_potential":
+        return field
+    if field.quantity != "electron_potential_energy":
+        raise InputError(
+            f"An electrostatic potential is made from an electron_potential_energy, and this is of quantity "
+            f"{field.quantity}."
+        )
+    return field.derive(-field.values, "electrostatic potential", quantity="electrostatic_potential", unit="V")
+
+
+def charge_balance(
+    field: Field,
+    ion_charges: IonCharges | None = None,
+    *,
+    net_charge: float = 0.0,
+    tolerance: float | None = None,
+) -> ChargeBalance:
+    """Integral of a field against its electrons and ions: does the charge add up?
+
+    field        electron_density (then give ion_charges) or charge_density
+    ion_charges  as for charge_density; None: the ions are not counted
+    net_charge   charge that there should be [e]
+    tolerance    largest difference accepted [e]; 1e-3 of the electrons by default, 1e-3 e for a charge density
+
+    Raises InputError for another quantity, and as charge_density does for the charges of the ions.
+    """
+    if field.quantity not in ("electron_density", "charge_density"):
+        raise InputError(f"A charge balance needs an electron_density or a charge_density, not a {field.quantity}.")
+    integral = field.integral()
+    precision = 1e-7 if field.values.dtype == np.float32 else 1e-15
+    if field.quantity == "charge_density":
+        if ion_charges is not None:
+            raise InputError("A charge_density holds its ions already: leave ion_charges out.")
+        limit = 1e-3 if tolerance is None else float(tolerance)
+        apart = "electrons and ions are not apart in a charge density"
+        return ChargeBalance(
+            electrons=Measurement.not_defined("1", apart),
+            ions=Measurement.not_defined("e", apart),
+            net=Measurement(integral, "e", precision * abs(integral)),
+            expected=net_charge,
+            tolerance=limit,
+            verdict=_verdict(integral, net_charge, limit),
+            by_element={},
+            provenance=(*field.provenance, {"step": "charge balance"}),
+        )
+    electrons = Measurement(integral, "1", precision * abs(integral))
+    limit = NEUTRALITY * abs(integral) if tolerance is None else float(tolerance)
+    if ion_charges is None:
+        reason = "give ion_charges"
+        ions, net, verdict = Measurement.not_defined("e", reason), Measurement.not_defined("e", reason), "unknown"
+        by_element: dict[str, float] = {}
+    else:
+        charges = charges_of_ions(field, ion_charges)
+        total = float(charges.sum())
+        ions = Measurement(total, "e")
+        net = Measurement(total - integral, "e", precision * abs(integral))
+        verdict = _verdict(total - integral, net_charge, limit)
+        by_element = _per_element(field, charges)
+    return ChargeBalance(
+        electrons,
+        ions,
+        net,
+        net_charge,
+        limit,
+        verdict,
+        by_element,
+        provenance=(*field.provenance, {"step": "charge balance"}),
+    )
+
+
+def _verdict(net: float, expected: float, tolerance: float) -> str:
+    if abs(net - expected) > tolerance:
+        return "unbalanced"
+    return "neutral" if abs(expected) <= tolerance else "charged"
+
+
+def _elements(field: Field) -> list[str]:
+    return sorted(set(field.structure.symbols)) if field.structure is not None else []
+
+
+def _per_element(field: Field, charges: NDArray[np.float64]) -> dict[str, float]:
+    symbols = np.array(field.structure.symbols if field.structure is not None else ())
+    return {str(symbol): float(charges[symbols == symbol].sum()) for symbol in _elements(field)}
+
+
+def charges_of_ions(field: Field, ion_charges: IonCharges) -> NDArray[np.float64]:
+    """(n,) charge of each atom of the field's structure [e].
+
+    Raises InputError if the field has no structure, for "file" where the file states no charges, and for elements that
+    are unknown, not in the structure, or without a charge.
+    """
+    structure = field.structure
+    if structure is None or len(structure) == 0:
+        raise InputError("The field has no atoms, so ions cannot be added: read it from a file that lists them.")
+    if isinstance(ion_charges, str):
+        if ion_charges != "file":
+            raise InputError(f'ion_charges = "{ion_charges}": give {{"Na": 1, ...}}, or "file" for those in the file.')
+        if structure.charges is None:
+            raise InputError('ion_charges = "file", but the file states no charges: give {"Na": 1, ...}.')
+        return np.array(structure.charges)
+    present = _elements(field)
+    for symbol, charge in ion_charges.items():
+        if symbol not in SYMBOLS:
+            raise InputError(f'ion_charges names "{symbol}", no element: {nearest_known(symbol, present)}')
+        if symbol not in present:
+            raise InputError(
+                f"ion_charges names {symbol}, but the atoms are {structure.formula}: correct the elements."
+            )
+        if not isfinite(float(charge)):
+            raise InputError(f"ion_charges gives {symbol} the charge {charge}: give a finite number of e.")
+    missing = [symbol for symbol in present if symbol not in ion_charges]
+    if missing:
+        counts = ", ".join(f"{symbol} ({structure.symbols.count(symbol)} atoms)" for symbol in missing)
+        raise InputError(f"ion_charges has no charge for {counts}: give one for every element of {structure.formula}.")
+    return np.array([float(ion_charges[symbol]) for symbol in structure.symbols])
+
+
+def _refuse_net_charge(electrons: float, ions: float, net_charge: float | None, tolerance: float | None) -> None:
+    if net_charge is None:
+        return
+    limit = NEUTRALITY * abs(electrons) if tolerance is None else float(tolerance)
+    if abs(ions - electrons - net_charge) > limit:
+        raise InputError(
+            f"The ions carry {ions:+.6g} e and the electrons {-electrons:+.6g} e: net {ions - electrons:+.6g} e, where "
+            f"{net_charge:+g} e was expected. Correct ion_charges, or give net_charge (None: whatever it is)."
+        )
+
+
+def _check_width(width: float | None, grid: Grid) -> float:
+    widest = max(grid.plane_spacing(axis) for axis in range(3) if grid.shape[axis] > 1 or axis == 2)
+    if width is None:
+        return WIDEST_STEP * widest
+    std = float(width)
+    if not (isfinite(std) and std > 0):
+        raise InputError(f"width = {width}: give the standard deviation of the ions, positive, in Å.")
+    if std < NARROWEST * widest:
+        raise InputError(
+            f"width = {std:.4g} Å is narrower than the grid's spacing of {widest:.4g} Å: the grid cannot hold such "
+            f"ions. Give at least {NARROWEST * widest:.4g} Å, better {WIDEST_STEP * widest:.4g} Å."
+        )
+    return std
+
+
+def _refuse_crossing(field: Field, std: float) -> None:
+    """Ions on an open axis must lie inside it, far enough from its faces for all of their charge."""
+    structure, grid = field.structure, field.grid
+    if structure is None:
+        return
+    fractional = (structure.positions - grid.origin) @ np.linalg.inv(grid.cell)
+    for axis in range(3):
+        if grid.boundary[axis] != OPEN:
+            continue
+        height, half = grid.height(axis), grid.plane_spacing(axis) / 2
+        distance = np.minimum(fractional[:, axis] * height + half, (1 - fractional[:, axis]) * height - half)
+        nearest = int(np.argmin(distance))
+        if distance[nearest] < WIDTHS_TO_FACE * std:
+            raise InputError(
+                f"The {structure.symbols[nearest]} ion {nearest} lies {distance[nearest]:.4g} Å from the open face of "
+                f"axis {AXIS_NAMES[axis]}, nearer than {WIDTHS_TO_FACE:g} widths of {std:.4g} Å: its charge would "
+                "cross the boundary. Read the field as periodic, or give a smaller width."
+            )
+
+
+def gaussian_ions(field: Field, charges: NDArray[np.float64], std: float) -> Any:
+    """Values of Σ q_i g(r - r_i) on the field's grid [e/Å^3], in the dtype and memory order of the field.
+
+    One plane of modes at a time: exp(-i k·r) is a product over the axes, so a plane is a matrix product over atoms.
+    """
+    structure, grid = field.structure, field.grid
+    if structure is None:
+        raise InputError("The field has no atoms.")
+    fractional = (structure.positions - grid.origin) @ np.linalg.inv(grid.cell)
+    transposed = bool(field.values.flags.f_contiguous and not field.values.flags.c_contiguous)
+    order = (2, 1, 0) if transposed else (0, 1, 2)
+    shape = (grid.shape[order[0]], grid.shape[order[1]], grid.shape[order[2]])
+    part = of_wavevector(grid.reciprocal, lambda k: np.exp(-0.5 * (k * std) ** 2))
+    gauss = Multiplier(grid.shape, [part], transposed=transposed)
+    modes = [
+        np.fft.fftfreq(shape[0], 1 / shape[0]),
+        np.fft.fftfreq(shape[1], 1 / shape[1]),
+        np.arange(shape[2] // 2 + 1),
+    ]
+    waves = [np.exp(-2j * pi * np.outer(fractional[:, axis], n)) for axis, n in zip(order, modes, strict=True)]
+    for wave, n in zip(waves, shape, strict=True):
+        if n % 2 == 0:
+            wave[:, n // 2] = wave[:, n // 2].real  # +N/2 and -N/2 are one mode: keep what is real
+    single = field.values.dtype == np.float32
+    spectrum = np.empty((shape[0], shape[1], shape[2] // 2 + 1), dtype=np.complex64 if single else np.complex128)
+    scale = grid.n_points / grid.volume
+    for i in range(shape[0]):
+        plane = (waves[1] * (charges * scale * waves[0][:, i])[:, None]).T @ waves[2]
+        spectrum[i] = plane * gauss.plane(i)
+    values = field.device.irfftn(field.device.asarray(spectrum), shape)
+    return values.T if transposed else values
+
+
+def _laplacian(field: Field) -> Field:
+    """-ε0 ∇² of the potential by its modes."""
+    for axis in range(3):
+        if field.grid.boundary[axis] == OPEN:
+            name = AXIS_NAMES[axis]
+            raise InputError(
+                f"Axis {name} of the potential is open, and the spectral Laplacian needs a periodic one: read it with "
+                f"a periodic {name} if the potential is flat at both ends."
+            )
+    sign = 1.0 if field.quantity == "electrostatic_potential" else -1.0
+    factor = sign / (4 * pi * COULOMB_CONSTANT)
+    multiplier = Multiplier(field.grid.shape, [of_wavevector(field.grid.reciprocal, lambda k: factor * k**2)])
+    return field.derive(
+        filtered(field.device, field.values, multiplier),
+        "charge density",
+        quantity="charge_density",
+        unit="e/Å^3",
+        of="spectral Laplacian",
+    )
