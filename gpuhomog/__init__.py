@@ -17,6 +17,7 @@ from .operators.excess import InterfaceCharge, SurfaceCharge, interface_charge, 
 from .operators.macroscopic import macroscopic_average
 from .operators.periods import PeriodEstimate, find_periods
 from .operators.planar import planar_average
+from .operators.potential_step import PotentialStep, potential_step
 from .readers import read
 from .readers.ase_files import from_ase
 from .readers.tables import read_profile, read_result
@@ -35,6 +36,7 @@ __all__ = [
     "InterfaceCharge",
     "Measurement",
     "PeriodEstimate",
+    "PotentialStep",
     "PowerLaw",
     "Profile",
     "Sampled",
@@ -54,6 +56,7 @@ __all__ = [
     "interface_charge",
     "macroscopic_average",
     "planar_average",
+    "potential_step",
     "read",
     "read_profile",
     "read_result",

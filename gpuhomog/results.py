@@ -130,6 +130,8 @@ class Measurement:
         number = f"{self.value:.{digits}f}" if digits <= 12 else f"{self.value:.8g}"
         if "." in number and "e" not in number:
             number = number.rstrip("0").rstrip(".")
+        if number == "-0":
+            number = "0"
         return f"{number} ± {self.uncertainty:.2g}{unit}"
 
 

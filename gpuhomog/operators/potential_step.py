@@ -1,0 +1,550 @@
+"""Potential step: across a slab from vacuum to vacuum, from vacuum to bulk, or across an interface.
+
+    V_vac     line fitted to each vacuum plateau, taken at the face          its slope is the field there
+    V_bulk    mean of V over one bulk period around x_b                     no rounding of the window
+    from ρ:   V(x) = -4πκ ∫_vac^x C,   C(x) = ∫_vac^x ρ                       vacuum below is 0, no field in it
+    ΔV = [x V'] - ∫ x Ψ dx,  Ψ = V'' = -4πκ ρ                               eqs. 28-29: 4πκ × dipole per area
+
+A potential file holds the energy of an electron or the potential of a positive charge; the step is in volts, of the
+latter, whichever was given. A vacuum is where V is straight: the residual of a line fitted over 1 Å is below 1e-3 of
+the range of V. It is never where V is largest. With a density, it must be empty too. Only the half of a vacuum far
+from the surface is fitted, so that the density's tail is out of it. A periodic profile is unrolled in its vacuum, at
+the jump of a dipole correction if there is one. From a charge density the slab stands alone: the potential that a
+dipole-corrected calculation has, whatever was done in the periodic cell; it needs a slab without net charge, since
+otherwise ∫ x ρ depends on the origin.
+
+In   Field or Profile of quantity electrostatic_potential, electron_potential_energy or charge_density.
+Out  PotentialStep: V and V/Å, host, equal on every rank.
+
+>>> import gpuhomog as gh
+>>> x = np.linspace(-20.0, 20.0, 801)
+>>> profile = gh.Profile(x, 3.0 * np.tanh(2 * x), "V", "electrostatic_potential", 40.05, boundary="open")
+>>> print(f"{gh.potential_step(profile).step.value:.6f}")
+6.000000
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import hypot, isfinite, pi
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..field import Field
+from ..grid import OPEN
+from ..results import Measurement, Profile, Result
+from ..units import COULOMB_CONSTANT
+from .excess import (
+    NEUTRAL_PERIOD,
+    PERIODS_TO_FACE,
+    SCALES_APART,
+    between_two,
+    check_period,
+    first_moment,
+    profile_of,
+    spread_positions,
+)
+from .planar import Planes
+from .profiles import window_mean
+from .unrolled import Period, Unrolled, check_sampling, find_body, period_between, quiet_runs
+
+Array = NDArray[np.float64]
+
+VOLT, FIELD, MOMENT = "V", "V/Å", "e/Å"
+FLAT_FIELD = 0.1
+"""VASP's criterion of a flat vacuum: a field below 0.1 V/Å."""
+STRAIGHT_WINDOW = 1.0
+"""Length over which a vacuum must be straight [Å]; at least five samples."""
+STRAIGHT_LEVEL = 1e-3
+"""Largest residual of that line, as a fraction of the range of V."""
+EMPTY_LEVEL = 1e-3
+"""Largest density in a vacuum, as a fraction of its maximum."""
+LEAST_PLATEAU = 5
+"""Fewest samples of a plateau."""
+JUMP_WIDTH = 4.0
+"""A dipole correction's jump is no wider than this many straight windows."""
+NEUTRAL_SLAB = 1e-5
+"""Largest |∫ρ| / ∫|ρ| of a slab whose step follows from its charge."""
+
+
+@dataclass(frozen=True, eq=False)
+class PotentialStep(Result):
+    """Potential levels on both sides, and in the bulk between them.
+
+    step            high - low [V]; positive if the potential of a positive charge rises along the axis
+    low, high       levels [V]: of the vacuum below and above, at the faces, or of the bulk at x_1 and x_2
+    field_low, field_high  dV/dx there [V/Å]; the electric field is minus that
+    bulk            mean potential of the bulk at x_b [V]; None across an interface
+    bulk_minus_low, bulk_minus_high  bulk against the vacuum on either side [V]; None across an interface
+    bulk_field      dV/dx of the mean around x_b [V/Å]; None across an interface
+    dipole          dipole per area from the charge [e/Å]; None from a potential. step = 4πκ dipole
+    flat            both vacua have |dV/dx| < 0.1 V/Å (VASP's criterion); None across an interface
+    plateaus        where the lines were fitted, or the windows of the two bulks [Å]
+    faces           ends of the vacua [Å], or x_1 and x_2
+    x_b, period     where the bulk's level was taken, its period [Å]; None if there is none
+    periods         of the two bulks across an interface
+    source          quantity it was made from
+    """
+
+    step: Measurement
+    low: Measurement
+    high: Measurement
+    field_low: Measurement
+    field_high: Measurement
+    bulk: Measurement | None
+    bulk_minus_low: Measurement | None
+    bulk_minus_high: Measurement | None
+    bulk_field: Measurement | None
+    dipole: Measurement | None
+    flat: bool | None
+    plateaus: tuple[tuple[float, float] | None, tuple[float, float] | None]
+    faces: tuple[float, float]
+    x_b: float | None
+    period: float | None
+    periods: tuple[float | None, float | None] | None
+    source: str
+    planes: str
+    remarks: tuple[str, ...] = ()
+    provenance: tuple[Mapping[str, Any], ...] = ()
+
+    def __str__(self) -> str:
+        kind = "slab" if self.periods is None else "interface"
+        lines = [
+            f"potential step across the {kind}, planes of {self.planes}, from {self.faces[0]:.4f} to "
+            f"{self.faces[1]:.4f} Å, from {self.source}",
+            f"  step        {self.step}",
+            f"  low         {self.low}   dV/dx {self.field_low}",
+            f"  high        {self.high}   dV/dx {self.field_high}",
+        ]
+        if self.bulk is not None:
+            place = "" if self.x_b is None or not self.bulk.defined else f"   at x_b = {self.x_b:.4f} Å"
+            lines.append(f"  bulk        {self.bulk}{place}")
+            if self.bulk.defined:
+                lines.append(f"  bulk - low  {self.bulk_minus_low}")
+                lines.append(f"  bulk - high {self.bulk_minus_high}")
+        if self.dipole is not None:
+            lines.append(f"  dipole      {self.dipole}")
+        return "\n".join([*lines, *(f"  note        {remark}" for remark in self.remarks)])
+
+
+def potential_step(
+    field: Field | Profile,
+    axis: Planes | None = None,
+    *,
+    density: Field | Profile | None = None,
+    between: Sequence[float] | None = None,
+    period: float | Sequence[float] | str | None = "auto",
+    x_b: float | None = None,
+    sampling: str | None = None,
+) -> PotentialStep:
+    """Step of the potential across a slab, with the vacuum levels and the bulk's; or across an interface.
+
+    field     electrostatic_potential, electron_potential_energy or charge_density; Field or Profile
+    axis      of a Field: "a", "b", "c" or lattice planes
+    density   electron or charge density on the same planes: the vacuum is then where it is empty too
+    between   x_1, x_2 [Å]: the step from the bulk around x_1 up to that around x_2, instead of vacuum to vacuum.
+              On a periodic axis x_2 may be the smaller number
+    period    of the bulk [Å], two for two bulks; "auto" finds it; None: the bulk's level is not defined
+    x_b       where the bulk's level is taken [Å]; the middle of the slab by default
+    sampling  "bandlimited" (default) or "cell", what samples of a charge density are
+
+    Source: eqs. 28-29 of the paper and section XIII; Poisson's equation in V, e, Å.
+    Raises InputError for other quantities; if a periodic potential has no straight stretch, or several; if neither
+    vacuum of an open one is straight; for a charge density with a net charge ("origin-dependent"); and for positions
+    outside an open axis. A level that does not exist is not defined, with the reason.
+    """
+    sampling = check_sampling(sampling)
+    if field.quantity not in ("electrostatic_potential", "electron_potential_energy", "charge_density"):
+        raise InputError(
+            f"A potential step needs an electrostatic_potential, an electron_potential_energy or a charge_density, and "
+            f"this is of quantity {field.quantity}: name it when reading, or make a charge density with "
+            "gh.charge_density."
+        )
+    if x_b is not None and not isfinite(x_b):
+        raise InputError(f"x_b = {x_b}: give a finite position in Å.")
+    profile = profile_of(field, axis)
+    if profile.quantity == "charge_density":
+        return _from_charge(profile, period, x_b, between, sampling)
+    if profile.quantity == "electron_potential_energy":
+        profile = replace(profile, values=-profile.values, quantity="electrostatic_potential", unit=VOLT)
+    source = field.quantity
+    if between is not None:
+        return _across_interface(profile, between, period, source)
+    empty = None
+    if density is not None:
+        empty = _empty(profile_of(density, axis), profile)
+    low_run, high_run, line = _lay_out(profile, empty, x_b)
+    return _across_slab(profile, line, low_run, high_run, period, x_b, source)
+
+
+def _empty(density: Profile, profile: Profile) -> NDArray[np.bool_]:
+    """Where a density is nearly zero; InputError if it is on other planes."""
+    if density.quantity not in ("electron_density", "charge_density"):
+        raise InputError(f"density = a {density.quantity}: give an electron_density or a charge_density.")
+    if len(density.values) != len(profile.values) or abs(density.length / profile.length - 1) > 1e-4:
+        raise InputError(
+            f"The density has {len(density.values)} planes over {density.length:.6g} Å and the potential "
+            f"{len(profile.values)} over {profile.length:.6g} Å: give both on the same planes."
+        )
+    magnitude = np.abs(density.values)
+    return np.asarray(magnitude <= EMPTY_LEVEL * magnitude.max())
+
+
+def _straight(values: Array, n_window: int, periodic: bool) -> NDArray[np.bool_]:
+    """Where a line fitted over n_window samples around the sample leaves next to nothing."""
+    n = len(values)
+    half = n_window // 2
+    padded = np.concatenate([values[-half:], values, values[:half]]) if periodic else values
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1)
+    t = np.arange(-half, half + 1.0)
+    slopes = windows @ t / (t @ t)
+    mean = windows.mean(axis=1)
+    residual = np.sqrt(np.maximum(((windows - mean[:, None] - slopes[:, None] * t) ** 2).mean(axis=1), 0.0))
+    if not periodic:
+        residual = np.concatenate([np.full(half, residual[0]), residual, np.full(half, residual[-1])])[:n]
+    return np.asarray(residual <= STRAIGHT_LEVEL * np.ptp(values))
+
+
+Run = tuple[int, int]
+"""First and last sample of a vacuum on the line."""
+
+
+def _lay_out(
+    profile: Profile, empty: NDArray[np.bool_] | None, x_b: float | None
+) -> tuple[Run | None, Run | None, Unrolled]:
+    """Vacuum below, vacuum above (sample ranges), and the potential laid out from one to the other."""
+    values, h, n = profile.values, profile.spacing, len(profile.values)
+    if np.ptp(values) == 0:
+        raise InputError("The potential is the same everywhere: there is no matter in it, hence no step.")
+    periodic = profile.boundary != OPEN
+    n_window = max(5, round(STRAIGHT_WINDOW / h))
+    if n_window > n // 4:
+        n_window = max(5, n // 8)
+    quiet = _straight(values, n_window, periodic)
+    if empty is not None:
+        quiet &= empty
+    runs = [run for run in quiet_runs(quiet, periodic) if run[1] >= LEAST_PLATEAU]
+    start = float(profile.position[0] - h / 2)
+    if not periodic:
+        low = next(((i, i + m - 1) for i, m in runs if i == 0), None)
+        high = next(((i, i + m - 1) for i, m in runs if i + m == n), None)
+        if low is None and high is None:
+            raise InputError(
+                f"No vacuum along {profile.planes}: the potential is straight at neither end of the open axis. Give "
+                "between=(x_1, x_2), a position in each bulk, or a box with vacuum."
+            )
+        if low == high:
+            raise InputError("The potential is straight all along the axis: there is no matter in it, hence no step.")
+        return low, high, Unrolled(start, h, values)
+    if x_b is not None:
+        here = int(np.floor((x_b - start) / h)) % n
+        runs = [run for run in runs if (here - run[0]) % n >= run[1]]
+    longest = max((m for _, m in runs), default=0)
+    if longest < 0.08 * n:
+        raise InputError(
+            f"No vacuum along {profile.planes}: the potential is nowhere straight for long. For a superlattice give "
+            "between=(x_1, x_2), a position in each bulk."
+        )
+    vacua = sorted(run for run in runs if run[1] >= 0.3 * longest)
+    if len(vacua) == 1:
+        (first, length), jump = vacua[0], 0
+        middle = first + length // 2
+        below, above = length - length // 2, length // 2
+    elif len(vacua) == 2:
+        (i, m), (j, k) = vacua
+        after_first, after_second = (j - i - m) % n, (i - j - k) % n
+        if after_first <= after_second:  # the jump lies after the first vacuum, the slab after the second
+            above, below, jump, middle = m, k, after_first, j
+        else:
+            above, below, jump, middle = k, m, after_second, i
+        if jump > JUMP_WIDTH * n_window or jump > 0.5 * max(after_first, after_second):
+            raise InputError(
+                f"Two vacua along {profile.planes}, of {m * h:.4g} and {k * h:.4g} Å: give x_b, a position in the slab "
+                "that is meant, or density, so that the vacuum can be told from a gap."
+            )
+    else:
+        raise InputError(
+            f"{len(vacua)} stretches along {profile.planes} could be the vacuum: give density, or x_b in the slab."
+        )
+    line = Unrolled(start + middle * h, h, np.roll(values, -middle))
+    turns = float(np.floor((line.start + below * h - start) / profile.length)) * profile.length
+    line = Unrolled(line.start - turns, h, line.values)
+    return (0, below - 1), (n - jump - above, n - jump - 1), line
+
+
+def _plateau(
+    line: Unrolled, run: Run | None, at_low: bool
+) -> tuple[Measurement, Measurement, tuple[float, float] | None]:
+    """Level at the face, slope, and where the line was fitted: the half of the vacuum far from the surface."""
+    if run is None:
+        side = "lower" if at_low else "upper"
+        reason = f"no vacuum at the {side} end: the potential is not straight there"
+        return Measurement.not_defined(VOLT, reason), Measurement.not_defined(FIELD, reason), None
+    first, last = run
+    length = last - first + 1
+    margin = length // 20
+    half = max(LEAST_PLATEAU, length // 2)
+    low, high = (first + margin, first + half) if at_low else (last - half + 1, last - margin + 1)
+    low, high = max(first, low), min(last + 1, high)
+    x, values = line.position[low:high], line.values[low:high]
+    face = float(line.position[last] if at_low else line.position[first])
+    centre = x.mean()
+    spread = float(((x - centre) ** 2).mean())
+    slope = float(((x - centre) * (values - values.mean())).mean() / spread) if spread > 0 else 0.0
+    residual = float(np.sqrt(((values - values.mean() - slope * (x - centre)) ** 2).mean()))
+    floor = 1e-15 * float(np.abs(line.values).max())
+    slope_error = hypot(residual, floor) / float(np.sqrt(spread)) if spread > 0 else 0.0
+    level_error = hypot(residual, slope_error * (face - centre), floor)
+    level = float(values.mean() + slope * (face - centre))
+    window = (float(x[0]), float(x[-1]))
+    return Measurement(level, VOLT, level_error), Measurement(slope, FIELD, slope_error), window
+
+
+def _difference(upper: Measurement, lower: Measurement) -> Measurement:
+    """Upper - lower, or the reason of the one that is not defined."""
+    for one in (upper, lower):
+        if not one.defined:
+            return Measurement.not_defined(VOLT, one.reason or "")
+    error = hypot(upper.uncertainty or 0.0, lower.uncertainty or 0.0)
+    return Measurement(float(upper) - float(lower), VOLT, error)
+
+
+def _period_mean(line: Unrolled, centres: Array, period: float) -> Array:
+    """Means of the potential over one period around each centre, on a spline through the samples near them."""
+    reach = period / 2 + 8 * line.spacing
+    near = (line.position >= centres.min() - reach) & (line.position <= centres.max() + reach)
+    piece = Profile(
+        line.position[near], line.values[near], VOLT, "scalar", float(near.sum() * line.spacing), boundary=OPEN
+    )
+    return np.array([window_mean(piece, c - period / 2, c + period / 2) for c in centres])
+
+
+def _level_in_bulk(
+    line: Unrolled, x: float, period: Period | None, window: tuple[float, float], why: str | None
+) -> tuple[Measurement, Measurement]:
+    """Mean potential over one period around x, and its slope; the spread within one period is the uncertainty."""
+    if period is None or why is not None:
+        reason = why or "the bulk has no period"
+        return Measurement.not_defined(VOLT, reason), Measurement.not_defined(FIELD, reason)
+    around = spread_positions(x, period.length, window)
+    here = _period_mean(line, np.array([x]), period.length)[0]
+    means = _period_mean(line, around, period.length)
+    drift = 0.0
+    if period.uncertainty > 0:
+        drift = float(_period_mean(line, np.array([x]), period.length + period.uncertainty)[0] - here)
+    floor = 1e-15 * float(np.abs(line.values).max())
+    slope, slope_error = 0.0, 0.0
+    if len(around) > 1:
+        t = around - around.mean()
+        slope = float((t * means).mean() / (t**2).mean())
+        slope_error = float(np.std(means - slope * t) / np.sqrt((t**2).mean()))
+    return (
+        Measurement(float(here), VOLT, hypot(float(means.std()), drift, floor)),
+        Measurement(slope, FIELD, hypot(slope_error, floor)),
+    )
+
+
+def _one_period(period: float | Sequence[float] | str | None, line: Unrolled, low: float, high: float) -> Period | None:
+    if period is None:
+        return None
+    if isinstance(period, str):
+        if period != "auto":
+            raise InputError(f'period = "{period}": give a length in Å, "auto", or None.')
+        return period_between(line, low, high)
+    if not isinstance(period, int | float | np.number):
+        if len(period) != 1:
+            raise InputError(f"period = {tuple(period)}: a slab has one bulk, give one length in Å.")
+        return check_period(period[0])
+    return check_period(period)
+
+
+def _bulk_of(
+    line: Unrolled,
+    low: float,
+    high: float,
+    period: float | Sequence[float] | str | None,
+    x_b: float | None,
+    turn: float | None,
+) -> tuple[Measurement, Measurement, float, Period | None]:
+    """Level and slope of the bulk between two faces."""
+    found = _one_period(period, line, low, high)
+    x = (low + high) / 2 if x_b is None else x_b
+    if x_b is not None and turn is not None:
+        x = float(x - turn * np.floor((x - line.start) / turn))
+    margin = PERIODS_TO_FACE * found.length if found else 0.0
+    window = (low + margin, high - margin)
+    why = None
+    if found is not None and window[1] < window[0]:
+        why = (
+            f"no bulk between the surfaces: the slab of {high - low:.4g} Å is thinner than 3 periods of "
+            f"{found.length:.4g} Å"
+        )
+    elif found is not None and not window[0] - 1e-9 <= x <= window[1] + 1e-9:
+        raise InputError(
+            f"x_b = {x:.6g} Å lies outside the bulk window {window[0]:.4g} to {window[1]:.4g} Å of the slab: choose it "
+            "inside."
+        )
+    level, slope = _level_in_bulk(line, x, found, window, why)
+    return level, slope, x, found
+
+
+def _scale_remark(thickness: float, period: Period | None) -> list[str]:
+    if period is None or thickness / period.length >= SCALES_APART:
+        return []
+    return [f"no macroscale in this box, L/a = {thickness / period.length:.1f}: the level is that of this slab"]
+
+
+def _across_slab(
+    profile: Profile,
+    line: Unrolled,
+    low_run: Run | None,
+    high_run: Run | None,
+    period: float | Sequence[float] | str | None,
+    x_b: float | None,
+    source: str,
+) -> PotentialStep:
+    low, field_low, low_window = _plateau(line, low_run, True)
+    high, field_high, high_window = _plateau(line, high_run, False)
+    face_low = line.start if low_run is None else float(line.position[low_run[1]])
+    face_high = line.end if high_run is None else float(line.position[high_run[0]])
+    turn = None if profile.boundary == OPEN else profile.length
+    bulk, bulk_field, x, found = _bulk_of(line, face_low, face_high, period, x_b, turn)
+    slopes = [abs(f.value) for f in (field_low, field_high) if f.value is not None]
+    remarks = _scale_remark(face_high - face_low, found)
+    flat = all(s < FLAT_FIELD for s in slopes)
+    if not flat:
+        remarks.append(
+            f"the vacuum is not flat, its field is {max(slopes):.3g} V/Å (VASP's limit: 0.1): levels are those at the faces"
+        )
+    return PotentialStep(
+        step=_difference(high, low),
+        low=low,
+        high=high,
+        field_low=field_low,
+        field_high=field_high,
+        bulk=bulk,
+        bulk_minus_low=_difference(bulk, low),
+        bulk_minus_high=_difference(bulk, high),
+        bulk_field=bulk_field,
+        dipole=None,
+        flat=flat,
+        plateaus=(low_window, high_window),
+        faces=(face_low, face_high),
+        x_b=x,
+        period=found.length if found else None,
+        periods=None,
+        source=source,
+        planes=profile.planes,
+        remarks=tuple(remarks),
+        provenance=(*profile.provenance, {"step": "potential step", "x_b": x}),
+    )
+
+
+def _across_interface(
+    profile: Profile, between: Sequence[float], period: float | Sequence[float] | str | None, source: str
+) -> PotentialStep:
+    line, x = between_two(profile, between, "bandlimited")
+    reach = 0.4 * (x[1] - x[0])
+    given = list(period) if isinstance(period, Sequence | np.ndarray) and not isinstance(period, str) else [period] * 2
+    if len(given) != 2:
+        raise InputError(f"period = {tuple(given)}: give one length in Å, or two, for the bulk below and above.")
+    windows = [(max(c - reach, line.start), min(c + reach, line.end)) for c in x]
+    found = [_one_period(p, line, *w) for p, w in zip(given, windows, strict=True)]
+    levels, slopes = [], []
+    for c, p, w in zip(x, found, windows, strict=True):
+        half = p.length / 2 if p else 0.0
+        why = None
+        if p and (c - half < line.start or c + half > line.end):
+            why = f"one period of {p.length:.4g} Å around {c:.4g} Å leaves the box"
+        level, slope = _level_in_bulk(line, c, p, (w[0] + half, w[1] - half), why)
+        levels.append(level)
+        slopes.append(slope)
+    longest = max((p for p in found if p), key=lambda p: p.length, default=None)
+    return PotentialStep(
+        step=_difference(levels[1], levels[0]),
+        low=levels[0],
+        high=levels[1],
+        field_low=slopes[0],
+        field_high=slopes[1],
+        bulk=None,
+        bulk_minus_low=None,
+        bulk_minus_high=None,
+        bulk_field=None,
+        dipole=None,
+        flat=None,
+        plateaus=(windows[0], windows[1]),
+        faces=x,
+        x_b=None,
+        period=None,
+        periods=(found[0].length if found[0] else None, found[1].length if found[1] else None),
+        source=source,
+        planes=profile.planes,
+        remarks=tuple(_scale_remark(x[1] - x[0], longest)),
+        provenance=(*profile.provenance, {"step": "potential step", "between": list(x)}),
+    )
+
+
+def _from_charge(
+    profile: Profile,
+    period: float | Sequence[float] | str | None,
+    x_b: float | None,
+    between: Sequence[float] | None,
+    sampling: str,
+) -> PotentialStep:
+    """Integrate the charge twice, slab alone, no field below it; the moment of the charge gives the step itself."""
+    if between is not None:
+        raise InputError(
+            "The step across an interface is taken from a potential: give an electrostatic_potential. From charge alone "
+            "the slab's own levels can be had, without between."
+        )
+    body = find_body(profile, sampling, x_b)
+    line, poisson = body.line, 4 * pi * COULOMB_CONSTANT
+    if abs(line.total) > NEUTRAL_SLAB * line.gross:
+        raise InputError(
+            f"The slab carries a net charge of {line.total:.4g} e/Å^2 ({abs(line.total) / line.gross:.1e} of all its "
+            "charge): its dipole, so the potential step, is origin-dependent. Add the missing ions or electrons "
+            "(gh.charge_balance tells), or homogenize the potential instead."
+        )
+    moment = first_moment(line, (body.low + body.high) / 2)
+    moment_error = hypot(abs(line.total) * body.thickness / 2, 1e-15 * line.gross * body.thickness)
+    potential = Unrolled(line.start, line.spacing, -poisson * line.double_cumulative(line.position))
+    charge_period = _one_period(period, line, body.low, body.high)
+    turn = None if profile.boundary == OPEN else profile.length
+    given = charge_period.length if charge_period else None
+    bulk, bulk_field, x, _ = _bulk_of(potential, body.low, body.high, given, x_b, turn)
+    step = Measurement(poisson * moment, VOLT, poisson * moment_error)
+    low, high = Measurement(0.0, VOLT, step.uncertainty), Measurement(float(step), VOLT, step.uncertainty)
+    none = Measurement(0.0, FIELD, poisson * abs(line.total))
+    remarks = _scale_remark(body.thickness, charge_period)
+    if charge_period and bulk.defined:
+        reach = charge_period.length / 2
+        net = abs(float(line.cumulative(x + reach) - line.cumulative(x - reach)))
+        inside = (line.position >= x - reach) & (line.position <= x + reach)
+        if net > NEUTRAL_PERIOD * float(np.abs(line.values[inside]).sum() * line.spacing):
+            remarks.append("the bulk is not neutral around x_b: its level depends on where it is taken")
+    return PotentialStep(
+        step=step,
+        low=low,
+        high=high,
+        field_low=none,
+        field_high=none,
+        bulk=bulk,
+        bulk_minus_low=_difference(bulk, low),
+        bulk_minus_high=_difference(bulk, high),
+        bulk_field=bulk_field,
+        dipole=Measurement(moment, MOMENT, moment_error),
+        flat=True,
+        plateaus=((line.start, body.low), (body.high, line.end)),
+        faces=(body.low, body.high),
+        x_b=x,
+        period=given,
+        periods=None,
+        source="charge_density",
+        planes=profile.planes,
+        remarks=tuple(remarks),
+        provenance=(*profile.provenance, {"step": "potential step", "x_b": x, "sampling": sampling}),
+    )
