@@ -7,11 +7,12 @@
     σ = mean of C around x_2 - mean of C around x_1               interface, each side with its own period, eq. A5
 
 F(t) = erfc(√2 t/eps)/2 falls from 1 to 0 over the kernel's width eps; the other surface gets 1 - F, so that low plus
-high is the total charge. The period window leads where the bulk has a period, else the kernel. Both should not
-depend on x_b: the standard deviation over x_b within one period (without one: within eps/2) on either side is the
-uncertainty, with what is predicted to be left of the bulk's ripple, (2|ρ_1|/G) exp(-G² eps²/8), G = 2π/a, and what
-the kernel's tail takes from the faces. A value is "not defined", with the reason, where no bulk lies between the
-surfaces, where the bulk is not neutral, and where its charge fluctuates so that C has no mean.
+high is the total charge. The period window leads where the bulk has a period, else the kernel. Neither should depend on
+x_b: the standard deviation over x_b within one period on either side (without a period, that of narrower kernels all
+over the bulk, carried on to eps) is the uncertainty, with the ripple that the kernel is predicted to leave,
+(2|ρ_1|/G) exp(-G² eps²/8), G = 2π/a, and what its tail takes from the faces. A value is "not defined", with the reason,
+where no bulk lies between the surfaces, where the bulk is not neutral, and where its charge fluctuates so that C has no
+mean.
 
 The bulk window holds the positions that x_b may have: 1.5 periods from the faces, or 2 eps if there is no period. The
 faces are where |ρ| passes 1 % of its maximum. They place windows and origins; no charge is cut off there.
@@ -31,7 +32,7 @@ Out  SurfaceCharge, InterfaceCharge: e/Å^2 and e/Å, host, equal on every rank.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import hypot, isfinite, nan
 from typing import Any
 
@@ -330,6 +331,23 @@ class _Sides:
             )
         return np.array(rows)
 
+    def fluctuations(self) -> Array:
+        """(3,) standard deviations of the kernel estimates in a bulk without period, beyond reach of the spread.
+
+        Positions within eps see the same charge, so their spread says little. Kernels of eps/4 and eps/2 fit in many
+        places; what the step from one to the other takes off, the step to eps takes off again, as for a power law.
+        """
+        spreads = []
+        for share in (4, 2):
+            eps = self.eps / share
+            if eps < 2 * self.body.line.spacing:
+                return np.zeros(3)
+            margin = KERNELS_TO_FACE * eps
+            places = np.linspace(self.body.low + margin, self.body.high - margin, N_SPREAD)
+            spreads.append(replace(self, eps=eps).kernel_estimates(places).std(axis=0))
+        narrow, wide = spreads
+        return np.asarray(wide * np.minimum(1.0, wide / np.maximum(narrow, 1e-300)))
+
     def result(self, side: str, profile: Profile, window: tuple[float, float] | None) -> SurfaceCharge:
         line, body = self.body.line, self.body
         reach = self.period.length if self.period else self.eps / 2
@@ -345,6 +363,7 @@ class _Sides:
         period_here, period_around = self.period_estimates(here)[0], self.period_estimates(around)
         kernel_here, kernel_around = self.kernel_estimates(here)[0], self.kernel_estimates(around)
         kernel_extra = hypot(residual, tail * float(np.abs(line.cumulative(line.position)).max()), rounding)
+        fluctuation = np.zeros(3) if self.period or self.reason else self.fluctuations()
         drift = np.zeros(3)
         if self.period and self.period.uncertainty > 0:
             changed = _Sides(
@@ -358,15 +377,15 @@ class _Sides:
             )
             drift = np.abs(changed.period_estimates(here)[0] - period_here)
 
-        def measure(value: float, column: Array, unit: str, *others: float) -> Measurement:
+        def measure(value: float, column: Array, unit: str, *others: float, least: float = 0.0) -> Measurement:
             if self.reason is not None:
                 return Measurement.not_defined(unit, self.reason)
-            return Measurement(float(value), unit, hypot(float(column.std()), *others))
+            return Measurement(float(value), unit, hypot(max(float(column.std()), least), *others))
 
         near = KERNELS_TO_FACE * self.eps * (1 - 1e-9)
         kernels = [
-            measure(kernel_here[0], kernel_around[:, 0], CHARGE, kernel_extra),
-            measure(total - kernel_here[0], kernel_around[:, 0], CHARGE, kernel_extra),
+            measure(value, kernel_around[:, 0], CHARGE, kernel_extra, least=fluctuation[0])
+            for value in (kernel_here[0], total - kernel_here[0])
         ]
         if self.reason is None and distance < near:
             too_wide = f"x_b is {distance:.4g} Å from a face, less than 2 eps: choose eps below {distance / 2:.4g} Å"
@@ -384,7 +403,10 @@ class _Sides:
         else:
             windows = [Measurement.not_defined(CHARGE, self.reason or no_period)] * 2
             dipoles = [
-                measure(kernel_here[i], kernel_around[:, i], MOMENT, kernel_extra * body.thickness) for i in (1, 2)
+                measure(
+                    kernel_here[i], kernel_around[:, i], MOMENT, kernel_extra * body.thickness, least=fluctuation[i]
+                )
+                for i in (1, 2)
             ]
         leading = windows if self.period else kernels
         cut = float(line.cumulative(self.x_b))

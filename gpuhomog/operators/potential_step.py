@@ -326,7 +326,7 @@ def _period_mean(line: Unrolled, centres: Array, period: float) -> Array:
 def _level_in_bulk(
     line: Unrolled, x: float, period: Period | None, window: tuple[float, float], why: str | None
 ) -> tuple[Measurement, Measurement]:
-    """Mean potential over one period around x, and its slope; the spread within one period is the uncertainty."""
+    """Mean potential over one period around x, and its slope; the spread about that slope is the uncertainty."""
     if period is None or why is not None:
         reason = why or "the bulk has no period"
         return Measurement.not_defined(VOLT, reason), Measurement.not_defined(FIELD, reason)
@@ -337,13 +337,14 @@ def _level_in_bulk(
     if period.uncertainty > 0:
         drift = float(_period_mean(line, np.array([x]), period.length + period.uncertainty)[0] - here)
     floor = 1e-15 * float(np.abs(line.values).max())
-    slope, slope_error = 0.0, 0.0
+    slope, slope_error, spread = 0.0, 0.0, float(means.std())
     if len(around) > 1:
         t = around - around.mean()
         slope = float((t * means).mean() / (t**2).mean())
-        slope_error = float(np.std(means - slope * t) / np.sqrt((t**2).mean()))
+        spread = float(np.std(means - slope * t))
+        slope_error = spread / float(np.sqrt((t**2).mean()))
     return (
-        Measurement(float(here), VOLT, hypot(float(means.std()), drift, floor)),
+        Measurement(float(here), VOLT, hypot(spread, drift, floor)),
         Measurement(slope, FIELD, hypot(slope_error, floor)),
     )
 
@@ -392,10 +393,19 @@ def _bulk_of(
     return level, slope, x, found
 
 
-def _scale_remark(thickness: float, period: Period | None) -> list[str]:
-    if period is None or thickness / period.length >= SCALES_APART:
-        return []
-    return [f"no macroscale in this box, L/a = {thickness / period.length:.1f}: the level is that of this slab"]
+def _remarks(
+    thickness: float, period: Period | None, level: Measurement | None, slope: Measurement | None
+) -> list[str]:
+    remarks = []
+    if period is not None and thickness / period.length < SCALES_APART:
+        remarks.append(
+            f"no macroscale in this box, L/a = {thickness / period.length:.1f}: the value is that of this box"
+        )
+    if period is not None and level is not None and slope is not None and level.value is not None:
+        change = abs(float(slope)) * period.length
+        if change > 5 * (level.uncertainty or 0.0) and change > 1e-6 * abs(level.value):
+            remarks.append(f"the bulk has a field, dV/dx = {float(slope):.4g} V/Å: its level is that at x_b")
+    return remarks
 
 
 def _across_slab(
@@ -414,11 +424,11 @@ def _across_slab(
     turn = None if profile.boundary == OPEN else profile.length
     bulk, bulk_field, x, found = _bulk_of(line, face_low, face_high, period, x_b, turn)
     slopes = [abs(f.value) for f in (field_low, field_high) if f.value is not None]
-    remarks = _scale_remark(face_high - face_low, found)
+    remarks = _remarks(face_high - face_low, found, bulk, bulk_field)
     flat = all(s < FLAT_FIELD for s in slopes)
     if not flat:
         remarks.append(
-            f"the vacuum is not flat, its field is {max(slopes):.3g} V/Å (VASP's limit: 0.1): levels are those at the faces"
+            f"the vacuum is not flat, its field is {max(slopes):.3g} V/Å (VASP's limit: 0.1); levels are at the faces"
         )
     return PotentialStep(
         step=_difference(high, low),
@@ -483,7 +493,7 @@ def _across_interface(
         periods=(found[0].length if found[0] else None, found[1].length if found[1] else None),
         source=source,
         planes=profile.planes,
-        remarks=tuple(_scale_remark(x[1] - x[0], longest)),
+        remarks=tuple(_remarks(x[1] - x[0], longest, None, None)),
         provenance=(*profile.provenance, {"step": "potential step", "between": list(x)}),
     )
 
@@ -498,8 +508,8 @@ def _from_charge(
     """Integrate the charge twice, slab alone, no field below it; the moment of the charge gives the step itself."""
     if between is not None:
         raise InputError(
-            "The step across an interface is taken from a potential: give an electrostatic_potential. From charge alone "
-            "the slab's own levels can be had, without between."
+            "The step across an interface is taken from a potential: give an electrostatic_potential. From charge "
+            "alone the slab's own levels can be had, without between."
         )
     body = find_body(profile, sampling, x_b)
     line, poisson = body.line, 4 * pi * COULOMB_CONSTANT
@@ -519,7 +529,7 @@ def _from_charge(
     step = Measurement(poisson * moment, VOLT, poisson * moment_error)
     low, high = Measurement(0.0, VOLT, step.uncertainty), Measurement(float(step), VOLT, step.uncertainty)
     none = Measurement(0.0, FIELD, poisson * abs(line.total))
-    remarks = _scale_remark(body.thickness, charge_period)
+    remarks = _remarks(body.thickness, charge_period, bulk, bulk_field)
     if charge_period and bulk.defined:
         reach = charge_period.length / 2
         net = abs(float(line.cumulative(x + reach) - line.cumulative(x - reach)))
