@@ -75,10 +75,12 @@ class _Decompressor(io.RawIOBase):
 
 
 class Cursor:
-    """Forward reading of lines and bytes that knows where it is."""
+    """Forward reading of lines and bytes that knows where it is, and can look ahead."""
 
     def __init__(self, stream: Any, seekable: bool) -> None:
-        self._stream, self._seekable, self.at = stream, seekable, 0
+        self._stream, self._seekable = stream, seekable
+        self._ahead = b""
+        self.at = 0
 
     def __enter__(self) -> Cursor:
         return self
@@ -88,13 +90,26 @@ class Cursor:
 
     def line(self) -> bytes:
         """The next line with its end; b"" at the end of the file. A line is at most a megabyte long."""
-        text: bytes = self._stream.readline(_BUFFER)
+        stop = self._ahead.find(b"\n") + 1
+        if stop:
+            text, self._ahead = self._ahead[:stop], self._ahead[stop:]
+        else:
+            text = self._ahead + self._stream.readline(_BUFFER)
+            self._ahead = b""
         self.at += len(text)
         return text
 
+    def look(self, n: int) -> bytes:
+        """Up to n bytes that come next, without going there."""
+        if len(self._ahead) < n:
+            self._ahead += self._stream.read(n - len(self._ahead))
+        return self._ahead[:n]
+
     def read(self, n: int) -> bytes:
         """Up to n bytes, fewer at the end only."""
-        text: bytes = self._stream.read(n)
+        text, self._ahead = self._ahead[:n], self._ahead[n:]
+        if len(text) < n:
+            text += self._stream.read(n - len(text))
         self.at += len(text)
         return text
 
@@ -102,7 +117,7 @@ class Cursor:
         """Go forward to a byte offset, or to the end if that lies before it."""
         if self._seekable:
             self._stream.seek(offset)
-            self.at = offset
+            self._ahead, self.at = b"", offset
             return
         while self.at < offset:
             if not self.read(min(_BUFFER, offset - self.at)):

@@ -68,7 +68,7 @@ def numbers(words: list[bytes], most: int) -> list[float]:
     for word in words:
         if len(values) >= most:
             break
-        at = 0
+        at, before = 0, len(values)
         for match in _NUMBER.finditer(word):
             if match.start() != at or (at and match[0][:1] not in b"+-"):
                 break
@@ -78,7 +78,7 @@ def numbers(words: list[bytes], most: int) -> list[float]:
                 break
             at = match.end()
         if at != len(word):
-            raise NotANumber(len(values), word)
+            raise NotANumber(before, word)
     return values[:most]
 
 
@@ -167,7 +167,7 @@ class TextValues:
     def find(
         cls, file: ByteFile, cursor: Cursor, n: int, where: Callable[[int], str], runs: tuple[int, ...] = ()
     ) -> TextValues:
-        """The block that begins where the cursor is (which is left somewhere behind).
+        """The block that begins where the cursor is (which stays there).
 
         Raises FileFormatError if the file cannot hold n values, before anything is allocated for them.
         """
@@ -179,8 +179,9 @@ class TextValues:
                 f"{file.stored} bytes. The file is truncated, or its counts are wrong."
             )
         longest = max((r for r in runs if r < n), default=0)
-        sample = cursor.read(max(_SAMPLE, 64 * longest + 4096) if longest < _SAMPLE else _SAMPLE)
-        ended = not cursor.read(1)
+        wanted = max(_SAMPLE, 64 * longest + 4096) if longest < _SAMPLE else _SAMPLE
+        sample = cursor.look(wanted + 1)
+        ended, sample = len(sample) <= wanted, sample[:wanted]
         block = cls(file, offset, n, find_layout(sample + b"\n" if ended else sample, n, (*runs, n)), where)
         if ended and (block.layout is None or block.layout.value_bytes(n - 1)[1] > len(sample)):
             block._refuse_fewer(sample)

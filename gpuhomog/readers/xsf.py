@@ -281,7 +281,7 @@ def open_source(path: Path, *, kind: str | None = None, frame: int = 0) -> Sourc
                     'spans a lattice vector. If its writer leaves repeated planes out, say kind="xsf-unrepeated".'
                 )
             period = None
-            for factor in (n / (n - 1), (n - 1) / n):
+            for factor in (n / (n - 1), n / (n + 1)):
                 period = _lattice_vector(first.vectors[axis] * factor, lattice) if period is None else period
             if period is not None:
                 cell[axis] = period
