@@ -1,6 +1,8 @@
 """Figures: profiles, slices and surface charges, drawn at the size in which they are printed.
 
     plot_profile   planar average, macroscopic average, uncertainty band, atoms, vacuum, windows
+    plot_surface   cumulative charge, bulk window, surface charges; plot_interface: of an interface
+    plot_step      potential with the levels of vacuum and bulk
     plot_slices    three planes of a 3D field in true geometry, one colour scale
     save_figure    .png, .pdf or .svg, written beside and then renamed
 
@@ -25,6 +27,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import wraps
 from itertools import pairwise
+from math import floor, log10
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,8 +40,13 @@ from numpy.typing import NDArray
 
 from .errors import InputError, nearest_known
 from .field import Field
-from .results import Profile
+from .operators.excess import InterfaceCharge, SurfaceCharge, between_two
+from .operators.potential_step import PotentialStep
+from .operators.unrolled import Unrolled, find_body
+from .results import Measurement, Profile
 from .structure import SYMBOLS, Structure
+from .units import COULOMB_CONSTANT, times_length
+from .writers.atomic import replacing
 
 WIDTHS = {"column": 3.4, "page": 7.0}  # inches: one and two columns of a journal
 FORMATS = ("png", "pdf", "svg")
@@ -47,6 +55,7 @@ FORMATS = ("png", "pdf", "svg")
 BLACK, ORANGE, SKY, GREEN, YELLOW = "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442"
 BLUE, VERMILION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
 GREY, VACUUM = "#8C8C8C", "#EFEFEF"
+PAPER = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1.0}
 ELEMENT_COLOURS = (ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW)
 
 VACUUM_GAP = 6.0  # Å without atoms that count as vacuum rather than as a wide layer spacing
@@ -169,20 +178,35 @@ def vacuum_of(atoms: NDArray[np.float64], length: float, periodic: bool) -> list
     return [(low, high) for low, high in found if high > low]
 
 
-def draw_atoms(axes: Any, structure: Structure, atoms: NDArray[np.float64], length: float) -> None:
-    """One row of marks an element, named at its left end."""
+def draw_atoms(axes: Any, structure: Structure, atoms: NDArray[np.float64], length: float, ends: bool = True) -> None:
+    """One row of marks an element, named at its left end; with `ends`, an atom at 0 shows at the period too."""
     numbers = sorted(set(structure.numbers.tolist()), reverse=True)
     for row, number in enumerate(numbers):
         colour = ELEMENT_COLOURS[row % len(ELEMENT_COLOURS)]
         at = atoms[structure.numbers == number]
-        at = np.concatenate([at, at[at < 1e-6] + length])  # an atom on the edge shows at both ends
+        if ends:
+            at = np.concatenate([at, at[at < 1e-6] + length])
         axes.plot(at, np.full(len(at), -row), "o", ms=3.6, mfc=colour, mec=BLACK, mew=0.4, clip_on=False, zorder=3)
     axes.set_ylim(-len(numbers) + 0.4, 0.6)
     axes.set_yticks([-row for row in range(len(numbers))], [SYMBOLS[number] for number in numbers])
-    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="y", length=0, pad=6)
     axes.tick_params(axis="x", which="both", length=0, labelbottom=False)
     for side in ("top", "left", "right", "bottom"):
         axes.spines[side].set_visible(False)
+
+
+def draw_vacuum(axes: Any, stretches: Sequence[tuple[float, float]], named: bool) -> None:
+    """Shade stretches without atoms; name those with room for the word."""
+    for low, high in stretches:
+        axes.axvspan(low, high, color=VACUUM, lw=0, zorder=0)
+        if named and high - low > 3.5:
+            write_region(axes, (low + high) / 2, "vacuum", 0.55)
+
+
+def write_region(axes: Any, x: float, name: str, y: float = 0.03) -> None:
+    """Name of a region, small, at a fraction of the axes' height."""
+    transform = axes.get_xaxis_transform()
+    axes.text(x, y, name, transform=transform, ha="center", va="bottom", fontsize=6.5, color=GREY, zorder=1)
 
 
 def closed(profile: Profile, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -204,20 +228,21 @@ def draw_macroscopic(axes: Any, profile: Profile, label: str | None) -> None:
     axes.plot(x, y, color=BLUE, lw=1.4, label=label, zorder=4)
 
 
-def draw_windows(axes: Any, windows: Sequence[float], left: float) -> None:
-    """Bars as long as the averaging windows, inside the lower left corner, in the units of the x axis."""
+def draw_windows(axes: Any, windows: Sequence[float], centre: float) -> None:
+    """Bars as long as the averaging windows, one below the other under the legend, in the units of the x axis."""
     transform = axes.get_xaxis_transform()
     for row, window in enumerate(windows):
-        y = 0.07 + 0.11 * row
-        axes.plot([left, left + window], [y, y], "|-", color=VERMILION, lw=1, ms=4, transform=transform, zorder=5)
-        text = f" {window:.4g} Å"
-        axes.text(left + window, y, text, transform=transform, va="center", fontsize=6.5, color=VERMILION, zorder=5)
+        y = 0.84 - 0.08 * row
+        ends = [centre - window / 2, centre + window / 2]
+        axes.plot(ends, [y, y], "|-", color=VERMILION, lw=1, ms=4, transform=transform, zorder=5)
+        text = f" window {window:.4g} Å"
+        axes.text(ends[1], y, text, transform=transform, va="center", fontsize=6.5, color=VERMILION, zorder=5)
 
 
 def figure_rows(figure: Figure, heights: Sequence[float], gap: float = 0.06) -> list[Any]:
     """Axes one below the other, of given heights in inches, over the figure's height; sharing x."""
     width, height = figure.get_size_inches()
-    left, right, top = 0.62, 0.12, 0.1
+    left, right, top = 0.68, 0.12, 0.1
     axes: list[Any] = []
     y = height - top
     for h in heights:
@@ -269,9 +294,9 @@ def plot_profile(
         if vacuum is None:
             vacuum = vacuum_of(atoms, planar.length, planar.boundary == "periodic")
     for axes in curves:
-        for low, high in vacuum or ():
-            axes.axvspan(low, high, color=VACUUM, lw=0, zorder=0)
-        axes.axhline(0.0, color=GREY, lw=0.5, zorder=1)
+        draw_vacuum(axes, vacuum or (), axes is curves[0])
+        if planar.values.min() < 0.1 * np.ptp(planar.values) and planar.values.max() > -0.1 * np.ptp(planar.values):
+            axes.axhline(0.0, color=GREY, lw=0.5, zorder=1)
 
     name = NAMES.get(planar.quantity, planar.quantity)
     main = curves[0]
@@ -283,17 +308,239 @@ def plot_profile(
             draw_macroscopic(curves[1], macroscopic, None)
             curves[1].set_ylabel("magnified")
             curves[1].margins(y=0.12)
-        draw_windows(curves[-1], macroscopic.periods, 0.015 * planar.length)
+    windows = macroscopic.periods if macroscopic is not None else ()
     low, high = main.get_ylim()
-    main.set_ylim(low, high + 0.24 * (high - low))  # room for the legend above the curves
+    room = 0.16 + 0.1 * len(windows)  # for the legend and the windows, above the curves
+    main.set_ylim(low, high + room / (1 - room) * (high - low))
+    draw_windows(main, windows, planar.length / 2)
     main.legend(loc="upper center", ncols=2, columnspacing=1.2, borderaxespad=0.2)
     for axes in curves[:-1]:
         axes.tick_params(axis="x", which="both", labelbottom=False)
     curves[-1].set_xlabel(f"position normal to {plane_name(planar.planes)} (Å)")
     curves[-1].set_xlim(0.0, planar.length)
     for axes in curves:
-        axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.74), 0.5)
+        axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
     return figure
+
+
+@styled
+def plot_surface(
+    profile: Profile,
+    result: SurfaceCharge,
+    *,
+    structure: Structure | None = None,
+    origin: Sequence[float] | NDArray[np.float64] = (0.0, 0.0, 0.0),
+    width: str = "column",
+) -> Figure:
+    """Charge density, cumulative charge, bulk window and the surface charges read from them.
+
+    profile  the charge density along the normal that the result was computed from
+    result   SurfaceCharge of it
+    others   as in plot_profile
+
+    The cumulative charge C runs from vacuum to vacuum; its mean over the bulk is the charge of the lower surface,
+    and what is missing from there to the total is that of the upper one. The two estimates stand at their place.
+    """
+    line = find_body(profile, result.sampling, result.x_b).line
+    figure, (upper, lower) = charge_axes(profile, line, structure, origin, width)
+    for axes in (upper, lower):
+        if result.bulk is not None:
+            axes.axvspan(*result.bulk, color=SKY, alpha=0.2, lw=0, zorder=0)
+            if axes is upper:
+                low, high = axes.get_ylim()
+                axes.set_ylim(low - 0.12 * (high - low), high)
+                write_region(axes, (result.bulk[0] + result.bulk[1]) / 2, "bulk")
+        for face in result.faces:
+            axes.axvline(face, color=GREY, lw=0.6, ls=(0, (2, 2)), zorder=1)
+        axes.axvline(result.x_b, color=BLACK, lw=0.6, zorder=1)
+    sides = []
+    for side, colour in (("low", VERMILION), ("high", GREEN)):
+        measured = getattr(result, side)
+        if measured is None:
+            continue
+        start, stop = result.bulk or result.faces
+        if measured.defined:
+            level = measured.value if side == "low" else float(result.total) - measured.value
+            band = measured.uncertainty or 0.0
+            dashes = "-" if side == "low" else (0, (3, 2))
+            lower.plot([start, stop], [level, level], color=colour, lw=1.2, ls=dashes, zorder=4)
+            lower.fill_between([start, stop], level - band, level + band, color=colour, alpha=0.3, lw=0, zorder=3)
+        sides.append((f"σ {side}", measured, colour))
+    write_measurements(lower, sides)
+    return figure
+
+
+@styled
+def plot_interface(
+    profile: Profile,
+    result: InterfaceCharge,
+    *,
+    structure: Structure | None = None,
+    origin: Sequence[float] | NDArray[np.float64] = (0.0, 0.0, 0.0),
+    width: str = "column",
+) -> Figure:
+    """Charge density, cumulative charge and its two bulk means, whose difference is the interface charge.
+
+    profile  the charge density along the normal that the result was computed from
+    result   InterfaceCharge of it
+    others   as in plot_profile
+    """
+    line, positions = between_two(profile, result.between, result.sampling)
+    figure, (upper, lower) = charge_axes(profile, line, structure, origin, width)
+    for x, period, colour in zip(positions, result.periods, (VERMILION, GREEN), strict=True):
+        for axes in (upper, lower):
+            axes.axvline(x, color=BLACK, lw=0.6, zorder=1)
+            if period is not None:
+                axes.axvspan(x - period / 2, x + period / 2, color=SKY, alpha=0.2, lw=0, zorder=0)
+        if period is not None:
+            level = float(line.window_mean(x, period))
+            lower.plot([x - period / 2, x + period / 2], [level, level], color=colour, lw=1.4, zorder=4)
+    write_measurements(lower, [("σ", result.charge, BLACK)])
+    return figure
+
+
+@styled
+def plot_step(
+    profile: Profile,
+    result: PotentialStep,
+    *,
+    structure: Structure | None = None,
+    origin: Sequence[float] | NDArray[np.float64] = (0.0, 0.0, 0.0),
+    width: str = "column",
+) -> Figure:
+    """Potential along the normal, with the levels of vacuum and bulk at the place where each was taken.
+
+    profile  the potential or charge density that the result was computed from
+    result   PotentialStep of it
+    others   as in plot_profile
+    """
+    if profile.quantity == "charge_density":
+        line = find_body(profile, "bandlimited", result.x_b).line
+        x = np.linspace(line.start, line.end, max(800, 2 * len(line.values)))
+        potential = -4 * np.pi * COULOMB_CONSTANT * line.double_cumulative(x)
+        start, end = line.start, line.end
+    else:
+        sign = -1.0 if profile.quantity == "electron_potential_energy" else 1.0
+        x, potential = closed(profile, sign * profile.values)
+        start, end = 0.0, profile.length
+    structure = structure or profile.structure
+    has_atoms = structure is not None and len(structure) > 0
+    heights = [2.1]
+    if has_atoms:
+        assert structure is not None
+        heights.insert(0, 0.13 * len(set(structure.numbers.tolist())) + 0.06)
+    figure = new_figure(width, sum(heights) + 0.06 * len(heights) + 0.52)
+    rows = figure_rows(figure, heights)
+    axes = rows[-1]
+    if has_atoms:
+        assert structure is not None
+        atoms = atoms_along(structure, np.asarray(origin, dtype=np.float64), profile)
+        if profile.boundary == "periodic":
+            atoms = start + (atoms - start) % profile.length
+        draw_atoms(rows[0], structure, atoms, profile.length, ends=False)
+    axes.plot(x, potential, color=BLACK, lw=0.7, zorder=3)
+    shift = profile.length if profile.boundary == "periodic" else 0.0
+    drawn = [
+        ("low", result.low, result.plateaus[0], VERMILION),
+        ("high", result.high, result.plateaus[1], GREEN),
+    ]
+    if result.bulk is not None and result.x_b is not None and result.period is not None:
+        half = result.period / 2
+        drawn.append(("bulk", result.bulk, (result.x_b - half, result.x_b + half), BLUE))
+    for _, level, window, colour in drawn:
+        if window is None or not level.defined:
+            continue
+        for turn in (-shift, 0.0, shift) if shift else (0.0,):  # a plateau may be given one period on
+            low, high = max(window[0] + turn, start), min(window[1] + turn, end)
+            if high > low:
+                axes.plot([low, high], [float(level)] * 2, color=colour, lw=2, solid_capstyle="butt", zorder=4)
+                axes.axvspan(low, high, color=SKY if colour == BLUE else VACUUM, alpha=0.5, lw=0, zorder=0)
+    axes.set_ylabel(axis_label("potential", "V"))
+    axes.set_xlabel(f"position normal to {plane_name(profile.planes)} (Å)")
+    axes.set_xlim(start, end)
+    axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
+    measured = [("high − low", result.step, BLACK)]
+    if result.bulk_minus_low is not None:
+        measured.append(("bulk − low", result.bulk_minus_low, BLUE))
+    write_measurements(axes, measured)
+    return figure
+
+
+def charge_axes(
+    profile: Profile,
+    line: Unrolled,
+    structure: Structure | None,
+    origin: Sequence[float] | NDArray[np.float64],
+    width: str,
+) -> tuple[Figure, list[Any]]:
+    """Atoms, charge density and cumulative charge over one line; the figure and the two lower axes."""
+    structure = structure or profile.structure
+    has_atoms = structure is not None and len(structure) > 0
+    heights = [1.3, 1.6]
+    if has_atoms:
+        assert structure is not None
+        heights.insert(0, 0.13 * len(set(structure.numbers.tolist())) + 0.06)
+    figure = new_figure(width, sum(heights) + 0.06 * len(heights) + 0.52)
+    rows = figure_rows(figure, heights)
+    upper, lower = rows[-2:]
+    if has_atoms:
+        assert structure is not None
+        atoms = atoms_along(structure, np.asarray(origin, dtype=np.float64), profile)
+        if profile.boundary == "periodic":
+            atoms = line.start + (atoms - line.start) % profile.length
+        draw_atoms(rows[0], structure, atoms, profile.length, ends=False)
+        empty = vacuum_of(atoms - line.start, profile.length, profile.boundary == "periodic")
+        for axes in (upper, lower):
+            draw_vacuum(axes, [(low + line.start, high + line.start) for low, high in empty], axes is upper)
+    fine = np.linspace(line.start, line.end, max(800, 2 * len(line.values)))
+    upper.plot(line.position, line.values, color=BLACK, lw=0.7, zorder=3)
+    upper.axhline(0.0, color=GREY, lw=0.5, zorder=1)
+    upper.set_ylabel(axis_label("charge density", profile.unit))
+    upper.tick_params(axis="x", which="both", labelbottom=False)
+    lower.plot(fine, line.cumulative(fine), color=BLUE, lw=1.0, zorder=3)
+    lower.axhline(0.0, color=GREY, lw=0.5, zorder=1)
+    lower.set_ylabel(axis_label("charge below", times_length(profile.unit, 1)))
+    lower.set_xlabel(f"position normal to {plane_name(profile.planes)} (Å)")
+    lower.set_xlim(line.start, line.end)
+    for axes in (upper, lower):
+        axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
+    return figure, [upper, lower]
+
+
+def write_measurements(axes: Any, measured: Sequence[tuple[str, Measurement, str]]) -> None:
+    """Name, value and uncertainty of each, above the curve, in the colour in which they are drawn."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.14 * len(measured) * (high - low))
+    for row, (name, value, colour) in enumerate(measured):
+        text = f"{name} = {print_measurement(value)}" if value.defined else f"{name} not defined"
+        y = 0.96 - 0.11 * row
+        axes.text(0.02, y, text, transform=axes.transAxes, va="top", fontsize=7, color=colour, zorder=6, bbox=PAPER)
+
+
+def print_measurement(measured: Measurement) -> str:
+    """Value ± uncertainty and unit as print has them, small numbers as powers of ten.
+
+    >>> print_measurement(Measurement(-3.21e-7, "e/Å^2", 1.2e-7)), print_measurement(Measurement(5.8321, "V", 0.002))
+    ('(−3.2 ± 1.2) × 10$^{-7}$ e Å$^{-2}$', '5.832 ± 0.002 V')
+    """
+    value, unit = float(measured), unit_label(measured.unit)
+    spread = measured.uncertainty or 0.0
+    size = max(abs(value), spread)
+    power = floor(log10(size)) if size > 0 else 0
+    power = power if power < -2 or power > 4 else 0
+    value, spread = value / 10.0**power, spread / 10.0**power
+    digits = 4
+    if spread > 0:
+        digits = max(0, (1 if spread / 10 ** floor(log10(spread)) < 2.95 else 0) - floor(log10(spread)))
+        if spread / 10 ** floor(log10(spread)) > 1.95 and digits > 1:
+            digits -= 1 if abs(spread - round(spread, digits - 1)) < 0.05 * spread else 0
+        digits = min(digits, 8)
+    text = f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
+    if spread > 0:
+        text += f" ± {spread:.{digits}f}"
+    if power:
+        text = (f"({text})" if spread > 0 else text) + f" × 10$^{{{power}}}$"
+    return f"{text} {unit}".strip()
 
 
 def plane_name(planes: str) -> str:
@@ -535,19 +782,23 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> Path:
     kind = target.suffix.lower().removeprefix(".")
     if kind not in FORMATS:
         raise InputError(f'{target}: figures are written as .png, .pdf or .svg, not "{target.suffix}".')
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
     metadata: Any = {
         "png": {"Software": "gpuhomog"},
         "pdf": {"Creator": "gpuhomog", "CreationDate": None},
     }.get(kind, {"Creator": "gpuhomog", "Date": None})
-    try:
-        figure.savefig(beside, format=kind, metadata=metadata)
-        os.replace(beside, target)
-    except OSError as error:
-        raise InputError(f"{target}: cannot be written ({error.strerror}). Choose another folder.") from None
-    finally:
-        beside.unlink(missing_ok=True)
+    with replacing(target) as temporary:
+        figure.savefig(temporary, format=kind, metadata=metadata)
     return target
 
 
-__all__ = ["FORMATS", "WIDTHS", "plot_profile", "plot_slices", "save_figure", "unit_label"]
+__all__ = [
+    "FORMATS",
+    "WIDTHS",
+    "plot_interface",
+    "plot_profile",
+    "plot_slices",
+    "plot_step",
+    "plot_surface",
+    "save_figure",
+    "unit_label",
+]

@@ -1,0 +1,5 @@
+"""`python -m gpuhomog`: the command line."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,371 @@
+"""Command line: arguments → tasks of `jobs`; numbers, warnings and errors → the terminal.
+
+    stdout   tables for people, or with --json one JSON object, for errors too: {"error": …}
+    stderr   everything else: warnings, errors, progress bars (on a terminal only)
+    exit     0 done, 1 internal error, 2 input that cannot be right (one sentence, nothing written), 130 Ctrl-C
+
+The commands and their options are made from the table `jobs.COMMANDS`; there is no other list of them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+from typer.core import TyperGroup
+
+from . import __version__, progress
+from .errors import AccuracyWarning, GpuhomogError, InputError
+from .jobs import COMMANDS, Command, Inputs, Outcome, Task, prepare, read_job
+from .jobs.options import COMMON, GENERAL, JSON, QUIET, Option
+
+UsageError: Any = typer.BadParameter.__mro__[1]  # Click's, wherever this version of Typer keeps it
+SLOW = 1.0  # seconds before a progress bar appears
+
+PROGRAM = "gpuhomog"
+
+
+def say(sentence: str) -> None:
+    """One line on standard error."""
+    line = " ".join(str(sentence).split())
+    print(f"{PROGRAM}: {line}", file=sys.stderr, flush=True)
+
+
+PYTHON = (  # what messages for scripts say: what is typed here
+    (r"gh\.charge_density\(field, ion_charges=\{[^}]*\}(, width=[^)]*)?\)", "--ion-charges Na=1,Cl=7"),
+    (r"gh\.charge_density\(potential\)", "--to-quantity charge_density"),
+    (r"\bnp\.(float\d\d)", r"\1"),
+    (r'\b({names})="([^"]*)"', r"--{dashed} \2"),
+    (r"\b({names})=\(([^)]*)\)", r"--{dashed} \2"),
+    (r"\b({names})=([\w.…-]*[\w…])", r"--{dashed} \2"),
+)
+
+
+def as_typed(sentence: str) -> str:
+    """A message with the options of the command line where it names arguments of the Python functions.
+
+    >>> as_typed('read it with dtype=np.float32, or say quantity="charge_density".')
+    'read it with --dtype float32, or say --quantity charge_density.'
+    """
+    names = {option.key for command in COMMANDS.values() for option in command.options}
+    for pattern, typed in PYTHON:
+        if "{names}" not in pattern:
+            sentence = re.sub(pattern, typed, sentence)
+            continue
+        for name in names:
+            one = pattern.replace("{names}", re.escape(name))
+            sentence = re.sub(one, typed.replace("{dashed}", name.replace("_", "-")), sentence)
+    return sentence
+
+
+def give_json(report: Mapping[str, Any]) -> None:
+    """The one JSON object."""
+    print(json.dumps(report, ensure_ascii=False, allow_nan=False))
+
+
+class OneSentence(TyperGroup):
+    """A group whose every failure is one sentence, an exit code and, with --json, one object."""
+
+    def main(self, args: Sequence[str] | None = None, **extra: Any) -> Any:  # type: ignore[override]
+        """Run and exit."""
+        given = list(sys.argv[1:] if args is None else args)
+        extra["standalone_mode"] = False
+        extra["prog_name"] = PROGRAM
+        try:
+            code = super().main(args=given, **extra)
+        except Exception as error:
+            code = fail(error, "--json" in given)
+        except KeyboardInterrupt:
+            say("interrupted; no half-written file is left.")
+            code = 130
+        sys.exit(code or 0)
+
+
+def fail(error: Exception, as_json: bool) -> int:
+    """Say what is wrong; the exit code."""
+    code = 2
+    if isinstance(error, UsageError):
+        sentence = error.format_message()
+        stop = "" if sentence[-1] in ".?" else "."
+        sentence = f'{sentence}{stop} "{PROGRAM}{command_of(error)} --help" lists what there is.'
+    elif isinstance(error, GpuhomogError):
+        sentence, code = as_typed(str(error)), 2 if isinstance(error, InputError) else 1
+    elif isinstance(error, typer.Abort):
+        sentence, code = "interrupted; no half-written file is left.", 130
+    elif isinstance(error, BrokenPipeError):
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  nobody listens any more
+        return 1
+    elif isinstance(error, OSError):
+        name = f"{error.filename}: " if error.filename else ""
+        sentence = f"{name}{error.strerror or error}. Check the name, the folder and its permissions."
+    elif isinstance(error, MemoryError):
+        sentence, code = "not enough memory for this grid: read it with --dtype float32, or use a larger machine.", 1
+    elif os.environ.get("GPUHOMOG_DEBUG"):
+        raise error
+    else:
+        kind = type(error).__name__
+        sentence = f"internal error, {kind}: {error}. Please report it, with what GPUHOMOG_DEBUG=1 prints in addition."
+        code = 1
+    say(sentence)
+    if as_json:
+        give_json({"error": " ".join(sentence.split()), "exit_code": code})
+    return code
+
+
+def command_of(error: Any) -> str:
+    """The command in which a usage error arose, with a blank before it."""
+    name = getattr(getattr(error, "ctx", None), "info_name", None)
+    return f" {name}" if name and name != PROGRAM else ""
+
+
+@contextmanager
+def collected(found: list[str]) -> Iterator[None]:
+    """Gather warnings as sentences, each once, and show each as one line on standard error."""
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        sentence = as_typed(" ".join(str(message).split()))
+        if issubclass(category, DeprecationWarning | PendingDeprecationWarning | ResourceWarning):
+            return
+        if not issubclass(category, AccuracyWarning | UserWarning):
+            sentence = f"{category.__name__}: {sentence}"
+        if sentence not in found:
+            found.append(sentence)
+            say(f"warning: {sentence}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = show
+        yield
+
+
+class Bars:
+    """Progress bars on standard error, each from its second second on."""
+
+    def __init__(self) -> None:
+        self._started: dict[str, float] = {}
+        self._bars: dict[str, Any] = {}
+        self._progress: Any = None
+
+    def __call__(self, label: str, done: int, total: int) -> None:
+        """Listen to one report."""
+        from time import monotonic
+
+        if done == 0 or label not in self._started:
+            self._started[label] = monotonic()
+        if done >= total:
+            self._started.pop(label, None)
+            bar = self._bars.pop(label, None)
+            if bar is not None:
+                self._progress.remove_task(bar)
+            return
+        if label not in self._bars and monotonic() - self._started[label] > SLOW:
+            self._bars[label] = self._shown().add_task(label, total=total)
+        if label in self._bars:
+            self._progress.update(self._bars[label], completed=done)
+
+    def _shown(self) -> Any:
+        if self._progress is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+            columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+            self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._progress.start()
+        return self._progress
+
+    def stop(self) -> None:
+        """Clear the terminal."""
+        if self._progress is not None:
+            self._progress.stop()
+
+
+@contextmanager
+def bars(wanted: bool) -> Iterator[None]:
+    """Show progress inside the block, if wanted and somebody can see it."""
+    if not wanted or not sys.stderr.isatty():
+        yield
+        return
+    listener = Bars()
+    try:
+        with progress.listen(listener):
+            yield
+    finally:
+        listener.stop()
+
+
+def show(outcome: Outcome, report: Mapping[str, Any]) -> None:
+    """Tables for people, then the files written."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    for title, rows in outcome.tables:
+        if title:
+            console.print(Text(title, style="bold"))
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+        table.add_column(no_wrap=True, style="cyan")
+        for _ in rows[0][1:] if rows else ():
+            table.add_column(overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(f"  {cell}" if i == 0 else cell) for i, cell in enumerate(row)))
+        console.print(table)
+    for path in report["outputs"]:
+        console.print(f"wrote {path}", markup=False, soft_wrap=True)
+
+
+def run_tasks(tasks: Sequence[Task], as_json: bool, quiet: bool) -> list[dict[str, Any]]:
+    """Run tasks on shared inputs, showing each when it is done; their reports, warnings included."""
+    inputs = Inputs()
+    reports = []
+    for task in tasks:
+        found: list[str] = []
+        with collected(found), bars(not quiet):
+            outcome, report = task.run(inputs)
+        report["warnings"] = found
+        reports.append(report)
+        if not (as_json or quiet):
+            show(outcome, report)
+    return reports
+
+
+def run_command(command: Command, given: dict[str, Any]) -> None:
+    """One command, as typed."""
+    file = given.pop("file", None)
+    as_json, quiet = bool(given.get("json")), bool(given.get("quiet"))
+    found: list[str] = []
+    with collected(found):
+        task = prepare(command, given, file=file)
+    (report,) = run_tasks([task], as_json, quiet)
+    report["warnings"] = [*found, *report["warnings"]]
+    if as_json:
+        give_json({**report, "version": __version__})
+
+
+def run_job(given: dict[str, Any]) -> None:
+    """A job file: check all of it, then run its tasks in order."""
+    job = read_job(given["file"])
+    as_json, quiet = bool(given["json"]), bool(given["quiet"])
+    if job.batch and not quiet:
+        say(f"[batch] of {job.path} is for submitted jobs; running here.")
+    reports = run_tasks(job.tasks, as_json, quiet)
+    if as_json:
+        give_json({"command": "run", "job": str(job.path), "tasks": reports, "version": __version__})
+
+
+def callback(options: Sequence[Option], run: Callable[[dict[str, Any]], None], argument: str | None) -> Any:
+    """A function whose signature is the options, for Typer to read."""
+    parameters, annotations = [], {}
+    if argument is not None:
+        told = typer.Argument(metavar=argument, help="File to read.", show_default=False)
+        annotations["file"] = Annotated[Path, told]
+        parameters.append(inspect.Parameter("file", inspect.Parameter.KEYWORD_ONLY, annotation=annotations["file"]))
+    for option in options:
+        names = [f"--{option.name}", *([f"-{option.short}"] if option.short else [])]
+        text = option.help
+        if option.default not in (None, False) and "efault" not in text:
+            default = option.default
+            shown = default if isinstance(default, str | int | float) else ",".join(f"{x:g}" for x in default)
+            text = f"{text} Default: {shown}."
+        settings: dict[str, Any] = {"help": text, "rich_help_panel": option.panel, "show_default": False}
+        kind: Any
+        if option.is_flag:
+            kind, default = bool, False
+            settings["metavar"] = " "
+        else:
+            kind, default = Optional[str], None  # noqa: UP045  Typer reads this at run time
+            settings["metavar"] = option.metavar
+            if option.required:
+                settings["help"] = f"{text} Required."
+        annotations[option.key] = Annotated[kind, typer.Option(*names, **settings)]
+        parameters.append(
+            inspect.Parameter(
+                option.key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotations[option.key]
+            )
+        )
+
+    def typed(**given: Any) -> None:
+        run(given)
+
+    typed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    typed.__annotations__ = annotations
+    return typed
+
+
+def help_of(summary: str, text: str, examples: Sequence[str]) -> dict[str, Any]:
+    """Help and epilogue of a command."""
+    lines = "\n\n".join(f"  {example}" for example in examples)
+    return {
+        "help": f"{summary}\n\n{text}".strip(),
+        "short_help": summary,
+        "epilog": f"[bold]Examples[/bold]\n\n{lines}" if lines else "",
+    }
+
+
+def version(wanted: bool) -> None:
+    """Print the version and end."""
+    if wanted:
+        print(f"{PROGRAM} {__version__}")
+        raise typer.Exit()
+
+
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", callback=version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
+
+def build() -> typer.Typer:
+    """The application, from the table of commands."""
+    app = typer.Typer(
+        cls=OneSentence,
+        name=PROGRAM,
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    summary = "From the microscopic fields of a DFT calculation to macroscopic fields, profiles and surface charges."
+    text = (
+        "Lengths are in Å, charges in e, potentials in V. Every command prints a short table, or with --json one JSON "
+        f'object; "{PROGRAM} COMMAND --help" explains it with examples.'
+    )
+    app.callback(**help_of(summary, text, ("gpuhomog demo",)))(root)
+    for command in COMMANDS.values():
+
+        def run(given: dict[str, Any], command: Command = command) -> None:
+            run_command(command, given)
+
+        typed = callback(command.options, run, command.argument if command.reads else None)
+        app.command(command.name, **help_of(command.summary, command.text, command.examples))(typed)
+    summary = "Run the tasks of a job file: several commands on one input, written down once."
+    text = (
+        "A job file has the tables \\[input] (file, quantity, boundary, …), one \\[\\[task]] for each command "
+        '(command = "profile", then its options by the names they have here), \\[run] (device, dtype) and \\[batch]. '
+        "Everything is checked before anything is computed; names start at the job file's folder."
+    )
+    app.command("run", **help_of(summary, text, ("gpuhomog run job.toml",)))(callback((JSON, QUIET), run_job, "JOB"))
+    return app
+
+
+app = build()
+
+
+def main() -> None:
+    """Entry point of the `gpuhomog` program."""
+    app()
+
+
+__all__ = ["COMMON", "GENERAL", "app", "main"]

@@ -1,0 +1,700 @@
+"""Commands: what each does with its options, as calls of the package; the table that all others are made from.
+
+Every function takes Inputs and checked option values and returns an Outcome. No physics lives here.
+
+>>> list(COMMANDS)[:3]
+['info', 'convert', 'average']
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..averaging_kernels import AveragingKernel, kernel_from_name
+from ..errors import InputError
+from ..field import Field
+from ..operators.excess import InterfaceCharge, SurfaceCharge
+from ..operators.potential_step import PotentialStep
+from ..results import Measurement, Profile, Result
+from . import options as o
+from .task import Command, Inputs, Outcome, Rows
+
+
+def shown(value: float, unit: str | None = None) -> str:
+    """A number for people, with its unit."""
+    return f"{value:.8g}{' ' + unit if unit and unit != '1' else ''}"
+
+
+def words(name: str) -> str:
+    """A field name of a result as people read it."""
+    return name.replace("_", " ")
+
+
+def rows_of(result: Result, skip: tuple[str, ...] = ("provenance",)) -> Rows:
+    """Name and value of everything in a result that fits on one line."""
+    rows: Rows = []
+    for item in fields(result):  # type: ignore[arg-type]
+        value = getattr(result, item.name)
+        if not item.repr or item.name in skip or value is None or isinstance(value, Profile):
+            continue
+        if isinstance(value, Measurement | str):
+            rows.append((words(item.name), str(value)))
+        elif isinstance(value, bool | np.bool_):
+            rows.append((words(item.name), "yes" if value else "no"))
+        elif isinstance(value, int | float | np.number):
+            rows.append((words(item.name), f"{value:.8g}"))
+        elif isinstance(value, tuple) and value and all(isinstance(x, str) for x in value):
+            rows += [("note", x) for x in value]
+        elif isinstance(value, tuple) and value and all(isinstance(x, int | float | np.number) for x in value):
+            rows.append((words(item.name), ", ".join(f"{x:.6g}" for x in value)))
+    return rows
+
+
+def grid_rows(field: Field) -> Rows:
+    """Points, cell and boundary of a field."""
+    grid = field.grid
+    rows: Rows = [("points", " × ".join(map(str, grid.shape)))]
+    for name, vector, n in zip("abc", grid.cell, grid.shape, strict=True):
+        length = float(np.linalg.norm(vector))
+        rows.append((name, f"({', '.join(f'{x:.6f}' for x in vector)}) Å, step {length / n:.4f} Å"))
+    rows.append(("volume", shown(grid.volume, "Å^3")))
+    rows.append(("boundary", ", ".join(grid.boundary)))
+    return rows
+
+
+def grid_report(field: Field) -> dict[str, Any]:
+    """The same for JSON."""
+    grid = field.grid
+    return {
+        "shape": grid.shape,
+        "cell": grid.cell,
+        "origin": grid.origin,
+        "boundary": grid.boundary,
+        "volume": grid.volume,
+        "steps": grid.lengths / np.array(grid.shape),
+        "plane_spacing": [grid.plane_spacing(axis) for axis in range(3)],
+    }
+
+
+def value_report(field: Field) -> dict[str, Any]:
+    """What the values are, and their size."""
+    low, high = field.device.extrema(field.values)
+    return {
+        "quantity": field.quantity,
+        "unit": field.unit,
+        "dtype": str(field.values.dtype),
+        "mean": field.mean(),
+        "minimum": low,
+        "maximum": high,
+        "integral": field.integral(),
+    }
+
+
+def value_rows(report: dict[str, Any]) -> Rows:
+    """The same for people."""
+    from ..units import times_length
+
+    unit = report["unit"]
+    return [
+        ("quantity", report["quantity"].replace("_", " ")),
+        ("unit", unit or "not stated by the file"),
+        ("mean", shown(report["mean"], unit)),
+        ("smallest, largest", f"{shown(report['minimum'])}, {shown(report['maximum'], unit)}"),
+        ("integral over the cell", shown(report["integral"], times_length(unit, 3))),
+    ]
+
+
+def structure_report(field: Field) -> dict[str, Any] | None:
+    """Atoms for JSON."""
+    structure = field.structure
+    if structure is None:
+        return None
+    return {
+        "formula": structure.formula,
+        "symbols": structure.symbols,
+        "positions": structure.positions,
+        "charges": structure.charges,
+    }
+
+
+def run_info(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """What a file holds."""
+    from ..readers import inspect_file
+
+    choices = {name: values[name] for name in ("kind", "quantity", "frame")}
+    header = inspect_file(values["file"], **choices)
+    field = inputs.field(values)
+    numbers = value_report(field)
+    about = {name: header[name] for name in ("format", "blocks", "frames", "remarks")}
+    report = {**about, **grid_report(field), **numbers}
+    report |= {"structure": structure_report(field), "provenance": field.provenance}
+    balance: list[tuple[str, Rows]] = []
+    if values["ion_charges"] is not None:
+        from .. import charge_balance
+
+        expected = values["net_charge"] or 0.0
+        result = charge_balance(field, ion_charges=values["ion_charges"], net_charge=expected)
+        report["charge_balance"] = result.to_dict()
+        balance.append(("Charge balance", rows_of(result)))
+    rows: Rows = [("format", header["format"])]
+    if len(header["blocks"]) > 1:
+        rows.append(("blocks", ", ".join(header["blocks"])))
+    if (header["frames"] or 1) > 1:
+        rows.append(("frames", str(header["frames"])))
+    if field.structure is not None:
+        rows.append(("atoms", f"{len(field.structure)} ({field.structure.formula})"))
+    remarks: Rows = [("note", remark) for remark in header["remarks"]]
+    tables = ((str(values["file"]), [*rows, *grid_rows(field)]), ("", [*value_rows(numbers), *remarks]), *balance)
+    return Outcome(report, tables)
+
+
+def run_convert(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """The same field in another file."""
+    field = made(inputs, values)
+    if values["to"] is not None:
+        field = field.to(values["to"])
+    numbers = value_report(field)
+    return Outcome({**grid_report(field), **numbers}, (("Written", value_rows(numbers)),), writable=field)
+
+
+def made(inputs: Inputs, values: dict[str, Any]) -> Field:
+    """The input, with ions added or turned into another quantity where the options say so."""
+    from .. import charge_density, electrostatic_potential
+
+    field = inputs.field(values)
+    if values["ion_charges"] is not None:
+        return charge_density(
+            field, ion_charges=values["ion_charges"], width=values["ion_width"], net_charge=values["net_charge"]
+        )
+    if values["to_quantity"] == "charge_density":
+        return charge_density(field)
+    return electrostatic_potential(field) if values["to_quantity"] else field
+
+
+def check_making(values: dict[str, Any]) -> None:
+    """Options that make a charge density fit together."""
+    if values["ion_charges"] is None and values["ion_width"] is not None:
+        raise InputError("--ion-width belongs to --ion-charges: give the charge of each element's ion too.")
+    if values["ion_charges"] is not None and values["to_quantity"] is not None:
+        raise InputError("--ion-charges makes a charge density already: leave --to-quantity out.")
+
+
+def kernel_of(values: dict[str, Any]) -> AveragingKernel:
+    """The averaging kernel that the options name."""
+    return kernel_from_name(values["kernel"], eps=values["eps"], width=values["width"])
+
+
+def check_average(values: dict[str, Any]) -> None:
+    """Kernel and size fit together; something is asked for."""
+    check_making(values)
+    kernel_of(values)
+    if values["output"] is None and values["plot"] is None:
+        raise InputError("Nothing to write: name the result with -o OUT, or a figure with --plot FILE.")
+
+
+def run_average(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """Mesoscale average."""
+    from .. import average
+
+    kernel = kernel_of(values)
+    field = made(inputs, values)
+    result = average(
+        field,
+        kernel,
+        spacing=values["spacing"],
+        sampling=values["sampling"],
+        outside=values["outside"],
+        padded=values["padded"],
+    )
+    numbers = value_report(result)
+    report = {**grid_report(result), **numbers, "kernel": kernel.describe(), "provenance": result.provenance}
+    rows: Rows = [("points", " × ".join(map(str, result.grid.shape))), *value_rows(numbers)]
+
+    def draw() -> Any:
+        from ..plots import plot_slices
+
+        return plot_slices(result, at=values["at"], width=values["figure_width"] or "page")
+
+    size = f"eps {kernel.eps:g} Å" if values["width"] is None else "width " + str(values["width"]).strip("()") + " Å"
+    return Outcome(report, ((f"Average, {values['kernel']}, {size}", rows),), result, draw=draw)
+
+
+def run_profile(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """Planar average and its macroscopic average."""
+    from .. import macroscopic_average, planar_average
+
+    field = made(inputs, values)
+    planar = planar_average(field, values["axis"])
+    macroscopic = None
+    if values["periods"] is not None:
+        macroscopic = macroscopic_average(
+            planar,
+            values["periods"],
+            passes=values["passes"],
+            outside=values["outside"],
+            padded=values["padded"],
+        )
+    rows: Rows = [
+        ("direction", f"normal to planes {planar.planes}, {planar.length:.6f} Å, {len(planar.values)} planes"),
+        ("quantity", planar.quantity.replace("_", " ")),
+        ("mean", shown(planar.mean(), planar.unit)),
+        ("smallest, largest", f"{shown(planar.values.min())}, {shown(planar.values.max(), planar.unit)}"),
+    ]
+    tables: list[tuple[str, Rows]] = [("Planar average", rows)]
+    if macroscopic is not None:
+        step = macroscopic.provenance[-1]
+        windows = ", ".join(f"{period:.6g} Å" for period in macroscopic.periods)
+        tables.append(
+            (
+                "Macroscopic average",
+                [
+                    ("windows", f"{windows} ({step['chosen']}), applied {times(step['passes'])}"),
+                    *[("diagnosis", text) for text in step["diagnosis"]],
+                    (
+                        "smallest, largest",
+                        f"{shown(macroscopic.values.min())}, {shown(macroscopic.values.max(), macroscopic.unit)}",
+                    ),
+                    ("residual ripple", f"{macroscopic.ripple:.2g} {macroscopic.unit or ''} {step['ripple_measured']}"),
+                ],
+            )
+        )
+
+    def draw() -> Any:
+        from ..plots import plot_profile
+
+        return plot_profile(planar, macroscopic, origin=field.grid.origin, width=values["figure_width"] or "column")
+
+    report = {"planar": planar, "macroscopic": macroscopic}
+    return Outcome(report, tuple(tables), macroscopic or planar, planar, draw)
+
+
+def times(n: int) -> str:
+    """Once, twice, or n times."""
+    return {1: "once", 2: "twice"}.get(n, f"{n} times")
+
+
+SIGNED = "charge density, electrons negative, ions included"
+
+
+def notes(remarks: tuple[str, ...]) -> Rows:
+    """Remarks as rows."""
+    return [("note", remark) for remark in remarks]
+
+
+def range_of(ends: tuple[float, float] | None) -> str:
+    """Two positions."""
+    return "none" if ends is None else f"{ends[0]:.4f} to {ends[1]:.4f} Å"
+
+
+def surface_tables(result: SurfaceCharge) -> tuple[tuple[str, Rows], ...]:
+    """Surface charges for people: what leads, then how it was found."""
+    leading: Rows = []
+    for side in ("low", "high"):
+        charge = getattr(result, side)
+        if charge is None:
+            continue
+        leading.append((f"σ {side}", str(charge)))
+        if charge.defined:
+            leading.append(("  by period window", str(getattr(result, f"{side}_period"))))
+            leading.append(("  by kernel", str(getattr(result, f"{side}_kernel"))))
+            leading.append(
+                ("  dipole", f"{getattr(result, f'{side}_dipole')}, about {getattr(result, f'origin_{side}'):.4f} Å")
+            )
+    leading += [("total", str(result.total)), ("dipole", str(result.dipole))]
+    period = "none" if result.period is None else f"{result.period:.6f} ± {result.period_uncertainty or 0:.1g} Å"
+    found: Rows = [
+        ("slab", f"{range_of(result.faces)}, {result.thickness:.4f} Å thick, planes of {result.planes}"),
+        ("bulk window", range_of(result.bulk)),
+        ("cut at", f"{result.x_b:.4f} Å"),
+        ("period", period),
+        ("leading estimate", result.estimator),
+        ("kernel", f"eps {result.eps:.4f} Å, predicted residual {result.residual:.2g} e/Å^2"),
+        *notes(result.remarks),
+    ]
+    return ("Surface charge", leading), ("How it was found", found)
+
+
+def interface_tables(result: InterfaceCharge) -> tuple[tuple[str, Rows], ...]:
+    """Interface charge for people."""
+    periods = ", ".join("none" if period is None else f"{period:.6f} Å" for period in result.periods)
+    leading: Rows = [
+        ("σ", str(result.charge)),
+        ("  by period window", str(result.period_window)),
+        ("  by kernel", str(result.kernel)),
+    ]
+    found: Rows = [
+        ("between", f"{range_of(result.between)}, planes of {result.planes}"),
+        ("periods", periods),
+        ("leading estimate", result.estimator),
+        ("kernel", f"eps {result.eps:.4f} Å, predicted residual {result.residual:.2g} e/Å^2"),
+        *notes(result.remarks),
+    ]
+    return ("Interface charge", leading), ("How it was found", found)
+
+
+def run_surface(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """Surface charges of a slab."""
+    from .. import planar_average, surface_charge
+
+    field = made(inputs, values)
+    profile = planar_average(field, values["axis"])
+    result = surface_charge(
+        profile,
+        side=values["side"],
+        x_b=values["x_b"],
+        eps=values["eps"],
+        period=values["period"],
+        bulk=values["bulk"],
+        origin=values["origin"],
+        sampling=values["sampling"],
+    )
+
+    def draw() -> Any:
+        from ..plots import plot_surface
+
+        return plot_surface(profile, result, origin=field.grid.origin, width=values["figure_width"] or "column")
+
+    return Outcome(result.to_dict(), surface_tables(result), result, draw=draw)
+
+
+def run_step(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """Potential step across a slab or an interface."""
+    from .. import planar_average, potential_step
+
+    field = made(inputs, values)
+    profile = planar_average(field, values["axis"])
+    result = potential_step(
+        profile,
+        between=values["between"],
+        period=values["period"],
+        x_b=values["x_b"],
+        sampling=values["sampling"],
+    )
+
+    def draw() -> Any:
+        from ..plots import plot_step
+
+        return plot_step(profile, result, origin=field.grid.origin, width=values["figure_width"] or "column")
+
+    return Outcome(result.to_dict(), step_tables(result), result, draw=draw)
+
+
+def step_tables(result: PotentialStep) -> tuple[tuple[str, Rows], ...]:
+    """Potential levels for people."""
+    levels: Rows = [
+        ("step, high - low", str(result.step)),
+        ("low", f"{result.low}, slope {result.field_low}"),
+        ("high", f"{result.high}, slope {result.field_high}"),
+    ]
+    for name in ("bulk", "bulk_minus_low", "bulk_minus_high", "dipole"):
+        level = getattr(result, name)
+        if level is not None:
+            levels.append((name.replace("_minus_", " - "), str(level)))
+    found: Rows = [("from", f"{words(result.source)}, planes of {result.planes}")]
+    for name, plateau in zip(("low", "high"), result.plateaus, strict=True):
+        found.append((f"level {name} from", range_of(plateau)))
+    if result.period is not None and result.x_b is not None:
+        found.append(("bulk level", f"over one period of {result.period:.6f} Å around {result.x_b:.4f} Å"))
+    return ("Potential of a positive charge", levels), ("How it was found", [*found, *notes(result.remarks)])
+
+
+def run_interface(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """Charge of an interface."""
+    from .. import interface_charge, planar_average
+
+    field = made(inputs, values)
+    profile = planar_average(field, values["axis"])
+    result = interface_charge(
+        profile,
+        between=values["between"],
+        periods=values["periods"],
+        eps=values["eps"],
+        sampling=values["sampling"],
+    )
+
+    def draw() -> Any:
+        from ..plots import plot_interface
+
+        return plot_interface(profile, result, origin=field.grid.origin, width=values["figure_width"] or "column")
+
+    return Outcome(result.to_dict(), interface_tables(result), result, draw=draw)
+
+
+def run_devices(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """Where this installation can compute."""
+    from ..device import choose_device
+    from ..device.fftw import wisdom_path
+
+    device: Any = choose_device("cpu")
+    wisdom = wisdom_path()
+    has_wisdom = wisdom.exists()
+    report = {
+        "devices": [{"name": device.name, "threads": device.threads}],
+        "auto": choose_device("auto").name,
+        "gpu": "not in this version",
+        "fftw_wisdom": str(wisdom) if has_wisdom else None,
+    }
+    rows: Rows = [
+        ("cpu", f"{device.threads} thread{'s' if device.threads > 1 else ''}; chosen by --device auto"),
+        ("gpu", "none: this version computes on the CPU"),
+        ("FFTW wisdom", str(wisdom) if has_wisdom else 'none yet (made by "gpuhomog tune")'),
+    ]
+    return Outcome(report, (("Devices", rows),))
+
+
+def run_tune(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """Plan the transforms of a file's grid."""
+    from ..device import choose_device
+    from ..device.fftw import tune
+
+    field = inputs.field(values)
+    device: Any = choose_device("cpu")
+    shape, dtype = field.grid.shape, str(field.values.dtype)
+    stored = tune(shape, dtype, device.threads)
+    report = {"shape": shape, "dtype": dtype, "threads": device.threads, "wisdom": str(stored)}
+    rows: Rows = [("points", " × ".join(map(str, shape))), ("threads", str(device.threads)), ("stored in", str(stored))]
+    return Outcome(report, (("Fourier transforms planned", rows),))
+
+
+FIELD_OUTSIDE = o.Option(
+    "outside",
+    o.number,
+    "V",
+    "Open axes: value of the field beyond the cell, in its unit.",
+    default=0.0,
+    panel=o.METHOD,
+)
+AT = o.Option(
+    "at",
+    o.point,
+    "X,Y,Z",
+    "Fractional position of the point that the slices of the figure go through.",
+    default=(0.5, 0.5, 0.5),
+    panel=o.OUTPUT,
+)
+TO = o.Option("to", o.unit, "U", "Convert the values to this unit, such as e/bohr^3 or meV.", panel=o.OUTPUT)
+
+
+PLANAR = o.Option(
+    "planar",
+    o.path,
+    "OUT",
+    "Write the planar average here too: .csv, .json or .h5.",
+    panel=o.OUTPUT,
+)
+
+
+STEP_BETWEEN = "two positions in Å, one deep in the bulk on each side."
+STEP_PERIOD = o.Option(
+    "period",
+    o.two_periods,
+    "P[,P2]",
+    "Period of the bulk in Å, or two for two bulks; auto finds it, none leaves the level of the bulk undefined.",
+    default="auto",
+    panel=o.METHOD,
+)
+
+
+def result_out(what: str) -> o.Option:
+    """The option -o of a command that writes a result."""
+    return replace(o.OUT, help=f"Write {what} here; the suffix chooses the format: .csv, .json or .h5.")
+
+
+def required(option: o.Option, help: str | None = None) -> o.Option:
+    """The same option, which must be given."""
+    return replace(option, required=True, help=help or option.help)
+
+
+_TABLE = (
+    Command(
+        "info",
+        "Show what a file holds: grid, cell, atoms, quantity, unit, mean and integral.",
+        "Use it first on a new file: the integral of an electron density must be the number of electrons, that of a "
+        "charge density the net charge. With --ion-charges it is checked against the ions.",
+        ("gpuhomog info CHGCAR", "gpuhomog info density.cube --quantity electron_density --json"),
+        (*o.READING, o.ION_CHARGES, replace(o.NET_CHARGE, help="Charge in e that the cell should have."), *o.COMMON),
+        run_info,
+    ),
+    Command(
+        "convert",
+        "Write a field to another file format.",
+        "Reads any supported file and writes HDF5, Zarr, NumPy or cube. With --ion-charges an electron density becomes "
+        "a charge density: electrons negative, each ion a Gaussian of its charge.",
+        (
+            "gpuhomog convert CHGCAR -o density.h5",
+            "gpuhomog convert CHGCAR --ion-charges Na=1,Cl=7 -o charge.h5",
+            "gpuhomog convert LOCPOT --to Ha -o potential.cube",
+        ),
+        (*o.READING, *o.MAKING, required(o.OUT), TO, *o.COMMON),
+        run_convert,
+        check_making,
+        writes="field",
+    ),
+    Command(
+        "average",
+        "Average a field with a smooth kernel: the mesoscale field.",
+        "Each point of the result is the mean of the input around it, weighted by the kernel. With --spacing the "
+        "result has only as many points as a smooth field needs, and is the same there, point for point.",
+        (
+            "gpuhomog average CHGCAR --kernel gaussian --eps 6 --spacing 1 -o smooth.h5",
+            "gpuhomog average LOCPOT --kernel gaussian --eps 6 --plot smooth.pdf",
+            "gpuhomog average LOCPOT --kernel box --width 4,4,5.6 -o box.h5",
+        ),
+        (
+            *o.READING,
+            *o.MAKING,
+            o.KERNEL,
+            o.EPS,
+            o.WIDTH,
+            o.SPACING,
+            o.SAMPLING,
+            FIELD_OUTSIDE,
+            o.PADDED,
+            o.OUT,
+            o.PLOT,
+            AT,
+            o.FIGURE_WIDTH,
+            *o.COMMON,
+        ),
+        run_average,
+        check_average,
+        writes="field",
+    ),
+    Command(
+        "profile",
+        "Average over planes, and over the period of the layers: the macroscopic profile.",
+        "The planar average is the mean over each plane normal to the chosen direction. Its running mean over exactly "
+        "one layer spacing, or over one of each of two materials, removes the microscopic oscillation; what is left of "
+        "it is reported as ripple, with an uncertainty for each value.",
+        (
+            "gpuhomog profile LOCPOT --axis c -o profile.csv --plot profile.pdf",
+            "gpuhomog profile LOCPOT --periods 2.82,3.10 -o macro.csv --planar planar.csv",
+            "gpuhomog profile LOCPOT --axis 1,1,0 --periods none --json",
+        ),
+        (
+            *o.READING,
+            *o.MAKING,
+            o.AXIS,
+            o.PERIODS,
+            o.PASSES,
+            o.OUTSIDE,
+            o.PADDED,
+            result_out("the macroscopic average (with --periods none: the planar average)"),
+            PLANAR,
+            o.PLOT,
+            o.FIGURE_WIDTH,
+            *o.COMMON,
+        ),
+        run_profile,
+        check_making,
+        writes="result",
+    ),
+    Command(
+        "surface",
+        "Charge per area of the surfaces of a slab, with its uncertainty.",
+        f"Needs a {SIGNED}: for an electron density (CHGCAR) give --ion-charges. Two estimates are made: the mean of "
+        "the cumulative charge over one period of the bulk, and a smooth kernel; each with the spread over where the "
+        "bulk is cut. Where a surface charge does not exist, the reason is given.",
+        (
+            "gpuhomog surface charge.cube --quantity charge_density --axis c --plot surface.pdf",
+            "gpuhomog surface CHGCAR --ion-charges Na=1,Cl=7 --axis c --side low --json",
+        ),
+        (
+            *o.READING,
+            *o.MAKING,
+            o.AXIS,
+            o.SIDE,
+            o.X_B,
+            o.PERIOD,
+            o.SURFACE_EPS,
+            o.BULK,
+            o.ORIGIN,
+            o.SAMPLING,
+            result_out("the result"),
+            o.PLOT,
+            o.FIGURE_WIDTH,
+            *o.COMMON,
+        ),
+        run_surface,
+        check_making,
+        writes="result",
+    ),
+    Command(
+        "interface",
+        "Charge per area of the interface between two materials, with its uncertainty.",
+        f"Needs a {SIGNED}: for an electron density (CHGCAR) give --ion-charges. On a periodic axis the interface is "
+        "what lies going up from X1 to X2, through the end of the cell if need be.",
+        (
+            "gpuhomog interface charge.h5 --axis c --between 6,18 --plot interface.pdf",
+            "gpuhomog interface CHGCAR --ion-charges Na=1,Cl=7 --between 6,18 --periods 2.82,3.1",
+        ),
+        (
+            *o.READING,
+            *o.MAKING,
+            o.AXIS,
+            o.BETWEEN,
+            o.BULK_PERIODS,
+            o.SURFACE_EPS,
+            o.SAMPLING,
+            result_out("the result"),
+            o.PLOT,
+            o.FIGURE_WIDTH,
+            *o.COMMON,
+        ),
+        run_interface,
+        check_making,
+        writes="result",
+    ),
+    Command(
+        "step",
+        "Step of the potential across a slab or an interface, with the vacuum levels and the bulk's.",
+        "Takes a potential (LOCPOT), or a charge density, from which the potential follows. The vacuum is where the "
+        "potential is straight, on each side; the bulk's level is the mean over exactly one period. All levels are "
+        "those of a positive charge, in V: for an electron's energy in eV change the sign.",
+        (
+            "gpuhomog step LOCPOT --axis c --plot step.pdf",
+            "gpuhomog step LOCPOT --axis c --between 6,18 --period 2.82,3.10 --json",
+        ),
+        (
+            *o.READING,
+            *o.MAKING,
+            o.AXIS,
+            replace(o.BETWEEN, required=False, help="Across an interface instead of a slab: " + STEP_BETWEEN),
+            STEP_PERIOD,
+            replace(o.X_B, help="Where the level of the bulk is taken, in Å. Default: the middle of the slab."),
+            o.SAMPLING,
+            result_out("the result"),
+            o.PLOT,
+            o.FIGURE_WIDTH,
+            *o.COMMON,
+        ),
+        run_step,
+        check_making,
+        writes="result",
+    ),
+    Command(
+        "devices",
+        "List where this installation can compute.",
+        "",
+        ("gpuhomog devices",),
+        (o.JSON, o.QUIET),
+        run_devices,
+        reads=False,
+    ),
+    Command(
+        "tune",
+        "Plan the fast Fourier transforms of a file's grid, once, so that later runs on grids of that size are faster.",
+        "Planning takes some seconds. The plan is stored for this user and used by every later command.",
+        ("gpuhomog tune CHGCAR",),
+        (*o.READING, *o.COMMON),
+        run_tune,
+    ),
+)
+
+COMMANDS = {command.name: command for command in _TABLE}
+
+__all__ = ["COMMANDS", "Path"]

@@ -1,0 +1,136 @@
+"""Job files: several commands on one input, written down once in TOML.
+
+    [input]                      file and how to read it (the options of a command's "Input" heading)
+    [[task]]                     command, then that command's option names; a task may name its own file
+    [run]                        device, dtype: for every task that does not say otherwise
+    [batch]                      how a batch system should run it; checked here, used when a job is submitted
+
+Names in a job file start at its own folder. Everything is checked before anything is read or computed, and a file
+that several tasks need is read once.
+
+In   path of a TOML file.
+Out  Job: the tasks, in order. InputError names the table, the key and the nearest known one.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError, nearest_known
+from . import options as o
+from .commands import COMMANDS
+from .options import Option, read_values
+from .task import Task, check_distinct, prepare
+
+IN_JOBS = tuple(name for name in COMMANDS if name not in ("run", "devices", "tune"))
+"""Commands that a task may name."""
+
+
+def duration(raw: Any) -> str:
+    """A time as hours:minutes:seconds."""
+    if not isinstance(raw, str) or not re.fullmatch(r"(\d+-)?\d{1,3}:\d{2}:\d{2}", raw):
+        raise o.Unusable('give a time as "hours:minutes:seconds", such as "02:00:00"')
+    return raw
+
+
+RUN_OPTIONS = (o.DEVICE, o.DTYPE)
+BATCH_OPTIONS = (
+    Option("system", o.word("slurm"), "", "Batch system."),
+    Option("name", o.text, "", "Name of the job."),
+    Option("nodes", o.count(1, 100_000), "", "Nodes."),
+    Option("ranks", o.count(1, 1_000_000), "", "Processes."),
+    Option("gpus", o.count(0, 1_000_000), "", "GPUs."),
+    Option("time", duration, "", "Longest run."),
+    Option("memory", o.text, "", "Memory of a node, such as 64G."),
+    Option("partition", o.text, "", "Partition or queue."),
+    Option("account", o.text, "", "Account."),
+)
+INPUT_OPTIONS = (Option("file", o.path, "", "File to read."), *o.READING, *o.MAKING)
+TABLES = ("input", "task", "run", "batch")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A checked job file."""
+
+    path: Path
+    tasks: tuple[Task, ...]
+    batch: dict[str, Any]
+
+
+def table(document: Mapping[str, Any], name: str, where: str) -> dict[str, Any]:
+    """One [table] of the document; empty if absent."""
+    found = document.get(name, {})
+    if not isinstance(found, dict):
+        raise InputError(f"{where}{name} must be a table: write [{name}] on a line of its own, then its keys.")
+    return found
+
+
+def read_job(path: Path) -> Job:
+    """The tasks of a job file, all checked."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file. Check the name and the folder.") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: is not a TOML file ({error}).") from None
+    where, folder = f"{path}: ", path.resolve().parent
+    for name in document:
+        if name not in TABLES:
+            raise InputError(f'{where}unknown table "{name}": {nearest_known(name, TABLES)}')
+    common = table(document, "input", where)
+    read_values(INPUT_OPTIONS, common, f"{path}, [input]: ")
+    run = table(document, "run", where)
+    read_values(RUN_OPTIONS, run, f"{path}, [run]: ")
+    batch = read_values(BATCH_OPTIONS, table(document, "batch", where), f"{path}, [batch]: ")
+    written = document.get("task", [])
+    if not isinstance(written, list) or not all(isinstance(entry, dict) for entry in written):
+        raise InputError(f"{where}task must be a list of tables: write [[task]] before each.")
+    if not written:
+        raise InputError(f"{where}holds no [[task]]: write one for each command to run.")
+    tasks = tuple(
+        read_task(entry, {**run, **common}, folder, f"{path}, task {n}") for n, entry in enumerate(written, 1)
+    )
+    try:
+        check_distinct(target for task in tasks for target in task.targets)
+        sources = {task.values["file"].resolve(): task for task in tasks if task.command.reads}
+        for target in (target for task in tasks for target in task.targets):
+            if target.resolve() in sources:
+                raise InputError(f"{target}: is the input of a task; it would be overwritten. Choose another name.")
+    except InputError as error:
+        raise InputError(f"{where}{error}") from None
+    return Job(path, tasks, {name: value for name, value in batch.items() if value is not None})
+
+
+def read_task(entry: Mapping[str, Any], common: Mapping[str, Any], folder: Path, where: str) -> Task:
+    """One [[task]], completed by the common reading options that its command has."""
+    if "command" not in entry:
+        raise InputError(f'{where}: names no command. Write command = "profile", for example.')
+    name = entry["command"]
+    if name not in IN_JOBS:
+        raise InputError(f'{where}: unknown command "{name}": {nearest_known(str(name), IN_JOBS)}')
+    command = COMMANDS[name]
+    where = f"{where} ({name}): "
+    own = {key: value for key, value in entry.items() if key not in ("command", "file")}
+    for key in ("json", "quiet"):
+        if key in own:
+            raise InputError(f'{where}"{key}" is not a key of tasks: give --{key} to gpuhomog run.')
+    known = {option.key for option in command.options}
+    raw = {key: value for key, value in common.items() if key != "file" and key.replace("-", "_") in known}
+    raw = {key.replace("-", "_"): value for key, value in raw.items()}
+    raw |= {key.replace("-", "_"): value for key, value in own.items()}
+    file = entry.get("file", common.get("file"))
+    if file is None and command.reads:
+        raise InputError(f'{where}no input: write file = "CHGCAR" under [input], or in the task.')
+    source = None
+    if command.reads:
+        option = INPUT_OPTIONS[0]
+        source = folder / option.read(file, where)
+    return prepare(command, raw, file=source, folder=folder, where=where)

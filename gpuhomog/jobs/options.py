@@ -1,0 +1,541 @@
+"""Options: every option of every command once, for the command line and for job files alike.
+
+An Option turns what was typed (text) or what a job file holds (a TOML value) into the value a command uses,
+with the same checks and the same sentence where it cannot.
+
+In   raw values by option name.
+Out  values by Python name (dashes become underscores). InputError names the option and says what it wants.
+
+>>> EPS.read("4")
+4.0
+>>> EPS.read("four")
+Traceback (most recent call last):
+gpuhomog.errors.InputError: --eps "four": give a positive number in Å, such as 4.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from ..device import choose_device
+from ..errors import InputError, nearest_known
+from ..grid import parse_boundary
+from ..operators.planar import parse_planes
+from ..units import check_quantity, conversion_factor
+
+
+class Unusable(Exception):
+    """A raw value that its option cannot use; the message says what it wants."""
+
+
+def text(raw: Any) -> str:
+    """One word or name."""
+    if not isinstance(raw, str) or not raw.strip():
+        raise Unusable("give a name")
+    return raw.strip()
+
+
+def flag(raw: Any) -> bool:
+    """True or false."""
+    if not isinstance(raw, bool):
+        raise Unusable("give true or false")
+    return raw
+
+
+def path(raw: Any) -> Path:
+    """Name of a file or folder; ~ is the home folder."""
+    return Path(text(raw)).expanduser()
+
+
+def number(raw: Any) -> float:
+    """One finite number."""
+    try:
+        if isinstance(raw, bool):
+            raise ValueError
+        value = float(raw)
+    except (TypeError, ValueError):
+        raise Unusable("give a number") from None
+    if not isfinite(value):
+        raise Unusable("give a finite number")
+    return value
+
+
+def length(raw: Any) -> float:
+    """One positive number in Å."""
+    try:
+        value = number(raw)
+    except Unusable:
+        value = 0.0
+    if value <= 0:
+        raise Unusable("give a positive number in Å, such as 4.0")
+    return value
+
+
+def split(raw: Any) -> list[Any]:
+    """The parts of "1,2,3", of a list, or of one value."""
+    if isinstance(raw, str):
+        return [part for part in raw.replace(",", " ").split() if part]
+    return list(raw) if isinstance(raw, list | tuple) else [raw]
+
+
+def lengths(raw: Any) -> float | tuple[float, ...]:
+    """One width, or three."""
+    parts = split(raw)
+    try:
+        values = tuple(length(part) for part in parts)
+    except Unusable:
+        values = ()
+    if len(values) not in (1, 3):
+        raise Unusable("give one positive width in Å, or three as 4,4,6")
+    return values[0] if len(values) == 1 else values
+
+
+def point(raw: Any) -> tuple[float, ...]:
+    """Three fractional coordinates."""
+    try:
+        values = tuple(number(part) for part in split(raw))
+    except Unusable:
+        values = ()
+    if len(values) != 3:
+        raise Unusable("give three fractional coordinates, such as 0.5,0.5,0.5")
+    return values
+
+
+def interval(raw: Any) -> tuple[float, float]:
+    """Two positions in Å."""
+    try:
+        values = tuple(number(part) for part in split(raw))
+    except Unusable:
+        values = ()
+    if len(values) != 2 or values[0] == values[1]:
+        raise Unusable("give two different positions in Å, such as 5,15")
+    return values[0], values[1]
+
+
+def periods(raw: Any) -> str | float | tuple[float, ...] | None:
+    """Averaging windows: "auto", "none", or one or two lengths."""
+    if raw in ("auto", "none"):
+        return None if raw == "none" else "auto"
+    try:
+        values = tuple(length(part) for part in split(raw))
+    except Unusable:
+        values = ()
+    if len(values) not in (1, 2):
+        raise Unusable('give "auto", "none", or one or two lengths in Å, such as 2.82 or 2.82,3.10')
+    return values[0] if len(values) == 1 else values
+
+
+def one_period(raw: Any) -> str | float | None:
+    """Period of a bulk: "auto", "none", or a length."""
+    value = None
+    try:
+        value = periods(raw)
+    except Unusable:
+        value = ()
+    if isinstance(value, tuple):
+        raise Unusable('give "auto", "none", or a length in Å, such as 2.82')
+    return value
+
+
+def two_periods(raw: Any) -> str | tuple[float, ...] | None:
+    """Periods of two bulks: "auto", "none", or one or two lengths."""
+    value = periods(raw)
+    return (value, value) if isinstance(value, float) else value
+
+
+def outside(raw: Any) -> str | float | tuple[float, ...]:
+    """Value beyond the ends of an open profile: one, two, or "edge"."""
+    if raw == "edge":
+        return "edge"
+    try:
+        values = tuple(number(part) for part in split(raw))
+    except Unusable:
+        values = ()
+    if len(values) not in (1, 2):
+        raise Unusable('give one value, two values (low, high), or "edge"')
+    return values[0] if len(values) == 1 else values
+
+
+def count(low: int, high: int) -> Callable[[Any], int]:
+    """A whole number between two bounds."""
+
+    def parse(raw: Any) -> int:
+        try:
+            if isinstance(raw, bool) or float(raw) != int(raw):
+                raise ValueError
+            value = int(raw)
+        except (TypeError, ValueError):
+            value = low - 1
+        if not low <= value <= high:
+            raise Unusable(f"give a whole number from {low} to {high}")
+        return value
+
+    return parse
+
+
+def word(*known: str) -> Callable[[Any], str]:
+    """One of the known words."""
+
+    def parse(raw: Any) -> str:
+        if raw not in known:
+            raise Unusable(nearest_known(str(raw), known).rstrip("."))
+        return str(raw)
+
+    return parse
+
+
+def checked(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Text that another part of the package understands or refuses in its own words."""
+
+    def parse(raw: Any) -> Any:
+        if isinstance(raw, str | list | tuple | int) and not isinstance(raw, bool):
+            try:
+                check(raw)
+            except InputError as error:
+                raise Unusable(str(error).rstrip(".")) from None
+            return tuple(raw) if isinstance(raw, list) else raw
+        raise Unusable("give a word")
+
+    return parse
+
+
+def unit(raw: Any) -> str:
+    """A unit string that the package knows."""
+    try:
+        name = text(raw)
+        conversion_factor(name, name)
+    except InputError as error:
+        raise Unusable(str(error).rstrip(".")) from None
+    return name
+
+
+def net_charge(raw: Any) -> float | None:
+    """Expected net charge, or "any"."""
+    try:
+        return None if raw == "any" else number(raw)
+    except Unusable:
+        raise Unusable('give the net charge of the cell in e, or "any"') from None
+
+
+def ion_charges(raw: Any) -> dict[str, float] | str:
+    """Charge of each element's ion, "Na=1,Cl=7" or a table; "file": as the file states them.
+
+    >>> ion_charges("Na=1, Cl=7")
+    {'Na': 1.0, 'Cl': 7.0}
+    """
+    if raw == "file":
+        return "file"
+    problem = Unusable("give the charge of each element's ion in e, such as Na=1,Cl=7")
+    if isinstance(raw, Mapping):
+        pairs = [(str(symbol), value) for symbol, value in raw.items()]
+    elif isinstance(raw, str):
+        pairs = [(symbol.strip(), value) for symbol, _, value in (part.partition("=") for part in raw.split(","))]
+    else:
+        raise problem
+    try:
+        charges = {symbol: number(value.strip() if isinstance(value, str) else value) for symbol, value in pairs}
+    except Unusable:
+        raise problem from None
+    if not charges or len(charges) != len(pairs) or not all(charges):
+        raise problem
+    return charges
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a command.
+
+    name      as typed after the dashes, and as a job file's key
+    parse     raw value → value; raises Unusable
+    metavar   what stands for the value in the help
+    help      one or two sentences with the unit
+    default   value if it is not given (already parsed)
+    required  True if the command cannot do without
+    short     one-letter form
+    panel     heading under which the help lists it
+    """
+
+    name: str
+    parse: Callable[[Any], Any]
+    metavar: str
+    help: str
+    default: Any = None
+    required: bool = False
+    short: str | None = None
+    panel: str = "Options"
+
+    @property
+    def key(self) -> str:
+        """Name in Python."""
+        return self.name.replace("-", "_")
+
+    @property
+    def is_flag(self) -> bool:
+        """True if it takes no value on the command line."""
+        return self.parse is flag
+
+    def read(self, raw: Any, where: str = "") -> Any:
+        """The value of a raw one; InputError with the place (of a job file, or the option itself)."""
+        try:
+            return self.parse(raw)
+        except Unusable as problem:
+            shown = f'"{raw}"' if isinstance(raw, str) else str(raw)
+            name = f"{where}{self.name} =" if where else f"--{self.name}"
+            raise InputError(f"{name} {shown}: {problem}{'' if str(problem).endswith('?') else '.'}") from None
+
+
+INPUT, METHOD, OUTPUT, GENERAL = "Input", "What to compute", "Output", "General"
+
+QUANTITY = Option(
+    "quantity",
+    checked(check_quantity),
+    "Q",
+    "What the file holds: charge_density, electron_density, electrostatic_potential, electron_potential_energy or "
+    "scalar. Needed for cube files and arrays, which do not say; values are then converted from atomic units.",
+    panel=INPUT,
+)
+BOUNDARY = Option(
+    "boundary",
+    checked(parse_boundary),
+    "p,p,o",
+    "Boundary along a, b, c: p (periodic) or o (open: zero beyond the cell). Default: what the file says, else "
+    "periodic.",
+    panel=INPUT,
+)
+DTYPE = Option(
+    "dtype",
+    word("float32", "float64"),
+    "T",
+    "Precision of the values in memory: float64, or float32 for half the memory. Default: float64.",
+    panel=INPUT,
+)
+ION_CHARGES = Option(
+    "ion-charges",
+    ion_charges,
+    "Na=1,Cl=7",
+    "Turn an electron density into a charge density by adding the ions, with these charges in e "
+    "(nucleus less core electrons: the valence charge of the pseudopotential); file takes those the file states.",
+    panel=INPUT,
+)
+ION_WIDTH = Option(
+    "ion-width",
+    length,
+    "W",
+    "Standard deviation in Å of the Gaussians that stand for the ions. Default: two grid spacings.",
+    panel=INPUT,
+)
+NET_CHARGE = Option(
+    "net-charge",
+    net_charge,
+    "Q",
+    "Charge in e that the cell should have once the ions are added; any other is refused. any accepts whatever it has.",
+    default=0.0,
+    panel=INPUT,
+)
+TO_QUANTITY = Option(
+    "to-quantity",
+    word("charge_density", "electrostatic_potential"),
+    "Q",
+    "Turn a potential into the charge density it belongs to (charge_density), or an electron's potential energy in eV "
+    "into the electrostatic potential in V (electrostatic_potential).",
+    panel=INPUT,
+)
+KIND = Option(
+    "kind",
+    text,
+    "K",
+    "Kind of file, such as CHGCAR, LOCPOT or cube, where its content is not to decide.",
+    panel=INPUT,
+)
+BLOCK = Option(
+    "block",
+    text,
+    "B",
+    "Which field of a file with several: magnetization, down, … (gpuhomog info lists them). Default: the first.",
+    panel=INPUT,
+)
+FRAME = Option(
+    "frame", count(0, 10**9), "N", "Which of several cells in the file, from 0 on. Default: 0.", default=0, panel=INPUT
+)
+FILE_UNIT = Option(
+    "unit",
+    unit,
+    "U",
+    "Unit of the file's values, such as e/bohr^3 or eV, where the file does not say it. Default, with --quantity, for "
+    "cube files and arrays: atomic units.",
+    panel=INPUT,
+)
+READING = (QUANTITY, FILE_UNIT, BOUNDARY, KIND, BLOCK, FRAME, DTYPE)
+
+KERNEL = Option(
+    "kernel",
+    word("gaussian", "tophat", "box", "ball", "powerlaw"),
+    "K",
+    "Shape of the averaging kernel: gaussian, tophat, ball or powerlaw (size by --eps), or box (size by --width).",
+    required=True,
+    panel=METHOD,
+)
+EPS = Option(
+    "eps",
+    length,
+    "X",
+    "Size of the kernel in Å: twice its standard deviation along each Cartesian axis.",
+    panel=METHOD,
+)
+WIDTH = Option(
+    "width",
+    lengths,
+    "X[,Y,Z]",
+    "Full width of a box in Å along all axes of the cell, or along a, b and c.",
+    panel=METHOD,
+)
+SPACING = Option(
+    "spacing",
+    lengths,
+    "D[,E,F]",
+    "Largest distance in Å between the points of the result, along all axes or along a, b and c. Default: the points "
+    "of the input.",
+    panel=METHOD,
+)
+SAMPLING = Option(
+    "sampling",
+    word("bandlimited", "cell"),
+    "S",
+    "What the input's values are: bandlimited (samples of a smooth field, as every DFT code writes) or cell "
+    "(averages over the voxels, for cleaved or partitioned data). Default: bandlimited.",
+    panel=METHOD,
+)
+
+AXIS = Option(
+    "axis",
+    checked(parse_planes),
+    "A",
+    "Direction of the profile: across the planes of axis a, b or c, or of the lattice planes h,k,l, such as 1,1,0.",
+    default="c",
+    panel=METHOD,
+)
+PERIODS = Option(
+    "periods",
+    periods,
+    "P[,P2]",
+    "Averaging windows in Å: the layer spacing of the crystal, or the two of an interface; auto finds them in the "
+    "profile, none gives the planar average alone.",
+    default="auto",
+    panel=METHOD,
+)
+PASSES = Option("passes", count(1, 4), "N", "How often each window is applied, 1 to 4.", default=1, panel=METHOD)
+OUTSIDE = Option(
+    "outside",
+    outside,
+    "V[,W]",
+    "Open axes: value beyond the ends of the profile, one for both or two, or edge to continue the values at the ends.",
+    default=0.0,
+    panel=METHOD,
+)
+PADDED = Option(
+    "padded",
+    flag,
+    "",
+    "Open axes: extend the result beyond the cell by the reach of the average, so that it holds the whole integral.",
+    default=False,
+    panel=METHOD,
+)
+SIDE = Option(
+    "side", word("low", "high", "both"), "S", "Which surface: low, high or both.", default="both", panel=METHOD
+)
+X_B = Option("x-b", number, "X", "Where the bulk is cut, in Å. Default: the middle of the slab.", panel=METHOD)
+PERIOD = Option(
+    "period",
+    one_period,
+    "P",
+    "Period of the bulk along the normal in Å; auto finds it, none uses the kernel alone.",
+    default="auto",
+    panel=METHOD,
+)
+BULK = Option(
+    "bulk",
+    interval,
+    "LOW,HIGH",
+    "Positions in Å between which the bulk may be cut. Default: found from the period.",
+    panel=METHOD,
+)
+ORIGIN = Option("origin", number, "X", "Origin of the dipoles in Å. Default: the face of each surface.", panel=METHOD)
+SURFACE_EPS = Option(
+    "eps",
+    length,
+    "X",
+    "Width of the kernel estimate in Å, twice its standard deviation. Default: a fifth of the thickness.",
+    panel=METHOD,
+)
+BETWEEN = Option(
+    "between",
+    interval,
+    "X1,X2",
+    "Two positions in Å, one deep in the bulk below the interface, one deep in the bulk above it.",
+    required=True,
+    panel=METHOD,
+)
+BULK_PERIODS = Option(
+    "periods",
+    two_periods,
+    "P[,P2]",
+    "Periods of the two bulks in Å, or one for both; auto finds each, none uses the kernel alone.",
+    default="auto",
+    panel=METHOD,
+)
+
+OUT = Option(
+    "output",
+    path,
+    "OUT",
+    "Write the result here; the suffix chooses the format: .h5, .zarr, .npz, .cube or .xsf; a name that begins with "
+    "CHGCAR or LOCPOT writes that.",
+    short="o",
+    panel=OUTPUT,
+)
+PLOT = Option("plot", path, "FILE", "Draw a figure here: .png, .pdf or .svg.", panel=OUTPUT)
+FIGURE_WIDTH = Option(
+    "figure-width",
+    word("column", "page"),
+    "W",
+    "Printed width of the figure: column (3.4 inches) or page (7 inches).",
+    panel=OUTPUT,
+)
+
+DEVICE = Option(
+    "device",
+    checked(choose_device),
+    "D",
+    "Where to compute: auto, cpu or gpu:N. Default: auto.",
+    default="auto",
+    panel=GENERAL,
+)
+JSON = Option("json", flag, "", "Print one JSON object on standard output.", default=False, panel=GENERAL)
+QUIET = Option("quiet", flag, "", "No progress bars and no tables.", default=False, short="q", panel=GENERAL)
+MAKING = (ION_CHARGES, ION_WIDTH, NET_CHARGE, TO_QUANTITY)
+COMMON = (DEVICE, JSON, QUIET)
+
+
+def read_values(options: Sequence[Option], raw: Mapping[str, Any], where: str = "") -> dict[str, Any]:
+    """Values by Python name: given ones parsed, the others at their default.
+
+    Raises InputError for an unknown name (with the nearest known), an unusable value, a required one missing.
+    """
+    known = {option.key: option for option in options}
+    values = {option.key: option.default for option in options}
+    for name, value in raw.items():
+        option = known.get(name.replace("-", "_"))
+        if option is None:
+            names = [o.name for o in options]
+            raise InputError(f'{where}unknown key "{name}": {nearest_known(name, names)}')
+        if value is not None:
+            values[option.key] = option.read(value, where)
+    for option in options:
+        if option.required and values[option.key] is None:
+            name = f"{where}{option.name}" if where else f"--{option.name}"
+            raise InputError(f"{name} is missing: {option.help}")
+    return values

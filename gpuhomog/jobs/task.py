@@ -1,0 +1,190 @@
+"""Task: one command with checked options, ready to run; the one path from options to files and numbers.
+
+    prepare(command, raw options)  → Task      everything that can be refused without computing is refused here
+    Task.run(Inputs)               → dict      reads, computes, writes; ready for JSON
+
+The command line prepares and runs one task, a job file several that share Inputs, so that a file is read once.
+
+In   raw option values by name.
+Out  a dict: command, input, options, result, outputs. Nothing is printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError, nearest_known
+from ..field import Field
+from ..results import Result, plain
+from ..writers import check_output, write
+from ..writers.atomic import check_target
+from .options import Option, read_values
+
+FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
+
+Rows = list[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command found.
+
+    report    the numbers, for JSON
+    tables    (title, rows of name, value, …) for people
+    writable  what -o writes
+    planar    what --planar writes
+    draw      makes the figure that --plot saves
+    outputs   files already written
+    """
+
+    report: Mapping[str, Any]
+    tables: tuple[tuple[str, Rows], ...] = ()
+    writable: Field | Result | None = None
+    planar: Result | None = None
+    draw: Callable[[], Any] | None = None
+    outputs: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: its words for people, its options, what it does.
+
+    name     as typed
+    summary  one sentence
+    text     what it does and when to use it, paragraphs
+    examples lines that work
+    options  in the order of the help
+    run      (Inputs, values) → Outcome
+    check    refuses option values that cannot go together; nothing is read yet
+    reads    True if it takes an input file
+    argument what stands for the input in the help
+    writes   what -o writes: "field" or "result"
+    """
+
+    name: str
+    summary: str
+    text: str
+    examples: tuple[str, ...]
+    options: tuple[Option, ...]
+    run: Callable[[Inputs, dict[str, Any]], Outcome]
+    check: Callable[[dict[str, Any]], None] = lambda values: None
+    reads: bool = True
+    argument: str = "FILE"
+    writes: str = ""
+
+
+class Inputs:
+    """Fields by file and reading options: each is read once, however many tasks use it."""
+
+    def __init__(self) -> None:
+        self._fields: dict[tuple[Any, ...], Field] = {}
+
+    def field(self, values: Mapping[str, Any]) -> Field:
+        """The field of a task's input file, read as its options say."""
+        from ..readers import read
+
+        names = ("quantity", "unit", "boundary", "kind", "block", "frame", "dtype", "device")
+        options: dict[str, Any] = {name: values[name] for name in names if values.get(name) is not None}
+        key = (str(values["file"].resolve()), *(f"{name}={value}" for name, value in options.items()))
+        if key not in self._fields:
+            self._fields[key] = read(values["file"], **options)
+        return self._fields[key]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A command and its checked option values."""
+
+    command: Command
+    values: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def targets(self) -> list[Path]:
+        """Files it will write."""
+        return [self.values[name] for name in ("output", "planar", "plot") if self.values.get(name) is not None]
+
+    def run(self, inputs: Inputs) -> tuple[Outcome, dict[str, Any]]:
+        """Compute, write, and tell: the Outcome, and its dict for JSON."""
+        outcome = self.command.run(inputs, self.values)
+        outputs = list(outcome.outputs)
+        output, plot = self.values.get("output"), self.values.get("plot")
+        for path, writable in ((output, outcome.writable), (self.values.get("planar"), outcome.planar)):
+            if path is not None and writable is not None:
+                write(writable, path)
+                outputs.append(path)
+        if plot is not None and outcome.draw is not None:
+            from ..plots import save_figure
+
+            outputs.append(save_figure(outcome.draw(), plot))
+        given = {
+            option.name: plain_option(self.values[option.key])
+            for option in self.command.options
+            if self.values.get(option.key) is not None
+            and option.name not in ("output", "planar", "plot", "json", "quiet")
+        }
+        report: dict[str, Any] = {"command": self.command.name}
+        if self.command.reads:
+            report["input"] = str(self.values["file"])
+        report |= {"options": given, "result": plain(outcome.report), "outputs": [str(path) for path in outputs]}
+        return outcome, report
+
+
+def plain_option(value: Any) -> Any:
+    """An option's value for JSON."""
+    return str(value) if isinstance(value, Path) else plain(value)
+
+
+def prepare(
+    command: Command, raw: Mapping[str, Any], *, file: Path | None = None, folder: Path | None = None, where: str = ""
+) -> Task:
+    """A Task of raw option values, refused now if anything about it can be known to be wrong.
+
+    file    the input file, for a command that reads one
+    folder  where relative output names start (a job file's folder); default: the current one
+    where   beginning of error messages ("job.toml, task 2 (average): "), empty on the command line
+    """
+    values = read_values(command.options, raw, where)
+    for name in ("output", "planar", "plot"):
+        if values.get(name) is not None and folder is not None:
+            values[name] = folder / values[name]
+    if command.reads:
+        if file is None:
+            raise InputError(f"{where}no input: name the file to read.")
+        if not file.exists():
+            raise InputError(f"{where}{file}: no such file. Check the name and the folder.")
+        values["file"] = file
+    try:
+        command.check(values)
+        sources = [file] if file is not None else []
+        for name in ("output", "planar"):
+            if values.get(name) is not None:
+                check_output(values[name], result=command.writes == "result", inputs=sources)
+        if values.get("plot") is not None:
+            check_figure(values["plot"])
+            check_target(values["plot"], sources)
+        task = Task(command, values)
+        check_distinct(task.targets)
+    except InputError as error:
+        if where:
+            raise type(error)(f"{where}{error}") from None
+        raise
+    return task
+
+
+def check_distinct(targets: Iterable[Path]) -> None:
+    """Raise InputError if two outputs have one name."""
+    seen: set[Path] = set()
+    for target in targets:
+        if target.resolve() in seen:
+            raise InputError(f"{target}: two outputs have this name. Give each its own.")
+        seen.add(target.resolve())
+
+
+def check_figure(target: Path) -> None:
+    """Raise InputError if a figure's suffix is not among the known ones."""
+    if target.suffix.lower() not in FIGURE_SUFFIXES:
+        hint = nearest_known(target.suffix.lower(), FIGURE_SUFFIXES)
+        raise InputError(f'{target}: figures are not written as "{target.suffix}"; {hint}')
