@@ -31,8 +31,8 @@ from math import factorial, log, pi, sqrt
 from typing import Any, ClassVar
 
 import numpy as np
+import scipy  # its parts are imported when first used
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import erf, j1
 
 from .errors import AccuracyWarning, KernelError, nearest_known
 from .grid import axis_index
@@ -133,7 +133,7 @@ class Gaussian(AveragingKernel):
 
     def cumulative(self, u: ArrayLike) -> Array:
         """Normal distribution."""
-        return np.asarray(0.5 * (1 + erf(sqrt(2) * np.asarray(u, dtype=np.float64) / self.eps)))
+        return np.asarray(0.5 * (1 + scipy.special.erf(sqrt(2) * np.asarray(u, dtype=np.float64) / self.eps)))
 
     def transform(self, k: ArrayLike) -> Array:
         """Gaussian of k."""
@@ -365,7 +365,7 @@ class Disc(AveragingKernel):
         """Airy pattern of the disc."""
         z = np.asarray(k, dtype=np.float64) * self.eps
         safe = np.where(z == 0, 1.0, z)
-        return np.asarray(np.where(z == 0, 1.0, 2 * j1(safe) / safe))
+        return np.asarray(np.where(z == 0, 1.0, 2 * scipy.special.j1(safe) / safe))
 
     def moment(self, order: int) -> float:
         """R^order times the Catalan number over 4^(order/2), zero for odd orders."""

@@ -34,8 +34,8 @@ from math import ceil
 from typing import Any, overload
 
 import numpy as np
+import scipy  # its parts are imported when first used
 from numpy.typing import ArrayLike, NDArray
-from scipy.fft import next_fast_len
 
 from ..averaging_kernels import (
     CELL_AXES,
@@ -599,7 +599,7 @@ def _line(grid: Grid, axis: int, count: int, reach: float, padded: bool) -> Line
         return Line(n, step, n, 0, np.asarray(np.arange(count) * distance, dtype=np.float64))
     # Beyond n samples nothing reaches from one end to the other; tails cut off are reported as truncated mass.
     margin = max(1, min(ceil(reach / step), n))
-    while next_fast_len(n + 2 * margin, real=True) != n + 2 * margin:
+    while scipy.fft.next_fast_len(n + 2 * margin, real=True) != n + 2 * margin:
         margin += 1
     period = n + 2 * margin
     extra = int(margin / distance) if padded else 0

@@ -28,8 +28,8 @@ from itertools import product
 from math import factorial, prod
 
 import numpy as np
+import scipy  # its parts are imported when first used
 from numpy.typing import NDArray
-from scipy.fft import next_fast_len
 
 from ..errors import AccuracyWarning, InputError
 from ..grid import OPEN
@@ -179,7 +179,7 @@ def _averaged(
     high_jump = float(values[-1]) + slope * h / 2 - outside[1]
     rest = values - (values[0] + slope * (profile.position - start))
     margin = int(np.ceil(sum(windows) / 2 / h)) + 1
-    size = next_fast_len(n + 2 * margin, real=True)
+    size = scipy.fft.next_fast_len(n + 2 * margin, real=True)
     line = np.zeros(size)
     line[margin : margin + n] = rest
     k = 2 * np.pi * np.fft.rfftfreq(size, h)
