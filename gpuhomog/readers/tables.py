@@ -118,7 +118,8 @@ def _own_content(path: Path) -> dict[str, Any] | None:
 def _from_csv(path: Path) -> dict[str, Any]:
     content: dict[str, Any] = {}
     rows: list[str] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    text = path.read_text(encoding="utf-8")
+    for line in text.splitlines():
         if line.startswith("# "):
             name, _, value = line[2:].partition(": ")
             try:
@@ -132,6 +133,10 @@ def _from_csv(path: Path) -> dict[str, Any]:
     if content.get("kind") != "Profile":
         raise FileFormatError(f"{path}: a table of a {content.get('kind')}; read the .json or .h5 of it instead.")
     names = rows[0].split(",") if rows else []
+    if len(rows) - 1 != content.get("rows") or not text.endswith("\n"):
+        raise FileFormatError(
+            f"{path}: announces {content.get('rows')} rows and has {max(0, len(rows) - 1)}; it is truncated."
+        )
     try:
         table = np.array([[float(cell) for cell in row.split(",")] for row in rows[1:]]).reshape(-1, len(names))
     except ValueError:

@@ -50,6 +50,7 @@ class FieldFormat:
     folder: bool = False
     multiple: Callable[[Field], int] = lambda field: 1
     check: Callable[[Field], None] = lambda field: None
+    check_target: Callable[[str | os.PathLike[str], Path], None] = lambda path, target: None
 
 
 def _raw_bytes(field: Field) -> float:
@@ -75,7 +76,13 @@ _BINARY = {
     ".h5": FieldFormat("hdf5", hdf5.write_field, lambda field: 0, _raw_bytes),
     ".npz": FieldFormat("npz", npz.write_field, npz.slowest_axis, _raw_bytes),
     ".zarr": FieldFormat(
-        "zarr", zarr_store.write_field, lambda field: 0, _raw_bytes, folder=True, multiple=zarr_store.planes_per_chunk
+        "zarr",
+        zarr_store.write_field,
+        lambda field: 0,
+        _raw_bytes,
+        folder=True,
+        multiple=zarr_store.planes_per_chunk,
+        check_target=zarr_store.check_replaceable,
     ),
 }
 _BINARY[".hdf5"] = _BINARY[".h5"]
@@ -131,11 +138,11 @@ def check_output(
 
     For a command to call before its work: unknown suffix, folder missing or not writable, output equal to an input.
     """
-    check_target(path, inputs)
+    target = check_target(path, inputs)
     if result:
         result_writer(path)
     else:
-        field_format(path)
+        field_format(path).check_target(path, target)
 
 
 def write(field_or_result: Field | Result, path: str | os.PathLike[str]) -> Path:
@@ -164,6 +171,7 @@ def _write_field(field: Field, path: str | os.PathLike[str]) -> None:
         kind.check(field)
         if comm.rank == 0:
             target = check_target(path, inputs_of(field.provenance))
+            kind.check_target(path, target)
             _check_room(path, target, kind.bytes_per_value(field) * field.grid.n_points)
     except (InputError, OSError) as caught:
         error = caught

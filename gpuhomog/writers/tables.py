@@ -1,6 +1,6 @@
 """Tables: a result as CSV, JSON or HDF5, every number with all its digits.
 
-    Profile   .csv   "# key: JSON" lines (format, version, unit, quantity, length, provenance, …), then the
+    Profile   .csv   "# key: JSON" lines (format, version, unit, quantity, length, rows, …), then the
                      columns position, values and, if known, uncertainty
               .json  one object: format, version, kind, then the attributes
               .h5    attributes format, version; group `result` (attribute kind) with a dataset for each
@@ -56,7 +56,7 @@ def write_csv(path: Path, result: Result) -> None:
         for name, value in content.items():
             if name not in _COLUMNS:
                 text.write(f"# {name}: {json.dumps(value, ensure_ascii=False)}\n")
-        text.write('# position unit: "Å"\n')
+        text.write(f'# position unit: "Å"\n# rows: {len(result.position)}\n')
         columns = {name: content[name] for name in _COLUMNS if content[name] is not None}
         rows = csv.writer(text, lineterminator="\n")
         rows.writerow(columns)

@@ -9,6 +9,7 @@ Out  nothing but the store (Zarr format 3).
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._version import SCHEMA_FORMAT, SCHEMA_VERSION
-from ..errors import GpuhomogError
+from ..errors import GpuhomogError, InputError
 from ..field import Field
 from ..results import plain
 
@@ -65,6 +66,20 @@ def write_field(path: Path, field: Field, blocks: Iterable[tuple[int, NDArray[An
             _small(atoms, "charges", field.structure.charges, "e")
     for start, block in blocks:
         values[start : start + len(block)] = np.ascontiguousarray(block)
+
+
+def check_replaceable(path: str | os.PathLike[str], target: Path) -> None:
+    """InputError if the target is a folder with something else in it than a store that gpuhomog wrote."""
+    if not target.is_dir() or not any(target.iterdir()):
+        return
+    for name in ("zarr.json", ".zattrs"):
+        try:
+            content = json.loads((target / name).read_text(encoding="utf-8"))
+            if content.get("attributes", content).get("format") == SCHEMA_FORMAT:
+                return
+        except (OSError, ValueError, AttributeError):
+            continue
+    raise InputError(f"{path}: is a folder, and not a store that gpuhomog wrote. Choose another name, or remove it.")
 
 
 def _small(group: Any, name: str, data: NDArray[Any], unit: str | None) -> None:

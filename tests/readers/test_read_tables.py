@@ -1,0 +1,112 @@
+"""Profiles from the text tables of other programs, and damaged tables of our own."""
+
+import json
+
+import numpy as np
+import pytest
+
+import gpuhomog as gh
+from gpuhomog.errors import FileFormatError, InputError, UnitsError
+
+VASPKIT = """#Planar Distance (in Angstrom), Planar Average Potential (in eV)
+   0.0000        -3.1250
+   0.2500        -3.5000
+   0.5000         1.5000
+   0.7500         2.5000
+"""
+MACROAVE = "  0.00000000000  -0.5\n  0.50000000000  0.25\n  1.00000000000  0.75\n"  # bohr, eV
+
+
+def test_vaspkit_planar_average(tmp_path):
+    (tmp_path / "PLANAR_AVERAGE.dat").write_text(VASPKIT)
+    profile = gh.read_profile(tmp_path / "PLANAR_AVERAGE.dat", quantity="electron_potential_energy")
+    assert np.allclose(profile.position, [0, 0.25, 0.5, 0.75])
+    assert np.array_equal(profile.values, [-3.125, -3.5, 1.5, 2.5])
+    assert profile.length == pytest.approx(1.0)
+    assert profile.unit == "eV"
+    assert profile.provenance[0]["path"].endswith("PLANAR_AVERAGE.dat")
+
+
+def test_macroave_in_bohr_and_rydberg(tmp_path):
+    (tmp_path / "Si.PAV").write_text(MACROAVE)
+    profile = gh.read_profile(
+        tmp_path / "Si.PAV", quantity="electron_potential_energy", unit="Ry", position_unit="bohr", boundary="open"
+    )
+    assert np.allclose(profile.position, np.array([0, 0.5, 1.0]) * 0.529177210544, rtol=1e-14)
+    assert np.allclose(profile.values, np.array([-0.5, 0.25, 0.75]) * 13.605693122990, rtol=1e-14)
+    assert profile.boundary == "open"
+
+
+def test_spreadsheets_with_headings(tmp_path):
+    (tmp_path / "t.csv").write_text("z,planar,macroscopic\n1.0,2,9\n1.5,3,9\n2.0,4,9\n")
+    profile = gh.read_profile(tmp_path / "t.csv")
+    assert np.allclose(profile.position, [0, 0.5, 1.0])
+    assert np.array_equal(profile.values, [2, 3, 4])
+    assert (profile.quantity, profile.unit) == ("scalar", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("0 1\n1 2\n3 3\n", "not equally spaced"),
+        ("0 1\n-1 2\n-2 3\n", "not equally spaced and increasing"),
+        ("0 1\n1 nan\n2 3\n", "NaN or infinite"),
+        ("0 1\n1 ****\n", "line 2 is not a row of numbers"),
+        ("0 1\n1\n", "line 2 has one number"),
+        ("z v\n", "no table of two columns"),
+        ("", "no table of two columns"),
+    ],
+)
+def test_tables_that_are_no_profile_are_refused(tmp_path, text, sentence):
+    (tmp_path / "t.dat").write_text(text)
+    with pytest.raises(FileFormatError, match=rf"t\.dat: .*{sentence}"):
+        gh.read_profile(tmp_path / "t.dat")
+
+
+def test_unknown_words_and_missing_files_are_refused(tmp_path):
+    (tmp_path / "t.dat").write_text(VASPKIT)
+    with pytest.raises(UnitsError, match="Unknown quantity"):
+        gh.read_profile(tmp_path / "t.dat", quantity="potential")
+    with pytest.raises(UnitsError, match="different things"):
+        gh.read_profile(tmp_path / "t.dat", quantity="charge_density", unit="eV")
+    with pytest.raises(InputError, match="no such file"):
+        gh.read_profile(tmp_path / "u.dat")
+
+
+@pytest.fixture
+def profile():
+    return gh.Profile(np.arange(4.0), [0.1, 0.2, 0.3, 0.4], "V", "electrostatic_potential", 4.0)
+
+
+def test_another_quantity_than_the_file_states_is_refused(tmp_path, profile):
+    gh.write(profile, tmp_path / "p.csv")
+    assert gh.read_profile(tmp_path / "p.csv", quantity="electrostatic_potential").unit == "V"
+    with pytest.raises(InputError, match=r'is a profile of "electrostatic_potential"'):
+        gh.read_profile(tmp_path / "p.csv", quantity="charge_density")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".h5"])
+def test_truncated_tables_are_refused(tmp_path, profile, suffix):
+    path = tmp_path / f"p{suffix}"
+    gh.write(profile, path)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 3 // 4])
+    with pytest.raises(FileFormatError, match=rf"p\{suffix}: "):
+        gh.read_profile(path)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json"])
+def test_other_versions_are_refused(tmp_path, profile, suffix):
+    path = tmp_path / f"p{suffix}"
+    gh.write(profile, path)
+    path.write_text(path.read_text().replace("version: 1", "version: 2").replace('"version": 1', '"version": 2'))
+    with pytest.raises(FileFormatError, match="schema version 2"):
+        gh.read_profile(path)
+
+
+def test_json_of_others_is_refused(tmp_path):
+    (tmp_path / "x.json").write_text(json.dumps({"position": [0, 1]}))
+    with pytest.raises(FileFormatError, match="not a file of gpuhomog"):
+        gh.read_profile(tmp_path / "x.json")
+    with pytest.raises(FileFormatError, match="not a file of gpuhomog"):
+        gh.read_result(tmp_path / "x.json")

@@ -1,0 +1,331 @@
+"""What is in the files: each format against a reader that is not ours (h5py, zarr, NumPy, ASE, pymatgen, text)."""
+
+import gzip
+import json
+import threading
+
+import h5py
+import numpy as np
+import pytest
+
+import gpuhomog as gh
+from gpuhomog.errors import InputError
+from gpuhomog.parallel import Slab
+from gpuhomog.progress import listen
+
+BOHR, HARTREE = 0.529177210544, 27.211386245981
+CELL = np.array([[3.0, 0.0, 0.0], [0.5, 4.0, 0.0], [0.0, 0.3, 5.0]])
+BINARY = ["x.h5", "x.hdf5", "x.zarr", "x.npz"]
+
+
+def field_of(shape=(5, 4, 7), order="C", dtype=np.float64, quantity="electron_density", **options):
+    values = np.random.default_rng(5).random(shape).astype(dtype)
+    atoms = gh.Structure([11, 17, 11], [[0, 0, 0], [1.5, 2, 2.5], [1, 1, 1]], options.pop("charges", None))
+    return gh.Field.from_array(np.asarray(values, order=order), CELL, quantity=quantity, structure=atoms, **options)
+
+
+@pytest.mark.parametrize("name", BINARY)
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_binary_files_bring_everything_back(tmp_path, name, order, dtype):
+    field = field_of(order=order, dtype=dtype, boundary="p,p,o", origin=[0.1, -0.2, 0.3], charges=[1, 7, 1])
+    gh.write(field, tmp_path / name)
+    back = gh.read(tmp_path / name, dtype=dtype)
+    assert np.array_equal(back.to_host(), field.to_host())
+    assert back.grid == field.grid
+    assert (back.quantity, back.unit) == (field.quantity, field.unit)
+    for attribute in ("numbers", "positions", "charges"):
+        assert np.array_equal(getattr(back.structure, attribute), getattr(field.structure, attribute))
+    assert back.provenance[:-1] == field.provenance
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_a_field_without_atoms_or_unit(tmp_path, name):
+    field = gh.Field.from_array(np.random.default_rng(0).random((1, 1, 3)), np.eye(3))
+    gh.write(field, tmp_path / name)
+    back = gh.read(tmp_path / name)
+    assert np.array_equal(back.to_host(), field.to_host())
+    assert (back.quantity, back.unit, back.structure) == ("scalar", None, None)
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_coarse_averages_are_written_the_same_way(tmp_path, name):
+    coarse = gh.average(field_of(shape=(12, 12, 20)), gh.Gaussian(0.7), spacing=1.0)
+    gh.write(coarse, tmp_path / name)
+    back = gh.read(tmp_path / name)
+    assert np.array_equal(back.to_host(), coarse.to_host())
+    assert back.grid == coarse.grid
+    assert [s["step"] for s in back.provenance] == [*(s["step"] for s in coarse.provenance), "read"]
+
+
+def test_the_hdf5_schema_as_h5py_sees_it(tmp_path):
+    field = field_of(shape=(300, 40, 70), boundary="p,p,o")
+    gh.write(field, tmp_path / "x.h5")
+    with h5py.File(tmp_path / "x.h5") as file:
+        assert (file.attrs["format"], file.attrs["version"]) == ("gpuhomog", 1)
+        values = file["field/values"]
+        assert np.array_equal(values[...], field.to_host())
+        assert dict(values.attrs) == {"unit": "1/Å^3", "quantity": "electron_density"}
+        assert values.chunks[1:] == (40, 70)
+        assert 1 < values.chunks[0] < 300
+        assert np.array_equal(file["field/cell"][...], CELL)
+        assert list(file["field/boundary"].asstr()) == ["periodic", "periodic", "open"]
+        assert list(file["structure/numbers"]) == [11, 17, 11]
+        assert "charges" not in file["structure"]
+        assert json.loads(file["provenance"].asstr()[()])[0]["step"] == "array"
+
+
+def test_the_zarr_schema_as_zarr_sees_it(tmp_path):
+    zarr = pytest.importorskip("zarr", reason="zarr is an optional library (extra formats)")
+    field = field_of(shape=(300, 100, 70))
+    gh.write(field, tmp_path / "x.zarr")
+    root = zarr.open_group(str(tmp_path / "x.zarr"), mode="r")
+    assert (root.attrs["format"], root.attrs["version"]) == ("gpuhomog", 1)
+    values = root["field/values"]
+    assert np.array_equal(values[...], field.to_host())
+    assert dict(values.attrs) == {"unit": "1/Å^3", "quantity": "electron_density"}
+    assert values.chunks[1:] == (100, 70)
+    assert 1 < values.chunks[0] < 300
+    assert np.array_equal(root["field/cell"][...], CELL)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_npz_as_numpy_sees_it(tmp_path, order):
+    field = field_of(order=order)
+    gh.write(field, tmp_path / "x.npz")
+    with np.load(tmp_path / "x.npz", allow_pickle=False) as archive:
+        assert np.array_equal(archive["values"], field.to_host())
+        assert archive["values"].flags.f_contiguous == (order == "F")
+        assert np.array_equal(archive["cell"], CELL)
+        assert str(archive["unit"]) == "1/Å^3"
+
+
+def test_cube_as_ase_sees_it(tmp_path):
+    cube = pytest.importorskip("ase.io.cube")
+    field = field_of(quantity="electron_potential_energy", origin=[0.5, 0.0, -1.0], charges=[1, 7, 1])
+    gh.write(field, tmp_path / "x.cube")
+    with open(tmp_path / "x.cube") as file:
+        content = cube.read_cube(file)
+    assert np.allclose(content["data"], field.to_host() / HARTREE, rtol=1e-10)
+    assert np.allclose(content["atoms"].cell, CELL, atol=1e-7)
+    assert np.allclose(content["atoms"].positions, field.structure.positions, atol=1e-7)
+    assert np.allclose(content["origin"], [0.5, 0, -1], atol=1e-7)
+    assert [float(line.split()[1]) for line in (tmp_path / "x.cube").read_text().splitlines()[6:9]] == [1, 7, 1]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "factor"),
+    [
+        ("charge_density", BOHR**3),
+        ("electron_density", BOHR**3),
+        ("electrostatic_potential", 1 / HARTREE),
+        ("electron_potential_energy", 1 / HARTREE),
+        ("scalar", 1.0),
+    ],
+)
+def test_cubes_hold_atomic_units(tmp_path, quantity, factor):
+    field = field_of(quantity=quantity)
+    gh.write(field, tmp_path / "x.cube")
+    lines = (tmp_path / "x.cube").read_text().splitlines()
+    values = np.array(" ".join(lines[2 + 4 + 3 :]).split(), dtype=float).reshape(5, 4, 7)
+    assert np.allclose(values, field.to_host() * factor, rtol=1e-10)
+    back = gh.read(tmp_path / "x.cube", quantity=quantity)
+    assert np.allclose(back.to_host(), field.to_host(), rtol=1e-10)
+
+
+@pytest.mark.parametrize("n_c", [5, 6, 7, 12])
+def test_cube_rows_begin_on_new_lines(tmp_path, n_c):
+    gh.write(field_of(shape=(2, 3, n_c)), tmp_path / "x.cube")
+    body = (tmp_path / "x.cube").read_text().splitlines()[9:]
+    counts = [len(line.split()) for line in body]
+    assert counts == ([6] * (n_c // 6) + ([n_c % 6] if n_c % 6 else [])) * 6
+
+
+@pytest.mark.parametrize("shape", [(5, 4, 7), (3, 3, 3), (1, 1, 2), (10, 1, 1)])
+def test_chgcar_as_pymatgen_sees_it(tmp_path, shape):
+    outputs = pytest.importorskip("pymatgen.io.vasp.outputs", reason="pymatgen is an optional library (extra formats)")
+    field = field_of(shape=shape, order="F", origin=[0.5, 0.0, 0.0])
+    gh.write(field, tmp_path / "CHGCAR")
+    content = outputs.Chgcar.from_file(str(tmp_path / "CHGCAR"))
+    assert np.allclose(content.data["total"], field.to_host() * 60.0, rtol=1e-10)
+    assert np.allclose(content.structure.lattice.matrix, CELL, atol=1e-12)
+    assert [site.specie.symbol for site in content.structure] == ["Na", "Cl", "Na"]
+    assert np.allclose(content.structure.cart_coords, field.structure.positions - [0.5, 0, 0], atol=1e-12)
+
+
+def test_chgcar_numbers_are_those_of_vasp(tmp_path):
+    """E17.11 after a blank, the leading zero left out of negative numbers, five to a line."""
+    field = gh.Field.from_array(
+        np.array([1.0, -0.25, 0.0, 12345.678, 1e-30, -1e5]).reshape(6, 1, 1) / 60,
+        CELL,
+        quantity="electron_density",
+        structure=gh.Structure([1], [[0, 0, 0]]),
+    )
+    gh.write(field, tmp_path / "CHGCAR")
+    assert (tmp_path / "CHGCAR").read_text().splitlines()[-2:] == [
+        " 0.10000000000E+01 -.25000000000E+00 0.00000000000E+00 0.12345678000E+05 0.10000000000E-29",
+        " -.10000000000E+06",
+    ]
+
+
+def test_locpot_holds_ev_and_chgcar_no_potential(tmp_path):
+    field = field_of(quantity="electron_potential_energy")
+    shifted = field.derive(field.values - 0.75, "shift")
+    gh.write(shifted, tmp_path / "LOCPOT_shifted.gz")
+    back = gh.read(tmp_path / "LOCPOT_shifted.gz")
+    assert back.quantity == "electron_potential_energy"
+    assert np.allclose(back.to_host(), shifted.to_host(), atol=1e-10)
+    with pytest.raises(InputError, match=r'A CHGCAR holds an electron_density, and this field is "electron_pot'):
+        gh.write(field, tmp_path / "CHGCAR")
+    with pytest.raises(InputError, match="A LOCPOT needs the atoms"):
+        gh.write(gh.Field.from_array(field.values, CELL, quantity="electron_potential_energy"), tmp_path / "x.locpot")
+
+
+def test_xsf_repeats_the_end_planes(tmp_path):
+    xsf = pytest.importorskip("ase.io.xsf")
+    field = field_of(origin=[0.5, 0.0, 0.0])
+    gh.write(field, tmp_path / "x.xsf")
+    with open(tmp_path / "x.xsf") as file:
+        data, origin, span, atoms = xsf.read_xsf(file, read_data=True)
+    assert np.allclose(data, np.pad(field.to_host(), ((0, 1),) * 3, mode="wrap"), rtol=1e-10)
+    assert np.allclose(span, CELL)
+    assert np.allclose(origin, [0.5, 0, 0])
+    assert np.allclose(atoms.positions, field.structure.positions)
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz"])
+def test_compressed_text_is_the_same_text(tmp_path, suffix):
+    import bz2
+    import lzma
+
+    gh.write(field_of(), tmp_path / "x.cube")
+    gh.write(field_of(), tmp_path / f"x.cube{suffix}")
+    unpack = {".gz": gzip, ".bz2": bz2, ".xz": lzma}[suffix].decompress
+    assert unpack((tmp_path / f"x.cube{suffix}").read_bytes()) == (tmp_path / "x.cube").read_bytes()
+
+
+def test_values_that_text_cannot_hold_are_refused(tmp_path):
+    field = gh.Field.from_array(np.full((2, 2, 2), 1e120), np.eye(3))
+    with pytest.raises(InputError, match="above 1e99, which the text format cannot hold"):
+        gh.write(field, tmp_path / "x.cube")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [*BINARY, "x.cube", "x.xsf", "CHGCAR"])
+def test_small_blocks_give_the_same_file(tmp_path, monkeypatch, name):
+    """Blocks of a few planes, in either memory order, give what one block gives; progress counts the planes."""
+    gh.write(field_of(shape=(7, 6, 5)), tmp_path / f"one_{name}" if name != "CHGCAR" else tmp_path / "CHGCAR_one")
+    from gpuhomog.writers import plane_blocks
+
+    def small(field, axis, label, multiple=1):
+        return plane_blocks(field, axis, label, n_bytes=500, multiple=multiple)
+
+    monkeypatch.setattr("gpuhomog.writers.plane_blocks", small)
+    monkeypatch.setattr("gpuhomog.writers.hdf5.CHUNK_BYTES", 700)
+    monkeypatch.setattr("gpuhomog.writers.zarr_store.CHUNK_BYTES", 700)
+    reports = []
+    with listen(lambda *report: reports.append(report)):
+        gh.write(field_of(shape=(7, 6, 5), order="F"), tmp_path / name)
+    assert len(reports) > 3
+    assert reports[-1][1] == reports[-1][2] in (5, 7)
+    if name in BINARY:
+        assert np.array_equal(gh.read(tmp_path / name).to_host(), field_of(shape=(7, 6, 5)).to_host())
+    else:
+        one = tmp_path / f"one_{name}" if name != "CHGCAR" else tmp_path / "CHGCAR_one"
+        assert (tmp_path / name).read_bytes() == one.read_bytes()
+
+
+class Ranks:
+    """Threads that exchange through a barrier: what an MPI communicator does, without MPI."""
+
+    def __init__(self, size):
+        self.size, self.barrier, self.slots = size, threading.Barrier(size, timeout=20), [None] * size
+
+    def view(self, rank):
+        ranks = self
+
+        class View:
+            size = ranks.size
+
+            def exchange(self, value):
+                ranks.slots[rank] = value
+                ranks.barrier.wait()
+                found = list(ranks.slots)
+                ranks.barrier.wait()
+                return found
+
+            def concatenate(self, planes):
+                return np.concatenate(self.exchange(planes))
+
+            def broadcast(self, value):
+                return self.exchange(value)[0]
+
+            def sum(self, values):
+                return sum(self.exchange(values))
+
+            def agree(self, error):
+                for found in self.exchange(error):
+                    if found is not None:
+                        raise found
+
+        view = View()
+        view.rank = rank
+        return view
+
+
+def write_by_ranks(size, axis, field, path):
+    ranks, errors = Ranks(size), [None] * size
+
+    def one(rank):
+        slab = Slab.of(field.grid.shape[axis], rank, size, axis)
+        here = tuple(slab.planes if a == axis else slice(None) for a in range(3))
+        local = field.derive(field.values[here], "cut", slab=slab, comm=ranks.view(rank))
+        try:
+            gh.write(local, path)
+        except Exception as error:
+            errors[rank] = error
+
+    threads = [threading.Thread(target=one, args=(rank,)) for rank in range(size)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return errors
+
+
+@pytest.mark.parametrize("name", ["x.h5", "x.npz", "x.cube", "CHGCAR"])
+@pytest.mark.parametrize("axis", [0, 2])
+@pytest.mark.parametrize("size", [2, 3, 9])
+def test_ranks_write_one_file_together(tmp_path, name, axis, size):
+    field = field_of(order="F" if axis == 2 else "C")
+    assert write_by_ranks(size, axis, field, tmp_path / name) == [None] * size
+    serial = tmp_path / ("CHGCAR_serial" if name == "CHGCAR" else f"serial_{name}")
+    gh.write(field, serial)
+    if name in ("x.cube", "CHGCAR"):
+        assert (tmp_path / name).read_bytes() == serial.read_bytes()
+    else:
+        assert np.array_equal(gh.read(tmp_path / name).to_host(), field.to_host())
+
+
+def test_an_error_on_rank_0_reaches_all_ranks(tmp_path, monkeypatch):
+    errors = write_by_ranks(3, 0, field_of(), tmp_path / "missing" / "x.h5")
+    assert all("does not exist" in str(error) for error in errors)
+
+    def fails(path, field, blocks):
+        next(iter(blocks))
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(
+        "gpuhomog.writers._BINARY",
+        {".h5": gh.writers._BINARY[".h5"].__class__("hdf5", fails, lambda f: 0, lambda f: 8.0)},
+    )
+    errors = write_by_ranks(3, 0, field_of(), tmp_path / "x.h5")
+    assert all("No space left on device" in str(error) for error in errors)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["x.h5", "x.npz", "x.cube"])
+def test_fields_on_any_device_are_written(tmp_path, device, name):
+    values = np.random.default_rng(6).random((5, 4, 6))
+    gh.write(gh.Field.from_array(values, CELL, device=device), tmp_path / name)
+    assert np.allclose(gh.read(tmp_path / name).to_host(), values, rtol=1e-10)
