@@ -123,7 +123,7 @@ class Measurement:
     def __str__(self) -> str:
         if self.value is None:
             return f"not defined ({self.reason})"
-        unit = f" {self.unit}" if self.unit else ""
+        unit = f" {self.unit}" if self.unit and self.unit != "1" else ""
         if not self.uncertainty:
             return f"{self.value:.8g}{unit}"
         digits = max(0, 1 - floor(log10(self.uncertainty)))

@@ -351,11 +351,14 @@ def gaussian_ions(field: Field, charges: NDArray[np.float64], std: float) -> Any
         plane = (waves[1] * (charges * scale * waves[0][:, i])[:, None]).T @ waves[2]
         spectrum[i] = plane * gauss.plane(i)
     values = field.device.irfftn(field.device.asarray(spectrum), shape)
-    return values.T if transposed else values
+    values = values.T if transposed else values
+    return values[tuple(field.slab.planes if axis == field.slab.axis else slice(None) for axis in range(3))]
 
 
 def _laplacian(field: Field) -> Field:
     """-ε0 ∇² of the potential by its modes."""
+    if not field.slab.is_whole:
+        raise InputError("The spectral Laplacian needs the whole potential in one place: run it on one rank.")
     for axis in range(3):
         if field.grid.boundary[axis] == OPEN:
             name = AXIS_NAMES[axis]

@@ -136,11 +136,11 @@ class SurfaceCharge(Result):
             lines.append(f"  σ {side:5}{leading}   ({self.estimator})")
             for name in ("period", "kernel"):
                 value = getattr(self, f"{side}_{name}")
-                if value is not None and leading.defined:
+                if leading.defined and value.defined:
                     lines.append(f"    {name:9}{value}")
-            lines.append(
-                f"    dipole   {getattr(self, f'{side}_dipole')}   about {getattr(self, f'origin_{side}'):.4f} Å"
-            )
+            if leading.defined:
+                dipole, origin = getattr(self, f"{side}_dipole"), getattr(self, f"origin_{side}")
+                lines.append(f"    dipole   {dipole}   about {origin:.4f} Å")
         lines.append(f"  total     {self.total}")
         lines.append(f"  dipole    {self.dipole}")
         lines.append(f"  bulk      x_b = {self.x_b:.4f} Å, window {window}, period {period}")
