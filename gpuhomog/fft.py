@@ -89,8 +89,17 @@ class Multiplier:
             return np.multiply.outer(first[i] * second, third)
         return self._plane_of_parts(i)
 
+    @cached_property
+    def is_even(self) -> bool:
+        """True if planes i and n - i are equal, and rows within a plane likewise: a quarter is evaluated."""
+        return self._tables is None and all(getattr(part, "is_even", False) for part in self.parts)
+
     def _plane_of_parts(self, i: int) -> NDArray[Any]:
         n0, n1, n2 = self.shape[::-1] if self.transposed else self.shape
+        if self.is_even:
+            quarter = (np.full((1, 1), float(i)), np.arange(n1 // 2 + 1.0)[:, None], np.arange(n2 // 2 + 1.0)[None, :])
+            half = np.broadcast_to(self._evaluate(quarter, ()), (n1 // 2 + 1, n2 // 2 + 1))
+            return np.concatenate([half, half[1 : (n1 + 1) // 2][::-1]])
         first = np.full((1, 1), float(i if i <= n0 // 2 else i - n0))
         second = np.fft.fftfreq(n1, 1 / n1)[:, None]
         third = np.arange(n2 // 2 + 1, dtype=np.float64)[None, :]
@@ -109,19 +118,31 @@ class Multiplier:
         return out
 
 
-def of_wavevector(rows: NDArray[np.float64], transform: Callable[[NDArray[np.float64]], NDArray[Any]]) -> Part:
+@dataclass(frozen=True)
+class OfWavevector:
     """The part transform(|n · rows|): an isotropic kernel, with rows the reciprocal vectors."""
-    metric = rows @ rows.T
 
-    def part(a: Modes, b: Modes, c: Modes) -> NDArray[Any]:
-        square = (
-            a * (metric[0, 0] * a + 2 * metric[0, 1] * b + 2 * metric[0, 2] * c)
-            + b * (metric[1, 1] * b + 2 * metric[1, 2] * c)
-            + metric[2, 2] * c * c
-        )
-        return transform(np.sqrt(np.maximum(square, 0.0)))
+    rows: NDArray[np.float64]
+    transform: Callable[[NDArray[np.float64]], NDArray[Any]]
 
-    return part
+    @cached_property
+    def _metric(self) -> NDArray[np.float64]:
+        metric = self.rows @ self.rows.T
+        metric[np.abs(metric) < 1e-14 * np.abs(metric).max()] = 0.0
+        return metric
+
+    @property
+    def is_even(self) -> bool:
+        """True if only the magnitudes of the modes matter: the rows are orthogonal."""
+        return bool((self._metric == np.diag(np.diag(self._metric))).all())
+
+    def __call__(self, a: Modes, b: Modes, c: Modes) -> NDArray[Any]:
+        """Transform of the length of the wavevector."""
+        metric = self._metric
+        square = metric[0, 0] * a * a + metric[1, 1] * b * b + metric[2, 2] * c * c
+        if not self.is_even:
+            square = square + 2 * (metric[0, 1] * a * b + metric[0, 2] * a * c + metric[1, 2] * b * c)
+        return self.transform(np.sqrt(np.maximum(square, 0.0)))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gpuhomog.errors import InputError
-from gpuhomog.fft import AlongAxes, Multiplier, derivative, filtered, of_wavevector
+from gpuhomog.fft import AlongAxes, Multiplier, OfWavevector, derivative, filtered
 
 
 def both_signs(function, shape):
@@ -23,12 +23,13 @@ def both_signs(function, shape):
 
 @pytest.mark.parametrize("shape", [(4, 6, 8), (5, 7, 9), (4, 7, 6), (1, 2, 3), (2, 1, 4)])
 @pytest.mark.parametrize("order", "CF")
-def test_filter_equals_full_complex_fft(device, triclinic, rng, shape, order):
-    rows = 2 * np.pi * np.linalg.inv(triclinic).T
+@pytest.mark.parametrize("oblique", [True, False])
+def test_filter_equals_full_complex_fft(device, triclinic, rng, shape, order, oblique):
+    rows = 2 * np.pi * np.linalg.inv(triclinic if oblique else np.diag([4.0, 5.0, 6.0])).T
     values = np.array(rng.standard_normal(shape), order=order)
     waves = [
-        [of_wavevector(rows, lambda k: np.exp(-k * k / 9))],
-        [derivative(rows, np.array([0.3, -0.5, 0.8])), of_wavevector(rows, lambda k: 1 / (1 + k))],
+        [OfWavevector(rows, lambda k: np.exp(-k * k / 9))],
+        [derivative(rows, np.array([0.3, -0.5, 0.8])), OfWavevector(rows, lambda k: 1 / (1 + k))],
         [AlongAxes([lambda n: np.exp(0.3j * n), None, lambda n: np.sinc(n / 5)])],
     ]
     for parts in waves:

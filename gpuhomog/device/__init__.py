@@ -79,7 +79,7 @@ class Device(Protocol):
         ...
 
     def multiply_spectrum(self, spectrum: Any, multiplier: Any) -> Any:
-        """spectrum * multiplier.plane(i) for each plane i of the first axis, in place."""
+        """spectrum * multiplier.plane(i) for each plane i of the first axis, in place (see fft.Multiplier)."""
         ...
 
 

@@ -175,17 +175,22 @@ class CPU:
 
     def multiply_spectrum(self, spectrum: NDArray[Any], multiplier: Any) -> NDArray[Any]:
         """Plane by plane, so that the multiplier never exists as a whole array; planes shared among the threads."""
+        n = len(spectrum)
+        wanted = spectrum.dtype if multiplier.is_complex else spectrum.real.dtype
 
         def multiply(i: int) -> None:
-            wanted = spectrum.dtype if multiplier.is_complex else spectrum.real.dtype
-            spectrum[i] *= multiplier.plane(i).astype(wanted, copy=False)
+            plane = multiplier.plane(i).astype(wanted, copy=False)
+            spectrum[i] *= plane
+            if multiplier.is_even and 0 < i < n - i:
+                spectrum[n - i] *= plane
 
+        planes = range(n // 2 + 1) if multiplier.is_even else range(n)
         if spectrum.size < 1 << 16:
-            for i in range(len(spectrum)):
+            for i in planes:
                 multiply(i)
         else:
             with ThreadPoolExecutor(self.threads) as pool:
-                list(pool.map(multiply, range(len(spectrum))))
+                list(pool.map(multiply, planes))
         return spectrum
 
 

@@ -50,7 +50,7 @@ from ..averaging_kernels import (
     TopHat,
 )
 from ..errors import AccuracyWarning, InputError, KernelError, nearest_known
-from ..fft import AlongAxes, Multiplier, Part, derivative, filtered, of_wavevector
+from ..fft import AlongAxes, Multiplier, OfWavevector, Part, derivative, filtered
 from ..field import Field
 from ..grid import OPEN, Grid
 from ..parallel import Slab, sum_over_slabs
@@ -517,11 +517,11 @@ class _Plan:
                 )
             elif kernel.geometry == PLANE:
                 normal = grid.normal(kernel.axis)  # type: ignore[attr-defined]
-                parts.append(of_wavevector(reciprocal - np.outer(reciprocal @ normal, normal), kernel.transform))
+                parts.append(OfWavevector(reciprocal - np.outer(reciprocal @ normal, normal), kernel.transform))
             elif self.sampling == "cell":
                 parts.append(_of_cells(kernel, reciprocal, self.lines, self.tolerance))
             else:
-                parts.append(of_wavevector(reciprocal, kernel.transform))
+                parts.append(OfWavevector(reciprocal, kernel.transform))
         for axis in orders:
             along = grid.cell[axis] / grid.lengths[axis]
             parts.append(derivative(reciprocal, along))
@@ -652,7 +652,7 @@ def _of_cells(kernel: AveragingKernel, reciprocal: Array, lines: Sequence[Line],
     periods = [line.period for line in lines]
     cutoff = kernel.cutoff(max(tolerance, 1e-13))
     images = [ceil(cutoff * line.step / (2 * np.pi) + 0.5) if line.n > 1 else 0 for line in lines]
-    radial = of_wavevector(reciprocal, kernel.transform)
+    radial = OfWavevector(reciprocal, kernel.transform)
 
     def part(a: Any, b: Any, c: Any) -> NDArray[Any]:
         total: Any = 0.0

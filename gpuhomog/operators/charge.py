@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, nearest_known
-from ..fft import Multiplier, filtered, of_wavevector
+from ..fft import Multiplier, OfWavevector, filtered
 from ..field import Field
 from ..grid import AXIS_NAMES, OPEN, Grid
 from ..results import Measurement, Result
@@ -333,7 +333,7 @@ def gaussian_ions(field: Field, charges: NDArray[np.float64], std: float) -> Any
     transposed = bool(field.values.flags.f_contiguous and not field.values.flags.c_contiguous)
     order = (2, 1, 0) if transposed else (0, 1, 2)
     shape = (grid.shape[order[0]], grid.shape[order[1]], grid.shape[order[2]])
-    part = of_wavevector(grid.reciprocal, lambda k: np.exp(-0.5 * (k * std) ** 2))
+    part = OfWavevector(grid.reciprocal, lambda k: np.exp(-0.5 * (k * std) ** 2))
     gauss = Multiplier(grid.shape, [part], transposed=transposed)
     modes = [
         np.fft.fftfreq(shape[0], 1 / shape[0]),
@@ -349,7 +349,7 @@ def gaussian_ions(field: Field, charges: NDArray[np.float64], std: float) -> Any
     scale = grid.n_points / grid.volume
     for i in range(shape[0]):
         plane = (waves[1] * (charges * scale * waves[0][:, i])[:, None]).T @ waves[2]
-        spectrum[i] = plane * gauss.plane(i)
+        spectrum[i] = plane * gauss.plane(min(i, shape[0] - i) if gauss.is_even else i)
     values = field.device.irfftn(field.device.asarray(spectrum), shape)
     values = values.T if transposed else values
     return values[tuple(field.slab.planes if axis == field.slab.axis else slice(None) for axis in range(3))]
@@ -368,7 +368,7 @@ def _laplacian(field: Field) -> Field:
             )
     sign = 1.0 if field.quantity == "electrostatic_potential" else -1.0
     factor = sign / (4 * pi * COULOMB_CONSTANT)
-    multiplier = Multiplier(field.grid.shape, [of_wavevector(field.grid.reciprocal, lambda k: factor * k**2)])
+    multiplier = Multiplier(field.grid.shape, [OfWavevector(field.grid.reciprocal, lambda k: factor * k**2)])
     return field.derive(
         filtered(field.device, field.values, multiplier),
         "charge density",
