@@ -612,7 +612,10 @@ def plot_slices(
             first, second = second, first
         vectors = in_plane(grid.cell, first, second)
         panels.append((normal, first, second, vectors))
-    outlines = [np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]) @ panel[3] for panel in panels]
+    # a periodic axis is drawn over its period, an open one up to its last point
+    ends = [1.0 if b == "periodic" else (n - 1) / n for b, n in zip(grid.boundary, grid.shape, strict=True)]
+    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]])
+    outlines = [corners * [ends[first], ends[second]] @ vectors for _, first, second, vectors in panels]
 
     page = WIDTHS[width]
     frames, bar, height = arrange([np.ptp(outline, axis=0) for outline in outlines], page)

@@ -424,6 +424,20 @@ def run_interface(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     return Outcome(result.to_dict(), interface_tables(result), result, draw=draw)
 
 
+def run_demo(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """The bundled slab."""
+    from .demo import run_demo
+
+    return run_demo(inputs, values)
+
+
+def check_demo(values: dict[str, Any]) -> None:
+    """The folder can be used."""
+    from .demo import check_folder
+
+    check_folder(values)
+
+
 def run_devices(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Where this installation can compute."""
     from ..device import choose_device
@@ -496,6 +510,17 @@ STEP_PERIOD = o.Option(
     "Period of the bulk in Å, or two for two bulks; auto finds it, none leaves the level of the bulk undefined.",
     default="auto",
     panel=o.METHOD,
+)
+
+
+DEMO_FOLDER = o.Option(
+    "output",
+    o.path,
+    "FOLDER",
+    "Write here; the folder is made if need be. Default: gpuhomog-demo.",
+    default=Path("gpuhomog-demo"),
+    short="o",
+    panel=o.OUTPUT,
 )
 
 
@@ -677,6 +702,17 @@ _TABLE = (
         writes="result",
     ),
     Command(
+        "demo",
+        "Homogenize a real slab that comes with the package, and compare with what is known of it.",
+        "Six layers of NaCl(001) from a DFT calculation: profiles, surface charges, potential levels and a mesoscale "
+        "average, as numbers and figures in a folder. Needs no input and no network, and takes some seconds.",
+        ("gpuhomog demo", "gpuhomog demo -o slab --json"),
+        (DEMO_FOLDER, *o.COMMON),
+        run_demo,
+        check_demo,
+        reads=False,
+    ),
+    Command(
         "devices",
         "List where this installation can compute.",
         "",
@@ -697,4 +733,4 @@ _TABLE = (
 
 COMMANDS = {command.name: command for command in _TABLE}
 
-__all__ = ["COMMANDS", "Path"]
+__all__ = ["COMMANDS"]

@@ -27,7 +27,7 @@ from .commands import COMMANDS
 from .options import Option, read_values
 from .task import Task, check_distinct, prepare
 
-IN_JOBS = tuple(name for name in COMMANDS if name not in ("run", "devices", "tune"))
+IN_JOBS = tuple(name for name in COMMANDS if name not in ("demo", "devices", "tune"))
 """Commands that a task may name."""
 
 

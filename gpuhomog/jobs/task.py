@@ -160,7 +160,7 @@ def prepare(
         command.check(values)
         sources = [file] if file is not None else []
         for name in ("output", "planar"):
-            if values.get(name) is not None:
+            if values.get(name) is not None and command.writes:
                 check_output(values[name], result=command.writes == "result", inputs=sources)
         if values.get("plot") is not None:
             check_figure(values["plot"])
