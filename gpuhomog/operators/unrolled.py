@@ -40,6 +40,8 @@ LEAST_VACUUM = 0.08
 """A gap shorter than this fraction of the period is no vacuum."""
 VACUUM_LEAD = 1.5
 """The vacuum must be this many times longer than any gap inside the body."""
+LONGEST_STRETCH = 2048
+"""Samples in the middle of a bulk among which its period is looked for."""
 EVALUATION_BLOCK = 2_000_000
 """Largest number of positions times modes evaluated at once."""
 
@@ -302,18 +304,14 @@ def _faces(line: Unrolled, level: float) -> tuple[float, float]:
 
 
 def period_between(line: Unrolled, low: float, high: float) -> Period | None:
-    """Period of the stretch of a line between two positions, or None if it has none."""
-    inside = (line.position >= low) & (line.position <= high)
-    if inside.sum() < 16:
+    """Period of the stretch of a line between two positions, or None if it has none; its middle is looked at."""
+    inside = np.flatnonzero((line.position >= low) & (line.position <= high))
+    if len(inside) < 16:
         return None
-    stretch = Profile(
-        line.position[inside],
-        line.values[inside],
-        None,
-        "scalar",
-        float(inside.sum() * line.spacing),
-        boundary=OPEN,
-    )
+    spare = max(0, len(inside) - LONGEST_STRETCH) // 2
+    inside = inside[spare : len(inside) - spare]
+    length = float(len(inside) * line.spacing)
+    stretch = Profile(line.position[inside], line.values[inside], None, "scalar", length, boundary=OPEN)
     found = find_periods(stretch, most=1)[0]
     if found.value is None:
         return None
