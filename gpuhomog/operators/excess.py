@@ -61,6 +61,8 @@ NEUTRAL_PERIOD, NEUTRAL_WINDOW = 0.01, 0.2
 """Largest |∫ρ| / ∫|ρ| of a neutral bulk: over one period; over the bulk window where there is no period."""
 FLUCTUATION_GROWTH = 0.5
 """Exponent of the variance of the charge of a length, above which a bulk fluctuates: 0 hyperuniform, 1 random."""
+CHARGED_GROWTH = 1.6
+"""Exponent above which it is not fluctuation but charge of one sign: 2."""
 N_SPREAD = 65
 """Positions of x_b over which the spread is taken."""
 
@@ -334,19 +336,19 @@ class _Sides:
     def fluctuations(self) -> Array:
         """(3,) standard deviations of the kernel estimates in a bulk without period, beyond reach of the spread.
 
-        Positions within eps see the same charge, so their spread says little. Kernels of eps/4 and eps/2 fit in many
-        places; what the step from one to the other takes off, the step to eps takes off again, as for a power law.
+        Positions within eps see the same charge, so their spread says little. Kernels of eps/16 and eps/4 fit in many
+        places; the power law through their standard deviations is carried on to eps.
         """
+        wide, narrow = self.eps / 4, max(self.eps / 16, 2 * self.body.line.spacing)
+        if wide < 2 * narrow:
+            return np.zeros(3)
         spreads = []
-        for share in (4, 2):
-            eps = self.eps / share
-            if eps < 2 * self.body.line.spacing:
-                return np.zeros(3)
+        for eps in (narrow, wide):
             margin = KERNELS_TO_FACE * eps
-            places = np.linspace(self.body.low + margin, self.body.high - margin, N_SPREAD)
+            places = np.linspace(self.body.low + margin, self.body.high - margin, 2 * N_SPREAD)
             spreads.append(replace(self, eps=eps).kernel_estimates(places).std(axis=0))
-        narrow, wide = spreads
-        return np.asarray(wide * np.minimum(1.0, wide / np.maximum(narrow, 1e-300)))
+        fall = np.minimum(1.0, spreads[1] / np.maximum(spreads[0], 1e-300))
+        return np.asarray(spreads[1] * fall ** (np.log(self.eps / wide) / np.log(wide / narrow)))
 
     def result(self, side: str, profile: Profile, window: tuple[float, float] | None) -> SurfaceCharge:
         line, body = self.body.line, self.body
@@ -362,7 +364,7 @@ class _Sides:
 
         period_here, period_around = self.period_estimates(here)[0], self.period_estimates(around)
         kernel_here, kernel_around = self.kernel_estimates(here)[0], self.kernel_estimates(around)
-        kernel_extra = hypot(residual, tail * float(np.abs(line.cumulative(line.position)).max()), rounding)
+        kernel_extra = hypot(residual, tail * line.highest, rounding)
         fluctuation = np.zeros(3) if self.period or self.reason else self.fluctuations()
         drift = np.zeros(3)
         if self.period and self.period.uncertainty > 0:
@@ -546,16 +548,17 @@ def why_no_bulk(
     inside = (line.position >= centre - reach) & (line.position <= centre + reach)
     gross = float(np.abs(line.values[inside]).sum() * line.spacing)
     net = float(line.cumulative(centre + reach) - line.cumulative(centre - reach))
+    growth = None
+    if period is None and body is not None:
+        growth = fluctuation_growth(line, body.low + body.thickness / 10, body.high - body.thickness / 10)
+    if growth is not None and CHARGED_GROWTH > growth > FLUCTUATION_GROWTH:
+        return (
+            f"bulk charge fluctuates: the variance of the charge of a length l grows as l^{growth:.1f}, so the "
+            "cumulative charge has no mean"
+        )
     if gross > 1e-9 * line.gross and abs(net) > (NEUTRAL_PERIOD if period else NEUTRAL_WINDOW) * gross:
         place = f"one period of {period.length:.4g} Å around x_b" if period else "the bulk window"
         return f"no neutral bulk: {place} carries {net:.3g} {CHARGE}, so the value would change with x_b"
-    if period is None and body is not None:
-        growth = fluctuation_growth(line, body.low + body.thickness / 10, body.high - body.thickness / 10)
-        if growth is not None and growth > FLUCTUATION_GROWTH:
-            return (
-                f"bulk charge fluctuates: the variance of the charge of a length l grows as l^{growth:.1f}, so the "
-                "cumulative charge has no mean"
-            )
     return None
 
 
@@ -564,10 +567,8 @@ def fluctuation_growth(line: Unrolled, low: float, high: float) -> float | None:
 
     g is 0 where charge is arranged so evenly that only the ends of a length matter, 1 where it is random.
     """
-    x = line.start + line.spacing * np.arange(len(line.values) + 1)
-    x = x[(x >= low) & (x <= high)]
-    running = line.cumulative(x)
-    n = len(x)
+    running = np.cumsum(line.values[(line.position >= low) & (line.position <= high)]) * line.spacing
+    n = len(running)
     if n < 128:
         return None
 
@@ -576,7 +577,7 @@ def fluctuation_growth(line: Unrolled, low: float, high: float) -> float | None:
         return float(np.mean([np.mean((running[lag:] - running[:-lag]) ** 2) for lag in lags if lag > 0]))
 
     short, long = variance(80, 50), variance(10, 6.25)
-    if long <= 1e-6 * float(np.abs(line.cumulative(line.position)).max()) ** 2:
+    if long <= 1e-6 * line.highest**2:
         return None
     return float(np.log(long / short) / np.log(8.0)) if short > 0 else None
 

@@ -81,6 +81,11 @@ class Unrolled:
         """∫ |f| over the line."""
         return float(np.abs(self.values).sum() * self.spacing)
 
+    @property
+    def highest(self) -> float:
+        """Largest |C|, by sums of samples."""
+        return float(np.abs(np.cumsum(self.values)).max() * self.spacing)
+
     @cached_property
     def _modes(self) -> tuple[Array, NDArray[np.complex128]]:
         """Wavevectors and coefficients of f - mean, phases from `start`; the Nyquist mode is left out."""
@@ -94,6 +99,11 @@ class Unrolled:
     def _evaluate(self, coefficients: NDArray[np.complex128], x: Array) -> Array:
         """Real part of Σ coefficients exp(i G (x - start))."""
         wavevectors = self._modes[0]
+        if x is self.position:  # at the samples: one FFT
+            n = len(self.values)
+            spectrum = np.zeros(n // 2 + 1, dtype=np.complex128)
+            spectrum[1 : len(wavevectors) + 1] = coefficients * np.exp(0.5j * wavevectors * self.spacing) * (n / 2)
+            return np.asarray(np.fft.irfft(spectrum, n), dtype=np.float64)
         out = np.empty(x.shape)
         flat, result = x.ravel(), out.reshape(-1)
         block = max(1, EVALUATION_BLOCK // max(1, len(wavevectors)))
@@ -142,6 +152,7 @@ class Unrolled:
         """D(x) = ∫_start^x C, continued with C = 0 before and C = total after the line."""
         x = np.asarray(x, dtype=np.float64)
         within, i, t = self._within(x)
+        within = x if x is self.position else within
         if self.sampling == CELL:
             _, first, second, _ = self._cell_integrals
             result = second[i] + t * (first[i] + t * (self.values[i] / 2))
