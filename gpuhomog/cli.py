@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from . import __version__, progress
 from .errors import AccuracyWarning, GpuhomogError, InputError
@@ -30,6 +30,8 @@ from .jobs.options import COMMON, GENERAL, JSON, QUIET, Option
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # Click's, wherever this version of Typer keeps it
 SLOW = 1.0  # seconds before a progress bar appears
+
+INTERRUPTED = 130  # exit code of a program that Ctrl-C ended
 
 PROGRAM = "gpuhomog"
 
@@ -72,7 +74,22 @@ def give_json(report: Mapping[str, Any]) -> None:
     print(json.dumps(report, ensure_ascii=False, allow_nan=False))
 
 
-class OneSentence(TyperGroup):
+class PlainHelp:
+    """The help option without the type of a flag beside it."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """Option --help."""
+        option = super().get_help_option(ctx)  # type: ignore[misc]
+        if option is not None:
+            option.metavar = " "
+        return option
+
+
+class PlainCommand(PlainHelp, TyperCommand):
+    """A command with plain help."""
+
+
+class OneSentence(PlainHelp, TyperGroup):
     """A group whose every failure is one sentence, an exit code and, with --json, one object."""
 
     def main(self, args: Sequence[str] | None = None, **extra: Any) -> Any:  # type: ignore[override]
@@ -85,8 +102,9 @@ class OneSentence(TyperGroup):
         except Exception as error:
             code = fail(error, "--json" in given)
         except KeyboardInterrupt:
+            code = INTERRUPTED
+        if code == INTERRUPTED:
             say("interrupted; no half-written file is left.")
-            code = 130
         sys.exit(code or 0)
 
 
@@ -100,7 +118,7 @@ def fail(error: Exception, as_json: bool) -> int:
     elif isinstance(error, GpuhomogError):
         sentence, code = as_typed(str(error)), 2 if isinstance(error, InputError) else 1
     elif isinstance(error, typer.Abort):
-        sentence, code = "interrupted; no half-written file is left.", 130
+        return INTERRUPTED
     elif isinstance(error, BrokenPipeError):
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  nobody listens any more
         return 1
@@ -320,7 +338,7 @@ def version(wanted: bool) -> None:
 
 def root(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and end.", callback=version, is_eager=True)
+        bool, typer.Option("--version", metavar=" ", help="Print the version and end.", callback=version, is_eager=True)
     ] = False,
 ) -> None:
     """Options of the program itself."""
@@ -349,14 +367,16 @@ def build() -> typer.Typer:
             run_command(command, given)
 
         typed = callback(command.options, run, command.argument if command.reads else None)
-        app.command(command.name, **help_of(command.summary, command.text, command.examples))(typed)
+        app.command(command.name, cls=PlainCommand, **help_of(command.summary, command.text, command.examples))(typed)
     summary = "Run the tasks of a job file: several commands on one input, written down once."
     text = (
         "A job file has the tables \\[input] (file, quantity, boundary, …), one \\[\\[task]] for each command "
         '(command = "profile", then its options by the names they have here), \\[run] (device, dtype) and \\[batch]. '
         "Everything is checked before anything is computed; names start at the job file's folder."
     )
-    app.command("run", **help_of(summary, text, ("gpuhomog run job.toml",)))(callback((JSON, QUIET), run_job, "JOB"))
+    app.command("run", cls=PlainCommand, **help_of(summary, text, ("gpuhomog run job.toml",)))(
+        callback((JSON, QUIET), run_job, "JOB")
+    )
     return app
 
 

@@ -1,0 +1,378 @@
+"""Every command does what it says, for people and with --json."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import gpuhomog as gh
+from gpuhomog import cli, plots
+from gpuhomog.cli import Bars, app, as_typed
+from gpuhomog.jobs import COMMANDS
+
+DATA = Path(__file__).parent.parent / "data"
+SILICON = DATA / "Si_CHGCAR.gz"
+POTENTIAL = DATA / "NaCl_slab_electron_potential_energy.cube.gz"
+
+
+def test_info_counts_the_electrons(run):
+    report = run("info", SILICON, "--json").json
+    assert report["command"] == "info" and report["version"] == gh.__version__
+    assert report["result"]["integral"] == pytest.approx(8.0, abs=1e-4)
+    assert report["result"]["shape"] == [56, 56, 56] and report["result"]["structure"]["formula"] == "Si2"
+    assert report["result"]["quantity"] == "electron_density" and report["warnings"] == []
+
+
+def test_info_for_people(run):
+    ran = run("info", SILICON, "--ion-charges", "Si=4")
+    assert (ran.code, ran.err) == (0, "")
+    assert all(word in ran.out for word in ("56 × 56 × 56", "2 (Si2)", "electron density", "Charge balance", "neutral"))
+
+
+def test_convert_keeps_every_value(run, wave, tmp_path):
+    ran = run("convert", wave, "-o", "wave.h5", "--json")
+    assert ran.json["outputs"] == ["wave.h5"] and ran.err == ""
+    np.testing.assert_array_equal(gh.read(tmp_path / "wave.h5").values, gh.read(wave).values)
+
+
+def test_convert_adds_ions_and_changes_units(run, tmp_path):
+    report = run("convert", SILICON, "--ion-charges", "Si=4", "-o", "rho.h5", "--json").json
+    assert report["result"]["quantity"] == "charge_density"
+    assert abs(report["result"]["integral"]) < 1e-4
+    run("convert", "rho.h5", "--to", "e/bohr^3", "-o", "atomic.h5")
+    ratio = gh.read(tmp_path / "atomic.h5").values / gh.read(tmp_path / "rho.h5").values
+    assert np.ptp(ratio) < 1e-12 * ratio.max()
+    bohr = 0.529177210544
+    report = run("info", "atomic.h5", "--json").json["result"]
+    assert report["unit"] == "e/Å^3" or ratio.mean() == pytest.approx(bohr**3)
+
+
+def test_average_of_a_wave_has_the_known_amplitude(run, wave, tmp_path):
+    ran = run("average", wave, "--kernel", "gaussian", "--eps", "4", "-o", "smooth.npz", "--json")
+    amplitude = np.exp(-((2 * np.pi / 16) ** 2) * 4.0**2 / 8)
+    values = gh.read(tmp_path / "smooth.npz").values
+    np.testing.assert_allclose(values[:, 3, 4], 2 + amplitude * np.cos(2 * np.pi * np.arange(16) / 16), atol=1e-12)
+    assert ran.json["result"]["maximum"] == pytest.approx(2 + amplitude, abs=1e-12)
+    assert ran.json["result"]["kernel"]["eps"] == 4.0
+
+
+def test_average_on_a_coarse_grid_by_box_widths(run, wave, tmp_path):
+    run("average", wave, "--kernel", "box", "--width", "8,6,5", "--spacing", "4", "-o", "coarse.npz")
+    values = gh.read(tmp_path / "coarse.npz").values
+    assert values.shape == (4, 2, 2)
+    expected = 2 + (2 / np.pi) * np.cos(2 * np.pi * np.arange(4) / 4)  # sinc(pi/2)
+    np.testing.assert_allclose(values[:, 1, 0], expected, atol=1e-12)
+
+
+def test_warnings_are_lines_on_stderr_and_in_the_json(run, wave):
+    ran = run("average", wave, "--kernel", "gaussian", "--eps", "5", "-o", "smooth.h5", "--json")
+    lines = ran.err.splitlines()
+    assert lines and all(line.startswith("gpuhomog: warning: ") for line in lines)
+    assert ran.json["warnings"] == [line.removeprefix("gpuhomog: warning: ") for line in lines]
+
+
+def test_profile_is_the_mean_over_planes(run, slab, slab_profile, tmp_path):
+    ran = run("profile", slab, "--axis", "c", "-o", "macro.csv", "--planar", "planar.csv", "--json")
+    result = ran.json["result"]
+    np.testing.assert_allclose(result["planar"]["values"], slab_profile, atol=1e-14)
+    np.testing.assert_allclose(result["planar"]["position"], np.arange(256) * 0.125, atol=1e-12)
+    assert result["macroscopic"]["periods"] == [pytest.approx(1.0, rel=5e-3)]
+    assert ran.json["outputs"] == ["macro.csv", "planar.csv"]
+    rows = [
+        row
+        for row in csv.reader(Path("planar.csv").read_text(encoding="utf-8").splitlines())
+        if not row[0].startswith("#")
+    ]
+    assert rows[0][:2] == ["position", "values"] and len(rows) == 257
+
+
+def test_profile_options_reach_the_operator(run, slab):
+    given = ("--periods", "1.0,2.5", "--passes", "2")
+    found = run("profile", slab, *given, "--json").json["result"]["macroscopic"]
+    expected = gh.macroscopic_average(gh.planar_average(gh.read(slab), "c"), (1.0, 2.5), passes=2)
+    np.testing.assert_array_equal(found["values"], expected.values)
+    assert run("profile", slab, "--periods", "none", "--json").json["result"]["macroscopic"] is None
+    across = run("profile", SILICON, "--axis", "1,-1,0", "--periods", "none", "--json").json["result"]["planar"]
+    assert across["planes"] == "(1 -1 0)"
+
+
+def test_surface_charge_of_known_pairs(run, slab):
+    result = run("surface", slab, "--json").json["result"]
+    assert result["low"]["value"] == pytest.approx(0.3, abs=1e-4)
+    assert result["high"]["value"] == pytest.approx(-0.3, abs=1e-4)
+    one_side = run("surface", slab, "--side", "low", "--period", "1", "--x-b", "15.2", "--eps", "3", "--json").json
+    assert one_side["result"]["high"] is None and one_side["result"]["x_b"] == 15.2
+    assert one_side["result"]["eps"] == 3.0 and one_side["result"]["period"] == 1.0
+
+
+def test_surface_for_people_shows_uncertainty_and_unit(run, slab):
+    ran = run("surface", slab)
+    assert ran.code == 0 and "± " in ran.out and "e/Å^2" in ran.out and "period window" in ran.out
+
+
+def test_what_is_not_defined_says_why(run, tmp_path):
+    rng = np.random.default_rng(1)
+    values = np.zeros(512)
+    values[64:448] = rng.standard_normal(384)
+    values[64:448] -= values[64:448].mean()
+    field = gh.Field.from_array(values[None, None, :], np.diag([1.0, 1.0, 128.0]), quantity="charge_density")
+    gh.write(field, "noise.h5")
+    ran = run("surface", "noise.h5", "--sampling", "cell")
+    assert ran.code == 0 and "not defined (" in ran.out
+    low = run("surface", "noise.h5", "--sampling", "cell", "--json").json["result"]["low"]
+    assert low["value"] is None and low["reason"]
+
+
+def test_interface_charge(run, slab):
+    result = run("interface", slab, "--between", "10,20", "--json").json["result"]
+    assert result["charge"]["value"] == pytest.approx(0.0, abs=1e-4)
+    assert result["between"] == [10.0, 20.0]
+    assert run("interface", slab).code == 2
+
+
+def test_step_is_the_inner_potential(run):
+    given = ("--quantity", "electron_potential_energy", "--json")
+    result = run("step", POTENTIAL, *given).json["result"]
+    assert result["bulk_minus_low"]["value"] == pytest.approx(5.832, abs=0.002)
+    assert result["step"]["value"] == pytest.approx(0.0, abs=1e-3)
+
+
+def test_potentials_change_sign_only_when_told(run):
+    given = (POTENTIAL, "--quantity", "electron_potential_energy", "--periods", "none", "--json")
+    energy = run("profile", *given).json["result"]["planar"]
+    potential = run("profile", *given, "--to-quantity", "electrostatic_potential").json["result"]["planar"]
+    np.testing.assert_allclose(potential["values"], -np.array(energy["values"]), atol=0)
+    assert (energy["unit"], potential["unit"]) == ("eV", "V")
+
+
+def test_devices(run):
+    report = run("devices", "--json").json["result"]
+    assert report["auto"] == "cpu" and report["devices"][0]["threads"] >= 1
+    assert "cpu" in run("devices").out
+
+
+def test_tune_stores_wisdom(run, tmp_path, monkeypatch):
+    gh.write(gh.Field.from_array(np.ones((4, 4, 2)), np.eye(3)), tmp_path / "small.npz")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    report = run("tune", "small.npz", "--json").json["result"]
+    assert Path(report["wisdom"]).is_relative_to(tmp_path / "cache") and Path(report["wisdom"]).stat().st_size > 0
+
+
+def test_demo_finds_what_is_known(run, tmp_path):
+    report = run("demo", "--json").json
+    found = report["result"]["found"]
+    assert report["result"]["agrees"] is True
+    assert found["bulk - vacuum (potential)"]["value"] == pytest.approx(5.832, abs=0.002)
+    assert found["bulk - vacuum (charge)"]["value"] == pytest.approx(5.832, abs=0.002)
+    assert found["layer spacing"]["value"] == pytest.approx(2.82, abs=1e-3)
+    assert all(abs(found[name]["value"]) < 2e-5 for name in ("net charge", "dipole per area", "σ low", "σ high"))
+    assert {path.suffix for path in Path("gpuhomog-demo").iterdir()} == {".csv", ".json", ".png", ".h5"}
+    assert all(Path(path).stat().st_size > 0 for path in report["outputs"])
+    written = json.loads(Path("gpuhomog-demo/demo.json").read_text(encoding="utf-8"))
+    assert written["found"] == found
+
+
+def test_demo_fails_where_a_number_is_not_the_known_one(run, monkeypatch):
+    from gpuhomog.jobs import demo
+
+    wrong = demo.Known(5.9, 0.002, "V", "a planted fault")
+    monkeypatch.setitem(demo.KNOWN, "bulk - vacuum (charge)", wrong)
+    monkeypatch.setattr(plots, "save_figure", lambda figure, path: path)
+    ran = run("demo", "-o", "elsewhere")
+    assert ran.code == 1 and "bulk - vacuum (charge)" in ran.sentence
+
+
+@pytest.mark.parametrize(
+    "command, more, suffix, magic",
+    [
+        ("profile", (), ".pdf", b"%PDF"),
+        ("surface", (), ".svg", b"<?xml"),
+        ("interface", ("--between", "10,20"), ".png", b"\x89PNG"),
+        ("step", (), ".png", b"\x89PNG"),
+    ],
+)
+def test_figures_of_every_kind(run, slab, command, more, suffix, magic):
+    target = Path(f"figure{suffix}")
+    assert run(command, slab, *more, "--plot", target, "-q").code == 0
+    assert target.read_bytes().startswith(magic)
+
+
+def test_figure_of_an_average(run, wave):
+    ran = run("average", wave, "--kernel", "ball", "--eps", "3", "--plot", "a.png", "--at", "0.25,0,0.5")
+    assert ran.code == 0 and Path("a.png").stat().st_size > 10_000 and "wrote a.png" in ran.out
+
+
+def test_quiet_says_nothing(run, wave):
+    ran = run("convert", wave, "-o", "wave.h5", "-q")
+    assert (ran.code, ran.out, ran.err) == (0, "", "")
+
+
+def test_results_go_to_csv_json_and_hdf5(run, slab):
+    for suffix in (".csv", ".json", ".h5"):
+        assert run("surface", slab, "-o", f"sigma{suffix}", "-q").code == 0
+        assert Path(f"sigma{suffix}").stat().st_size > 0
+    assert json.loads(Path("sigma.json").read_text(encoding="utf-8"))["low"]["value"] == pytest.approx(0.3, abs=1e-4)
+
+
+def test_version(run):
+    assert run("--version").out == f"gpuhomog {gh.__version__}\n"
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, "run"])
+def test_help_of_every_command(run, name):
+    ran = run(name, "--help")
+    assert ran.code == 0 and "Examples" in ran.out and f"gpuhomog {name}" in ran.out
+    for option in COMMANDS[name].options if name in COMMANDS else ():
+        assert f"--{option.name}" in ran.out
+    for jargon in ("None", "dict", "tuple", "ndarray", "<bool>", "kwargs"):
+        assert jargon not in ran.out
+
+
+def test_help_lists_every_command(run):
+    ran = run("--help")
+    assert all(f" {name} " in ran.out for name in ("info", "convert", "average", "profile", "surface", "interface"))
+    assert all(f" {name} " in ran.out for name in ("step", "demo", "run", "tune", "devices"))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_examples_use_options_that_exist(name):
+    command = COMMANDS[name]
+    known = {f"--{o.name}" for o in command.options} | {f"-{o.short}" for o in command.options if o.short}
+    assert command.examples
+    for example in command.examples:
+        words = example.split()
+        assert words[:2] == ["gpuhomog", name]
+        assert {w for w in words if w.startswith("-") and not w[1:2].isdigit()} <= known
+
+
+def test_typers_own_runner_sees_the_same(tmp_path):
+    result = CliRunner().invoke(app, ["info", str(tmp_path / "nothing")])
+    assert result.exit_code == 2
+    assert CliRunner().invoke(app, ["--version"]).output == f"gpuhomog {gh.__version__}\n"
+
+
+# In a real process
+
+
+def program(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "gpuhomog", *map(str, arguments)], capture_output=True, text=True, timeout=60, **options
+    )
+
+
+def test_exit_codes_of_the_program(tmp_path):
+    good = program("devices", "--json", cwd=tmp_path)
+    assert (good.returncode, good.stderr) == (0, "") and json.loads(good.stdout)["command"] == "devices"
+    bad = program("info", "nothing.cube", "--json", cwd=tmp_path)
+    assert bad.returncode == 2 and "nothing.cube: no such file" in bad.stderr
+    assert json.loads(bad.stdout) == {"error": bad.stderr.removeprefix("gpuhomog: ").strip(), "exit_code": 2}
+    assert program("avarage", cwd=tmp_path).returncode == 2
+
+
+def python(code, **options):
+    return subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
+
+
+def test_ctrl_c_is_one_line_and_130():
+    process = python(
+        "import time, gpuhomog.cli as c\n"
+        "def forever(*_):\n    print('ready', flush=True); time.sleep(60)\n"
+        "c.run_tasks = forever\n"
+        "c.app(['devices'])"
+    )
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert err == "gpuhomog: interrupted; no half-written file is left.\n"
+
+
+def test_a_fault_of_the_program_is_one_sentence_too(monkeypatch):
+    code = (
+        "import gpuhomog.cli as c\ndef broken(*_):\n    raise ZeroDivisionError('planted')\n"
+        "c.run_tasks = broken\nc.app(['devices', '--json'])"
+    )
+    process = python(code)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 1 and err.count("\n") == 1 and "internal error, ZeroDivisionError: planted" in err
+    assert json.loads(out)["exit_code"] == 1
+    _, err = python(code, env={**os.environ, "GPUHOMOG_DEBUG": "1"}).communicate(timeout=30)
+    assert "Traceback" in err
+
+
+def test_a_closed_pipe_is_not_an_error():
+    command = f"{sys.executable} -m gpuhomog info {SILICON} --json | true"
+    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert "Traceback" not in ran.stderr and "Exception" not in ran.stderr
+
+
+def test_memory_that_is_not_there_is_one_sentence(run, wave, monkeypatch):
+    def starve(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(cli, "run_tasks", starve)
+    ran = run("info", wave)
+    assert ran.code == 1 and "--dtype float32" in ran.sentence
+
+
+# Progress
+
+
+def test_bars_appear_after_a_second_and_go(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    shown = []
+
+    class Screen:
+        def add_task(self, label, total):
+            shown.append(("add", label, total))
+            return 7
+
+        def update(self, bar, completed):
+            shown.append(("update", bar, completed))
+
+        def remove_task(self, bar):
+            shown.append(("remove", bar))
+
+    bars = Bars()
+    monkeypatch.setattr(bars, "_shown", lambda: bars.__dict__.__setitem__("_progress", Screen()) or bars._progress)
+    bars("planes", 0, 10)
+    now[0] = 0.5
+    bars("planes", 4, 10)
+    assert shown == []
+    now[0] = 1.5
+    bars("planes", 7, 10)
+    bars("planes", 10, 10)
+    assert shown == [("add", "planes", 10), ("update", 7, 7), ("remove", 7)]
+
+
+def test_no_bars_without_a_terminal(run, wave, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("a bar without a terminal")
+
+    monkeypatch.setattr(Bars, "__call__", refuse)
+    assert run("average", wave, "--kernel", "gaussian", "--eps", "3", "-o", "a.h5", "-q").code == 0
+
+
+@pytest.mark.parametrize(
+    "written, typed",
+    [
+        ('use quantity="charge_density" or boundary="p,p,o".', "use --quantity charge_density or --boundary p,p,o."),
+        ("read with dtype=np.float32 or on more ranks.", "read with --dtype float32 or on more ranks."),
+        ("or give bulk=(low, high).", "or give --bulk low, high."),
+        ("x_b = 3 Å lies outside the bulk window", "x_b = 3 Å lies outside the bulk window"),
+        ("Give the window yourself: periods=… in Å.", "Give the window yourself: --periods … in Å."),
+        ("then use gh.charge_density(field, ion_charges={…}, width=…).", "then use --ion-charges Na=1,Cl=7."),
+    ],
+)
+def test_messages_speak_of_what_is_typed(written, typed):
+    assert as_typed(written) == typed
