@@ -139,12 +139,9 @@ def _open_npz(path: Path, stream: IO[bytes]) -> Source:
                         layout.dtype, layout.shape, layout.fortran_order, layout.offset + _data_begin(again, entry)
                     )
                     return read_layout(path, again, inside, start, stop, dtype)
-                # The whole array, or a compressed one: through zipfile, which checks the CRC of what it has read.
+                # The whole array, or a compressed one: through zipfile, which checks the CRC once all is read.
                 with zipfile.ZipFile(again) as archive, archive.open(entry) as member:
-                    local = read_layout(path, member, layout, start, stop, dtype)
-                    if stop == layout.shape[layout.slowest_axis]:
-                        member.read(1)
-                    return local
+                    return read_layout(path, member, layout, start, stop, dtype)
         except zipfile.BadZipFile as error:
             raise FileFormatError(f"{path}: the archive is damaged ({error}).") from None
 

@@ -51,7 +51,6 @@ def write_field(path: Path, field: Field, blocks: Iterable[tuple[int, NDArray[An
         chunks=(planes_per_chunk(field), grid.shape[1], grid.shape[2]),
         compressors=None,
         fill_value=np.nan,
-        config={"write_empty_chunks": True},
     )
     values.attrs["quantity"] = field.quantity
     if field.unit is not None:

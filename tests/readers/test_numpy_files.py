@@ -174,6 +174,12 @@ def test_damaged_archives_are_refused(tmp_path):
     path.write_bytes(honest[:place] + b"\x00" * 8 + honest[place + 8 :])
     with pytest.raises(FileFormatError, match="CRC"):
         gh.read(path)
+    np.savez_compressed(path, values=VALUES, cell=CELL)
+    with zipfile.ZipFile(path) as archive:
+        crc = archive.getinfo("values.npy").CRC.to_bytes(4, "little")
+    path.write_bytes(path.read_bytes().replace(crc, bytes(4)))
+    with pytest.raises(FileFormatError, match="CRC"):
+        gh.read(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("cell.npy", b"nonsense")
         archive.writestr("values.npy", b"nonsense")

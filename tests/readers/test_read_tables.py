@@ -95,6 +95,16 @@ def test_truncated_tables_are_refused(tmp_path, profile, suffix):
         gh.read_profile(path)
 
 
+@pytest.mark.parametrize("end", ["3.0,0.4\n", ".4\n", "\n"])
+def test_a_table_cut_at_a_row_or_inside_its_last_number_is_refused(tmp_path, profile, end):
+    gh.write(profile, tmp_path / "p.csv")
+    text = (tmp_path / "p.csv").read_text()
+    assert text.endswith(end)
+    (tmp_path / "p.csv").write_text(text.removesuffix(end))
+    with pytest.raises(FileFormatError, match=r"announces 4 rows and has [34]; it is truncated"):
+        gh.read_profile(tmp_path / "p.csv")
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".json"])
 def test_other_versions_are_refused(tmp_path, profile, suffix):
     path = tmp_path / f"p{suffix}"

@@ -12,6 +12,7 @@ import gpuhomog as gh
 from gpuhomog.errors import InputError
 from gpuhomog.parallel import Slab
 from gpuhomog.progress import listen
+from gpuhomog.writers.planes import plane_blocks
 
 BOHR, HARTREE = 0.529177210544, 27.211386245981
 CELL = np.array([[3.0, 0.0, 0.0], [0.5, 4.0, 0.0], [0.0, 0.3, 5.0]])
@@ -211,16 +212,20 @@ def test_values_that_text_cannot_hold_are_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def in_blocks(monkeypatch, n_bytes):
+    """Let the writers take blocks of so many bytes."""
+
+    def small(field, axis, label, multiple=1):
+        return plane_blocks(field, axis, label, n_bytes=n_bytes, multiple=multiple)
+
+    monkeypatch.setattr("gpuhomog.writers.plane_blocks", small)
+
+
 @pytest.mark.parametrize("name", [*BINARY, "x.cube", "x.xsf", "CHGCAR"])
 def test_small_blocks_give_the_same_file(tmp_path, monkeypatch, name):
     """Blocks of a few planes, in either memory order, give what one block gives; progress counts the planes."""
     gh.write(field_of(shape=(7, 6, 5)), tmp_path / f"one_{name}" if name != "CHGCAR" else tmp_path / "CHGCAR_one")
-    from gpuhomog.writers import plane_blocks
-
-    def small(field, axis, label, multiple=1):
-        return plane_blocks(field, axis, label, n_bytes=500, multiple=multiple)
-
-    monkeypatch.setattr("gpuhomog.writers.plane_blocks", small)
+    in_blocks(monkeypatch, 500)
     monkeypatch.setattr("gpuhomog.writers.hdf5.CHUNK_BYTES", 700)
     monkeypatch.setattr("gpuhomog.writers.zarr_store.CHUNK_BYTES", 700)
     reports = []
@@ -296,8 +301,9 @@ def write_by_ranks(size, axis, field, path):
 @pytest.mark.parametrize("name", ["x.h5", "x.npz", "x.cube", "CHGCAR"])
 @pytest.mark.parametrize("axis", [0, 2])
 @pytest.mark.parametrize("size", [2, 3, 9])
-def test_ranks_write_one_file_together(tmp_path, name, axis, size):
+def test_ranks_write_one_file_together(tmp_path, monkeypatch, name, axis, size):
     field = field_of(order="F" if axis == 2 else "C")
+    in_blocks(monkeypatch, 500)
     assert write_by_ranks(size, axis, field, tmp_path / name) == [None] * size
     serial = tmp_path / ("CHGCAR_serial" if name == "CHGCAR" else f"serial_{name}")
     gh.write(field, serial)
@@ -305,6 +311,13 @@ def test_ranks_write_one_file_together(tmp_path, name, axis, size):
         assert (tmp_path / name).read_bytes() == serial.read_bytes()
     else:
         assert np.array_equal(gh.read(tmp_path / name).to_host(), field.to_host())
+
+
+def test_ranks_agree_on_the_memory_order(tmp_path):
+    """A slab of one plane is in both orders at once; the slab of two is in Fortran order only."""
+    field = field_of(shape=(4, 1, 4), order="F")
+    assert write_by_ranks(3, 2, field, tmp_path / "x.npz") == [None] * 3
+    assert np.array_equal(gh.read(tmp_path / "x.npz").to_host(), field.to_host())
 
 
 def test_an_error_on_rank_0_reaches_all_ranks(tmp_path, monkeypatch):
