@@ -45,11 +45,12 @@ def say(sentence: str) -> None:
 PYTHON = (  # what messages for scripts say: what is typed here
     (r"gh\.charge_density\(field, ion_charges=\{[^}]*\}(, width=[^)]*)?\)", "--ion-charges Na=1,Cl=7"),
     (r"gh\.charge_density\(potential\)", "--to-quantity charge_density"),
+    (r"\bgh\.charge_density\b", "--ion-charges"),
+    (r"\bgh\.charge_balance\b", '"gpuhomog info"'),
+    (r"\b(gh\.)?interface_charge\b", '"gpuhomog interface"'),
     (r"\bnp\.(float\d\d)", r"\1"),
-    (r'\b({names})="([^"]*)"', r"--{dashed} \2"),
-    (r"\b({names})=\(([^)]*)\)", r"--{dashed} \2"),
-    (r"\b({names})=([\w.…-]*[\w…])", r"--{dashed} \2"),
 )
+ARGUMENT = r'\b({names})=("[^"]*"|\([^)]*\)|[\w.…-]*[\w…])'
 
 
 def as_typed(sentence: str) -> str:
@@ -58,15 +59,17 @@ def as_typed(sentence: str) -> str:
     >>> as_typed('read it with dtype=np.float32, or say quantity="charge_density".')
     'read it with --dtype float32, or say --quantity charge_density.'
     """
-    names = {option.key for command in COMMANDS.values() for option in command.options}
     for pattern, typed in PYTHON:
-        if "{names}" not in pattern:
-            sentence = re.sub(pattern, typed, sentence)
-            continue
-        for name in names:
-            one = pattern.replace("{names}", re.escape(name))
-            sentence = re.sub(one, typed.replace("{dashed}", name.replace("_", "-")), sentence)
-    return sentence
+        sentence = re.sub(pattern, typed, sentence)
+    names = "|".join({option.key for command in COMMANDS.values() for option in command.options})
+
+    def option_of(found: re.Match[str]) -> str:
+        value = found[2].strip('"')
+        if value.startswith("("):
+            value = value.strip("()").replace(" ", "")
+        return f"--{found[1].replace('_', '-')} {value}"
+
+    return re.sub(ARGUMENT.replace("{names}", names), option_of, sentence)
 
 
 def give_json(report: Mapping[str, Any]) -> None:
@@ -133,9 +136,11 @@ def fail(error: Exception, as_json: bool) -> int:
         kind = type(error).__name__
         sentence = f"internal error, {kind}: {error}. Please report it, with what GPUHOMOG_DEBUG=1 prints in addition."
         code = 1
+    sentence = " ".join(sentence.split())
+    sentence += "" if sentence[-1] in ".?" else "."
     say(sentence)
     if as_json:
-        give_json({"error": " ".join(sentence.split()), "exit_code": code})
+        give_json({"error": sentence, "exit_code": code})
     return code
 
 

@@ -368,7 +368,7 @@ def test_no_bars_without_a_terminal(run, wave, monkeypatch):
     [
         ('use quantity="charge_density" or boundary="p,p,o".', "use --quantity charge_density or --boundary p,p,o."),
         ("read with dtype=np.float32 or on more ranks.", "read with --dtype float32 or on more ranks."),
-        ("or give bulk=(low, high).", "or give --bulk low, high."),
+        ("or give bulk=(low, high).", "or give --bulk low,high."),
         ("x_b = 3 Å lies outside the bulk window", "x_b = 3 Å lies outside the bulk window"),
         ("Give the window yourself: periods=… in Å.", "Give the window yourself: --periods … in Å."),
         ("then use gh.charge_density(field, ion_charges={…}, width=…).", "then use --ion-charges Na=1,Cl=7."),
