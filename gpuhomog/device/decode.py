@@ -309,13 +309,14 @@ def _decode_box(
             digits += _four_digits(box.load(9, "<u4"), rest, wrong)
         else:
             digits += _eight_digits(box.load(9, "<u8"), rest, wrong)
-    point = box.load(0, "u1")
-    point ^= np.uint8(ord("."))
-    wrong |= point
-    if layout.head == 2:
-        head_index = box.load(-2, "<u2").astype(np.intp)
-    else:
-        head_index = (box.load(-1, "u1").astype(np.intp) << 8) | 32
+    front = box.load(-layout.head, "<u4")
+    if layout.head == 1:
+        front <<= np.uint32(8)
+        front |= np.uint32(32)
+    head_index = (front & np.uint32(0xFFFF)).astype(np.intp)
+    front ^= np.uint32(ord(".") << 16)
+    front &= np.uint32(0x00FF0000)
+    wrong |= front
     head = np.take(_head_table(fraction), head_index, mode="clip")
     wrong |= head & _INVALID
     sign = head & _SIGN
@@ -384,7 +385,7 @@ def _decode_box(
     if wrong.any():
         undecided = wrong != 0
         if layout.marker and layout.exponent == 2:
-            _letterless(box, layout, digits, head_index, point, values, undecided)
+            _letterless(box, layout, digits, head_index, front, values, undecided)
     if wide is not None and power is not None and wide.any():
         at = np.flatnonzero(wide if undecided is None else wide & (wrong == 0))
         if at.size:
@@ -420,7 +421,7 @@ def _letterless(
     layout: FixedWidth,
     digits: NDArray[np.uint64],
     head_index: NDArray[np.intp],
-    point: NDArray[np.uint8],
+    point: NDArray[np.uint32],
     values: NDArray[np.float64],
     undecided: NDArray[np.bool_],
 ) -> None:

@@ -162,7 +162,7 @@ def open_source(path: Path, *, kind: str | None = None) -> Source:
             return f"at grid point [{row_of // shape[1]}, {row_of % shape[1]}, {k}]"
 
         n = shape[0] * shape[1] * shape[2] * per_point
-        block = TextValues.find(file, cursor, n, where, (shape[2] * per_point,))
+        block = TextValues.find(file, cursor, n, where, (shape[2] * per_point,), last=True)
 
     remarks: list[str] = []
     numbers = table[:, 0].astype(np.int64)

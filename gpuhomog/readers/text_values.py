@@ -155,6 +155,7 @@ class TextValues:
     n        how many numbers
     layout   fixed width, or None if they have to be read word by word
     where    index of a value → what to call it in messages ("grid point [1, 2, 3]")
+    last     True if nothing but blanks may follow the block, which is checked when its last value is read
     """
 
     file: ByteFile
@@ -162,12 +163,23 @@ class TextValues:
     n: int
     layout: FixedWidth | None
     where: Callable[[int], str]
+    last: bool = False
 
     @classmethod
     def find(
-        cls, file: ByteFile, cursor: Cursor, n: int, where: Callable[[int], str], runs: tuple[int, ...] = ()
+        cls,
+        file: ByteFile,
+        cursor: Cursor,
+        n: int,
+        where: Callable[[int], str],
+        runs: tuple[int, ...] = (),
+        last: bool = False,
+        regular: bool = True,
     ) -> TextValues:
         """The block that begins where the cursor is (which stays there).
+
+        last     nothing but blanks may follow it
+        regular  False: do not look for a fixed width (the first rows had one, but the block turned out not to)
 
         Raises FileFormatError if the file cannot hold n values, before anything is allocated for them.
         """
@@ -182,7 +194,8 @@ class TextValues:
         wanted = max(_SAMPLE, 64 * longest + 4096) if longest < _SAMPLE else _SAMPLE
         sample = cursor.look(wanted + 1)
         ended, sample = len(sample) <= wanted, sample[:wanted]
-        block = cls(file, offset, n, find_layout(sample + b"\n" if ended else sample, n, (*runs, n)), where)
+        layout = find_layout(sample + b"\n" if ended else sample, n, (*runs, n)) if regular else None
+        block = cls(file, offset, n, layout, where, last)
         if ended and (block.layout is None or block.layout.value_bytes(n - 1)[1] > len(sample)):
             block._refuse_fewer(sample)
         elif (
@@ -191,22 +204,33 @@ class TextValues:
             and offset + block.layout.value_bytes(n - 1)[1] > file.stored
         ):
             block._read_words(0, n, lambda *_: None, lambda _: None)  # says how many there are, if fewer than n
-            return cls(file, offset, n, None, where)
+            return cls(file, offset, n, None, where, last)
         return block
 
     def _refuse_fewer(self, text: bytes) -> None:
-        words = text.split()
-        found = len(words)
-        if found < self.n:
-            with_apart = sum(max(1, word.count(b".")) for word in words)
-            if with_apart < self.n:
-                raise self._truncated(found)
+        """Raise if the text, which reaches to the end of the file, begins with fewer than n values."""
+        found, touching = 0, 0
+        for word in text.split():
+            if word[:1].isalpha() and word.lower() not in (b"nan", b"inf", b"infinity"):
+                break
+            found += 1
+            touching += max(0, word.count(b".") - 1)
+        if found + touching < self.n:
+            raise self._truncated(found + touching)
 
     def _truncated(self, found: int) -> FileFormatError:
         return FileFormatError(
             f"{self.file.path}: the file ends after {found} of {self.n} values. It is truncated, or its counts are "
             "wrong: write or copy it again."
         )
+
+    def _refuse_more(self, following: bytes) -> None:
+        words = following.split()
+        if self.last and words:
+            raise FileFormatError(
+                f"{self.file.path}: after the {self.n} values that its counts announce stands "
+                f'"{words[0][:40].decode("ascii", "replace")}". The counts are wrong, or the file is damaged.'
+            )
 
     def _bad(self, index: int, word: str) -> FileFormatError:
         stars = "Fortran writes stars where a number does not fit its format" if "*" in word else "it is no number"
@@ -301,6 +325,8 @@ class TextValues:
                                 advance(waiting.popleft().result())
                         while waiting:
                             advance(waiting.popleft().result())
+                        if stop == self.n:
+                            self._refuse_more(os.pread(raw.fileno(), 4096, span(stop, stop)[1]))
                     return
                 with self.file.cursor() as cursor:
                     held, held_from = b"", -1
@@ -322,6 +348,8 @@ class TextValues:
                             advance(waiting.popleft().result())
                     while waiting:
                         advance(waiting.popleft().result())
+                    if stop == self.n:
+                        self._refuse_more(cursor.read(4096))
             except BaseException:
                 for future in waiting:
                     future.cancel()
@@ -383,7 +411,10 @@ class TextValues:
                 index += values.size
                 advance(values.size)
                 if index >= stop:
-                    return cursor.at - len(rest) - len(text) + _after_words(text, len(values))
+                    used = _after_words(text, len(values))
+                    if stop == self.n:
+                        self._refuse_more(text[used:] + rest + (b"" if ended else cursor.look(4096)))
+                    return cursor.at - len(rest) - len(text) + used
                 if ended:
                     raise self._truncated(index)
         return self.offset

@@ -191,16 +191,19 @@ def _element(symbol: str) -> int:
     return SYMBOLS.index(word) if word in SYMBOLS and word != "X" else 0
 
 
-def _block(file: ByteFile, cursor: Cursor, counts: tuple[int, int, int]) -> TextValues:
+def _block(file: ByteFile, cursor: Cursor, counts: tuple[int, int, int], regular: bool) -> TextValues:
     def where(index: int) -> str:
         plane, k = index % (counts[0] * counts[1]), index // (counts[0] * counts[1])
         return f"at grid point [{plane % counts[0]}, {plane // counts[0]}, {k}]"
 
-    return TextValues.find(file, cursor, counts[0] * counts[1] * counts[2], where)
+    return TextValues.find(file, cursor, counts[0] * counts[1] * counts[2], where, regular=regular)
 
 
-def _survey(file: ByteFile, wanted: int, whole: bool) -> tuple[list[_Frame], bool]:
-    """Frames of a file. Not whole: stop after the first block, if the first frame is wanted."""
+def _survey(file: ByteFile, wanted: int, whole: bool, regular: bool = True) -> tuple[list[_Frame], bool]:
+    """Frames of a file, and if all were looked at. Not whole: stop after the first block, if in the wanted frame.
+
+    regular   False: rows that begin with a fixed width do not keep it, so where blocks end is known from words alone
+    """
     frames: list[_Frame] = []
     with file.cursor() as cursor:
         header = _read_header(file.path, cursor)
@@ -209,7 +212,7 @@ def _survey(file: ByteFile, wanted: int, whole: bool) -> tuple[list[_Frame], boo
             augmented = False
             following: bytes | None = None
             while True:
-                block = _block(file, cursor, header.counts)
+                block = _block(file, cursor, header.counts, regular)
                 blocks.append(block)
                 if not whole and wanted == 0:
                     return [_Frame(header, tuple(blocks), augmented)], False
@@ -391,7 +394,13 @@ def open_source(
         raise InputError(f'Unknown kind "{kind}" of VASP file: {nearest_known(kind, KINDS)}')
     named = _name_kind(path)
     quick = not survey and bool(file.compression) and (kind or named) in DENSITIES
-    frames, complete = _survey(file, frame, whole=not quick)
+    try:
+        frames, complete = _survey(file, frame, whole=not quick)
+    except FileFormatError as error:
+        try:
+            frames, complete = _survey(file, frame, whole=not quick, regular=False)
+        except FileFormatError:
+            raise error from None
     if not 0 <= frame < len(frames):
         raise InputError(f"{path} holds {len(frames)} cells: frame {frame} does not exist (the first is 0).")
     chosen = frames[frame]

@@ -103,8 +103,8 @@ def _numbers(line: bytes, n: int) -> list[float] | None:
 class _Parser:
     """Goes through a file once; values are passed over."""
 
-    def __init__(self, file: ByteFile, cursor: Cursor) -> None:
-        self.file, self.cursor, self.found = file, cursor, _Content()
+    def __init__(self, file: ByteFile, cursor: Cursor, regular: bool) -> None:
+        self.file, self.cursor, self.regular, self.found = file, cursor, regular, _Content()
         self.waiting: bytes | None = None
 
     def broken(self, what: str) -> FileFormatError:
@@ -211,7 +211,9 @@ class _Parser:
             return f"at grid point [{index % counts[0]}, {j % counts[1]}, {j // counts[1]}]"
 
         n = counts[0] * counts[1] * counts[2]
-        values = TextValues.find(self.file, self.cursor, n, where, (counts[0], counts[0] * counts[1]))
+        values = TextValues.find(
+            self.file, self.cursor, n, where, (counts[0], counts[0] * counts[1]), regular=self.regular
+        )
         self.cursor.move_to(values.end())
         following = self.line()
         if following is None or not following.upper().startswith((b"END_DATAGRID", b"END_BLOCK")):
@@ -227,6 +229,11 @@ class _Parser:
             self.found.frames[-1].append(found)
         else:
             self.found.frames.append([found])
+
+
+def _parse(file: ByteFile, regular: bool) -> _Content:
+    with file.cursor() as cursor:
+        return _Parser(file, cursor, regular).parse()
 
 
 def _repeats(grid: _DataGrid) -> list[bool]:
@@ -255,8 +262,13 @@ def open_source(path: Path, *, kind: str | None = None, frame: int = 0) -> Sourc
     Raises InputError, FileFormatError.
     """
     file = open_bytes(path)
-    with file.cursor() as cursor:
-        content = _Parser(file, cursor).parse()
+    try:
+        content = _parse(file, regular=True)
+    except FileFormatError as error:
+        try:
+            content = _parse(file, regular=False)
+        except FileFormatError:
+            raise error from None
     if not content.frames:
         raise FileFormatError(f"{path}: holds no three-dimensional data grid, so there is nothing to average.")
     if not 0 <= frame < len(content.frames):

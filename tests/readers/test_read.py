@@ -1,0 +1,115 @@
+"""Reading as a whole: which file is what, compression, progress, and files that cannot be read at all."""
+
+import bz2
+import gzip
+import lzma
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gpuhomog as gh
+from gpuhomog.errors import FileFormatError, InputError
+from gpuhomog.progress import listen
+from gpuhomog.readers import inspect_file, kinds, open_source
+from gpuhomog.readers.compressed import open_bytes
+
+DATA = Path(__file__).parents[1] / "data"
+
+
+def test_content_tells_the_kind_whatever_the_name(tmp_path):
+    for name, kind in (("graphene_CHGCAR.gz", "CHGCAR"), ("NaCl_slab_charge_density.cube.gz", "cube")):
+        path = tmp_path / "anything.dat"
+        path.write_bytes((DATA / name).read_bytes())
+        assert open_source(path).format == kind
+        path.write_bytes(gzip.decompress((DATA / name).read_bytes()))
+        assert open_source(path).format == kind
+    assert {"CHGCAR", "LOCPOT", "cube", "xsf"} <= set(kinds())
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, partial(lzma.compress, preset=0)])
+def test_compression_shows_in_the_first_bytes(tmp_path, compress):
+    text = gzip.decompress((DATA / "graphene_CHGCAR.gz").read_bytes())
+    path = tmp_path / "CHGCAR"
+    path.write_bytes(compress(text))
+    expected = gh.read(DATA / "graphene_CHGCAR.gz").values
+    assert np.array_equal(gh.read(path).values, expected)
+    half = len(text) // 2
+    path.write_bytes(compress(text[:half]) + compress(text[half:]))  # members that follow each other
+    assert np.array_equal(gh.read(path).values, expected)
+    packed = compress(text)
+    path.write_bytes(packed[: len(packed) * 2 // 3])
+    with pytest.raises(FileFormatError, match="data are truncated or damaged"):
+        gh.read(path)
+    path.write_bytes(packed[:3000] + bytes(200) + packed[3200:])
+    with pytest.raises(FileFormatError, match=r"damaged|is no number|wrong|not three|ends after"):
+        gh.read(path)
+
+
+def test_the_cursor_reads_lines_and_bytes_and_looks_ahead(tmp_path):
+    text = b"".join(b"line %d of some\n" % i for i in range(2000))
+    for name, packed in (("plain", text), ("gz", gzip.compress(text)), ("xz", lzma.compress(text))):
+        path = tmp_path / name
+        path.write_bytes(packed)
+        with open_bytes(path).cursor() as cursor:
+            assert cursor.look(30) == text[:30] and cursor.at == 0
+            first = cursor.line()
+            assert first == b"line 0 of some\n" and cursor.at == len(first)
+            assert cursor.look(10000) == text[len(first) : len(first) + 10000]
+            assert cursor.read(7) == text[len(first) : len(first) + 7]
+            cursor.move_to(12345)
+            assert cursor.read(20000) == text[12345:32345][:20000]
+        assert open_bytes(path).head(100) == text[:100]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no such file"),
+        (b"", "is empty"),
+        (b"(\xb5/\xfd" + bytes(50), "compressed with zstd"),
+        (b"hello\nworld\n", "of no known kind"),
+        (np.random.default_rng(5).bytes(5000), "of no known kind|damaged"),
+    ],
+)
+def test_files_that_cannot_be_read(tmp_path, content, message):
+    path = tmp_path / "CHGCAR"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=message) as caught:
+        gh.read(path)
+    assert str(caught.value).startswith(str(path)) and "\n" not in str(caught.value)
+    with pytest.raises(InputError):
+        gh.read(path, kind="CHGCAR")
+    with pytest.raises(InputError):
+        gh.read(path, kind="cube")
+
+
+def test_directories_and_unknown_words(tmp_path):
+    with pytest.raises(InputError, match="is a directory"):
+        gh.read(tmp_path)
+    path = DATA / "graphene_CHGCAR.gz"
+    with pytest.raises(InputError, match=r'Unknown kind "CHCAR".*CHGCAR'):
+        gh.read(path, kind="CHCAR")
+    with pytest.raises(FileFormatError, match="no cube file"):
+        gh.read(path, kind="cube")
+    with pytest.raises(InputError, match="float64 or float32"):
+        gh.read(path, dtype=np.int32)
+    with pytest.raises(InputError, match="Boundary"):
+        gh.read(path, boundary="closed")
+
+
+def test_what_is_inside_without_the_values():
+    known = inspect_file(DATA / "graphene_CHGCAR.gz")
+    assert known["format"] == "CHGCAR" and known["shape"] == [24, 24, 100] and known["formula"] == "C2"
+    assert known["quantity"] == "electron_density" and known["blocks"] == ["total"]
+    assert known["plane_spacings"][2] == pytest.approx(0.1)
+
+
+def test_progress_is_told(tmp_path):
+    told = []
+    with listen(lambda *report: told.append(report)):
+        gh.read(DATA / "NaCl_slab_charge_density.cube.gz")
+    label, done, total = told[-1]
+    assert "NaCl_slab" in label and done == total == 48 * 48 * 352
