@@ -411,8 +411,8 @@ class _Plan:
         """The running-sum window, where all output points share one phase of a periodic axis."""
         line = self.lines[axis]
         stride = line.stride
-        if line.is_open or stride is None or stride * len(line.points) != line.n or line.n == 1:
-            return None
+        if line.is_open or stride is None or stride < 4 or stride * len(line.points) != line.n:
+            return None  # short stretches: the matrix is cheaper
         assert self.factors is not None
         width = self.factors[axis][0].full_width / line.step
         return window_of(width, float(line.points[0]), stride, self._end_stencil())
