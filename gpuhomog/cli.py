@@ -48,6 +48,9 @@ PYTHON = (  # what messages for scripts say: what is typed here
     (r"\bgh\.charge_density\b", "--ion-charges"),
     (r"\bgh\.charge_balance\b", '"gpuhomog info"'),
     (r"\b(gh\.)?interface_charge\b", '"gpuhomog interface"'),
+    (r"\bion_charges\b(?!=)", "--ion-charges"),
+    (r"\bnet_charge\b(?!=)", "--net-charge"),
+    (r"\(None: ", "(any: "),
     (r"\bnp\.(float\d\d)", r"\1"),
 )
 ARGUMENT = r'\b({names})=("[^"]*"|\([^)]*\)|[\w.…-]*[\w…])'
