@@ -367,8 +367,13 @@ def run_step(inputs: Inputs, values: dict[str, Any]) -> Outcome:
 
     field = made(inputs, values)
     profile = planar_average(field, values["axis"])
+    density = None
+    if values["density"] is not None:
+        same = {name: values[name] for name in ("boundary", "dtype", "device")}
+        density = planar_average(inputs.field({"file": values["density"], **same}), values["axis"])
     result = potential_step(
         profile,
+        density=density,
         between=values["between"],
         period=values["period"],
         x_b=values["x_b"],
@@ -502,6 +507,13 @@ PLANAR = o.Option(
 )
 
 
+DENSITY = o.Option(
+    "density",
+    o.path,
+    "FILE",
+    "Electron or charge density on the same planes, such as the CHGCAR: the vacuum is then where it is empty too.",
+    panel=o.INPUT,
+)
 STEP_BETWEEN = "two positions in Å, one deep in the bulk on each side."
 STEP_PERIOD = o.Option(
     "period",
@@ -690,6 +702,7 @@ _TABLE = (
             o.AXIS,
             replace(o.BETWEEN, required=False, help="Across an interface instead of a slab: " + STEP_BETWEEN),
             STEP_PERIOD,
+            DENSITY,
             replace(o.X_B, help="Where the level of the bulk is taken, in Å. Default: the middle of the slab."),
             o.SAMPLING,
             result_out("the result"),

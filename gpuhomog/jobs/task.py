@@ -147,18 +147,19 @@ def prepare(
     where   beginning of error messages ("job.toml, task 2 (average): "), empty on the command line
     """
     values = read_values(command.options, raw, where)
-    for name in ("output", "planar", "plot"):
+    for name in ("output", "planar", "plot", "density"):
         if values.get(name) is not None and folder is not None:
             values[name] = folder / values[name]
     if command.reads:
         if file is None:
             raise InputError(f"{where}no input: name the file to read.")
-        if not file.exists():
-            raise InputError(f"{where}{file}: no such file. Check the name and the folder.")
+        for source in (file, values.get("density")):
+            if source is not None and not source.exists():
+                raise InputError(f"{where}{source}: no such file. Check the name and the folder.")
         values["file"] = file
     try:
         command.check(values)
-        sources = [file] if file is not None else []
+        sources = [source for source in (file, values.get("density")) if source is not None]
         for name in ("output", "planar"):
             if values.get(name) is not None and command.writes:
                 check_output(values[name], result=command.writes == "result", inputs=sources)

@@ -144,6 +144,14 @@ def test_step_is_the_inner_potential(run):
     assert result["step"]["value"] == pytest.approx(0.0, abs=1e-3)
 
 
+def test_step_looks_for_the_vacuum_in_the_density_too(run, tmp_path):
+    chgcar, locpot = DATA / "graphene_CHGCAR.gz", DATA / "graphene_LOCPOT.gz"
+    found = run("step", locpot, "--density", chgcar, "--period", "none", "--json").json["result"]
+    expected = gh.potential_step(gh.read(locpot), "c", density=gh.read(chgcar), period=None)
+    assert found["low"]["value"] == expected.low.value and found["plateaus"][0] == list(expected.plateaus[0])
+    assert "gone" in run("step", locpot, "--density", "gone").sentence
+
+
 def test_potentials_change_sign_only_when_told(run):
     given = (POTENTIAL, "--quantity", "electron_potential_energy", "--periods", "none", "--json")
     energy = run("profile", *given).json["result"]["planar"]
