@@ -11,7 +11,7 @@
     provenance           one JSON list of steps
 
 A coarse field is written the same way: its grid is simply smaller. Chunks are not compressed: the last digits of
-a DFT field are noise, which compresses by a tenth at a tenth of the speed; compressed files read as well. A
+a computed field are noise, and gzip saves a third of the size at a tenth of the speed; compressed files read as well. A
 result (Profile or other) has a group `result` instead of `field` (writers/tables.py).
 
 In   path.
