@@ -557,20 +557,20 @@ def colour_scale(values: NDArray[Any]) -> tuple[str, float, float, str]:
     >>> colour_scale(np.array([-1.0, 2.0]))
     ('RdBu_r', -2.0, 2.0, 'neither')
     """
-    low, high = float(values.min()), float(values.max())
+    lowest, highest = float(values.min()), float(values.max())
     inner_low, inner_high = (float(q) for q in np.quantile(values, (0.005, 0.995)))
     middle = float(np.median(values))
-    cut_low, cut_high = middle - low > 5 * (middle - inner_low) > 0, high - middle > 5 * (inner_high - middle) > 0
-    low, high = (inner_low if cut_low else low), (inner_high if cut_high else high)
-    extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
+    low = inner_low if middle - lowest > 5 * (middle - inner_low) > 0 else lowest
+    high = inner_high if highest - middle > 5 * (inner_high - middle) > 0 else highest
+    name = "cividis"
     if low < 0 < high and min(-low, high) > 0.02 * max(-low, high):
-        limit = max(-low, high)
-        cut_low, cut_high = cut_low and limit == -low, cut_high and limit == high
-        return "RdBu_r", -limit, limit, extend[cut_low, cut_high]
-    if low == high:
-        pad = abs(low) or 1.0
-        return "cividis", low - 0.5 * pad, high + 0.5 * pad, "neither"
-    return "cividis", low, high, extend[cut_low, cut_high]
+        name, high = "RdBu_r", max(-low, high)
+        low = -high
+    elif low == high:
+        pad = 0.5 * (abs(low) or 1.0)
+        low, high = low - pad, high + pad
+    extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
+    return name, low, high, extend[lowest < low, highest > high]
 
 
 def in_plane(cell: NDArray[np.float64], across: int, along: int) -> NDArray[np.float64]:

@@ -1,0 +1,343 @@
+"""Figures show what was computed, where it is: positions, levels, units; never pixels."""
+
+import subprocess
+import sys
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.collections import QuadMesh
+
+import gpuhomog as gh
+from gpuhomog import plots
+from gpuhomog.errors import InputError
+from gpuhomog.results import Measurement
+
+ATOMS = gh.Structure(np.array([11, 17]), np.array([[0.0, 0.0, 8.0], [2.0, 1.5, 10.0]]))
+
+
+def profile_of(values, length, **more):
+    n = len(values)
+    position = np.arange(n) * (length / n)
+    return gh.Profile(position, values, "e/Å^3", "charge_density", length, **more)
+
+
+@pytest.fixture
+def slab():
+    """Ten pairs of +1 and -1 e/Å^2, 0.3 Å apart, from 8 to 17.3 Å of 32 Å: sigma = +0.3 and -0.3."""
+    z = np.arange(512) * 0.0625
+    packets = sum(
+        np.exp(-0.5 * ((z - 8 - n) / 0.25) ** 2) - np.exp(-0.5 * ((z - 8.3 - n) / 0.25) ** 2) for n in range(10)
+    )
+    return profile_of(packets / (0.25 * np.sqrt(2 * np.pi)), 32.0, structure=ATOMS)
+
+
+def line_of(axes, label=None, colour=None):
+    found = [
+        line
+        for line in axes.lines
+        if (label is None or line.get_label() == label) and (colour is None or line.get_color() == colour)
+    ]
+    assert found
+    return found[0]
+
+
+def panels(figure):
+    """The axes of the three planes; the colour bar has no title."""
+    found = [axes for axes in figure.axes if axes.get_title()]
+    assert all(isinstance(axes.collections[0], QuadMesh) for axes in found)
+    return found
+
+
+def test_profiles_stand_at_their_positions(slab):
+    x = slab.position
+    slab = profile_of(np.cos(2 * np.pi * x) + 0.05 * np.cos(2 * np.pi * x / 32), 32.0, structure=ATOMS)
+    macroscopic = gh.macroscopic_average(slab, 1.0)
+    figure = plots.plot_profile(slab, macroscopic)
+    atoms, main, magnified = figure.axes
+    drawn = line_of(main, "planar average")
+    np.testing.assert_array_equal(drawn.get_xdata()[:-1], slab.position)
+    np.testing.assert_array_equal(drawn.get_ydata()[:-1], slab.values)
+    assert (drawn.get_xdata()[-1], drawn.get_ydata()[-1]) == (32.0, slab.values[0])  # closed after one period
+    for axes, curve in ((main, line_of(main, "macroscopic average")), (magnified, magnified.lines[-1])):
+        np.testing.assert_array_equal(curve.get_xdata()[:-1], macroscopic.position)
+        np.testing.assert_array_equal(curve.get_ydata()[:-1], macroscopic.values)
+        assert axes.get_xlim() == (0.0, 32.0)
+    assert main.get_ylabel() == "charge density (e Å$^{-3}$)"
+    assert magnified.get_xlabel() == "position normal to the a, b plane (Å)"
+    marks = {tuple(line.get_xdata()) for line in atoms.lines}
+    assert marks == {(8.0,), (10.0,)}
+    assert [label.get_text() for label in atoms.get_yticklabels()] == ["Cl", "Na"]
+
+
+def test_the_window_is_drawn_to_scale(slab):
+    figure = plots.plot_profile(slab, gh.macroscopic_average(slab, (1.0, 2.5)))
+    main = figure.axes[1]
+    bars = [line for line in main.lines if line.get_color() == plots.VERMILION]
+    assert sorted(np.ptp(bar.get_xdata()) for bar in bars) == pytest.approx([1.0, 2.5])
+    assert {text.get_text().strip() for text in main.texts} >= {"window 1 Å", "window 2.5 Å"}
+
+
+def test_the_band_is_the_uncertainty():
+    values = np.cos(2 * np.pi * np.arange(64) / 64)
+    planar = profile_of(values, 16.0)
+    given = np.linspace(0.01, 0.2, 64)
+    macroscopic = profile_of(values, 16.0, uncertainty=given, periods=(2.0,))
+    axes = plots.plot_profile(planar, macroscopic).axes[0]
+    (band,) = axes.collections
+    corners = band.get_paths()[0].vertices
+    at = np.abs(corners[:, 0] - planar.position[40]) < 1e-9
+    assert np.ptp(corners[at, 1]) == pytest.approx(2 * given[40])
+
+
+def test_an_open_profile_is_not_closed():
+    planar = profile_of(np.linspace(0, 1, 16), 8.0, boundary="open")
+    figure = plots.plot_profile(planar)
+    assert len(line_of(figure.axes[0], "planar average").get_xdata()) == 16
+
+
+def test_atoms_are_seen_from_the_origin_of_the_grid(slab):
+    figure = plots.plot_profile(slab, origin=(5.0, 5.0, 3.0))
+    assert {tuple(line.get_xdata()) for line in figure.axes[0].lines} == {(5.0,), (7.0,)}
+
+
+def test_vacuum_is_shaded_where_no_atom_is(slab):
+    figure = plots.plot_profile(slab)
+    spans = sorted((patch.get_x(), patch.get_x() + patch.get_width()) for patch in figure.axes[1].patches)
+    np.testing.assert_allclose(spans, [(0.0, 5.5), (12.5, 32.0)])
+    assert plots.vacuum_of(np.array([1.0, 3.0, 5.0]), 6.0, True) == []
+    assert plots.vacuum_of(np.array([2.0, 12.0]), 14.0, True) == [(4.5, 9.5)]
+
+
+@pytest.mark.parametrize("shape", [(16, 12, 20), (12, 20, 16), (20, 16, 12)])
+@pytest.mark.parametrize("skewed", [False, True])
+def test_slices_put_the_field_where_the_atoms_are(triclinic, shape, skewed):
+    """A field that peaks on one atom: in each panel the brightest vertex is under the mark of the atom."""
+    cell = 3 * triclinic if skewed else np.diag([12.0, 9.0, 15.0])
+    index = (3, 5, 7)
+    fraction = np.array(index) / shape
+    position = fraction @ cell + [0.5, -0.25, 1.0]
+    distance = [
+        np.minimum((np.arange(n) - i) % n, (i - np.arange(n)) % n) / n for i, n in zip(index, shape, strict=True)
+    ]
+    values = np.exp(-60 * (distance[0][:, None, None] ** 2 + distance[1][:, None] ** 2 + distance[2] ** 2))
+    atom = gh.Structure(np.array([17]), position[None])
+    field = gh.Field.from_array(values, cell, structure=atom, origin=[0.5, -0.25, 1.0])
+    figure = plots.plot_slices(field, at=fraction)
+    assert len(panels(figure)) == 3
+    for axes in panels(figure):
+        mesh = axes.collections[0]
+        corners = mesh.get_coordinates()
+        bright = np.unravel_index(np.argmax(mesh.get_array()), corners.shape[:2])
+        mark = next(line for line in axes.lines if line.get_marker() == "o")
+        np.testing.assert_allclose(corners[bright], np.ravel([mark.get_xdata(), mark.get_ydata()]), atol=1e-9)
+        zero, one_x, one_y = axes.transData.transform([(0, 0), (1, 0), (0, 1)])
+        assert one_x[0] - zero[0] == pytest.approx(one_y[1] - zero[1], rel=1e-6)  # an Å is as long both ways
+
+
+def test_slices_are_in_true_geometry(triclinic):
+    """Distances between the corners of each panel are the lengths of the lattice vectors and their sums."""
+    field = gh.Field.from_array(np.random.default_rng(0).random((6, 7, 8)), triclinic)
+    for normal, axes in enumerate(panels(plots.plot_slices(field))):
+        corners = axes.collections[0].get_coordinates()
+        u, v = corners[-1, 0] - corners[0, 0], corners[0, -1] - corners[0, 0]
+        one, other = (triclinic[axis] for axis in range(3) if axis != normal)
+        if np.linalg.norm(other) > np.linalg.norm(one):
+            one, other = other, one
+        assert np.linalg.norm(u) == pytest.approx(np.linalg.norm(one))
+        assert np.linalg.norm(v) == pytest.approx(np.linalg.norm(other))
+        assert np.linalg.norm(u + v) == pytest.approx(np.linalg.norm(one + other))
+
+
+def test_slices_share_one_scale_and_say_its_unit():
+    z = np.cos(2 * np.pi * np.arange(16) / 16) + np.zeros((8, 8, 1))
+    figure = plots.plot_slices(gh.Field.from_array(z, 8 * np.eye(3), quantity="electrostatic_potential"))
+    limits = {axes.collections[0].get_clim() for axes in panels(figure)}
+    assert limits == {(-1.0, 1.0)}
+    assert any(axes.get_ylabel() == "potential (V)" or axes.get_xlabel() == "potential (V)" for axes in figure.axes)
+    assert [axes.get_title() for axes in panels(figure)] == [
+        "b, c plane at 4.00 Å",
+        "a, c plane at 4.00 Å",
+        "a, b plane at 4.00 Å",
+    ]
+
+
+@pytest.mark.parametrize(
+    "values, expected",
+    [
+        ([-1.0, 0.5], ("RdBu_r", -1.0, 1.0, "neither")),
+        ([0.0, 3.0], ("cividis", 0.0, 3.0, "neither")),
+        ([-3.0, -1.0], ("cividis", -3.0, -1.0, "neither")),
+        ([-0.001, 3.0], ("cividis", -0.001, 3.0, "neither")),
+        ([2.0, 2.0], ("cividis", 1.0, 3.0, "neither")),
+    ],
+)
+def test_colour_scales_go_by_sign(values, expected):
+    assert plots.colour_scale(np.array(values)) == expected
+
+
+def test_bare_nuclei_do_not_swallow_the_colours():
+    values = np.concatenate([np.linspace(-1, 1, 9999), [500.0]])
+    name, low, high, extend = plots.colour_scale(values)
+    assert name == "RdBu_r" and high < 1.1 and low == -high and extend == "max"
+
+
+def test_surface_figure_shows_the_cumulative_charge_and_its_mean(slab):
+    result = gh.surface_charge(slab)
+    figure = plots.plot_surface(slab, result)
+    _, upper, lower = figure.axes
+    curve = line_of(lower, colour=plots.BLUE)
+    x, c = curve.get_xdata(), curve.get_ydata()
+    running = np.concatenate([[0.0], np.cumsum(slab.values) * 0.0625])  # by hand, at the edges of the planes
+    at = np.arange(513) * 0.0625 - 0.03125
+    order = np.interp(x % 32.0, at, running)
+    np.testing.assert_allclose(c, order, atol=0.02 * np.ptp(running))
+    low = line_of(lower, colour=plots.VERMILION)
+    np.testing.assert_allclose(low.get_ydata(), 0.3, atol=1e-3)
+    assert tuple(low.get_xdata()) == pytest.approx(result.bulk)
+    assert (upper.get_ylabel(), lower.get_ylabel()) == ("charge density (e Å$^{-3}$)", "charge below (e Å$^{-2}$)")
+    texts = [text.get_text() for text in lower.texts]
+    assert texts[0].startswith("σ low = 0.29999") and "±" in texts[0] and texts[0].endswith("e Å$^{-2}$")
+    assert texts[1].startswith("σ high = −0.29999")
+
+
+def test_a_slab_across_the_edge_of_the_cell_is_drawn_whole(slab):
+    turned = profile_of(np.roll(slab.values, 256), 32.0)
+    lower = plots.plot_surface(turned, gh.surface_charge(turned)).axes[-1]
+    curve = line_of(lower, colour=plots.BLUE).get_ydata()
+    assert abs(curve[0]) < 1e-6 and abs(curve[-1]) < 1e-6 and curve.max() > 0.4
+
+
+def test_one_side_only_draws_one_side(slab):
+    lower = plots.plot_surface(slab, gh.surface_charge(slab, side="high")).axes[-1]
+    assert not [line for line in lower.lines if line.get_color() == plots.VERMILION]
+    assert [text.get_text().startswith("σ high") for text in lower.texts] == [True]
+
+
+def test_what_is_not_defined_is_said_so(slab):
+    rng = np.random.default_rng(3)
+    values = np.zeros(512)
+    values[64:448] = rng.standard_normal(384)
+    values[64:448] -= values[64:448].mean()
+    noise = profile_of(values, 128.0)
+    lower = plots.plot_surface(noise, gh.surface_charge(noise, sampling="cell")).axes[-1]
+    assert {text.get_text() for text in lower.texts} == {"σ low not defined", "σ high not defined"}
+
+
+def test_interface_figure_marks_both_bulks(slab):
+    result = gh.interface_charge(slab, between=(10.0, 15.0))
+    lower = plots.plot_interface(slab, result).axes[-1]
+    for colour, x in ((plots.VERMILION, 10.0), (plots.GREEN, 15.0)):
+        level = line_of(lower, colour=colour)
+        assert np.mean(level.get_xdata()) == pytest.approx(x)
+        np.testing.assert_allclose(level.get_ydata(), 0.3, atol=1e-3)
+
+
+@pytest.mark.parametrize("from_charge", [False, True])
+def test_step_figure_draws_each_level_where_it_was_taken(slab, from_charge):
+    if from_charge:
+        profile = slab
+    else:
+        x = np.arange(512) * 0.0625
+        potential = 3 * np.tanh(2 * (x - 8)) - 3 * np.tanh(2 * (x - 24)) + np.cos(2 * np.pi * x) * (abs(x - 16) < 7)
+        profile = gh.Profile(x, -potential, "eV", "electron_potential_energy", 32.0)
+    result = gh.potential_step(profile, period=1.0)
+    axes = plots.plot_step(profile, result).axes[-1]
+    assert axes.get_ylabel() == "potential (V)"
+    for colour, level in ((plots.VERMILION, result.low), (plots.GREEN, result.high), (plots.BLUE, result.bulk)):
+        drawn = line_of(axes, colour=colour)
+        np.testing.assert_allclose(drawn.get_ydata(), float(level))
+        curve = line_of(axes, colour=plots.BLACK)
+        if colour != plots.BLUE:  # the curve runs through the level of each vacuum
+            middle = np.mean(drawn.get_xdata())
+            assert np.interp(middle, curve.get_xdata(), curve.get_ydata()) == pytest.approx(float(level), abs=0.05)
+    assert any("bulk − low" in text.get_text() for text in axes.texts)
+
+
+@pytest.mark.parametrize(
+    "unit, printed",
+    [("e/Å^3", "e Å$^{-3}$"), ("1/Å^3", "Å$^{-3}$"), ("V*Å", "V Å"), ("V/Å", "V Å$^{-1}$"), (None, ""), ("1", "")],
+)
+def test_units_as_print_has_them(unit, printed):
+    assert plots.unit_label(unit) == printed
+
+
+@pytest.mark.parametrize(
+    "value, uncertainty, printed",
+    [
+        (0.067036, 2e-6, "0.067036 ± 0.000002 e Å$^{-2}$"),
+        (-0.3, 0.00123, "−0.3000 ± 0.0012 e Å$^{-2}$"),
+        (5.0e-9, 3.2e-6, "(0 ± 3) × 10$^{-6}$ e Å$^{-2}$"),
+        (0.0, 0.0, "0.0000 e Å$^{-2}$"),
+        (123456.0, 7000.0, "(1.23 ± 0.07) × 10$^{5}$ e Å$^{-2}$"),
+    ],
+)
+def test_measurements_as_print_has_them(value, uncertainty, printed):
+    assert plots.print_measurement(Measurement(value, "e/Å^2", uncertainty)) == printed
+
+
+@pytest.mark.parametrize("width, inches", [("column", 3.4), ("page", 7.0)])
+def test_figures_have_the_width_of_print(slab, width, inches):
+    field = gh.Field.from_array(np.random.default_rng(0).random((6, 7, 8)), np.diag([4.0, 5.0, 30.0]))
+    for figure in (plots.plot_profile(slab, width=width), plots.plot_slices(field, width=width)):
+        assert figure.get_size_inches()[0] == pytest.approx(inches)
+        assert figure.get_size_inches()[1] < 9
+        figure.draw_without_rendering()
+        box = figure.get_tightbbox()  # nothing sticks out of the paper
+        assert box.x0 > -0.03 and box.y0 > -0.03
+        assert box.x1 < inches + 0.03 and box.y1 < figure.get_size_inches()[1] + 0.03
+
+
+@pytest.mark.parametrize("suffix, magic", [(".png", b"\x89PNG"), (".pdf", b"%PDF"), (".svg", b"<?xml")])
+def test_files_are_whole_and_repeatable(slab, tmp_path, suffix, magic):
+    paths = [plots.save_figure(plots.plot_profile(slab), tmp_path / f"{name}{suffix}") for name in "ab"]
+    first, second = (path.read_bytes() for path in paths)
+    assert first.startswith(magic) and first == second
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_text_stays_text_in_vector_files(slab, tmp_path):
+    plots.save_figure(plots.plot_profile(slab), tmp_path / "a.svg")
+    assert "position normal to" in (tmp_path / "a.svg").read_text(encoding="utf-8")
+
+
+def test_a_failed_figure_leaves_the_old_one(slab, tmp_path, monkeypatch):
+    target = tmp_path / "a.png"
+    target.write_bytes(b"old")
+    figure = plots.plot_profile(slab)
+
+    def half(path, **_):
+        path.write_bytes(b"half")
+        raise OSError(28, "disk full")
+
+    monkeypatch.setattr(figure, "savefig", half)
+    with pytest.raises(InputError, match="disk full"):
+        plots.save_figure(figure, target)
+    assert target.read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_cannot_be_drawn_is_refused(slab, tmp_path):
+    with pytest.raises(InputError, match=r"\.png, \.pdf or \.svg"):
+        plots.save_figure(plots.plot_profile(slab), tmp_path / "a.jpg")
+    with pytest.raises(InputError, match="column"):
+        plots.plot_profile(slab, width="colum")
+    with pytest.raises(InputError, match="three fractional"):
+        plots.plot_slices(gh.Field.from_array(np.ones((2, 2, 2)), np.eye(3)), at=(0.5, 0.5))
+
+
+def test_the_users_matplotlib_is_left_alone(slab):
+    with matplotlib.rc_context({"font.size": 31, "lines.linewidth": 17}):
+        before = dict(matplotlib.rcParams)
+        figure = plots.plot_profile(slab)
+        assert dict(matplotlib.rcParams) == before
+    assert figure.axes[1].xaxis.label.get_fontsize() == 8
+
+
+def test_pyplot_is_never_imported():
+    code = (
+        "import sys, numpy as np, gpuhomog as gh; from gpuhomog import plots;"
+        "plots.plot_slices(gh.Field.from_array(np.ones((2, 2, 2)), np.eye(3)));"
+        "print('matplotlib.pyplot' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "False"
