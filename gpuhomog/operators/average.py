@@ -17,12 +17,12 @@ Three ways to the same numbers; the cheapest is taken:
 In   Field (n_a, n_b, n_c) or Profile (n,), any quantity; kernel in Å.
 Out  Field or Profile of the same quantity and unit. How it was computed stands in its provenance.
 
->>> wave = Field.from_array(np.cos(2 * np.pi * np.arange(64) / 64) * np.ones((2, 2, 1)), np.diag([1.0, 1.0, 8.0]))
+>>> wave = Field.from_array(np.cos(2 * np.pi * np.arange(64) / 64) * np.ones((2, 2, 1)), np.diag([9.0, 9.0, 8.0]))
 >>> smooth = average(wave, Gaussian(2.0))
 >>> float(np.round(smooth.values[0, 0, 0] - np.exp(-((2 * np.pi / 8) ** 2) * 2.0**2 / 8), 14))
 0.0
->>> average(wave, Box(8.0), spacing=1.0).grid.shape
-(1, 1, 8)
+>>> average(wave, Box(3.0), spacing=4.0).grid.shape
+(3, 3, 2)
 """
 
 from __future__ import annotations
