@@ -62,6 +62,9 @@ def test_the_value_by_hand(slab):
     assert result.low_kernel.value == pytest.approx(by_hand(slab), abs=4 * result.low_kernel.uncertainty + 1e-8)
     assert result.low.value + result.high.value == pytest.approx(result.total.value, abs=1e-14)
     assert result.total.value == pytest.approx(slab[3], abs=1e-9)
+    elsewhere = measure(profile_of(slab), 0.9)  # cut at another place between the layers
+    assert elsewhere.low.value == pytest.approx(result.low.value, abs=1e-8)
+    assert elsewhere.low_dipole.value == pytest.approx(result.low_dipole.value, abs=1e-6)
 
 
 @settings(max_examples=12, deadline=None)

@@ -1,5 +1,6 @@
 """Surface and interface charges: analytic slabs, a real slab, disorder, and what is refused."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -172,6 +173,17 @@ class TestPolarSlab:
         assert record["low"]["unit"] == "e/Å^2"
         assert record["low_dipole"]["unit"] == "e/Å"
         assert record["provenance"][-1]["step"] == "surface charge"
+
+    def test_written_anywhere(self):
+        """JSON and xarray hold the numbers with their unit and uncertainty."""
+        result = gh.surface_charge(polar_slab(), period=3.0)
+        record = json.loads(result.to_json())
+        assert record["high"]["value"] == result.high.value
+        assert record["bulk"] == list(result.bulk)
+        dataset = result.to_xarray()
+        assert float(dataset["low"]) == result.low.value
+        assert dataset["low"].attrs["unit"] == "e/Å^2"
+        assert float(dataset["low_uncertainty"]) == result.low.uncertainty
 
 
 class TestSalt:
