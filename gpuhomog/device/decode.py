@@ -24,6 +24,7 @@ array([ 1.25e+00, -5.00e-02,  1.00e+00,  2.00e+02])
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -210,6 +211,23 @@ def _scale_widely(
     return value, ~(decided | (digits == 0))
 
 
+class _Scratch(threading.local):
+    """Arrays that one thread uses again and again: fresh memory for every chunk would cost more than decoding."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, NDArray[np.uint64]] = {}
+
+    def get(self, slot: str, dtype: str, n: int) -> NDArray[Any]:
+        """An array of n, whose content is whatever its slot held."""
+        held = self._arrays.get(slot)
+        if held is None or held.size < n:
+            held = self._arrays[slot] = np.empty(max(n, CHUNK), np.uint64)
+        return held.view(dtype)[:n]
+
+
+_scratch = _Scratch()
+
+
 class _Box:
     """Loads columns of a box of equal rows as contiguous arrays."""
 
@@ -219,9 +237,9 @@ class _Box:
         self.strides = (layout.run_bytes, layout.row_bytes, layout.pitch)
         self.n = runs * rows * columns
 
-    def load(self, offset: int, dtype: str) -> NDArray[Any]:
+    def load(self, offset: int, dtype: str, slot: str) -> NDArray[Any]:
         """The word that begins `offset` bytes after each value's point column."""
-        out = np.empty(self.n, dtype)
+        out = _scratch.get(slot, dtype, self.n)
         view = np.ndarray(self.shape, dtype, self.text, self.base + offset, self.strides)
         np.copyto(out.reshape(self.shape), view)
         return out
@@ -236,10 +254,11 @@ class _Box:
 
 def _eight_digits(word: NDArray[np.uint64], count: int, wrong: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """The number that the first `count` ASCII digits of each word spell; bits of `wrong` tell what is no digit."""
+    test = _scratch.get("test", "<u8", word.size)
     word ^= np.uint64(0x3030303030303030)
     if count < 8:
         word <<= np.uint64(8 * (8 - count))
-    test = word + np.uint64(0x0606060606060606)
+    np.add(word, np.uint64(0x0606060606060606), out=test)
     test |= word
     test &= np.uint64(0xF0F0F0F0F0F0F0F0)
     wrong |= test
@@ -258,10 +277,11 @@ def _eight_digits(word: NDArray[np.uint64], count: int, wrong: NDArray[np.uint64
 
 def _four_digits(word: NDArray[np.uint32], count: int, wrong: NDArray[np.uint64]) -> NDArray[np.uint32]:
     """The same for up to four digits in 32-bit words."""
+    test = _scratch.get("test", "<u4", word.size)
     word ^= np.uint32(0x30303030)
     if count < 4:
         word <<= np.uint32(8 * (4 - count))
-    test = word + np.uint32(0x06060606)
+    np.add(word, np.uint32(0x06060606), out=test)
     test |= word
     test &= np.uint32(0xF0F0F0F0)
     wrong |= test
@@ -276,52 +296,64 @@ def _four_digits(word: NDArray[np.uint32], count: int, wrong: NDArray[np.uint64]
     return word
 
 
-def _two_digit_exponent(
-    box: _Box, layout: FixedWidth, offset: int, wrong: NDArray[np.uint64]
-) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
-    """Exponent codes (0..99, or 120..219 if negative) of "E+00", and the words they came from."""
-    word = box.load(offset, "<u4")
-    pattern = np.uint32(layout.marker | ord("+") << 8 | ord("0") << 16 | ord("0") << 24)
-    word ^= pattern
-    test = word + np.uint32(0x06060000)
-    test |= word
+def _two_digit_exponent(box: _Box, layout: FixedWidth, wrong: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    """Exponent codes of "E+00": 0..99, or 120..219 if negative."""
+    word = box.load(layout.fraction + 1, "<u4", "exponent")
+    test, part = (_scratch.get(slot, "<u4", box.n) for slot in ("test", "part"))
+    word ^= np.uint32(layout.marker | ord("+") << 8 | ord("0") << 16 | ord("0") << 24)
+    np.right_shift(word, np.uint32(1), out=part)
+    part ^= word
+    part &= np.uint32(0x00000200)  # a sign differs from "+" in two bits or none
+    np.add(word, np.uint32(0x06060000), out=test)
     test &= np.uint32(0xF0F00000)
-    test |= word & np.uint32(0x0000F9FF)
-    test |= (word ^ (word >> np.uint32(1))) & np.uint32(0x00000200)  # a sign differs from "+" in both bits or none
-    wrong |= test
-    code = word * np.uint32(0x00140A01)
-    code >>= np.uint32(24)
-    return code.astype(np.uint8), word
+    part |= test
+    np.bitwise_and(word, np.uint32(0xF0F0F9FF), out=test)
+    part |= test
+    wrong |= part
+    word *= np.uint32(0x00140A01)
+    word >>= np.uint32(24)
+    code = _scratch.get("code", "u1", box.n)
+    np.copyto(code, word, casting="unsafe")
+    return code
 
 
-def _decode_box(
-    text: NDArray[np.uint8], layout: FixedWidth, box: _Box, column: int
-) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None]:
-    """Values of one box in order, and a mask of those undecided (None if all are decided)."""
+def _powers_of(code: NDArray[np.uint8], fraction: int) -> NDArray[np.int64]:
+    """The power of ten of the digits as an integer, from exponent codes."""
+    exponent = code.astype(np.int64)
+    return np.where(exponent < 120, exponent, 120 - exponent) - fraction
+
+
+def _decode_box(layout: FixedWidth, box: _Box, column: int) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None]:
+    """Values of one box in order, and a mask of those undecided (None if all are decided).
+
+    The values lie in memory that the next call of this thread uses again.
+    """
     fraction = layout.fraction
     n = box.n
-    wrong = np.zeros(n, np.uint64)
-    digits = _eight_digits(box.load(1, "<u8"), min(8, fraction), wrong)
+    wrong = _scratch.get("wrong", "<u8", n)
+    wrong[...] = 0
+    digits = _eight_digits(box.load(1, "<u8", "digits"), min(8, fraction), wrong)
     if fraction > 8:
         rest = fraction - 8
         digits *= np.uint64(10**rest)
         if rest <= 4:
-            digits += _four_digits(box.load(9, "<u4"), rest, wrong)
+            digits += _four_digits(box.load(9, "<u4", "rest"), rest, wrong)
         else:
-            digits += _eight_digits(box.load(9, "<u8"), rest, wrong)
-    front = box.load(-layout.head, "<u4")
+            digits += _eight_digits(box.load(9, "<u8", "rest"), rest, wrong)
+    front = box.load(-layout.head, "<u4", "front")
     if layout.head == 1:
         front <<= np.uint32(8)
         front |= np.uint32(32)
-    head_index = (front & np.uint32(0xFFFF)).astype(np.intp)
+    index = _scratch.get("index", "<i8", n)
+    np.bitwise_and(front, np.uint32(0xFFFF), out=index, casting="unsafe")
     front ^= np.uint32(ord(".") << 16)
     front &= np.uint32(0x00FF0000)
     wrong |= front
-    head = np.take(_head_table(fraction), head_index, mode="clip")
-    wrong |= head & _INVALID
-    sign = head & _SIGN
-    head &= np.uint64((1 << 62) - 1)
-    digits += head
+    head = np.take(_head_table(fraction), index, mode="clip", out=_scratch.get("head", "<u8", n))
+    part = _scratch.get("part", "<u8", n)
+    wrong |= np.bitwise_and(head, _INVALID, out=part)
+    digits += np.bitwise_and(head, np.uint64((1 << 62) - 1), out=part)
+    head &= _SIGN
 
     unblank = None
     columns = box.shape[2]
@@ -341,51 +373,44 @@ def _decode_box(
 
     wide: NDArray[np.bool_] | None = None
     power: NDArray[np.int64] | None = None
+    values = _scratch.get("values", "<f8", n)
+    np.copyto(values, digits.view(np.int64))
     if layout.marker and layout.exponent == 2:
-        code, _ = _two_digit_exponent(box, layout, fraction + 1, wrong)
+        code = _two_digit_exponent(box, layout, wrong)
         multiplier, divisor = _exact_scales(fraction)
-        negative_limit, positive_limit = 142 - fraction, 22 + fraction
-        beyond = (code > max(120, negative_limit)) | ((code > positive_limit) & (code < 120))
-        if negative_limit < 120:  # many digits: even exponent zero lies beyond the exact powers
-            beyond |= (code >= 120) | (code < fraction - 22)
+        beyond = code > max(120, 142 - fraction)
+        beyond |= (code > 22 + fraction) & (code < 120)
         if beyond.any():
             wide = beyond
-            power = np.where(code < 120, code, 120 - code.astype(np.int64)).astype(np.int64) - fraction
-        values = digits.view(np.int64).astype(np.float64)
-        index = code.astype(np.intp)
+        np.copyto(index, code)
+        scale = _scratch.get("part", "<f8", n)
         if ((code > fraction) & (code < 120)).any():
-            values *= np.take(multiplier, index, mode="clip")
-        values /= np.take(divisor, index, mode="clip")
+            values *= np.take(multiplier, index, mode="clip", out=scale)
+        values /= np.take(divisor, index, mode="clip", out=scale)
     elif layout.marker:
-        letter = box.load(fraction + 1, "u1")
+        letter = box.load(fraction + 1, "u1", "exponent")
         letter ^= np.uint8(layout.marker)
         wrong |= letter
         power = _three_digit_exponent(box, fraction + 2, wrong) - fraction
-        values = digits.view(np.int64).astype(np.float64)
         wide = np.abs(power) > 22
         near = np.where(wide, 0, power)
-        scale = 10.0 ** np.arange(23)
-        values *= np.take(scale, np.maximum(near, 0))
-        values /= np.take(scale, np.maximum(-near, 0))
+        scales = 10.0 ** np.arange(23)
+        values *= np.take(scales, np.maximum(near, 0))
+        values /= np.take(scales, np.maximum(-near, 0))
     else:
-        values = digits.view(np.int64).astype(np.float64)
         values /= 10.0**fraction
     if fraction > 13:
         large = digits >= np.uint64(1 << 53)
         if large.any():
             wide = large if wide is None else wide | large
-            if power is None:
-                power = (
-                    np.full(n, -fraction)
-                    if not layout.marker
-                    else (np.where(code < 120, code, 120 - code.astype(np.int64)).astype(np.int64) - fraction)
-                )
+    if wide is not None and power is None:
+        power = _powers_of(code, fraction) if layout.marker else np.full(n, -fraction)
 
     undecided = None
     if wrong.any():
         undecided = wrong != 0
         if layout.marker and layout.exponent == 2:
-            _letterless(box, layout, digits, head_index, front, values, undecided)
+            _letterless(box, layout, digits, values, undecided)
     if wide is not None and power is not None and wide.any():
         at = np.flatnonzero(wide if undecided is None else wide & (wrong == 0))
         if at.size:
@@ -393,7 +418,7 @@ def _decode_box(
             if open_.any():
                 undecided = np.zeros(n, bool) if undecided is None else undecided
                 undecided[at[open_]] = True
-    values.view(np.uint64)[...] |= sign
+    values.view(np.uint64)[...] |= head
     if unblank is not None:
         undecided = unblank.reshape(-1) if undecided is None else undecided | unblank.reshape(-1)
     return values, undecided
@@ -401,7 +426,7 @@ def _decode_box(
 
 def _three_digit_exponent(box: _Box, offset: int, wrong: NDArray[np.uint64]) -> NDArray[np.int64]:
     """The number that "+000" spells."""
-    word = box.load(offset, "<u4")
+    word = box.load(offset, "<u4", "exponent")
     word ^= np.uint32(ord("+") | 0x30303000)
     test = word + np.uint32(0x06060600)
     test |= word
@@ -420,21 +445,19 @@ def _letterless(
     box: _Box,
     layout: FixedWidth,
     digits: NDArray[np.uint64],
-    head_index: NDArray[np.intp],
-    point: NDArray[np.uint32],
     values: NDArray[np.float64],
     undecided: NDArray[np.bool_],
 ) -> None:
     """Fill in the values of fields that end in "-100": Fortran drops the letter for three digits."""
     wrong = np.zeros(box.n, np.uint64)
     power = _three_digit_exponent(box, layout.fraction + 1, wrong) - layout.fraction
-    shadow = np.zeros(box.n, np.uint64)
-    _eight_digits(box.load(1, "<u8"), min(8, layout.fraction), shadow)
+    _eight_digits(box.load(1, "<u8", "rest"), min(8, layout.fraction), wrong)
     if layout.fraction > 8:
-        _eight_digits(box.load(9, "<u8"), layout.fraction - 8, shadow)
-    head_wrong = np.take(_head_table(layout.fraction), head_index) & _INVALID
-    right = undecided & (wrong == 0) & (shadow == 0) & (head_wrong == 0) & (point == 0)
-    at = np.flatnonzero(right)
+        _eight_digits(box.load(9, "<u8", "rest"), layout.fraction - 8, wrong)
+    wrong |= box.load(0, "u1", "rest") ^ np.uint8(ord("."))
+    front = box.load(-layout.head, "u1" if layout.head == 1 else "<u2", "rest").astype(np.intp)
+    wrong |= np.take(_head_table(layout.fraction), front << 8 | 32 if layout.head == 1 else front) & _INVALID
+    at = np.flatnonzero(undecided & (wrong == 0))
     if at.size:
         values[at], undecided[at] = _scale_widely(digits[at], power[at])
 
@@ -459,7 +482,7 @@ def decode_fixed_width(
             end = row + in_row * layout.pitch + layout.slack - 1
             if not (np.ndarray(shape, np.uint8, text, end, strides) == 10).all():
                 raise Misaligned
-        values, undecided = _decode_box(text, layout, box, column)
+        values, undecided = _decode_box(layout, box, column)
         per_run = rows * columns
         if runs == 1 or per_run == stride:
             out[first - start : first - start + runs * per_run] = values

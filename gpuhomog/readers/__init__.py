@@ -236,16 +236,17 @@ def read(
                 f"{source.path}: {slab.n_local} planes of {grid.shape} points do not fit in memory; read with "
                 "dtype=np.float32 or on more ranks."
             ) from None
-        total = np.array([local.sum(dtype=np.float64), _negative_sum(local)])
+        reviewed = source.review if name == source.blocks[0] else None
+        total = np.array([local.sum(dtype=np.float64), _negative_sum(local)]) if reviewed else None
     except (GpuhomogError, OSError) as failed:
         error = failed
     ranks.agree(error)
-    if source.review is not None and name == source.blocks[0]:
+    if reviewed is not None:
         summed = ranks.sum(total)
         positive = summed[0] + summed[1]
         weight = positive + summed[1]
         try:
-            source.review(float(summed[0] / grid.n_points), float(summed[1] / weight) if weight > 0 else 0.0)
+            reviewed(float(summed[0] / grid.n_points), float(summed[1] / weight) if weight > 0 else 0.0)
         except GpuhomogError as failed:
             error = failed
         ranks.agree(error)

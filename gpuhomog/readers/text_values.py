@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +30,9 @@ from ..progress import task
 from .compressed import ByteFile, Cursor
 
 Consume = Callable[[int, NDArray[np.float64]], None]
-"""(index of the first value, values): may change the values; is called from several threads."""
+"""(index of the first value, values): may change the values but not keep them; is called from several threads."""
 
-PIECE = 4 * CHUNK
+PIECE = 2 * CHUNK
 _WORDS = 1 << 20  # bytes read at a time when going word by word
 _SAMPLE = 1 << 18
 _NUMBER = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[EeDd][+-]?\d+|[+-]\d{3}(?![\d.]))?")
@@ -281,9 +283,19 @@ class TextValues:
         layout = self.layout
         assert layout is not None
         device = CPU()
+        own = (
+            threading.local()
+        )  # each thread's memory, used again for every piece: fresh pages cost as much as decoding
+
+        def memory(slot: str, n: int, dtype: Any) -> NDArray[Any]:
+            held = getattr(own, slot, None)
+            if held is None or held.size < n:
+                held = np.empty(n + n // 8, dtype)
+                setattr(own, slot, held)
+            return held[:n]
 
         def decode(text: NDArray[np.uint8], first: int, last: int) -> int:
-            values = np.empty(last - first)
+            values = memory("values", last - first, np.float64)
             undecided = device.decode_fixed_width(text, layout, first, values)
             if undecided.size:
                 self._decide(text, layout, first, values, undecided)
@@ -293,14 +305,10 @@ class TextValues:
         def span(first: int, last: int) -> tuple[int, int]:
             return self.offset + layout.row_start(first), self.offset + layout.row_end(last)
 
-        def pad(size: int) -> NDArray[np.uint8]:
-            text = np.empty(size + PADDING, np.uint8)
-            text[size:] = 32
-            return text
-
         def load(descriptor: int, first: int, last: int) -> int:
             begin, end = span(first, last)
-            text = pad(end - begin)
+            text = memory("text", end - begin + PADDING, np.uint8)
+            text[end - begin :] = 32
             got = 0
             while got < end - begin:
                 n = os.preadv(descriptor, [text[got : end - begin].data], begin + got)
@@ -338,9 +346,9 @@ class TextValues:
                             kept = b""
                             cursor.move_to(begin)
                         held, held_from = kept + cursor.read(end - begin - len(kept)), begin
-                        text = pad(end - begin)
+                        text = np.empty(end - begin + PADDING, np.uint8)
                         text[: len(held)] = np.frombuffer(held, np.uint8)
-                        text[len(held) : end - begin] = 10
+                        text[len(held) :] = 10
                         if len(held) < end - begin - max(1, layout.slack):
                             raise Misaligned
                         waiting.append(pool.submit(decode, text, first, last))

@@ -309,7 +309,7 @@ def _settle_kind(file: ByteFile, frame: _Frame, kind: str | None, quantity: str 
     block = frame.blocks[0]
     sample: list[NDArray[np.float64]] = []
     stop = min(block.n, 200_000)
-    block.read(0, stop, lambda first, values: sample.append(values), "looking at")
+    block.read(0, stop, lambda first, values: sample.append(values.copy()), "looking at")
     values = np.concatenate(sample)
     negative = -np.minimum(values, 0).sum() / max(np.abs(values).sum(), 1e-300)
     if negative > 0.2:
