@@ -20,12 +20,11 @@ Out  one PeriodEstimate for each period, at least one: without a period its conf
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy  # its parts are imported when first used
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.stats import f as f_distribution
 
 from ..errors import InputError
 from ..grid import OPEN
@@ -36,8 +35,11 @@ SURE, LIKELY, NONE = "sure", "likely", "none"
 
 FEWEST_SAMPLES = 8  # a shorter profile shows no period
 LAG_STEP = 0.012  # ratio of neighbouring lags - 1: shift error below 1 % of a period
+FINE_SEARCH = 768  # samples of the search, at least
 LONGEST_SEARCH = 8192  # samples of the search; the fit uses all
 ACCEPTED_MISMATCH = 0.25  # below: repeats after the lag
+GOOD_MISMATCH = 0.01
+MOST_OF_PROFILE, PART_OF_PROFILE = 0.6, 0.2  # shares of the longest run
 WEAKEST_OSCILLATION = 2e-3  # variance of a crystalline window over the largest one
 HALF_PERIOD_MISMATCH = 1e-4  # a shortest lag worse than this is tried against its multiples
 SURE_UNCERTAINTY = 0.002  # relative standard uncertainty below which a period is sure
@@ -157,8 +159,8 @@ def _search(profile: Profile) -> _Search:
     """Local mismatch at lags from three samples to half the length."""
     periodic = profile.boundary != OPEN
     n = min(len(profile.values), LONGEST_SEARCH)
-    if n < 256:
-        n *= -(-256 // n)  # finer windows; the values between samples are exact for a band-limited profile
+    if n < FINE_SEARCH:
+        n *= -(-FINE_SEARCH // n)  # finer windows; values between samples are exact for a band-limited profile
     positions, values = resampled(profile, n) if n >= len(profile.values) else _thinned(profile, n)
     step = float(positions[1] - positions[0])
     values = values - values.mean()
@@ -235,35 +237,60 @@ def _best_run(search: _Search, taken: NDArray[np.bool_]) -> _Run | None:
     weights = np.array([run.weight if run else 0.0 for run in runs])
     if weights.max() <= 0:
         return None
-    peaks = [
-        i
-        for i in range(len(weights))
-        if weights[i] > 0.6 * weights.max()
-        and weights[i] >= weights[max(0, i - 1)]
-        and weights[i] >= weights[min(len(weights) - 1, i + 1)]
-    ]
-    best = peaks[0]
-    chosen = runs[best]
+    chosen: _Run | None = None
+    for i in range(len(weights)):
+        run, rivals = runs[i], weights[max(0, i - 1) : i + 2]
+        if run is None or weights[i] < rivals.max() or weights[i] < PART_OF_PROFILE * weights.max():
+            continue
+        # a lag that repeats in a part only counts if it repeats well there: 3 p1 = 2 p2 would else hide p1 and p2
+        if weights[i] > MOST_OF_PROFILE * weights.max() or _polished(search, run, run.lag)[1] < GOOD_MISMATCH:
+            chosen = run
+            break
     assert chosen is not None
-    own = _run_mismatch(search, best, chosen)
-    if own > HALF_PERIOD_MISMATCH:  # layers of alternating kind repeat after 2, 3, 4 lags far better
-        for multiple in (2, 3, 4):
-            near = np.flatnonzero(np.abs(search.lags / (multiple * chosen.lag) - 1) < 0.04)
-            near = near[[weights[i] > 0 for i in near]] if len(near) else near
-            if not len(near):
-                continue
-            options = [(_run_mismatch(search, int(i), run), int(i)) for i in near if (run := runs[i]) is not None]
-            mismatch, index = min(options)
-            run = runs[index]
-            if run and mismatch < 0.1 * own and search.run_extent(run) > 0.5 * search.run_extent(chosen):
-                chosen, own = run, mismatch
+    base = chosen = replace(chosen, lag=_polished(search, chosen, chosen.lag)[0])
+    for multiple in (2, 3, 4):  # layers of alternating kind repeat after 2, 3, 4 lags far better
+        index = int(np.argmin(np.abs(search.lags - multiple * base.lag)))
+        run = runs[index]
+        if run is None or abs(search.lags[index] / (multiple * base.lag) - 1) > 0.03:
+            continue
+        common = _common(base, run, len(search.values))
+        if common is None or search.run_extent(run) < 0.5 * search.run_extent(base):
+            continue
+        own = _polished(search, common, chosen.lag)[1]  # both at the same window starts
+        if own > HALF_PERIOD_MISMATCH:
+            longer, mismatch = _polished(search, common, multiple * base.lag)
+            if mismatch < 0.3 * own:
+                chosen = replace(common, lag=longer)
     return chosen
 
 
-def _run_mismatch(search: _Search, index: int, run: _Run) -> float:
-    """Typical mismatch in a run."""
-    mismatch = search.mismatch[index]
-    return float(np.nanmedian(mismatch[np.arange(run.first, run.first + run.count) % len(mismatch)]))
+def _common(one: _Run, other: _Run, n: int) -> _Run | None:
+    """The second run without the window starts that are not in the first, or None if nothing is left."""
+    if one.all_around:
+        return other
+    inside = (np.arange(other.first, other.first + other.count) - one.first) % n < one.count
+    if not inside.any():
+        return None
+    first = int(np.argmax(inside))
+    count = int(np.argmin(np.append(inside[first:], False)))
+    return replace(other, first=(other.first + first) % n, count=count, all_around=False)
+
+
+def _polished(search: _Search, run: _Run, lag: float) -> tuple[float, float]:
+    """Lag near the given one at which a run repeats best, and the mismatch there in its better part."""
+    starts = np.arange(run.first, run.first + run.count) % len(search.values)
+
+    def typical(lag: float) -> float:
+        mismatch = _mismatch_at(search, lag)
+        known = starts[starts < len(mismatch)]
+        known = known[np.isfinite(mismatch[known])]
+        return float(np.quantile(mismatch[known], 0.25)) if len(known) else 1.0
+
+    bounds = (lag * (1 - 2 * LAG_STEP), lag * (1 + 2 * LAG_STEP))
+    from scipy.optimize import minimize_scalar  # slow to import
+
+    answer = minimize_scalar(typical, bounds=bounds, method="bounded", options={"xatol": 2e-4 * lag})
+    return float(answer.x), float(answer.fun)
 
 
 def _longest_run(search: _Search, index: int, taken: NDArray[np.bool_]) -> _Run | None:
@@ -399,18 +426,19 @@ def _without_second_period(search: _Search, run: _Run) -> _Run:
     coarse = local[::stride]
     m, few = len(coarse), max(2, least // stride)
     total, square = (np.concatenate([[0.0], np.cumsum(v)]) for v in (coarse, coarse**2))
-    best: tuple[float, int, int] | None = None
-    for i in range(0, m if run.all_around else 1):  # an inner part i..j against the rest
-        for j in range(i + few, min(i + m - few, m) + 1):
-            inner, outer = j - i, m - (j - i)
-            s_in, q_in = total[j] - total[i], square[j] - square[i]
-            s_out, q_out = total[m] - s_in, square[m] - q_in
-            error = q_in - s_in**2 / inner + q_out - s_out**2 / outer
-            if best is None or error < best[0]:
-                best = (float(error), i, j)
-    if best is None:
+    # an inner part i..j against the rest; without a periodic length the inner part starts at the beginning
+    i, j = np.meshgrid(np.arange(m if run.all_around else 1), np.arange(1, m + 1), indexing="ij")
+    inner = j - i
+    possible = (inner >= few) & (inner <= m - few)
+    if not possible.any():
         return run
-    _, i, j = best
+    outer = np.where(possible, m - inner, 1)
+    inner = np.where(possible, inner, 1)
+    s_in, q_in = total[j] - total[i], square[j] - square[i]
+    s_out, q_out = total[m] - s_in, square[m] - q_in
+    error = np.where(possible, q_in - s_in**2 / inner + q_out - s_out**2 / outer, np.inf)
+    i, j = (int(v) for v in np.unravel_index(np.argmin(error), error.shape))
+    j += 1
     inside = np.zeros(m, dtype=bool)
     inside[i:j] = True
     one, other = np.median(coarse[inside]), np.median(coarse[~inside])
@@ -472,10 +500,10 @@ def _degree(positions: NDArray[np.float64], period: float) -> int:
 
 
 def _residual(
-    positions: NDArray[np.float64], values: NDArray[np.float64], period: float, n_harmonics: int
+    positions: NDArray[np.float64], values: NDArray[np.float64], period: float, n_harmonics: int, degree: int
 ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
     """Sum of squares that the model leaves, the residual, and the coefficients."""
-    design = _design(positions, period, n_harmonics, _degree(positions, period))
+    design = _design(positions, period, n_harmonics, degree)
     coefficients = np.asarray(np.linalg.lstsq(design, values, rcond=None)[0], dtype=np.float64)
     residual = np.asarray(values - design @ coefficients, dtype=np.float64)
     return float(residual @ residual), residual, coefficients
@@ -485,12 +513,12 @@ def _count_harmonics(
     profile: Profile, positions: NDArray[np.float64], values: NDArray[np.float64], period: float
 ) -> int:
     """Number of harmonics by the Bayesian information criterion, below the Nyquist index."""
-    n = len(positions)
+    n, degree = len(positions), _degree(positions, period)
     most = min(MOST_HARMONICS, int(0.95 * period / (2 * profile.spacing)), (n - 6) // 3)
     scores = []
     floor = 1e-26 * float(values @ values) + 1e-300
     for count in range(1, most + 1):
-        squares = max(_residual(positions, values, period, count)[0], floor)
+        squares = max(_residual(positions, values, period, count, degree)[0], floor)
         scores.append(n * np.log(squares / n) + (2 * count + 4) * np.log(n))
     return int(np.argmin(scores)) + 1 if scores else 1
 
@@ -499,23 +527,24 @@ def _fit_period(
     positions: NDArray[np.float64], values: NDArray[np.float64], guess: float, n_harmonics: int
 ) -> tuple[float, float] | None:
     """Period of least squares by variable projection, and its standard error; None if there are too few points."""
-    n = len(positions)
-    n_parameters = 2 * n_harmonics + _degree(positions, guess) + 2
+    n, degree = len(positions), _degree(positions, guess)
+    n_parameters = 2 * n_harmonics + degree + 2
     if n <= n_parameters + 1:
         return None
     reach = min(0.04, 0.3 * guess / (positions[-1] - positions[0]))
     bounds = (guess * (1 - reach), guess * (1 + reach))
+    from scipy.optimize import minimize_scalar  # slow to import
+
     answer = minimize_scalar(
-        lambda p: np.log(_residual(positions, values, p, n_harmonics)[0] + 1e-300),
+        lambda p: np.log(_residual(positions, values, p, n_harmonics, degree)[0] + 1e-300),
         bounds=bounds,
         method="bounded",
         options={"xatol": 1e-9 * guess},
     )
     period = float(answer.x)
     x = positions - positions.mean()
-    degree = _degree(positions, period)
     for _ in range(3):  # Gauss-Newton from here: quadratic
-        squares, residual, coefficients = _residual(positions, values, period, n_harmonics)
+        squares, residual, coefficients = _residual(positions, values, period, n_harmonics, degree)
         order = np.arange(1, n_harmonics + 1)
         phase = 2 * np.pi * np.outer(x / period, order)
         cosines, sines = coefficients[degree + 1 :][:n_harmonics], coefficients[degree + 1 + n_harmonics :]
@@ -560,7 +589,7 @@ def _false_alarm(search: _Search, mismatch: float, extent: float, n_periods: flo
     per_length = 2 * band / search.length
     compared = max(1.0, per_length * extent * (1 - 1 / max(n_periods, 1.001)))
     trials = per_length * search.length * np.log(max(search.lags[-1] / search.lags[0], 1.1)) / 0.05
-    return float(min(1.0, trials * f_distribution.cdf(mismatch, compared, compared)))
+    return float(min(1.0, trials * scipy.special.fdtr(compared, compared, mismatch)))
 
 
 def _whole_length(profile: Profile, search: _Search) -> PeriodEstimate:
@@ -568,9 +597,9 @@ def _whole_length(profile: Profile, search: _Search) -> PeriodEstimate:
     values, n = search.values, len(search.values)
     power = np.abs(np.fft.rfft(profile.values - profile.values.mean())) ** 2
     rough = float(power[len(power) // 2 :].sum() / power.sum())
-    width = max(2, n // 5)  # about an extremum even a cosine varies by 10 % over so much of its period
+    width = max(2, n // 5)
     around = np.concatenate([values, values[:width]]) if search.periodic else values
-    windows = np.lib.stride_tricks.sliding_window_view(around, width)
+    windows = np.lib.stride_tricks.sliding_window_view(around, width)  # a cosine varies by 0.1 of its range there
     flattest = float(np.min(windows.max(axis=1) - windows.min(axis=1)) / np.ptp(values))
     nothing = "No period: no stretch of the profile repeats twice"
     if rough > 0.05:
