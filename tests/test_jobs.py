@@ -267,3 +267,9 @@ def test_a_command_without_its_file_is_refused(tmp_path):
         prepare(COMMANDS["info"], {})
     with pytest.raises(InputError, match="no such file"):
         prepare(COMMANDS["info"], {}, file=tmp_path / "none")
+
+
+def test_an_output_that_is_the_input_is_refused_before_it_is_read(folder):
+    file = folder / "field.npz"
+    with pytest.raises(InputError, match="is the input"):
+        prepare(COMMANDS["convert"], {"output": str(file)}, file=file)

@@ -195,6 +195,7 @@ def test_surface_figure_shows_the_cumulative_charge_and_its_mean(slab):
     low = line_of(lower, colour=plots.VERMILION)
     np.testing.assert_allclose(low.get_ydata(), 0.3, atol=1e-3)
     assert tuple(low.get_xdata()) == pytest.approx(result.bulk)
+    np.testing.assert_allclose(line_of(lower, colour=plots.GREEN).get_ydata(), 0.3, atol=1e-3)  # up to the total
     assert (upper.get_ylabel(), lower.get_ylabel()) == ("charge density (e Å$^{-3}$)", "charge below (e Å$^{-2}$)")
     texts = [text.get_text() for text in lower.texts]
     assert texts[0].startswith("σ low = 0.29999") and "±" in texts[0] and texts[0].endswith("e Å$^{-2}$")
@@ -248,7 +249,11 @@ def test_step_figure_draws_each_level_where_it_was_taken(slab, from_charge):
         drawn = line_of(axes, colour=colour)
         np.testing.assert_allclose(drawn.get_ydata(), float(level))
         curve = line_of(axes, colour=plots.BLACK)
-        if colour != plots.BLUE:  # the curve runs through the level of each vacuum
+        if colour == plots.BLUE:  # the curve's mean over the period
+            inside = np.linspace(*drawn.get_xdata(), 400)
+            mean = np.interp(inside, curve.get_xdata(), curve.get_ydata()).mean()
+            assert mean == pytest.approx(float(level), abs=0.05) and abs(mean) > 0.5
+        else:  # the curve runs through the level of each vacuum
             middle = np.mean(drawn.get_xdata())
             assert np.interp(middle, curve.get_xdata(), curve.get_ydata()) == pytest.approx(float(level), abs=0.05)
     assert any("bulk − low" in text.get_text() for text in axes.texts)
@@ -326,11 +331,12 @@ def test_what_cannot_be_drawn_is_refused(slab, tmp_path):
 
 
 def test_the_users_matplotlib_is_left_alone(slab):
-    with matplotlib.rc_context({"font.size": 31, "lines.linewidth": 17}):
+    with matplotlib.rc_context({"font.size": 31, "axes.facecolor": "red"}):
         before = dict(matplotlib.rcParams)
         figure = plots.plot_profile(slab)
         assert dict(matplotlib.rcParams) == before
     assert figure.axes[1].xaxis.label.get_fontsize() == 8
+    assert figure.axes[1].get_facecolor() == (1.0, 1.0, 1.0, 1.0)
 
 
 def test_pyplot_is_never_imported():
