@@ -50,6 +50,15 @@ def test_ions_on_a_triclinic_grid(triclinic, shape, order):
     assert density.integral() == pytest.approx(0.0, abs=1e-12)
 
 
+@pytest.mark.parametrize("shape", [(14, 15, 18), (15, 14, 17)])
+def test_ions_on_an_orthogonal_grid(shape):
+    field = electrons_with_ions(np.diag([4.0, 4.2, 5.0]), shape)
+    expected = gaussians_in_space(field, SALT, 0.7)
+    assert gh.charge_density(field, SALT, width=0.7).values + field.values == pytest.approx(
+        expected, abs=3e-8 * expected.max()
+    )
+
+
 def test_every_ion_keeps_its_charge_between_the_points():
     cell = np.diag([4.0, 5.0, 6.0])
     for shift in np.random.default_rng(2).random((4, 3)):

@@ -107,6 +107,7 @@ class TestVacuum:
         assert result.step.value == pytest.approx(self.EXPECTED, abs=1e-6)
         assert result.flat
         assert result.field_low.value == pytest.approx(0.0, abs=1e-6)
+        assert np.array(result.faces) - shift / 16 == pytest.approx([14.1, 40.5], abs=1.5)  # where its charge ends
 
     def test_uncorrected(self):
         """The field of the periodic images fills the vacuum: reported, and the levels are those at the faces."""
