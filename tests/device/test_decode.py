@@ -185,3 +185,14 @@ def test_chunks_do_not_show(monkeypatch, rng):
                 rows = text[layout.row_start(start) : layout.row_end(stop)] + b" " * PADDING
                 left = CPU().decode_fixed_width(np.frombuffer(rows, np.uint8), layout, start, out)
                 assert left.size == 0 and same_bits(out, expected[start:stop])
+
+
+def test_places_left_in_runs_with_short_rows():
+    """Runs of 8 in rows of 3: full rows and short rows are decoded apart, and what is left finds its place again."""
+    layout = FixedWidth(3, 13, 40, 8, 3, 2, 5, ord("E"))
+    words = [f"{v:13.5E}" for v in np.arange(40.0)]
+    for place in (5, 15, 16, 22, 39):
+        words[place] = "*" * 12
+    values, left = decode(block(words, layout), layout, 0, 40)
+    assert left.tolist() == [5, 15, 16, 22, 39]
+    assert same_bits(np.delete(values, left), np.delete(np.arange(40.0), left))

@@ -128,7 +128,11 @@ def test_no_atoms(tmp_path):
 
 
 @pytest.mark.parametrize("per_row", [6, 4])
-def test_orbitals(tmp_path, per_row):
+@pytest.mark.parametrize("piece", [1, 31, 10**6])
+def test_orbitals(tmp_path, monkeypatch, per_row, piece):
+    from gpuhomog.readers import text_values
+
+    monkeypatch.setattr(text_values, "PIECE", piece)
     values = values_of((3, 4, 5 * 3))
     text = body(values_of((3, 4, 5 * 3)), per_row)
     ids = "    3    7    8\n   12\n"

@@ -437,8 +437,11 @@ def test_stars_in_the_middle(tmp_path):
         gh.read(path)
 
 
-def test_rows_that_change_their_width_between_blocks(tmp_path):
+def test_rows_that_change_their_width_between_blocks(tmp_path, monkeypatch):
     """The first rows show a fixed width that the block does not keep: the second block is found by words."""
+    from gpuhomog.readers import text_values
+
+    monkeypatch.setattr(text_values, "_SAMPLE", 4096)
     up, down = values_of(3000) - 30, values_of(3000, 1) - 40
     text = (
         poscar() + "\n  10 15 20\n" + rows([fortran(v) for v in up[:2987]]) + rows([fortran(v) for v in up[2987:]], 4)
@@ -448,3 +451,5 @@ def test_rows_that_change_their_width_between_blocks(tmp_path):
         path = write(tmp_path / name, packed)
         assert np.array_equal(gh.read(path).values.ravel(order="F"), rounded(up))
         assert np.array_equal(gh.read(path, block="down").values.ravel(order="F"), rounded(down))
+        planes = open_source(path).read_planes(18, 20, "up", np.dtype(float))
+        assert np.array_equal(planes.ravel(order="F"), rounded(up)[18 * 150 :])
