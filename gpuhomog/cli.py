@@ -18,6 +18,8 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock, Timer
+from time import monotonic
 from typing import Annotated, Any, Optional
 
 import typer
@@ -81,7 +83,16 @@ def give_json(report: Mapping[str, Any]) -> None:
 
 
 class PlainHelp:
-    """The help option without the type of a flag beside it."""
+    """Help without the types of flags, and with the epilogue (examples) line by line as written."""
+
+    epilog: str | None
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help."""
+        examples, self.epilog = self.epilog, None
+        super().format_help(ctx, formatter)  # type: ignore[misc]
+        self.epilog = examples
+        print(examples or "")
 
     def get_help_option(self, ctx: Any) -> Any:
         """Option --help."""
@@ -100,7 +111,7 @@ class OneSentence(PlainHelp, TyperGroup):
 
     def main(self, args: Sequence[str] | None = None, **extra: Any) -> Any:  # type: ignore[override]
         """Run and exit."""
-        given = list(sys.argv[1:] if args is None else args)
+        given = list(sys.argv[1:] if args is None else args) or ["--help"]
         extra["standalone_mode"] = False
         extra["prog_name"] = PROGRAM
         try:
@@ -174,58 +185,67 @@ def collected(found: list[str]) -> Iterator[None]:
 
 
 class Bars:
-    """Progress bars on standard error, each from its second second on."""
+    """Progress on standard error from the second second on: one line for the command, one for each task of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, label: str) -> None:
+        self._label = label
         self._started: dict[str, float] = {}
         self._bars: dict[str, Any] = {}
         self._progress: Any = None
+        self._lock = Lock()
+        self._timer = Timer(SLOW, self.begin)
+        self._timer.daemon = True
+
+    def begin(self) -> None:
+        """Show that the command is at work, however much there is of it."""
+        self.screen().add_task(self._label, total=None)
 
     def __call__(self, label: str, done: int, total: int) -> None:
         """Listen to one report."""
-        from time import monotonic
-
         if done == 0 or label not in self._started:
             self._started[label] = monotonic()
         if done >= total:
             self._started.pop(label, None)
             bar = self._bars.pop(label, None)
             if bar is not None:
-                self._progress.remove_task(bar)
+                self.screen().remove_task(bar)
             return
         if label not in self._bars and monotonic() - self._started[label] > SLOW:
-            self._bars[label] = self._shown().add_task(label, total=total)
+            self._bars[label] = self.screen().add_task(label, total=total)
         if label in self._bars:
-            self._progress.update(self._bars[label], completed=done)
+            self.screen().update(self._bars[label], completed=done)
 
-    def _shown(self) -> Any:
-        if self._progress is None:
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    def screen(self) -> Any:
+        """Rich's display, made when first needed."""
+        with self._lock:
+            if self._progress is None:
+                from rich.console import Console
+                from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-            columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-            self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
-            self._progress.start()
-        return self._progress
+                columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+                self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
+                self._progress.start()
+            return self._progress
 
-    def stop(self) -> None:
-        """Clear the terminal."""
+    def __enter__(self) -> Bars:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._timer.cancel()
+        self._timer.join()
         if self._progress is not None:
             self._progress.stop()
 
 
 @contextmanager
-def bars(wanted: bool) -> Iterator[None]:
+def bars(label: str, wanted: bool) -> Iterator[None]:
     """Show progress inside the block, if wanted and somebody can see it."""
     if not wanted or not sys.stderr.isatty():
         yield
         return
-    listener = Bars()
-    try:
-        with progress.listen(listener):
-            yield
-    finally:
-        listener.stop()
+    with Bars(label) as listener, progress.listen(listener):
+        yield
 
 
 def show(outcome: Outcome, report: Mapping[str, Any]) -> None:
@@ -255,7 +275,7 @@ def run_tasks(tasks: Sequence[Task], as_json: bool, quiet: bool) -> list[dict[st
     reports = []
     for task in tasks:
         found: list[str] = []
-        with collected(found), bars(not quiet):
+        with collected(found), bars(task.command.name, not quiet):
             outcome, report = task.run(inputs)
         report["warnings"] = found
         reports.append(report)
@@ -329,11 +349,10 @@ def callback(options: Sequence[Option], run: Callable[[dict[str, Any]], None], a
 
 def help_of(summary: str, text: str, examples: Sequence[str]) -> dict[str, Any]:
     """Help and epilogue of a command."""
-    lines = "\n\n".join(f"  {example}" for example in examples)
     return {
         "help": f"{summary}\n\n{text}".strip(),
         "short_help": summary,
-        "epilog": f"[bold]Examples[/bold]\n\n{lines}" if lines else "",
+        "epilog": "\n".join([" Examples", "", *(f"   {example}" for example in examples), ""]),
     }
 
 
@@ -352,12 +371,26 @@ def root(
     """Options of the program itself."""
 
 
+JOB_EXAMPLE = """\
+[input]
+file = "LOCPOT"
+[[task]]
+command = "profile"
+axis = "c"
+output = "profile.csv"
+[[task]]
+command = "average"
+kernel = "gaussian"
+eps = 6
+output = "smooth.h5"
+"""
+
+
 def build() -> typer.Typer:
     """The application, from the table of commands."""
     app = typer.Typer(
         cls=OneSentence,
         name=PROGRAM,
-        no_args_is_help=True,
         rich_markup_mode="rich",
         pretty_exceptions_enable=False,
         add_completion=False,
@@ -382,9 +415,8 @@ def build() -> typer.Typer:
         '(command = "profile", then its options by the names they have here), \\[run] (device, dtype) and \\[batch]. '
         "Everything is checked before anything is computed; names start at the job file's folder."
     )
-    app.command("run", cls=PlainCommand, **help_of(summary, text, ("gpuhomog run job.toml",)))(
-        callback((JSON, QUIET), run_job, "JOB")
-    )
+    examples = (f"{PROGRAM} run job.toml", "", "where job.toml holds", *JOB_EXAMPLE.splitlines())
+    app.command("run", cls=PlainCommand, **help_of(summary, text, examples))(callback((JSON, QUIET), run_job, "JOB"))
     return app
 
 

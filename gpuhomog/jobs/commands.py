@@ -127,6 +127,8 @@ def run_info(inputs: Inputs, values: dict[str, Any]) -> Outcome:
 
     choices = {name: values[name] for name in ("kind", "quantity", "frame")}
     header = inspect_file(values["file"], **choices)
+    if values["header"]:
+        return header_only(values, header)
     field = inputs.field(values)
     numbers = value_report(field)
     about = {name: header[name] for name in ("format", "blocks", "frames", "remarks")}
@@ -150,6 +152,22 @@ def run_info(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     remarks: Rows = [("note", remark) for remark in header["remarks"]]
     tables = ((str(values["file"]), [*rows, *grid_rows(field)]), ("", [*value_rows(numbers), *remarks]), *balance)
     return Outcome(report, tables)
+
+
+def header_only(values: dict[str, Any], header: dict[str, Any]) -> Outcome:
+    """What the header of a file says; no value is read."""
+    rows: Rows = [("format", header["format"]), ("blocks", ", ".join(header["blocks"]))]
+    if header["n_atoms"]:
+        rows.append(("atoms", f"{header['n_atoms']} ({header['formula']})"))
+    rows += [
+        ("points", " × ".join(map(str, header["shape"]))),
+        ("lengths", ", ".join(f"{length:.6f}" for length in header["lengths"]) + " Å"),
+        ("volume", shown(header["volume"], "Å^3")),
+        ("quantity", (header["quantity"] or "not stated by the file").replace("_", " ")),
+        ("unit", header["unit"] or "not stated by the file"),
+        *[("note", remark) for remark in header["remarks"]],
+    ]
+    return Outcome(header, ((str(values["file"]), rows),))
 
 
 def run_convert(inputs: Inputs, values: dict[str, Any]) -> Outcome:
@@ -507,6 +525,9 @@ PLANAR = o.Option(
 )
 
 
+HEADER = o.Option(
+    "header", o.flag, "", "Only what the header says; the values are not read.", default=False, panel=o.METHOD
+)
 DENSITY = o.Option(
     "density",
     o.path,
@@ -552,8 +573,18 @@ _TABLE = (
         "Show what a file holds: grid, cell, atoms, quantity, unit, mean and integral.",
         "Use it first on a new file: the integral of an electron density must be the number of electrons, that of a "
         "charge density the net charge. With --ion-charges it is checked against the ions.",
-        ("gpuhomog info CHGCAR", "gpuhomog info density.cube --quantity electron_density --json"),
-        (*o.READING, o.ION_CHARGES, replace(o.NET_CHARGE, help="Charge in e that the cell should have."), *o.COMMON),
+        (
+            "gpuhomog info CHGCAR",
+            "gpuhomog info density.cube --quantity electron_density --json",
+            "gpuhomog info CHGCAR --ion-charges Na=1,Cl=7",
+        ),
+        (
+            HEADER,
+            *o.READING,
+            o.ION_CHARGES,
+            replace(o.NET_CHARGE, help="Charge in e that the cell should have."),
+            *o.COMMON,
+        ),
         run_info,
     ),
     Command(

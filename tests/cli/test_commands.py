@@ -36,6 +36,21 @@ def test_info_for_people(run):
     assert all(word in ran.out for word in ("56 × 56 × 56", "2 (Si2)", "electron density", "Charge balance", "neutral"))
 
 
+def test_info_of_the_header_reads_no_values(run, monkeypatch):
+    monkeypatch.setattr("gpuhomog.readers.read", lambda *a, **k: pytest.fail("values were read"))
+    report = run("info", SILICON, "--header", "--json").json["result"]
+    assert report["shape"] == [56, 56, 56] and report["formula"] == "Si2" and "integral" not in report
+    assert "56 × 56 × 56" in run("info", SILICON, "--header").out
+
+
+def test_the_job_of_the_help_is_a_job(run, tmp_path):
+    gh.write(gh.Field.from_array(np.ones((4, 4, 8)), 24 * np.eye(3)), tmp_path / "LOCPOT.h5")
+    Path("job.toml").write_text(cli.JOB_EXAMPLE.replace('"LOCPOT"', '"LOCPOT.h5"'))
+    assert [task.command.name for task in cli.read_job(Path("job.toml")).tasks] == ["profile", "average"]
+    text = " ".join(run("run", "--help").out.split())
+    assert "[[task]] command = " in text and 'kernel = "gaussian"' in text
+
+
 def test_convert_keeps_every_value(run, wave, tmp_path):
     ran = run("convert", wave, "-o", "wave.h5", "--json")
     assert ran.json["outputs"] == ["wave.h5"] and ran.err == ""
@@ -245,6 +260,7 @@ def test_help_of_every_command(run, name):
 
 def test_help_lists_every_command(run):
     ran = run("--help")
+    assert run().out == ran.out and (ran.code, ran.err) == (0, "")
     assert all(f" {name} " in ran.out for name in ("info", "convert", "average", "profile", "surface", "interface"))
     assert all(f" {name} " in ran.out for name in ("step", "demo", "run", "tune", "devices"))
 
@@ -335,32 +351,54 @@ def test_memory_that_is_not_there_is_one_sentence(run, wave, monkeypatch):
 # Progress
 
 
+class Screen:
+    """What a terminal would be shown."""
+
+    def __init__(self):
+        self.shown = []
+
+    def add_task(self, label, total):
+        self.shown.append(("add", label, total))
+        return 7
+
+    def update(self, bar, completed):
+        self.shown.append(("update", bar, completed))
+
+    def remove_task(self, bar):
+        self.shown.append(("remove", bar))
+
+    def stop(self):
+        self.shown.append(("stop",))
+
+
 def test_bars_appear_after_a_second_and_go(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
-    shown = []
-
-    class Screen:
-        def add_task(self, label, total):
-            shown.append(("add", label, total))
-            return 7
-
-        def update(self, bar, completed):
-            shown.append(("update", bar, completed))
-
-        def remove_task(self, bar):
-            shown.append(("remove", bar))
-
-    bars = Bars()
-    monkeypatch.setattr(bars, "_shown", lambda: bars.__dict__.__setitem__("_progress", Screen()) or bars._progress)
+    monkeypatch.setattr(cli, "monotonic", lambda: now[0])
+    bars, screen = Bars("average"), Screen()
+    bars._progress = screen
     bars("planes", 0, 10)
     now[0] = 0.5
     bars("planes", 4, 10)
-    assert shown == []
+    assert screen.shown == []
     now[0] = 1.5
     bars("planes", 7, 10)
     bars("planes", 10, 10)
-    assert shown == [("add", "planes", 10), ("update", 7, 7), ("remove", 7)]
+    assert screen.shown == [("add", "planes", 10), ("update", 7, 7), ("remove", 7)]
+
+
+def test_a_long_command_shows_that_it_works(monkeypatch):
+    monkeypatch.setattr(cli, "SLOW", 0.01)
+    bars, screen = Bars("average"), Screen()
+    bars._progress = screen
+    with bars:
+        bars._timer.join(10)
+    assert screen.shown == [("add", "average", None), ("stop",)]
+
+
+def test_a_short_command_shows_nothing():
+    with Bars("average") as bars:
+        pass
+    assert bars._progress is None
 
 
 def test_no_bars_without_a_terminal(run, wave, monkeypatch):
