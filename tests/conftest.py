@@ -5,9 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from strict_device import StrictDevice
 
 from gpuhomog.device import choose_device
+
+# The same examples every time: a failure is one for whoever runs the tests next, too.
+settings.register_profile("gpuhomog", deadline=None, derandomize=True, max_examples=25)
+settings.load_profile("gpuhomog")
 
 DATA = Path(__file__).parent / "data"
 

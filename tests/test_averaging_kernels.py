@@ -48,7 +48,8 @@ def test_fourth_moment_and_curvature(kernel):
 def test_tails(kernel):
     for reach in (0.5, 1.0, 1.4):
         assert kernel.truncated_mass(reach) == pytest.approx(
-            1 - integral(lambda u: float(kernel.density(u)), -reach, reach), abs=1e-8  # quadrature across the top-hat's edge
+            1 - integral(lambda u: float(kernel.density(u)), -reach, reach),
+            abs=1e-8,  # quadrature across the top-hat's edge
         )
     assert kernel.truncated_mass(kernel.reach(1e-9)) <= 1e-9
     cutoff = kernel.cutoff(1e-9)

@@ -1,14 +1,11 @@
 """ASE: arrays with Atoms become Fields as ASE's own geometry has them; files that ASE reads with values."""
 
+import ase
 import numpy as np
 import pytest
 
 import gpuhomog as gh
 from gpuhomog.errors import FileFormatError, InputError
-
-ase = pytest.importorskip("ase")
-pytest.importorskip("ase.io.cube")
-pytest.importorskip("ase.io.xsf")
 
 CELL = [[3.0, 0.0, 0.0], [0.5, 4.0, 0.0], [0.0, 0.3, 5.0]]
 VALUES = np.random.default_rng(4).normal(size=(5, 4, 6))

@@ -66,7 +66,8 @@ def test_the_real_density_has_the_electrons_of_srtio3():
 
 def test_sisl_agrees_on_the_real_density():
     """sisl multiplies in single precision and has an older bohr: 1e-6 is what the two can agree to."""
-    sisl = pytest.importorskip("sisl", reason="sisl is an optional library (extra formats)")
+    import sisl
+
     grid = sisl.get_sile(str(SRTIO3)).read_grid()
     field = gh.read(SRTIO3)
     assert np.allclose(field.grid.cell, grid.lattice.cell, rtol=1e-8)
@@ -74,7 +75,8 @@ def test_sisl_agrees_on_the_real_density():
 
 
 def test_sisl_agrees_on_a_potential(tmp_path):
-    sisl = pytest.importorskip("sisl", reason="sisl is an optional library (extra formats)")
+    import sisl
+
     path = write_grid(tmp_path / "slab.VH", VALUES[:1])
     field = gh.read(path)
     assert (field.quantity, field.unit) == ("electron_potential_energy", "eV")

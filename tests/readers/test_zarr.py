@@ -4,12 +4,11 @@ import json
 
 import numpy as np
 import pytest
+import zarr
 
 import gpuhomog as gh
 from gpuhomog.errors import FileFormatError, UnitsError
 from gpuhomog.readers import zarr_store
-
-zarr = pytest.importorskip("zarr", reason="zarr is an optional library (extra formats)")
 
 VALUES = np.random.default_rng(1).normal(size=(5, 4, 6))
 

@@ -77,7 +77,8 @@ def test_the_hdf5_schema_as_h5py_sees_it(tmp_path):
 
 
 def test_the_zarr_schema_as_zarr_sees_it(tmp_path):
-    zarr = pytest.importorskip("zarr", reason="zarr is an optional library (extra formats)")
+    import zarr
+
     field = field_of(shape=(300, 100, 70))
     gh.write(field, tmp_path / "x.zarr")
     root = zarr.open_group(str(tmp_path / "x.zarr"), mode="r")
@@ -102,7 +103,8 @@ def test_npz_as_numpy_sees_it(tmp_path, order):
 
 
 def test_cube_as_ase_sees_it(tmp_path):
-    cube = pytest.importorskip("ase.io.cube")
+    import ase.io.cube as cube
+
     field = field_of(quantity="electron_potential_energy", origin=[0.5, 0.0, -1.0], charges=[1, 7, 1])
     gh.write(field, tmp_path / "x.cube")
     with open(tmp_path / "x.cube") as file:
@@ -144,7 +146,8 @@ def test_cube_rows_begin_on_new_lines(tmp_path, n_c):
 
 @pytest.mark.parametrize("shape", [(5, 4, 7), (3, 3, 3), (1, 1, 2), (10, 1, 1)])
 def test_chgcar_as_pymatgen_sees_it(tmp_path, shape):
-    outputs = pytest.importorskip("pymatgen.io.vasp.outputs", reason="pymatgen is an optional library (extra formats)")
+    import pymatgen.io.vasp.outputs as outputs
+
     field = field_of(shape=shape, order="F", origin=[0.5, 0.0, 0.0])
     gh.write(field, tmp_path / "CHGCAR")
     content = outputs.Chgcar.from_file(str(tmp_path / "CHGCAR"))
@@ -183,7 +186,8 @@ def test_locpot_holds_ev_and_chgcar_no_potential(tmp_path):
 
 
 def test_xsf_repeats_the_end_planes(tmp_path):
-    xsf = pytest.importorskip("ase.io.xsf")
+    import ase.io.xsf as xsf
+
     field = field_of(origin=[0.5, 0.0, 0.0])
     gh.write(field, tmp_path / "x.xsf")
     with open(tmp_path / "x.xsf") as file:
