@@ -84,7 +84,8 @@ STYLE = {
     "legend.frameon": False,
     "legend.handlelength": 1.6,
     "axes.formatter.use_mathtext": True,
-    "axes.formatter.limits": (-3, 4),
+    "axes.formatter.limits": (-12, 12),  # powers of ten stand in the label: name_axis
+    "axes.formatter.useoffset": False,
     "axes.unicode_minus": True,
     "mathtext.fontset": "dejavusans",
     "savefig.dpi": 300,
@@ -138,6 +139,17 @@ def axis_label(name: str, unit: str | None) -> str:
     """Name (unit), or the name alone."""
     unit = unit_label(unit)
     return f"{name} ({unit})" if unit else name
+
+
+def name_axis(axes: Any, name: str, unit: str | None) -> None:
+    """Label of the y axis; large and small numbers get a power of ten beside the unit. Limits must be final."""
+    size = max(abs(limit) for limit in axes.get_ylim())
+    power = floor(log10(size)) if size > 0 else 0
+    if -3 < power < 5:
+        axes.set_ylabel(axis_label(name, unit))
+        return
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value / 10.0**power:.4g}".replace("-", "−"))
+    axes.set_ylabel(f"{name} ({f'10$^{{{power}}}$ {unit_label(unit)}'.strip()})")
 
 
 def new_figure(width: str, height: float) -> Figure:
@@ -235,8 +247,11 @@ def draw_windows(axes: Any, windows: Sequence[float], centre: float) -> None:
         y = 0.84 - 0.08 * row
         ends = [centre - window / 2, centre + window / 2]
         axes.plot(ends, [y, y], "|-", color=VERMILION, lw=1, ms=4, transform=transform, zorder=5)
-        text = f" window {window:.4g} Å"
-        axes.text(ends[1], y, text, transform=transform, va="center", fontsize=6.5, color=VERMILION, zorder=5)
+        beside = window < 0.9 * centre  # room to the right of the bar
+        x, align = (ends[1], "left") if beside else (centre, "center")
+        text = f"{' ' if beside else ''}window {window:.4g} Å"
+        style: dict[str, Any] = {"fontsize": 6.5, "color": VERMILION, "zorder": 5, "bbox": None if beside else PAPER}
+        axes.text(x, y, text, transform=transform, ha=align, va="center", **style)
 
 
 def figure_rows(figure: Figure, heights: Sequence[float], gap: float = 0.06) -> list[Any]:
@@ -276,7 +291,10 @@ def plot_profile(
     """
     structure = structure or planar.structure
     has_atoms = structure is not None and len(structure) > 0
-    magnified = macroscopic is not None and np.ptp(macroscopic.values) < 0.2 * np.ptp(planar.values)
+    ratio = (
+        np.ptp(macroscopic.values) / np.ptp(planar.values) if macroscopic is not None and np.ptp(planar.values) else 1
+    )
+    magnified = 1e-9 < ratio < 0.2  # below, only rounding would be seen
     heights = [1.75]
     if magnified:
         heights.append(1.25)
@@ -301,17 +319,17 @@ def plot_profile(
     name = NAMES.get(planar.quantity, planar.quantity)
     main = curves[0]
     main.plot(*closed(planar, planar.values), color=BLACK, lw=0.7, label="planar average", zorder=3)
-    main.set_ylabel(axis_label(name, planar.unit))
     if macroscopic is not None:
         draw_macroscopic(main, macroscopic, "macroscopic average")
         if magnified:
             draw_macroscopic(curves[1], macroscopic, None)
-            curves[1].set_ylabel("magnified")
             curves[1].margins(y=0.12)
+            name_axis(curves[1], "magnified", planar.unit)
     windows = macroscopic.periods if macroscopic is not None else ()
     low, high = main.get_ylim()
     room = 0.16 + 0.1 * len(windows)  # for the legend and the windows, above the curves
     main.set_ylim(low, high + room / (1 - room) * (high - low))
+    name_axis(main, name, planar.unit)
     draw_windows(main, windows, planar.length / 2)
     main.legend(loc="upper center", ncols=2, columnspacing=1.2, borderaxespad=0.2)
     for axes in curves[:-1]:
@@ -437,7 +455,7 @@ def plot_step(
         atoms = atoms_along(structure, np.asarray(origin, dtype=np.float64), profile)
         if profile.boundary == "periodic":
             atoms = start + (atoms - start) % profile.length
-        draw_atoms(rows[0], structure, atoms, profile.length, ends=False)
+        draw_atoms(rows[0], structure, atoms, profile.length, ends=start == 0.0)
     axes.plot(x, potential, color=BLACK, lw=0.7, zorder=3)
     shift = profile.length if profile.boundary == "periodic" else 0.0
     drawn = [
@@ -455,7 +473,7 @@ def plot_step(
             if high > low:
                 axes.plot([low, high], [float(level)] * 2, color=colour, lw=2, solid_capstyle="butt", zorder=4)
                 axes.axvspan(low, high, color=SKY if colour == BLUE else VACUUM, alpha=0.5, lw=0, zorder=0)
-    axes.set_ylabel(axis_label("potential", "V"))
+    name_axis(axes, "potential", "V")
     axes.set_xlabel(f"position normal to {plane_name(profile.planes)} (Å)")
     axes.set_xlim(start, end)
     axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
@@ -495,13 +513,13 @@ def charge_axes(
     fine = np.linspace(line.start, line.end, max(800, 2 * len(line.values)))
     upper.plot(line.position, line.values, color=BLACK, lw=0.7, zorder=3)
     upper.axhline(0.0, color=GREY, lw=0.5, zorder=1)
-    upper.set_ylabel(axis_label("charge density", profile.unit))
     upper.tick_params(axis="x", which="both", labelbottom=False)
     lower.plot(fine, line.cumulative(fine), color=BLUE, lw=1.0, zorder=3)
     lower.axhline(0.0, color=GREY, lw=0.5, zorder=1)
-    lower.set_ylabel(axis_label("charge below", times_length(profile.unit, 1)))
     lower.set_xlabel(f"position normal to {plane_name(profile.planes)} (Å)")
     lower.set_xlim(line.start, line.end)
+    name_axis(upper, "charge density", profile.unit)
+    name_axis(lower, "charge below", times_length(profile.unit, 1))
     for axes in (upper, lower):
         axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
     return figure, [upper, lower]
@@ -585,24 +603,29 @@ def in_plane(cell: NDArray[np.float64], across: int, along: int) -> NDArray[np.f
 def plot_slices(
     field: Field,
     *,
-    at: Sequence[float] = (0.5, 0.5, 0.5),
+    at: Sequence[float] | None = None,
     width: str = "page",
 ) -> Figure:
     """Three lattice planes of a 3D field in true geometry, in one colour scale.
 
     field  a whole Field on any device; its atoms within 0.6 Å of a plane are drawn as circles
-    at     fractional position of the point through which the planes go; the nearest grid points are shown
+    at     fractional position of the point through which the planes go, the nearest grid point is taken; by default
+           the point where the field differs most from its mean
     width  "page" (7 inches) or "column" (3.4 inches)
 
     Raises InputError for a field of which only a slab is here.
     """
     if not field.slab.is_whole:
         raise InputError("Slices need the whole field in one place: gather it on one rank first.")
-    if len(at) != 3 or not np.isfinite(np.asarray(at, dtype=np.float64)).all():
+    if at is not None and (len(at) != 3 or not np.isfinite(np.asarray(at, dtype=np.float64)).all()):
         raise InputError("Slices go through one point: give three fractional coordinates, such as 0.5,0.5,0.5.")
     values = field.to_host()
     grid = field.grid
-    index = [round(float(x) * n) % n for x, n in zip(at, grid.shape, strict=True)]
+    if at is None:
+        most = np.argmax(np.abs(values - values.mean(dtype=np.float64)))
+        index = [int(i) for i in np.unravel_index(most, values.shape)]
+    else:
+        index = [round(float(x) * n) % n for x, n in zip(at, grid.shape, strict=True)]
     colours, low, high, extend = colour_scale(values)
 
     panels = []
@@ -722,7 +745,6 @@ def arrange(extents: Sequence[NDArray[np.float64]], page: float) -> tuple[list[F
                 best, chosen = (merit, rows, lying), float(scale)
     assert best is not None
     scale, (_, rows, lying) = chosen, best
-    scale = min(scale, 2.6 / max(float(max(e)) for e in extents) if len(rows) > 1 and not lying else scale)
     heights = [bottom + top + float(max(extents[i][1] for i in row)) * scale for row in rows]
     total = sum(heights)
     frames: list[Frame] = [(0.0, 0.0, 0.0, 0.0)] * len(extents)
@@ -745,22 +767,25 @@ def arrange(extents: Sequence[NDArray[np.float64]], page: float) -> tuple[list[F
 def draw_atoms_near(
     axes: Any, field: Field, normal: int, plane: int, first: int, second: int, vectors: NDArray[np.float64]
 ) -> dict[str, Any]:
-    """Atoms within 0.6 Å of a lattice plane, periodic images included, as circles in their place; by symbol."""
+    """Atoms within 0.6 Å of a lattice plane as circles at the foot of their perpendicular; by symbol."""
     structure, grid = field.structure, field.grid
     marks: dict[str, Any] = {}
     if structure is None:
         return marks
-    fractional = (structure.positions - grid.origin) @ np.linalg.inv(grid.cell)
-    for axis in range(3):
-        if grid.boundary[axis] == "periodic":
-            fractional[:, axis] -= np.floor(fractional[:, axis] + 1e-6)
+    inverse = np.linalg.inv(grid.cell)
+    fractional = (structure.positions - grid.origin) @ inverse
     offset = fractional[:, normal] - plane / grid.shape[normal]
     if grid.boundary[normal] == "periodic":
         offset -= np.round(offset)
-    near = np.abs(offset) * grid.height(normal) < 0.6
+    distance = offset * grid.height(normal)
+    near = np.abs(distance) < 0.6
+    foot = (structure.positions - np.outer(distance, grid.normal(normal)) - grid.origin) @ inverse
+    for axis in (first, second):
+        if grid.boundary[axis] == "periodic":
+            foot[:, axis] -= np.floor(foot[:, axis] + 1e-6)
     numbers = sorted(set(structure.numbers.tolist()), reverse=True)
     for row, number in enumerate(numbers):
-        chosen = fractional[near & (structure.numbers == number)][:, [first, second]]
+        chosen = foot[near & (structure.numbers == number)][:, [first, second]]
         images = [chosen]
         for column in (0, 1):  # an atom on an edge of the cell shows on the opposite edge too
             joined = np.concatenate(images)

@@ -64,6 +64,7 @@ def test_profiles_stand_at_their_positions(slab):
         np.testing.assert_array_equal(curve.get_ydata()[:-1], macroscopic.values)
         assert axes.get_xlim() == (0.0, 32.0)
     assert main.get_ylabel() == "charge density (e Å$^{-3}$)"
+    assert magnified.get_ylabel() == "magnified (e Å$^{-3}$)"
     assert magnified.get_xlabel() == "position normal to the a, b plane (Å)"
     marks = {tuple(line.get_xdata()) for line in atoms.lines}
     assert marks == {(8.0,), (10.0,)}
@@ -76,6 +77,20 @@ def test_the_window_is_drawn_to_scale(slab):
     bars = [line for line in main.lines if line.get_color() == plots.VERMILION]
     assert sorted(np.ptp(bar.get_xdata()) for bar in bars) == pytest.approx([1.0, 2.5])
     assert {text.get_text().strip() for text in main.texts} >= {"window 1 Å", "window 2.5 Å"}
+
+
+def test_small_numbers_have_their_power_in_the_label():
+    figure = plots.plot_profile(profile_of(3e-6 * np.cos(2 * np.pi * np.arange(64) / 64), 16.0))
+    axes = figure.axes[0]
+    figure.draw_without_rendering()
+    assert axes.get_ylabel() == "charge density (10$^{-6}$ e Å$^{-3}$)"
+    shown = {label.get_text() for label in axes.get_yticklabels()}
+    assert {"−2", "0", "2"} <= shown and axes.yaxis.get_offset_text().get_text() == ""
+
+
+def test_rounding_is_not_magnified():
+    wave = profile_of(np.cos(2 * np.pi * np.arange(64) / 16), 16.0)
+    assert len(plots.plot_profile(wave, gh.macroscopic_average(wave, 4.0)).axes) == 1
 
 
 def test_the_band_is_the_uncertainty():
@@ -135,6 +150,33 @@ def test_slices_put_the_field_where_the_atoms_are(triclinic, shape, skewed):
         assert one_x[0] - zero[0] == pytest.approx(one_y[1] - zero[1], rel=1e-6)  # an Å is as long both ways
 
 
+def test_atoms_near_a_plane_stand_at_the_foot_of_their_perpendicular(triclinic):
+    atom = np.array([3.0, 2.0, 2.5])
+    field = gh.Field.from_array(np.zeros((8, 8, 8)), triclinic, structure=gh.Structure(np.array([6]), atom[None]))
+    at = np.round(atom @ np.linalg.inv(triclinic) * 8) / 8  # the planes of the grid next to the atom
+    off = 0
+    for normal, axes in enumerate(panels(plots.plot_slices(field, at=at))):
+        mark = next(line for line in axes.lines if line.get_marker() == "o")
+        u, v = sorted((triclinic[axis] for axis in range(3) if axis != normal), key=np.linalg.norm, reverse=True)
+        e1 = u / np.linalg.norm(u)
+        e2 = (v - (v @ e1) * e1) / np.linalg.norm(v - (v @ e1) * e1)
+        foot = at[normal] * triclinic[normal] + mark.get_xdata()[0] * e1 + mark.get_ydata()[0] * e2
+        apart = (atom - foot) @ np.linalg.inv(triclinic)
+        apart[[axis for axis in range(3) if axis != normal]] %= 1.0  # up to lattice vectors of the plane
+        along = np.cross(u, v)
+        candidates = [(apart - shift) @ triclinic for shift in np.ndindex(2, 2, 2)]
+        assert min(np.linalg.norm(np.cross(c, along)) for c in candidates) < 1e-9 * np.linalg.norm(along)
+        off += abs(apart[normal]) > 1e-3
+    assert off == 3
+
+
+def test_slices_go_through_what_stands_out():
+    values = np.zeros((6, 8, 10))
+    values[1, 2, 3] = -5.0
+    titles = [axes.get_title() for axes in panels(plots.plot_slices(gh.Field.from_array(values, np.diag([6, 8, 10]))))]
+    assert titles == ["b, c plane at 1.00 Å", "a, c plane at 2.00 Å", "a, b plane at 3.00 Å"]
+
+
 def test_slices_are_in_true_geometry(triclinic):
     """Distances between the corners of each panel are the lengths of the lattice vectors and their sums."""
     field = gh.Field.from_array(np.random.default_rng(0).random((6, 7, 8)), triclinic)
@@ -151,7 +193,8 @@ def test_slices_are_in_true_geometry(triclinic):
 
 def test_slices_share_one_scale_and_say_its_unit():
     z = np.cos(2 * np.pi * np.arange(16) / 16) + np.zeros((8, 8, 1))
-    figure = plots.plot_slices(gh.Field.from_array(z, 8 * np.eye(3), quantity="electrostatic_potential"))
+    field = gh.Field.from_array(z, 8 * np.eye(3), quantity="electrostatic_potential")
+    figure = plots.plot_slices(field, at=(0.5, 0.5, 0.5))
     limits = {axes.collections[0].get_clim() for axes in panels(figure)}
     assert limits == {(-1.0, 1.0)}
     assert any(axes.get_ylabel() == "potential (V)" or axes.get_xlabel() == "potential (V)" for axes in figure.axes)

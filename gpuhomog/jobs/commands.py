@@ -249,13 +249,13 @@ def run_profile(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     planar = planar_average(field, values["axis"])
     macroscopic = None
     if values["periods"] is not None:
-        macroscopic = macroscopic_average(
-            planar,
-            values["periods"],
-            passes=values["passes"],
-            outside=values["outside"],
-            padded=values["padded"],
-        )
+        more = {name: values[name] for name in ("passes", "outside", "padded")}
+        try:
+            macroscopic = macroscopic_average(planar, values["periods"], **more)
+        except InputError as error:
+            if values["periods"] == "auto":
+                raise InputError(f"{error} For the planar average alone give --periods none.") from None
+            raise
     rows: Rows = [
         ("direction", f"normal to planes {planar.planes}, {planar.length:.6f} Å, {len(planar.values)} planes"),
         ("quantity", planar.quantity.replace("_", " ")),
@@ -509,8 +509,8 @@ AT = o.Option(
     "at",
     o.point,
     "X,Y,Z",
-    "Fractional position of the point that the slices of the figure go through.",
-    default=(0.5, 0.5, 0.5),
+    "Fractional position of the point that the slices of the figure go through. Default: where the result differs most "
+    "from its mean.",
     panel=o.OUTPUT,
 )
 TO = o.Option("to", o.unit, "U", "Convert the values to this unit, such as e/bohr^3 or meV.", panel=o.OUTPUT)
