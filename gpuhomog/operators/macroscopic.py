@@ -237,18 +237,23 @@ def _ripple(
     half_support = passes * sum(windows) / 2
     largest = 0.0
     for (low, high), period in stretches:
-        width = min(max(2, round(period / step)), len(values) - 1)
+        width = min(max(2, round(period / step)), len(values) - 2)
+        if width < 2:
+            continue
         if periodic and high - low >= length * (1 - 1e-9):
-            inside = np.concatenate([values, values[:width]])
+            inside = np.concatenate([values, values[: width + 1]])
         else:
             room = min(half_support, max(0.0, (high - low - 1.1 * period) / 2))  # keep at least one period
             first = int(np.ceil((low + room - start) / step))
             last = int(np.floor((high - room - start) / step))
-            index = np.arange(first, max(last, first + width) + 1)
+            index = np.arange(first, max(last, first + width + 1) + 1)
             inside = values[index % len(values)] if periodic else values[np.clip(index, 0, len(values) - 1)]
         stride = max(1, (len(inside) - width) // 512)
-        pieces = np.lib.stride_tricks.sliding_window_view(inside, width + 1)[::stride]
-        trend = np.linspace(0.0, 1.0, width + 1)
-        residual = pieces - (pieces[:, -1:] - pieces[:, :1]) * trend
+        pieces = np.lib.stride_tricks.sliding_window_view(inside, width + 2)[::stride]
+        # the value one period on, by the parabola through the three samples about it: a period need not fit the samples
+        t = period / step - width
+        before, at, after = pieces[:, -3:-2], pieces[:, -2:-1], pieces[:, -1:]
+        end = at + t * (after - before) / 2 + t**2 * (after - 2 * at + before) / 2
+        residual = pieces[:, :-1] - (end - pieces[:, :1]) * (np.arange(width + 1) * (step / period))
         largest = max(largest, float(np.max(residual.max(axis=1) - residual.min(axis=1))))
     return largest

@@ -35,7 +35,8 @@ SURE, LIKELY, NONE = "sure", "likely", "none"
 
 FEWEST_SAMPLES = 8  # a shorter profile shows no period
 LAG_STEP = 0.012  # ratio of neighbouring lags - 1: shift error below 1 % of a period
-FINE_SEARCH = 768  # samples of the search, at least
+MOST_DIVISORS = 80  # of the periodic length, tried exactly; more lie closer than the lags
+FINE_SEARCH = 512  # samples of the search, at least
 LONGEST_SEARCH = 8192  # samples of the search; the fit uses all
 ACCEPTED_MISMATCH = 0.25  # below: repeats after the lag
 GOOD_MISMATCH = 0.01
@@ -88,6 +89,7 @@ class _Search:
     values: NDArray[np.float64]  # mean 0, rms 1
     periodic: bool
     lags: NDArray[np.float64]
+    spectrum: NDArray[np.complexfloating]  # of the values, or of the values and their mirror image if open
     mismatch: list[NDArray[np.float64]]  # by lag; index: first sample of the window of two lags; NaN where weak
 
     @property
@@ -170,12 +172,13 @@ def _search(profile: Profile) -> _Search:
     count = max(1, int(np.log(longest / shortest) / LAG_STEP) + 1)
     lags = longest * np.exp(-LAG_STEP * np.arange(count))[::-1]
     if periodic:  # the divisors of the length exactly
-        divisors = n * step / np.arange(2, int(n * step / shortest) + 1)
+        divisors = n * step / np.arange(2, min(int(n * step / shortest), MOST_DIVISORS) + 1)
         lags = np.unique(np.concatenate([lags, divisors]))
     # an open profile is continued by its mirror image, only so that it can be shifted by a fraction of a step
     mirrored = values if periodic else np.concatenate([values, values[-2:0:-1]])
-    mismatch = [_local_mismatch(values, mirrored, lag / step, periodic) for lag in lags]
-    return _Search(float(positions[0]), step, values, periodic, lags, mismatch)
+    spectrum = np.fft.rfft(mirrored)
+    mismatch = [_local_mismatch(values, spectrum, lag / step, periodic) for lag in lags]
+    return _Search(float(positions[0]), step, values, periodic, lags, spectrum, mismatch)
 
 
 def _thinned(profile: Profile, n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -189,12 +192,12 @@ def _thinned(profile: Profile, n: int) -> tuple[NDArray[np.float64], NDArray[np.
 
 
 def _local_mismatch(
-    values: NDArray[np.float64], mirrored: NDArray[np.float64], lag: float, periodic: bool
+    values: NDArray[np.float64], spectrum: NDArray[np.complexfloating], lag: float, periodic: bool
 ) -> NDArray[np.float64]:
     """m(x, lag) at every window start; NaN where the window oscillates too weakly. The lag in samples."""
-    n, whole = len(values), len(mirrored)
-    frequencies = np.fft.rfftfreq(whole)
-    shifted = np.fft.irfft(np.fft.rfft(mirrored) * np.exp(2j * np.pi * frequencies * lag), whole)[:n]
+    n = len(values)
+    whole = n if periodic else 2 * n - 2
+    shifted = np.fft.irfft(spectrum * np.exp(2j * np.pi * lag / whole * np.arange(len(spectrum))), whole)[:n]
     width = max(2, round(lag))
     difference = shifted - values
     if periodic:
@@ -280,6 +283,8 @@ def _polished(search: _Search, run: _Run, lag: float) -> tuple[float, float]:
     """Lag near the given one at which a run repeats best, and the mismatch there in its better part."""
     starts = np.arange(run.first, run.first + run.count) % len(search.values)
 
+    from scipy.optimize import minimize_scalar  # slow to import
+
     def typical(lag: float) -> float:
         mismatch = _mismatch_at(search, lag)
         known = starts[starts < len(mismatch)]
@@ -287,8 +292,6 @@ def _polished(search: _Search, run: _Run, lag: float) -> tuple[float, float]:
         return float(np.quantile(mismatch[known], 0.25)) if len(known) else 1.0
 
     bounds = (lag * (1 - 2 * LAG_STEP), lag * (1 + 2 * LAG_STEP))
-    from scipy.optimize import minimize_scalar  # slow to import
-
     answer = minimize_scalar(typical, bounds=bounds, method="bounded", options={"xatol": 2e-4 * lag})
     return float(answer.x), float(answer.fun)
 
@@ -387,9 +390,7 @@ def _fixed_by_the_cell(profile: Profile, search: _Search, run: _Run, count: int)
 
 def _mismatch_at(search: _Search, lag: float) -> NDArray[np.float64]:
     """m(x, lag) at one more lag [Å]."""
-    values = search.values
-    mirrored = values if search.periodic else np.concatenate([values, values[-2:0:-1]])
-    return _local_mismatch(values, mirrored, lag / search.step, search.periodic)
+    return _local_mismatch(search.values, search.spectrum, lag / search.step, search.periodic)
 
 
 def _local_periods(search: _Search, run: _Run) -> NDArray[np.float64]:
@@ -427,18 +428,18 @@ def _without_second_period(search: _Search, run: _Run) -> _Run:
     m, few = len(coarse), max(2, least // stride)
     total, square = (np.concatenate([[0.0], np.cumsum(v)]) for v in (coarse, coarse**2))
     # an inner part i..j against the rest; without a periodic length the inner part starts at the beginning
-    i, j = np.meshgrid(np.arange(m if run.all_around else 1), np.arange(1, m + 1), indexing="ij")
-    inner = j - i
+    low, high = np.meshgrid(np.arange(m if run.all_around else 1), np.arange(1, m + 1), indexing="ij")
+    inner = high - low
     possible = (inner >= few) & (inner <= m - few)
     if not possible.any():
         return run
     outer = np.where(possible, m - inner, 1)
     inner = np.where(possible, inner, 1)
-    s_in, q_in = total[j] - total[i], square[j] - square[i]
+    s_in, q_in = total[high] - total[low], square[high] - square[low]
     s_out, q_out = total[m] - s_in, square[m] - q_in
     error = np.where(possible, q_in - s_in**2 / inner + q_out - s_out**2 / outer, np.inf)
-    i, j = (int(v) for v in np.unravel_index(np.argmin(error), error.shape))
-    j += 1
+    best = int(np.argmin(error))
+    i, j = int(low.flat[best]), int(high.flat[best])
     inside = np.zeros(m, dtype=bool)
     inside[i:j] = True
     one, other = np.median(coarse[inside]), np.median(coarse[~inside])
@@ -531,10 +532,10 @@ def _fit_period(
     n_parameters = 2 * n_harmonics + degree + 2
     if n <= n_parameters + 1:
         return None
-    reach = min(0.04, 0.3 * guess / (positions[-1] - positions[0]))
-    bounds = (guess * (1 - reach), guess * (1 + reach))
     from scipy.optimize import minimize_scalar  # slow to import
 
+    reach = min(0.04, 0.3 * guess / (positions[-1] - positions[0]))
+    bounds = (guess * (1 - reach), guess * (1 + reach))
     answer = minimize_scalar(
         lambda p: np.log(_residual(positions, values, p, n_harmonics, degree)[0] + 1e-300),
         bounds=bounds,
