@@ -42,6 +42,7 @@ CHUNK = 32768
 
 _SIGN = np.uint64(1 << 63)
 _INVALID = np.uint64(1 << 62)
+_NO_DIGIT = np.uint64(0xF0F0F0F0F0F0F0F0)
 _LARGEST_POWER = 250
 
 
@@ -253,62 +254,63 @@ class _Box:
 
 
 def _eight_digits(word: NDArray[np.uint64], count: int, wrong: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The number that the first `count` ASCII digits of each word spell; bits of `wrong` tell what is no digit."""
-    test = _scratch.get("test", "<u8", word.size)
+    """The number that the first `count` ASCII digits of each word spell.
+
+    Overwrites `wrong`: bits of _NO_DIGIT are set where a byte is no digit.
+    """
     word ^= np.uint64(0x3030303030303030)
     if count < 8:
         word <<= np.uint64(8 * (8 - count))
-    np.add(word, np.uint64(0x0606060606060606), out=test)
-    test |= word
-    test &= np.uint64(0xF0F0F0F0F0F0F0F0)
-    wrong |= test
-    np.right_shift(word, np.uint64(8), out=test)
+    np.add(word, np.uint64(0x0606060606060606), out=wrong)
+    wrong |= word
+    part = _scratch.get("part", "<u8", word.size)
+    np.right_shift(word, np.uint64(8), out=part)
     word *= np.uint64(10)
-    word += test
-    np.right_shift(word, np.uint64(16), out=test)
-    test &= np.uint64(0x000000FF000000FF)
-    test *= np.uint64(0x0000271000000001)
+    word += part
+    np.right_shift(word, np.uint64(16), out=part)
+    part &= np.uint64(0x000000FF000000FF)
+    part *= np.uint64(0x0000271000000001)
     word &= np.uint64(0x000000FF000000FF)
     word *= np.uint64(0x000F424000000064)
-    word += test
+    word += part
     word >>= np.uint64(32)
     return word
 
 
-def _four_digits(word: NDArray[np.uint32], count: int, wrong: NDArray[np.uint64]) -> NDArray[np.uint32]:
-    """The same for up to four digits in 32-bit words."""
-    test = _scratch.get("test", "<u4", word.size)
+def _four_digits(word: NDArray[np.uint32], count: int, wrong: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """The same for up to four digits in 32-bit words; bits are added to `wrong`."""
+    part = _scratch.get("part", "<u4", word.size)
     word ^= np.uint32(0x30303030)
     if count < 4:
         word <<= np.uint32(8 * (4 - count))
-    np.add(word, np.uint32(0x06060606), out=test)
-    test |= word
-    test &= np.uint32(0xF0F0F0F0)
-    wrong |= test
-    np.right_shift(word, np.uint32(8), out=test)
+    np.add(word, np.uint32(0x06060606), out=part)
+    part |= word
+    part &= np.uint32(0xF0F0F0F0)
+    wrong |= part
+    np.right_shift(word, np.uint32(8), out=part)
     word *= np.uint32(10)
-    word += test
-    np.right_shift(word, np.uint32(16), out=test)
-    test &= np.uint32(0xFF)
+    word += part
+    np.right_shift(word, np.uint32(16), out=part)
+    part &= np.uint32(0xFF)
     word &= np.uint32(0xFF)
     word *= np.uint32(100)
-    word += test
+    word += part
     return word
 
 
-def _two_digit_exponent(box: _Box, layout: FixedWidth, wrong: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """Exponent codes of "E+00": 0..99, or 120..219 if negative."""
+def _two_digit_exponent(box: _Box, layout: FixedWidth, wrong: NDArray[np.uint32]) -> NDArray[np.uint8]:
+    """Exponent codes of "E+00": 0..99, or 120..219 if negative; bits are added to `wrong`."""
     word = box.load(layout.fraction + 1, "<u4", "exponent")
-    test, part = (_scratch.get(slot, "<u4", box.n) for slot in ("test", "part"))
+    part = _scratch.get("part", "<u4", box.n)
     word ^= np.uint32(layout.marker | ord("+") << 8 | ord("0") << 16 | ord("0") << 24)
     np.right_shift(word, np.uint32(1), out=part)
     part ^= word
     part &= np.uint32(0x00000200)  # a sign differs from "+" in two bits or none
-    np.add(word, np.uint32(0x06060000), out=test)
-    test &= np.uint32(0xF0F00000)
-    part |= test
-    np.bitwise_and(word, np.uint32(0xF0F0F9FF), out=test)
-    part |= test
+    wrong |= part
+    np.add(word, np.uint32(0x06060000), out=part)
+    part &= np.uint32(0xF0F00000)
+    wrong |= part
+    np.bitwise_and(word, np.uint32(0xF0F0F9FF), out=part)
     wrong |= part
     word *= np.uint32(0x00140A01)
     word >>= np.uint32(24)
@@ -323,36 +325,43 @@ def _powers_of(code: NDArray[np.uint8], fraction: int) -> NDArray[np.int64]:
     return np.where(exponent < 120, exponent, 120 - exponent) - fraction
 
 
-def _decode_box(layout: FixedWidth, box: _Box, column: int) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None]:
-    """Values of one box in order, and a mask of those undecided (None if all are decided).
+def _decode_box(
+    layout: FixedWidth, box: _Box, column: int
+) -> tuple[NDArray[np.float64], NDArray[np.uint64], NDArray[np.bool_] | None]:
+    """Sizes of the values of one box in order, their sign bits, and a mask of those undecided (None: none is).
 
-    The values lie in memory that the next call of this thread uses again.
+    They lie in memory that the next call of this thread uses again.
     """
     fraction = layout.fraction
     n = box.n
-    wrong = _scratch.get("wrong", "<u8", n)
-    wrong[...] = 0
-    digits = _eight_digits(box.load(1, "<u8", "digits"), min(8, fraction), wrong)
+    wrong_digits, wrong = _scratch.get("wrong digits", "<u8", n), _scratch.get("wrong", "<u4", n)
+    front = box.load(-layout.head, "<u4", "front")
+    if layout.head == 1:
+        front <<= np.uint32(8)
+        front |= np.uint32(32)
+    index = _scratch.get("index", "<i8", n)
+    np.bitwise_and(front, np.uint32(0xFFFF), out=wrong)
+    np.copyto(index, wrong)
+    np.bitwise_and(front, np.uint32(0x00FF0000), out=wrong)
+    wrong ^= np.uint32(ord(".") << 16)
+
+    digits = _eight_digits(box.load(1, "<u8", "digits"), min(8, fraction), wrong_digits)
     if fraction > 8:
         rest = fraction - 8
         digits *= np.uint64(10**rest)
         if rest <= 4:
             digits += _four_digits(box.load(9, "<u4", "rest"), rest, wrong)
         else:
-            digits += _eight_digits(box.load(9, "<u8", "rest"), rest, wrong)
-    front = box.load(-layout.head, "<u4", "front")
-    if layout.head == 1:
-        front <<= np.uint32(8)
-        front |= np.uint32(32)
-    index = _scratch.get("index", "<i8", n)
-    np.bitwise_and(front, np.uint32(0xFFFF), out=index, casting="unsafe")
-    front ^= np.uint32(ord(".") << 16)
-    front &= np.uint32(0x00FF0000)
-    wrong |= front
+            more = _scratch.get("more wrong digits", "<u8", n)
+            digits += _eight_digits(box.load(9, "<u8", "rest"), rest, more)
+            wrong_digits |= more
+    wrong_digits &= _NO_DIGIT
     head = np.take(_head_table(fraction), index, mode="clip", out=_scratch.get("head", "<u8", n))
-    part = _scratch.get("part", "<u8", n)
-    wrong |= np.bitwise_and(head, _INVALID, out=part)
-    digits += np.bitwise_and(head, np.uint64((1 << 62) - 1), out=part)
+    digits += np.bitwise_and(head, ~_SIGN, out=_scratch.get("part", "<u8", n))
+    wrong_head = bool(digits.max() >= _INVALID)
+    if wrong_head:
+        wrong_digits |= head & _INVALID
+        digits &= ~_INVALID
     head &= _SIGN
 
     unblank = None
@@ -407,25 +416,26 @@ def _decode_box(layout: FixedWidth, box: _Box, column: int) -> tuple[NDArray[np.
         power = _powers_of(code, fraction) if layout.marker else np.full(n, -fraction)
 
     undecided = None
-    if wrong.any():
-        undecided = wrong != 0
+    if wrong.any() or wrong_digits.any():
+        undecided = (wrong != 0) | (wrong_digits != 0)
+        if wide is not None:
+            wide &= ~undecided
         if layout.marker and layout.exponent == 2:
-            _letterless(box, layout, digits, values, undecided)
-    if wide is not None and power is not None and wide.any():
-        at = np.flatnonzero(wide if undecided is None else wide & (wrong == 0))
+            _letterless(box, layout, digits, wrong_digits, values, undecided)
+    if wide is not None and power is not None:
+        at = np.flatnonzero(wide)
         if at.size:
             values[at], open_ = _scale_widely(digits[at], power[at])
             if open_.any():
                 undecided = np.zeros(n, bool) if undecided is None else undecided
                 undecided[at[open_]] = True
-    values.view(np.uint64)[...] |= head
     if unblank is not None:
         undecided = unblank.reshape(-1) if undecided is None else undecided | unblank.reshape(-1)
-    return values, undecided
+    return values, head, undecided
 
 
-def _three_digit_exponent(box: _Box, offset: int, wrong: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """The number that "+000" spells."""
+def _three_digit_exponent(box: _Box, offset: int, wrong: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """The number that "+000" spells; bits are added to `wrong`."""
     word = box.load(offset, "<u4", "exponent")
     word ^= np.uint32(ord("+") | 0x30303000)
     test = word + np.uint32(0x06060600)
@@ -445,19 +455,17 @@ def _letterless(
     box: _Box,
     layout: FixedWidth,
     digits: NDArray[np.uint64],
+    wrong_digits: NDArray[np.uint64],
     values: NDArray[np.float64],
     undecided: NDArray[np.bool_],
 ) -> None:
     """Fill in the values of fields that end in "-100": Fortran drops the letter for three digits."""
-    wrong = np.zeros(box.n, np.uint64)
+    wrong = np.zeros(box.n, np.uint32)
     power = _three_digit_exponent(box, layout.fraction + 1, wrong) - layout.fraction
-    _eight_digits(box.load(1, "<u8", "rest"), min(8, layout.fraction), wrong)
-    if layout.fraction > 8:
-        _eight_digits(box.load(9, "<u8", "rest"), layout.fraction - 8, wrong)
     wrong |= box.load(0, "u1", "rest") ^ np.uint8(ord("."))
-    front = box.load(-layout.head, "u1" if layout.head == 1 else "<u2", "rest").astype(np.intp)
-    wrong |= np.take(_head_table(layout.fraction), front << 8 | 32 if layout.head == 1 else front) & _INVALID
-    at = np.flatnonzero(undecided & (wrong == 0))
+    if 8 < layout.fraction <= 12:
+        _four_digits(box.load(9, "<u4", "rest"), layout.fraction - 8, wrong)
+    at = np.flatnonzero(undecided & (wrong == 0) & (wrong_digits == 0))
     if at.size:
         values[at], undecided[at] = _scale_widely(digits[at], power[at])
 
@@ -465,7 +473,7 @@ def _letterless(
 def decode_fixed_width(
     text: NDArray[np.uint8], layout: FixedWidth, start: int, out: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """Decode values start … start + len(out) into `out`; returns the places in `out` left undecided.
+    """Decode values start … start + len(out) into `out` (contiguous); returns the places in `out` left undecided.
 
     text   bytes from the row that holds value `start`, and PADDING readable bytes after the last row
 
@@ -478,19 +486,17 @@ def decode_fixed_width(
         box = _Box(text, layout, row + layout.point + column * layout.pitch, runs, rows, columns)
         in_row = min(layout.per_row, layout.run - first % layout.run // layout.per_row * layout.per_row)
         if column + columns == in_row:
-            shape, strides = (runs, rows), (layout.run_bytes, layout.row_bytes)
+            strides = (layout.run_bytes, layout.row_bytes)
             end = row + in_row * layout.pitch + layout.slack - 1
-            if not (np.ndarray(shape, np.uint8, text, end, strides) == 10).all():
+            if not (np.ndarray((runs, rows), np.uint8, text, end, strides) == 10).all():
                 raise Misaligned
-        values, undecided = _decode_box(layout, box, column)
+        values, sign, undecided = _decode_box(layout, box, column)
         per_run = rows * columns
-        if runs == 1 or per_run == stride:
-            out[first - start : first - start + runs * per_run] = values
-        else:
-            whole = np.ndarray(  # every run's part of `out`, which other boxes of the run interleave
-                (runs, per_run), out.dtype, out, (first - start) * out.itemsize, (stride * out.itemsize, out.itemsize)
-            )
-            whole[...] = values.reshape(runs, per_run)
+        target: NDArray[np.uint64] = np.ndarray(  # every run's part of `out`, which boxes of the run share
+            (runs, per_run), np.uint64, out, (first - start) * 8, (stride * 8, 8)
+        )
+        shape = (runs, per_run)
+        np.bitwise_or(values.view(np.uint64).reshape(shape), sign.reshape(shape), out=target)
         if undecided is not None:
             at = np.flatnonzero(undecided)
             left.append(at // per_run * stride + at % per_run + (first - start))

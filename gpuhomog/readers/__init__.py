@@ -237,7 +237,7 @@ def read(
                 "dtype=np.float32 or on more ranks."
             ) from None
         reviewed = source.review if name == source.blocks[0] else None
-        total = np.array([local.sum(dtype=np.float64), _negative_sum(local)]) if reviewed else None
+        total = _sums(local) if reviewed else None
     except (GpuhomogError, OSError) as failed:
         error = failed
     ranks.agree(error)
@@ -276,14 +276,19 @@ def read(
         source.structure,
         (*source.provenance, step),
     )
-    field.check_finite(str(source.path))
+    if not source.finite or kept != np.float64:  # float32 may overflow
+        field.check_finite(str(source.path))
     return field
 
 
-def _negative_sum(values: Any) -> float:
-    """-Σ of the negative values, plane by plane in memory order."""
-    planes = values if values.flags.c_contiguous else values.T
-    return float(-sum(np.minimum(plane, 0.0).sum(dtype=np.float64) for plane in planes))
+def _sums(values: Any) -> Any:
+    """Σ of the values and -Σ of the negative ones, plane by plane in memory order."""
+    total, negative = 0.0, 0.0
+    for plane in values if values.flags.c_contiguous else values.T:
+        total += float(plane.sum(dtype=np.float64))
+        if plane.size and plane.min() < 0:
+            negative -= float(plane.sum(dtype=np.float64, where=plane < 0))
+    return np.array([total, negative])
 
 
 __all__ = ["Source", "inspect_file", "kinds", "open_source", "read"]

@@ -200,6 +200,7 @@ def open_source(path: Path, *, kind: str | None = None) -> Source:
         read_planes=read_planes,
         structure=structure,
         remarks=tuple(remarks),
+        finite=True,
     )
 
 

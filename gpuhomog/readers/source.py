@@ -44,6 +44,7 @@ class Source:
     atomic_units  with a quantity, values of undeclared unit are in Hartree atomic units; False: the unit must be given
     of_block      block → (quantity, unit) where it differs from the file's: a magnetization is no electron density
     n_frames      how many cells follow each other in the file; this is one of them
+    finite        True if read_planes itself refuses what is not a finite number
     review        (mean, negative share) of the first block as read → nothing; warns, or raises if the content cannot
                   be what the file declares. Negative share: Σ|negative values| / Σ|values|
     """
@@ -62,4 +63,5 @@ class Source:
     atomic_units: bool = True
     of_block: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
     n_frames: int = 1
+    finite: bool = False
     review: Callable[[float, float], None] | None = None

@@ -455,6 +455,7 @@ def open_source(
         read_planes=read_planes,
         structure=header.structure,
         remarks=tuple(remarks),
+        finite=True,
         of_block=other,
         n_frames=len(frames),
         review=review,
@@ -468,10 +469,14 @@ def _read_planes(
     out = np.empty((stop - start) * plane, dtype=dtype)
 
     def consume(first: int, values: NDArray[np.float64]) -> None:
-        if divisor != 1.0:
-            values /= divisor
         begin = first - start * plane
-        out[begin : begin + values.size] = values
+        target = out[begin : begin + values.size]
+        if divisor == 1.0:
+            target[...] = values
+        elif target.dtype == values.dtype:
+            np.divide(values, divisor, out=target)
+        else:
+            target[...] = values / divisor
 
     block.read(start * plane, stop * plane, consume)
     return out.reshape(counts[0], counts[1], stop - start, order="F")

@@ -333,6 +333,7 @@ def open_source(path: Path, *, kind: str | None = None, frame: int = 0) -> Sourc
         read_planes=read_planes,
         structure=structure,
         remarks=tuple(remarks),
+        finite=True,
         atomic_units=False,
         n_frames=len(content.frames),
     )

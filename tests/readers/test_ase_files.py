@@ -1,6 +1,8 @@
 """ASE: arrays with Atoms become Fields as ASE's own geometry has them; files that ASE reads with values."""
 
 import ase
+import ase.io.cube
+import ase.io.xsf
 import numpy as np
 import pytest
 
