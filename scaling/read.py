@@ -1,27 +1,25 @@
 """Reading speed and memory of CHGCAR and cube files, beside pymatgen, ASE and NumPy in the same run.
 
 Each case runs in processes of its own, in turns with the others, with the page cache warm; time is the best of
-several reads, memory the process's peak minus what it held before, over the size of the float64 array. Prints a table
-with ratios first; with --csv appends rows that carry commit, versions and machine.
+several reads, memory the process's peak minus what it held before, over the size of the float64 array.
+`ratio_to_peer` is the peer's seconds over ours.
 
-    python scaling/read.py [--n 192] [--repeat 5] [--rounds 3] [--csv scaling/results/read.csv]
+    python scaling/read.py [--n 192] [--repeat 5] [--rounds 3] [--keep]
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import gzip
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from rows import append, machine, versions
 
 READERS = {
     "gpuhomog": "import gpuhomog\ndef read(path): return gpuhomog.read(path, device='cpu').values",
@@ -138,12 +136,12 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=192, help="points per axis, a multiple of 8")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3, help="processes a reader, in turns with the others")
-    parser.add_argument("--csv", type=Path)
+    parser.add_argument("--keep", action="store_true", help="append the rows to results.csv")
     options = parser.parse_args()
     n = options.n
     if n % 8:
         parser.error("--n must be a multiple of 8")
-    rows = []
+    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for kind, write, name in (("CHGCAR", write_chgcar, "CHGCAR"), ("cube", write_cube, "x.cube")):
             path, small = Path(folder, name), Path(folder, "small" + name)
@@ -162,35 +160,19 @@ def main() -> None:
                         source = code if isinstance(code, str) else code[kind]
                         once = measure(source, target, small, 1 if slow else options.repeat)
                         if once:
-                            known = found.setdefault(reader, once)
-                            found[reader] = {key: min(known[key], once[key]) for key in once}
-                megabytes = round(target.stat().st_size / 1e6)
-                rows += [{"file": label, "n": n, "MB": megabytes, "reader": r, **f} for r, f in found.items()]
-    ours = {row["file"]: row["seconds"] for row in rows if row["reader"] == "gpuhomog"}
-    print(f"{'file':10} {'reader':28} {'time/ours':>9} {'seconds':>8} {'cpu':>8} {'peak/array':>10}")
+                            least = found.setdefault(reader, once)
+                            found[reader] = {key: min(least[key], once[key]) for key in once}
+                known = {"script": "read.py", "case": label, "size": f"{n}^3", "dtype": "float64", **machine()}
+                known["versions"] = versions("pymatgen-core", "ase")
+                rows += [{**known, "what": reader, **measured} for reader, measured in found.items()]
+    ours = {row["case"]: row["seconds"] for row in rows if row["what"] == "gpuhomog"}
     for row in rows:
-        row["ratio"] = row["seconds"] / ours[row["file"]]
-        times = f"{row['ratio']:9.2f} {row['seconds']:8.3f} {row['cpu_seconds']:8.3f}"
-        print(f"{row['file']:10} {row['reader']:28} {times} {row['memory']:10.2f}")
-    if options.csv:
-        commit = subprocess.run(
-            ["git", "describe", "--always", "--dirty"], capture_output=True, text=True
-        ).stdout.strip()
-        machine = {
-            "commit": commit,
-            "date": time.strftime("%Y-%m-%d"),
-            "machine": platform.processor() or platform.machine(),
-            "cores": len(os.sched_getaffinity(0)),
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-        }
-        fresh = not options.csv.exists()
-        options.csv.parent.mkdir(parents=True, exist_ok=True)
-        with options.csv.open("a", newline="") as file:
-            writer = csv.DictWriter(file, [*rows[0], *machine])
-            if fresh:
-                writer.writeheader()
-            writer.writerows(row | machine for row in rows)
+        memory = row.pop("memory")
+        print(f"{row['case']:10} {row['what']:28} peak {memory:5.2f} x array, {row.pop('cpu_seconds'):6.3f} s of CPU")
+        row["what"] += f", peak {memory:.2f} x array"
+        row["ratio_to_peer"] = round(row["seconds"] / ours[row["case"]], 2)
+        row["seconds"] = round(row["seconds"], 4)
+    append(rows, options.keep)
 
 
 if __name__ == "__main__":
