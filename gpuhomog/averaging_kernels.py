@@ -606,9 +606,13 @@ class Stages(AveragingKernel):
         return min(k.cutoff(tolerance) for k in self.kernels)
 
     def truncated_mass(self, reach: float) -> float:
-        """An upper bound: the stages' at their share of the reach."""
-        whole = sum(k.full_width for k in self.kernels)
-        return min(1.0, sum(k.truncated_mass(reach * k.full_width / whole) for k in self.kernels))
+        """An upper bound: compact stages take their reach, the others share what is left of it."""
+        tailed = [k for k in self.kernels if k.truncated_mass(k.reach(1e-16)) > 0]
+        left = reach - sum(k.reach(1e-16) for k in self.kernels if k not in tailed)
+        if left <= 0:
+            return 1.0
+        widths = sum(k.eps for k in tailed)
+        return min(1.0, sum(k.truncated_mass(left * k.eps / widths) for k in tailed))
 
     def reach(self, tolerance: float) -> float:
         """Sum of the stages'."""

@@ -13,14 +13,14 @@ Out  filtered values on the same device, in the same memory order.
 >>> from .device import choose_device
 >>> wave = np.cos(2 * np.pi * np.arange(8) / 8) * np.ones((2, 3, 1))
 >>> halved = Multiplier((2, 3, 8), [AlongAxes([None, None, lambda n: np.where(abs(n) == 1, 0.5, 1.0)])])
->>> bool(np.allclose(filtered(choose_device("cpu"), wave, halved), 0.5 * wave))
+>>> bool(np.allclose(filtered(choose_device("cpu"), wave, halved)[0], 0.5 * wave))
 True
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from itertools import product
 from typing import Any
@@ -97,7 +97,11 @@ class Multiplier:
     def _plane_of_parts(self, i: int) -> NDArray[Any]:
         n0, n1, n2 = self.shape[::-1] if self.transposed else self.shape
         if self.is_even:
-            quarter = (np.full((1, 1), float(i)), np.arange(n1 // 2 + 1.0)[:, None], np.arange(n2 // 2 + 1.0)[None, :])
+            quarter = (
+                np.full((1, 1), float(min(i, n0 - i))),
+                np.arange(n1 // 2 + 1.0)[:, None],
+                np.arange(n2 // 2 + 1.0)[None, :],
+            )
             half = np.broadcast_to(self._evaluate(quarter, ()), (n1 // 2 + 1, n2 // 2 + 1))
             return np.concatenate([half, half[1 : (n1 + 1) // 2][::-1]])
         first = np.full((1, 1), float(i if i <= n0 // 2 else i - n0))
@@ -171,22 +175,26 @@ def derivative(rows: NDArray[np.float64], direction: NDArray[np.float64]) -> Par
     return part
 
 
-def filtered(device: Device, values: Any, multiplier: Multiplier) -> Any:
-    """Values with every mode multiplied; a new array in the memory order of the old one.
+def filtered(device: Device, values: Any, *multipliers: Multiplier) -> list[Any]:
+    """For each multiplier the values with every mode multiplied; new arrays in the memory order of the old one.
 
-    Raises InputError where the values are not the whole grid: modes need every plane.
+    The spectrum is made once. Raises InputError where the values are not the whole grid: modes need every plane.
     """
-    if values.shape != multiplier.shape:
+    if values.shape != multipliers[0].shape:
         raise InputError(
-            f"Fourier modes of a {list(multiplier.shape)} grid need all its planes in one place, but "
+            f"Fourier modes of a {list(multipliers[0].shape)} grid need all its planes in one place, but "
             f"{list(values.shape)} points are here: use a kernel that is smooth or separable, or one rank."
         )
-    return _filtered(device, values, multiplier)
-
-
-def _filtered(device: Device, values: Any, multiplier: Multiplier) -> Any:
     if values.flags.f_contiguous and not values.flags.c_contiguous:
-        turned = Multiplier(multiplier.shape, multiplier.parts, multiplier.is_complex, not multiplier.transposed)
-        return _filtered(device, values.T, turned).T
-    spectrum = device.multiply_spectrum(device.rfftn(values), multiplier)
-    return device.irfftn(spectrum, values.shape)
+        turned = [replace(m, transposed=not m.transposed) for m in multipliers]
+        return [result.T for result in _filtered(device, values.T, turned)]
+    return _filtered(device, values, multipliers)
+
+
+def _filtered(device: Device, values: Any, multipliers: Sequence[Multiplier]) -> list[Any]:
+    spectrum = device.rfftn(values)
+    results = []
+    for number, multiplier in enumerate(multipliers, start=1):
+        modes = spectrum if number == len(multipliers) else device.copy(spectrum)
+        results.append(device.irfftn(device.multiply_spectrum(modes, multiplier), values.shape))
+    return results

@@ -152,6 +152,13 @@ def test_stages_multiply_and_variances_add():
     assert stages.eps == pytest.approx(5.0)
     k = np.array([0.0, 0.5, 1.0])
     assert stages.transform(k) == pytest.approx(gh.Gaussian(5.0).transform(k), abs=1e-15)
+    mixed = gh.Stages(gh.Box(2.0), gh.Gaussian(1.0))
+    grid = np.linspace(-6, 6, 24001)
+    density = np.convolve(gh.Box(2.0).density(grid), gh.Gaussian(1.0).density(grid), mode="same") * (grid[1] - grid[0])
+    for reach in (1.5, 2.0, 2.5):
+        exact = density[np.abs(grid) > reach].sum() * (grid[1] - grid[0])
+        assert exact <= mixed.truncated_mass(reach) < 60 * exact
+    assert mixed.truncated_mass(mixed.reach(1e-12)) <= 1e-12
     with pytest.raises(KernelError):
         gh.Stages()
 

@@ -34,7 +34,7 @@ def test_filter_equals_full_complex_fft(device, triclinic, rng, shape, order, ob
     ]
     for parts in waves:
         multiplier = Multiplier(shape, parts, is_complex=parts is not waves[0])
-        result = device.to_host(filtered(device, device.asarray(values), multiplier))
+        result = device.to_host(filtered(device, device.asarray(values), multiplier)[0])
 
         def whole(a, b, c, parts=parts):
             factor = 1.0
@@ -50,3 +50,9 @@ def test_filter_equals_full_complex_fft(device, triclinic, rng, shape, order, ob
 def test_a_part_of_the_grid_is_refused(device):
     with pytest.raises(InputError, match="all its planes"):
         filtered(device, device.asarray(np.zeros((2, 4, 4))), Multiplier((4, 4, 4), []))
+
+
+def test_planes_beyond_the_middle_are_those_before_it():
+    multiplier = Multiplier((8, 6, 4), [OfWavevector(np.eye(3), lambda k: np.exp(-k))])
+    assert multiplier.is_even
+    assert multiplier.plane(7) == pytest.approx(multiplier.plane(1), abs=0)

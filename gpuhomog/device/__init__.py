@@ -47,19 +47,24 @@ class Device(Protocol):
         ...
 
     def contract(self, values: Any, matrix: NDArray[np.float64], axis: int) -> Any:
-        """Σ_i matrix[o, i] values[.., i, ..] along an axis: the axis gets matrix.shape[0] points."""
+        """Σ_i matrix[o, i] values[.., i, ..] along an axis, in the precision of the values."""
         ...
 
     def window_sum(self, values: Any, axis: int, window: Any, n_out: int) -> Any:
         """Weighted sum over a window (start, step, head, inside, tail, scale) at n_out points of a periodic axis.
 
         Output j adds head[..], `inside` samples of weight one and tail[..] from sample start + j step on, modulo
-        the n_out * step samples of the axis, times scale; sums accumulate in float64.
+        the n_out * step samples of the axis, times scale. Stretches of `step` samples add up in the precision of
+        the values, the stretches of a window in float64.
         """
         ...
 
     def pad(self, values: Any, axis: int, before: int, n: int) -> Any:
         """Zeros around the values along an axis: `before` of them first, n samples in all."""
+        ...
+
+    def copy(self, values: Any) -> Any:
+        """A copy in the same memory order."""
         ...
 
     def compact(self, values: Any) -> Any:

@@ -150,6 +150,10 @@ class CPU:
         out[tuple(place)] = values
         return out
 
+    def copy(self, values: NDArray[Any]) -> NDArray[Any]:
+        """A copy in the same memory order."""
+        return values.copy(order="K")
+
     def compact(self, values: NDArray[Any]) -> NDArray[Any]:
         """The values in memory of their own, without gaps."""
         if values.flags.c_contiguous or values.flags.f_contiguous:

@@ -25,5 +25,12 @@ def combine_planes(comm: Comm, slab: Slab, local: NDArray[np.float64], axis: int
 
 
 def sum_over_slabs(comm: Comm, partial: Any) -> Any:
-    """Sum of partial arrays (a contraction along the slab axis done on the local planes) over all ranks."""
+    """Sum of partial arrays (a contraction along the slab axis done on the local planes), on every rank."""
     return comm.sum(partial)
+
+
+def sum_to_slab(comm: Comm, partial: Any, slab: Slab) -> Any:
+    """The same sum, of which each rank keeps the planes of its own slab."""
+    planes = [slice(None)] * 3
+    planes[slab.axis] = slab.planes
+    return sum_over_slabs(comm, partial)[tuple(planes)]

@@ -285,6 +285,38 @@ def test_outside_value_continues_the_field(device):
     assert gh.average(field, gh.Gaussian(4.0)).to_host()[0, 0, 0] < 2.0
 
 
+def test_outside_value_has_no_gradient_and_no_variance(device):
+    values = np.full((4, 4, 16), 3.0)
+    field = gh.Field.from_array(values, np.diag([4.0, 4.0, 16.0]), boundary="p,p,o", device=device)
+    for component in gh.average_gradient(field, gh.Gaussian(4.0), outside=3.0):
+        assert np.abs(component.to_host()).max() < 1e-13
+    assert np.abs(gh.average_gradient(field, gh.Gaussian(4.0))[2].to_host()).max() > 0.3  # the step at the faces
+    mean, variance = gh.average_and_variance(field, gh.Gaussian(4.0), outside=3.0)
+    assert mean.to_host() == pytest.approx(3.0, abs=1e-14) and np.abs(variance.to_host()).max() < 1e-13
+
+
+@pytest.mark.parametrize("outside", [0.0, 1.5])
+def test_mean_beside_the_variance_is_the_average(device, rng, outside):
+    values = rng.standard_normal((6, 4, 16)) + 5
+    field = gh.Field.from_array(values, np.diag([6.0, 4.0, 16.0]), boundary="p,p,o", device=device)
+    mean, variance = gh.average_and_variance(field, gh.Box((3, 2, 4)), outside=outside, sampling="cell")
+    assert mean.to_host() == pytest.approx(
+        gh.average(field, gh.Box((3, 2, 4)), outside=outside, sampling="cell").to_host(), abs=1e-13
+    )
+    square = gh.Field.from_array(values**2, field.grid.cell, boundary="p,p,o")
+    second = gh.average(square, gh.Box((3, 2, 4)), outside=outside**2, sampling="cell").values
+    assert variance.to_host() == pytest.approx(second - mean.to_host() ** 2, abs=1e-11)
+
+
+def test_boxes_of_three_widths_on_open_axes(device, rng):
+    field = gh.Field.from_array(
+        rng.standard_normal((6, 8, 10)), np.diag([6.0, 8.0, 10.0]), boundary="open", device=device
+    )
+    for kernel in (gh.Box((2, 2, 3)), [gh.Box((2, 2, 3)), gh.Gaussian(1.0)]):
+        step = gh.average(field, kernel).provenance[-1]
+        assert step["truncated_mass"] == pytest.approx(0.0, abs=1e-12)
+
+
 def test_truncated_mass_of_a_power_law_is_returned():
     profile = gh.Profile(np.arange(50) * 0.2, np.ones(50), None, "scalar", 10.0, boundary="open")
     step = gh.average(profile, gh.PowerLaw(2.0)).provenance[-1]
@@ -381,6 +413,9 @@ def small(rng):
         (lambda f: gh.average(f, gh.Box(8.5)), KernelError, "open axis c is only 8 Å long"),
         (lambda f: gh.average(f, gh.Gaussian(4.1)), KernelError, "open axis c"),
         (lambda f: gh.average(f, gh.Ball(3.0), sampling="cell"), KernelError, "no exact form for cell averages"),
+        (lambda f: gh.average(f, None), KernelError, "give an averaging kernel such as"),
+        (lambda f: gh.average(f, "gaussian"), KernelError, "give an averaging kernel such as"),
+        (lambda f: gh.average(f, []), KernelError, "one averaging kernel or more"),
         (lambda f: gh.average(f, gh.Gaussian(2.0), spacing=0.0), InputError, "one positive number"),
         (lambda f: gh.average(f, gh.Gaussian(2.0), spacing=[1, 2]), InputError, "one positive number"),
         (lambda f: gh.average(f, gh.Gaussian(2.0), spacing=float("nan")), InputError, "one positive number"),

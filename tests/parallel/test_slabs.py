@@ -3,79 +3,17 @@
 The ranks are threads of one process that exchange through memory: the protocol that MPI will fill.
 """
 
-import threading
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ranks import on_ranks
 
 import gpuhomog as gh
 from gpuhomog.errors import InputError
 from gpuhomog.parallel import Comm, Serial, Slab
 
 pytestmark = pytest.mark.filterwarnings("ignore:eps = .* exceeds a quarter")
-
-
-class Team:
-    """Ranks as threads: every exchange is a barrier around a shared list."""
-
-    def __init__(self, size):
-        self.size = size
-        self.barrier = threading.Barrier(size)
-        self.shared = [None] * size
-
-    def exchange(self, rank, value):
-        self.shared[rank] = value
-        self.barrier.wait()
-        everything = list(self.shared)
-        self.barrier.wait()
-        return everything
-
-
-class Rank:
-    def __init__(self, team, rank):
-        self.team, self.rank, self.size = team, rank, team.size
-
-    def sum(self, values):
-        return sum(self.team.exchange(self.rank, values)[1:], self.team.exchange(self.rank, values)[0])
-
-    def concatenate(self, planes):
-        return np.concatenate(self.team.exchange(self.rank, planes))
-
-    def broadcast(self, value):
-        return self.team.exchange(self.rank, value)[0]
-
-    def agree(self, error):
-        errors = [e for e in self.team.exchange(self.rank, error) if e is not None]
-        if errors:
-            raise errors[0]
-
-
-def on_ranks(field, size, operator, axis=0):
-    """What each rank gets from an operator applied to its slab of the field."""
-    team, results = Team(size), [None] * size
-
-    def work(rank):
-        slab = Slab.of(field.grid.shape[axis], rank, size, axis)
-        planes = [slice(None)] * 3
-        planes[axis] = slab.planes
-        try:
-            results[rank] = operator(
-                replace(field, values=field.values[tuple(planes)], slab=slab, comm=Rank(team, rank))
-            )
-        except Exception as error:
-            results[rank] = error
-            team.barrier.abort()
-
-    threads = [threading.Thread(target=work, args=(rank,)) for rank in range(size)]
-    [t.start() for t in threads]
-    [t.join() for t in threads]
-    for result in results:
-        if isinstance(result, Exception):
-            raise result
-    return results
 
 
 @given(st.integers(0, 40), st.integers(1, 12))
@@ -108,23 +46,34 @@ def test_plane_sums_on_ranks_equal_one(triclinic, rng, size, axis):
 
 @pytest.mark.parametrize("size", [2, 3, 8])
 @pytest.mark.parametrize("axis", [0, 2])
+@pytest.mark.parametrize("spacing", [None, 1.5])
 @pytest.mark.parametrize(
-    ("kernel", "spacing", "way"),
-    [
-        (gh.Box(1.4), 1.5, "lines"),
-        (gh.Gaussian(2.5), 1.5, "low modes"),
-        (gh.Gaussian(2.5), None, "low modes"),
-    ],
+    ("kernel", "way"), [(gh.Box(1.4), "lines"), (gh.Box(1.4), "sums"), (gh.Gaussian(2.5), "low modes")]
 )
 def test_averages_on_ranks_equal_one(triclinic, rng, size, axis, kernel, spacing, way):
     field = gh.Field.from_array(rng.standard_normal((7, 12, 10)), triclinic)
     whole = gh.average(field, kernel, spacing=spacing, method=way)
-    parts = on_ranks(field, size, lambda f: gh.average(f, kernel, spacing=spacing, method=way), axis)
-    for part in parts:
+    parts = on_ranks(field, size, lambda f: (a := gh.average(f, kernel, spacing=spacing, method=way), a.mean()), axis)
+    held = np.zeros(whole.grid.shape)
+    for rank, (part, mean) in enumerate(parts):
         planes = [slice(None)] * 3
-        planes[part.slab.axis] = part.slab.planes
+        planes[axis] = part.slab.planes
+        assert part.slab == Slab.of(whole.grid.shape[axis], rank, size, axis)
         assert part.values.shape == part.slab.local_shape(part.grid.shape)
-        assert np.abs(part.values - whole.values[tuple(planes)]).max(initial=0.0) < 1e-13
+        assert mean == pytest.approx(whole.mean(), abs=1e-14)
+        held[tuple(planes)] = part.values
+    assert np.abs(held - whole.values).max() < 1e-13
+
+
+@pytest.mark.parametrize("size", [2, 5])
+def test_gradient_and_variance_on_ranks_equal_one(triclinic, rng, size):
+    field = gh.Field.from_array(rng.standard_normal((7, 12, 10)), triclinic)
+    for kernel in (gh.Box(1.4), gh.Gaussian(2.5)):
+        for operator in (gh.average_gradient, gh.average_and_variance):
+            whole = operator(field, kernel, spacing=1.5)
+            for parts in on_ranks(field, size, lambda f, o=operator, k=kernel: o(f, k, spacing=1.5)):
+                for part, expected in zip(parts, whole, strict=True):
+                    assert np.abs(part.values - expected.values[part.slab.planes]).max(initial=0.0) < 1e-13
 
 
 def test_modes_of_a_part_are_refused_not_wrong(triclinic, rng):

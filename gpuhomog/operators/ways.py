@@ -1,0 +1,431 @@
+"""Ways: how an average is computed. Each way knows what it costs for a kernel on a grid, and does it.
+
+    ByLines     separable kernel: one matrix product along each axis
+    BySums      box or top-hat: running sums with end stencils along each axis, to a stated error
+    ByLowModes  smooth kernel: project onto the modes that matter, multiply there, expand
+    ByAllModes  any kernel: FFT of the whole field, padded on open axes
+
+Each computes the average (derivative None) or its derivative along a lattice vector (0, 1, 2; per Å along it),
+several at once where they share work.
+
+In   Plan: field, kernel, sampling, lines (line_weights.Line), the slab of the output.
+Out  arrays on the field's device, one for each derivative asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import ceil
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..averaging_kernels import (
+    ISOTROPIC,
+    PLANE,
+    AveragingKernel,
+    Box,
+    Gaussian,
+    Sampled,
+    Stages,
+    TopHat,
+)
+from ..fft import AlongAxes, Multiplier, OfWavevector, Part, derivative, filtered
+from ..field import Field
+from ..parallel import Slab, sum_over_slabs, sum_to_slab
+from .line_weights import (
+    END_STENCIL,
+    Line,
+    Window,
+    cell_derivative_weights,
+    cell_weights,
+    interpolation_weights,
+    spectral_weights,
+    sum_weights,
+    window_of,
+)
+
+Array = NDArray[np.float64]
+Derivatives = Sequence[int | None]
+
+CELL = "cell"
+SHORTEST_STRETCH = 4
+"""Below this many samples between outputs a running sum costs more than a matrix product."""
+FFT_COST_IN_COLUMNS = 500.0
+"""One forward and inverse FFT with its multiplication costs about as much as a matrix product that gives each
+point this many output columns (measured at 256^3 on two cores; only the choice of the way depends on it)."""
+
+
+def on_axis(kernel: AveragingKernel, axis: int) -> AveragingKernel:
+    """The line kernel that a kernel is along an axis: a box has a width for each."""
+    if isinstance(kernel, Box):
+        return kernel.along(axis)
+    if isinstance(kernel, Stages):
+        return Stages(*[on_axis(stage, axis) for stage in kernel.kernels])
+    return kernel
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """One kernel on one grid.
+
+    field     what is averaged
+    kernel    one kernel, or Stages
+    sampling  "bandlimited" or "cell"
+    lines     the three axes: samples, padding, output points
+    """
+
+    field: Field
+    kernel: AveragingKernel
+    sampling: str
+    lines: tuple[Line, Line, Line]
+
+    @property
+    def stages(self) -> tuple[AveragingKernel, ...]:
+        """The kernels one after another."""
+        return self.kernel.kernels if isinstance(self.kernel, Stages) else (self.kernel,)
+
+    @property
+    def n_in(self) -> tuple[int, int, int]:
+        """Samples along each axis."""
+        return self.lines[0].n, self.lines[1].n, self.lines[2].n
+
+    @property
+    def n_out(self) -> tuple[int, int, int]:
+        """Output points along each axis."""
+        return len(self.lines[0].points), len(self.lines[1].points), len(self.lines[2].points)
+
+    @property
+    def tolerance(self) -> float:
+        """What of a multiplier is lost in the rounding of the values."""
+        return float(np.finfo(self.field.values.dtype).eps) / 8
+
+    @property
+    def slab(self) -> Slab:
+        """The slab of the output on this rank."""
+        axis = self.field.slab.axis
+        return Slab.of(self.n_out[axis], self.field.comm.rank, self.field.comm.size, axis)
+
+    def is_split(self, axis: int) -> bool:
+        """True if this rank lacks planes of the axis."""
+        return axis == self.field.slab.axis and not self.field.slab.is_whole
+
+    @cached_property
+    def factors(self) -> tuple[tuple[AveragingKernel, ...], ...] | None:
+        """For each axis the line kernels of all stages, or None if some stage is not a product over axes."""
+        grid = self.field.grid
+        is_line = grid.is_orthogonal and sum(n > 1 for n in grid.shape) <= 1
+        for kernel in self.stages:
+            separable = isinstance(kernel, Box | TopHat | Sampled) or (
+                isinstance(kernel, Gaussian) and grid.is_orthogonal
+            )
+            if not separable and not (is_line and kernel.geometry == ISOTROPIC):  # a line: its projection is the kernel
+                return None
+        return tuple(tuple(on_axis(kernel, axis) for kernel in self.stages) for axis in range(3))
+
+    @cached_property
+    def low_mode_counts(self) -> tuple[int, int, int] | None:
+        """Points 2m + 1 of the coarse grid that holds every mode that matters; None if no mode can be left out."""
+        cutoff = self.kernel.cutoff(self.tolerance)
+        if self.sampling == CELL or not np.isfinite(cutoff):
+            return None
+        counts = []
+        for line in self.lines:
+            m = int(cutoff * line.step * line.period / (2 * np.pi)) + 1  # k · a_i = 2π n_i: |n_i| <= |k| |a_i|/2π
+            counts.append(min(line.period, 2 * m + 1))
+        return counts[0], counts[1], counts[2]
+
+
+class Way(Protocol):
+    """One way to compute an average."""
+
+    name: str
+
+    def cost(self, plan: Plan) -> float | None:
+        """Multiply-adds, or what counts as many; None if this way does not exist for the plan."""
+        ...
+
+    def run(self, plan: Plan, values: Any, derivatives: Derivatives) -> list[Any]:
+        """The average, or its derivative along a lattice vector [per Å], for each entry of `derivatives`."""
+        ...
+
+
+def product_cost(n_in: ArrayLike, n_out: ArrayLike) -> float:
+    """Multiply-adds of three matrix products, one an axis, the most reducing first."""
+    sizes, targets = np.array(n_in, dtype=float), np.array(n_out, dtype=float)
+    cost = 0.0
+    for axis in np.argsort(targets / sizes, kind="stable"):
+        cost += sizes.prod() * targets[axis]
+        sizes[axis] = targets[axis]
+    return float(cost)
+
+
+def most_reducing_first(n_in: Sequence[int], n_out: Sequence[int]) -> list[int]:
+    """The axes in the order in which matrix products along them cost least."""
+    return [int(axis) for axis in np.argsort(np.array(n_out) / np.array(n_in), kind="stable")]
+
+
+def line_transform(kernels: Sequence[AveragingKernel], k: Array, differentiate: bool) -> NDArray[Any]:
+    """Product of the kernels' transforms, times -ik for a derivative: users conjugate it, eq. 18 correlates."""
+    product: NDArray[Any] = np.ones(np.shape(k))
+    for kernel in kernels:
+        product = product * kernel.transform(k)
+    return product * (-1j * k) if differentiate else product
+
+
+class ByLines:
+    """One matrix product along each axis: one read of the field, whatever the width of the kernel."""
+
+    name = "lines"
+
+    def cost(self, plan: Plan) -> float | None:
+        """For separable kernels."""
+        return None if plan.factors is None else product_cost(plan.n_in, plan.n_out)
+
+    def run(self, plan: Plan, values: Any, derivatives: Derivatives) -> list[Any]:
+        """Products that several derivatives share are made once."""
+        order = most_reducing_first(plan.n_in, plan.n_out)
+        partial: dict[tuple[bool, ...], Any] = {(): values}
+        for position, axis in enumerate(order):
+            wanted = {tuple(d == a for a in order[: position + 1]) for d in derivatives}
+            partial = {key: self._along(plan, partial[key[:-1]], axis, key[-1]) for key in sorted(wanted)}
+        return [partial[tuple(d == a for a in order)] for d in derivatives]
+
+    def _along(self, plan: Plan, values: Any, axis: int, differentiate: bool) -> Any:
+        """Where the axis is split, each rank contracts its planes and keeps its part of the sum."""
+        line, device = plan.lines[axis], plan.field.device
+        if line.n == 1 and not line.is_open:
+            matrix = np.full((len(line.points), 1), 0.0 if differentiate else 1.0)
+        else:
+            matrix = self.matrix(plan, axis, differentiate)
+        if not plan.is_split(axis):
+            return device.contract(values, matrix, axis)
+        mine = matrix[:, plan.field.slab.planes]
+        return device.compact(sum_to_slab(plan.field.comm, device.contract(values, mine, axis), plan.slab))
+
+    def matrix(self, plan: Plan, axis: int, differentiate: bool) -> Array:
+        """(n_out, n) weights along one axis."""
+        assert plan.factors is not None
+        line, kernels = plan.lines[axis], plan.factors[axis]
+        if plan.sampling == CELL:
+            return (cell_derivative_weights if differentiate else cell_weights)(line, kernels[0])
+        return spectral_weights(line, lambda k: line_transform(kernels, k, differentiate))
+
+
+class BySums(ByLines):
+    """Running sums: whole stretches of samples, and end stencils exact for polynomials of degree 2q."""
+
+    name = "sums"
+
+    def cost(self, plan: Plan) -> float | None:
+        """Never chosen by itself: it carries an error, and exists for one box or top-hat."""
+        is_box = len(plan.stages) == 1 and plan.factors is not None and isinstance(plan.stages[0], Box | TopHat)
+        return float("inf") if is_box else None
+
+    def _along(self, plan: Plan, values: Any, axis: int, differentiate: bool) -> Any:
+        window = None if differentiate or plan.is_split(axis) else self._window(plan, axis)
+        if window is None:
+            return super()._along(plan, values, axis, differentiate)
+        return plan.field.device.window_sum(values, axis, window, len(plan.lines[axis].points))
+
+    def _stencil(self, plan: Plan) -> int:
+        return 0 if plan.sampling == CELL else END_STENCIL
+
+    def _window(self, plan: Plan, axis: int) -> Window | None:
+        """The window, where all outputs of a periodic axis share one phase and lie some samples apart."""
+        line, stride = plan.lines[axis], plan.lines[axis].stride
+        if line.is_open or stride is None or stride < SHORTEST_STRETCH or stride * len(line.points) != line.n:
+            return None
+        assert plan.factors is not None
+        width = plan.factors[axis][0].full_width / line.step
+        return window_of(width, float(line.points[0]), stride, self._stencil(plan))
+
+    def matrix(self, plan: Plan, axis: int, differentiate: bool) -> Array:
+        """(n_out, n) weights of the running sum along one axis."""
+        assert plan.factors is not None
+        kernel = plan.factors[axis][0]
+        if differentiate or not isinstance(kernel, TopHat):
+            return super().matrix(plan, axis, differentiate)
+        return sum_weights(plan.lines[axis], kernel, self._stencil(plan))
+
+    def error_bound(self, plan: Plan) -> float | None:
+        """Bound of the rms error, from the power spectrum of a sample of the lines along each axis.
+
+        A bound, since the averages along the other axes damp it further. None where a rank lacks planes, and 0
+        for cell averages, which running sums average exactly.
+        """
+        if plan.sampling == CELL:
+            return 0.0
+        if any(plan.is_split(axis) for axis in range(3)):
+            return None
+        assert plan.factors is not None
+        total = 0.0
+        for axis, line in enumerate(plan.lines):
+            kernel = plan.factors[axis][0]
+            if line.n == 1 or not isinstance(kernel, TopHat):
+                continue
+            one = replace(line, points=np.zeros(1))
+            wrong = sum_weights(one, kernel, END_STENCIL) - spectral_weights(one, kernel.transform)
+            others = [n for i, n in enumerate(plan.n_in) if i != axis]
+            skip = max(1, int(np.sqrt(others[0] * others[1] / 4096)))
+            chosen = tuple(slice(None) if i == axis else slice(None, None, skip) for i in range(3))
+            lines = np.moveaxis(plan.field.device.to_host(plan.field.values[chosen]), axis, -1).reshape(-1, line.n)
+            power = np.mean(np.abs(np.fft.rfft(lines - lines.mean(axis=1, keepdims=True), axis=1)) ** 2, axis=0)
+            power[1 : (line.n + 1) // 2] *= 2
+            total += float((power / line.n**2 * np.abs(np.fft.rfft(wrong[0])) ** 2).sum())
+        return float(np.sqrt(total))
+
+
+class ByLowModes:
+    """Only modes with |mu^| above rounding: projected, multiplied on a small grid, expanded. Exact to rounding."""
+
+    name = "low modes"
+
+    def cost(self, plan: Plan) -> float | None:
+        """For kernels whose transform falls to nothing."""
+        counts = plan.low_mode_counts
+        return None if counts is None else product_cost(plan.n_in, counts) + product_cost(counts, plan.n_out)
+
+    def run(self, plan: Plan, values: Any, derivatives: Derivatives) -> list[Any]:
+        """The projection, which reads the field, is made once."""
+        counts = plan.low_mode_counts
+        assert counts is not None
+        device = plan.field.device
+        for axis in most_reducing_first(plan.n_in, counts):
+            line, count = plan.lines[axis], counts[axis]
+            if count == line.n and not plan.is_split(axis):
+                continue
+            samples = (np.arange(line.n) + line.offset) / line.period
+            projection = interpolation_weights(samples, count).T * (count / line.period)
+            if plan.is_split(axis):
+                partial = device.contract(values, projection[:, plan.field.slab.planes], axis)
+                values = sum_over_slabs(plan.field.comm, partial)
+            else:
+                values = device.contract(values, projection, axis)
+        low = filtered(device, values, *multipliers(plan, counts, derivatives))
+        return [self._expanded(plan, one, counts) for one in low]
+
+    def _expanded(self, plan: Plan, values: Any, counts: tuple[int, int, int]) -> Any:
+        for axis in most_reducing_first(counts, plan.n_out):
+            line, count = plan.lines[axis], counts[axis]
+            if count == line.n == len(line.points) and line.stride == 1 and not plan.is_split(axis):
+                continue
+            points = (line.points + line.offset) / line.period
+            if plan.is_split(axis):
+                points = points[plan.slab.planes]
+            values = plan.field.device.contract(values, interpolation_weights(points, count), axis)
+        return values
+
+
+class ByAllModes:
+    """FFT of the whole field, zeros around it on open axes; then the output points."""
+
+    name = "all modes"
+
+    def cost(self, plan: Plan) -> float | None:
+        """For every kernel on smooth samples; for cell averages, kernels whose images in k can be summed."""
+        if plan.sampling == CELL and plan.factors is None and not plan.kernel.cutoff(1e-3) < np.inf:
+            return None
+        return FFT_COST_IN_COLUMNS * float(np.prod([float(line.period) for line in plan.lines]))
+
+    def run(self, plan: Plan, values: Any, derivatives: Derivatives) -> list[Any]:
+        """The spectrum is made once."""
+        for axis, line in enumerate(plan.lines):
+            if line.is_open:
+                values = plan.field.device.pad(values, axis, line.offset, line.period)
+        periods = (plan.lines[0].period, plan.lines[1].period, plan.lines[2].period)
+        results = filtered(plan.field.device, values, *multipliers(plan, periods, derivatives))
+        return [self._sampled(plan, one) for one in results]
+
+    def _sampled(self, plan: Plan, values: Any) -> Any:
+        device = plan.field.device
+        for axis, line in enumerate(plan.lines):
+            stride = line.stride
+            if stride is None:
+                points = (line.points + line.offset) / line.period
+                values = device.contract(values, interpolation_weights(points, line.period), axis)
+            elif stride != 1 or len(line.points) != line.period:
+                start = int(line.points[0]) + line.offset
+                chosen = [slice(None)] * 3
+                chosen[axis] = slice(start, start + stride * len(line.points), stride)
+                values = values[tuple(chosen)]
+        return device.compact(values)
+
+
+def multipliers(plan: Plan, shape: tuple[int, int, int], derivatives: Derivatives) -> list[Multiplier]:
+    """The kernel's multiplier, and its derivative's, on a grid of that shape over the padded cell."""
+    complex_kernel = any(kernel.is_complex for kernel in plan.stages)
+    return [Multiplier(shape, _parts(plan, d), complex_kernel or d is not None) for d in derivatives]
+
+
+def _parts(plan: Plan, along: int | None) -> list[Part]:
+    """The multiplier as a product of functions of the modes."""
+    grid = plan.field.grid
+    stretch = np.array([line.period / line.n for line in plan.lines])
+    reciprocal = grid.reciprocal / stretch[:, None]
+    if plan.factors is not None and plan.sampling == CELL:
+        return [AlongAxes([_cell_function(plan, axis, axis == along) for axis in range(3)])]
+    parts: list[Part] = []
+    for kernel in plan.stages:
+        if kernel.geometry == ISOTROPIC:
+            cells = plan.sampling == CELL
+            parts.append(_of_cells(kernel, reciprocal, plan) if cells else OfWavevector(reciprocal, kernel.transform))
+        elif kernel.geometry == PLANE:
+            normal = grid.normal(kernel.axis)  # type: ignore[attr-defined]
+            parts.append(OfWavevector(reciprocal - np.outer(reciprocal @ normal, normal), kernel.transform))
+        else:
+            parts.append(AlongAxes([_line_function(plan.lines[axis], on_axis(kernel, axis)) for axis in range(3)]))
+    if along is not None:
+        parts.append(derivative(reciprocal, grid.cell[along] / grid.lengths[along]))
+    return parts
+
+
+def _line_function(line: Line, kernel: AveragingKernel) -> Any:
+    """mu^(-k) of the modes along an axis."""
+    return lambda modes: np.conj(kernel.transform(2 * np.pi * modes / (line.period * line.step)))
+
+
+def _cell_function(plan: Plan, axis: int, differentiate: bool) -> Any:
+    """Transform of the weights of cell averages along an axis, by mode."""
+    assert plan.factors is not None
+    line, kernel = plan.lines[axis], plan.factors[axis][0]
+    if line.n == 1 and not line.is_open:
+        return lambda modes: np.full(modes.shape, 0.0 if differentiate else 1.0)
+    at_origin = replace(line, n=line.period, offset=0, points=np.zeros(1))
+    row = (cell_derivative_weights if differentiate else cell_weights)(at_origin, kernel)[0]
+    table = np.conj(np.fft.fft(row))
+    if not differentiate and np.abs(table.imag).max() < 1e-15:
+        table = table.real
+    return lambda modes: table[modes.astype(np.int64) % line.period]
+
+
+def _of_cells(kernel: AveragingKernel, reciprocal: Array, plan: Plan) -> Part:
+    """An isotropic kernel on cell averages: the piecewise constant field's images in k, folded back.
+
+    m(n) = Σ_g mu^(|k(n + g P)|) Π_i sinc((n_i + g_i P_i)/P_i), cut where mu^ falls below 1e-13.
+    """
+    periods = [line.period for line in plan.lines]
+    cutoff = kernel.cutoff(max(plan.tolerance, 1e-13))
+    reach = [ceil(cutoff * line.step / (2 * np.pi) + 0.5) if line.n > 1 else 0 for line in plan.lines]
+    radial = OfWavevector(reciprocal, kernel.transform)
+
+    def part(*modes: Any) -> NDArray[Any]:
+        total: Any = 0.0
+        for image in np.ndindex(*[2 * r + 1 for r in reach]):
+            moved = [m + (g - r) * p for m, g, r, p in zip(modes, image, reach, periods, strict=True)]
+            total = total + radial(*moved) * _sinc_product(moved, periods)
+        return np.asarray(total)
+
+    return part
+
+
+def _sinc_product(modes: Sequence[Any], periods: Sequence[int]) -> Any:
+    """Transform of one cell at each mode."""
+    a, b, c = (np.sinc(m / p) for m, p in zip(modes, periods, strict=True))
+    return a * b * c
+
+
+WAYS: dict[str, Way] = {way.name: way for way in (ByLines(), ByLowModes(), ByAllModes(), BySums())}

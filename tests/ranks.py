@@ -1,0 +1,71 @@
+"""Ranks as threads of one process: what operators see of several ranks, without a launcher.
+
+on_ranks(field, 3, lambda part: gh.average(part, kernel))     what each rank gets
+"""
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+
+from gpuhomog.parallel import Slab
+
+
+class Team:
+    """Ranks as threads: every exchange is a barrier around a shared list."""
+
+    def __init__(self, size):
+        self.size = size
+        self.barrier = threading.Barrier(size)
+        self.shared = [None] * size
+
+    def exchange(self, rank, value):
+        self.shared[rank] = value
+        self.barrier.wait()
+        everything = list(self.shared)
+        self.barrier.wait()
+        return everything
+
+
+class Rank:
+    def __init__(self, team, rank):
+        self.team, self.rank, self.size = team, rank, team.size
+
+    def sum(self, values):
+        return sum(self.team.exchange(self.rank, values)[1:], self.team.exchange(self.rank, values)[0])
+
+    def concatenate(self, planes):
+        return np.concatenate(self.team.exchange(self.rank, planes))
+
+    def broadcast(self, value):
+        return self.team.exchange(self.rank, value)[0]
+
+    def agree(self, error):
+        errors = [e for e in self.team.exchange(self.rank, error) if e is not None]
+        if errors:
+            raise errors[0]
+
+
+def on_ranks(field, size, operator, axis=0):
+    """What each rank gets from an operator applied to its slab of the field."""
+    team, results = Team(size), [None] * size
+
+    def work(rank):
+        slab = Slab.of(field.grid.shape[axis], rank, size, axis)
+        planes = [slice(None)] * 3
+        planes[axis] = slab.planes
+        try:
+            results[rank] = operator(
+                replace(field, values=field.values[tuple(planes)], slab=slab, comm=Rank(team, rank))
+            )
+        except Exception as error:
+            results[rank] = error
+            team.barrier.abort()
+
+    threads = [threading.Thread(target=work, args=(rank,)) for rank in range(size)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+    return results
