@@ -19,9 +19,11 @@ SHOWN = ("case", "what", "seconds", "ratio_to_peer", "error")
 
 
 def newest(rows: list[dict[str, str]]) -> list[dict[str, str]]:
-    """The last row of each measurement, in the order of its first appearance."""
+    """The last row of each measurement made on a clean tree, in the order of its first appearance."""
     latest: dict[tuple[str, ...], dict[str, str]] = {}
     for row in rows:
+        if row["tree"] != "clean":
+            continue
         latest[tuple(row[c] for c in ("script", "size", "dtype", "case", "what", "device"))] = row
     return list(latest.values())
 
@@ -33,9 +35,7 @@ def tables(rows: list[dict[str, str]]) -> str:
     for group, members in groupby(sorted(newest(rows), key=lambda r: (key(r), rows.index(r))), key=key):
         script, size, dtype, device, threads, commit, tree = group
         listed = list(members)
-        out.append(
-            f"\n`{script}`, {size} {dtype}, {device}, {threads} threads, commit {commit} ({tree}), {listed[0]['versions']}\n"
-        )
+        out.append(f"\n`{script}`, {size} {dtype}, {device}, {threads} threads, commit {commit} ({tree})\n")
         out.append("| " + " | ".join(c.replace("_", " ") for c in SHOWN) + " |\n" + "|---" * len(SHOWN) + "|")
         out.extend("| " + " | ".join(row[c] for c in SHOWN) + " |" for row in listed)
     return "\n".join(out) + "\n"
