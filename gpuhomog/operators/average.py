@@ -17,18 +17,19 @@ Three ways to the same numbers (ways.py); the cheapest is taken:
 In   Field (n_a, n_b, n_c) or Profile (n,), any quantity; kernel in Å.
 Out  Field or Profile of the same quantity and unit. How it was computed stands in its provenance.
 
+>>> import gpuhomog as gh
 >>> wave = Field.from_array(np.cos(2 * np.pi * np.arange(64) / 64) * np.ones((2, 2, 1)), np.diag([9.0, 9.0, 8.0]))
->>> smooth = average(wave, Gaussian(2.0))
+>>> smooth = average(wave, gh.Gaussian(2.0))
 >>> print(f"{smooth.values[0, 0, 0]:.12f} {np.exp(-((2 * np.pi / 8) ** 2) * 2.0**2 / 8):.12f}")
 0.734602944329 0.734602944329
->>> average(wave, Box(3.0), spacing=4.0).grid.shape
+>>> average(wave, gh.Box(3.0), spacing=4.0).grid.shape
 (3, 3, 2)
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import ceil
 from typing import Any, overload
