@@ -21,7 +21,7 @@ from .errors import InputError
 from .grid import Grid, axis_index, parse_boundary
 from .parallel import Comm, Serial, Slab, combine_planes
 from .structure import Structure
-from .units import QUANTITIES, check_quantity, conversion_factor
+from .units import QUANTITIES, check_quantity, conversion_factor, internal_unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Field:
     """Values on a grid.
 
     grid        the whole Grid, on every rank
-    values      (n_a, n_b, n_c) local part, float32 or float64, on `device`; treat as read-only
+    values      (n_a, n_b, n_c) local part, float32 or float64, on `device`; read-only, not copied
     quantity    one of units.QUANTITIES
     unit        unit string; None if the file does not say (quantity "scalar" only)
     device      where the values live
@@ -47,6 +47,12 @@ class Field:
     comm: Comm
     structure: Structure | None = None
     provenance: tuple[Mapping[str, Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.values, np.ndarray):  # a view of it: the caller's own array stays as writeable as it was
+            values = self.values.view()
+            values.flags.writeable = False
+            object.__setattr__(self, "values", values)
 
     @classmethod
     def from_array(
@@ -118,15 +124,14 @@ class Field:
             )
         self.comm.agree(error)
 
-    def derive(self, values: Any, step: str, **changes: Any) -> Field:
+    def derive(self, values: Any, step: str | Mapping[str, Any], **attributes: Any) -> Field:
         """A Field of new values made from this one, with one more provenance step.
 
-        Keyword arguments that are attributes (grid, unit, quantity, slab, …) replace them; the others
-        describe the step.
+        step        its name, or a mapping {"step": name, …} that describes it
+        attributes  of the new field that differ: grid, unit, quantity, slab, …
         """
-        attributes = {k: changes.pop(k) for k in list(changes) if k in self.__dataclass_fields__}
-        steps = (*self.provenance, {"step": step, **changes})
-        return replace(self, values=values, provenance=steps, **attributes)
+        done = {"step": step} if isinstance(step, str) else dict(step)
+        return replace(self, values=values, provenance=(*self.provenance, done), **attributes)
 
     def to_host(self) -> NDArray[Any]:
         """The local values as a NumPy array."""
@@ -139,7 +144,16 @@ class Field:
                 f'This field has no known unit: name its quantity when reading it, then use .to("{unit}").'
             )
         factor = conversion_factor(self.unit, unit)
-        return self.derive(self.values * self.values.dtype.type(factor), "unit", unit=unit)
+        step = {"step": "unit", "from": self.unit, "to": unit}
+        return self.derive(self.values * self.values.dtype.type(factor), step, unit=unit)
+
+    def internal(self) -> Field:
+        """The same field in the package's own unit of its quantity; a scalar as it is.
+
+        Raises InputError if the unit is not known; UnitsError if it does not fit the quantity.
+        """
+        unit = internal_unit(self.quantity, self.unit)
+        return self if unit == self.unit else self.to(str(unit))
 
     def plane_sums(self, axis: int | str) -> NDArray[np.float64]:
         """(n_axis,) sum of the values over every plane of an axis, on every rank."""

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .errors import InputError
 
@@ -156,6 +156,14 @@ class Grid:
     def points_per_plane(self, axis: int) -> int:
         """Number of grid points in one plane of the axis."""
         return self.n_points // self.shape[axis]
+
+    def fractional(self, positions: ArrayLike) -> NDArray[np.float64]:
+        """(..., 3) Cartesian positions [Å] as fractions of the lattice vectors from the origin.
+
+        >>> Grid((2, 2, 2), 4 * np.eye(3), np.ones(3)).fractional([2.0, 1.0, -1.0]).tolist()
+        [0.25, 0.0, -0.5]
+        """
+        return np.asarray((np.asarray(positions) - self.origin) @ np.linalg.inv(self.cell), dtype=np.float64)
 
     def with_shape(self, shape: Sequence[int]) -> Grid:
         """The same cell, origin and boundary with other counts."""

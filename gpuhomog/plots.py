@@ -41,11 +41,11 @@ from numpy.typing import NDArray
 from .errors import InputError, nearest_known
 from .field import Field
 from .operators.excess import InterfaceCharge, SurfaceCharge, between_two
-from .operators.potential_step import PotentialStep
-from .operators.unrolled import Unrolled, find_body
+from .operators.potential_step import PotentialStep, potential_of_charge
+from .operators.unrolled import Unrolled, check_sampling, find_body
 from .results import Measurement, Profile
 from .structure import SYMBOLS, Structure
-from .units import COULOMB_CONSTANT, times_length
+from .units import times_length
 from .writers.atomic import replacing
 
 WIDTHS = {"column": 3.4, "page": 7.0}  # inches: one and two columns of a journal
@@ -359,6 +359,7 @@ def plot_surface(
     The cumulative charge C runs from vacuum to vacuum; its mean over the bulk is the charge of the lower surface,
     and what is missing from there to the total is that of the upper one. The two estimates stand at their place.
     """
+    profile = profile.internal()
     line = find_body(profile, result.sampling, result.x_b).line
     figure, (upper, lower) = charge_axes(profile, line, structure, origin, width)
     for axes in (upper, lower):
@@ -403,6 +404,7 @@ def plot_interface(
     result   InterfaceCharge of it
     others   as in plot_profile
     """
+    profile = profile.internal()
     line, positions = between_two(profile, result.between, result.sampling)
     figure, (upper, lower) = charge_axes(profile, line, structure, origin, width)
     for x, period, colour in zip(positions, result.periods, (VERMILION, GREEN), strict=True):
@@ -433,11 +435,13 @@ def plot_step(
     others   as in plot_profile
     """
     if profile.quantity == "charge_density":
-        line = find_body(profile, "bandlimited", result.x_b).line
+        profile = profile.internal()
+        line = find_body(profile, check_sampling(result.sampling), result.x_b).line
         x = np.linspace(line.start, line.end, max(800, 2 * len(line.values)))
-        potential = -4 * np.pi * COULOMB_CONSTANT * line.double_cumulative(x)
+        potential = potential_of_charge(line, x)
         start, end = line.start, line.end
     else:
+        profile = profile.internal()
         sign = -1.0 if profile.quantity == "electron_potential_energy" else 1.0
         x, potential = closed(profile, sign * profile.values)
         start, end = 0.0, profile.length

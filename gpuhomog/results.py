@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from math import floor, isfinite, log10
 from typing import Any
 
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from .errors import GpuhomogError, InputError
 from .structure import Structure
+from .units import conversion_factor, internal_unit
 
 
 def plain(value: Any) -> Any:
@@ -98,12 +99,25 @@ class Measurement:
     unit         unit string
     uncertainty  one standard uncertainty in the same unit, or None if it could not be estimated
     reason       why it is not defined
+
+    Raises InputError for a value or uncertainty that is NaN or infinite: such a number is not defined.
     """
 
     value: float | None
     unit: str | None
     uncertainty: float | None = None
     reason: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.value is not None and not isfinite(self.value):
+            raise InputError(
+                f"Measurement of {self.value}: give a finite value, or Measurement.not_defined(unit, why)."
+            )
+        if self.uncertainty is not None and not (isfinite(self.uncertainty) and self.uncertainty >= 0):
+            raise InputError(
+                f"Measurement with an uncertainty of {self.uncertainty}: give a finite one, not negative, or None if "
+                "it is not known."
+            )
 
     @classmethod
     def not_defined(cls, unit: str | None, reason: str) -> Measurement:
@@ -139,7 +153,7 @@ class Measurement:
 class Profile(Result):
     """A field averaged over planes, as a function of the distance along their normal.
 
-    position    (n,) distance of each plane from the first, along the normal, equally spaced [Å]
+    position    (n,) distance of each plane from the first, along the normal, equally spaced [Å]; arrays are copied
     values      (n,) float64
     unit        unit of the values; None if not known
     quantity    one of units.QUANTITIES
@@ -179,14 +193,47 @@ class Profile(Result):
             raise InputError("Profile holds NaN or infinite values: repair the data.")
         if not self.length > 0:
             raise InputError(f"Profile of length {self.length}: give a positive length in Å.")
-        position.flags.writeable = values.flags.writeable = False
+        normal = np.array(self.normal, dtype=np.float64)
+        if normal.shape != (3,) or not np.isfinite(normal).all() or not normal.any():
+            raise InputError(
+                f"Profile along the normal {self.normal}: give a vector of three finite numbers, not zero."
+            )
+        if self.uncertainty is not None:
+            uncertainty = np.array(self.uncertainty, dtype=np.float64)
+            if uncertainty.shape != values.shape or not (uncertainty >= 0).all() or np.isinf(uncertainty).any():
+                raise InputError(
+                    f"Profile of {len(values)} values with uncertainties of shape {uncertainty.shape}: give one for "
+                    "each value, finite and not negative."
+                )
+            uncertainty.flags.writeable = False
+            object.__setattr__(self, "uncertainty", uncertainty)
+        position.flags.writeable = values.flags.writeable = normal.flags.writeable = False
         object.__setattr__(self, "position", position)
         object.__setattr__(self, "values", values)
+        object.__setattr__(self, "normal", normal)
 
     @property
     def spacing(self) -> float:
         """Distance between neighbouring planes [Å]."""
         return self.length / len(self.values)
+
+    def internal(self) -> Profile:
+        """The same profile in the package's own unit of its quantity; a scalar as it is.
+
+        Raises InputError if the unit is not known; UnitsError if it does not fit the quantity.
+        """
+        unit = internal_unit(self.quantity, self.unit)
+        if unit == self.unit:
+            return self
+        factor = conversion_factor(str(self.unit), str(unit))
+        return replace(
+            self,
+            values=self.values * factor,
+            unit=unit,
+            ripple=None if self.ripple is None else self.ripple * factor,
+            uncertainty=None if self.uncertainty is None else self.uncertainty * factor,
+            provenance=(*self.provenance, {"step": "unit", "from": self.unit, "to": unit}),
+        )
 
     def mean(self) -> float:
         """Mean value."""

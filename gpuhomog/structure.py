@@ -48,9 +48,16 @@ class Structure:
         if len(numbers) != len(positions):
             raise InputError(f"{len(numbers)} atomic numbers for {len(positions)} positions: give one for each atom.")
         if numbers.size and (numbers.min() < 0 or numbers.max() >= len(SYMBOLS)):
-            raise InputError(f"Atomic numbers must lie in 0..{len(SYMBOLS) - 1}.")
+            wrong = int(np.flatnonzero((numbers < 0) | (numbers >= len(SYMBOLS)))[0])
+            raise InputError(
+                f"Atom {wrong} of {len(numbers)} has the atomic number {numbers[wrong]}: give 0 (not known) to "
+                f"{len(SYMBOLS) - 1}."
+            )
         if not np.isfinite(positions).all():
-            raise InputError("Atomic positions hold NaN or infinity.")
+            wrong = int(np.flatnonzero(~np.isfinite(positions).all(axis=1))[0])
+            raise InputError(
+                f"The position of atom {wrong} of {len(numbers)} holds NaN or infinity: give finite positions in Å."
+            )
         charges = None
         if self.charges is not None:
             charges = np.array(self.charges, dtype=np.float64).reshape(-1)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from math import pi
 
-from .errors import UnitsError, nearest_known
+from .errors import InputError, UnitsError, nearest_known
 
 # CODATA 2022, https://physics.nist.gov/cuu/Constants
 ELEMENTARY_CHARGE = 1.602176634e-19  # C, exact
@@ -89,13 +89,31 @@ def conversion_factor(unit: str, target: str) -> float:
 
     >>> conversion_factor("V", "eV")
     Traceback (most recent call last):
-    gpuhomog.errors.UnitsError: Cannot convert "V" to "eV": they measure different things.
+    gpuhomog.errors.UnitsError: Cannot convert "V" to "eV", a unit of something else: give a unit of what "V" measures.
     """
     factor, dimension = _parse(unit)
     target_factor, target_dimension = _parse(target)
     if dimension != target_dimension:
-        raise UnitsError(f'Cannot convert "{unit}" to "{target}": they measure different things.')
+        raise UnitsError(
+            f'Cannot convert "{unit}" to "{target}", a unit of something else: give a unit of what "{unit}" measures.'
+        )
     return factor / target_factor
+
+
+def internal_unit(quantity: str, unit: str | None) -> str | None:
+    """The package's own unit of a quantity; for a scalar, the unit it has.
+
+    Raises InputError if a quantity that has a unit comes without one.
+
+    >>> internal_unit("electron_potential_energy", "Ha"), internal_unit("scalar", "K")
+    ('eV', 'K')
+    """
+    own = QUANTITIES[check_quantity(quantity)]
+    if own is None:
+        return unit
+    if unit is None:
+        raise InputError(f'The unit of this {quantity} is not known: state it where it is made, as unit="{own}".')
+    return own
 
 
 def times_length(unit: str | None, power: int) -> str | None:
@@ -110,8 +128,8 @@ def times_length(unit: str | None, power: int) -> str | None:
     base, exponent = (unit, 0)
     if match:
         base, exponent = match[1], int(match[3] or 1) * (1 if match[2] == "*" else -1)
-    elif unit == "Å":
-        base, exponent = "1", 1
+    elif pure := re.fullmatch(r"Å(?:\^(\d+))?", unit):
+        base, exponent = "1", int(pure[1] or 1)
     exponent += power
     if exponent == 0:
         return base

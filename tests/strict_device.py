@@ -65,6 +65,9 @@ class StrictArray:
     def __neg__(self):
         return StrictArray(-self._values)
 
+    def __abs__(self):
+        return StrictArray(abs(self._values))
+
     def __gt__(self, other):
         return self._both(other, lambda a, b: a > b)
 

@@ -36,6 +36,7 @@ from ..errors import InputError, nearest_known
 from ..fft import Multiplier, OfWavevector, filtered
 from ..field import Field
 from ..grid import AXIS_NAMES, OPEN, Grid
+from ..parallel import sum_over_slabs
 from ..results import Measurement, Result
 from ..structure import SYMBOLS
 from ..units import COULOMB_CONSTANT
@@ -44,6 +45,8 @@ WIDEST_STEP = 2.0
 """Automatic width: this many of the largest plane spacings; the ions' modes beyond the grid are then below 3e-9."""
 NARROWEST = 1.0
 """Smallest width in plane spacings: below it the grid's highest modes are cut and the ions ring."""
+PLANES_AT_ONCE = 16
+"""Planes whose absolute values are in memory at once."""
 WIDTHS_TO_FACE = 5.0
 """An ion nearer than this many widths to an open face sends charge across it."""
 NEUTRALITY = 1e-3
@@ -59,17 +62,18 @@ class ChargeBalance(Result):
     electrons  number of electrons in the field; not defined for a charge density [1]
     ions       charge of all ions; not defined without their charges [e]
     net        charge of everything [e]
-    expected   net charge that there should be [e]
+    expected   net charge that there should be [e]; None: any
     tolerance  largest difference accepted [e]
     verdict    "neutral", "charged" (as expected, and not zero), "unbalanced", or "unknown" without the ions
     by_element charge of all ions of each element [e]
     remarks    what a reader should know, one sentence each
+    provenance what was read and done, step by step
     """
 
     electrons: Measurement
     ions: Measurement
     net: Measurement
-    expected: float
+    expected: float | None
     tolerance: float
     verdict: str
     by_element: Mapping[str, float]
@@ -78,11 +82,12 @@ class ChargeBalance(Result):
 
     def __str__(self) -> str:
         by_element = ", ".join(f"{symbol} {charge:+g}" for symbol, charge in self.by_element.items())
+        expected = "any, or 0" if self.expected is None else f"{self.expected:g}"
         lines = [
             f"charge balance: {self.verdict}",
             f"  electrons  {self.electrons}",
             f"  ions       {self.ions}{f'   ({by_element})' if by_element else ''}",
-            f"  net        {self.net}   (expected {self.expected:g} ± {self.tolerance:.2g} e)",
+            f"  net        {self.net}   (expected {expected} ± {self.tolerance:.2g} e)",
         ]
         return "\n".join([*lines, *(f"  note       {remark}" for remark in self.remarks)])
 
@@ -98,7 +103,7 @@ def charge_density(
     """Charge density from electrons and ions, or from a potential.
 
     field        electron_density, electrostatic_potential or electron_potential_energy; a charge_density is returned
-                 as it is
+                 as it is, in e/Å^3
     ion_charges  charge of the ion of each element [e], {"Na": 1, "Cl": 7}: nuclei less the electrons that the file
                  leaves out (VASP: ZVAL of the POTCAR); "file": the charges that the file states. Electrons only
     width        standard deviation of the Gaussian ions per Cartesian component [Å], half the eps of a Gaussian
@@ -116,11 +121,11 @@ def charge_density(
     if field.quantity == "charge_density":
         if ion_charges is not None:
             raise InputError("This is a charge_density already: ions are added to an electron_density only.")
-        return field
+        return field.internal()
     if field.quantity in ("electrostatic_potential", "electron_potential_energy"):
         if ion_charges is not None:
             raise InputError("A potential holds its ions already: leave ion_charges out.")
-        return _laplacian(field)
+        return _laplacian(field.internal())
     if field.quantity != "electron_density":
         raise InputError(
             f"This field is a {field.quantity}: name what it is when reading it, as quantity="
@@ -131,6 +136,7 @@ def charge_density(
             "An electron_density has no ions in it: give their charges, as gh.charge_density(field, "
             f"ion_charges={{{', '.join(f'{s!r}: ...' for s in _elements(field)) or '...'}}})."
         )
+    field = field.internal()
     charges = charges_of_ions(field, ion_charges)
     electrons = field.integral()
     _refuse_net_charge(electrons, float(charges.sum()), net_charge, tolerance)
@@ -139,19 +145,16 @@ def charge_density(
     ions = gaussian_ions(field, charges, std)
     return field.derive(
         ions - field.values,
-        "charge density",
+        {"step": "charge density", "ions": _per_element(field, charges), "width": std, "electrons": electrons},
         quantity="charge_density",
         unit="e/Å^3",
-        ions=_per_element(field, charges),
-        width=std,
-        electrons=electrons,
     )
 
 
 def electrostatic_potential(field: Field) -> Field:
     """Electrostatic potential in volts from the potential energy of an electron in eV: the sign changes.
 
-    An electrostatic_potential is returned as it is. Raises InputError for any other quantity.
+    An electrostatic_potential is returned as it is, in volts. Raises InputError for any other quantity.
 
     >>> import gpuhomog as gh
     >>> energy = gh.Field.from_array(np.full((2, 2, 2), -3.0), np.eye(3), quantity="electron_potential_energy")
@@ -159,12 +162,13 @@ def electrostatic_potential(field: Field) -> Field:
     (3.0, 'V')
     """
     if field.quantity == "electrostatic_potential":
-        return field
+        return field.internal()
     if field.quantity != "electron_potential_energy":
         raise InputError(
             f"An electrostatic potential is made from an electron_potential_energy, and this is of quantity "
-            f"{field.quantity}."
+            f'{field.quantity}: name it when reading, quantity="electron_potential_energy".'
         )
+    field = field.internal()
     return field.derive(-field.values, "electrostatic potential", quantity="electrostatic_potential", unit="V")
 
 
@@ -172,20 +176,21 @@ def charge_balance(
     field: Field,
     ion_charges: IonCharges | None = None,
     *,
-    net_charge: float = 0.0,
+    net_charge: float | None = 0.0,
     tolerance: float | None = None,
 ) -> ChargeBalance:
     """Integral of a field against its electrons and ions: does the charge add up?
 
     field        electron_density (then give ion_charges) or charge_density
     ion_charges  as for charge_density; None: the ions are not counted
-    net_charge   charge that there should be [e]
+    net_charge   charge that there should be [e]; None: whatever there is, so that nothing is unbalanced
     tolerance    largest difference accepted [e]; 1e-3 of the electrons by default, 1e-3 e for a charge density
 
     Raises InputError for another quantity, and as charge_density does for the charges of the ions.
     """
     if field.quantity not in ("electron_density", "charge_density"):
         raise InputError(f"A charge balance needs an electron_density or a charge_density, not a {field.quantity}.")
+    field = field.internal()
     integral = field.integral()
     precision = 1e-7 if field.values.dtype == np.float32 else 1e-15
     if field.quantity == "charge_density":
@@ -196,7 +201,7 @@ def charge_balance(
         return ChargeBalance(
             electrons=Measurement.not_defined("1", apart),
             ions=Measurement.not_defined("e", apart),
-            net=Measurement(integral, "e", precision * abs(integral)),
+            net=Measurement(integral, "e", precision * _gross_charge(field)),
             expected=net_charge,
             tolerance=limit,
             verdict=_verdict(integral, net_charge, limit),
@@ -213,7 +218,8 @@ def charge_balance(
         charges = charges_of_ions(field, ion_charges)
         total = float(charges.sum())
         ions = Measurement(total, "e")
-        net = Measurement(total - integral, "e", precision * abs(integral))
+        gross = abs(integral) + float(np.abs(charges).sum())
+        net = Measurement(total - integral, "e", precision * gross)
         verdict = _verdict(total - integral, net_charge, limit)
         by_element = _per_element(field, charges)
     return ChargeBalance(
@@ -228,7 +234,19 @@ def charge_balance(
     )
 
 
-def _verdict(net: float, expected: float, tolerance: float) -> str:
+def _gross_charge(field: Field) -> float:
+    """∫ |ρ| d³r [e], a few planes at a time; each value is rounded by its own part of it."""
+    axis, total = field.slab.axis, 0.0
+    n_local = field.values.shape[axis]
+    for start in range(0, n_local, PLANES_AT_ONCE):
+        here = tuple(slice(start, start + PLANES_AT_ONCE) if i == axis else slice(None) for i in range(3))
+        total += float(field.device.planar_sum(abs(field.values[here]), axis).sum())
+    return float(sum_over_slabs(field.comm, np.array([total]))[0]) * field.grid.volume / field.grid.n_points
+
+
+def _verdict(net: float, expected: float | None, tolerance: float) -> str:
+    if expected is None:
+        return "neutral" if abs(net) <= tolerance else "charged"
     if abs(net - expected) > tolerance:
         return "unbalanced"
     return "neutral" if abs(expected) <= tolerance else "charged"
@@ -287,7 +305,8 @@ def _refuse_net_charge(electrons: float, ions: float, net_charge: float | None, 
 
 
 def _check_width(width: float | None, grid: Grid) -> float:
-    widest = max(grid.plane_spacing(axis) for axis in range(3) if grid.shape[axis] > 1 or axis == 2)
+    spacings = [grid.plane_spacing(axis) for axis in range(3) if grid.shape[axis] > 1]
+    widest = max(spacings, default=grid.plane_spacing(2))
     if width is None:
         return WIDEST_STEP * widest
     std = float(width)
@@ -306,7 +325,7 @@ def _refuse_crossing(field: Field, std: float) -> None:
     structure, grid = field.structure, field.grid
     if structure is None:
         return
-    fractional = (structure.positions - grid.origin) @ np.linalg.inv(grid.cell)
+    fractional = grid.fractional(structure.positions)
     for axis in range(3):
         if grid.boundary[axis] != OPEN:
             continue
@@ -328,8 +347,8 @@ def gaussian_ions(field: Field, charges: NDArray[np.float64], std: float) -> Any
     """
     structure, grid = field.structure, field.grid
     if structure is None:
-        raise InputError("The field has no atoms.")
-    fractional = (structure.positions - grid.origin) @ np.linalg.inv(grid.cell)
+        raise InputError("The field has no atoms to put ions at: read it from a file that lists them.")
+    fractional = grid.fractional(structure.positions)
     transposed = bool(field.values.flags.f_contiguous and not field.values.flags.c_contiguous)
     order = (2, 1, 0) if transposed else (0, 1, 2)
     shape = (grid.shape[order[0]], grid.shape[order[1]], grid.shape[order[2]])
@@ -370,9 +389,8 @@ def _laplacian(field: Field) -> Field:
     factor = sign / (4 * pi * COULOMB_CONSTANT)
     multiplier = Multiplier(field.grid.shape, [OfWavevector(field.grid.reciprocal, lambda k: factor * k**2)])
     return field.derive(
-        filtered(field.device, field.values, multiplier),
-        "charge density",
+        filtered(field.device, field.values, multiplier)[0],
+        {"step": "charge density", "of": "spectral Laplacian"},
         quantity="charge_density",
         unit="e/Å^3",
-        of="spectral Laplacian",
     )

@@ -44,7 +44,7 @@ from ..errors import InputError, KernelError, nearest_known
 from ..field import Field
 from ..grid import OPEN
 from ..results import Measurement, Profile, Result
-from .planar import Planes, planar_average
+from .planar import Planes, planar_average, plane_name
 from .unrolled import Body, Period, Unrolled, check_sampling, find_body, period_between, unroll
 
 Array = NDArray[np.float64]
@@ -192,7 +192,7 @@ class InterfaceCharge(Result):
 
 
 def charge_profile(field: Field | Profile, axis: Planes | None, wanted: str) -> Profile:
-    """Planar average of a charge density, from a Field and an axis or a Profile as it is.
+    """Planar average of a charge density in e/Å^3, from a Field and an axis or a Profile.
 
     Raises InputError for every other quantity, with the step that makes a charge density of it.
     """
@@ -211,13 +211,13 @@ def charge_profile(field: Field | Profile, axis: Planes | None, wanted: str) -> 
 
 
 def profile_of(field: Field | Profile, axis: Planes | None) -> Profile:
-    """Profile of a Field along an axis; a Profile as it is."""
+    """Profile of a Field along an axis, or the Profile itself, in the package's own unit of its quantity."""
     if isinstance(field, Profile):
-        if axis is not None and str(axis) != field.planes and axis != "abc".find(field.planes):
+        if axis is not None and plane_name(axis) != plane_name(field.planes):
             raise InputError(f"This profile runs across the planes of {field.planes}, not of {axis}: leave axis out.")
         if len(field.values) < 8:
             raise InputError(f"Profile of {len(field.values)} samples: at least 8 are needed to find a bulk.")
-        return field
+        return field.internal()
     if axis is None:
         raise InputError('axis is missing: give "a", "b" or "c", the axis along which to look.')
     return profile_of(planar_average(field, axis), None)

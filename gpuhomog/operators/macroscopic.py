@@ -127,13 +127,15 @@ def _windows(
     elif isinstance(periods, PeriodEstimate):
         chosen = [periods]
     elif isinstance(periods, Sequence | np.ndarray):
-        chosen = [w for w in periods if not isinstance(w, str)]
+        chosen = list(periods)  # type: ignore[arg-type]
     else:
         chosen = [periods]
     if not 1 <= len(chosen) <= 2:
         raise InputError(f"{len(chosen)} windows: give one, or two for an interface of two materials.")
     widths, errors = [], []
     for window in chosen:
+        if isinstance(window, str):
+            raise InputError(f'Window "{window}" among several: give numbers of Å, or periods="auto" alone.')
         known = isinstance(window, PeriodEstimate)
         value = window.value if isinstance(window, PeriodEstimate) else window
         try:

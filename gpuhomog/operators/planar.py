@@ -50,9 +50,13 @@ def parse_planes(planes: Planes) -> int | tuple[int, int, int]:
 
     Raises InputError for anything that is neither.
 
-    >>> parse_planes("c"), parse_planes("110"), parse_planes("1,-1,2"), parse_planes("(1 -1 0)")
-    (2, (1, 1, 0), (1, -1, 2), (1, -1, 0))
+    >>> parse_planes("c"), parse_planes("110"), parse_planes("1,-1,2"), parse_planes("(1 -1 0)"), parse_planes("-c")
+    (2, (1, 1, 0), (1, -1, 2), (1, -1, 0), (0, 0, -1))
     """
+    if isinstance(planes, str) and planes.strip().lower() in ("-a", "-b", "-c"):
+        reverse = [0, 0, 0]
+        reverse[axis_index(planes.strip().lower()[1])] = -1
+        return reverse[0], reverse[1], reverse[2]
     if isinstance(planes, str) and planes.strip().lower() in ("a", "b", "c", "0", "1", "2"):
         return axis_index(planes.strip().lower())
     if isinstance(planes, int | np.integer) and not isinstance(planes, bool):
@@ -73,6 +77,26 @@ def parse_planes(planes: Planes) -> int | tuple[int, int, int]:
             'h, k, l of a lattice plane family, as (1, 1, 0), "110" or "1,-1,2".'
         ) from None
     return indices[0], indices[1], indices[2]
+
+
+def _family_name(indices: Sequence[int]) -> str:
+    return f"({' '.join(map(str, indices))})"
+
+
+def plane_name(planes: Planes) -> str:
+    """The one name of a plane family, as Profile.planes has it; InputError as parse_planes.
+
+    >>> plane_name(2), plane_name("C"), plane_name((0, 0, 1)), plane_name("0 -1 0"), plane_name("110")
+    ('c', 'c', 'c', '-b', '(1 1 0)')
+    """
+    known = parse_planes(planes)
+    if isinstance(known, int):
+        return AXIS_NAMES[known]
+    indices = _coprime(known)
+    cut = [i for i in range(3) if indices[i]]
+    if len(cut) == 1:
+        return f"{'-' if indices[cut[0]] < 0 else ''}{AXIS_NAMES[cut[0]]}"
+    return _family_name(indices)
 
 
 def planar_average(field: Field, axis: Planes) -> Profile:
@@ -97,7 +121,7 @@ def planar_average(field: Field, axis: Planes) -> Profile:
     cut = [i for i in range(3) if indices[i]]
     if len(cut) == 1:
         return _axis_average(field, cut[0], reverse=indices[cut[0]] < 0)
-    name = _family_name(indices)
+    name = plane_name(indices)
     for i in cut:
         if field.grid.boundary[i] == OPEN:
             raise InputError(
@@ -164,10 +188,6 @@ def _axis_average(field: Field, axis: int, reverse: bool = False) -> Profile:
         structure=field.structure,
         provenance=(*field.provenance, {"step": "planar average", "planes": f"-{name}" if reverse else name}),
     )
-
-
-def _family_name(indices: Sequence[int]) -> str:
-    return f"({' '.join(map(str, indices))})"
 
 
 def _coprime(indices: tuple[int, int, int]) -> tuple[int, int, int]:

@@ -31,7 +31,7 @@ from math import hypot, isfinite, pi
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
 from ..field import Field
@@ -48,8 +48,8 @@ from .excess import (
     profile_of,
     spread_positions,
 )
-from .planar import Planes
-from .profiles import window_mean
+from .planar import Planes, plane_name
+from .profiles import cumulative_at
 from .unrolled import Period, Unrolled, check_sampling, find_body, period_between, quiet_runs
 
 Array = NDArray[np.float64]
@@ -82,12 +82,16 @@ class PotentialStep(Result):
     bulk_minus_low, bulk_minus_high  bulk against the vacuum on either side [V]; None across an interface
     bulk_field      dV/dx of the mean around x_b [V/Å]; None across an interface
     dipole          dipole per area from the charge [e/Å]; None from a potential. step = 4πκ dipole
-    flat            both vacua have |dV/dx| < 0.1 V/Å (VASP's criterion); None across an interface
+    flat            both vacua exist and have |dV/dx| < 0.1 V/Å (VASP's criterion); None across an interface
     plateaus        where the lines were fitted, or the windows of the two bulks [Å]
     faces           ends of the vacua [Å], or x_1 and x_2
     x_b, period     where the bulk's level was taken, its period [Å]; None if there is none
     periods         of the two bulks across an interface
     source          quantity it was made from
+    planes          what the planes are: "a", "b", "c", or "(h k l)"
+    sampling        what the samples of the charge were taken for; None from a potential
+    remarks         what a reader should know, one sentence each
+    provenance      what was read and done, step by step
     """
 
     step: Measurement
@@ -108,6 +112,7 @@ class PotentialStep(Result):
     periods: tuple[float | None, float | None] | None
     source: str
     planes: str
+    sampling: str | None = None
     remarks: tuple[str, ...] = ()
     provenance: tuple[Mapping[str, Any], ...] = ()
 
@@ -145,7 +150,7 @@ def potential_step(
 
     field     electrostatic_potential, electron_potential_energy or charge_density; Field or Profile
     axis      of a Field: "a", "b", "c" or lattice planes
-    density   electron or charge density on the same planes: the vacuum is then where it is empty too
+    density   electron or charge density on the same planes: the vacuum of a slab is then where it is empty too
     between   x_1, x_2 [Å]: the step from the bulk around x_1 up to that around x_2, instead of vacuum to vacuum.
               On a periodic axis x_2 may be the smaller number
     period    of the bulk [Å], two for two bulks; "auto" finds it; None: the bulk's level is not defined
@@ -154,8 +159,9 @@ def potential_step(
 
     Source: eqs. 28-29 of the paper and section XIII; Poisson's equation in V, e, Å.
     Raises InputError for other quantities; if a periodic potential has no straight stretch, or several; if neither
-    vacuum of an open one is straight; for a charge density with a net charge ("origin-dependent"); and for positions
-    outside an open axis. A level that does not exist is not defined, with the reason.
+    vacuum of an open one is straight; for a charge density with a net charge ("origin-dependent"); for positions
+    outside an open axis; and for a density that would not be used (of a charge density, or with between). A level
+    that does not exist is not defined, with the reason.
     """
     sampling = check_sampling(sampling)
     if field.quantity not in ("electrostatic_potential", "electron_potential_energy", "charge_density"):
@@ -166,6 +172,9 @@ def potential_step(
         )
     if x_b is not None and not isfinite(x_b):
         raise InputError(f"x_b = {x_b}: give a finite position in Å.")
+    if density is not None and (field.quantity == "charge_density" or between is not None):
+        why = "a charge density shows itself where it is empty" if between is None else "between asks for no vacuum"
+        raise InputError(f"density has no use here, {why}: leave it out.")
     profile = profile_of(field, axis)
     if profile.quantity == "charge_density":
         return _from_charge(profile, period, x_b, between, sampling)
@@ -189,6 +198,12 @@ def _empty(density: Profile, profile: Profile) -> NDArray[np.bool_]:
         raise InputError(
             f"The density has {len(density.values)} planes over {density.length:.6g} Å and the potential "
             f"{len(profile.values)} over {profile.length:.6g} Å: give both on the same planes."
+        )
+    apart = abs(float(density.position[0] - profile.position[0]))
+    if plane_name(density.planes) != plane_name(profile.planes) or apart > 1e-4 * profile.spacing:
+        raise InputError(
+            f"The density lies on planes of {density.planes} from {density.position[0]:.6g} Å on and the potential on "
+            f"planes of {profile.planes} from {profile.position[0]:.6g} Å on: give both on the same planes."
         )
     magnitude = np.abs(density.values)
     return np.asarray(magnitude <= EMPTY_LEVEL * magnitude.max())
@@ -320,7 +335,8 @@ def _period_mean(line: Unrolled, centres: Array, period: float) -> Array:
     piece = Profile(
         line.position[near], line.values[near], VOLT, "scalar", float(near.sum() * line.spacing), boundary=OPEN
     )
-    return np.array([window_mean(piece, c - period / 2, c + period / 2) for c in centres])
+    below, above = cumulative_at(piece, np.stack([centres - period / 2, centres + period / 2]))
+    return np.asarray((above - below) / period, dtype=np.float64)
 
 
 def _level_in_bulk(
@@ -367,12 +383,11 @@ def _bulk_of(
     line: Unrolled,
     low: float,
     high: float,
-    period: float | Sequence[float] | str | None,
+    found: Period | None,
     x_b: float | None,
     turn: float | None,
-) -> tuple[Measurement, Measurement, float, Period | None]:
-    """Level and slope of the bulk between two faces."""
-    found = _one_period(period, line, low, high)
+) -> tuple[Measurement, Measurement, float]:
+    """Level and slope of the bulk between two faces, and where it is taken."""
     x = (low + high) / 2 if x_b is None else x_b
     if x_b is not None and turn is not None:
         x = float(x - turn * np.floor((x - line.start) / turn))
@@ -390,7 +405,7 @@ def _bulk_of(
             "inside."
         )
     level, slope = _level_in_bulk(line, x, found, window, why)
-    return level, slope, x, found
+    return level, slope, x
 
 
 def _remarks(
@@ -422,11 +437,12 @@ def _across_slab(
     face_low = line.start if low_run is None else float(line.position[low_run[1]])
     face_high = line.end if high_run is None else float(line.position[high_run[0]])
     turn = None if profile.boundary == OPEN else profile.length
-    bulk, bulk_field, x, found = _bulk_of(line, face_low, face_high, period, x_b, turn)
+    found = _one_period(period, line, face_low, face_high)
+    bulk, bulk_field, x = _bulk_of(line, face_low, face_high, found, x_b, turn)
     slopes = [abs(f.value) for f in (field_low, field_high) if f.value is not None]
     remarks = _remarks(face_high - face_low, found, bulk, bulk_field)
-    flat = all(s < FLAT_FIELD for s in slopes)
-    if not flat:
+    straight = all(s < FLAT_FIELD for s in slopes)
+    if not straight:
         remarks.append(
             f"the vacuum is not flat, its field is {max(slopes):.3g} V/Å (VASP's limit: 0.1); levels are at the faces"
         )
@@ -441,7 +457,7 @@ def _across_slab(
         bulk_minus_high=_difference(bulk, high),
         bulk_field=bulk_field,
         dipole=None,
-        flat=flat,
+        flat=straight and len(slopes) == 2,
         plateaus=(low_window, high_window),
         faces=(face_low, face_high),
         x_b=x,
@@ -498,6 +514,18 @@ def _across_interface(
     )
 
 
+def potential_of_charge(line: Unrolled, x: ArrayLike | None = None) -> Array:
+    """Potential of a line of charge [V] at positions x, or at its samples: -4πκ ∫∫ρ, without field or level below it.
+
+    line  charge density [e/Å^3] from vacuum to vacuum
+    x     positions [Å], on the line or above it; None: the samples, which is one FFT
+
+    Source: Poisson's equation, the module's second line.
+    """
+    double = line.double_cumulative_at_samples() if x is None else line.double_cumulative(x)
+    return np.asarray(-4 * pi * COULOMB_CONSTANT * double, dtype=np.float64)
+
+
 def _from_charge(
     profile: Profile,
     period: float | Sequence[float] | str | None,
@@ -521,11 +549,10 @@ def _from_charge(
         )
     moment = first_moment(line, (body.low + body.high) / 2)
     moment_error = hypot(abs(line.total) * body.thickness / 2, 1e-15 * line.gross * body.thickness)
-    potential = Unrolled(line.start, line.spacing, -poisson * line.double_cumulative(line.position))
+    potential = Unrolled(line.start, line.spacing, potential_of_charge(line))
     charge_period = _one_period(period, line, body.low, body.high)
     turn = None if profile.boundary == OPEN else profile.length
-    given = charge_period.length if charge_period else None
-    bulk, bulk_field, x, _ = _bulk_of(potential, body.low, body.high, given, x_b, turn)
+    bulk, bulk_field, x = _bulk_of(potential, body.low, body.high, charge_period, x_b, turn)
     step = Measurement(poisson * moment, VOLT, poisson * moment_error)
     low, high = Measurement(0.0, VOLT, step.uncertainty), Measurement(float(step), VOLT, step.uncertainty)
     none = Measurement(0.0, FIELD, poisson * abs(line.total))
@@ -551,10 +578,11 @@ def _from_charge(
         plateaus=((line.start, body.low), (body.high, line.end)),
         faces=(body.low, body.high),
         x_b=x,
-        period=given,
+        period=charge_period.length if charge_period else None,
         periods=None,
         source="charge_density",
         planes=profile.planes,
+        sampling=sampling,
         remarks=tuple(remarks),
         provenance=(*profile.provenance, {"step": "potential step", "x_b": x, "sampling": sampling}),
     )

@@ -99,11 +99,6 @@ class Unrolled:
     def _evaluate(self, coefficients: NDArray[np.complex128], x: Array) -> Array:
         """Real part of Σ coefficients exp(i G (x - start))."""
         wavevectors = self._modes[0]
-        if x is self.position:  # at the samples: one FFT
-            n = len(self.values)
-            spectrum = np.zeros(n // 2 + 1, dtype=np.complex128)
-            spectrum[1 : len(wavevectors) + 1] = coefficients * np.exp(0.5j * wavevectors * self.spacing) * (n / 2)
-            return np.asarray(np.fft.irfft(spectrum, n), dtype=np.float64)
         out = np.empty(x.shape)
         flat, result = x.ravel(), out.reshape(-1)
         block = max(1, EVALUATION_BLOCK // max(1, len(wavevectors)))
@@ -111,6 +106,13 @@ class Unrolled:
             phases = np.exp(1j * np.outer(flat[i : i + block] - self.start, wavevectors))
             result[i : i + block] = (phases @ coefficients).real
         return out
+
+    def _evaluate_at_samples(self, coefficients: NDArray[np.complex128]) -> Array:
+        """The same at every sample, by one FFT."""
+        n, wavevectors = len(self.values), self._modes[0]
+        spectrum = np.zeros(n // 2 + 1, dtype=np.complex128)
+        spectrum[1 : len(wavevectors) + 1] = coefficients * np.exp(0.5j * wavevectors * self.spacing) * (n / 2)
+        return np.asarray(np.fft.irfft(spectrum, n), dtype=np.float64)
 
     def density(self, x: ArrayLike) -> Array:
         """The field at positions x; zero outside the line."""
@@ -152,17 +154,31 @@ class Unrolled:
         """D(x) = ∫_start^x C, continued with C = 0 before and C = total after the line."""
         x = np.asarray(x, dtype=np.float64)
         within, i, t = self._within(x)
-        within = x if x is self.position else within
         if self.sampling == CELL:
             _, first, second, _ = self._cell_integrals
             result = second[i] + t * (first[i] + t * (self.values[i] / 2))
         else:
-            wavevectors, coefficients = self._modes
-            once, twice = coefficients / (1j * wavevectors), -coefficients / wavevectors**2
-            t = within - self.start
-            result = self._evaluate(twice, within) - float(twice.sum().real)
-            result = result + t * (t * (self.values.mean() / 2) - float(once.sum().real))
+            result = self._evaluate(self._twice, within) + self._parabola(within)
         return np.asarray(result + self.total * np.maximum(x - self.end, 0.0))
+
+    def double_cumulative_at_samples(self) -> Array:
+        """(n,) D at every sample; bandlimited, by one FFT."""
+        if self.sampling == CELL:
+            return self.double_cumulative(self.position)
+        return self._evaluate_at_samples(self._twice) + self._parabola(self.position)
+
+    @property
+    def _twice(self) -> NDArray[np.complex128]:
+        """Coefficients of the second integral of f - mean."""
+        wavevectors, coefficients = self._modes
+        return np.asarray(-coefficients / wavevectors**2, dtype=np.complex128)
+
+    def _parabola(self, x: Array) -> Array:
+        """What D has besides its modes: the mean of f, and what makes C and D zero at the start."""
+        wavevectors, coefficients = self._modes
+        t = x - self.start
+        slope = float((coefficients / (1j * wavevectors)).sum().real)
+        return np.asarray(t * (t * (self.values.mean() / 2) - slope) - float(self._twice.sum().real))
 
     def triple_cumulative(self, x: ArrayLike) -> Array:
         """∫_start^x D, for positions on the line."""

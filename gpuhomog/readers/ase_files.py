@@ -80,7 +80,7 @@ def from_ase(
         origin=origin,
         structure=Structure(atoms.numbers, atoms.positions),
     )
-    return field.derive(field.values, "from ASE", formula=atoms.get_chemical_formula())
+    return field.derive(field.values, {"step": "from ASE", "formula": atoms.get_chemical_formula()})
 
 
 def recognises(head: bytes, path: Path) -> bool:

@@ -38,6 +38,18 @@ def gaussians_in_space(field, charges, width):
     return total / (2 * np.pi * width**2) ** 1.5
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_automatic_width_is_of_the_axes_that_have_planes(axis):
+    """A grid with a single plane along a long axis says nothing about that axis."""
+    shape, lengths = [16, 20, 24], [4.0, 4.0, 4.0]
+    shape[axis], lengths[axis] = 1, 9.0
+    finest = max(4.0 / n for i, n in enumerate((16, 20, 24)) if i != axis)
+    atoms = gh.Structure(np.array([3]), np.ones((1, 3)))
+    values = np.full(shape, 1 / np.prod(lengths))
+    field = gh.Field.from_array(values, np.diag(lengths), quantity="electron_density", structure=atoms)
+    assert gh.charge_density(field, {"Li": 1}).provenance[-1]["width"] == pytest.approx(2 * finest)
+
+
 @pytest.mark.parametrize(("shape", "order"), [((14, 15, 18), "C"), ((15, 16, 17), "F"), ((14, 15, 18), "F")])
 def test_ions_on_a_triclinic_grid(triclinic, shape, order):
     field = electrons_with_ions(triclinic, shape, order)
@@ -200,6 +212,28 @@ class TestBalance:
         assert abs(balance.net.value) < 2e-8
         assert balance.verdict == "neutral"
         assert not balance.electrons.defined
+
+    def test_uncertainty_is_of_all_charge_not_of_what_is_left(self, device):
+        """∫|ρ| of ±3 e in two halves is 6 e, whatever cancels."""
+        values = np.full((4, 5, 40), 3.0 / 32)
+        values[..., 20:] *= -1
+        field = gh.Field.from_array(values, 4.0 * np.eye(3), quantity="charge_density", device=device)
+        net = gh.charge_balance(field).net
+        assert abs(net.value) < 1e-14
+        assert net.uncertainty == pytest.approx(6e-15)
+
+    @pytest.mark.parametrize(("ion", "verdict"), [(1.0, "neutral"), (3.0, "charged")])
+    def test_any_net_charge_is_accepted(self, triclinic, ion, verdict):
+        atoms = gh.Structure(np.array([3]), np.zeros((1, 3)))
+        volume = abs(np.linalg.det(triclinic))
+        field = gh.Field.from_array(
+            np.full((4, 5, 6), 1 / volume), triclinic, quantity="electron_density", structure=atoms
+        )
+        balance = gh.charge_balance(field, {"Li": ion}, net_charge=None)
+        assert balance.verdict == verdict
+        assert balance.expected is None
+        assert "expected any" in str(balance)
+        assert gh.charge_balance(field, {"Li": 3.0}, net_charge=0.0).verdict == "unbalanced"
 
     def test_without_ions_it_is_unknown(self, triclinic):
         balance = gh.charge_balance(electrons_with_ions(triclinic, (6, 6, 6)))

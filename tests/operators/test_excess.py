@@ -1,6 +1,7 @@
 """Surface and interface charges: analytic slabs, a real slab, disorder, and what is refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -294,6 +295,27 @@ class TestInterface:
         assert not result.charge.defined
         assert "no neutral bulk" in result.charge.reason
         assert "interface charge" in str(result)
+
+
+class TestPlanes:
+    """The planes of a profile, however they are written."""
+
+    @pytest.mark.parametrize("axis", ["c", "C", "2", 2, (0, 0, 1), "001", "0 0 1", None])
+    def test_the_same_axis(self, axis):
+        assert gh.surface_charge(polar_slab(), axis, period=3.0).planes == "c"
+
+    @pytest.mark.parametrize("axis", [(1, 1, 0), "110", "(1 1 0)"])
+    def test_the_same_family(self, axis):
+        assert gh.surface_charge(replace(polar_slab(), planes="(1 1 0)"), axis, period=3.0).planes == "(1 1 0)"
+
+    @pytest.mark.parametrize("planes", ["c", "(1 1 0)"])
+    @pytest.mark.parametrize("axis", ["a", 0, (1, 0, 1), -1, "-c"])
+    def test_others_are_refused(self, planes, axis):
+        with pytest.raises(InputError, match=r"leave axis out|does not exist"):
+            gh.surface_charge(replace(polar_slab(), planes=planes), axis, period=3.0)
+
+    def test_against_the_axis(self):
+        assert gh.surface_charge(replace(polar_slab(), planes="-c"), (0, 0, -1), period=3.0).planes == "-c"
 
 
 class TestNotDefined:

@@ -164,6 +164,8 @@ def test_uncertainty_covers_what_a_wrong_period_does():
         ({"periods": ()}, "0 windows"),
         ({"periods": "wide"}, 'give "auto"'),
         ({"periods": None}, "not a width"),
+        ({"periods": [2.8, "auto"]}, 'Window "auto" among several'),
+        ({"periods": ["2.8"]}, "numbers of Å"),
         ({"periods": 1.0, "passes": 0}, "passes=0"),
         ({"periods": 1.0, "passes": 2.5}, "passes=2.5"),
         ({"periods": 1.0, "passes": True}, "passes=True"),

@@ -1,5 +1,6 @@
 """Potential steps: analytic slabs, a real slab by two routes, interfaces, and what is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ from scipy.interpolate import CubicSpline
 
 import gpuhomog as gh
 from gpuhomog.errors import InputError
+from gpuhomog.operators.potential_step import potential_of_charge
+from gpuhomog.operators.unrolled import find_body
 from gpuhomog.units import COULOMB_CONSTANT
 
 DATA = Path(__file__).parents[1] / "data"
@@ -174,6 +177,45 @@ class TestVacuum:
         assert record["periods"] is None
 
 
+class TestWhatIsTold:
+    """Uncertainty, flatness and sampling of a step."""
+
+    def test_the_periods_uncertainty_reaches_the_bulk_level(self):
+        """A found period is a little uncertain, a given one is exact: only the first can move the level."""
+        charge = polar_charge(q=0.1, upper=0.12)
+        found = gh.potential_step(charge)
+        given = gh.potential_step(charge, period=found.period)
+        assert found.bulk.value == pytest.approx(given.bulk.value, abs=1e-12)
+        assert found.bulk.uncertainty > given.bulk.uncertainty
+
+    def test_a_vacuum_that_is_not_there_is_not_flat(self):
+        x = np.arange(600) * 0.1
+        inside = np.where(x > 20, 5 * np.sin(x - 20), 0.0)
+        one_sided = gh.Profile(x, inside, "V", "electrostatic_potential", 60.0, boundary="open")
+        result = gh.potential_step(one_sided, period=None)
+        assert not result.high.defined
+        assert result.flat is False
+        assert not any("not flat" in remark for remark in result.remarks)
+
+    def test_sampling_is_kept(self):
+        charge = polar_charge()
+        for sampling in ("bandlimited", "cell"):
+            assert gh.potential_step(charge, sampling=sampling).sampling == sampling
+        assert gh.potential_step(as_potential(charge, potential_of(charge))).sampling is None
+
+    @pytest.mark.parametrize("sampling", ["bandlimited", "cell"])
+    def test_potential_of_a_line_of_charge(self, sampling):
+        """At the samples and between them, against the sum over sheets: each sheet's potential is -2πκ q |x - x_i|."""
+        charge = polar_charge()
+        line = find_body(charge, sampling).line
+        x = np.array([10.0, 17.3, 30.02, 50.0])
+        fine = np.linspace(0.0, 60.0, 240_001)[:-1]
+        rho = CubicSpline(charge.position, charge.values)(np.minimum(fine, charge.position[-1])) * (fine[1] - fine[0])
+        by_sheets = [-POISSON * float((rho * np.maximum(at - fine, 0.0)).sum()) for at in x]
+        assert potential_of_charge(line, x) == pytest.approx(by_sheets, abs=5e-5 if sampling == "cell" else 2e-6)
+        assert potential_of_charge(line) == pytest.approx(potential_of_charge(line, line.position), abs=1e-12)
+
+
 class TestInterface:
     """Two bulks with their own levels and periods."""
 
@@ -279,6 +321,21 @@ class TestRefused:
             gh.potential_step(potential, density=polar_charge(n=480))
         with pytest.raises(InputError, match="give an electron_density"):
             gh.potential_step(potential, density=potential)
+
+    def test_density_elsewhere(self):
+        charge = polar_charge()
+        potential = as_potential(charge, potential_of(charge))
+        for density in (replace(charge, planes="(1 1 0)"), replace(charge, position=charge.position + 0.3)):
+            with pytest.raises(InputError, match="give both on the same planes"):
+                gh.potential_step(potential, density=density)
+
+    def test_density_without_use(self):
+        charge = polar_charge()
+        with pytest.raises(InputError, match="density has no use here, a charge density"):
+            gh.potential_step(charge, density=charge)
+        potential = as_potential(charge, potential_of(charge))
+        with pytest.raises(InputError, match="density has no use here, between"):
+            gh.potential_step(potential, density=charge, between=(10.0, 30.0))
 
     def test_thin_slab_has_no_bulk(self):
         result = gh.potential_step(polar_charge(n_layers=2), period=3.0)

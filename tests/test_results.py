@@ -1,0 +1,49 @@
+"""Results hold what they promise: finite numbers, frozen arrays."""
+
+import numpy as np
+import pytest
+
+import gpuhomog as gh
+from gpuhomog.errors import InputError
+
+
+def profile(**others):
+    x = np.arange(8) * 0.5
+    return gh.Profile(x, np.sin(x), "V", "electrostatic_potential", 4.0, **others)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_a_measurement_is_finite(number):
+    with pytest.raises(InputError, match="not_defined"):
+        gh.Measurement(number, "V")
+    with pytest.raises(InputError, match="uncertainty"):
+        gh.Measurement(1.0, "V", number)
+
+
+def test_an_uncertainty_is_not_negative():
+    with pytest.raises(InputError, match="not negative"):
+        gh.Measurement(1.0, "V", -0.1)
+    assert str(gh.Measurement(1.0, "V", 0.0)) == "1 V"
+
+
+def test_a_profile_cannot_be_written_into():
+    given = {"uncertainty": np.full(8, 0.1), "normal": np.array([0.0, 0.0, 1.0])}
+    one = profile(**given)
+    for name in ("position", "values", "uncertainty", "normal"):
+        with pytest.raises(ValueError, match="read-only"):
+            getattr(one, name)[0] = 3.0
+    given["uncertainty"][0] = given["normal"][2] = 5.0  # the caller's own stay writeable, and apart
+    assert one.uncertainty[0] == 0.1
+    assert one.normal[2] == 1.0
+
+
+@pytest.mark.parametrize("uncertainty", [3.0, np.full(7, 0.1), np.full(8, -0.1), np.full(8, np.inf)])
+def test_one_uncertainty_for_each_value(uncertainty):
+    with pytest.raises(InputError, match="one for each value"):
+        profile(uncertainty=uncertainty)
+
+
+@pytest.mark.parametrize("normal", [[0.0, 1.0], [0.0, 0.0, 0.0], [np.nan, 0.0, 1.0]])
+def test_a_normal_is_a_vector(normal):
+    with pytest.raises(InputError, match="three finite numbers"):
+        profile(normal=np.array(normal))
