@@ -9,6 +9,7 @@ Importing this needs NumPy and SciPy alone; README.md has the map.
 
 from ._version import __version__
 from .averaging_kernels import Ball, Box, Disc, Gaussian, PowerLaw, Sampled, Stages, TopHat
+from .errors import AccuracyWarning, DeviceError, FileFormatError, GpuhomogError, InputError, KernelError, UnitsError
 from .field import Field
 from .grid import Grid
 from .operators.average import average, average_and_variance, average_gradient
@@ -26,14 +27,20 @@ from .structure import Structure
 from .writers import write
 
 __all__ = [
+    "AccuracyWarning",
     "Ball",
     "Box",
     "ChargeBalance",
+    "DeviceError",
     "Disc",
     "Field",
+    "FileFormatError",
     "Gaussian",
+    "GpuhomogError",
     "Grid",
+    "InputError",
     "InterfaceCharge",
+    "KernelError",
     "Measurement",
     "PeriodEstimate",
     "PotentialStep",
@@ -44,6 +51,7 @@ __all__ = [
     "Structure",
     "SurfaceCharge",
     "TopHat",
+    "UnitsError",
     "__version__",
     "average",
     "average_and_variance",

@@ -34,7 +34,7 @@ import numpy as np
 import scipy  # its parts are imported when first used
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import AccuracyWarning, KernelError, nearest_known
+from .errors import AccuracyWarning, KernelError
 from .grid import axis_index
 
 Array = NDArray[np.float64]
@@ -628,31 +628,6 @@ class Stages(AveragingKernel):
         return {"kernel": self.name, "eps": self.eps, "stages": [k.describe() for k in self.kernels]}
 
 
-BY_NAME = {"gaussian": Gaussian, "tophat": TopHat, "ball": Ball, "powerlaw": PowerLaw}
-
-
-def kernel_from_name(
-    name: str, *, eps: float | None = None, width: float | Iterable[float] | None = None
-) -> AveragingKernel:
-    """Kernel of a name as the command line and job files give it: `eps` for all but box, `width` for box.
-
-    Raises KernelError for an unknown name, or where eps and width are mixed up.
-
-    >>> kernel_from_name("box", width=4.0).full_width
-    4.0
-    """
-    known = [*BY_NAME, "box"]
-    if name not in known:
-        raise KernelError(f'Unknown kernel "{name}": {nearest_known(name, known)}')
-    if name == "box":
-        if width is None or eps is not None:
-            raise KernelError("A box is given by its full width: --width X or X,Y,Z in Å (a tophat by --eps).")
-        return Box(width)
-    if eps is None or width is not None:
-        raise KernelError(f"A {name} kernel is given by --eps in Å, twice its standard deviation (--width is for box).")
-    return BY_NAME[name](eps)
-
-
 def gaussian_tail(distance: ArrayLike, eps: float) -> Array:
     """Mass of Gaussian(eps) beyond a signed distance, F_mu = erfc(sqrt(2) t/eps)/2: smooth from 1 to 0, eq. 36."""
     from scipy.special import erfc
@@ -671,5 +646,4 @@ __all__ = [
     "Stages",
     "TopHat",
     "gaussian_tail",
-    "kernel_from_name",
 ]

@@ -12,7 +12,6 @@ from __future__ import annotations
 import inspect
 import json
 import os
-import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,6 +28,7 @@ from . import __version__, progress
 from .errors import AccuracyWarning, GpuhomogError, InputError
 from .jobs import COMMANDS, Command, Inputs, Outcome, Task, prepare, read_job
 from .jobs.options import COMMON, GENERAL, JSON, QUIET, Option
+from .jobs.wording import as_typed
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # Click's, wherever this version of Typer keeps it
 SLOW = 1.0  # seconds before a progress bar appears
@@ -42,39 +42,6 @@ def say(sentence: str) -> None:
     """One line on standard error."""
     line = " ".join(str(sentence).split())
     print(f"{PROGRAM}: {line}", file=sys.stderr, flush=True)
-
-
-PYTHON = (  # what messages for scripts say: what is typed here
-    (r"gh\.charge_density\(field, ion_charges=\{[^}]*\}(, width=[^)]*)?\)", "--ion-charges Na=1,Cl=7"),
-    (r"gh\.charge_density\(potential\)", "--to-quantity charge_density"),
-    (r"\bgh\.charge_density\b", "--ion-charges"),
-    (r"\bgh\.charge_balance\b", '"gpuhomog info"'),
-    (r"\b(gh\.)?interface_charge\b", '"gpuhomog interface"'),
-    (r"\bion_charges\b(?!=)", "--ion-charges"),
-    (r"\bnet_charge\b(?!=)", "--net-charge"),
-    (r"\(None: ", "(any: "),
-    (r"\bnp\.(float\d\d)", r"\1"),
-)
-ARGUMENT = r'\b({names})=("[^"]*"|\([^)]*\)|[\w.…-]*[\w…])'
-
-
-def as_typed(sentence: str) -> str:
-    """A message with the options of the command line where it names arguments of the Python functions.
-
-    >>> as_typed('read it with dtype=np.float32, or say quantity="charge_density".')
-    'read it with --dtype float32, or say --quantity charge_density.'
-    """
-    for pattern, typed in PYTHON:
-        sentence = re.sub(pattern, typed, sentence)
-    names = "|".join({option.key for command in COMMANDS.values() for option in command.options})
-
-    def option_of(found: re.Match[str]) -> str:
-        value = found[2].strip('"')
-        if value.startswith("("):
-            value = value.strip("()").replace(" ", "")
-        return f"--{found[1].replace('_', '-')} {value}"
-
-    return re.sub(ARGUMENT.replace("{names}", names), option_of, sentence)
 
 
 def give_json(report: Mapping[str, Any]) -> None:

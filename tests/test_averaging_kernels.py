@@ -7,7 +7,7 @@ import pytest
 from scipy.integrate import quad
 
 import gpuhomog as gh
-from gpuhomog.averaging_kernels import gaussian_tail, kernel_from_name
+from gpuhomog.averaging_kernels import gaussian_tail
 from gpuhomog.errors import AccuracyWarning, KernelError
 
 KERNELS = [gh.Gaussian(1.3), gh.TopHat(1.3), gh.Box(2.0), gh.Ball(1.3), gh.Disc(1.3), gh.PowerLaw(1.3)]
@@ -78,12 +78,6 @@ def test_box_and_tophat_are_not_confused():
     assert gh.Box((1.0, 2.0, 3.0)).along(1).full_width == pytest.approx(2.0)
     with pytest.raises(KernelError, match="along"):
         gh.Box((1.0, 2.0, 3.0)).density(0.0)
-    with pytest.raises(KernelError, match="by its full width"):
-        kernel_from_name("box", eps=1.0)
-    with pytest.raises(KernelError, match="by --eps"):
-        kernel_from_name("tophat", width=1.0)
-    with pytest.raises(KernelError, match='did you mean "gaussian"'):
-        kernel_from_name("gausian", eps=1.0)
 
 
 @pytest.mark.parametrize("make", [gh.Gaussian, gh.TopHat, gh.Ball, gh.PowerLaw, gh.Box, gh.Disc])

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import gpuhomog as gh
-import gpuhomog.readers
 from gpuhomog.cli import app
 from gpuhomog.errors import InputError
 from gpuhomog.jobs import COMMANDS, Inputs, prepare, read_job
@@ -100,8 +99,8 @@ def test_a_task_writes_what_the_command_writes(folder, capsys):
 
 
 def test_every_file_is_read_once(folder, capsys, monkeypatch):
-    read, calls = gpuhomog.readers.read, []
-    monkeypatch.setattr("gpuhomog.readers.read", lambda *a, **k: calls.append(a) or read(*a, **k))
+    read, calls = gh.read, []
+    monkeypatch.setattr("gpuhomog.jobs.task.read", lambda *a, **k: calls.append(a) or read(*a, **k))
     tasks = '[[task]]\ncommand = "info"\n' * 3 + '[[task]]\ncommand = "info"\nboundary = "open"\n'
     assert program(capsys, "run", job(folder, f'[input]\nfile = "field.npz"\n{tasks}'), "-q")[0] == 0
     assert len(calls) == 2  # once as it is, once as open
@@ -141,7 +140,7 @@ BAD = {
     "json in a task": ('[input]\nfile="field.npz"\n[[task]]\ncommand="info"\njson=true\n', ["--json"]),
     "no input": ('[[task]]\ncommand = "info"\n', ["task 1 (info)", "no input", "[input]"]),
     "input missing": ('[input]\nfile="gone"\n[[task]]\ncommand="info"\n', ["gone", "no such file"]),
-    "no TOML": ("[input\n", ["TOML"]),
+    "no TOML": ("[input\n", ["TOML", "Correct that line"]),
     "output twice": (
         '[input]\nfile="field.npz"\n'
         '[[task]]\ncommand="profile"\noutput="a.csv"\n[[task]]\ncommand="profile"\noutput="a.csv"\n',
@@ -151,6 +150,16 @@ BAD = {
         '[[task]]\ncommand="info"\nfile="field.npz"\n'
         '[[task]]\ncommand="convert"\nfile="job.toml"\noutput="field.npz"\n',
         ["field.npz", "input"],
+    ),
+    "density of a step overwritten by another task": (
+        '[input]\nfile="job.toml"\n[[task]]\ncommand="step"\ndensity="field.npz"\n'
+        '[[task]]\ncommand="convert"\noutput="field.npz"\n',
+        ["field.npz", "input of a task"],
+    ),
+    "component of a gradient twice": (
+        '[input]\nfile="field.npz"\n[[task]]\ncommand="average"\nkernel="ball"\neps=3\n'
+        'gradient="a.h5"\noutput="a_y.h5"\n',
+        ["a_y.h5", "two outputs"],
     ),
     "flag that is a word": (
         '[input]\nfile="field.npz"\n[[task]]\ncommand="profile"\npadded="yes"\n',

@@ -14,13 +14,24 @@ from typing import Any
 
 import numpy as np
 
-from ..averaging_kernels import AveragingKernel, kernel_from_name
+from ..averaging_kernels import AveragingKernel, Box, Stages
+from ..device import choose_device
+from ..device.fftw import tune, wisdom_path
 from ..errors import InputError
 from ..field import Field
-from ..operators.excess import InterfaceCharge, SurfaceCharge
-from ..operators.potential_step import PotentialStep
+from ..operators.average import average, average_and_variance, average_gradient
+from ..operators.charge import charge_balance, charge_density, electrostatic_potential
+from ..operators.excess import InterfaceCharge, SurfaceCharge, interface_charge, surface_charge
+from ..operators.macroscopic import macroscopic_average
+from ..operators.planar import planar_average
+from ..operators.potential_step import PotentialStep, potential_step
+from ..readers import inspect_file
 from ..results import Measurement, Profile, Result
+from ..units import times_length
+from ..writers.tables import Compared
+from ..writers.text import strip_compression
 from . import options as o
+from .demo import check_folder, run_demo
 from .task import Command, Inputs, Outcome, Rows
 
 
@@ -96,8 +107,6 @@ def value_report(field: Field) -> dict[str, Any]:
 
 def value_rows(report: dict[str, Any]) -> Rows:
     """The same for people."""
-    from ..units import times_length
-
     unit = report["unit"]
     return [
         ("quantity", report["quantity"].replace("_", " ")),
@@ -123,8 +132,6 @@ def structure_report(field: Field) -> dict[str, Any] | None:
 
 def run_info(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """What a file holds."""
-    from ..readers import inspect_file
-
     choices = {name: values[name] for name in ("kind", "quantity", "frame")}
     header = inspect_file(values["file"], **choices)
     if values["header"]:
@@ -136,10 +143,7 @@ def run_info(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     report |= {"structure": structure_report(field), "provenance": field.provenance}
     balance: list[tuple[str, Rows]] = []
     if values["ion_charges"] is not None:
-        from .. import charge_balance
-
-        expected = values["net_charge"] or 0.0
-        result = charge_balance(field, ion_charges=values["ion_charges"], net_charge=expected)
+        result = charge_balance(field, ion_charges=values["ion_charges"], net_charge=values["net_charge"])
         report["charge_balance"] = result.to_dict()
         balance.append(("Charge balance", rows_of(result)))
     rows: Rows = [("format", header["format"])]
@@ -176,13 +180,11 @@ def run_convert(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     if values["to"] is not None:
         field = field.to(values["to"])
     numbers = value_report(field)
-    return Outcome({**grid_report(field), **numbers}, (("Written", value_rows(numbers)),), writable=field)
+    return Outcome({**grid_report(field), **numbers}, (("Written", value_rows(numbers)),), {values["output"]: field})
 
 
 def made(inputs: Inputs, values: dict[str, Any]) -> Field:
     """The input, with ions added or turned into another quantity where the options say so."""
-    from .. import charge_density, electrostatic_potential
-
     field = inputs.field(values)
     if values["ion_charges"] is not None:
         return charge_density(
@@ -202,34 +204,54 @@ def check_making(values: dict[str, Any]) -> None:
 
 
 def kernel_of(values: dict[str, Any]) -> AveragingKernel:
-    """The averaging kernel that the options name."""
-    return kernel_from_name(values["kernel"], eps=values["eps"], width=values["width"])
+    """The averaging kernel that the options name; several sizes are stages, applied one after another."""
+    name, eps, width = values["kernel"], values["eps"], values["width"]
+    if name == "box":
+        if width is None or eps is not None:
+            raise InputError("A box is given by its full width: --width X or X,Y,Z in Å (a tophat by --eps).")
+        return Box(width)
+    if eps is None or width is not None:
+        raise InputError(f"A {name} kernel is given by --eps in Å, twice its standard deviation (--width is for box).")
+    stages = [o.KERNELS[name](size) for size in (eps if isinstance(eps, tuple) else (eps,))]
+    return stages[0] if len(stages) == 1 else Stages(*stages)
 
 
 def check_average(values: dict[str, Any]) -> None:
     """Kernel and size fit together; something is asked for."""
     check_making(values)
     kernel_of(values)
-    if values["output"] is None and values["plot"] is None:
+    if all(values[name] is None for name in ("output", "variance", "gradient", "plot")):
         raise InputError("Nothing to write: name the result with -o OUT, or a figure with --plot FILE.")
+    if values["variance"] is not None and values["padded"]:
+        raise InputError("--variance is known inside the cell only: leave --padded out, or ask for it in a second run.")
 
 
 def run_average(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Mesoscale average."""
-    from .. import average
-
     kernel = kernel_of(values)
     field = made(inputs, values)
-    result = average(
-        field,
-        kernel,
-        spacing=values["spacing"],
-        sampling=values["sampling"],
-        outside=values["outside"],
-        padded=values["padded"],
-    )
+    how = {name: values[name] for name in ("spacing", "sampling", "outside")}
+    writes: dict[Path | None, Field | Result] = {}
+    more: dict[str, Any] = {}
+    tables: list[tuple[str, Rows]] = []
+    if values["variance"] is None:
+        result = average(field, kernel, **how, padded=values["padded"])
+    else:
+        result, variance = average_and_variance(field, kernel, **how)
+        more["variance"] = value_report(variance)
+        unit = None if field.unit is None else f"({field.unit})^2"
+        tables.append(("Local variance", spread_rows(more["variance"], unit)))
+        writes[values["variance"]] = variance
+    writes = {values["output"]: result, **writes}
+    if values["gradient"] is not None:
+        gradient = average_gradient(field, kernel, **how, padded=values["padded"])
+        more["gradient"] = {name: value_report(part) for name, part in zip("xyz", gradient, strict=True)}
+        for name, part in zip("xyz", gradient, strict=True):
+            tables.append((f"Gradient along {name}", spread_rows(more["gradient"][name], part.unit)))
+        writes |= dict(zip(along_xyz(values["gradient"]), gradient, strict=True))
     numbers = value_report(result)
     report = {**grid_report(result), **numbers, "kernel": kernel.describe(), "provenance": result.provenance}
+    report |= more
     rows: Rows = [("points", " × ".join(map(str, result.grid.shape))), *value_rows(numbers)]
 
     def draw() -> Any:
@@ -237,14 +259,33 @@ def run_average(inputs: Inputs, values: dict[str, Any]) -> Outcome:
 
         return plot_slices(result, at=values["at"], width=values["figure_width"] or "page")
 
-    size = f"eps {kernel.eps:g} Å" if values["width"] is None else "width " + str(values["width"]).strip("()") + " Å"
-    return Outcome(report, ((f"Average, {values['kernel']}, {size}", rows),), result, draw=draw)
+    option = "eps" if values["width"] is None else "width"
+    given = np.atleast_1d(values[option])
+    size = (", then " if option == "eps" else " × ").join(f"{length:g}" for length in given)
+    return Outcome(report, ((f"Average, {values['kernel']}, {option} {size} Å", rows), *tables), writes, draw)
+
+
+def spread_rows(report: dict[str, Any], unit: str | None) -> Rows:
+    """Mean, smallest and largest of one of several fields."""
+    return [
+        ("mean", shown(report["mean"], unit)),
+        ("smallest, largest", f"{shown(report['minimum'])}, {shown(report['maximum'], unit)}"),
+    ]
+
+
+def along_xyz(path: Path) -> tuple[Path, ...]:
+    """Names for the three components of a field.
+
+    >>> [str(path) for path in along_xyz(Path("slope.cube.gz"))]
+    ['slope_x.cube.gz', 'slope_y.cube.gz', 'slope_z.cube.gz']
+    """
+    name, compression = strip_compression(path.name)
+    stem, suffix = Path(name).stem, Path(name).suffix
+    return tuple(path.with_name(f"{stem}_{x}{suffix}{compression}") for x in "xyz")
 
 
 def run_profile(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Planar average and its macroscopic average."""
-    from .. import macroscopic_average, planar_average
-
     field = made(inputs, values)
     planar = planar_average(field, values["axis"])
     macroscopic = None
@@ -287,7 +328,8 @@ def run_profile(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         return plot_profile(planar, macroscopic, origin=field.grid.origin, width=values["figure_width"] or "column")
 
     report = {"planar": planar, "macroscopic": macroscopic}
-    return Outcome(report, tuple(tables), macroscopic or planar, planar, draw)
+    both = planar if macroscopic is None else Compared(macroscopic, planar)
+    return Outcome(report, tuple(tables), {values["output"]: both, values["planar"]: planar}, draw)
 
 
 def times(n: int) -> str:
@@ -356,8 +398,6 @@ def interface_tables(result: InterfaceCharge) -> tuple[tuple[str, Rows], ...]:
 
 def run_surface(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Surface charges of a slab."""
-    from .. import planar_average, surface_charge
-
     field = made(inputs, values)
     profile = planar_average(field, values["axis"])
     result = surface_charge(
@@ -376,13 +416,11 @@ def run_surface(inputs: Inputs, values: dict[str, Any]) -> Outcome:
 
         return plot_surface(profile, result, origin=field.grid.origin, width=values["figure_width"] or "column")
 
-    return Outcome(result.to_dict(), surface_tables(result), result, draw=draw)
+    return Outcome(result.to_dict(), surface_tables(result), {values["output"]: result}, draw)
 
 
 def run_step(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Potential step across a slab or an interface."""
-    from .. import planar_average, potential_step
-
     field = made(inputs, values)
     profile = planar_average(field, values["axis"])
     density = None
@@ -403,7 +441,7 @@ def run_step(inputs: Inputs, values: dict[str, Any]) -> Outcome:
 
         return plot_step(profile, result, origin=field.grid.origin, width=values["figure_width"] or "column")
 
-    return Outcome(result.to_dict(), step_tables(result), result, draw=draw)
+    return Outcome(result.to_dict(), step_tables(result), {values["output"]: result}, draw)
 
 
 def step_tables(result: PotentialStep) -> tuple[tuple[str, Rows], ...]:
@@ -427,8 +465,6 @@ def step_tables(result: PotentialStep) -> tuple[tuple[str, Rows], ...]:
 
 def run_interface(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Charge of an interface."""
-    from .. import interface_charge, planar_average
-
     field = made(inputs, values)
     profile = planar_average(field, values["axis"])
     result = interface_charge(
@@ -444,28 +480,11 @@ def run_interface(inputs: Inputs, values: dict[str, Any]) -> Outcome:
 
         return plot_interface(profile, result, origin=field.grid.origin, width=values["figure_width"] or "column")
 
-    return Outcome(result.to_dict(), interface_tables(result), result, draw=draw)
-
-
-def run_demo(inputs: Inputs, values: dict[str, Any]) -> Outcome:
-    """The bundled slab."""
-    from .demo import run_demo
-
-    return run_demo(inputs, values)
-
-
-def check_demo(values: dict[str, Any]) -> None:
-    """The folder can be used."""
-    from .demo import check_folder
-
-    check_folder(values)
+    return Outcome(result.to_dict(), interface_tables(result), {values["output"]: result}, draw)
 
 
 def run_devices(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Where this installation can compute."""
-    from ..device import choose_device
-    from ..device.fftw import wisdom_path
-
     device: Any = choose_device("cpu")
     wisdom = wisdom_path()
     has_wisdom = wisdom.exists()
@@ -485,9 +504,6 @@ def run_devices(inputs: Inputs, values: dict[str, Any]) -> Outcome:
 
 def run_tune(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Plan the transforms of a file's grid."""
-    from ..device import choose_device
-    from ..device.fftw import tune
-
     field = inputs.field(values)
     device: Any = choose_device("cpu")
     shape, dtype = field.grid.shape, str(field.values.dtype)
@@ -520,11 +536,29 @@ PLANAR = o.Option(
     "planar",
     o.path,
     "OUT",
-    "Write the planar average here too: .csv, .json or .h5.",
+    "Write the planar average alone here: .csv, .json or .h5.",
     panel=o.OUTPUT,
+    names=o.RESULT_FILE,
 )
 
 
+VARIANCE = o.Option(
+    "variance",
+    o.path,
+    "OUT",
+    "Write the local variance here: the mean of the square less the square of the mean, under the same kernel.",
+    panel=o.OUTPUT,
+    names=o.FIELD_FILE,
+)
+GRADIENT = o.Option(
+    "gradient",
+    o.path,
+    "OUT",
+    "Write the gradient of the average here, per Å, as three files: OUT with _x, _y and _z before the suffix.",
+    panel=o.OUTPUT,
+    names=o.FIELD_FILE,
+    files=along_xyz,
+)
 HEADER = o.Option(
     "header", o.flag, "", "Only what the header says; the values are not read.", default=False, panel=o.METHOD
 )
@@ -534,6 +568,7 @@ DENSITY = o.Option(
     "FILE",
     "Electron or charge density on the same planes, such as the CHGCAR: the vacuum is then where it is empty too.",
     panel=o.INPUT,
+    names=o.INPUT_FILE,
 )
 STEP_BETWEEN = "two positions in Å, one deep in the bulk on each side."
 STEP_PERIOD = o.Option(
@@ -554,12 +589,15 @@ DEMO_FOLDER = o.Option(
     default=Path("gpuhomog-demo"),
     short="o",
     panel=o.OUTPUT,
+    names=o.FOLDER,
 )
 
 
 def result_out(what: str) -> o.Option:
     """The option -o of a command that writes a result."""
-    return replace(o.OUT, help=f"Write {what} here; the suffix chooses the format: .csv, .json or .h5.")
+    return replace(
+        o.OUT, help=f"Write {what} here; the suffix chooses the format: .csv, .json or .h5.", names=o.RESULT_FILE
+    )
 
 
 def required(option: o.Option, help: str | None = None) -> o.Option:
@@ -586,6 +624,7 @@ _TABLE = (
             *o.COMMON,
         ),
         run_info,
+        python=("gh.charge_balance",),
     ),
     Command(
         "convert",
@@ -600,7 +639,6 @@ _TABLE = (
         (*o.READING, *o.MAKING, required(o.OUT), TO, *o.COMMON),
         run_convert,
         check_making,
-        writes="field",
     ),
     Command(
         "average",
@@ -611,6 +649,7 @@ _TABLE = (
             "gpuhomog average CHGCAR --kernel gaussian --eps 6 --spacing 1 -o smooth.h5",
             "gpuhomog average LOCPOT --kernel gaussian --eps 6 --plot smooth.pdf",
             "gpuhomog average LOCPOT --kernel box --width 4,4,5.6 -o box.h5",
+            "gpuhomog average CHGCAR --kernel gaussian --eps 2,5 --variance spread.h5 --gradient slope.h5",
         ),
         (
             *o.READING,
@@ -623,6 +662,8 @@ _TABLE = (
             FIELD_OUTSIDE,
             o.PADDED,
             o.OUT,
+            VARIANCE,
+            GRADIENT,
             o.PLOT,
             AT,
             o.FIGURE_WIDTH,
@@ -630,7 +671,6 @@ _TABLE = (
         ),
         run_average,
         check_average,
-        writes="field",
     ),
     Command(
         "profile",
@@ -651,7 +691,7 @@ _TABLE = (
             o.PASSES,
             o.OUTSIDE,
             o.PADDED,
-            result_out("the macroscopic average (with --periods none: the planar average)"),
+            result_out("the planar average and the macroscopic one, side by side,"),
             PLANAR,
             o.PLOT,
             o.FIGURE_WIDTH,
@@ -659,7 +699,6 @@ _TABLE = (
         ),
         run_profile,
         check_making,
-        writes="result",
     ),
     Command(
         "surface",
@@ -689,7 +728,6 @@ _TABLE = (
         ),
         run_surface,
         check_making,
-        writes="result",
     ),
     Command(
         "interface",
@@ -715,7 +753,7 @@ _TABLE = (
         ),
         run_interface,
         check_making,
-        writes="result",
+        python=("gh.interface_charge", "interface_charge"),
     ),
     Command(
         "step",
@@ -743,7 +781,6 @@ _TABLE = (
         ),
         run_step,
         check_making,
-        writes="result",
     ),
     Command(
         "demo",
@@ -753,7 +790,7 @@ _TABLE = (
         ("gpuhomog demo", "gpuhomog demo -o slab --json"),
         (DEMO_FOLDER, *o.COMMON),
         run_demo,
-        check_demo,
+        check_folder,
         reads=False,
     ),
     Command(

@@ -78,9 +78,14 @@ def read_job(path: Path) -> Job:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file. Check the name and the folder.") from None
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}). Check its permissions, and that it is a file."
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is not a TOML file ({error}).") from None
+        raise InputError(
+            f"{path}: is not a TOML file ({error}). Correct that line; a task begins with [[task]], and texts stand in "
+            "quotes."
+        ) from None
     where, folder = f"{path}: ", path.resolve().parent
     for name in document:
         if name not in TABLES:
@@ -100,7 +105,7 @@ def read_job(path: Path) -> Job:
     )
     try:
         check_distinct(target for task in tasks for target in task.targets)
-        sources = {task.values["file"].resolve(): task for task in tasks if task.command.reads}
+        sources = {source.resolve() for task in tasks for source in task.sources}
         for target in (target for task in tasks for target in task.targets):
             if target.resolve() in sources:
                 raise InputError(f"{target}: is the input of a task; it would be overwritten. Choose another name.")

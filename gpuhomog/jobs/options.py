@@ -6,21 +6,22 @@ with the same checks and the same sentence where it cannot.
 In   raw values by option name.
 Out  values by Python name (dashes become underscores). InputError names the option and says what it wants.
 
->>> EPS.read("4")
-4.0
+>>> EPS.read("4"), EPS.read("2,5")
+(4.0, (2.0, 5.0))
 >>> EPS.read("four")
 Traceback (most recent call last):
-gpuhomog.errors.InputError: --eps "four": give a positive number in Å, such as 4.0.
+gpuhomog.errors.InputError: --eps "four": give a positive number in Å, such as 4.0, or several as 2,5.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from ..averaging_kernels import Ball, Box, Gaussian, PowerLaw, TopHat
 from ..device import choose_device
 from ..errors import InputError, nearest_known
 from ..grid import parse_boundary
@@ -91,6 +92,17 @@ def lengths(raw: Any) -> float | tuple[float, ...]:
         values = ()
     if len(values) not in (1, 3):
         raise Unusable("give one positive width in Å, or three as 4,4,6")
+    return values[0] if len(values) == 1 else values
+
+
+def sizes(raw: Any) -> float | tuple[float, ...]:
+    """One positive length, or several."""
+    try:
+        values = tuple(length(part) for part in split(raw))
+    except Unusable:
+        values = ()
+    if not values:
+        raise Unusable("give a positive number in Å, such as 4.0, or several as 2,5")
     return values[0] if len(values) == 1 else values
 
 
@@ -257,6 +269,9 @@ class Option:
     required  True if the command cannot do without
     short     one-letter form
     panel     heading under which the help lists it
+    names     what file it names: INPUT_FILE, FIELD_FILE, RESULT_FILE, FIGURE_FILE or FOLDER; "" if none
+    files     the files that a name stands for, where it is not that one
+    python    what messages for scripts say → what follows the option's name here (wording.py)
     """
 
     name: str
@@ -267,6 +282,9 @@ class Option:
     required: bool = False
     short: str | None = None
     panel: str = "Options"
+    names: str = ""
+    files: Callable[[Path], tuple[Path, ...]] = lambda path: (path,)
+    python: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -289,6 +307,8 @@ class Option:
 
 
 INPUT, METHOD, OUTPUT, GENERAL = "Input", "What to compute", "Output", "General"
+INPUT_FILE, FIELD_FILE, RESULT_FILE, FIGURE_FILE, FOLDER = "input", "field", "result", "figure", "folder"
+KERNELS = {"gaussian": Gaussian, "tophat": TopHat, "box": Box, "ball": Ball, "powerlaw": PowerLaw}
 
 QUANTITY = Option(
     "quantity",
@@ -320,6 +340,11 @@ ION_CHARGES = Option(
     "Turn an electron density into a charge density by adding the ions, with these charges in e "
     "(nucleus less core electrons: the valence charge of the pseudopotential); file takes those the file states.",
     panel=INPUT,
+    python={
+        "gh.charge_density(field, ion_charges": "Na=1,Cl=7",
+        "gh.charge_density": "",
+        "ion_charges": "",
+    },
 )
 ION_WIDTH = Option(
     "ion-width",
@@ -335,6 +360,7 @@ NET_CHARGE = Option(
     "Charge in e that the cell should have once the ions are added; any other is refused. any accepts whatever it has.",
     default=0.0,
     panel=INPUT,
+    python={"net_charge": "", "net_charge (None:": "(any:"},
 )
 TO_QUANTITY = Option(
     "to-quantity",
@@ -343,6 +369,7 @@ TO_QUANTITY = Option(
     "Turn a potential into the charge density it belongs to (charge_density), or an electron's potential energy in eV "
     "into the electrostatic potential in V (electrostatic_potential).",
     panel=INPUT,
+    python={"gh.charge_density(potential": "charge_density"},
 )
 KIND = Option(
     "kind",
@@ -373,7 +400,7 @@ READING = (QUANTITY, FILE_UNIT, BOUNDARY, KIND, BLOCK, FRAME, DTYPE)
 
 KERNEL = Option(
     "kernel",
-    word("gaussian", "tophat", "box", "ball", "powerlaw"),
+    word(*KERNELS),
     "K",
     "Shape of the averaging kernel: gaussian, tophat, ball or powerlaw (size by --eps), or box (size by --width).",
     required=True,
@@ -381,9 +408,10 @@ KERNEL = Option(
 )
 EPS = Option(
     "eps",
-    length,
-    "X",
-    "Size of the kernel in Å: twice its standard deviation along each Cartesian axis.",
+    sizes,
+    "X[,Y,…]",
+    "Size of the kernel in Å: twice its standard deviation along each Cartesian axis. Several are applied one after "
+    "another: the average of the average.",
     panel=METHOD,
 )
 WIDTH = Option(
@@ -496,8 +524,9 @@ OUT = Option(
     "CHGCAR or LOCPOT writes that.",
     short="o",
     panel=OUTPUT,
+    names=FIELD_FILE,
 )
-PLOT = Option("plot", path, "FILE", "Draw a figure here: .png, .pdf or .svg.", panel=OUTPUT)
+PLOT = Option("plot", path, "FILE", "Draw a figure here: .png, .pdf or .svg.", panel=OUTPUT, names=FIGURE_FILE)
 FIGURE_WIDTH = Option(
     "figure-width",
     word("column", "page"),

@@ -12,16 +12,18 @@ Out  a dict: command, input, options, result, outputs. Nothing is printed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, nearest_known
 from ..field import Field
+from ..readers import read
 from ..results import Result, plain
 from ..writers import check_output, write
 from ..writers.atomic import check_target
-from .options import Option, read_values
+from .options import FIELD_FILE, FIGURE_FILE, INPUT_FILE, JSON, QUIET, RESULT_FILE, Option, read_values
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 
@@ -34,16 +36,14 @@ class Outcome:
 
     report    the numbers, for JSON
     tables    (title, rows of name, value, …) for people
-    writable  what -o writes
-    planar    what --planar writes
+    writes    what goes into which file
     draw      makes the figure that --plot saves
     outputs   files already written
     """
 
     report: Mapping[str, Any]
     tables: tuple[tuple[str, Rows], ...] = ()
-    writable: Field | Result | None = None
-    planar: Result | None = None
+    writes: Mapping[Path | None, Field | Result] = dataclass_field(default_factory=dict)
     draw: Callable[[], Any] | None = None
     outputs: tuple[Path, ...] = ()
 
@@ -61,7 +61,7 @@ class Command:
     check    refuses option values that cannot go together; nothing is read yet
     reads    True if it takes an input file
     argument what stands for the input in the help
-    writes   what -o writes: "field" or "result"
+    python   calls that do the same in a script, as messages name them (wording.py)
     """
 
     name: str
@@ -73,7 +73,12 @@ class Command:
     check: Callable[[dict[str, Any]], None] = lambda values: None
     reads: bool = True
     argument: str = "FILE"
-    writes: str = ""
+    python: tuple[str, ...] = ()
+
+    def files(self, values: Mapping[str, Any], *kinds: str) -> list[tuple[Option, Path]]:
+        """The files of these kinds that its options name, option by option."""
+        named = [(option, values.get(option.key)) for option in self.options if option.names in kinds]
+        return [(option, file) for option, name in named if name is not None for file in option.files(name)]
 
 
 class Inputs:
@@ -84,8 +89,6 @@ class Inputs:
 
     def field(self, values: Mapping[str, Any]) -> Field:
         """The field of a task's input file, read as its options say."""
-        from ..readers import read
-
         names = ("quantity", "unit", "boundary", "kind", "block", "frame", "dtype", "device")
         options: dict[str, Any] = {name: values[name] for name in names if values.get(name) is not None}
         key = (str(values["file"].resolve()), *(f"{name}={value}" for name, value in options.items()))
@@ -99,37 +102,47 @@ class Task:
     """A command and its checked option values."""
 
     command: Command
-    values: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, Any] = dataclass_field(default_factory=dict)
 
     @property
     def targets(self) -> list[Path]:
         """Files it will write."""
-        return [self.values[name] for name in ("output", "planar", "plot") if self.values.get(name) is not None]
+        return [file for _, file in self.command.files(self.values, FIELD_FILE, RESULT_FILE, FIGURE_FILE)]
+
+    @property
+    def sources(self) -> list[Path]:
+        """Files it will read."""
+        return sources(self.command, self.values)
 
     def run(self, inputs: Inputs) -> tuple[Outcome, dict[str, Any]]:
         """Compute, write, and tell: the Outcome, and its dict for JSON."""
         outcome = self.command.run(inputs, self.values)
         outputs = list(outcome.outputs)
-        output, plot = self.values.get("output"), self.values.get("plot")
-        for path, writable in ((output, outcome.writable), (self.values.get("planar"), outcome.planar)):
-            if path is not None and writable is not None:
-                write(writable, path)
-                outputs.append(path)
-        if plot is not None and outcome.draw is not None:
+        for path, writable in outcome.writes.items():
+            if path is not None:
+                outputs.append(write(writable, path))
+        if self.values.get("plot") is not None and outcome.draw is not None:
             from ..plots import save_figure
 
-            outputs.append(save_figure(outcome.draw(), plot))
+            outputs.append(save_figure(outcome.draw(), self.values["plot"]))
         given = {
             option.name: plain_option(self.values[option.key])
             for option in self.command.options
             if self.values.get(option.key) is not None
-            and option.name not in ("output", "planar", "plot", "json", "quiet")
+            and option.names in ("", INPUT_FILE)
+            and option not in (JSON, QUIET)
         }
         report: dict[str, Any] = {"command": self.command.name}
         if self.command.reads:
             report["input"] = str(self.values["file"])
         report |= {"options": given, "result": plain(outcome.report), "outputs": [str(path) for path in outputs]}
         return outcome, report
+
+
+def sources(command: Command, values: Mapping[str, Any]) -> list[Path]:
+    """The input file, and those that options name."""
+    own = [values["file"]] if values.get("file") is not None else []
+    return own + [file for _, file in command.files(values, INPUT_FILE)]
 
 
 def plain_option(value: Any) -> Any:
@@ -147,25 +160,24 @@ def prepare(
     where   beginning of error messages ("job.toml, task 2 (average): "), empty on the command line
     """
     values = read_values(command.options, raw, where)
-    for name in ("output", "planar", "plot", "density"):
-        if values.get(name) is not None and folder is not None:
-            values[name] = folder / values[name]
+    for option in command.options:
+        if option.names and values[option.key] is not None and folder is not None:
+            values[option.key] = folder / values[option.key]
     if command.reads:
         if file is None:
             raise InputError(f"{where}no input: name the file to read.")
-        for source in (file, values.get("density")):
-            if source is not None and not source.exists():
-                raise InputError(f"{where}{source}: no such file. Check the name and the folder.")
         values["file"] = file
+    inputs = sources(command, values)
+    for source in inputs:
+        if not source.exists():
+            raise InputError(f"{where}{source}: no such file. Check the name and the folder.")
     try:
         command.check(values)
-        sources = [source for source in (file, values.get("density")) if source is not None]
-        for name in ("output", "planar"):
-            if values.get(name) is not None and command.writes:
-                check_output(values[name], result=command.writes == "result", inputs=sources)
-        if values.get("plot") is not None:
-            check_figure(values["plot"])
-            check_target(values["plot"], sources)
+        for option, target in command.files(values, FIELD_FILE, RESULT_FILE):
+            check_output(target, result=option.names == RESULT_FILE, inputs=inputs)
+        for _, target in command.files(values, FIGURE_FILE):
+            check_figure(target)
+            check_target(target, inputs)
         task = Task(command, values)
         check_distinct(task.targets)
     except InputError as error:

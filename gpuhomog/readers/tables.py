@@ -93,7 +93,7 @@ def read_result(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def _existing(path: str | os.PathLike[str]) -> Path:
     if not Path(path).is_file():
-        raise InputError(f"{path}: there is no such file.")
+        raise InputError(f"{path}: no such file. Check the name and the folder.")
     return Path(path)
 
 
@@ -141,7 +141,8 @@ def _from_csv(path: Path) -> dict[str, Any]:
         table = np.array([[float(cell) for cell in row.split(",")] for row in rows[1:]]).reshape(-1, len(names))
     except ValueError:
         raise FileFormatError(f"{path}: its columns cannot be read as {len(names)} numbers in every row.") from None
-    return {**content, **{name: table[:, i].tolist() for i, name in enumerate(names)}}
+    values = content.pop("values column", "values")
+    return content | {"values" if name == values else name: table[:, i].tolist() for i, name in enumerate(names)}
 
 
 def _from_hdf5(path: Path) -> dict[str, Any]:

@@ -1,15 +1,16 @@
 """Tables: a result as CSV, JSON or HDF5, every number with all its digits.
 
     Profile   .csv   "# key: JSON" lines (format, version, unit, quantity, length, rows, …), then the
-                     columns position, values and, if known, uncertainty
+                     columns position, values and, if known, uncertainty; of two profiles (Compared)
+                     position, planar, macroscopic, uncertainty
               .json  one object: format, version, kind, then the attributes
               .h5    attributes format, version; group `result` (attribute kind) with a dataset for each
-                     attribute; what is neither number nor array of numbers is a JSON text
+                     attribute, and `planar`; what is neither number nor array of numbers is a JSON text
     other     .csv   rows name, value, uncertainty, unit, reason; parts have dotted names; arrays and profiles
                      are left to the other two formats, and a comment says which
               .json, .h5 as above
 
-readers/tables.py reads all of them. The columns of a profile load with
+readers/tables.py reads all of them, two profiles as the macroscopic one. The columns of a profile load with
 numpy.loadtxt(path, delimiter=",", skiprows=…) or pandas.read_csv(path, comment="#").
 
 In   temporary path, result.
@@ -22,21 +23,44 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._version import SCHEMA_FORMAT, SCHEMA_VERSION
 from ..results import Profile, Result, plain
 from .hdf5 import hdf5_file
 
-_COLUMNS = ("position", "values", "uncertainty")
+_COLUMNS = ("position", "planar", "values", "uncertainty")
 _MEASUREMENT = {"value", "unit", "uncertainty", "reason"}
+
+
+@dataclass(frozen=True, eq=False)
+class Compared(Result):
+    """A macroscopic average and the planar average that it is of, for one table."""
+
+    macroscopic: Profile
+    planar: Profile
+
+    @property
+    def provenance(self) -> tuple[Mapping[str, Any], ...]:
+        """The macroscopic average's."""
+        return self.macroscopic.provenance
+
+    def planar_values(self) -> NDArray[np.float64]:
+        """The planar average at the positions of the macroscopic one; NaN beyond the cell (padded averages)."""
+        places = np.rint((self.macroscopic.position - self.planar.position[0]) / self.planar.spacing).astype(int)
+        inside = (places >= 0) & (places < len(self.planar.values))
+        return np.where(inside, self.planar.values[np.where(inside, places, 0)], np.nan)
 
 
 def _described(result: Result) -> dict[str, Any]:
     """The result as a dict that says what it is; a profile brings its atoms."""
+    if isinstance(result, Compared):
+        return {**_described(result.macroscopic), "planar": plain(result.planar_values())}
     content = {"format": SCHEMA_FORMAT, "version": SCHEMA_VERSION, "kind": type(result).__name__, **result.to_dict()}
     if isinstance(result, Profile) and result.structure is not None:
         content["structure"] = plain(result.structure)
@@ -52,12 +76,16 @@ def write_csv(path: Path, result: Result) -> None:
     """A profile as columns, any other result as rows."""
     text = io.StringIO()
     content = _described(result)
-    if isinstance(result, Profile):
+    if isinstance(result, Profile | Compared):
         for name, value in content.items():
             if name not in _COLUMNS:
                 text.write(f"# {name}: {json.dumps(value, ensure_ascii=False)}\n")
-        text.write(f'# position unit: "Å"\n# rows: {len(result.position)}\n')
-        columns = {name: content[name] for name in _COLUMNS if content[name] is not None}
+        if "planar" in content:
+            text.write('# values column: "macroscopic"\n')
+        text.write(f'# position unit: "Å"\n# rows: {len(content["position"])}\n')
+        columns = {name: content[name] for name in _COLUMNS if content.get(name) is not None}
+        if "planar" in columns:
+            columns = {"macroscopic" if name == "values" else name: column for name, column in columns.items()}
         rows = csv.writer(text, lineterminator="\n")
         rows.writerow(columns)
         rows.writerows(
@@ -106,11 +134,12 @@ def write_hdf5(path: Path, result: Result) -> None:
         group.attrs["kind"] = content["kind"]
         for name in ("format", "version", "kind"):
             del content[name]
-        unit = content.get("unit") if isinstance(result, Profile) else None
+        profile = isinstance(result, Profile | Compared)
+        unit = content.get("unit") if profile else None
         _store(group, content)
-        if isinstance(result, Profile):
+        if profile:
             group["position"].attrs["unit"] = "Å"
-            for name in ("values", "uncertainty"):
+            for name in ("values", "uncertainty", "planar"):
                 if unit is not None and name in group:
                     group[name].attrs["unit"] = unit
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 from typer.testing import CliRunner
 
 import gpuhomog as gh
@@ -20,6 +21,11 @@ from gpuhomog.jobs import COMMANDS
 DATA = Path(__file__).parent.parent / "data"
 SILICON = DATA / "Si_CHGCAR.gz"
 POTENTIAL = DATA / "NaCl_slab_electron_potential_energy.cube.gz"
+
+
+def skipped(path):
+    """Lines of comments at the beginning of a table."""
+    return sum(line.startswith("#") for line in path.read_text(encoding="utf-8").splitlines())
 
 
 def test_info_counts_the_electrons(run):
@@ -86,6 +92,42 @@ def test_average_on_a_coarse_grid_by_box_widths(run, wave, tmp_path):
     np.testing.assert_allclose(values[:, 1, 0], expected, atol=1e-12)
 
 
+def test_several_sizes_are_the_average_of_the_average(run, wave, tmp_path):
+    ran = run("average", wave, "--kernel", "gaussian", "--eps", "2,4", "-o", "twice.npz", "--json").json
+    amplitude = np.exp(-((2 * np.pi / 16) ** 2) * (2.0**2 + 4.0**2) / 8)  # variances add
+    values = gh.read(tmp_path / "twice.npz").values
+    np.testing.assert_allclose(values[:, 0, 0], 2 + amplitude * np.cos(2 * np.pi * np.arange(16) / 16), atol=1e-12)
+    assert ran["options"]["eps"] == [2.0, 4.0]
+    assert [stage["eps"] for stage in ran["result"]["kernel"]["stages"]] == [2.0, 4.0]
+    assert "eps 2, then 4 Å" in run("average", wave, "--kernel", "ball", "--eps", "2,4", "-o", "twice.npz").out
+
+
+def test_variance_beside_the_average(run, wave, tmp_path):
+    given = ("--kernel", "gaussian", "--eps", "3", "--variance", "spread.npz", "-o", "smooth.npz")
+    ran = run("average", wave, *given, "--json").json
+    angle, eps = 2 * np.pi * np.arange(16) / 16, 3.0
+    once, twice = (np.exp(-((n * 2 * np.pi / 16) ** 2) * eps**2 / 8) for n in (1, 2))  # of cos x and of cos 2x
+    expected = 0.5 + 0.5 * twice * np.cos(2 * angle) - (once * np.cos(angle)) ** 2
+    np.testing.assert_allclose(gh.read(tmp_path / "spread.npz").values[:, 2, 3], expected, atol=1e-12)
+    np.testing.assert_allclose(gh.read(tmp_path / "smooth.npz").values[:, 2, 3], 2 + once * np.cos(angle), atol=1e-12)
+    assert ran["outputs"] == ["smooth.npz", "spread.npz"]
+    assert ran["result"]["variance"]["maximum"] == pytest.approx(expected.max(), abs=1e-12)
+    assert "Local variance" in run("average", wave, *given[:-2]).out
+
+
+@pytest.mark.parametrize("name", ["slope.h5", "slope.cube.gz"])
+def test_gradient_of_the_average(run, wave, tmp_path, name):
+    ran = run("average", wave, "--kernel", "gaussian", "--eps", "3", "--gradient", name, "--json").json
+    names = [name.replace("slope", f"slope_{x}") for x in "xyz"]
+    assert ran["outputs"] == names and sorted(path.name for path in tmp_path.glob("slope*")) == names
+    k = 2 * np.pi / 16
+    expected = -k * np.exp(-(k**2) * 3.0**2 / 8) * np.sin(k * np.arange(16))
+    tolerance = 1e-12 if name.endswith("h5") else 1e-10
+    np.testing.assert_allclose(gh.read(tmp_path / names[0]).values[:, 1, 1], expected, atol=tolerance)
+    assert np.abs(gh.read(tmp_path / names[2]).values).max() < 1e-12
+    assert ran["result"]["gradient"]["x"]["maximum"] == pytest.approx(expected.max(), abs=1e-12)
+
+
 def test_warnings_are_lines_on_stderr_and_in_the_json(run, wave):
     ran = run("average", wave, "--kernel", "gaussian", "--eps", "5", "-o", "smooth.h5", "--json")
     lines = ran.err.splitlines()
@@ -106,6 +148,33 @@ def test_profile_is_the_mean_over_planes(run, slab, slab_profile, tmp_path):
         if not row[0].startswith("#")
     ]
     assert rows[0][:2] == ["position", "values"] and len(rows) == 257
+
+
+def test_the_table_of_a_profile_has_both_averages(run, slab, slab_profile, tmp_path):
+    run("profile", slab, "--periods", "1.0", "-o", "both.csv", "-q")
+    table = np.genfromtxt(tmp_path / "both.csv", delimiter=",", names=True, skip_header=skipped(tmp_path / "both.csv"))
+    assert table.dtype.names == ("position", "planar", "macroscopic", "uncertainty")
+    np.testing.assert_allclose(table["planar"], slab_profile, atol=1e-14)
+    back = gh.read_profile(tmp_path / "both.csv")
+    np.testing.assert_array_equal(back.values, table["macroscopic"])
+    assert back.periods == (1.0,) and back.ripple is not None
+    ends = np.arange(256)[:, None] * 0.125 + np.array([-0.5, 0.5])  # of the window of one layer; charge below each:
+    below = sum(ndtr((ends - 6 - n) / 0.25) - ndtr((ends - 6.3 - n) / 0.25) for n in range(20))
+    np.testing.assert_allclose(back.values, below[:, 1] - below[:, 0], atol=1e-8)
+
+
+@pytest.mark.parametrize("suffix", ["json", "h5", "csv"])
+def test_a_padded_profile_has_no_planar_average_beyond_the_cell(run, tmp_path, suffix):
+    values = np.zeros((2, 2, 32)) + np.arange(1.0, 33.0)
+    gh.write(gh.Field.from_array(values, np.diag([2.0, 2.0, 16.0]), boundary="p,p,o"), "ramp.h5")
+    run("profile", "ramp.h5", "--periods", "2", "--padded", "-o", f"both.{suffix}", "-q")
+    content = gh.read_result(f"both.{suffix}")
+    planar = np.array(content["planar"], dtype=float)
+    inside = (np.array(content["position"]) > -0.1) & (np.array(content["position"]) < 15.6)
+    assert len(planar) > 32
+    np.testing.assert_array_equal(planar[inside], np.arange(1.0, 33.0))
+    assert np.isnan(planar[~inside]).all()
+    assert len(gh.read_profile(f"both.{suffix}").values) == len(planar)
 
 
 def test_profile_options_reach_the_operator(run, slab):
@@ -418,6 +487,16 @@ def test_no_bars_without_a_terminal(run, wave, monkeypatch):
         ("x_b = 3 Å lies outside the bulk window", "x_b = 3 Å lies outside the bulk window"),
         ("Give the window yourself: periods=… in Å.", "Give the window yourself: --periods … in Å."),
         ("then use gh.charge_density(field, ion_charges={…}, width=…).", "then use --ion-charges Na=1,Cl=7."),
+        ('as gh.charge_density(field, ion_charges={"Li": ...}).', "as --ion-charges Na=1,Cl=7."),
+        ("make it one with gh.charge_density.", "make it one with --ion-charges."),
+        ("gh.charge_density(potential) is its Laplacian", "--to-quantity charge_density is its Laplacian"),
+        ("(gh.charge_balance tells)", '("gpuhomog info" tells)'),
+        ("Use interface_charge between two", 'Use "gpuhomog interface" between two'),
+        (
+            "Correct ion_charges, or give net_charge (None: any).",
+            "Correct --ion-charges, or give --net-charge (any: any).",
+        ),
+        ('ion_charges = "file", but the file', '--ion-charges = "file", but the file'),
     ],
 )
 def test_messages_speak_of_what_is_typed(written, typed):
