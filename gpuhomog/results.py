@@ -25,6 +25,33 @@ from .errors import GpuhomogError, InputError
 from .structure import Structure
 from .units import conversion_factor, internal_unit
 
+Tables = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+"""A result for people: titles, and under each its rows of name and text."""
+
+
+def text_of(tables: Tables) -> str:
+    """Tables as plain text, the texts in one column.
+
+    >>> print(text_of((("Surface charge", (("σ low", "0.02 e/Å^2"), ("  by kernel", "0.021 e/Å^2"))),)))
+    Surface charge
+      σ low        0.02 e/Å^2
+        by kernel  0.021 e/Å^2
+    """
+    column = max(len(name) for _, rows in tables for name, _ in rows)
+    lines = []
+    for title, rows in tables:
+        lines += [title, *(f"  {name:{column}}  {text}" for name, text in rows)]
+    return "\n".join(lines)
+
+
+def between_positions(ends: tuple[float, float] | None) -> str:
+    """Two positions in words.
+
+    >>> between_positions((1.0, 2.5)), between_positions(None)
+    ('1.0000 to 2.5000 Å', 'none')
+    """
+    return "none" if ends is None else f"{ends[0]:.4f} to {ends[1]:.4f} Å"
+
 
 def plain(value: Any) -> Any:
     """JSON-ready form of a result: dataclasses to dicts, arrays to lists, NumPy numbers to Python's."""

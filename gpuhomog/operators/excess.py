@@ -4,6 +4,7 @@
     σ = mean of C over one bulk period around x_b                 period window, eqs. 39, 50, 51 (Finnis)
     σ = Σ h ρ_i F(x_i - x_b),   S1 = Σ h (x_i - x_0) ρ_i F(x_i - x_b)   kernel, eq. 36 before its Taylor expansion
     S1 = (x_b - x_0) σ - mean of ∫_vac^x C over the same period      eq. 42, its second moment corrected to M2/2
+    σ, S1 of the upper surface: the same from above, ∫_x^vac ρ on the mirrored line       corrected A2, A4
     σ = mean of C around x_2 - mean of C around x_1               interface, each side with its own period, eq. A5
 
 F(t) = erfc(√2 t/eps)/2 falls from 1 to 0 over the kernel's width eps; the other surface gets 1 - F, so that low plus
@@ -43,7 +44,7 @@ from ..averaging_kernels import gaussian_tail
 from ..errors import InputError, KernelError, nearest_known
 from ..field import Field
 from ..grid import OPEN
-from ..results import Measurement, Profile, Result
+from ..results import Measurement, Profile, Result, Tables, between_positions, text_of
 from .planar import Planes, planar_average, plane_name
 from .unrolled import Body, Period, Unrolled, check_sampling, find_body, period_between, unroll
 
@@ -88,8 +89,14 @@ class SurfaceCharge(Result):
     eps                      kernel width [Å]
     residual                 predicted ripple left by the kernel [e/Å^2]
     tail                     kernel weight that crosses the nearer face
-    closure                  low + high - total of the leading estimates [e/Å^2]; None for one side
+    closure                  low + high - total of the leading estimates, low integrated from below and high from
+                             above: rounding alone [e/Å^2]; None for one side
+    origin_low, origin_high  about which the first moments are taken [Å]
+    planes                   what the planes are: "a", "b", "c", or "(h k l)"
     area                     of the cell's face [Å^2], None if unknown: charge per cell = value x area
+    sampling                 "bandlimited" or "cell": what the samples were taken for
+    remarks                  what a reader should know, one sentence each
+    provenance               what was read and done, step by step
     """
 
     low: Measurement | None
@@ -124,30 +131,36 @@ class SurfaceCharge(Result):
     remarks: tuple[str, ...] = ()
     provenance: tuple[Mapping[str, Any], ...] = ()
 
-    def __str__(self) -> str:
-        window = "none" if self.bulk is None else f"{self.bulk[0]:.4f} to {self.bulk[1]:.4f} Å"
-        period = "none" if self.period is None else f"{self.period:.5f} ± {self.period_uncertainty or 0:.1g} Å"
-        lines = [
-            f"surface charge, planes of {self.planes}, slab from {self.faces[0]:.4f} to {self.faces[1]:.4f} Å "
-            f"({self.thickness:.4f} Å thick)"
-        ]
+    def tables(self) -> Tables:
+        """For people: what was found, then how; rows of name and text under a title."""
+        found: list[tuple[str, str]] = []
         for side in ("low", "high"):
             leading = getattr(self, side)
             if leading is None:
                 continue
-            lines.append(f"  σ {side:5}{leading}   ({self.estimator})")
-            for name in ("period", "kernel"):
-                value = getattr(self, f"{side}_{name}")
-                if leading.defined and value.defined:
-                    lines.append(f"    {name:9}{value}")
+            found.append((f"σ {side}", str(leading)))
             if leading.defined:
                 dipole, origin = getattr(self, f"{side}_dipole"), getattr(self, f"origin_{side}")
-                lines.append(f"    dipole   {dipole}   about {origin:.4f} Å")
-        lines.append(f"  total     {self.total}")
-        lines.append(f"  dipole    {self.dipole}")
-        lines.append(f"  bulk      x_b = {self.x_b:.4f} Å, window {window}, period {period}")
-        lines.append(f"  kernel    eps = {self.eps:.4f} Å, predicted residual {self.residual:.2g} {CHARGE}")
-        return "\n".join([*lines, *(f"  note      {remark}" for remark in self.remarks)])
+                found += [
+                    ("  by period window", str(getattr(self, f"{side}_period"))),
+                    ("  by kernel", str(getattr(self, f"{side}_kernel"))),
+                    ("  dipole", f"{dipole}, about {origin:.4f} Å"),
+                ]
+        found += [("total", str(self.total)), ("dipole", str(self.dipole))]
+        period = "none" if self.period is None else f"{self.period:.6f} ± {self.period_uncertainty or 0:.1g} Å"
+        how = [
+            ("slab", f"{between_positions(self.faces)}, {self.thickness:.4f} Å thick, planes of {self.planes}"),
+            ("bulk window", between_positions(self.bulk)),
+            ("cut at", f"{self.x_b:.4f} Å"),
+            ("period", period),
+            ("leading estimate", self.estimator),
+            ("kernel", f"eps {self.eps:.4f} Å, predicted residual {self.residual:.2g} {CHARGE}"),
+            *(("note", remark) for remark in self.remarks),
+        ]
+        return ("Surface charge", tuple(found)), ("How it was found", tuple(how))
+
+    def __str__(self) -> str:
+        return text_of(self.tables())
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,8 +172,15 @@ class InterfaceCharge(Result):
     kernel         Σ h ρ F(x - x_2) F(x_1 - x)
     between        x_1, x_2: a position in the bulk below and above the interface [Å]
     periods        of the bulk below and above [Å]; None where there is none
+    estimator      "period window" or "kernel": which one leads
+    scale_ratio    (x_2 - x_1)/(the longer period), L/a; None without a period
     residual       predicted ripple left by the kernel [e/Å^2]
     eps            kernel width [Å]
+    planes         what the planes are: "a", "b", "c", or "(h k l)"
+    area           of the cell's face [Å^2], None if unknown: charge per cell = value x area
+    sampling       "bandlimited" or "cell": what the samples were taken for
+    remarks        what a reader should know, one sentence each
+    provenance     what was read and done, step by step
     """
 
     charge: Measurement
@@ -178,17 +198,24 @@ class InterfaceCharge(Result):
     remarks: tuple[str, ...] = ()
     provenance: tuple[Mapping[str, Any], ...] = ()
 
-    def __str__(self) -> str:
-        periods = ", ".join("none" if a is None else f"{a:.5f} Å" for a in self.periods)
-        lines = [
-            f"interface charge, planes of {self.planes}, between {self.between[0]:.4f} and {self.between[1]:.4f} Å",
-            f"  σ         {self.charge}   ({self.estimator})",
-            f"    period   {self.period_window}",
-            f"    kernel   {self.kernel}",
-            f"  bulk      periods {periods}",
-            f"  kernel    eps = {self.eps:.4f} Å, predicted residual {self.residual:.2g} {CHARGE}",
+    def tables(self) -> Tables:
+        """For people: what was found, then how; rows of name and text under a title."""
+        found = (
+            ("σ", str(self.charge)),
+            ("  by period window", str(self.period_window)),
+            ("  by kernel", str(self.kernel)),
+        )
+        how = [
+            ("between", f"{between_positions(self.between)}, planes of {self.planes}"),
+            ("periods", ", ".join("none" if a is None else f"{a:.6f} Å" for a in self.periods)),
+            ("leading estimate", self.estimator),
+            ("kernel", f"eps {self.eps:.4f} Å, predicted residual {self.residual:.2g} {CHARGE}"),
+            *(("note", remark) for remark in self.remarks),
         ]
-        return "\n".join([*lines, *(f"  note      {remark}" for remark in self.remarks)])
+        return ("Interface charge", found), ("How it was found", tuple(how))
+
+    def __str__(self) -> str:
+        return text_of(self.tables())
 
 
 def charge_profile(field: Field | Profile, axis: Planes | None, wanted: str) -> Profile:
@@ -306,27 +333,33 @@ class _Sides:
     reason: str | None
 
     def period_estimates(self, x: Array) -> Array:
-        """(n, 3): σ_low, and first moments of the low and high side, by the period window, at each x."""
+        """(n, 4): σ_low, σ_high and their first moments by the period window at each x; the high ones from above."""
         if self.period is None:
-            return np.full((len(x), 3), nan)
+            return np.full((len(x), 4), nan)
         line, a = self.body.line, self.period.length
-        sigma = line.window_mean(x, a)
-        moments = [first_moment_by_window(line, x, a, origin) for origin in self.origins]
-        total = [first_moment(line, origin) for origin in self.origins]
-        return np.stack([sigma, moments[0], total[1] - moments[1]], axis=1)
+        above = line.mirrored()
+        return np.stack(
+            [
+                line.window_mean(x, a),
+                above.window_mean(-x, a),
+                first_moment_by_window(line, x, a, self.origins[0]),
+                -first_moment_by_window(above, -x, a, -self.origins[1]),
+            ],
+            axis=1,
+        )
 
     def kernel_estimates(self, x: Array) -> Array:
-        """(n, 3): the same by the kernel."""
+        """(n, 4): the same by the kernel."""
         line = self.body.line
         weights = line.values * line.spacing
         rows = []
         for centre in x:
-            tail = gaussian_tail(line.position - centre, self.eps)
-            low = weights * tail
-            high = weights - low
+            low = weights * gaussian_tail(line.position - centre, self.eps)
+            high = weights * gaussian_tail(centre - line.position, self.eps)
             rows.append(
                 [
                     low.sum(),
+                    high.sum(),
                     (low * (line.position - self.origins[0])).sum(),
                     (high * (line.position - self.origins[1])).sum(),
                 ]
@@ -334,14 +367,14 @@ class _Sides:
         return np.array(rows)
 
     def fluctuations(self) -> Array:
-        """(3,) standard deviations of the kernel estimates in a bulk without period, beyond reach of the spread.
+        """(4,) standard deviations of the kernel estimates in a bulk without period, beyond reach of the spread.
 
         Positions within eps see the same charge, so their spread says little. Kernels of eps/16 and eps/4 fit in many
         places; the power law through their standard deviations is carried on to eps.
         """
         wide, narrow = self.eps / 4, max(self.eps / 16, 2 * self.body.line.spacing)
         if wide < 2 * narrow:
-            return np.zeros(3)
+            return np.zeros(4)
         spreads = []
         for eps in (narrow, wide):
             margin = KERNELS_TO_FACE * eps
@@ -365,8 +398,8 @@ class _Sides:
         period_here, period_around = self.period_estimates(here)[0], self.period_estimates(around)
         kernel_here, kernel_around = self.kernel_estimates(here)[0], self.kernel_estimates(around)
         kernel_extra = hypot(residual, tail * line.highest, rounding)
-        fluctuation = np.zeros(3) if self.period or self.reason else self.fluctuations()
-        drift = np.zeros(3)
+        fluctuation = np.zeros(4) if self.period or self.reason else self.fluctuations()
+        drift = np.zeros(4)
         if self.period and self.period.uncertainty > 0:
             changed = _Sides(
                 body,
@@ -386,21 +419,17 @@ class _Sides:
 
         near = KERNELS_TO_FACE * self.eps * (1 - 1e-9)
         kernels = [
-            measure(value, kernel_around[:, 0], CHARGE, kernel_extra, least=fluctuation[0])
-            for value in (kernel_here[0], total - kernel_here[0])
+            measure(kernel_here[i], kernel_around[:, i], CHARGE, kernel_extra, least=fluctuation[i]) for i in (0, 1)
         ]
         if self.reason is None and distance < near:
             too_wide = f"x_b is {distance:.4g} Å from a face, less than 2 eps: choose eps below {distance / 2:.4g} Å"
             kernels = [Measurement.not_defined(CHARGE, too_wide)] * 2
         no_period = "the bulk has no period"
         if self.period:
-            windows = [
-                measure(period_here[0], period_around[:, 0], CHARGE, drift[0], rounding),
-                measure(total - period_here[0], period_around[:, 0], CHARGE, drift[0], rounding),
-            ]
+            windows = [measure(period_here[i], period_around[:, i], CHARGE, drift[i], rounding) for i in (0, 1)]
             dipoles = [
                 measure(period_here[i], period_around[:, i], MOMENT, drift[i], rounding * body.thickness)
-                for i in (1, 2)
+                for i in (2, 3)
             ]
         else:
             windows = [Measurement.not_defined(CHARGE, self.reason or no_period)] * 2
@@ -408,7 +437,7 @@ class _Sides:
                 measure(
                     kernel_here[i], kernel_around[:, i], MOMENT, kernel_extra * body.thickness, least=fluctuation[i]
                 )
-                for i in (1, 2)
+                for i in (2, 3)
             ]
         leading = windows if self.period else kernels
         cut = float(line.cumulative(self.x_b))

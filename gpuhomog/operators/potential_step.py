@@ -36,7 +36,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InputError
 from ..field import Field
 from ..grid import OPEN
-from ..results import Measurement, Profile, Result
+from ..results import Measurement, Profile, Result, Tables, between_positions, text_of
 from ..units import COULOMB_CONSTANT
 from .excess import (
     NEUTRAL_PERIOD,
@@ -55,6 +55,7 @@ from .unrolled import Period, Unrolled, check_sampling, find_body, period_betwee
 Array = NDArray[np.float64]
 
 VOLT, FIELD, MOMENT = "V", "V/Å", "e/Å"
+SIDES = ("low", "high")
 FLAT_FIELD = 0.1
 """VASP's criterion of a flat vacuum: a field below 0.1 V/Å."""
 STRAIGHT_WINDOW = 1.0
@@ -116,24 +117,29 @@ class PotentialStep(Result):
     remarks: tuple[str, ...] = ()
     provenance: tuple[Mapping[str, Any], ...] = ()
 
-    def __str__(self) -> str:
-        kind = "slab" if self.periods is None else "interface"
-        lines = [
-            f"potential step across the {kind}, planes of {self.planes}, from {self.faces[0]:.4f} to "
-            f"{self.faces[1]:.4f} Å, from {self.source}",
-            f"  step        {self.step}",
-            f"  low         {self.low}   dV/dx {self.field_low}",
-            f"  high        {self.high}   dV/dx {self.field_high}",
+    def tables(self) -> Tables:
+        """For people: the levels, then how they were found; rows of name and text under a title."""
+        levels = [
+            ("step, high - low", str(self.step)),
+            ("low", f"{self.low}, slope {self.field_low}"),
+            ("high", f"{self.high}, slope {self.field_high}"),
         ]
-        if self.bulk is not None:
-            place = "" if self.x_b is None or not self.bulk.defined else f"   at x_b = {self.x_b:.4f} Å"
-            lines.append(f"  bulk        {self.bulk}{place}")
-            if self.bulk.defined:
-                lines.append(f"  bulk - low  {self.bulk_minus_low}")
-                lines.append(f"  bulk - high {self.bulk_minus_high}")
-        if self.dipole is not None:
-            lines.append(f"  dipole      {self.dipole}")
-        return "\n".join([*lines, *(f"  note        {remark}" for remark in self.remarks)])
+        for name in ("bulk", "bulk_minus_low", "bulk_minus_high", "dipole"):
+            level = getattr(self, name)
+            if level is not None:
+                levels.append((name.replace("_minus_", " - "), str(level)))
+        how = [
+            ("from", f"{self.source.replace('_', ' ')}, planes of {self.planes}"),
+            ("across", f"{'a slab' if self.periods is None else 'an interface'}, {between_positions(self.faces)}"),
+            *((f"level {side} from", between_positions(p)) for side, p in zip(SIDES, self.plateaus, strict=True)),
+        ]
+        if self.period is not None and self.x_b is not None:
+            how.append(("bulk level", f"over one period of {self.period:.6f} Å around {self.x_b:.4f} Å"))
+        how += [("note", remark) for remark in self.remarks]
+        return ("Potential of a positive charge", tuple(levels)), ("How it was found", tuple(how))
+
+    def __str__(self) -> str:
+        return text_of(self.tables())
 
 
 def potential_step(

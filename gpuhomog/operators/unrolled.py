@@ -71,6 +71,10 @@ class Unrolled:
         """(n,) positions of the samples [Å]."""
         return np.asarray(self.start + self.spacing * (np.arange(len(self.values)) + 0.5), dtype=np.float64)
 
+    def mirrored(self) -> Unrolled:
+        """The line seen from the other end: its position x is -x of this one, so it integrates from above."""
+        return Unrolled(-self.end, self.spacing, self.values[::-1], self.sampling)
+
     @property
     def total(self) -> float:
         """∫ f over the line."""

@@ -88,7 +88,7 @@ def test_both_surfaces_of_a_slab(checks, period):
     assert result.low_kernel.value == pytest.approx(charge["expected"][0], abs=charge["grid_tolerance"])
     moments = [result.low_dipole.value, result.high_dipole.value, result.dipole.value]
     assert moments == pytest.approx(moment["expected"], abs=moment["grid_tolerance"])
-    assert abs(result.closure) < 1e-15
+    assert abs(result.closure) < 1e-13  # low from below, high from above
 
 
 def test_surface_charge_of_rows_of_ions(checks):
