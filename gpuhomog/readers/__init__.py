@@ -15,13 +15,9 @@ overrides. No quantity is ever guessed from a name alone, and none is turned int
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
-from importlib import import_module
-from importlib.util import find_spec
 from os import PathLike, fspath
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -32,34 +28,19 @@ from ..field import Field
 from ..grid import Grid, parse_boundary
 from ..parallel import Comm, Serial, Slab
 from ..units import ATOMIC_UNITS, QUANTITIES, check_quantity, conversion_factor
+from . import ase_files, cube, hdf5, numpy_files, siesta, vasp, xsf, zarr_store
 from .compressed import open_bytes
-from .source import Source
+from .source import Choices, Source
 
-MODULES = ("numpy_files", "hdf5", "zarr_store", "siesta", "xsf", "vasp", "cube", "ase_files")
+MODULES: tuple[Any, ...] = (numpy_files, hdf5, zarr_store, siesta, xsf, vasp, cube, ase_files)
 """Reader modules in the order in which they are asked; the most certain first, the most general last."""
 
-_KINDS = {
-    "numpy_files": ("npy", "npz"),
-    "hdf5": ("hdf5",),
-    "zarr_store": ("zarr",),
-    "siesta": ("siesta",),
-    "ase_files": ("ase",),
-}
 _HEAD = 1 << 16
-
-
-def _modules() -> dict[str, ModuleType]:
-    return {name: import_module(f".{name}", __name__) for name in MODULES if find_spec(f".{name}", __name__)}
 
 
 def kinds() -> tuple[str, ...]:
     """Every word that `kind` accepts."""
-    return tuple(k for name, module in _modules().items() for k in _kinds_of(name, module))
-
-
-def _kinds_of(name: str, module: ModuleType) -> tuple[str, ...]:
-    known: tuple[str, ...] = getattr(module, "KINDS", None) or _KINDS.get(name, (name,))
-    return known
+    return tuple(kind for module in MODULES for kind in module.KINDS)
 
 
 def open_source(
@@ -80,19 +61,18 @@ def open_source(
     Raises InputError (missing file, directory, unknown kind), FileFormatError (damaged, of no known kind).
     """
     where = Path(fspath(path)).expanduser()
-    modules = _modules()
     if kind is not None:
-        word = kind if kind in kinds() else next((k for k in kinds() if k.lower() == str(kind).lower()), None)
+        word = next((known for known in kinds() if known.lower() == str(kind).lower()), None)
         if word is None:
             raise InputError(f'Unknown kind "{kind}": {nearest_known(str(kind), kinds())}')
-        module = next(m for name, m in modules.items() if word in _kinds_of(name, m))
+        module = next(module for module in MODULES if word in module.KINDS)
         if not where.is_dir():
             open_bytes(where)
-        return _open(module, where, word, quantity, frame, survey)
+        return _open(module, where, Choices(word, quantity, frame, survey))
     head = b"" if where.is_dir() else open_bytes(where).head(_HEAD)
-    for module in modules.values():
+    for module in MODULES:
         if module.recognises(head, where):
-            return _open(module, where, None, quantity, frame, survey)
+            return _open(module, where, Choices(None, quantity, frame, survey))
     if where.is_dir():
         raise InputError(f"{where} is a directory: give the file in it.")
     raise FileFormatError(
@@ -101,15 +81,13 @@ def open_source(
     )
 
 
-def _open(module: ModuleType, path: Path, kind: str | None, quantity: str | None, frame: int, survey: bool) -> Source:
-    understood = inspect.signature(module.open_source).parameters
-    given = {"kind": kind, "quantity": quantity, "frame": frame, "survey": survey}
-    if frame and "frame" not in understood:
-        raise InputError(f"{path} holds one cell: frame {frame} does not exist (the first is 0).")
+def _open(module: Any, path: Path, choices: Choices) -> Source:
     try:
-        source: Source = module.open_source(path, **{k: v for k, v in given.items() if k in understood})
+        source: Source = module.open_source(path, choices)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
+    if not 0 <= choices.frame < source.n_frames:
+        raise InputError(f"{path} holds one cell: frame {choices.frame} does not exist (the first is 0).")
     return source
 
 

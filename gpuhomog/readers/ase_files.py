@@ -32,8 +32,9 @@ from ..errors import FileFormatError, InputError
 from ..field import Field
 from ..grid import Grid
 from ..structure import Structure
-from .source import Source
+from .source import NOTHING_CHOSEN, Choices, Source
 
+KINDS = ("ase",)
 _WITH_DATA = ("cube", "xsf")
 
 
@@ -88,7 +89,7 @@ def recognises(head: bytes, path: Path) -> bool:
     return False
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     """Read the file with ASE. It reads everything at once; read_planes cuts."""
     from ase.io import cube, xsf
     from ase.io.formats import UnknownFileTypeError, filetype
@@ -103,19 +104,19 @@ def open_source(path: Path) -> Source:
         with open(path, encoding="utf-8") as file:
             if kind == "cube":
                 content = cube.read_cube(file)
-                data, atoms, origin = content["data"], content["atoms"], content["origin"]
+                found, atoms, origin = content["data"], content["atoms"], content["origin"]
             else:
-                data, origin, span, atoms = xsf.read_xsf(file, read_data=True)
+                found, origin, span, atoms = xsf.read_xsf(file, read_data=True)
                 if not np.allclose(span, atoms.cell):
                     raise FileFormatError(f"{path}: its grid does not span the cell; read it as kind xsf.")
-                data = np.asarray(data)[:-1, :-1, :-1]  # the planes that a general grid repeats
+                found = np.asarray(found)[:-1, :-1, :-1]  # the planes that a general grid repeats
     except FileFormatError:
         raise
     except UnknownFileTypeError:
         raise FileFormatError(f"{path}: ASE does not know this kind of file.") from None
     except Exception as error:  # ASE's readers raise whatever parsing raises
         raise FileFormatError(f"{path}: ASE cannot read it ({type(error).__name__}: {error}).") from None
-    array = np.asarray(data)
+    array = np.asarray(found)
     if array.ndim != 3 or array.dtype.kind not in "fiu":
         raise FileFormatError(f"{path}: ASE returns an array of shape {array.shape}, type {array.dtype}; use cube.")
 

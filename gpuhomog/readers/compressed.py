@@ -20,6 +20,7 @@ from typing import Any
 
 from ..errors import FileFormatError, InputError
 
+SUFFIXES = (".gz", ".bz2", ".xz")
 _MAGIC: dict[bytes, str] = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}
 _OPENERS: dict[str, Callable[[], Any]] = {
     "gzip": lambda: zlib.decompressobj(wbits=31),
@@ -30,6 +31,11 @@ _LARGEST_RATIO = {"": 1, "gzip": 1032, "bzip2": 50_000, "xz": 10_000}
 _FOREIGN: dict[bytes, str] = {b"\x28\xb5\x2f\xfd": "zstd", b"\x1f\x9d": "compress (.Z)", b"7z\xbc\xaf": "7-Zip"}
 _INPUT = 1 << 18
 _BUFFER = 1 << 20
+
+
+def without_compression(path: Path) -> Path:
+    """The path without a suffix that says how it is compressed."""
+    return path.with_suffix("") if path.suffix.lower() in SUFFIXES else path
 
 
 class _Decompressor(io.RawIOBase):

@@ -32,7 +32,7 @@ from ..grid import Grid
 from ..structure import SYMBOLS, Structure
 from ..units import BOHR
 from .compressed import open_bytes
-from .source import Source
+from .source import NOTHING_CHOSEN, Choices, Source
 from .text_values import TextValues, number
 
 KINDS = ("cube", "cube-bohr", "cube-angstrom")
@@ -98,10 +98,8 @@ def _nearest_ratio(cell: NDArray[np.float64], structure: Structure) -> float | N
     return smallest if np.isfinite(smallest) else None
 
 
-def open_source(path: Path, *, kind: str | None = None) -> Source:
-    """Open a cube file.
-
-    kind   "cube-bohr" or "cube-angstrom" settle the unit of lengths where counts are negative
+def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
+    """Open a cube file; the kinds "cube-bohr" or "cube-angstrom" settle the unit of lengths where counts are negative.
 
     Raises InputError, FileFormatError.
     """
@@ -169,9 +167,9 @@ def open_source(path: Path, *, kind: str | None = None) -> Source:
     if not ((table[:, 0] == numbers) & (numbers >= 0) & (numbers < len(SYMBOLS))).all():
         raise broken("an atomic number is impossible")
     factor = BOHR
-    if kind == "cube-angstrom":
+    if choices.kind == "cube-angstrom":
         factor = 1.0
-    elif min(counts) < 0 and kind != "cube-bohr":
+    elif min(counts) < 0 and choices.kind != "cube-bohr":
         if max(counts) > 0:
             raise FileFormatError(
                 f"{path}: some counts are negative and some positive, so its unit of length is not known. Say "
@@ -184,7 +182,8 @@ def open_source(path: Path, *, kind: str | None = None) -> Source:
     except InputError as error:
         raise FileFormatError(f"{path}: {error}") from None
     structure = Structure(numbers, table[:, 2:5] * factor, table[:, 1]) if n_atoms else None
-    remarks.append("A cube does not say what its values are; name the quantity to have them converted.")
+    if choices.quantity is None:
+        remarks.append("A cube does not say what its values are; name the quantity to have them converted.")
 
     def read_planes(start: int, stop: int, name: str, dtype: Any) -> NDArray[np.floating]:
         return _read_planes(block, shape, per_point, names.index(name), start, stop, dtype)

@@ -10,9 +10,9 @@
     structure/charges    (n,) [e]                              absent if not known
     provenance           one JSON list of steps
 
-A coarse field is written the same way: its grid is simply smaller. Chunks are not compressed: the last digits of
-a computed field are noise, and gzip saves a third of the size at a tenth of the speed; compressed files read as well. A
-result (Profile or other) has a group `result` instead of `field` (writers/tables.py).
+A coarse field is written the same way: its grid is simply smaller. Chunks are not compressed (the package's README.md
+says why); compressed files are read as well. A result (Profile or other) has a group `result` instead of `field`
+(writers/tables.py).
 
 In   path.
 Out  Source with the stored boundary. Refused: other versions, other HDF5 files, unknown quantities and units,
@@ -31,8 +31,9 @@ from numpy.typing import NDArray
 from .._version import SCHEMA_FORMAT, SCHEMA_VERSION
 from ..errors import FileFormatError
 from .described import check_real, describe
-from .source import Source
+from .source import NOTHING_CHOSEN, Choices, Source
 
+KINDS = ("hdf5",)
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 COPY_BYTES = 32 * 2**20
 
@@ -58,7 +59,7 @@ def check_version(path: Path, attributes: Mapping[str, Any], found: str) -> None
         )
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     """Read everything but the values."""
     import h5py
 

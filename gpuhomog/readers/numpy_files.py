@@ -29,9 +29,11 @@ from numpy.typing import NDArray
 
 from ..errors import FileFormatError, nearest_known
 from .binary import DAMAGED, Layout, check_size, open_binary, read_layout
+from .compressed import without_compression
 from .described import FACTS, check_real, describe
-from .source import Source
+from .source import NOTHING_CHOSEN, Choices, Source
 
+KINDS = ("npy", "npz")
 NPY_SIGNATURE = b"\x93NUMPY"
 ZIP_SIGNATURE = b"PK\x03\x04"
 
@@ -46,7 +48,7 @@ def recognises(head: bytes, path: Path) -> bool:
     return head[30 : 30 + length].endswith(b".npy")
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     """Read the header of the array and what is said about it."""
     try:
         with open_binary(path) as stream:
@@ -83,8 +85,7 @@ def _layout(path: Path, stream: IO[bytes]) -> Layout:
 def _open_npy(path: Path, stream: IO[bytes]) -> Source:
     layout = _layout(path, stream)
     check_size(path, layout.offset + layout.n_bytes)
-    name = path.with_suffix("") if path.suffix in (".gz", ".bz2", ".xz") else path
-    beside = name.with_suffix(".json")
+    beside = without_compression(path).with_suffix(".json")
     if not beside.is_file():
         raise FileFormatError(
             f'{path}: a .npy array has no cell. Put {beside.name} beside it, {{"cell": [[..], [..], [..]]}} with rows '

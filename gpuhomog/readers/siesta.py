@@ -26,8 +26,10 @@ from ..errors import FileFormatError, InputError, nearest_known
 from ..grid import Grid
 from ..units import BOHR
 from .binary import COPY_BYTES, DAMAGED, Layout, check_size, open_binary, read_layout
-from .source import Source
+from .compressed import without_compression
+from .source import NOTHING_CHOSEN, Choices, Source
 
+KINDS = ("siesta",)
 _ELECTRONS = ("electron_density", "1/bohr^3")
 _ENERGY = ("electron_potential_energy", "Ry")
 CONTENT = {
@@ -48,8 +50,7 @@ _HEADER_BYTES = 72 + 8 + 16 + 8
 
 
 def _suffix(path: Path) -> str:
-    name = path.with_suffix("") if path.suffix in (".gz", ".bz2", ".xz") else path
-    return name.suffix.removeprefix(".").upper()
+    return without_compression(path).suffix.removeprefix(".").upper()
 
 
 def _header(head: bytes) -> tuple[str, NDArray[np.float64], tuple[int, ...]] | None:
@@ -69,7 +70,7 @@ def recognises(head: bytes, path: Path) -> bool:
     return _header(head) is not None
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     """Read the two header records."""
     try:
         with open_binary(path) as stream:

@@ -2,11 +2,13 @@
 
 A reader module has
 
-    recognises(head: bytes, path: Path) -> bool    from content first; `head` is the decompressed beginning
-    open_source(path: Path) -> Source              header only: counts, cell, atoms, what the values are
+    KINDS: tuple[str, ...]                               the words by which a user asks for it
+    recognises(head: bytes, path: Path) -> bool          from content first; `head` is the decompressed beginning
+    open_source(path: Path, choices: Choices) -> Source  header only: counts, cell, atoms, what the values are
 
-and `readers.read` turns a Source into a Field: it settles the quantity, asks for the planes of its own slab,
-converts the unit and checks the values.
+and is named in `readers.MODULES`. A choice that a format has no use for is ignored by its reader; that the frame
+exists is checked for all of them. `readers.read` turns a Source into a Field: it settles the quantity, asks for the
+planes of its own slab, converts the unit and checks the values.
 """
 
 from __future__ import annotations
@@ -24,6 +26,25 @@ from ..structure import Structure
 
 ReadPlanes = Callable[[int, int, str, np.dtype], NDArray[np.floating]]
 """(start, stop, block, dtype) → local values (a, b, c), the planes start:stop of the slowest axis only."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a user said about a file before it is opened.
+
+    kind      one of the reader's KINDS, where the content is not to decide; None: from the content
+    quantity  what the values are; settles what neither content nor name does (VASP)
+    frame     which of several cells in the file, the first is 0
+    survey    False: do not look for all blocks where that means reading the whole file
+    """
+
+    kind: str | None = None
+    quantity: str | None = None
+    frame: int = 0
+    survey: bool = True
+
+
+NOTHING_CHOSEN = Choices()
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,6 @@
 """Many numbers written as text: found, checked for size, and read from any value to any other.
 
-Where the first rows show a fixed width, bytes are decoded by the device primitive `decode_fixed_width`, several
+Where the first rows show a fixed width, bytes are decoded on the host by `decode_fixed_width`, several
 pieces at once, and a plain file is entered at the byte of the first value asked for. Each piece is verified; what
 turns out to be irregular is read again word by word, as Fortran's list-directed input would: rows of any length,
 'D' exponents, exponents without a letter ("0.17557+106"), values that touch ("1.0-2.0").
@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..device import CPU
-from ..device.decode import CHUNK, PADDING, FixedWidth, Misaligned
+from ..device.cpu import usable_cores
+from ..device.decode import CHUNK, PADDING, FixedWidth, Misaligned, decode_fixed_width
 from ..errors import FileFormatError
 from ..progress import task
 from .compressed import ByteFile, Cursor
@@ -282,7 +282,6 @@ class TextValues:
     def _read_regular(self, start: int, stop: int, consume: Consume, advance: Callable[[int], None]) -> None:
         layout = self.layout
         assert layout is not None
-        device = CPU()
         own = (
             threading.local()
         )  # each thread's memory, used again for every piece: fresh pages cost as much as decoding
@@ -296,7 +295,7 @@ class TextValues:
 
         def decode(text: NDArray[np.uint8], first: int, last: int) -> int:
             values = memory("values", last - first, np.float64)
-            undecided = device.decode_fixed_width(text, layout, first, values)
+            undecided = decode_fixed_width(text, layout, first, values)
             if undecided.size:
                 self._decide(text, layout, first, values, undecided)
             consume(first, values)
@@ -320,7 +319,7 @@ class TextValues:
                 raise Misaligned
             return decode(text, first, last)
 
-        threads = device.threads
+        threads = usable_cores()
         pieces = self._pieces(layout, start, stop)
         waiting: deque[Future[int]] = deque()
         with ThreadPoolExecutor(threads) as pool:

@@ -29,11 +29,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import AccuracyWarning, FileFormatError, InputError, nearest_known
+from ..errors import AccuracyWarning, FileFormatError, InputError
 from ..grid import Grid
 from ..structure import SYMBOLS, Structure
 from .compressed import ByteFile, Cursor, open_bytes
-from .source import Source
+from .source import NOTHING_CHOSEN, Choices, Source
 from .text_values import TextValues, number
 
 DENSITIES = ("CHGCAR", "CHG", "AECCAR0", "AECCAR1", "AECCAR2", "PARCHG")
@@ -372,26 +372,17 @@ def _review(
         )
 
 
-def open_source(
-    path: Path,
-    *,
-    kind: str | None = None,
-    quantity: str | None = None,
-    frame: int = 0,
-    survey: bool = True,
-) -> Source:
+def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     """Open a VASP grid file.
 
-    kind      one of KINDS, if the file's own evidence is to be overridden
-    quantity  "electron_density" or "electron_potential_energy" settle what neither name nor content does
-    frame     which of several cells that follow each other
-    survey    False: of a compressed density, look at the first block only (finding all means decompressing all)
+    A kind overrides the file's own evidence; the quantities "electron_density" and "electron_potential_energy" settle
+    what neither name nor content does. Without survey, only the first block of a compressed density is looked at
+    (finding all means decompressing all).
 
     Raises InputError, FileFormatError.
     """
     file = open_bytes(path)
-    if kind is not None and kind not in KINDS:
-        raise InputError(f'Unknown kind "{kind}" of VASP file: {nearest_known(kind, KINDS)}')
+    kind, quantity, frame, survey = choices.kind, choices.quantity, choices.frame, choices.survey
     named = _name_kind(path)
     quick = not survey and bool(file.compression) and (kind or named) in DENSITIES
     try:

@@ -33,7 +33,7 @@ from ..errors import FileFormatError, InputError
 from ..grid import OPEN, PERIODIC, Grid
 from ..structure import SYMBOLS, Structure
 from .compressed import ByteFile, Cursor, open_bytes
-from .source import Source
+from .source import NOTHING_CHOSEN, Choices, Source
 from .text_values import TextValues, number
 
 KINDS = ("xsf", "xsf-unrepeated")
@@ -253,15 +253,15 @@ def _repeats(grid: _DataGrid) -> list[bool]:
     return [n > 1 and bool(np.abs(x - y).max() <= close) for n, (x, y) in zip(grid.counts, ends, strict=True)]
 
 
-def open_source(path: Path, *, kind: str | None = None, frame: int = 0) -> Source:
+def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     """Open an XSF or AXSF file.
 
-    kind   "xsf-unrepeated": the data grids lack the repeated end planes
-    frame  which group of data grids of equal geometry
+    The kind "xsf-unrepeated" says that the data grids lack the repeated end planes; a frame is a group of data grids
+    of equal geometry.
 
     Raises InputError, FileFormatError.
     """
-    file = open_bytes(path)
+    file, frame = open_bytes(path), choices.frame
     try:
         content = _parse(file, regular=True)
     except FileFormatError as error:
@@ -278,7 +278,7 @@ def open_source(path: Path, *, kind: str | None = None, frame: int = 0) -> Sourc
     lattice = content.lattices[min(frame, len(content.lattices) - 1)] if content.lattices else None
     remarks: list[str] = []
     kept, boundary, cell = list(first.counts), [PERIODIC] * 3, first.vectors.copy()
-    if kind != "xsf-unrepeated":
+    if choices.kind != "xsf-unrepeated":
         repeats = _repeats(first)
         for axis, name in enumerate("abc"):
             n = first.counts[axis]
@@ -312,7 +312,8 @@ def open_source(path: Path, *, kind: str | None = None, frame: int = 0) -> Sourc
         remarks.append(f"The file is an animation of {content.steps} steps.")
     if len(content.frames) > 1:
         remarks.append(f"The file holds {len(content.frames)} grids of different geometry; this is number {frame}.")
-    remarks.append("An XSF file does not say what its values are nor their unit.")
+    if choices.quantity is None:
+        remarks.append("An XSF file does not say what its values are nor their unit.")
     structure = content.structures[min(frame, len(content.structures) - 1)] if content.structures else None
     names = [g.name for g in grids]
     if len(set(names)) < len(names):

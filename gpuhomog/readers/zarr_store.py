@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from ..errors import FileFormatError, GpuhomogError
 from .described import check_real, describe
 from .hdf5 import check_version
-from .source import Source
+from .source import NOTHING_CHOSEN, Choices, Source
 
+KINDS = ("zarr",)
 _MARKS = ("zarr.json", ".zgroup", ".zarray")
 
 
@@ -38,7 +39,7 @@ def import_zarr() -> Any:
     return zarr
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     """Read everything but the values."""
     zarr = import_zarr()
     if not recognises(b"", path):

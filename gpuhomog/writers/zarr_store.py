@@ -1,6 +1,6 @@
 """Zarr output: a Field in schema version 1 (readers/zarr_store.py), one file for a few planes of a.
 
-Chunks are not compressed, for the reason given in readers/hdf5.py.
+Chunks are not compressed, for the reason given in README.md of the package.
 
 In   temporary folder, Field, its blocks of planes of a.
 Out  nothing but the store (Zarr format 3).
@@ -81,9 +81,11 @@ def check_replaceable(path: str | os.PathLike[str], target: Path) -> None:
     raise InputError(f"{path}: is a folder, and not a store that gpuhomog wrote. Choose another name, or remove it.")
 
 
-def _small(group: Any, name: str, data: NDArray[Any], unit: str | None) -> None:
-    stored = group.create_array(name, shape=data.shape, dtype=data.dtype, chunks=data.shape or (1,), compressors=None)
-    if data.size:
-        stored[...] = data
+def _small(group: Any, name: str, array: NDArray[Any], unit: str | None) -> None:
+    stored = group.create_array(
+        name, shape=array.shape, dtype=array.dtype, chunks=array.shape or (1,), compressors=None
+    )
+    if array.size:
+        stored[...] = array
     if unit is not None:
         stored.attrs["unit"] = unit

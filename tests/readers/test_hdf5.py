@@ -110,7 +110,7 @@ REFUSED = {
         'Unknown quantity "electron_densty": did you mean "electron_density"',
     ),
     "unknown unit": (set_attribute("field/values", "unit", "1/furlong^3"), UnitsError, 'Unknown unit "furlong"'),
-    "unit that does not fit": (set_attribute("field/values", "unit", "eV"), UnitsError, "measure different things"),
+    "unit that does not fit": (set_attribute("field/values", "unit", "eV"), UnitsError, '"eV"'),
     "no quantity": (lambda f: f["field/values"].attrs.pop("quantity"), FileFormatError, "no attribute quantity"),
     "no values": (remove("field/values"), FileFormatError, "field/values is missing"),
     "no cell": (remove("field/cell"), FileFormatError, 'no "cell"'),

@@ -136,7 +136,7 @@ def test_facts_that_cannot_be_right_are_refused(tmp_path):
         ({"boundary": "closed"}, FileFormatError, "Boundary 'closed'"),
         ({"quantity": "rho"}, UnitsError, 'Unknown quantity "rho"'),
         ({"unit": "parsec"}, UnitsError, 'Unknown unit "parsec"'),
-        ({"quantity": "charge_density", "unit": "V"}, UnitsError, "different things"),
+        ({"quantity": "charge_density", "unit": "V"}, UnitsError, '"V"'),
         ({"numbers": [1]}, FileFormatError, '"numbers" and "positions"'),
     ):
         with pytest.raises(error, match=sentence):

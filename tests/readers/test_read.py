@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import inspect
 import lzma
 from functools import partial
 from pathlib import Path
@@ -10,11 +11,25 @@ import numpy as np
 import pytest
 
 import gpuhomog as gh
+import gpuhomog.readers
 from gpuhomog.errors import FileFormatError, InputError
 from gpuhomog.progress import listen
 from gpuhomog.readers import inspect_file, kinds, open_source
 from gpuhomog.readers.compressed import open_bytes
 
+CUBE = "two\ncomments\n1 0 0 0\n1 2 0 0\n1 0 2 0\n2 0 0 1\n1 1.0 0 0 0\n 0.5 0.25\n"
+XSF = """BEGIN_BLOCK_DATAGRID_3D
+grid
+BEGIN_DATAGRID_3D_one
+1 1 2
+0 0 0
+1 0 0
+0 1 0
+0 0 1
+0.5 0.25
+END_DATAGRID_3D
+END_BLOCK_DATAGRID_3D
+"""
 DATA = Path(__file__).parents[1] / "data"
 
 
@@ -26,6 +41,23 @@ def test_content_tells_the_kind_whatever_the_name(tmp_path):
         path.write_bytes(gzip.decompress((DATA / name).read_bytes()))
         assert open_source(path).format == kind
     assert {"CHGCAR", "LOCPOT", "cube", "xsf"} <= set(kinds())
+
+
+def test_every_reader_keeps_the_contract():
+    for module in gpuhomog.readers.MODULES:
+        assert module.KINDS and all(isinstance(kind, str) for kind in module.KINDS)
+        assert list(inspect.signature(module.open_source).parameters) == ["path", "choices"], module.__name__
+        assert module.recognises(b"nothing that is known", Path("nothing")) is False, module.__name__
+    assert len(set(kinds())) == len(kinds())
+
+
+def test_what_has_been_said_is_not_asked_for(tmp_path):
+    for name, text in (("a.cube", CUBE), ("a.xsf", XSF)):
+        path = tmp_path / name
+        path.write_text(text)
+        for quantity, asked in ((None, True), ("electron_density", False)):
+            remarks = inspect_file(path, quantity=quantity)["remarks"]
+            assert any("does not say what its values are" in remark for remark in remarks) == asked
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, partial(lzma.compress, preset=0)])

@@ -56,13 +56,6 @@ def test_what_is_not_known_stays_unknown(tmp_path, suffix):
     assert back.periods == ()
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_an_uncertainty_may_be_missing_at_some_points(tmp_path, suffix):
-    spread = np.array([0.1, np.nan, 0.3])
-    gh.write(Profile([0.0, 1, 2], [1.0, 2, 3], "V", "scalar", 3.0, uncertainty=spread), tmp_path / f"p{suffix}")
-    assert np.array_equal(gh.read_profile(tmp_path / f"p{suffix}").uncertainty, spread, equal_nan=True)
-
-
 def test_csv_columns_load_with_numpy_and_the_header_is_json(tmp_path):
     gh.write(profile_of(), tmp_path / "p.csv")
     text = (tmp_path / "p.csv").read_text(encoding="utf-8").splitlines()
