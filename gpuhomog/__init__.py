@@ -14,7 +14,7 @@ from .field import Field
 from .grid import Grid
 from .operators.average import average, average_and_variance, average_gradient
 from .operators.charge import ChargeBalance, charge_balance, charge_density, electrostatic_potential
-from .operators.excess import InterfaceCharge, SurfaceCharge, interface_charge, surface_charge
+from .operators.excess import InterfaceCharge, SurfaceCharge, cut_charge, interface_charge, surface_charge
 from .operators.macroscopic import macroscopic_average
 from .operators.periods import PeriodEstimate, find_periods
 from .operators.planar import planar_average
@@ -58,6 +58,7 @@ __all__ = [
     "average_gradient",
     "charge_balance",
     "charge_density",
+    "cut_charge",
     "electrostatic_potential",
     "find_periods",
     "from_ase",

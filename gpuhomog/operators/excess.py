@@ -320,6 +320,36 @@ def surface_charge(
     return sides.result(side, profile, window if has_bulk else None)
 
 
+def cut_charge(profile: Profile, position: float) -> Measurement:
+    """Charge per area of the ideal lower surface of a bulk: cut at a position, matter above it, nothing moved [e/Å^2].
+
+    profile   charge density of the bulk over one period, as planar_average(field, (h, k, l)) gives it
+    position  of the cut, along the profile's normal [Å]
+
+        σ = Σ_n i ρ_n exp(i n G x)/(n G),   G = 2π/period
+
+    This is minus the mean of ∫_x ρ over one period, with every harmonic of the samples below the Nyquist index; the
+    upper surface of the same cut carries -σ. The last harmonic's share is the uncertainty. A charged bulk has none.
+    Source: eqs. 39, 51 of the paper. Raises InputError unless this is a periodic profile of a charge density, and for
+    a position that is not finite.
+    """
+    profile = charge_profile(profile, None, "The charge of a cut")
+    if profile.boundary == OPEN:
+        raise InputError("This profile is open: the charge of a cut is that of a periodic bulk. Use surface_charge.")
+    if not isfinite(position):
+        raise InputError(f"position = {position}: give a finite position of the cut in Å.")
+    n = len(profile.values)
+    gross = float(np.abs(profile.values).mean()) * profile.length
+    net = profile.mean() * profile.length
+    if abs(net) > NEUTRAL_PERIOD * gross:
+        return Measurement.not_defined(CHARGE, f"no neutral bulk: one period carries {net:.3g} {CHARGE}")
+    harmonics = np.arange(1, (n - 1) // 2 + 1)
+    wavevectors = 2 * np.pi * harmonics / profile.length
+    coefficients = 2 * np.fft.rfft(profile.values)[1 : len(harmonics) + 1] / n
+    shares = 1j * coefficients * np.exp(1j * wavevectors * (position - profile.position[0])) / wavevectors
+    return Measurement(float(shares.sum().real), CHARGE, hypot(abs(shares[-1]), 4e-16 * gross))
+
+
 @dataclass(frozen=True, eq=False)
 class _Sides:
     """Both surfaces of one body: every estimate, once."""
