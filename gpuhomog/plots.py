@@ -36,7 +36,7 @@ import matplotlib.ticker
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .errors import InputError, nearest_known
 from .field import Field
@@ -270,6 +270,36 @@ def figure_rows(figure: Figure, heights: Sequence[float], gap: float = 0.06) -> 
 
 
 @styled
+def figure_over_atoms(
+    structure: Structure | None,
+    profile: Profile,
+    origin: ArrayLike,
+    heights: Sequence[float],
+    width: str,
+    *,
+    start: float | None = None,
+    ends: bool = True,
+) -> tuple[Figure, list[Any], NDArray[np.float64] | None]:
+    """A figure of rows of these heights [inches], under a row of the atoms if there are any.
+
+    start  where a periodic profile is drawn from [Å]; None leaves the atoms where they are
+    ends   atoms at the end of the cell are drawn at both ends
+
+    Returns the figure, its rows without that of the atoms, and the atoms' positions along the profile (None without).
+    """
+    if structure is None or not len(structure):
+        figure = new_figure(width, sum(heights) + 0.06 * len(heights) + 0.52)
+        return figure, figure_rows(figure, list(heights)), None
+    heights = [0.13 * len(set(structure.numbers.tolist())) + 0.06, *heights]
+    figure = new_figure(width, sum(heights) + 0.06 * len(heights) + 0.52)
+    rows = figure_rows(figure, heights)
+    atoms = atoms_along(structure, np.asarray(origin, dtype=np.float64), profile)
+    if start is not None and profile.boundary == "periodic":
+        atoms = start + (atoms - start) % profile.length
+    draw_atoms(rows[0], structure, atoms, profile.length, ends=ends)
+    return figure, rows[1:], atoms
+
+
 def plot_profile(
     planar: Profile,
     macroscopic: Profile | None = None,
@@ -290,7 +320,6 @@ def plot_profile(
     width        "column" (3.4 inches) or "page" (7 inches)
     """
     structure = structure or planar.structure
-    has_atoms = structure is not None and len(structure) > 0
     ratio = (
         np.ptp(macroscopic.values) / np.ptp(planar.values) if macroscopic is not None and np.ptp(planar.values) else 1
     )
@@ -298,19 +327,9 @@ def plot_profile(
     heights = [1.75]
     if magnified:
         heights.append(1.25)
-    if has_atoms:
-        assert structure is not None
-        heights.insert(0, 0.13 * len(set(structure.numbers.tolist())) + 0.06)
-    figure = new_figure(width, sum(heights) + 0.06 * len(heights) + 0.1 + 0.42)
-    rows = figure_rows(figure, heights)
-    curves = rows[1:] if has_atoms else rows
-
-    if has_atoms:
-        assert structure is not None
-        atoms = atoms_along(structure, np.asarray(origin, dtype=np.float64), planar)
-        draw_atoms(rows[0], structure, atoms, planar.length)
-        if vacuum is None:
-            vacuum = vacuum_of(atoms, planar.length, planar.boundary == "periodic")
+    figure, curves, atoms = figure_over_atoms(structure, planar, origin, heights, width)
+    if atoms is not None and vacuum is None:
+        vacuum = vacuum_of(atoms, planar.length, planar.boundary == "periodic")
     for axes in curves:
         draw_vacuum(axes, vacuum or (), axes is curves[0])
         if planar.values.min() < 0.1 * np.ptp(planar.values) and planar.values.max() > -0.1 * np.ptp(planar.values):
@@ -446,20 +465,7 @@ def plot_step(
         x, potential = closed(profile, sign * profile.values)
         start, end = 0.0, profile.length
     structure = structure or profile.structure
-    has_atoms = structure is not None and len(structure) > 0
-    heights = [2.1]
-    if has_atoms:
-        assert structure is not None
-        heights.insert(0, 0.13 * len(set(structure.numbers.tolist())) + 0.06)
-    figure = new_figure(width, sum(heights) + 0.06 * len(heights) + 0.52)
-    rows = figure_rows(figure, heights)
-    axes = rows[-1]
-    if has_atoms:
-        assert structure is not None
-        atoms = atoms_along(structure, np.asarray(origin, dtype=np.float64), profile)
-        if profile.boundary == "periodic":
-            atoms = start + (atoms - start) % profile.length
-        draw_atoms(rows[0], structure, atoms, profile.length, ends=start == 0.0)
+    figure, (axes,), _ = figure_over_atoms(structure, profile, origin, [2.1], width, start=start, ends=start == 0.0)
     axes.plot(x, potential, color=BLACK, lw=0.7, zorder=3)
     shift = profile.length if profile.boundary == "periodic" else 0.0
     drawn = [
@@ -497,20 +503,10 @@ def charge_axes(
 ) -> tuple[Figure, list[Any]]:
     """Atoms, charge density and cumulative charge over one line; the figure and the two lower axes."""
     structure = structure or profile.structure
-    has_atoms = structure is not None and len(structure) > 0
-    heights = [1.3, 1.6]
-    if has_atoms:
-        assert structure is not None
-        heights.insert(0, 0.13 * len(set(structure.numbers.tolist())) + 0.06)
-    figure = new_figure(width, sum(heights) + 0.06 * len(heights) + 0.52)
-    rows = figure_rows(figure, heights)
-    upper, lower = rows[-2:]
-    if has_atoms:
-        assert structure is not None
-        atoms = atoms_along(structure, np.asarray(origin, dtype=np.float64), profile)
-        if profile.boundary == "periodic":
-            atoms = line.start + (atoms - line.start) % profile.length
-        draw_atoms(rows[0], structure, atoms, profile.length, ends=False)
+    figure, (upper, lower), atoms = figure_over_atoms(
+        structure, profile, origin, [1.3, 1.6], width, start=line.start, ends=False
+    )
+    if atoms is not None:
         empty = vacuum_of(atoms - line.start, profile.length, profile.boundary == "periodic")
         for axes in (upper, lower):
             draw_vacuum(axes, [(low + line.start, high + line.start) for low, high in empty], axes is upper)
