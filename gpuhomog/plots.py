@@ -269,7 +269,6 @@ def figure_rows(figure: Figure, heights: Sequence[float], gap: float = 0.06) -> 
     return axes
 
 
-@styled
 def figure_over_atoms(
     structure: Structure | None,
     profile: Profile,
@@ -300,6 +299,7 @@ def figure_over_atoms(
     return figure, rows[1:], atoms
 
 
+@styled
 def plot_profile(
     planar: Profile,
     macroscopic: Profile | None = None,

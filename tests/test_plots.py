@@ -69,6 +69,8 @@ def test_profiles_stand_at_their_positions(slab):
     marks = {tuple(line.get_xdata()) for line in atoms.lines}
     assert marks == {(8.0,), (10.0,)}
     assert [label.get_text() for label in atoms.get_yticklabels()] == ["Cl", "Na"]
+    legend = main.get_legend() or figure.legends[0]
+    assert {text.get_fontsize() for text in legend.get_texts()} == {plots.STYLE["legend.fontsize"]}
 
 
 def test_the_window_is_drawn_to_scale(slab):
