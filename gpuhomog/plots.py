@@ -40,9 +40,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from .errors import InputError, nearest_known
 from .field import Field
-from .operators.excess import InterfaceCharge, SurfaceCharge, between_two
+from .operators.bulk import between_two, find_body
+from .operators.excess import InterfaceCharge, SurfaceCharge
 from .operators.potential_step import PotentialStep, potential_of_charge
-from .operators.unrolled import Unrolled, check_sampling, find_body
+from .operators.unrolled import Unrolled, check_sampling
 from .results import Measurement, Profile
 from .structure import SYMBOLS, Structure
 from .units import times_length

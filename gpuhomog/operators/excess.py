@@ -45,8 +45,19 @@ from ..errors import InputError, KernelError, nearest_known
 from ..field import Field
 from ..grid import OPEN
 from ..results import Measurement, Profile, Result, Tables, between_positions, text_of
+from .bulk import (
+    N_SPREAD,
+    PERIODS_TO_FACE,
+    Body,
+    Period,
+    between_two,
+    find_body,
+    resolve_period,
+    resolve_periods,
+    spread_positions,
+)
 from .planar import Planes, planar_average, plane_name
-from .unrolled import Body, Period, Unrolled, check_sampling, find_body, period_between, unroll
+from .unrolled import Unrolled, check_sampling
 
 Array = NDArray[np.float64]
 
@@ -54,8 +65,6 @@ SIDES = ("low", "high", "both")
 CHARGE, MOMENT = "e/Å^2", "e/Å"
 SCALES_APART = 30.0
 """A macroscale exists in a box if thickness/period is at least this."""
-PERIODS_TO_FACE = 1.5
-"""Periods between a face and the nearest x_b: half for the averaging window, one for the surface to end."""
 KERNELS_TO_FACE = 2.0
 """Kernel widths eps between a face and the nearest x_b where the kernel leads; its tail there is 3e-5."""
 NEUTRAL_PERIOD, NEUTRAL_WINDOW = 0.01, 0.2
@@ -64,8 +73,6 @@ FLUCTUATION_GROWTH = 0.5
 """Exponent of the variance of the charge of a length, above which a bulk fluctuates: 0 hyperuniform, 1 random."""
 CHARGED_GROWTH = 1.6
 """Exponent above which it is not fluctuation but charge of one sign: 2."""
-N_SPREAD = 65
-"""Positions of x_b over which the spread is taken."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -290,10 +297,10 @@ def surface_charge(
     hint = x_b if x_b is not None else sum(window) / 2 if window else None
     body = find_body(profile, sampling, hint)
     wrap = None if profile.boundary == OPEN else profile.length
-    found = resolve_period(period, body)
+    found = resolve_period(period, body.line, body.low, body.high)
     width = check_eps(eps, body.thickness / 5, profile.spacing)
     if window:
-        low_edge = body.place(window[0], wrap)
+        low_edge = body.line.place(window[0], wrap)
         window = (low_edge, low_edge + window[1] - window[0])
         if window[0] < body.low or window[1] > body.high:
             raise InputError(
@@ -303,7 +310,7 @@ def surface_charge(
     else:
         margin = PERIODS_TO_FACE * found.length if found else KERNELS_TO_FACE * width
         window = (body.low + margin, body.high - margin)
-    position = (window[0] + window[1]) / 2 if x_b is None else body.place(x_b, wrap)
+    position = (window[0] + window[1]) / 2 if x_b is None else body.line.place(x_b, wrap)
     has_bulk = window[1] >= window[0]
     if has_bulk and not window[0] - 1e-9 <= position <= window[1] + 1e-9:
         raise InputError(
@@ -548,28 +555,6 @@ def predicted_residual(line: Unrolled, x_b: float, period: Period, eps: float) -
     return float((2 * harmonics / wavevectors * np.exp(-((wavevectors * eps) ** 2) / 8)).sum())
 
 
-def resolve_period(period: float | str | None, body: Body) -> Period | None:
-    """The period as given, or found between the faces, or None."""
-    if period is None:
-        return None
-    if not isinstance(period, str):
-        return check_period(period)
-    if period != "auto":
-        raise InputError(f'period = "{period}": give a length in Å, "auto", or None for a bulk without a period.')
-    return period_between(body.line, body.low, body.high)
-
-
-def check_period(period: float) -> Period:
-    """A period that the user gave, taken as exact; InputError unless it is a positive length."""
-    try:
-        length = float(period)
-    except (TypeError, ValueError):
-        length = nan
-    if not (isfinite(length) and length > 0):
-        raise InputError(f"period = {period!r}: give a positive length in Å.")
-    return Period(length)
-
-
 def check_eps(eps: float | None, automatic: float, spacing: float) -> float:
     """The kernel width, or the automatic one; KernelError below two samples."""
     if eps is None:
@@ -590,12 +575,6 @@ def _check_window(bulk: Sequence[float] | None) -> tuple[float, float] | None:
     if len(bulk) != 2 or not all(isfinite(x) for x in bulk) or not bulk[1] >= bulk[0]:
         raise InputError(f"bulk = {tuple(bulk)}: give two positions in Å, the lower first.")
     return float(bulk[0]), float(bulk[1])
-
-
-def spread_positions(x: float, reach: float, window: tuple[float, float]) -> Array:
-    """Positions within `reach` of x that lie in the window; x alone if the window has no width."""
-    low, high = max(x - reach, window[0]), min(x + reach, window[1])
-    return np.linspace(low, high, N_SPREAD) if high > low else np.array([x])
 
 
 def why_no_bulk(
@@ -725,50 +704,3 @@ def interface_charge(
             {"step": "interface charge", "between": list(x), "eps": width, "sampling": sampling},
         ),
     )
-
-
-def between_two(profile: Profile, between: Sequence[float], sampling: str) -> tuple[Unrolled, tuple[float, float]]:
-    """A line with x_1 and x_2 on it, x_1 below x_2; a periodic one is cut opposite the middle between them.
-
-    Raises InputError unless `between` holds two different finite positions on the axis.
-    """
-    h, length = profile.spacing, profile.length
-    start = float(profile.position[0] - h / 2)
-    if len(between) != 2 or not all(isfinite(x) for x in between):
-        raise InputError(f"between = {tuple(between)}: give two positions in Å, one in each bulk.")
-    low, high = (float(x) for x in between)
-    if profile.boundary == OPEN:
-        if not start <= low < high <= start + length:
-            raise InputError(
-                f"between = ({low:.6g}, {high:.6g}) Å: on the open axis from {start:.4g} to {start + length:.4g} Å "
-                "give x_1 below x_2."
-            )
-        return unroll(profile, 0, sampling), (low, high)
-    low = start + (low - start) % length
-    high = low + (high - low) % length
-    if min(high - low, length - (high - low)) < 4 * h:
-        raise InputError(
-            f"between = {tuple(between)} Å: the two positions coincide within the period of {length:.6g} Å; give one "
-            "in each bulk."
-        )
-    first = round(((low + high) / 2 - length / 2 - start) / h)
-    return unroll(profile, first, sampling), (low, high)
-
-
-def resolve_periods(
-    periods: Sequence[float | None] | float | str | None, line: Unrolled, x: tuple[float, float]
-) -> tuple[Period | None, Period | None]:
-    """Periods of the bulks around x_1 and x_2: as given, or each found within 80 % of the way to the middle."""
-    if isinstance(periods, str):
-        if periods != "auto":
-            raise InputError(f'periods = "{periods}": give one or two lengths in Å, "auto", or None.')
-        reach = 0.4 * (x[1] - x[0])
-        low, high = (period_between(line, max(c - reach, line.start), min(c + reach, line.end)) for c in x)
-        return low, high
-    if periods is None:
-        return None, None
-    pair: list[Any] = list(periods) if isinstance(periods, Sequence | np.ndarray) else [periods, periods]
-    if len(pair) != 2:
-        raise InputError(f"periods = {tuple(pair)}: give one length in Å, or two, for the bulk below and above.")
-    low, high = (None if p is None else check_period(p) for p in pair)
-    return low, high

@@ -38,19 +38,20 @@ from ..field import Field
 from ..grid import OPEN
 from ..results import Measurement, Profile, Result, Tables, between_positions, text_of
 from ..units import COULOMB_CONSTANT
-from .excess import (
-    NEUTRAL_PERIOD,
+from .bulk import (
     PERIODS_TO_FACE,
-    SCALES_APART,
+    Period,
     between_two,
-    check_period,
-    first_moment,
-    profile_of,
+    find_body,
+    resolve_period,
+    resolve_periods,
     spread_positions,
+    windows_around,
 )
+from .excess import NEUTRAL_PERIOD, SCALES_APART, first_moment, profile_of
 from .planar import Planes, plane_name
 from .profiles import cumulative_at
-from .unrolled import Period, Unrolled, check_sampling, find_body, period_between, quiet_runs
+from .unrolled import Unrolled, check_sampling, quiet_runs
 
 Array = NDArray[np.float64]
 
@@ -371,20 +372,6 @@ def _level_in_bulk(
     )
 
 
-def _one_period(period: float | Sequence[float] | str | None, line: Unrolled, low: float, high: float) -> Period | None:
-    if period is None:
-        return None
-    if isinstance(period, str):
-        if period != "auto":
-            raise InputError(f'period = "{period}": give a length in Å, "auto", or None.')
-        return period_between(line, low, high)
-    if not isinstance(period, int | float | np.number):
-        if len(period) != 1:
-            raise InputError(f"period = {tuple(period)}: a slab has one bulk, give one length in Å.")
-        return check_period(period[0])
-    return check_period(period)
-
-
 def _bulk_of(
     line: Unrolled,
     low: float,
@@ -394,9 +381,7 @@ def _bulk_of(
     turn: float | None,
 ) -> tuple[Measurement, Measurement, float]:
     """Level and slope of the bulk between two faces, and where it is taken."""
-    x = (low + high) / 2 if x_b is None else x_b
-    if x_b is not None and turn is not None:
-        x = float(x - turn * np.floor((x - line.start) / turn))
+    x = (low + high) / 2 if x_b is None else line.place(x_b, turn)
     margin = PERIODS_TO_FACE * found.length if found else 0.0
     window = (low + margin, high - margin)
     why = None
@@ -443,7 +428,7 @@ def _across_slab(
     face_low = line.start if low_run is None else float(line.position[low_run[1]])
     face_high = line.end if high_run is None else float(line.position[high_run[0]])
     turn = None if profile.boundary == OPEN else profile.length
-    found = _one_period(period, line, face_low, face_high)
+    found = resolve_period(period, line, face_low, face_high)
     bulk, bulk_field, x = _bulk_of(line, face_low, face_high, found, x_b, turn)
     slopes = [abs(f.value) for f in (field_low, field_high) if f.value is not None]
     remarks = _remarks(face_high - face_low, found, bulk, bulk_field)
@@ -480,12 +465,8 @@ def _across_interface(
     profile: Profile, between: Sequence[float], period: float | Sequence[float] | str | None, source: str
 ) -> PotentialStep:
     line, x = between_two(profile, between, "bandlimited")
-    reach = 0.4 * (x[1] - x[0])
-    given = list(period) if isinstance(period, Sequence | np.ndarray) and not isinstance(period, str) else [period] * 2
-    if len(given) != 2:
-        raise InputError(f"period = {tuple(given)}: give one length in Å, or two, for the bulk below and above.")
-    windows = [(max(c - reach, line.start), min(c + reach, line.end)) for c in x]
-    found = [_one_period(p, line, *w) for p, w in zip(given, windows, strict=True)]
+    windows = windows_around(line, x)
+    found = resolve_periods(period, line, x)
     levels, slopes = [], []
     for c, p, w in zip(x, found, windows, strict=True):
         half = p.length / 2 if p else 0.0
@@ -556,7 +537,7 @@ def _from_charge(
     moment = first_moment(line, (body.low + body.high) / 2)
     moment_error = hypot(abs(line.total) * body.thickness / 2, 1e-15 * line.gross * body.thickness)
     potential = Unrolled(line.start, line.spacing, potential_of_charge(line))
-    charge_period = _one_period(period, line, body.low, body.high)
+    charge_period = resolve_period(period, line, body.low, body.high)
     turn = None if profile.boundary == OPEN else profile.length
     bulk, bulk_field, x = _bulk_of(potential, body.low, body.high, charge_period, x_b, turn)
     step = Measurement(poisson * moment, VOLT, poisson * moment_error)

@@ -1,4 +1,4 @@
-"""Unrolled: a profile laid out from vacuum to vacuum, with its exact running integrals at any position.
+"""Unrolled: a profile laid out along one line, with its exact running integrals at any position.
 
     C(x) = ∫_start^x f,   D(x) = ∫_start^x C,   T(x) = ∫_start^x D      C is the cumulative charge of eq. 43
     mean over a window [u, v]:  of C  (D(v) - D(u))/(v - u),   of D  (T(v) - T(u))/(v - u)
@@ -7,11 +7,8 @@ Samples mean what `sampling` says. "bandlimited": f is the trigonometric polynom
 integrals go mode by mode. "cell": f is constant in each cell around its sample, C is piecewise linear, D piecewise
 quadratic, and the charge is conserved exactly. A window is never rounded to whole samples.
 
-A periodic profile is unrolled at the middle of its vacuum, so a body that lies across the boundary of the cell is
-whole again. The body reaches from the first to the last place where |f| exceeds 1 % of its maximum.
-
 In   Profile, host.
-Out  Unrolled, Body, Period: host arrays and numbers, equal on every rank.
+Out  Unrolled, host, equal on every rank.
 
 >>> line = Unrolled(0.0, 0.5, np.array([0.0, 2.0, -2.0, 0.0]), "cell")
 >>> line.cumulative(np.array([0.5, 1.0, 1.25])).tolist(), float(line.window_mean(1.0, 1.0))
@@ -27,21 +24,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError, nearest_known
-from ..grid import OPEN
 from ..results import Profile
-from .periods import find_periods
 
 Array = NDArray[np.float64]
 
 BANDLIMITED, CELL = "bandlimited", "cell"
-FACE_LEVEL = 0.01
-"""The body ends where |f| falls below this fraction of its maximum."""
-LEAST_VACUUM = 0.08
-"""A gap shorter than this fraction of the period is no vacuum."""
-VACUUM_LEAD = 1.5
-"""The vacuum must be this many times longer than any gap inside the body."""
-LONGEST_STRETCH = 2048
-"""Samples in the middle of a bulk among which its period is looked for."""
 EVALUATION_BLOCK = 2_000_000
 """Largest number of positions times modes evaluated at once."""
 
@@ -74,6 +61,12 @@ class Unrolled:
     def mirrored(self) -> Unrolled:
         """The line seen from the other end: its position x is -x of this one, so it integrates from above."""
         return Unrolled(-self.end, self.spacing, self.values[::-1], self.sampling)
+
+    def place(self, x: float, period: float | None) -> float:
+        """The position x, moved by whole periods to where the line lies; unchanged on an open axis (None)."""
+        if period is None:
+            return x
+        return float(x - period * np.floor((x - self.start) / period))
 
     @property
     def total(self) -> float:
@@ -210,39 +203,6 @@ class Unrolled:
         return np.asarray((ends[1] - ends[0]) / width)
 
 
-@dataclass(frozen=True, eq=False)
-class Body:
-    """Matter between two vacua, on its line.
-
-    line  the field from vacuum to vacuum
-    low   where matter begins [Å]
-    high  where it ends [Å], above `low` (beyond the period if the body crosses the boundary of the cell)
-    """
-
-    line: Unrolled
-    low: float
-    high: float
-
-    @property
-    def thickness(self) -> float:
-        """High - low [Å]."""
-        return self.high - self.low
-
-    def place(self, x: float, period: float | None) -> float:
-        """The position x, moved by whole periods to where the line lies; unchanged on an open axis."""
-        if period is None:
-            return x
-        return float(x - period * np.floor((x - self.line.start) / period))
-
-
-@dataclass(frozen=True)
-class Period:
-    """Period of a bulk and its standard uncertainty [Å]."""
-
-    length: float
-    uncertainty: float = 0.0
-
-
 def check_sampling(sampling: str | None) -> str:
     """The sampling, "bandlimited" if None; InputError for an unknown word."""
     if sampling is None:
@@ -266,84 +226,3 @@ def unroll(profile: Profile, first: int, sampling: str) -> Unrolled:
     """A profile laid out from its sample `first` on, around the period if that is not 0."""
     start = float(profile.position[0] + (first - 0.5) * profile.spacing)
     return Unrolled(start, profile.spacing, np.roll(profile.values, -first), sampling)
-
-
-def find_body(profile: Profile, sampling: str, inside: float | None = None) -> Body:
-    """Lay a profile out from vacuum to vacuum and find where its matter begins and ends.
-
-    inside  a position known to lie in the matter: the gap that holds it is not the vacuum
-
-    Raises InputError if the profile is zero, if a periodic profile has no vacuum or two gaps that could be it,
-    and if a bandlimited profile is not small at the ends of an open axis.
-    """
-    magnitude = np.abs(profile.values)
-    level = FACE_LEVEL * magnitude.max()
-    if level == 0:
-        raise InputError("The profile is zero everywhere: there is no matter in it, hence no surface.")
-    n, h, first = len(magnitude), profile.spacing, 0
-    if profile.boundary == OPEN:
-        if sampling == BANDLIMITED and max(magnitude[0], magnitude[-1]) > level:
-            where = "lower" if magnitude[0] > level else "upper"
-            raise InputError(
-                f"Charge crosses the {where} open boundary of axis {profile.planes}: |ρ| there is "
-                f"{max(magnitude[0], magnitude[-1]) / magnitude.max():.1%} of its maximum. Add vacuum to the box, read "
-                'the field as periodic, or say sampling="cell" if it ends sharply on the box.'
-            )
-    else:
-        runs = quiet_runs(magnitude <= level, periodic=True)
-        if inside is not None:
-            here = int(np.floor((inside - profile.position[0]) / h + 0.5)) % n
-            runs = [run for run in runs if (here - run[0]) % n >= run[1]]
-        lengths = sorted((run[1] for run in runs), reverse=True)
-        if not lengths or lengths[0] < max(5, LEAST_VACUUM * n):
-            raise InputError(
-                f"No vacuum along {profile.planes}: the charge exceeds 1 % of its maximum all over the period of "
-                f"{profile.length:.6g} Å, so this is a bulk and has no surface. Use interface_charge between two "
-                "positions, or a cell with vacuum."
-            )
-        if len(lengths) > 1 and lengths[0] < VACUUM_LEAD * lengths[1]:
-            raise InputError(
-                f"The vacuum along {profile.planes} cannot be told from the gaps inside the matter: the longest empty "
-                f"gaps are {lengths[0] * h:.4g} and {lengths[1] * h:.4g} Å. Enlarge the vacuum, or give x_b, a "
-                "position inside the matter."
-            )
-        longest, length = max(runs, key=lambda run: run[1])
-        first = (longest + length // 2) % n
-    line = unroll(profile, first, sampling)
-    low, high = _faces(line, level)
-    if profile.boundary != OPEN:
-        turns = np.floor((low - (profile.position[0] - h / 2)) / profile.length)
-        shift = float(profile.length * turns)
-        line = Unrolled(line.start - shift, h, line.values, sampling)
-        low, high = low - shift, high - shift
-    return Body(line, low, high)
-
-
-def _faces(line: Unrolled, level: float) -> tuple[float, float]:
-    """Where |f| first and last passes the level: linear between samples, the end of the line if it begins above."""
-    magnitude = np.abs(line.values)
-    above = np.flatnonzero(magnitude > level)
-    ends = []
-    for index, outward, limit in ((above[0], -1, line.start), (above[-1], 1, line.end)):
-        beyond = index + outward
-        if not 0 <= beyond < len(magnitude):
-            ends.append(limit)
-            continue
-        fraction = (magnitude[index] - level) / (magnitude[index] - magnitude[beyond])
-        ends.append(float(line.position[index] + outward * fraction * line.spacing))
-    return ends[0], ends[1]
-
-
-def period_between(line: Unrolled, low: float, high: float) -> Period | None:
-    """Period of the stretch of a line between two positions, or None if it has none; its middle is looked at."""
-    inside = np.flatnonzero((line.position >= low) & (line.position <= high))
-    if len(inside) < 16:
-        return None
-    spare = max(0, len(inside) - LONGEST_STRETCH) // 2
-    inside = inside[spare : len(inside) - spare]
-    length = float(len(inside) * line.spacing)
-    stretch = Profile(line.position[inside], line.values[inside], None, "scalar", length, boundary=OPEN)
-    found = find_periods(stretch, most=1)[0]
-    if found.value is None:
-        return None
-    return Period(found.value, found.uncertainty or 0.0)

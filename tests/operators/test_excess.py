@@ -12,8 +12,9 @@ import gpuhomog as gh
 from gpuhomog.averaging_kernels import gaussian_tail
 from gpuhomog.errors import InputError, KernelError
 from gpuhomog.operators import excess
+from gpuhomog.operators.bulk import find_body
 from gpuhomog.operators.excess import fluctuation_growth
-from gpuhomog.operators.unrolled import Unrolled, find_body, quiet_runs
+from gpuhomog.operators.unrolled import Unrolled, quiet_runs
 
 DATA = Path(__file__).parents[1] / "data"
 

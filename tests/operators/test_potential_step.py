@@ -9,8 +9,8 @@ from scipy.interpolate import CubicSpline
 
 import gpuhomog as gh
 from gpuhomog.errors import InputError
+from gpuhomog.operators.bulk import find_body
 from gpuhomog.operators.potential_step import potential_of_charge
-from gpuhomog.operators.unrolled import find_body
 from gpuhomog.units import COULOMB_CONSTANT
 
 DATA = Path(__file__).parents[1] / "data"
