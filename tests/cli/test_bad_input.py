@@ -93,6 +93,53 @@ def random_bytes():
     return "noise.cube"
 
 
+def chgcar(replaced):
+    """A CHGCAR of silicon whose first value is replaced by another text of its width."""
+    text = gzip.decompress(SILICON.read_bytes()).decode()
+    header, values = text.split("56   56   56\n")
+    first = values.split()[0]
+    Path("CHGCAR").write_text(f"{header}56   56   56\n{values.replace(first, replaced.rjust(len(first)), 1)}")
+    return "CHGCAR"
+
+
+def archive(name="a.npz", **changes):
+    facts = {"values": np.ones((4, 4, 4)), "cell": 4 * np.eye(3), "quantity": "scalar"}
+    np.savez(name, **{**facts, **changes})
+    return name
+
+
+def altered(change):
+    """A file of this program, changed afterwards."""
+    import h5py
+
+    field_file("own.h5", np.ones((2, 2, 2)), np.eye(3))
+    with h5py.File("own.h5", "a") as file:
+        change(file)
+    return "own.h5"
+
+
+def profile_table():
+    gh.write(gh.Profile(np.arange(8.0), np.ones(8), "V", "electrostatic_potential", 8.0), "profile.csv")
+    return "profile.csv"
+
+
+def profile_hdf5():
+    gh.write(gh.Profile(np.arange(8.0), np.ones(8), "V", "electrostatic_potential", 8.0), "profile.h5")
+    return "profile.h5"
+
+
+def foreign_hdf5():
+    import h5py
+
+    with h5py.File("foreign.h5", "w") as file:
+        file["density"] = np.ones((2, 2, 2))
+    return "foreign.h5"
+
+
+def a_component():
+    return field_file("slope_x.h5", np.ones((8, 8, 8)), 8 * np.eye(3))
+
+
 AVERAGE = ("--kernel", "gaussian", "--eps", "4", "-o", "out.h5")
 BAD = {
     "file missing": (lambda: "nothing.cube", "info", (), ["nothing.cube", "no such file"]),
@@ -101,6 +148,52 @@ BAD = {
     "cube truncated": (lambda: cube("a.cube", values="1.0 2.0 3.0"), "info", (), ["a.cube", "12", "truncated"]),
     "NaN": (lambda: cube("a.cube", values=GOOD.replace("5.0", "NaN")), "info", (), ["a.cube", "NaN"]),
     "asterisks": (lambda: cube("a.cube", values=GOOD.replace("5.0", "****")), "info", (), ["a.cube", "*"]),
+    "NaN in a CHGCAR": (lambda: chgcar("NaN"), "info", (), ["CHGCAR", "NaN", "value 1 of"]),
+    "asterisks in a CHGCAR": (lambda: chgcar("********"), "info", (), ["CHGCAR", "****", "Fortran", "value 1 of"]),
+    "NaN in an array": (
+        lambda: archive(values=np.full((4, 4, 4), np.nan)),
+        "info",
+        (),
+        ["a.npz", "64", "NaN"],
+    ),
+    "no points in a CHGCAR": (
+        lambda: (
+            Path("CHGCAR").write_text(
+                gzip.decompress(SILICON.read_bytes()).decode().replace("56   56   56", "56   0   56", 1)
+            )
+            and "CHGCAR"
+        ),
+        "info",
+        (),
+        ["CHGCAR"],
+    ),
+    "singular cell of an array": (lambda: archive(cell=np.ones((3, 3))), "info", (), ["a.npz", "ingular"]),
+    "complex numbers": (lambda: archive(values=np.ones((4, 4, 4), complex)), "info", (), ["a.npz", "complex"]),
+    "no cell": (lambda: np.save("a.npy", np.ones((2, 2, 2))) or "a.npy", "info", (), ["a.npy", "cell"]),
+    "unknown unit in a file": (lambda: archive(unit="eVV"), "info", (), ["a.npz", "eVV", "eV"]),
+    "unknown unit of a file": (wave_file, "info", ("--unit", "parsec"), ["--unit", "parsec"]),
+    "unit of another quantity": (
+        lambda: cube("a.cube"),
+        "info",
+        ("--quantity", "charge_density", "--unit", "eV"),
+        ["eV", "e/Å^3"],
+    ),
+    "unknown quantity in a file": (
+        lambda: altered(lambda file: file["field/values"].attrs.__setitem__("quantity", "density")),
+        "info",
+        (),
+        ["own.h5", "density"],
+    ),
+    "values missing in a file": (
+        lambda: altered(lambda file: file.__delitem__("field/values")),
+        "info",
+        (),
+        ["own.h5"],
+    ),
+    "an HDF5 file of another program": (foreign_hdf5, "info", (), ["foreign.h5", "gpuhomog"]),
+    "a table as a field": (profile_table, "info", (), ["profile.csv", "no known kind"]),
+    "a result as a field": (profile_hdf5, "info", (), ["profile.h5", "Profile"]),
+    "unknown frame": (wave_file, "info", ("--frame", "3"), ["wave.h5", "frame 3"]),
     "no points": (lambda: cube("a.cube", replaced={"3 0.0 0.0 1.0": "0 0.0 0.0 1.0"}), "info", (), ["a.cube"]),
     "too many values": (lambda: cube("a.cube", values=GOOD + "\n13.0 14.0"), "info", (), ["a.cube"]),
     "more points than the file can hold": (impossible_counts, "info", (), ["CHGCAR", "175616000000000", "counts"]),
@@ -152,6 +245,62 @@ BAD = {
         ("--kernel", "box", "--width", "0.5", "--sampling", "cell", "-o", "out.h5"),
         ["box"],
     ),
+    "power law narrower than two samples": (
+        wave_file,
+        "average",
+        ("--kernel", "powerlaw", "--eps", "1", "--sampling", "cell", "-o", "out.h5"),
+        ["eps"],
+    ),
+    "a top-hat on an oblique cell": (
+        lambda: field_file("oblique.h5", np.ones((8, 8, 8)), 8 * np.eye(3) + np.eye(3, k=1)),
+        "average",
+        ("--kernel", "tophat", "--eps", "3", "-o", "out.h5"),
+        ["oblique", "Box"],
+    ),
+    "ball wider than an open axis": (
+        open_file,
+        "average",
+        ("--kernel", "ball", "--eps", "9", "-o", "out.h5"),
+        ["open axis", "periodic"],
+    ),
+    "stages of cell averages": (
+        wave_file,
+        "average",
+        ("--kernel", "ball", "--eps", "3,4", "--sampling", "cell", "-o", "out.h5"),
+        ["--sampling bandlimited"],
+    ),
+    "variance beyond the cell": (
+        open_file,
+        "average",
+        ("--kernel", "ball", "--eps", "3", "--padded", "--variance", "out.h5"),
+        ["--variance", "--padded"],
+    ),
+    "variance of unknown suffix": (
+        wave_file,
+        "average",
+        ("--kernel", "ball", "--eps", "3", "--variance", "out.csv"),
+        ["out.csv"],
+    ),
+    "gradient over the input": (
+        a_component,
+        "average",
+        ("--kernel", "ball", "--eps", "3", "--gradient", "slope.h5"),
+        ["slope_x.h5", "input"],
+    ),
+    "average over a component": (
+        wave_file,
+        "average",
+        ("--kernel", "ball", "--eps", "3", "--gradient", "out.h5", "-o", "out_z.h5"),
+        ["out_z.h5", "two outputs"],
+    ),
+    "output is the density": (
+        wave_file,
+        "step",
+        ("--density", "{density}", "-o", "{density}"),
+        ["rho.json", "input"],
+    ),
+    "density missing": (wave_file, "step", ("--density", "gone"), ["gone", "no such file"]),
+    "several sizes, one not positive": (wave_file, "average", ("--kernel", "ball", "--eps", "2,0"), ["--eps", "2,5"]),
     "kernel wider than an open axis": (
         open_file,
         "average",
@@ -196,7 +345,9 @@ BAD = {
 def test_bad_input_is_one_sentence(run, tmp_path, case):
     make, command, options, words = BAD[case]
     file = make()
-    options = [o.replace("{here}", tmp_path.name) for o in options]
+    if "{density}" in options:
+        Path("rho.json").write_text("{}")
+    options = [o.replace("{here}", tmp_path.name).replace("{density}", "rho.json") for o in options]
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     ran = run(command, file, *options)
     assert ran.code == 2, ran.err
