@@ -304,6 +304,17 @@ def test_step_figure_draws_each_level_where_it_was_taken(slab, from_charge):
     assert any("bulk − low" in text.get_text() for text in axes.texts)
 
 
+def test_step_figure_of_cell_averages():
+    """Charge that reaches the ends of an open box is legal for cell averages alone, in the step and in its figure."""
+    values = np.zeros(40)
+    values[:2], values[-2:] = -1.0, 1.0
+    profile = gh.Profile(np.arange(40) * 0.5, values, "e/Å^3", "charge_density", 20.0, boundary="open")
+    result = gh.potential_step(profile, period=None, sampling="cell")
+    curve = line_of(plots.plot_step(profile, result).axes[-1], colour=plots.BLACK)
+    assert curve.get_ydata()[-1] == pytest.approx(float(result.step), rel=1e-9)
+    assert float(result.dipole) == pytest.approx(19.0)  # 1 e/Å^2 at either end, 19 Å apart
+
+
 @pytest.mark.parametrize(
     "unit, printed",
     [("e/Å^3", "e Å$^{-3}$"), ("1/Å^3", "Å$^{-3}$"), ("V*Å", "V Å"), ("V/Å", "V Å$^{-1}$"), (None, ""), ("1", "")],

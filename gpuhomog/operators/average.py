@@ -29,7 +29,7 @@ Out  Field or Profile of the same quantity and unit. How it was computed stands 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil
 from typing import Any, overload
