@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
 
 
 class GpuhomogError(Exception):
@@ -36,6 +38,19 @@ class DeviceError(InputError):
 
 class AccuracyWarning(UserWarning):
     """The result is what was asked for, but a stated condition of its accuracy is not met."""
+
+
+def import_optional(module: str, extra: str, what: str) -> Any:
+    """A module that only some uses need; if it is missing, one sentence that says how to get it.
+
+    >>> import_optional("nothing_of_this_name", "formats", "Such files")
+    Traceback (most recent call last):
+    gpuhomog.errors.GpuhomogError: Such files need nothing_of_this_name: pip install 'gpuhomog[formats]'.
+    """
+    try:
+        return import_module(module)
+    except ImportError:
+        raise GpuhomogError(f"{what} need {module}: pip install 'gpuhomog[{extra}]'.") from None
 
 
 def nearest_known(word: str, known: Iterable[str]) -> str:

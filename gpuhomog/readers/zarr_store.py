@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import FileFormatError, GpuhomogError
+from ..errors import FileFormatError, import_optional
 from .described import check_real, describe
 from .hdf5 import check_version
 from .source import NOTHING_CHOSEN, Choices, Source
@@ -30,18 +30,9 @@ def recognises(head: bytes, path: Path) -> bool:
     return path.is_dir() and any((path / mark).is_file() for mark in _MARKS)
 
 
-def import_zarr() -> Any:
-    """The zarr module, or one sentence that says how to get it."""
-    try:
-        import zarr
-    except ImportError:
-        raise GpuhomogError("Zarr stores need zarr: pip install 'gpuhomog[formats]'.") from None
-    return zarr
-
-
 def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     """Read everything but the values."""
-    zarr = import_zarr()
+    zarr = import_optional("zarr", "formats", "Zarr stores")
     if not recognises(b"", path):
         raise FileFormatError(f"{path}: not a Zarr store: no folder with {' or '.join(_MARKS)} in it.")
     try:

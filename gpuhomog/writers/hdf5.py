@@ -10,7 +10,6 @@ Out  nothing but the file.
 from __future__ import annotations
 
 import io
-import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -22,8 +21,7 @@ from numpy.typing import NDArray
 
 from .._version import SCHEMA_FORMAT, SCHEMA_VERSION
 from ..field import Field
-from ..results import plain
-from ..structure import Structure
+from .described import STRUCTURE, UNITS, facts_of
 
 CHUNK_BYTES = 2**20
 
@@ -112,30 +110,16 @@ def write_field(path: Path, field: Field, blocks: Iterable[tuple[int, NDArray[An
             chunks=(planes, grid.shape[1], grid.shape[2]),
             fillvalue=np.nan,
         )
-        values.attrs["quantity"] = field.quantity
-        if field.unit is not None:
-            values.attrs["unit"] = field.unit
-        file["field/cell"] = grid.cell
-        file["field/origin"] = grid.origin
-        file["field/boundary"] = np.array(grid.boundary, dtype=object)
-        for name in ("cell", "origin"):
-            file[f"field/{name}"].attrs["unit"] = "Å"
-        write_structure(file, field.structure)
-        file["provenance"] = json.dumps(plain(list(field.provenance)), ensure_ascii=False)
+        for name, fact in facts_of(field).items():
+            if name in ("quantity", "unit"):
+                values.attrs[name] = fact
+                continue
+            folder = "" if name == "provenance" else "structure/" if name in STRUCTURE else "field/"
+            file[folder + name] = np.array(fact, dtype=object) if name == "boundary" else fact
+            if name in UNITS:
+                file[folder + name].attrs["unit"] = UNITS[name]
         for start, block in blocks:
             for first in range(0, len(block), planes):
                 part = block[first : first + planes]
                 values[start + first : start + first + len(part)] = np.ascontiguousarray(part)
                 check()
-
-
-def write_structure(group: Any, structure: Structure | None) -> None:
-    """The group `structure` of a file or group; nothing without atoms."""
-    if structure is None or not len(structure):
-        return
-    group["structure/numbers"] = structure.numbers
-    group["structure/positions"] = structure.positions
-    group["structure/positions"].attrs["unit"] = "Å"
-    if structure.charges is not None:
-        group["structure/charges"] = structure.charges
-        group["structure/charges"].attrs["unit"] = "e"

@@ -8,7 +8,6 @@ Out  nothing but the file.
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..field import Field
-from ..results import plain
+from .described import facts_of
 
 
 def slowest_axis(field: Field) -> int:
@@ -29,19 +28,6 @@ def slowest_axis(field: Field) -> int:
 
 def write_field(path: Path, field: Field, blocks: Iterable[tuple[int, NDArray[Any]]]) -> None:
     """Write the field; raises OSError if the system refuses."""
-    facts: dict[str, Any] = {
-        "cell": field.grid.cell,
-        "origin": field.grid.origin,
-        "boundary": np.array(field.grid.boundary),
-        "quantity": field.quantity,
-        "provenance": json.dumps(plain(list(field.provenance)), ensure_ascii=False),
-    }
-    if field.unit is not None:
-        facts["unit"] = field.unit
-    if field.structure is not None:
-        facts |= {"numbers": field.structure.numbers, "positions": field.structure.positions}
-        if field.structure.charges is not None:
-            facts["charges"] = field.structure.charges
     fortran = slowest_axis(field) == 2
     dtype = np.dtype(field.values.dtype).newbyteorder("<")
     header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": fortran, "shape": field.grid.shape}
@@ -51,6 +37,6 @@ def write_field(path: Path, field: Field, blocks: Iterable[tuple[int, NDArray[An
             for _, block in blocks:
                 ordered = np.ascontiguousarray(block.T if fortran else block, dtype=dtype)
                 member.write(ordered.reshape(-1).view(np.uint8).data)
-        for name, value in facts.items():
+        for name, value in facts_of(field).items():
             with archive.open(f"{name}.npy", "w") as member:
                 np.lib.format.write_array(member, np.asarray(value), allow_pickle=False)

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._version import SCHEMA_FORMAT, SCHEMA_VERSION
-from ..errors import GpuhomogError, InputError
+from ..errors import InputError, import_optional
 from ..field import Field
-from ..results import plain
+from .described import STRUCTURE, UNITS, facts_of
 
 CHUNK_BYTES = 8 * 2**20
 
@@ -34,16 +34,11 @@ def planes_per_chunk(field: Field) -> int:
 
 def write_field(path: Path, field: Field, blocks: Iterable[tuple[int, NDArray[Any]]]) -> None:
     """Write the store; blocks begin at chunk borders. Raises OSError if the system refuses."""
-    try:
-        import zarr
-    except ImportError:
-        raise GpuhomogError("Zarr stores need zarr: pip install 'gpuhomog[formats]'.") from None
+    zarr = import_optional("zarr", "formats", "Zarr stores")
     root = zarr.open_group(str(path), mode="w", zarr_format=3)
     grid = field.grid
     root.attrs.update({"format": SCHEMA_FORMAT, "version": SCHEMA_VERSION})
-    root.attrs["provenance"] = json.dumps(plain(list(field.provenance)), ensure_ascii=False)
     group = root.create_group("field")
-    group.attrs["boundary"] = list(grid.boundary)
     values = group.create_array(
         "values",
         shape=grid.shape,
@@ -52,17 +47,12 @@ def write_field(path: Path, field: Field, blocks: Iterable[tuple[int, NDArray[An
         compressors=None,
         fill_value=np.nan,
     )
-    values.attrs["quantity"] = field.quantity
-    if field.unit is not None:
-        values.attrs["unit"] = field.unit
-    _small(group, "cell", grid.cell, "Å")
-    _small(group, "origin", grid.origin, "Å")
-    if field.structure is not None and len(field.structure):
-        atoms = root.create_group("structure")
-        _small(atoms, "numbers", field.structure.numbers, None)
-        _small(atoms, "positions", field.structure.positions, "Å")
-        if field.structure.charges is not None:
-            _small(atoms, "charges", field.structure.charges, "e")
+    attributes = {"quantity": values, "unit": values, "boundary": group, "provenance": root}
+    for name, fact in facts_of(field).items():
+        if name in attributes:
+            attributes[name].attrs[name] = fact
+        else:
+            _small(root.require_group("structure") if name in STRUCTURE else group, name, fact, UNITS.get(name))
     for start, block in blocks:
         values[start : start + len(block)] = np.ascontiguousarray(block)
 
