@@ -1,6 +1,7 @@
 """Ranks as threads of one process: what operators see of several ranks, without a launcher.
 
 on_ranks(field, 3, lambda part: gh.average(part, kernel))     what each rank gets
+together(3, lambda comm: gh.read(path, comm=comm))            the same for what has no field yet
 """
 
 import threading
@@ -46,26 +47,33 @@ class Rank:
             raise errors[0]
 
 
-def on_ranks(field, size, operator, axis=0):
-    """What each rank gets from an operator applied to its slab of the field."""
+def together(size, work):
+    """What each rank gets from work(comm), all at once; the first error is raised once all have ended."""
     team, results = Team(size), [None] * size
 
-    def work(rank):
-        slab = Slab.of(field.grid.shape[axis], rank, size, axis)
-        planes = [slice(None)] * 3
-        planes[axis] = slab.planes
+    def run(rank):
         try:
-            results[rank] = operator(
-                replace(field, values=field.values[tuple(planes)], slab=slab, comm=Rank(team, rank))
-            )
+            results[rank] = work(Rank(team, rank))
         except Exception as error:
             results[rank] = error
             team.barrier.abort()
 
-    threads = [threading.Thread(target=work, args=(rank,)) for rank in range(size)]
+    threads = [threading.Thread(target=run, args=(rank,)) for rank in range(size)]
     [t.start() for t in threads]
     [t.join() for t in threads]
     for result in results:
         if isinstance(result, Exception):
             raise result
     return results
+
+
+def on_ranks(field, size, operator, axis=0):
+    """What each rank gets from an operator applied to its slab of the field."""
+
+    def work(comm):
+        slab = Slab.of(field.grid.shape[axis], comm.rank, size, axis)
+        planes = [slice(None)] * 3
+        planes[axis] = slab.planes
+        return operator(replace(field, values=field.values[tuple(planes)], slab=slab, comm=comm))
+
+    return together(size, work)

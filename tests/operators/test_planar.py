@@ -1,57 +1,14 @@
 """Planar averages against analytic fields, direct Fourier sums and NumPy means."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from ranks import on_ranks
 
 import gpuhomog as gh
 from gpuhomog.errors import AccuracyWarning, InputError
 from gpuhomog.operators.planar import family_bins, parse_planes
-from gpuhomog.parallel import Serial, Slab
 
 TRICLINIC = np.array([[4.1, 0.3, -0.2], [1.1, 3.7, 0.5], [-0.6, 0.9, 5.2]])
-
-
-class Sent(Exception):
-    """Carries what a rank hands over, instead of the answer it cannot know yet."""
-
-
-class Earlier(Serial):
-    """A rank before the last: it stops where it hands its part over."""
-
-    def sum(self, values):
-        raise Sent(values)
-
-    concatenate = sum
-
-
-class Last(Serial):
-    """The last rank, which has what the others handed over."""
-
-    def __init__(self, others):
-        self.others = others
-
-    def sum(self, values):
-        return values + sum(self.others)
-
-    def concatenate(self, planes):
-        return np.concatenate([*self.others, planes])
-
-
-def in_slabs(field, size, axis, operator):
-    """The operator's answer when the field is cut into `size` slabs of an axis."""
-    handed = []
-    for rank in range(size):
-        slab = Slab.of(field.grid.shape[axis], rank, size, axis)
-        cut = tuple(slab.planes if i == axis else slice(None) for i in range(3))
-        comm = Last(handed) if rank == size - 1 else Earlier()
-        try:
-            answer = operator(replace(field, values=field.values[cut].copy(), slab=slab, comm=comm))
-        except Sent as part:
-            handed.append(part.args[0])
-    assert len(handed) == size - 1
-    return answer
 
 
 def smooth_field(shape, cell, seed=1, order="C", dtype=np.float64, modes=2):
@@ -157,8 +114,8 @@ def test_slabs_give_what_the_whole_gives(planes, axis, size):
     rng = np.random.default_rng(7)
     field = gh.Field.from_array(rng.normal(size=(14, 15, 16)), TRICLINIC)
     whole = gh.planar_average(field, planes)
-    parts = in_slabs(field, size, axis, lambda part: gh.planar_average(part, planes))
-    np.testing.assert_allclose(parts.values, whole.values, rtol=0, atol=1e-14)
+    for found in on_ranks(field, size, lambda part: gh.planar_average(part, planes), axis):
+        np.testing.assert_allclose(found.values, whole.values, rtol=0, atol=1e-14)
 
 
 def test_float32_values_are_summed_in_double():

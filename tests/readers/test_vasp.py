@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ranks import together
 
 import gpuhomog as gh
 from gpuhomog.errors import AccuracyWarning, FileFormatError, InputError, UnitsError
@@ -239,35 +240,15 @@ def test_planes_of_large_blocks(tmp_path, monkeypatch):
                 assert np.array_equal(planes, rounded(values)[:, :, start:stop])
 
 
-class Ranks:
-    """One rank of several, alone: its own slab, sums that it would get from the others given beforehand."""
-
-    def __init__(self, rank, size, total=None):
-        self.rank, self.size, self.total = rank, size, total
-
-    def sum(self, values):
-        return values if self.total is None else self.total
-
-    def concatenate(self, planes):
-        return planes
-
-    def broadcast(self, value):
-        return value
-
-    def agree(self, error):
-        if error is not None:
-            raise error
-
-
 def test_ranks_read_their_own_planes(tmp_path):
     values = values_of((4, 5, 7))
     path = write(tmp_path / "CHGCAR", poscar() + "\n" + block(values))
     whole = gh.read(path)
-    parts = [gh.read(path, comm=Ranks(r, 3, np.array([120.0, 0.0]))) for r in range(3)]
+    parts = together(3, lambda comm: gh.read(path, comm=comm))
     assert [p.values.shape[2] for p in parts] == [2, 2, 3]
     assert np.array_equal(np.concatenate([p.values for p in parts], axis=2), whole.values)
-    empty = gh.read(path, comm=Ranks(0, 20, np.array([120.0, 0.0])))
-    assert empty.values.shape == (4, 5, 0)
+    counts = [part.values.shape[2] for part in together(20, lambda comm: gh.read(path, comm=comm))]
+    assert counts.count(0) == 13 and sum(counts) == 7
 
 
 # what a file holds

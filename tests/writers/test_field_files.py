@@ -2,15 +2,14 @@
 
 import gzip
 import json
-import threading
 
 import h5py
 import numpy as np
 import pytest
+from ranks import on_ranks
 
 import gpuhomog as gh
 from gpuhomog.errors import InputError
-from gpuhomog.parallel import Slab
 from gpuhomog.progress import listen
 from gpuhomog.writers.planes import plane_blocks
 
@@ -244,62 +243,17 @@ def test_small_blocks_give_the_same_file(tmp_path, monkeypatch, name):
         assert (tmp_path / name).read_bytes() == one.read_bytes()
 
 
-class Ranks:
-    """Threads that exchange through a barrier: what an MPI communicator does, without MPI."""
-
-    def __init__(self, size):
-        self.size, self.barrier, self.slots = size, threading.Barrier(size, timeout=20), [None] * size
-
-    def view(self, rank):
-        ranks = self
-
-        class View:
-            size = ranks.size
-
-            def exchange(self, value):
-                ranks.slots[rank] = value
-                ranks.barrier.wait()
-                found = list(ranks.slots)
-                ranks.barrier.wait()
-                return found
-
-            def concatenate(self, planes):
-                return np.concatenate(self.exchange(planes))
-
-            def broadcast(self, value):
-                return self.exchange(value)[0]
-
-            def sum(self, values):
-                return sum(self.exchange(values))
-
-            def agree(self, error):
-                for found in self.exchange(error):
-                    if found is not None:
-                        raise found
-
-        view = View()
-        view.rank = rank
-        return view
-
-
 def write_by_ranks(size, axis, field, path):
-    ranks, errors = Ranks(size), [None] * size
+    """What each rank is told: a sentence, or None."""
 
-    def one(rank):
-        slab = Slab.of(field.grid.shape[axis], rank, size, axis)
-        here = tuple(slab.planes if a == axis else slice(None) for a in range(3))
-        local = field.derive(field.values[here], "cut", slab=slab, comm=ranks.view(rank))
+    def attempt(part):
         try:
-            gh.write(local, path)
+            gh.write(part, path)
         except Exception as error:
-            errors[rank] = error
+            return str(error)
+        return None
 
-    threads = [threading.Thread(target=one, args=(rank,)) for rank in range(size)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return errors
+    return on_ranks(field, size, attempt, axis)
 
 
 @pytest.mark.parametrize("name", ["x.h5", "x.npz", "x.cube", "CHGCAR"])
