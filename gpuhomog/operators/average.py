@@ -45,11 +45,11 @@ from ..grid import AXIS_NAMES, OPEN, Grid
 from ..results import Profile
 from ..units import times_length
 from .line_weights import Line
+from .unrolled import check_sampling
 from .ways import CELL, WAYS, BySums, Plan, Way, on_axis
 
 Array = NDArray[np.float64]
 
-SAMPLINGS = ("bandlimited", CELL)
 METHODS = ("auto", *WAYS)
 
 
@@ -97,10 +97,14 @@ def average(
               provenance then carries a bound of the rms error
     outside   value of the field beyond open boundaries, in its unit
     padded    True: on open axes the output extends beyond the cell by at least the kernel's reach, so that the
-              integral is conserved
+              integral is conserved (on the full grid, and on coarse ones that still resolve the average)
 
     On open axes the samples are continued by the outside value, as band-limited samples or as cells; nothing is
-    renormalized by position. (macroscopic_average instead takes the jump at an open end in closed form.)
+    renormalized by position. Band-limited samples are those of a trigonometric polynomial on the axis padded by the
+    kernel's reach on both sides: where the field ends abruptly, kernels with edges (box, ball, disc) see its ringing,
+    1e-3 of the jump and more; let the field end in vacuum, use sampling="cell", or a smooth kernel.
+    (macroscopic_average instead takes the jump at an open end in closed form.)
+    The Nyquist mode of an even axis stands for both signs: between grid points it is damped as their mean.
     The provenance of the result records the way taken, and on open axes the truncated mass of the kernel.
 
     Raises KernelError where the kernel does not fit (under cell sampling: a box narrower than one sample, another
@@ -216,11 +220,9 @@ def _plan(
                 f"Kernel {kernel!r}: give an averaging kernel such as gh.Gaussian(4.0), or a list of them."
             )
         kernel = Stages(*kernel)
-    if sampling is not None and sampling not in SAMPLINGS:
-        raise InputError(f'Unknown sampling "{sampling}": {nearest_known(str(sampling), SAMPLINGS)}')
     if method not in METHODS:
         raise InputError(f'Unknown method "{method}": {nearest_known(str(method), METHODS)}')
-    sampling = sampling or SAMPLINGS[0]
+    sampling = check_sampling(sampling)
     _check_kernel(field.grid, kernel, sampling)
     counts = _output_counts(field.grid, spacing)
     lines = [_line(field.grid, axis, counts[axis], on_axis(kernel, axis).reach(1e-16), padded) for axis in range(3)]
