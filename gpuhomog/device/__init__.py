@@ -30,10 +30,6 @@ class Device(Protocol):
         """The values as a NumPy array."""
         ...
 
-    def decode_fixed_width(self, text: Any, layout: Any, start: int, out: Any) -> Any:
-        """Decode values start … of fixed-width text (decode.FixedWidth) into `out`; places of those left undecided."""
-        ...
-
     def planar_sum(self, values: Any, axis: int) -> NDArray[np.float64]:
         """(n_axis,) sums over each plane normal to an axis, float64, on the host."""
         ...

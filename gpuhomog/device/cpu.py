@@ -23,7 +23,6 @@ import scipy  # its parts are imported when first used
 from numpy.typing import NDArray
 
 from . import fftw
-from .decode import FixedWidth, decode_fixed_width
 
 
 def usable_cores() -> int:
@@ -58,12 +57,6 @@ class CPU:
     def to_host(self, values: NDArray[Any]) -> NDArray[Any]:
         """The array itself."""
         return values
-
-    def decode_fixed_width(
-        self, text: NDArray[np.uint8], layout: FixedWidth, start: int, out: NDArray[np.float64]
-    ) -> NDArray[np.int64]:
-        """Eight digits at a time in 64-bit words; see decode."""
-        return decode_fixed_width(text, layout, start, out)
 
     def planar_sum(self, values: NDArray[Any], axis: int) -> NDArray[np.float64]:
         """Sum of each plane: along the memory, one plane in cache at a time."""

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpuhomog.device import CPU
 from gpuhomog.device import decode as module
 from gpuhomog.device.decode import PADDING, FixedWidth, Misaligned, decode_fixed_width
 
@@ -183,7 +182,7 @@ def test_chunks_do_not_show(monkeypatch, rng):
             for start, stop in ((0, 999), (1, 2), (5, 998), (36, 38), (330, 700)):
                 out = np.empty(stop - start)
                 rows = text[layout.row_start(start) : layout.row_end(stop)] + b" " * PADDING
-                left = CPU().decode_fixed_width(np.frombuffer(rows, np.uint8), layout, start, out)
+                left = decode_fixed_width(np.frombuffer(rows, np.uint8), layout, start, out)
                 assert left.size == 0 and same_bits(out, expected[start:stop])
 
 
