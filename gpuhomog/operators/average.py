@@ -227,7 +227,9 @@ def _plan(
     counts = _output_counts(field.grid, spacing)
     lines = [_line(field.grid, axis, counts[axis], on_axis(kernel, axis).reach(1e-16), padded) for axis in range(3)]
     plan = Plan(field, kernel, sampling, (lines[0], lines[1], lines[2]))
-    return plan, _choose_way(plan, method)
+    way = _choose_way(plan, method)
+    _warn_of_no_macroscale(plan)
+    return plan, way
 
 
 def _choose_way(plan: Plan, method: str) -> Way:
@@ -270,7 +272,7 @@ def _check_kernel(grid: Grid, kernel: AveragingKernel, sampling: str) -> None:
 
 
 def _check_width(grid: Grid, kernel: AveragingKernel, axis: int, sampling: str, name: str) -> None:
-    """KernelError, or a warning, where the line kernel does not fit one axis."""
+    """KernelError where the line kernel does not fit one axis."""
     length, along = float(grid.lengths[axis]), AXIS_NAMES[axis]
     step = length / grid.shape[axis]
     if sampling == CELL:
@@ -285,19 +287,29 @@ def _check_width(grid: Grid, kernel: AveragingKernel, axis: int, sampling: str, 
                 f"{name} with eps = {kernel.eps:.6g} Å is narrower than two samples along {along} "
                 f"({step:.6g} Å each): cell averages do not resolve it. Use eps of at least {2 * step:.6g} Å."
             )
-    if grid.boundary[axis] == OPEN:
-        if kernel.full_width > length * (1 + 1e-12):
-            raise KernelError(
-                f"{name} is {kernel.full_width:.6g} Å wide, but the open axis {along} is only {length:.6g} Å long: "
-                "no point would have the field all around it. Use a narrower kernel, or a periodic axis."
-            )
-    elif kernel.eps > length / 4 * (1 + 1e-12):
-        warnings.warn(
-            f"eps = {kernel.eps:.4g} Å exceeds a quarter of the period along {along} ({length:.4g} Å): the average is "
-            "exact, but this box holds no macroscale to see with it.",
-            AccuracyWarning,
-            stacklevel=6,
+    if grid.boundary[axis] == OPEN and kernel.full_width > length * (1 + 1e-12):
+        raise KernelError(
+            f"{name} is {kernel.full_width:.6g} Å wide, but the open axis {along} is only {length:.6g} Å long: "
+            "no point would have the field all around it. Use a narrower kernel, or a periodic axis."
         )
+
+
+def _warn_of_no_macroscale(plan: Plan) -> None:
+    """AccuracyWarning for each periodic axis shorter than four eps."""
+    grid = plan.field.grid
+    for stage in plan.stages:
+        for axis in range(3):
+            kernel, length = on_axis(stage, axis), float(grid.lengths[axis])
+            across_disc = stage.geometry == PLANE and axis == getattr(stage, "axis", None)
+            if grid.shape[axis] == 1 or across_disc or grid.boundary[axis] == OPEN:
+                continue
+            if kernel.eps > length / 4 * (1 + 1e-12):
+                warnings.warn(
+                    f"eps = {kernel.eps:.4g} Å exceeds a quarter of the period along {AXIS_NAMES[axis]} "
+                    f"({length:.4g} Å): the average is exact, but this box holds no macroscale to see with it.",
+                    AccuracyWarning,
+                    stacklevel=5,
+                )
 
 
 def _result(plan: Plan, way: Way, values: Any, step: dict[str, Any], **attributes: Any) -> Field:
