@@ -35,7 +35,9 @@ Consume = Callable[[int, NDArray[np.float64]], None]
 PIECE = 2 * CHUNK
 _WORDS = 1 << 20  # bytes read at a time when going word by word
 _SAMPLE = 1 << 18
+_NEIGHBOURS = 1 << 16  # bytes before the last value that show how values are written
 _NUMBER = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[EeDd][+-]?\d+|[+-]\d{3}(?![\d.]))?")
+_FORM = re.compile(rb"[+-]?0*(\d*)(?:\.(\d*))?(.*)")
 _FIELD = re.compile(rb"[ \t]*([+-]?\d*)\.(\d+)(?:([EeDd])[+-](\d+)|[+-]\d{3}(?![\d.]))?")
 
 
@@ -226,6 +228,35 @@ class TextValues:
             "wrong: write or copy it again."
         )
 
+    def _refuse_cut(self, text: bytes) -> None:
+        """Raise if the last value, with which the text and the file end, is shorter than those before it are written.
+
+        A file without its last line end is complete if that value has as many digits, and as long an exponent.
+        """
+        *others, last = list(_NUMBER.finditer(text))[1 if len(text) == _NEIGHBOURS else 0 :]
+        forms = np.array([_form(match[0]) for match in others], dtype=np.int64).reshape(-1, 3)
+        form = np.array(_form(last[0]))
+        if len(forms) < 3:
+            return
+        least, most = forms.min(axis=0), forms.max(axis=0)
+        fraction, digits, exponent = (form < least) & (least == most)
+        with_exponent = forms[:, 2] > 0
+        if with_exponent.any() and not with_exponent.all():
+            powers = forms[with_exponent, 2]
+            blanks = [
+                following.start() - match.end()
+                for match, following, power in zip(others, [*others[1:], last], with_exponent, strict=True)
+                if not power
+            ]
+            exponent = 0 < form[2] < powers.min() == powers.max() or (form[2] == 0 and min(blanks) > 3)
+        if fraction or exponent or (digits and len(forms) >= 100):
+            cut, full = (match[0].decode()[:24] for match in (last, others[-1]))
+            raise FileFormatError(
+                f'{self.file.path}: the file ends within value {self.n} of {self.n}: "{cut}" is shorter than "{full}" '
+                "before it, and has no line end. It is truncated: write or copy it again. If it is complete, end its "
+                "last line."
+            )
+
     def _refuse_more(self, following: bytes) -> None:
         words = following.split()
         if self.last and words:
@@ -304,6 +335,9 @@ class TextValues:
         def span(first: int, last: int) -> tuple[int, int]:
             return self.offset + layout.row_start(first), self.offset + layout.row_end(last)
 
+        def value_end(first: int, last: int) -> int:
+            return layout.value_bytes(last - 1)[1] - layout.row_start(first)
+
         def load(descriptor: int, first: int, last: int) -> int:
             begin, end = span(first, last)
             text = memory("text", end - begin + PADDING, np.uint8)
@@ -315,7 +349,7 @@ class TextValues:
                     break
                 got += n
             text[got : end - begin] = 10
-            if got < end - begin - max(1, layout.slack):
+            if got < value_end(first, last):
                 raise Misaligned
             return decode(text, first, last)
 
@@ -348,7 +382,7 @@ class TextValues:
                         text = np.empty(end - begin + PADDING, np.uint8)
                         text[: len(held)] = np.frombuffer(held, np.uint8)
                         text[len(held) :] = 10
-                        if len(held) < end - begin - max(1, layout.slack):
+                        if len(held) < value_end(first, last):
                             raise Misaligned
                         waiting.append(pool.submit(decode, text, first, last))
                         if len(waiting) > threads:
@@ -398,7 +432,7 @@ class TextValues:
         index = 0
         with self.file.cursor() as cursor:
             cursor.move_to(self.offset)
-            rest = b""
+            rest, before = b"", b""
             while index < stop:
                 text = cursor.read(_WORDS)
                 ended = not text
@@ -420,11 +454,22 @@ class TextValues:
                 if index >= stop:
                     used = _after_words(text, len(values))
                     if stop == self.n:
+                        if ended and used == len(text):
+                            self._refuse_cut((before + text)[-_NEIGHBOURS:])
                         self._refuse_more(text[used:] + rest + (b"" if ended else cursor.look(4096)))
                     return cursor.at - len(rest) - len(text) + used
                 if ended:
                     raise self._truncated(index)
+                before = (before + text)[-_NEIGHBOURS:]
         return self.offset
+
+
+def _form(word: bytes) -> tuple[int, int, int]:
+    """How a number is written: digits after the point, digits without leading zeros, characters of the exponent."""
+    match = _FORM.match(word)
+    assert match is not None
+    whole, fraction, exponent = match[1], match[2] or b"", match[3]
+    return len(fraction), len(whole) + len(fraction), len(exponent)
 
 
 def _after_words(text: bytes, n: int) -> int:

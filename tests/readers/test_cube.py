@@ -236,3 +236,15 @@ def test_blocks_and_frames_that_do_not_exist(tmp_path):
         gh.read(path, block="orbital")
     with pytest.raises(InputError, match="holds one cell"):
         gh.read(path, frame=1)
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+@pytest.mark.parametrize("shape", [(3, 4, 7), (40, 50, 60)])
+def test_a_last_number_that_lost_its_end_is_refused(tmp_path, compress, shape):
+    text = header(shape) + body(np.full(shape, 1.23e-2))
+    path = write(tmp_path / "x.cube", compress(text[:-1].encode()))
+    assert (gh.read(path).values == 1.23e-2).all()
+    for cut in range(2, 12):
+        write(path, compress(text[:-cut].encode()))
+        with pytest.raises(FileFormatError, match=r"truncated|it is no number"):
+            gh.read(path)

@@ -434,3 +434,42 @@ def test_rows_that_change_their_width_between_blocks(tmp_path, monkeypatch):
         assert np.array_equal(gh.read(path, block="down").values.ravel(order="F"), rounded(down))
         planes = open_source(path).read_planes(18, 20, "up", np.dtype(float))
         assert np.array_equal(planes.ravel(order="F"), rounded(up)[18 * 150 :])
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+@pytest.mark.parametrize("style", ["fortran", "indented", "three digits", "no exponent", "low precision"])
+def test_a_last_number_that_lost_its_end_is_refused(tmp_path, compress, style):
+    """Every cut within the digits or the exponent of the last value, also where what is left is a number."""
+    values = values_of((4, 5, 6)) * 1e-3
+    words = {
+        "fortran": lambda v: fortran(v),
+        "indented": lambda v: fortran(v),
+        "three digits": lambda v: f"{v:.10E}"[:-2] + "0" + f"{v:.10E}"[-2:],
+        "no exponent": lambda v: f"{v:12.8f}",
+        "low precision": g_format,
+    }[style]
+    listed = [words(v) for v in values.ravel(order="F")]
+    listed[-1] = words(1.2345678901234e-2) if style != "low precision" else "0.12345E-02"
+    text = rows(listed)
+    if style == "indented":
+        text = text.replace("\n ", "\n     ")
+    text = poscar() + "\n  4 5 6\n " + ("    " if style == "indented" else "") + text[1:]
+    assert text.count("E") > 60 or style == "no exponent"
+    path = tmp_path / "LOCPOT"
+    whole = gh.read(write(path, compress(text.encode())), kind="LOCPOT").values
+    assert np.array_equal(gh.read(write(path, compress(text[:-1].encode())), kind="LOCPOT").values, whole)
+    for cut in range(2, len(listed[-1].strip())):
+        write(path, compress(text[:-cut].encode()))
+        with pytest.raises(FileFormatError, match=r"truncated|reads \".*it is no number") as caught:
+            gh.read(path, kind="LOCPOT")
+        assert str(caught.value).startswith(str(path))
+    write(path, compress(text[:-2].encode()))
+    with pytest.raises(FileFormatError, match=r"within value 120 of 120, .* It is truncated: write or copy it again"):
+        gh.read(path, kind="LOCPOT")
+
+
+def test_a_complete_file_of_free_numbers_may_lack_its_line_end(tmp_path):
+    values = values_of((4, 5, 6))
+    words = [*(f"{v:.6g}" for v in values.ravel(order="F")[:-1]), "2.5"]
+    field = gh.read(write(tmp_path / "LOCPOT", poscar() + "\n  4 5 6\n" + rows(words).rstrip("\n")), kind="LOCPOT")
+    assert field.values[-1, -1, -1] == 2.5

@@ -165,3 +165,13 @@ def test_bad_files_are_refused(tmp_path, change, message, compress):
         gh.read(path)
     said = str(caught.value)
     assert said.startswith(str(path)) and "\n" not in said and len(said) < 400
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+def test_a_last_number_that_lost_its_end_is_refused(tmp_path, compress):
+    path = tmp_path / "x.xsf"
+    end = GOOD.index("END_DATAGRID")
+    for cut in range(1, 14):
+        write(path, compress(GOOD[: end - cut].encode()))
+        with pytest.raises(FileFormatError, match=r"truncated|it is no number|end of the file instead of END_DATAGRID"):
+            gh.read(path)
