@@ -21,10 +21,10 @@ from ..errors import InputError
 from ..field import Field
 from ..operators.average import average, average_and_variance, average_gradient
 from ..operators.charge import charge_balance, charge_density, electrostatic_potential
-from ..operators.excess import InterfaceCharge, SurfaceCharge, interface_charge, surface_charge
+from ..operators.excess import interface_charge, surface_charge
 from ..operators.macroscopic import macroscopic_average
 from ..operators.planar import planar_average
-from ..operators.potential_step import PotentialStep, potential_step
+from ..operators.potential_step import potential_step
 from ..readers import inspect_file
 from ..results import Measurement, Profile, Result
 from ..units import times_length
@@ -340,62 +340,6 @@ def times(n: int) -> str:
 SIGNED = "charge density, electrons negative, ions included"
 
 
-def notes(remarks: tuple[str, ...]) -> Rows:
-    """Remarks as rows."""
-    return [("note", remark) for remark in remarks]
-
-
-def range_of(ends: tuple[float, float] | None) -> str:
-    """Two positions."""
-    return "none" if ends is None else f"{ends[0]:.4f} to {ends[1]:.4f} Å"
-
-
-def surface_tables(result: SurfaceCharge) -> tuple[tuple[str, Rows], ...]:
-    """Surface charges for people: what leads, then how it was found."""
-    leading: Rows = []
-    for side in ("low", "high"):
-        charge = getattr(result, side)
-        if charge is None:
-            continue
-        leading.append((f"σ {side}", str(charge)))
-        if charge.defined:
-            leading.append(("  by period window", str(getattr(result, f"{side}_period"))))
-            leading.append(("  by kernel", str(getattr(result, f"{side}_kernel"))))
-            leading.append(
-                ("  dipole", f"{getattr(result, f'{side}_dipole')}, about {getattr(result, f'origin_{side}'):.4f} Å")
-            )
-    leading += [("total", str(result.total)), ("dipole", str(result.dipole))]
-    period = "none" if result.period is None else f"{result.period:.6f} ± {result.period_uncertainty or 0:.1g} Å"
-    found: Rows = [
-        ("slab", f"{range_of(result.faces)}, {result.thickness:.4f} Å thick, planes of {result.planes}"),
-        ("bulk window", range_of(result.bulk)),
-        ("cut at", f"{result.x_b:.4f} Å"),
-        ("period", period),
-        ("leading estimate", result.estimator),
-        ("kernel", f"eps {result.eps:.4f} Å, predicted residual {result.residual:.2g} e/Å^2"),
-        *notes(result.remarks),
-    ]
-    return ("Surface charge", leading), ("How it was found", found)
-
-
-def interface_tables(result: InterfaceCharge) -> tuple[tuple[str, Rows], ...]:
-    """Interface charge for people."""
-    periods = ", ".join("none" if period is None else f"{period:.6f} Å" for period in result.periods)
-    leading: Rows = [
-        ("σ", str(result.charge)),
-        ("  by period window", str(result.period_window)),
-        ("  by kernel", str(result.kernel)),
-    ]
-    found: Rows = [
-        ("between", f"{range_of(result.between)}, planes of {result.planes}"),
-        ("periods", periods),
-        ("leading estimate", result.estimator),
-        ("kernel", f"eps {result.eps:.4f} Å, predicted residual {result.residual:.2g} e/Å^2"),
-        *notes(result.remarks),
-    ]
-    return ("Interface charge", leading), ("How it was found", found)
-
-
 def run_surface(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Surface charges of a slab."""
     field = made(inputs, values)
@@ -416,7 +360,7 @@ def run_surface(inputs: Inputs, values: dict[str, Any]) -> Outcome:
 
         return plot_surface(profile, result, origin=field.grid.origin, width=values["figure_width"] or "column")
 
-    return Outcome(result.to_dict(), surface_tables(result), {values["output"]: result}, draw)
+    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
 
 
 def run_step(inputs: Inputs, values: dict[str, Any]) -> Outcome:
@@ -441,26 +385,7 @@ def run_step(inputs: Inputs, values: dict[str, Any]) -> Outcome:
 
         return plot_step(profile, result, origin=field.grid.origin, width=values["figure_width"] or "column")
 
-    return Outcome(result.to_dict(), step_tables(result), {values["output"]: result}, draw)
-
-
-def step_tables(result: PotentialStep) -> tuple[tuple[str, Rows], ...]:
-    """Potential levels for people."""
-    levels: Rows = [
-        ("step, high - low", str(result.step)),
-        ("low", f"{result.low}, slope {result.field_low}"),
-        ("high", f"{result.high}, slope {result.field_high}"),
-    ]
-    for name in ("bulk", "bulk_minus_low", "bulk_minus_high", "dipole"):
-        level = getattr(result, name)
-        if level is not None:
-            levels.append((name.replace("_minus_", " - "), str(level)))
-    found: Rows = [("from", f"{words(result.source)}, planes of {result.planes}")]
-    for name, plateau in zip(("low", "high"), result.plateaus, strict=True):
-        found.append((f"level {name} from", range_of(plateau)))
-    if result.period is not None and result.x_b is not None:
-        found.append(("bulk level", f"over one period of {result.period:.6f} Å around {result.x_b:.4f} Å"))
-    return ("Potential of a positive charge", levels), ("How it was found", [*found, *notes(result.remarks)])
+    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
 
 
 def run_interface(inputs: Inputs, values: dict[str, Any]) -> Outcome:
@@ -480,7 +405,7 @@ def run_interface(inputs: Inputs, values: dict[str, Any]) -> Outcome:
 
         return plot_interface(profile, result, origin=field.grid.origin, width=values["figure_width"] or "column")
 
-    return Outcome(result.to_dict(), interface_tables(result), {values["output"]: result}, draw)
+    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
 
 
 def run_devices(inputs: Inputs, values: dict[str, Any]) -> Outcome:

@@ -11,7 +11,7 @@ Out  a dict: command, input, options, result, outputs. Nothing is printed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from pathlib import Path
@@ -42,7 +42,7 @@ class Outcome:
     """
 
     report: Mapping[str, Any]
-    tables: tuple[tuple[str, Rows], ...] = ()
+    tables: Sequence[tuple[str, Sequence[tuple[str, ...]]]] = ()
     writes: Mapping[Path | None, Field | Result] = dataclass_field(default_factory=dict)
     draw: Callable[[], Any] | None = None
     outputs: tuple[Path, ...] = ()
