@@ -464,7 +464,7 @@ def test_a_last_number_that_lost_its_end_is_refused(tmp_path, compress, style):
             gh.read(path, kind="LOCPOT")
         assert str(caught.value).startswith(str(path))
     write(path, compress(text[:-2].encode()))
-    with pytest.raises(FileFormatError, match=r"within value 120 of 120, .* It is truncated: write or copy it again"):
+    with pytest.raises(FileFormatError, match=r"within value 120 of 120: .* It is truncated: write or copy it again"):
         gh.read(path, kind="LOCPOT")
 
 
