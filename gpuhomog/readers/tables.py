@@ -126,12 +126,17 @@ def _from_csv(path: Path) -> dict[str, Any]:
                 content[name] = json.loads(value)
             except ValueError:
                 raise FileFormatError(f"{path}: the comment on {name} is damaged.") from None
+            if name == "kind" and content[name] != "Profile":
+                break
         elif line:
             rows.append(line)
     if content.get("version") != SCHEMA_VERSION:
         check_version(path, content, "another table")
     if content.get("kind") != "Profile":
-        raise FileFormatError(f"{path}: a table of a {content.get('kind')}; read the .json or .h5 of it instead.")
+        raise FileFormatError(
+            f"{path}: a table of a {content.get('kind')}, and a result's .csv is for reading by people: it holds less "
+            "than the result. Read its .json or .h5."
+        )
     names = rows[0].split(",") if rows else []
     if len(rows) - 1 != content.get("rows") or not text.endswith("\n"):
         raise FileFormatError(

@@ -1,12 +1,14 @@
 """Profiles from the text tables of other programs, and damaged tables of our own."""
 
 import json
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 
 import gpuhomog as gh
 from gpuhomog.errors import FileFormatError, InputError, UnitsError
+from gpuhomog.results import Result
 
 VASPKIT = """#Planar Distance (in Angstrom), Planar Average Potential (in eV)
    0.0000        -3.1250
@@ -120,3 +122,22 @@ def test_json_of_others_is_refused(tmp_path):
         gh.read_profile(tmp_path / "x.json")
     with pytest.raises(FileFormatError, match="not a file of gpuhomog"):
         gh.read_result(tmp_path / "x.json")
+
+
+@dataclass(frozen=True, eq=False)
+class Sums(Result):
+    """A result that has more than a table holds."""
+
+    sum: float = 1.5
+    parts: list = field(default_factory=lambda: [1.0, 2.0])
+    provenance: tuple = ()
+
+
+@pytest.mark.parametrize("read", [gh.read_result, gh.read_profile])
+def test_the_table_of_a_result_is_for_people(tmp_path, read):
+    for suffix in (".csv", ".json", ".h5"):
+        gh.write(Sums(), tmp_path / f"sc{suffix}")
+    assert "not in this table" in (tmp_path / "sc.csv").read_text()
+    with pytest.raises(FileFormatError, match=r"sc\.csv: .* for reading by people.*Read its \.json or \.h5"):
+        read(tmp_path / "sc.csv")
+    assert gh.read_result(tmp_path / "sc.json")["parts"] == gh.read_result(tmp_path / "sc.h5")["parts"] == [1.0, 2.0]
