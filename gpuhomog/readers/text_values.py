@@ -3,7 +3,7 @@
 Where the first rows show a fixed width, bytes are decoded on the host by `decode_fixed_width`, several
 pieces at once, and a plain file is entered at the byte of the first value asked for. Each piece is verified; what
 turns out to be irregular is read again word by word, as Fortran's list-directed input would: rows of any length,
-'D' exponents, exponents without a letter ("0.17557+106"), values that touch ("1.0-2.0").
+'D' exponents, exponents without a letter ("0.17557+106", "1.23-01"), values that touch ("1.0-2.0").
 
 In   ByteFile, offset of the first value, how many there are.
 Out  float64 chunks with the index of their first value, handed to the caller's `consume`; never a whole copy.
@@ -36,7 +36,9 @@ PIECE = 2 * CHUNK
 _WORDS = 1 << 20  # bytes read at a time when going word by word
 _SAMPLE = 1 << 18
 _NEIGHBOURS = 1 << 16  # bytes before the last value that show how values are written
-_NUMBER = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[EeDd][+-]?\d+|[+-]\d{3}(?![\d.]))?")
+_NUMBER = re.compile(
+    rb"[+-]?(?:\d*\.\d+[+-]\d\d(?![\d.EeDd])|(?:\d+\.?\d*|\.\d+)(?:[EeDd][+-]?\d+|[+-]\d{3}(?![\d.]))?)"
+)
 _FORM = re.compile(rb"[+-]?0*(\d*)(?:\.(\d*))?(.*)")
 _FIELD = re.compile(rb"[ \t]*([+-]?\d*)\.(\d+)(?:([EeDd])[+-](\d+)|[+-]\d{3}(?![\d.]))?")
 
@@ -52,8 +54,8 @@ class NotANumber(ValueError):
 def number(word: bytes) -> float:
     """The number a word spells in any dialect; ValueError if it spells none or one that is not finite.
 
-    >>> number(b"0.17557+106"), number(b"-1.5D-3")
-    (1.7557e+105, -0.0015)
+    >>> number(b"0.17557+106"), number(b"1.23-01"), number(b"-1.5D-3")
+    (1.7557e+105, 0.123, -0.0015)
     """
     if not _NUMBER.fullmatch(word):
         raise ValueError

@@ -6,8 +6,9 @@
     ELFCAR                        electron localization function, a number between 0 and 1.
 
 All have one layout (POSCAR header, counts, values with a fastest), so the layout does not tell which it is.
-Augmentation blocks do (densities only), else the file's name, else a sample of the values; `kind` overrides. Where
-the values contradict the name, reading is refused.
+Augmentation blocks do (densities only), else the file's name; `kind` overrides. Where neither does, or the values
+contradict the name, reading is refused: negative values alone make no potential, for differences of densities and
+magnetizations have them too.
 
     second block   density: magnetization (up - down); LOCPOT and ELFCAR: up and down; four blocks: noncollinear
     frames         whole files that follow each other, as CHG has them after molecular dynamics
@@ -282,9 +283,8 @@ def _blocks(kind: str, n: int) -> tuple[str, ...]:
     return names.get(n) or tuple(f"block {i + 1}" for i in range(n))
 
 
-def _settle_kind(file: ByteFile, frame: _Frame, kind: str | None, quantity: str | None) -> tuple[str, str]:
+def _settle_kind(path: Path, frame: _Frame, kind: str | None, quantity: str | None) -> tuple[str, str]:
     """What the file is, and where that is known from: "kind", "quantity", "content", "name"."""
-    path = file.path
     if kind is not None:
         if frame.augmented and kind not in DENSITIES:
             raise FileFormatError(
@@ -306,18 +306,10 @@ def _settle_kind(file: ByteFile, frame: _Frame, kind: str | None, quantity: str 
         return "LOCPOT", "quantity"
     if named is not None:
         return named, "name"
-    block = frame.blocks[0]
-    sample: list[NDArray[np.float64]] = []
-    stop = min(block.n, 200_000)
-    block.read(0, stop, lambda first, values: sample.append(values.copy()), "looking at")
-    values = np.concatenate(sample)
-    negative = -np.minimum(values, 0).sum() / max(np.abs(values).sum(), 1e-300)
-    if negative > 0.2:
-        return "LOCPOT", "content"
     raise FileFormatError(
         f"{path}: VASP's densities and potentials share one layout, and neither the name nor the content of this file "
-        'tells which it is. Say kind="CHGCAR" (or quantity="electron_density"), or kind="LOCPOT" (or '
-        'quantity="electron_potential_energy").'
+        'tells which it is. Say kind="CHGCAR" for a density, a difference of densities or a magnetization (they are '
+        'divided by the volume), or kind="LOCPOT" for a potential energy.'
     )
 
 
@@ -396,7 +388,7 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         raise InputError(f"{path} holds {len(frames)} cells: frame {frame} does not exist (the first is 0).")
     chosen = frames[frame]
     header = chosen.header
-    what, known_from = _settle_kind(file, chosen, kind, quantity)
+    what, known_from = _settle_kind(path, chosen, kind, quantity)
     density = what in DENSITIES
     try:
         grid = Grid(header.counts, header.cell)

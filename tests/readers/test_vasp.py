@@ -226,6 +226,18 @@ def test_touching_values_and_exponents_without_letter(tmp_path):
     assert gh.read(path).values.ravel(order="F").tolist() == expected
 
 
+def test_two_digits_of_exponent_without_letter(tmp_path):
+    words = ["1.23-01", "-4.56+02", "0.5-10", "-.25-03", "7.5-12.5", "3.5+00-2.25-01", "1.0-2.0-10-3.5E-01"]
+    expected = [0.123, -456.0, 0.5e-10, -0.25e-3, 7.5, -12.5, 3.5, -0.225, 1.0, -2e-10, -0.35, 8.0]
+    path = write(tmp_path / "LOCPOT", poscar() + "\n  2 2 3\n" + rows([*words, "8.0"], 3))
+    assert gh.read(path).values.ravel(order="F").tolist() == expected
+    values = values_of((4, 5, 6)) - 3
+    text = poscar() + "\n" + block(values)
+    for packed in (bytes, gzip.compress):
+        write(path, packed(re.sub(r"E(?=[+-]\d\d\b)", "", text).encode()))
+        assert np.array_equal(gh.read(path).values, rounded(values))
+
+
 def test_planes_of_large_blocks(tmp_path, monkeypatch):
     from gpuhomog.readers import text_values
 
@@ -296,8 +308,22 @@ def test_a_name_that_says_nothing(tmp_path):
     assert gh.read(path, kind="chgcar").quantity == "electron_density"
     write(path, poscar() + "\n" + block(values_of((4, 5, 6))) + AUGMENTATION)
     assert open_source(path).format == "CHGCAR"
-    write(path, poscar() + "\n" + block(values_of((4, 5, 6)) - 20))
-    assert gh.read(path).quantity == "electron_potential_energy"
+
+
+@pytest.mark.parametrize("name", ["diff.vasp", "MAG.vasp", "c10"])
+def test_negative_values_alone_make_no_potential(tmp_path, name):
+    """A difference of densities has no name of VASP's, and its values are electrons × volume all the same."""
+    values = values_of((4, 5, 6)) - 20
+    path = write(tmp_path / name, poscar() + "\n" + block(values))
+    with pytest.raises(FileFormatError, match=r'neither the name nor.*kind="CHGCAR".*kind="LOCPOT"'):
+        gh.read(path)
+    density = gh.read(path, kind="CHGCAR")
+    assert np.allclose(density.values, rounded(values) / abs(np.linalg.det(CELL)), rtol=1e-14)
+    assert gh.read(path, kind="LOCPOT").unit == gh.read(path, quantity="electron_potential_energy").unit == "eV"
+    for like in ("LOCPOT", "LOCPOT.gz", "NaMgF3_LOCPOT.gz", "locpot.vasp"):
+        text = path.read_bytes()
+        field = gh.read(write(tmp_path / like, gzip.compress(text) if like.endswith("gz") else text))
+        assert field.quantity == "electron_potential_energy" and np.array_equal(field.values, rounded(values))
 
 
 def test_localization_function(tmp_path):
