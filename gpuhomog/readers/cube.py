@@ -11,6 +11,11 @@ atoms decide: the smallest distance between atoms over the sum of their covalent
 matter, so it can lie there for one of the two units only. Without two atoms, or with neither unit fitting, reading
 is refused and asks for kind="cube-bohr" or kind="cube-angstrom".
 
+Positive counts mean bohr. If the comments speak of Å nevertheless, the atoms decide in the same way, but for Å
+reading is refused, and where they do not tell it is bohr, with a warning.
+
+The comments of a cube that gpuhomog wrote state its boundary, which holds unless another is asked for.
+
 A negative n_atoms announces orbitals, listed after the atoms; a fifth number in line 3 several values per point.
 Either way each is a block of its own.
 
@@ -21,14 +26,15 @@ Out  Source; values (a, b, c) in C order, cut along a.
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import FileFormatError, InputError
-from ..grid import Grid
+from ..errors import AccuracyWarning, FileFormatError, InputError
+from ..grid import PERIODIC, Grid, parse_boundary
 from ..structure import SYMBOLS, Structure
 from ..units import BOHR
 from .compressed import open_bytes
@@ -36,7 +42,7 @@ from .source import NOTHING_CHOSEN, Choices, Source
 from .text_values import TextValues, number
 
 KINDS = ("cube", "cube-bohr", "cube-angstrom")
-"""What `kind` can be; the last two settle the unit of lengths where counts are negative."""
+"""What `kind` can be; the last two settle the unit of lengths where the file does not."""
 
 # Covalent radii in Å by atomic number 1 … 96: B. Cordero et al., Dalton Trans. 2008, 2832 (low-spin, sp3 values)
 _RADII = (
@@ -46,6 +52,10 @@ _RADII = (
     "1.92 1.89 1.90 1.87 1.87 1.75 1.70 1.62 1.51 1.44 1.41 1.36 1.36 1.32 1.45 1.46 1.48 1.40 1.50 1.50 2.60 2.21 "
     "2.15 2.06 2.00 1.96 1.90 1.87 1.80 1.69"
 ).split()
+_ANGSTROM = re.compile(
+    r"(?<![/*^\w])(?<!per )(?<!cubic )(?:angstr(?:o|ö)ms?|ångstr(?:o|ö)ms?|å)(?!\w|\s*[-^*])", re.IGNORECASE
+)
+_BOUNDARY = re.compile(rb"(?:# )?boundary ((?:periodic|open)(?:,(?:periodic|open)){2})\b")
 _INTEGER = re.compile(rb"[+-]?\d+")
 
 
@@ -69,16 +79,55 @@ def recognises(head: bytes, path: Path) -> bool:
     return all(row is not None and len(row) == 4 for row in rows[1:]) and rows[0] is not None and len(rows[0]) <= 5
 
 
-def _length_unit(path: Path, steps: NDArray[np.float64], counts: list[int], structure: Structure) -> tuple[float, str]:
-    """Å per length of a file with negative counts, and the remark that says why."""
-    ratio = _nearest_ratio(steps * np.abs(counts)[:, None], structure)
+def written_boundary(comments: list[bytes]) -> tuple[str, str, str] | None:
+    r"""The boundary that the first two lines state if gpuhomog wrote them; None for those of other writers.
+
+    >>> written_boundary([b"scalar [V], written by gpuhomog\n", b"boundary periodic,periodic,open; loops: a outer\n"])
+    ('periodic', 'periodic', 'open')
+    """
+    noted = _BOUNDARY.match(comments[1]) if len(comments) > 1 else None
+    ours = any(b"written by gpuhomog" in line for line in comments[:2])
+    return parse_boundary(noted[1].decode()) if noted and ours else None
+
+
+def _fitting_unit(cell: NDArray[np.float64], structure: Structure) -> tuple[float, str] | None:
+    """Å per length, and the unit's name, with which the nearest atoms are a bond apart; None if neither."""
+    ratio = _nearest_ratio(cell, structure)
     for factor, name in ((1.0, "Å"), (BOHR, "bohr")):
         if ratio is not None and 0.75 <= ratio * factor < 1.41:
-            return factor, f"Counts are negative; the distances between atoms show that lengths are in {name}."
+            return factor, name
+    return None
+
+
+def _length_unit(path: Path, cell: NDArray[np.float64], structure: Structure) -> tuple[float, str]:
+    """Å per length of a file with negative counts, and the remark that says why."""
+    if found := _fitting_unit(cell, structure):
+        factor, name = found
+        return factor, f"Counts are negative; the distances between atoms show that lengths are in {name}."
     raise FileFormatError(
         f"{path}: its counts are negative, which some writers mean as lengths in Å and others as bohr, and its atoms "
         'do not tell. Say kind="cube-bohr" or kind="cube-angstrom".'
     )
+
+
+def _check_titles(path: Path, comments: list[bytes], cell: NDArray[np.float64], structure: Structure) -> None:
+    """Compare the unit of length that the comments of a file with positive counts name with bohr."""
+    said = next((m[0] for line in comments if (m := _ANGSTROM.search(line.decode("utf-8", "replace")))), None)
+    if said is None:
+        return
+    what = f'{path}: its counts are positive, which means lengths in bohr, but its comments say "{said}"'
+    found = _fitting_unit(cell, structure)
+    if found is not None and found[1] == "Å":
+        raise FileFormatError(
+            f'{what}, and so do the distances between its atoms. Say kind="cube-angstrom", or kind="cube-bohr".'
+        )
+    if found is None:
+        warnings.warn(
+            f'{what}, and its atoms do not tell. Read as bohr: say kind="cube-angstrom" if it is Å, or '
+            'kind="cube-bohr" if it is not.',
+            AccuracyWarning,
+            stacklevel=3,
+        )
 
 
 def _nearest_ratio(cell: NDArray[np.float64], structure: Structure) -> float | None:
@@ -99,9 +148,10 @@ def _nearest_ratio(cell: NDArray[np.float64], structure: Structure) -> float | N
 
 
 def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
-    """Open a cube file; the kinds "cube-bohr" or "cube-angstrom" settle the unit of lengths where counts are negative.
+    """Open a cube file; the kinds "cube-bohr" or "cube-angstrom" settle the unit of lengths.
 
-    Raises InputError, FileFormatError.
+    Raises InputError, FileFormatError. Warns AccuracyWarning where the comments contradict the format and the atoms do
+    not tell.
     """
     file = open_bytes(path)
 
@@ -109,9 +159,9 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         return FileFormatError(f"{path}: {what}; this is no cube file, or it is damaged.")
 
     with file.cursor() as cursor:
-        for _ in range(2):
-            if not cursor.line():
-                raise broken("the file ends within its header")
+        comments = [cursor.line(), cursor.line()]
+        if not all(comments):
+            raise broken("the file ends within its header")
         first = _numbers(cursor.line(), 4)
         if first is None or len(first) > 5 or (len(first) == 5 and first[4] != int(first[4])):
             raise broken("line 3 is not a number of atoms and an origin")
@@ -167,6 +217,7 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     if not ((table[:, 0] == numbers) & (numbers >= 0) & (numbers < len(SYMBOLS))).all():
         raise broken("an atomic number is impossible")
     factor = BOHR
+    extent, bare = steps * np.abs(counts)[:, None], Structure(numbers, table[:, 2:5])
     if choices.kind == "cube-angstrom":
         factor = 1.0
     elif min(counts) < 0 and choices.kind != "cube-bohr":
@@ -175,10 +226,15 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
                 f"{path}: some counts are negative and some positive, so its unit of length is not known. Say "
                 'kind="cube-bohr" or kind="cube-angstrom".'
             )
-        factor, remark = _length_unit(path, steps, counts, Structure(numbers, table[:, 2:5]))
+        factor, remark = _length_unit(path, extent, bare)
         remarks.append(remark)
+    boundary = written_boundary(comments)
+    if choices.kind not in ("cube-angstrom", "cube-bohr") and max(counts) > 0 and boundary is None:
+        _check_titles(path, comments, extent, bare)
+    if boundary is not None:
+        remarks.append("The boundary is the one that gpuhomog noted in the comments when it wrote the file.")
     try:
-        grid = Grid(shape, steps * np.array(shape)[:, None] * factor, origin * factor)
+        grid = Grid(shape, extent * factor, origin * factor, boundary or (PERIODIC,) * 3)
     except InputError as error:
         raise FileFormatError(f"{path}: {error}") from None
     structure = Structure(numbers, table[:, 2:5] * factor, table[:, 1]) if n_atoms else None

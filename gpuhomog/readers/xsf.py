@@ -9,6 +9,8 @@ and is understood too). If it is a lattice vector itself, the file breaks its ow
 kind="xsf-unrepeated" says that its writer leaves repeated planes out: then step = vector / n. Any other vector
 makes an open axis.
 
+The comments of a file that gpuhomog wrote state its boundary, which holds unless another is asked for.
+
 Lengths are Å. Neither quantity nor unit is declared, and writers differ (Quantum ESPRESSO: Ry), so a quantity needs
 its unit with it.
 
@@ -33,6 +35,7 @@ from ..errors import FileFormatError, InputError
 from ..grid import OPEN, PERIODIC, Grid
 from ..structure import SYMBOLS, Structure
 from .compressed import ByteFile, Cursor, open_bytes
+from .cube import written_boundary
 from .source import NOTHING_CHOSEN, Choices, Source
 from .text_values import TextValues, number
 
@@ -304,6 +307,10 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
             remarks.append(f"The grid ends along {name} without repeating itself: this axis is read as open.")
         if kept != list(first.counts):
             remarks.append("Planes at the end of the grid that repeat the first have been dropped.")
+    noted = written_boundary(file.head(4096).split(b"\n")[:2])
+    if noted is not None:
+        boundary = list(noted)
+        remarks.append("The boundary is the one that gpuhomog noted in the comments when it wrote the file.")
     try:
         grid = Grid((kept[0], kept[1], kept[2]), cell, first.origin, (boundary[0], boundary[1], boundary[2]))
     except InputError as error:

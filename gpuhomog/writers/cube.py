@@ -1,6 +1,6 @@
 """Gaussian cube output: lengths in bohr, values in atomic units where the quantity is known.
 
-    2 comment lines      what the values are, their unit, the boundary (no reader needs them)
+    2 comment lines      what the values are, their unit, the boundary (readers/cube.py reads the boundary)
     n_atoms, origin      then n_a, a/n_a; n_b, b/n_b; n_c, c/n_c      counts positive: bohr
     number, charge, position of each atom
     values, c fastest, six to a line, every row of c begins a new line

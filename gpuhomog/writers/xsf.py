@@ -4,7 +4,8 @@
     BEGIN_BLOCK_DATAGRID_3D, BEGIN_DATAGRID_3D     n + 1 points per axis, origin, spanning vectors, a fastest
 
 The repeated planes are what "general grid" means in the format: they hold nothing new, and readers drop them.
-The format knows neither units nor quantities; values are in the field's own unit, which a comment names.
+The format knows neither units nor quantities; values are in the field's own unit, which a comment names;
+another states the boundary, which readers/xsf.py reads.
 
 In   stream, Field, its blocks of planes of c.
 Out  nothing but the text.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import gpuhomog as gh
-from gpuhomog.errors import FileFormatError, InputError, UnitsError
+from gpuhomog.errors import AccuracyWarning, FileFormatError, InputError, UnitsError
 from gpuhomog.readers import open_source
 from gpuhomog.units import BOHR, HARTREE
 
@@ -176,6 +176,30 @@ def test_negative_counts(tmp_path):
     write(path, header((-3, 4, -5)) + values)
     with pytest.raises(FileFormatError, match="some counts are negative and some positive"):
         gh.read(path)
+
+
+@pytest.mark.parametrize("said", ["All units in Angstrom", "cell: ångström", "lengths (Å)", "ANGSTROMS"])
+def test_a_title_that_says_angstrom(tmp_path, said):
+    """The bond of 2.8 decides; without atoms the format's bohr holds, with a warning."""
+    steps = np.diag([4.0, 4.0, 4.0])
+
+    def cube(*atoms, title=said):
+        text = header((3, 4, 5), atoms=atoms, steps=steps) + body(values_of((3, 4, 5)))
+        return write(tmp_path / "x.cube", text.replace("second comment", title))
+
+    path = cube((11, 0, 0.0, 0.0, 0.0), (17, 0, 2.8, 0.0, 0.0))
+    with pytest.raises(FileFormatError, match=r'x\.cube: .*comments say.*so do the distances.*kind="cube-angstrom"'):
+        gh.read(path)
+    assert gh.read(path, kind="cube-angstrom").grid.cell[0, 0] == 12.0
+    assert gh.read(path, kind="cube-bohr").grid.cell[0, 0] == pytest.approx(12 * BOHR)
+    path = cube((11, 0, 0.0, 0.0, 0.0), (17, 0, 2.8 / BOHR, 0.0, 0.0))
+    assert gh.read(path).grid.cell[0, 0] == pytest.approx(12 * BOHR)
+    path = cube()
+    with pytest.warns(AccuracyWarning, match=r'comments say.*atoms do not tell.*kind="cube-angstrom"'):
+        assert gh.read(path).grid.cell[0, 0] == pytest.approx(12 * BOHR)
+    assert gh.read(path, kind="cube-bohr").grid.cell[0, 0] == pytest.approx(12 * BOHR)
+    for title in ("density in e/Angstrom^3", "1/Å^3", "electrons per cubic angstrom", "e Angstrom^-3", "Angstromeda"):
+        assert gh.read(cube(title=title)).grid.cell[0, 0] == pytest.approx(12 * BOHR)
 
 
 @pytest.mark.parametrize("name", ["NaCl_slab_charge_density.cube.gz", "NaCl_slab_electron_potential_energy.cube.gz"])

@@ -184,6 +184,32 @@ def test_locpot_holds_ev_and_chgcar_no_potential(tmp_path):
         gh.write(gh.Field.from_array(field.values, CELL, quantity="electron_potential_energy"), tmp_path / "x.locpot")
 
 
+@pytest.mark.parametrize("name", ["x.cube", "x.cube.gz", "x.xsf", "x.xsf.gz"])
+def test_text_files_bring_the_boundary_back(tmp_path, name):
+    for quantity, boundary in (("scalar", "p,p,o"), ("electron_density", "o,p,p"), ("scalar", "periodic")):
+        field = field_of(quantity=quantity, boundary=boundary)
+        gh.write(field, tmp_path / name)
+        back = gh.read(tmp_path / name)
+        assert back.grid.boundary == field.grid.boundary
+        assert back.grid.shape == field.grid.shape and np.allclose(back.grid.cell, CELL, atol=1e-9)
+        assert gh.read(tmp_path / name, boundary="p,o,o").grid.boundary == ("periodic", "open", "open")
+
+
+@pytest.mark.parametrize("name", ["x.cube", "x.xsf"])
+def test_the_boundary_of_other_writers_is_not_taken(tmp_path, name):
+    gh.write(field_of(boundary="p,p,o"), tmp_path / name)
+    text = (tmp_path / name).read_text()
+    (tmp_path / name).write_text(text.replace("written by gpuhomog", "written by hand"))
+    assert gh.read(tmp_path / name).grid.boundary == ("periodic",) * 3
+
+
+def test_a_unit_of_length_in_our_own_title_says_nothing_of_the_cell(tmp_path):
+    field = gh.Field.from_array(np.ones((2, 2, 2)), CELL, unit="Å")
+    gh.write(field, tmp_path / "x.cube")
+    assert "[Å]" in (tmp_path / "x.cube").read_text()
+    assert np.allclose(gh.read(tmp_path / "x.cube").grid.cell, CELL)
+
+
 def test_xsf_repeats_the_end_planes(tmp_path):
     import ase.io.xsf as xsf
 
