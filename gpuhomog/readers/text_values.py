@@ -39,6 +39,7 @@ _NEIGHBOURS = 1 << 16  # bytes before the last value that show how values are wr
 _NUMBER = re.compile(
     rb"[+-]?(?:\d*\.\d+[+-]\d\d(?![\d.EeDd])|(?:\d+\.?\d*|\.\d+)(?:[EeDd][+-]?\d+|[+-]\d{3}(?![\d.]))?)"
 )
+_BEGUN = re.compile(r"[+-]?\d*\.?\d*(?:[EeDd][+-]?)?")  # what may be left of a number
 _FORM = re.compile(rb"[+-]?0*(\d*)(?:\.(\d*))?(.*)")
 _FIELD = re.compile(rb"[ \t]*([+-]?\d*)\.(\d+)(?:([EeDd])[+-](\d+)|[+-]\d{3}(?![\d.]))?")
 
@@ -446,6 +447,8 @@ class TextValues:
                     values = _many_numbers(words, text, stop - index)
                 except NotANumber as error:
                     if error.word[:1].isalpha() and error.word.lower() not in ("nan", "inf", "infinity"):
+                        raise self._truncated(index + error.place) from None
+                    if ended and _BEGUN.fullmatch(error.word) and text.endswith(error.word.encode()):
                         raise self._truncated(index + error.place) from None
                     raise self._bad(index + error.place, error.word) from None
                 first = max(start - index, 0)

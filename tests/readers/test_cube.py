@@ -270,5 +270,5 @@ def test_a_last_number_that_lost_its_end_is_refused(tmp_path, compress, shape):
     assert (gh.read(path).values == 1.23e-2).all()
     for cut in range(2, 12):
         write(path, compress(text[:-cut].encode()))
-        with pytest.raises(FileFormatError, match=r"truncated|it is no number"):
+        with pytest.raises(FileFormatError, match="It is truncated"):
             gh.read(path)

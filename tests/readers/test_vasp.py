@@ -486,7 +486,7 @@ def test_a_last_number_that_lost_its_end_is_refused(tmp_path, compress, style):
     assert np.array_equal(gh.read(write(path, compress(text[:-1].encode())), kind="LOCPOT").values, whole)
     for cut in range(2, len(listed[-1].strip())):
         write(path, compress(text[:-cut].encode()))
-        with pytest.raises(FileFormatError, match=r"truncated|reads \".*it is no number") as caught:
+        with pytest.raises(FileFormatError, match="It is truncated") as caught:
             gh.read(path, kind="LOCPOT")
         assert str(caught.value).startswith(str(path))
     write(path, compress(text[:-2].encode()))
