@@ -69,6 +69,13 @@ KERNELS_TO_FACE = 2.0
 """Kernel widths eps between a face and the nearest x_b where the kernel leads; its tail there is 3e-5."""
 NEUTRAL_PERIOD, NEUTRAL_WINDOW = 0.01, 0.2
 """Largest |∫ρ| / ∫|ρ| of a neutral bulk: over one period; over the bulk window where there is no period."""
+FEWEST_LAYERS = 3
+"""Layers of a slab that has a bulk, where no period is known: as with a period, one for each surface, one between."""
+LEAST_SWING = 0.1
+"""Smallest deviation of the cumulative charge that counts as a layer, over the largest."""
+CALM_LENGTH, CALM_LEVEL = 10.0, 0.05
+"""A bulk without layers (jellium): its cumulative charge varies by less than this fraction of its largest value over
+this length [Å], longer than the spacing of layers in any common crystal."""
 FLUCTUATION_GROWTH = 0.5
 """Exponent of the variance of the charge of a length, above which a bulk fluctuates: 0 hyperuniform, 1 random."""
 CHARGED_GROWTH = 1.6
@@ -94,7 +101,8 @@ class SurfaceCharge(Result):
     period, period_uncertainty  of the bulk [Å], None without one
     scale_ratio              thickness/period, L/a; None without a period
     eps                      kernel width [Å]
-    residual                 predicted ripple left by the kernel [e/Å^2]
+    residual                 ripple left by the kernel [e/Å^2]: predicted from the period; without one, half the peak to
+                             peak of the kernel estimate over the bulk window
     tail                     kernel weight that crosses the nearer face
     closure                  low + high - total of the leading estimates, low integrated from below and high from
                              above: rounding alone [e/Å^2]; None for one side
@@ -323,6 +331,8 @@ def surface_charge(
         unit = f"3 periods of {found.length:.4g} Å" if found else f"4 kernel widths of {width:.4g} Å"
         reason = f"no bulk between the surfaces: the slab of {body.thickness:.4g} Å is thinner than {unit}"
     reason = reason or why_no_bulk(body.line, position, found, window, body)
+    if reason is None and found is None:
+        reason = _why_too_few_layers(body, position)
     sides = _Sides(body, position, found, width, window, origins, reason)
     return sides.result(side, profile, window if has_bulk else None)
 
@@ -422,19 +432,23 @@ class _Sides:
 
     def result(self, side: str, profile: Profile, window: tuple[float, float] | None) -> SurfaceCharge:
         line, body = self.body.line, self.body
-        reach = self.period.length if self.period else self.eps / 2
-        around = spread_positions(self.x_b, reach, self.bulk)
+        around = spread_positions(self.x_b, self.period.length if self.period else self.eps / 2, self.bulk)
         here = np.array([self.x_b])
         total = line.total
         gross = line.gross
         rounding = 4e-16 * gross * np.sqrt(len(line.values))
         distance = min(self.x_b - body.low, body.high - self.x_b)
         tail = float(gaussian_tail(distance, self.eps))
-        residual = predicted_residual(line, self.x_b, self.period, self.eps) if self.period else 0.0
-
         period_here, period_around = self.period_estimates(here)[0], self.period_estimates(around)
-        kernel_here, kernel_around = self.kernel_estimates(here)[0], self.kernel_estimates(around)
-        kernel_extra = hypot(residual, tail * line.highest, rounding)
+        kernel_here = self.kernel_estimates(here)[0]
+        if self.period:
+            kernel_around = self.kernel_estimates(around)
+            residual = ripple = predicted_residual(line, self.x_b, self.period, self.eps)
+        else:  # how far the ripple reaches is not known: all positions that x_b could have
+            low_end, high_end = min(self.bulk[0], self.x_b), max(self.bulk[1], self.x_b)
+            kernel_around = self.kernel_estimates(np.linspace(low_end, high_end, 2 * N_SPREAD))
+            residual, ripple = float(np.ptp(kernel_around[:, 0]) / 2), 0.0
+        kernel_extra = hypot(ripple, tail * line.highest, rounding)
         fluctuation = np.zeros(4) if self.period or self.reason else self.fluctuations()
         drift = np.zeros(4)
         if self.period and self.period.uncertainty > 0:
@@ -598,6 +612,29 @@ def why_no_bulk(
         place = f"one period of {period.length:.4g} Å around x_b" if period else "the bulk window"
         return f"no neutral bulk: {place} carries {net:.3g} {CHARGE}, so the value would change with x_b"
     return None
+
+
+def _why_too_few_layers(body: Body, x_b: float) -> str | None:
+    """Reason why a slab without a period has no bulk, or None: at least three layers, or a long stretch of no charge.
+
+    A layer takes the cumulative charge across its mean and back. Deviations below LEAST_SWING of the largest do not
+    count as crossings.
+    """
+    line = body.line
+    calm = line.cumulative(np.linspace(x_b - CALM_LENGTH / 2, x_b + CALM_LENGTH / 2, N_SPREAD))
+    if body.thickness > CALM_LENGTH and np.ptp(calm) <= CALM_LEVEL * line.highest:
+        return None
+    inside = np.linspace(body.low, body.high, 2 * int(body.thickness / line.spacing) + 2)
+    running = line.cumulative(inside)
+    deviation = running - running[len(inside) // 4 : -(len(inside) // 4)].mean()
+    signs = np.sign(deviation[np.abs(deviation) > LEAST_SWING * np.abs(deviation).max()])
+    crossings = int(np.count_nonzero(np.diff(signs)))
+    if crossings >= 2 * FEWEST_LAYERS:
+        return None
+    return (
+        f"no bulk between the surfaces: no period is known, and over {body.thickness:.4g} Å the cumulative charge "
+        f"crosses its mean {crossings} times, as {crossings / 2:g} layers do; at least {FEWEST_LAYERS} are needed"
+    )
 
 
 def fluctuation_growth(line: Unrolled, low: float, high: float) -> float | None:

@@ -38,6 +38,7 @@ from .periods import LIKELY, NONE, PeriodEstimate, find_periods
 from .profiles import resampled
 
 MOST_PASSES = 4
+FEWEST_PLANES = 4  # fewer show neither an average nor its ripple
 POINTS_PER_PERIOD = 48  # at least so many when the ripple is measured
 
 Periods = str | float | PeriodEstimate | Sequence[float | PeriodEstimate]
@@ -76,6 +77,11 @@ def macroscopic_average(
     """
     if isinstance(passes, bool) or not isinstance(passes, int | np.integer) or not 1 <= passes <= MOST_PASSES:
         raise InputError(f"passes={passes!r}: apply the windows 1 to {MOST_PASSES} times.")
+    if len(profile.values) < FEWEST_PLANES:
+        raise InputError(
+            f"Profile of {len(profile.values)} planes is too short for a macroscopic average: at least "
+            f"{FEWEST_PLANES} are needed, some in each period. Take a finer grid, or another axis."
+        )
     diagnosis = [e for e in find_periods(profile) if e.confidence != NONE or _is_auto(periods)]
     windows, errors = _windows(profile, periods, diagnosis)
     ends = _outside_values(profile, outside)

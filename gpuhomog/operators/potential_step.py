@@ -66,7 +66,19 @@ STRAIGHT_LEVEL = 1e-3
 EMPTY_LEVEL = 1e-3
 """Largest density in a vacuum, as a fraction of its maximum."""
 LEAST_PLATEAU = 5
-"""Fewest samples of a plateau."""
+"""Fewest samples of a plateau, and of each half of one in which a bend is looked for."""
+FACE_UNCERTAINTY = 1.0
+"""Uncertainty of where a surface ends [Å]: an atomic radius or half a layer; the ends of the straight vacuum and of
+the charge differ by as much. In a vacuum with a field the level at the face is uncertain by the field times this."""
+LEAST_FIELD = 2e-3
+"""Field of a vacuum below which no reader needs to know [V/Å]: 0.01 V over a vacuum of 5 Å."""
+MOST_BEND, LEAST_BEND = 0.1, 0.02
+"""Difference at the face of lines through the two halves of a plateau [V]: above the first there is no level, above
+the second the vacuum is not flat. 0.1 V is VASP's flat field over 1 Å, 0.02 V the accuracy of work functions."""
+BEND_GROWTH = 2.0
+"""A tail bends more the nearer it is to the face: of a level + c/d the line is off by about twice the bend."""
+SIGNIFICANT = 4.0
+"""Standard errors above which a bend or a field is not noise."""
 JUMP_WIDTH = 4.0
 """A dipole correction's jump is no wider than this many straight windows."""
 NEUTRAL_SLAB = 1e-5
@@ -84,7 +96,8 @@ class PotentialStep(Result):
     bulk_minus_low, bulk_minus_high  bulk against the vacuum on either side [V]; None across an interface
     bulk_field      dV/dx of the mean around x_b [V/Å]; None across an interface
     dipole          dipole per area from the charge [e/Å]; None from a potential. step = 4πκ dipole
-    flat            both vacua exist and have |dV/dx| < 0.1 V/Å (VASP's criterion); None across an interface
+    flat            both vacua exist, are straight, and have |dV/dx| < 0.1 V/Å (VASP's criterion); None across an
+                    interface
     plateaus        where the lines were fitted, or the windows of the two bulks [Å]
     faces           ends of the vacua [Å], or x_1 and x_2
     x_b, period     where the bulk's level was taken, its period [Å]; None if there is none
@@ -298,14 +311,22 @@ def _lay_out(
     return (0, below - 1), (n - jump - above, n - jump - 1), line
 
 
-def _plateau(
-    line: Unrolled, run: Run | None, at_low: bool
-) -> tuple[Measurement, Measurement, tuple[float, float] | None]:
-    """Level at the face, slope, and where the line was fitted: the half of the vacuum far from the surface."""
+@dataclass(frozen=True)
+class _Plateau:
+    """One vacuum: level at the face, slope there, where the line was fitted, and whether V bends along it."""
+
+    level: Measurement
+    field: Measurement
+    window: tuple[float, float] | None = None
+    bent: bool = False
+
+
+def _plateau(line: Unrolled, run: Run | None, at_low: bool) -> _Plateau:
+    """The line through the half of a vacuum that is far from the surface; not defined where V bends too much."""
     if run is None:
         side = "lower" if at_low else "upper"
         reason = f"no vacuum at the {side} end: the potential is not straight there"
-        return Measurement.not_defined(VOLT, reason), Measurement.not_defined(FIELD, reason), None
+        return _Plateau(Measurement.not_defined(VOLT, reason), Measurement.not_defined(FIELD, reason))
     first, last = run
     length = last - first + 1
     margin = length // 20
@@ -314,16 +335,48 @@ def _plateau(
     low, high = max(first, low), min(last + 1, high)
     x, values = line.position[low:high], line.values[low:high]
     face = float(line.position[last] if at_low else line.position[first])
-    centre = x.mean()
-    spread = float(((x - centre) ** 2).mean())
-    slope = float(((x - centre) * (values - values.mean())).mean() / spread) if spread > 0 else 0.0
-    residual = float(np.sqrt(((values - values.mean() - slope * (x - centre)) ** 2).mean()))
+    level, slope, residual, spread = _line(x, values, face)
     floor = 1e-15 * float(np.abs(line.values).max())
-    slope_error = hypot(residual, floor) / float(np.sqrt(spread)) if spread > 0 else 0.0
-    level_error = hypot(residual, slope_error * (face - centre), floor)
-    level = float(values.mean() + slope * (face - centre))
-    window = (float(x[0]), float(x[-1]))
-    return Measurement(level, VOLT, level_error), Measurement(slope, FIELD, slope_error), window
+    bend, noise = _bend(x, values, face)
+    if bend > max(MOST_BEND, SIGNIFICANT * noise):
+        reason = (
+            f"the vacuum is not straight: lines through the two halves of {x[0]:.4g} to {x[-1]:.4g} Å differ by "
+            f"{bend:.2g} V at the face at {face:.4g} Å. Take more vacuum"
+        )
+        window = (float(x[0]), float(x[-1]))
+        return _Plateau(Measurement.not_defined(VOLT, reason), Measurement.not_defined(FIELD, reason), window, True)
+    slope_error = hypot(residual, floor) / spread if spread > 0 else 0.0
+    level_error = hypot(
+        residual, slope_error * (face - float(x.mean())), slope * FACE_UNCERTAINTY, BEND_GROWTH * bend, floor
+    )
+    return _Plateau(
+        Measurement(level, VOLT, level_error),
+        Measurement(slope, FIELD, slope_error),
+        (float(x[0]), float(x[-1])),
+        bend > max(LEAST_BEND, SIGNIFICANT * noise),
+    )
+
+
+def _line(x: Array, values: Array, at: float) -> tuple[float, float, float, float]:
+    """Line of least squares: its value at a position, its slope, the rms that it leaves, and the rms width of x."""
+    centre = float(x.mean())
+    spread = float(np.sqrt(((x - centre) ** 2).mean()))
+    slope = float(((x - centre) * (values - values.mean())).mean() / spread**2) if spread > 0 else 0.0
+    residual = float(np.sqrt(((values - values.mean() - slope * (x - centre)) ** 2).mean()))
+    return float(values.mean()) + slope * (at - centre), slope, residual, spread
+
+
+def _bend(x: Array, values: Array, face: float) -> tuple[float, float]:
+    """How far lines through the halves of a plateau differ at the face [V], and the standard error of that by noise."""
+    if len(x) < 2 * LEAST_PLATEAU:
+        return 0.0, 0.0
+    half = len(x) // 2
+    parts = [(x[:half], values[:half]), (x[-half:], values[-half:])]
+    levels = [_line(*part, face)[0] for part in parts]
+    # of independent noise e, a second difference e0 - 2 e1 + e2 has variance 6; a smooth curve has next to none
+    noise = float(np.sqrt((np.diff(values, 2) ** 2).mean() / 6))
+    leverages = [hypot(1.0, (face - float(p.mean())) / float(p.std())) for p, _ in parts]
+    return abs(levels[1] - levels[0]), noise * hypot(*leverages) / float(np.sqrt(half))
 
 
 def _difference(upper: Measurement, lower: Measurement) -> Measurement:
@@ -423,22 +476,39 @@ def _across_slab(
     x_b: float | None,
     source: str,
 ) -> PotentialStep:
-    low, field_low, low_window = _plateau(line, low_run, True)
-    high, field_high, high_window = _plateau(line, high_run, False)
+    vacua = _plateau(line, low_run, True), _plateau(line, high_run, False)
+    (low, high), (field_low, field_high) = (v.level for v in vacua), (v.field for v in vacua)
     face_low = line.start if low_run is None else float(line.position[low_run[1]])
     face_high = line.end if high_run is None else float(line.position[high_run[0]])
     turn = None if profile.boundary == OPEN else profile.length
     found = resolve_period(period, line, face_low, face_high)
     bulk, bulk_field, x = _bulk_of(line, face_low, face_high, found, x_b, turn)
     slopes = [abs(f.value) for f in (field_low, field_high) if f.value is not None]
+    significant = [
+        abs(f.value)
+        for f in (field_low, field_high)
+        if f.value is not None and abs(f.value) > max(LEAST_FIELD, SIGNIFICANT * (f.uncertainty or 0.0))
+    ]
+    bent = [side for side, vacuum in zip(SIDES, vacua, strict=True) if vacuum.bent]
     remarks = _remarks(face_high - face_low, found, bulk, bulk_field)
     straight = all(s < FLAT_FIELD for s in slopes)
     if not straight:
         remarks.append(
             f"the vacuum is not flat, its field is {max(slopes):.3g} V/Å (VASP's limit: 0.1); levels are at the faces"
         )
+    elif significant and not bent:
+        remarks.append(
+            f"the vacuum has a field of {max(significant):.3g} V/Å, so levels depend on where the faces are put: they "
+            f"are at the faces, known to {FACE_UNCERTAINTY:g} Å. A dipole correction removes it"
+        )
+    if bent:
+        remarks.append(f"the vacuum bends ({' and '.join(bent)} side): its level is not reached. Take more vacuum")
+    step = _difference(high, low)
+    if step.uncertainty is not None:  # a rule that puts one face too far out does so on both sides: errors add
+        together = 2 * abs(float(field_low) * float(field_high)) * FACE_UNCERTAINTY**2
+        step = replace(step, uncertainty=hypot(step.uncertainty, together**0.5))
     return PotentialStep(
-        step=_difference(high, low),
+        step=step,
         low=low,
         high=high,
         field_low=field_low,
@@ -448,8 +518,8 @@ def _across_slab(
         bulk_minus_high=_difference(bulk, high),
         bulk_field=bulk_field,
         dipole=None,
-        flat=straight and len(slopes) == 2,
-        plateaus=(low_window, high_window),
+        flat=straight and len(slopes) == 2 and not bent,
+        plateaus=(vacua[0].window, vacua[1].window),
         faces=(face_low, face_high),
         x_b=x,
         period=found.length if found else None,

@@ -432,6 +432,49 @@ def test_uncertainty_of_disordered_slabs_is_honest():
     assert max(map(abs, scores)) < 6.0
 
 
+def bilayers(count, std=0.3, length=60.0, n=600):
+    """Planes of ±0.05 e/Å^2, 2 Å apart, every 4 Å: the cumulative charge is 0.05 for half of each period."""
+    x = np.arange(n) * (length / n)
+    values = sum(
+        0.05 * (gaussian(x, 10 + 4 * i, std) - gaussian(x, 12 + 4 * i, std)) * np.ones(n) for i in range(count)
+    )
+    return gh.Profile(x, values, "e/Å^3", "charge_density", length)
+
+
+class TestWithoutAPeriod:
+    """The bulk must show itself: layers are counted, and the scatter is that of the whole bulk window."""
+
+    @pytest.mark.parametrize("std", [0.1, 0.3, 0.6])
+    @pytest.mark.parametrize("count", [1, 2])
+    def test_one_layer_or_two_have_no_bulk(self, count, std):
+        for period in ("auto", None):
+            result = gh.surface_charge(bilayers(count, std, 24.0, 480), period=period)
+            assert not result.low.defined
+            assert not result.high_kernel.defined
+            assert "no bulk between the surfaces" in result.low.reason
+
+    @pytest.mark.parametrize("count", [4, 5, 10])
+    def test_more_have_one(self, count):
+        result = gh.surface_charge(bilayers(count), period=None)
+        assert abs(result.low.value - 0.025) < 3 * result.low.uncertainty
+
+    def test_jellium_has_no_layers_and_a_bulk(self):
+        """Charged sheets on both faces of 30 Å without charge: what is known is found."""
+        x = np.arange(800) * 0.075
+        values = 0.02 * gaussian(x, 15.0, 0.4) - 0.02 * gaussian(x, 45.0, 0.4)
+        result = gh.surface_charge(gh.Profile(x, values, "e/Å^3", "charge_density", 60.0), period=None, x_b=30.0)
+        assert result.low.value == pytest.approx(0.02, rel=1e-4)
+
+    @pytest.mark.parametrize("eps", [0.5, 1.0, 1.5, 2.0, 3.0, 4.0])
+    @pytest.mark.parametrize("x_b", [None, 28.0, 29.0, 30.0, 31.0])
+    def test_a_narrow_kernel_says_how_little_it_knows(self, eps, x_b):
+        """The mean of the cumulative charge is 0.025 e/Å^2, whatever a kernel narrower than the period shows."""
+        result = gh.surface_charge(bilayers(10), period=None, eps=eps, x_b=x_b)
+        assert abs(result.low.value - 0.025) < 2 * result.low.uncertainty
+        assert abs(result.high.value + 0.025) < 2 * result.high.uncertainty
+        assert abs(result.low.value - 0.025) < 1.1 * result.residual + 1e-6
+
+
 class TestRefused:
     """One sentence each: what is wrong and what to do."""
 

@@ -379,3 +379,12 @@ def test_values_slopes_and_integrals_of_an_open_profile():
         values_at(profile, 5.95)
     with pytest.raises(InputError, match="must lie beyond"):
         window_mean(profile, 2.0, 1.0)
+
+
+@pytest.mark.parametrize("boundary", ["periodic", "open"])
+@pytest.mark.parametrize("planes", [1, 2, 3])
+def test_profile_of_a_few_planes_is_refused(planes, boundary):
+    """No ripple can be told from so few: one sentence, not a division by zero."""
+    field = gh.Field.from_array(np.ones((1, 1, planes)), np.diag([3.0, 3.0, 8.0]), boundary=boundary)
+    with pytest.raises(InputError, match="too short"):
+        gh.macroscopic_average(gh.planar_average(field, "c"), 2.0)
