@@ -40,7 +40,7 @@ _NUMBER = re.compile(
     rb"[+-]?(?:\d*\.\d+[+-]\d\d(?![\d.EeDd])|(?:\d+\.?\d*|\.\d+)(?:[EeDd][+-]?\d+|[+-]\d{3}(?![\d.]))?)"
 )
 _BEGUN = re.compile(r"[+-]?\d*\.?\d*(?:[EeDd][+-]?)?")  # what may be left of a number
-_FORM = re.compile(rb"[+-]?0*(\d*)(?:\.(\d*))?(.*)")
+_FORM = re.compile(rb"[+-]?(\d*)(?:\.(\d*))?(.*)")
 _FIELD = re.compile(rb"[ \t]*([+-]?\d*)\.(\d+)(?:([EeDd])[+-](\d+)|[+-]\d{3}(?![\d.]))?")
 
 
@@ -474,7 +474,7 @@ def _form(word: bytes) -> tuple[int, int, int]:
     match = _FORM.match(word)
     assert match is not None
     whole, fraction, exponent = match[1], match[2] or b"", match[3]
-    return len(fraction), len(whole) + len(fraction), len(exponent)
+    return len(fraction), len((whole + fraction).lstrip(b"0")), len(exponent)
 
 
 def _after_words(text: bytes, n: int) -> int:

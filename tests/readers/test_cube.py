@@ -198,7 +198,14 @@ def test_a_title_that_says_angstrom(tmp_path, said):
     with pytest.warns(AccuracyWarning, match=r'comments say.*atoms do not tell.*kind="cube-angstrom"'):
         assert gh.read(path).grid.cell[0, 0] == pytest.approx(12 * BOHR)
     assert gh.read(path, kind="cube-bohr").grid.cell[0, 0] == pytest.approx(12 * BOHR)
-    for title in ("density in e/Angstrom^3", "1/Å^3", "electrons per cubic angstrom", "e Angstrom^-3", "Angstromeda"):
+    for title in (
+        "density in e/Angstrom^3",
+        "1/Å^3",
+        "V/Angstrom",
+        "electrons per cubic angstrom",
+        "e Angstrom^-3",
+        "Angstromeda",
+    ):
         assert gh.read(cube(title=title)).grid.cell[0, 0] == pytest.approx(12 * BOHR)
 
 

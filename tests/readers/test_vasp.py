@@ -463,16 +463,21 @@ def test_rows_that_change_their_width_between_blocks(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress])
-@pytest.mark.parametrize("style", ["fortran", "indented", "three digits", "no exponent", "low precision"])
-def test_a_last_number_that_lost_its_end_is_refused(tmp_path, compress, style):
+@pytest.mark.parametrize("style", ["fortran", "indented", "three digits", "no exponent", "low precision", "digits"])
+@pytest.mark.parametrize("sample", [1024, 1 << 18])
+def test_a_last_number_that_lost_its_end_is_refused(tmp_path, monkeypatch, compress, style, sample):
     """Every cut within the digits or the exponent of the last value, also where what is left is a number."""
-    values = values_of((4, 5, 6)) * 1e-3
+    from gpuhomog.readers import text_values
+
+    monkeypatch.setattr(text_values, "_SAMPLE", sample)
+    values = values_of((4, 5, 6)) * 1e-3 if style != "digits" else np.clip(values_of((4, 5, 6)), 0.01, 100)
     words = {
         "fortran": lambda v: fortran(v),
         "indented": lambda v: fortran(v),
         "three digits": lambda v: f"{v:.10E}"[:-2] + "0" + f"{v:.10E}"[-2:],
         "no exponent": lambda v: f"{v:12.8f}",
         "low precision": g_format,
+        "digits": lambda v: f"{v:#.6g}",
     }[style]
     listed = [words(v) for v in values.ravel(order="F")]
     listed[-1] = words(1.2345678901234e-2) if style != "low precision" else "0.12345E-02"
@@ -480,7 +485,7 @@ def test_a_last_number_that_lost_its_end_is_refused(tmp_path, compress, style):
     if style == "indented":
         text = text.replace("\n ", "\n     ")
     text = poscar() + "\n  4 5 6\n " + ("    " if style == "indented" else "") + text[1:]
-    assert text.count("E") > 60 or style == "no exponent"
+    assert text.count("E") > 60 or style in ("no exponent", "digits")
     path = tmp_path / "LOCPOT"
     whole = gh.read(write(path, compress(text.encode())), kind="LOCPOT").values
     assert np.array_equal(gh.read(write(path, compress(text[:-1].encode())), kind="LOCPOT").values, whole)
