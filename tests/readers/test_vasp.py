@@ -470,7 +470,7 @@ def test_a_last_number_that_lost_its_end_is_refused(tmp_path, monkeypatch, compr
     from gpuhomog.readers import text_values
 
     monkeypatch.setattr(text_values, "_SAMPLE", sample)
-    values = values_of((4, 5, 6)) * 1e-3 if style != "digits" else np.clip(values_of((4, 5, 6)), 0.01, 100)
+    values = values_of((6, 7, 8)) * 1e-3 if style != "digits" else np.clip(values_of((6, 7, 8)), 0.01, 100)
     words = {
         "fortran": lambda v: fortran(v),
         "indented": lambda v: fortran(v),
@@ -484,8 +484,8 @@ def test_a_last_number_that_lost_its_end_is_refused(tmp_path, monkeypatch, compr
     text = rows(listed)
     if style == "indented":
         text = text.replace("\n ", "\n     ")
-    text = poscar() + "\n  4 5 6\n " + ("    " if style == "indented" else "") + text[1:]
-    assert text.count("E") > 60 or style in ("no exponent", "digits")
+    text = poscar() + "\n  6 7 8\n " + ("    " if style == "indented" else "") + text[1:]
+    assert text.count("E") > 100 or style in ("no exponent", "digits")
     path = tmp_path / "LOCPOT"
     whole = gh.read(write(path, compress(text.encode())), kind="LOCPOT").values
     assert np.array_equal(gh.read(write(path, compress(text[:-1].encode())), kind="LOCPOT").values, whole)
@@ -495,7 +495,7 @@ def test_a_last_number_that_lost_its_end_is_refused(tmp_path, monkeypatch, compr
             gh.read(path, kind="LOCPOT")
         assert str(caught.value).startswith(str(path))
     write(path, compress(text[:-2].encode()))
-    with pytest.raises(FileFormatError, match=r"within value 120 of 120: .* It is truncated: write or copy it again"):
+    with pytest.raises(FileFormatError, match=r"within value 336 of 336: .* It is truncated: write or copy it again"):
         gh.read(path, kind="LOCPOT")
 
 
