@@ -622,7 +622,7 @@ def _why_too_few_layers(body: Body, x_b: float) -> str | None:
     """
     line = body.line
     calm = line.cumulative(np.linspace(x_b - CALM_LENGTH / 2, x_b + CALM_LENGTH / 2, N_SPREAD))
-    if body.thickness > CALM_LENGTH and np.ptp(calm) <= CALM_LEVEL * line.highest:
+    if np.ptp(calm) <= CALM_LEVEL * line.highest:
         return None
     inside = np.linspace(body.low, body.high, 2 * int(body.thickness / line.spacing) + 2)
     running = line.cumulative(inside)

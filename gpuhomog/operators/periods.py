@@ -6,8 +6,9 @@
 The mismatch is 0 where f repeats after τ on top of any straight line, about 1 where it does not: a period is a lag
 with a long run of small mismatch, and the run is the crystalline window. The shortest such lag is the period, unless
 a multiple of it repeats far better (layers of alternating kind). Variable projection then fits p in the
-core of the window to far less than a grid step; its standard error and the spread between parts of the window are
-the uncertainty. A profile that is crystalline all around its periodic length has p = L/m exactly.
+core of the window to far less than a grid step; its standard error and the drift between the ends and the middle of
+the window are the uncertainty, widened where there are few periods. Ends that drift (relaxed layers) are cut. A
+profile that is crystalline all around its periodic length has p = L/m exactly.
 
 In   Profile, periodic or open.
 Out  one PeriodEstimate for each period, at least one: without a period its confidence is "none" and it says why.
@@ -46,6 +47,7 @@ HALF_PERIOD_MISMATCH = 1e-4  # a shortest lag worse than this is tried against i
 SURE_UNCERTAINTY = 0.002  # relative standard uncertainty below which a period is sure
 LIKELY_UNCERTAINTY = 0.02
 SURE_PERIODS = 3.0
+DRIFTING = 5e-4  # relative difference of the periods of the ends and the middle of a window, above which it is cut
 FALSE_ALARM = 1e-6  # probability that noise alone fits as well, over all windows and lags tried
 LIKELY_FALSE_ALARM = 1e-3
 MOST_HARMONICS = 10
@@ -346,9 +348,23 @@ def _refine(profile: Profile, search: _Search, run: _Run) -> PeriodEstimate:
             f"A stretch repeats after about {lag:.3g} Å, but has too few planes to fit a period."
         )
     value, error = fit
-    spread = _spread(positions, values, value, n_harmonics)
-    uncertainty = float(np.hypot(error, spread))
+    drift = _drift(positions, values, value, n_harmonics)
+    uncertainty = float(np.hypot(error, drift))
+    kept = positions
+    while drift > DRIFTING * value:  # relaxed layers at the ends: half a period less of each, if that helps
+        kept = kept[(kept > kept[0] + value / 2) & (kept < kept[-1] - value / 2)]
+        if len(kept) < FEWEST_SAMPLES or kept[-1] - kept[0] < SURE_PERIODS * lag:
+            break
+        inner = values[(positions >= kept[0]) & (positions <= kept[-1])]
+        fit = _fit_period(kept, inner, lag, n_harmonics)
+        if fit is None:
+            break
+        drift = _drift(kept, inner, fit[0], n_harmonics)
+        if np.hypot(fit[1], drift) < uncertainty:
+            (value, error), uncertainty = fit, float(np.hypot(fit[1], drift))
+            window = (float(kept[0]), float(kept[-1]))
     n_core = (window[1] - window[0]) / value
+    uncertainty *= _few(n_core)
     odds = _false_alarm(search, mismatch, n_core * value, n_core)
     relative = uncertainty / value
     facts = (
@@ -564,18 +580,24 @@ def _fit_period(
     return period, float(np.sqrt(squares / (n - n_parameters) / weight) * inflation)
 
 
-def _spread(positions: NDArray[np.float64], values: NDArray[np.float64], period: float, n_harmonics: int) -> float:
-    """Half the difference of the periods of the two ends of the window."""
+def _drift(positions: NDArray[np.float64], values: NDArray[np.float64], period: float, n_harmonics: int) -> float:
+    """Largest difference of the periods of the two ends and the middle of the window."""
     extent = positions[-1] - positions[0]
-    part = max(extent / 2, min(2.5 * period, 0.85 * extent))
-    ends = []
-    for inside in (positions <= positions[0] + part, positions >= positions[-1] - part):
+    part = max(extent / 3, min(2.0 * period, 0.7 * extent))
+    fitted = []
+    for low in (positions[0], positions[0] + (extent - part) / 2, positions[-1] - part):
+        inside = (positions >= low) & (positions <= low + part)
         fewer = max(1, min(n_harmonics, (int(inside.sum()) - 6) // 3))
         fit = _fit_period(positions[inside], values[inside], period, fewer)
         if fit is None:
             return 0.01 * period
-        ends.append(fit[0])
-    return abs(ends[0] - ends[1]) / 2
+        fitted.append(fit[0])
+    return float(np.ptp(fitted))
+
+
+def _few(n_periods: float) -> float:
+    """Student's t over the normal value, both of 95 %: a scatter of n periods has n - 1 degrees of freedom."""
+    return float(scipy.special.stdtrit(max(n_periods - 1, 1.0), 0.975) / scipy.special.ndtri(0.975))
 
 
 def _false_alarm(search: _Search, mismatch: float, extent: float, n_periods: float) -> float:

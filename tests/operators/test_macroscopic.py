@@ -388,3 +388,47 @@ def test_profile_of_a_few_planes_is_refused(planes, boundary):
     field = gh.Field.from_array(np.ones((1, 1, planes)), np.diag([3.0, 3.0, 8.0]), boundary=boundary)
     with pytest.raises(InputError, match="too short"):
         gh.macroscopic_average(gh.planar_average(field, "c"), 2.0)
+
+
+def slab_of_layers(centres, weights, a):
+    """Gaussian layers of width a/5 and 6 Å of vacuum on either side, every 0.08 Å or a little less."""
+    length = centres[-1] - centres[0] + a + 12
+    x = np.arange(int(length / 0.08)) * (length / int(length / 0.08))
+    values = sum(
+        w * np.exp(-(((x - 6 - a / 2 - c) / (0.2 * a)) ** 2) / 2) for c, w in zip(centres, weights, strict=True)
+    )
+    return profile_of(values, length)
+
+
+def relaxed(a, count, amplitude):
+    """Layer i at i a, moved outwards by amplitude a exp(-depth)."""
+    index = np.arange(count)
+    depth = np.minimum(index, count - 1 - index)
+    return index * a + amplitude * a * np.exp(-depth) * np.where(index < count / 2, -1, 1)
+
+
+class TestPeriodsOfSlabs:
+    """The period of the bulk is that of the layers put there, and what is called sure is right."""
+
+    @pytest.mark.parametrize("count", range(7, 13))
+    @pytest.mark.parametrize("a", [2.2, 3.3, 4.6])
+    def test_relaxed_surfaces(self, count, a):
+        for amplitude in (0.02, 0.05):
+            found = gh.find_periods(slab_of_layers(relaxed(a, count, amplitude), np.ones(count), a))[0]
+            assert found.value == pytest.approx(a, rel=0.02)
+            assert found.confidence != "sure" or found.value == pytest.approx(a, rel=0.005)
+
+    @pytest.mark.parametrize("count", [5, 7, 12])
+    def test_ideal_surfaces(self, count):
+        for a in (2.2, 3.3, 4.6):
+            found = gh.find_periods(slab_of_layers(np.arange(count) * a, np.ones(count), a))[0]
+            assert found.confidence == "sure"
+            assert found.value == pytest.approx(a, rel=1e-4)
+            assert abs(found.value - a) < 3 * found.uncertainty + 1e-9
+
+    @pytest.mark.parametrize("a", [2.5, 3.16745, 4.1])
+    def test_alternating_layers(self, a):
+        """Six layers of two kinds are three periods: their uncertainty is that of three."""
+        found = gh.find_periods(slab_of_layers(np.arange(6) * a, 1 + 0.3 * (-1.0) ** np.arange(6), a))[0]
+        assert found.value == pytest.approx(2 * a, rel=0.02)
+        assert abs(found.value - 2 * a) < 2.5 * found.uncertainty
