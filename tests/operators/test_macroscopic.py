@@ -13,6 +13,7 @@ from scipy.special import erf
 
 import gpuhomog as gh
 from gpuhomog.errors import AccuracyWarning, InputError
+from gpuhomog.operators.periods import _few
 from gpuhomog.operators.profiles import cumulative_at, derivative_at, integral, values_at, window_mean
 
 DATA = Path(__file__).parents[1] / "data"
@@ -432,3 +433,8 @@ class TestPeriodsOfSlabs:
         found = gh.find_periods(slab_of_layers(np.arange(6) * a, 1 + 0.3 * (-1.0) ** np.arange(6), a))[0]
         assert found.value == pytest.approx(2 * a, rel=0.02)
         assert abs(found.value - 2 * a) < 2.5 * found.uncertainty
+
+    def test_few_periods_widen_the_uncertainty(self):
+        """Two-sided 95 % of Student's t with n - 1 degrees of freedom, from a printed table, over the normal 1.960."""
+        for periods, table in ((3.0, 4.303), (4.0, 3.182), (6.0, 2.571), (31.0, 2.042)):
+            assert _few(periods) == pytest.approx(table / 1.960, rel=1e-3)
