@@ -47,6 +47,8 @@ HALF_PERIOD_MISMATCH = 1e-4  # a shortest lag worse than this is tried against i
 SURE_UNCERTAINTY = 0.002  # relative standard uncertainty below which a period is sure
 LIKELY_UNCERTAINTY = 0.02
 SURE_PERIODS = 3.0
+NOISELESS_MISMATCH = 2e-3  # below: what does not repeat is displaced layers, not noise
+SEARCH_ARTEFACT = 1e-3  # relative range of the local periods that the steps of the search leave in a perfect crystal
 DRIFTING = 5e-4  # relative difference of the periods of the ends and the middle of a window, above which it is cut
 FALSE_ALARM = 1e-6  # probability that noise alone fits as well, over all windows and lags tried
 LIKELY_FALSE_ALARM = 1e-3
@@ -364,7 +366,7 @@ def _refine(profile: Profile, search: _Search, run: _Run) -> PeriodEstimate:
             (value, error), uncertainty = fit, float(np.hypot(fit[1], drift))
             window = (float(kept[0]), float(kept[-1]))
     n_core = (window[1] - window[0]) / value
-    uncertainty *= _few(n_core)
+    uncertainty = float(np.hypot(uncertainty * _few(n_core), _unsteadiness(local, run, first, stop, lag, mismatch)))
     odds = _false_alarm(search, mismatch, n_core * value, n_core)
     relative = uncertainty / value
     facts = (
@@ -593,6 +595,18 @@ def _drift(positions: NDArray[np.float64], values: NDArray[np.float64], period: 
             return 0.01 * period
         fitted.append(fit[0])
     return float(np.ptp(fitted))
+
+
+def _unsteadiness(local: NDArray[np.float64], run: _Run, first: int, stop: int, lag: float, mismatch: float) -> float:
+    """Half the range of the local periods in the core, beyond what the steps of the search leave.
+
+    A surface that relaxes drags all layers of a thin slab along; how much those in the core still differ tells how
+    far they are from the bulk. Where noise makes the mismatch, local periods tell nothing, and this is 0.
+    """
+    if mismatch > NOISELESS_MISMATCH:
+        return 0.0
+    core = local[first - run.first : stop - run.first]
+    return max(0.0, float(np.ptp(core)) - SEARCH_ARTEFACT * lag) / 2
 
 
 def _few(n_periods: float) -> float:

@@ -414,10 +414,13 @@ class TestPeriodsOfSlabs:
     @pytest.mark.parametrize("count", range(7, 13))
     @pytest.mark.parametrize("a", [2.2, 3.3, 4.6])
     def test_relaxed_surfaces(self, count, a):
-        for amplitude in (0.02, 0.05):
+        for amplitude in (0.02, 0.05, 0.1):
             found = gh.find_periods(slab_of_layers(relaxed(a, count, amplitude), np.ones(count), a))[0]
-            assert found.value == pytest.approx(a, rel=0.02)
+            if found.confidence == "none":
+                continue
+            assert found.value == pytest.approx(a, rel=0.03)
             assert found.confidence != "sure" or found.value == pytest.approx(a, rel=0.005)
+            assert abs(found.value - a) < 4 * found.uncertainty
 
     @pytest.mark.parametrize("count", [5, 7, 12])
     def test_ideal_surfaces(self, count):
