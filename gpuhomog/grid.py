@@ -164,8 +164,3 @@ class Grid:
         [0.25, 0.0, -0.5]
         """
         return np.asarray((np.asarray(positions) - self.origin) @ np.linalg.inv(self.cell), dtype=np.float64)
-
-    def with_shape(self, shape: Sequence[int]) -> Grid:
-        """The same cell, origin and boundary with other counts."""
-        n_a, n_b, n_c = (int(n) for n in shape)
-        return Grid((n_a, n_b, n_c), self.cell, self.origin, self.boundary)

@@ -21,10 +21,10 @@ from ..errors import InputError
 from ..field import Field
 from ..operators.average import average, average_and_variance, average_gradient
 from ..operators.charge import charge_balance, charge_density, electrostatic_potential
-from ..operators.excess import interface_charge, surface_charge
+from ..operators.excess import InterfaceCharge, SurfaceCharge, interface_charge, surface_charge
 from ..operators.macroscopic import macroscopic_average
 from ..operators.planar import planar_average
-from ..operators.potential_step import potential_step
+from ..operators.potential_step import PotentialStep, potential_step
 from ..readers import inspect_file
 from ..results import Measurement, Profile, Result
 from ..units import times_length
@@ -340,6 +340,23 @@ def times(n: int) -> str:
 SIGNED = "charge density, electrons negative, ions included"
 
 
+def excess_outcome(
+    plot: str,
+    field: Field,
+    profile: Profile,
+    result: SurfaceCharge | InterfaceCharge | PotentialStep,
+    values: dict[str, Any],
+) -> Outcome:
+    """A result along a profile: its numbers, its tables, its file, and the figure that `plot` of plots.py draws."""
+
+    def draw() -> Any:
+        from .. import plots
+
+        return getattr(plots, plot)(profile, result, origin=field.grid.origin, width=values["figure_width"] or "column")
+
+    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+
+
 def run_surface(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Surface charges of a slab."""
     field = made(inputs, values)
@@ -354,13 +371,7 @@ def run_surface(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         origin=values["origin"],
         sampling=values["sampling"],
     )
-
-    def draw() -> Any:
-        from ..plots import plot_surface
-
-        return plot_surface(profile, result, origin=field.grid.origin, width=values["figure_width"] or "column")
-
-    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+    return excess_outcome("plot_surface", field, profile, result, values)
 
 
 def run_step(inputs: Inputs, values: dict[str, Any]) -> Outcome:
@@ -379,13 +390,7 @@ def run_step(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         x_b=values["x_b"],
         sampling=values["sampling"],
     )
-
-    def draw() -> Any:
-        from ..plots import plot_step
-
-        return plot_step(profile, result, origin=field.grid.origin, width=values["figure_width"] or "column")
-
-    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+    return excess_outcome("plot_step", field, profile, result, values)
 
 
 def run_interface(inputs: Inputs, values: dict[str, Any]) -> Outcome:
@@ -399,13 +404,7 @@ def run_interface(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         eps=values["eps"],
         sampling=values["sampling"],
     )
-
-    def draw() -> Any:
-        from ..plots import plot_interface
-
-        return plot_interface(profile, result, origin=field.grid.origin, width=values["figure_width"] or "column")
-
-    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+    return excess_outcome("plot_interface", field, profile, result, values)
 
 
 def run_devices(inputs: Inputs, values: dict[str, Any]) -> Outcome:

@@ -36,7 +36,6 @@ from typing import Any, overload
 
 import numpy as np
 import scipy  # its parts are imported when first used
-from numpy.typing import NDArray
 
 from ..averaging_kernels import ORTHOGONAL_AXES, PLANE, AveragingKernel, Stages, TopHat
 from ..errors import AccuracyWarning, InputError, KernelError, nearest_known
@@ -47,8 +46,6 @@ from ..units import times_length
 from .line_weights import Line
 from .unrolled import check_sampling
 from .ways import CELL, WAYS, BySums, Plan, Way, on_axis
-
-Array = NDArray[np.float64]
 
 METHODS = ("auto", *WAYS)
 
