@@ -1,0 +1,50 @@
+"""Memory of the host: arrays of NumPy, and which way they lie."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def is_fortran_ordered(values: Any) -> bool:
+    """True if the first axis is the fastest in memory."""
+    return bool(values.flags.f_contiguous and not values.flags.c_contiguous)
+
+
+class Memory:
+    """Host memory; see device.Device for what each method promises."""
+
+    def asarray(self, values: Any, dtype: Any = None) -> NDArray[Any]:
+        """NumPy array of the values."""
+        return np.asarray(values, dtype=dtype)
+
+    def to_host(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The array itself."""
+        return values
+
+    def pad(self, values: NDArray[Any], axis: int, before: int, n: int) -> NDArray[Any]:
+        """Zeros before and after along an axis, in the memory order of the values."""
+        shape = list(values.shape)
+        shape[axis] = n
+        out = np.zeros(shape, dtype=values.dtype, order="F" if is_fortran_ordered(values) else "C")
+        place = [slice(None)] * 3
+        place[axis] = slice(before, before + values.shape[axis])
+        out[tuple(place)] = values
+        return out
+
+    def copy(self, values: NDArray[Any]) -> NDArray[Any]:
+        """A copy in the same memory order."""
+        return values.copy(order="K")
+
+    def compact(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The values in memory of their own, without gaps."""
+        if values.flags.c_contiguous or values.flags.f_contiguous:
+            return values
+        return values.copy(order="K")
+
+    def squared_deviation(self, values: NDArray[Any], centre: float) -> NDArray[np.float64]:
+        """One new float64 array."""
+        deviation = np.subtract(values, centre, dtype=np.float64)
+        return np.multiply(deviation, deviation, out=deviation)

@@ -1,0 +1,30 @@
+"""GPU: every primitive as CUDA kernels, cuBLAS or cuFFT, on arrays of CuPy. Same files and names as `cpu/`.
+
+A primitive validates nothing: it gets what operators give the CPU, and returns the same numbers in the memory of
+the device (or on the host where the protocol says so). Kernels take C order; Fortran-ordered arrays (VASP files)
+are taken with their axes reversed, without a copy.
+
+The runtime below (`runtime.py`) is CuPy; tests put another below the same code.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+from .runtime import Runtime, cupy_runtime, n_gpus
+from .spectral import Spectral
+from .sums import Sums
+from .windows import Windows
+
+
+class GPU(Sums, Windows, Spectral):
+    """One GPU; see device.Device for what each method promises."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.name = runtime.name
+        self._tables: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+
+
+__all__ = ["GPU", "cupy_runtime", "n_gpus"]

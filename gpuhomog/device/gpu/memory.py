@@ -1,0 +1,112 @@
+"""Memory of the GPU: what is there, what goes there, and whether it fits.
+
+Allocations come from CuPy's memory pool, so that repeated calls allocate nothing; small tables (weights,
+matrices) are uploaded once and kept by their content.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import DeviceError
+from ..cpu.memory import is_fortran_ordered
+from .runtime import Runtime
+
+KEPT_TABLES = 64
+C_NAMES = {"float32": "float", "float64": "double"}
+
+
+def c_name(dtype: Any) -> str:
+    """The C name of float32 or float64."""
+    return C_NAMES[np.dtype(dtype).name]
+
+
+class Memory:
+    """Device memory; see device.Device for what each method promises."""
+
+    runtime: Runtime
+    _tables: OrderedDict[tuple[Any, ...], Any]
+
+    def asarray(self, values: Any, dtype: Any = None) -> Any:
+        """Uploaded if they are on the host; DeviceError with the bytes needed and free if they do not fit."""
+        xp = self.runtime.xp
+        if isinstance(values, xp.ndarray) and xp is not np:
+            return values if dtype is None or values.dtype == dtype else values.astype(dtype)
+        values = np.asarray(values, dtype=dtype)
+        self.check_fits(values.nbytes, f"A field of {list(values.shape)} {values.dtype} values")
+        if not (values.flags.c_contiguous or values.flags.f_contiguous):
+            values = np.ascontiguousarray(values)
+        return xp.asarray(values, order="F" if is_fortran_ordered(values) else "C")
+
+    def to_host(self, values: Any) -> NDArray[Any]:
+        """Copied to the host, in the same memory order."""
+        if isinstance(values, np.ndarray):
+            return values
+        fortran = is_fortran_ordered(values)
+        return np.asarray(values.T.get()).T if fortran else np.asarray(values.get())
+
+    def check_fits(self, n_bytes: int, what: str) -> None:
+        """DeviceError naming the bytes needed and the bytes free where they do not fit."""
+        free, total = self.runtime.free_bytes()
+        if n_bytes > free:
+            raise DeviceError(
+                f"{what} needs {n_bytes} bytes ({n_bytes / 2**30:.2f} GiB), but {self.runtime.name} has {free} bytes "
+                f'({free / 2**30:.2f} of {total / 2**30:.2f} GiB) free. Use dtype="float32", read fewer planes at a '
+                'time, or device="cpu".'
+            )
+
+    def empty(self, shape: Any, dtype: Any) -> Any:
+        """Memory of the pool, contents undefined; DeviceError if the device is full."""
+        n_bytes = int(np.prod([int(n) for n in np.atleast_1d(shape)], dtype=object)) * np.dtype(dtype).itemsize
+        try:
+            return self.runtime.xp.empty(shape, dtype)
+        except MemoryError:  # CuPy's OutOfMemoryError is one
+            self.runtime.xp.get_default_memory_pool().free_all_blocks()
+            self.check_fits(n_bytes, f"An array of {list(np.atleast_1d(shape))} {np.dtype(dtype)} values")
+            return self.runtime.xp.empty(shape, dtype)
+
+    def table(self, values: Any, dtype: Any) -> Any:
+        """A small array of the host on the device; the same content is uploaded once."""
+        host = np.ascontiguousarray(values, dtype=dtype)
+        key = (host.dtype.str, host.shape, hash(host.tobytes()), host.nbytes)
+        kept = self._tables.get(key)
+        if kept is None:
+            kept = self._tables[key] = self.runtime.xp.asarray(host)
+            if len(self._tables) > KEPT_TABLES:
+                self._tables.popitem(last=False)
+        else:
+            self._tables.move_to_end(key)
+        return kept
+
+    def contiguous(self, values: Any) -> Any:
+        """C-ordered values; a copy only where they are not."""
+        return self.runtime.xp.ascontiguousarray(values)
+
+    def pad(self, values: Any, axis: int, before: int, n: int) -> Any:
+        """Zeros before and after along an axis, in the memory order of the values."""
+        shape = list(values.shape)
+        shape[axis] = n
+        out = self.runtime.xp.zeros(shape, dtype=values.dtype, order="F" if is_fortran_ordered(values) else "C")
+        place = [slice(None)] * 3
+        place[axis] = slice(before, before + values.shape[axis])
+        out[tuple(place)] = values
+        return out
+
+    def copy(self, values: Any) -> Any:
+        """A copy in the same memory order."""
+        return values.copy(order="K")
+
+    def compact(self, values: Any) -> Any:
+        """The values in memory of their own, without gaps."""
+        if values.flags.c_contiguous or values.flags.f_contiguous:
+            return values
+        return values.copy(order="C")
+
+    def squared_deviation(self, values: Any, centre: float) -> Any:
+        """One new float64 array."""
+        deviation = self.runtime.xp.subtract(values, centre, dtype=np.float64)
+        return self.runtime.xp.multiply(deviation, deviation, out=deviation)

@@ -1,0 +1,97 @@
+"""Sums over planes, and extrema: planar_moments.cu reads the field once for all three axes.
+
+    planar_moments     1 read
+    plane_family_sum   1 read
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..cpu.memory import is_fortran_ordered
+from .memory import Memory, c_name
+
+FILE = "planar_moments.cu"
+BLOCK = 256
+BLOCKS_EACH = 2
+"""Blocks of planar_moments that one multiprocessor holds."""
+FEWEST_ROWS = 32
+"""A block with fewer rows than a tile leaves its threads idle."""
+
+
+class Sums(Memory):
+    """Reductions; see device.Device for what each method promises."""
+
+    def planar_sum(self, values: Any, axis: int) -> NDArray[np.float64]:
+        """All three axes cost one read; the one asked for is returned."""
+        return self._planar(values, 1, False, 0.0)[axis][0]
+
+    def planar_moments(
+        self, values: Any, n_moments: int, centre: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """One read for all three axes and all moments."""
+        results = []
+        for stats in self._planar(values, 4, True, centre):
+            kept = np.concatenate([stats[:n_moments], stats[4:]])
+            kept[n_moments + 1] *= -1.0
+            results.append(kept)
+        return results[0], results[1], results[2]
+
+    def extrema(self, values: Any) -> tuple[float, float]:
+        """From the planes; the sums tell whether a NaN was among the values."""
+        stats = self._planar(values, 4, True, 0.0)[0]
+        if np.isnan(stats[0]).any():
+            xp = self.runtime.xp
+            return float(xp.min(values)), float(xp.max(values))
+        return float(stats[4].min()), float(-stats[5].min())
+
+    def _planar(self, values: Any, moments: int, extrema: bool, centre: float) -> list[NDArray[np.float64]]:
+        """(stats, n) of each axis, as the kernel has them."""
+        if is_fortran_ordered(values):
+            return self._planar(values.T, moments, extrema, centre)[::-1]
+        n_stats = moments + 2 * extrema
+        shape = values.shape
+        if values.size == 0:
+            empty = np.zeros(n_stats)
+            empty[moments:] = np.inf
+            return [np.repeat(empty[:, None], n, axis=1) for n in shape]
+        values = self.contiguous(values)
+        n0, n1, n2 = shape
+        rows, dtype = n0 * n1, values.dtype
+        chunks = -(-n2 // (BLOCK * 16 // dtype.itemsize))
+        blocks = max(1, min(-(-rows // FEWEST_ROWS), BLOCKS_EACH * self.runtime.n_multiprocessors // chunks))
+        row_stats = self.empty((n_stats, chunks, rows), np.float64)
+        column_stats = self.empty((n_stats, blocks, n2), np.float64)
+        instance = f"planar_moments<{c_name(dtype)}, {moments}, {str(extrema).lower()}>"
+        arguments = (values, row_stats, column_stats, np.int64(rows), np.int64(n2), dtype.type(centre))
+        self.runtime.launch(FILE, instance, (blocks, chunks), (BLOCK,), arguments)
+        out = self.empty(n_stats * sum(shape), np.float64)
+        total = np.int64(sum(shape))
+        for parts, outer, planes, inner, start in (
+            (row_stats, chunks, n0, n1, 0),
+            (row_stats, chunks * n0, n1, 1, n0),
+            (column_stats, blocks, n2, 1, n0 + n1),
+        ):
+            per_block = 32 if inner == 1 else 8
+            sizes = (np.int64(outer), np.int64(planes), np.int64(inner))
+            grid = (-(-planes // per_block), n_stats)
+            arguments = (parts, out[start:], *sizes, total, np.int32(moments))
+            self.runtime.launch(FILE, "combine_partials", grid, (32, 8), arguments)
+        stats = self.to_host(out).reshape(n_stats, sum(shape))
+        return np.split(stats, [n0, n0 + n1], axis=1)
+
+    def plane_family_sum(self, values: Any, strides: tuple[int, int, int], n_bins: int) -> NDArray[np.float64]:
+        """Bins counted by CuPy, a plane at a time, and rolled; see the CPU's."""
+        if is_fortran_ordered(values):
+            return self.plane_family_sum(values.T, (strides[2], strides[1], strides[0]), n_bins)
+        xp = self.runtime.xp
+        _, n1, n2 = values.shape
+        bins = ((strides[1] * xp.arange(n1)[:, None] + strides[2] * xp.arange(n2)) % n_bins).ravel()
+        sums = xp.zeros(n_bins)
+        for i, plane in enumerate(values):
+            counted = xp.bincount(bins, weights=plane.ravel().astype(np.float64), minlength=n_bins)
+            sums += xp.roll(counted, strides[0] * i % n_bins)
+        return self.to_host(sums)
