@@ -34,6 +34,17 @@ class Device(Protocol):
         """(n_axis,) sums over each plane normal to an axis, float64, on the host."""
         ...
 
+    def planar_moments(
+        self, values: Any, n_moments: int, centre: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """For each axis (n_moments + 2, n_axis), float64, on the host, in one read on a GPU.
+
+        Row p - 1 holds the sums of (value - centre)^p over each plane normal to the axis, p = 1 … n_moments <= 4;
+        the last two rows the smallest and largest value, NaN left out (the sums tell). The centre is rounded to the
+        precision of the values; near the mean it keeps the digits of higher moments.
+        """
+        ...
+
     def plane_family_sum(self, values: Any, strides: tuple[int, int, int], n_bins: int) -> NDArray[np.float64]:
         """(n_bins,) sums over the points i, j, k with (strides · (i, j, k)) mod n_bins equal, float64, on the host."""
         ...

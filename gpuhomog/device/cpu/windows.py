@@ -2,6 +2,8 @@
 
 contract     1 read, n_out/n_in writes, 2 n_out flops a point, by BLAS
 window_sum   1 read, whatever the width
+
+Both take arrays in either memory order.
 """
 
 from __future__ import annotations

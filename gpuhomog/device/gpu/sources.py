@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ...errors import GpuhomogError
 
-_INCLUDE = re.compile(r'^#include "(\w+\.cuh)"$', re.MULTILINE)
+_INCLUDE = re.compile(r'^#include "(\w+\.cuh)"$', re.MULTILINE)  # always of the folder itself
 _INSTANCES = re.compile(r"^// instances\n((?://   .+\n)+)", re.MULTILINE)
 
 
@@ -29,12 +29,15 @@ def kernel_folder() -> Path:
     for folder in (package / "_kernels", package.parent / "kernels"):
         if (folder / "common.cuh").is_file():
             return folder
-    raise GpuhomogError(f"No CUDA sources in {package / '_kernels'}: the installation is not complete. Install it again.")
+    raise GpuhomogError(
+        f"No CUDA sources in {package / '_kernels'}: the installation is not complete. Install it again."
+    )
 
 
 def kernel_files() -> list[str]:
-    """Names of all sources with kernels, sorted."""
-    return sorted(path.name for path in kernel_folder().glob("*.cu"))
+    """Names of all sources with kernels: the ones in use, then their slower rungs in ladder/."""
+    folder = kernel_folder()
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.cu"))
 
 
 @cache

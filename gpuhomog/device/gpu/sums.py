@@ -1,7 +1,9 @@
 """Sums over planes, and extrema: planar_moments.cu reads the field once for all three axes.
 
-    planar_moments     1 read
-    plane_family_sum   1 read
+planar_moments     1 read
+plane_family_sum   1 read
+
+Kernels compute in the precision of the values and end in float64; results are on the host.
 """
 
 from __future__ import annotations
@@ -78,8 +80,8 @@ class Sums(Memory):
             per_block = 32 if inner == 1 else 8
             sizes = (np.int64(outer), np.int64(planes), np.int64(inner))
             grid = (-(-planes // per_block), n_stats)
-            arguments = (parts, out[start:], *sizes, total, np.int32(moments))
-            self.runtime.launch(FILE, "combine_partials", grid, (32, 8), arguments)
+            combined = (parts, out[start:], *sizes, total, np.int32(moments))
+            self.runtime.launch(FILE, "combine_partials", grid, (32, 8), combined)
         stats = self.to_host(out).reshape(n_stats, sum(shape))
         return np.split(stats, [n0, n0 + n1], axis=1)
 

@@ -1,6 +1,8 @@
 """Weighted sums along an axis: matrix products by cuBLAS.
 
-    contract     1 read, n_out/n_in writes, 2 n_out flops a point
+contract     1 read, n_out/n_in writes, 2 n_out flops a point
+
+The matrices come from the host and are uploaded once.
 """
 
 from __future__ import annotations

@@ -1,0 +1,112 @@
+"""Planar moments: the CPU's against math.fsum, the kernels' against the CPU's."""
+
+from math import fsum
+
+import numpy as np
+import pytest
+
+from gpuhomog.device import CPU
+
+SHAPES = [(1, 1, 1), (5, 7, 3), (2, 3, 261), (37, 1, 8), (3, 70, 12), (1, 2, 2100)]
+
+
+def field(shape, dtype, order="C"):
+    values = 3.0 + np.random.default_rng(sum(shape)).standard_normal(shape)
+    return np.array(values, dtype=dtype, order=order)
+
+
+def tolerance(values):
+    """A thread adds 64 rows in the precision of the values and 128 neighbours by a tree; then float64."""
+    return 64 * np.finfo(values.dtype).eps
+
+
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_cpu_adds_what_fsum_adds(order, dtype):
+    values = field((4, 5, 6), dtype, order)
+    moments = CPU().planar_moments(values, 4, 2.5)
+    for axis in range(3):
+        for k in range(values.shape[axis]):
+            plane = [float(v) for v in np.take(values, k, axis).ravel()]
+            for p in range(1, 5):
+                exact = fsum((v - 2.5) ** p for v in plane)
+                assert moments[axis][p - 1, k] == pytest.approx(exact, rel=1e-5 if dtype == np.float32 else 1e-13)
+            assert moments[axis][4, k] == min(plane)
+            assert moments[axis][5, k] == max(plane)
+
+
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_kernel_equals_the_cpu(gpu, shape, dtype, order):
+    values = field(shape, dtype, order)
+    found = gpu.planar_moments(gpu.asarray(values), 4, 2.75)
+    size = CPU().planar_moments(np.abs(values - values.dtype.type(2.75)), 4, 0.0)
+    for axis, expected in enumerate(CPU().planar_moments(values, 4, 2.75)):
+        assert found[axis].shape == expected.shape
+        assert (np.abs(found[axis][:4] - expected[:4]) <= tolerance(values) * size[axis][:4]).all()
+        np.testing.assert_array_equal(found[axis][4:], expected[4:])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_fewer_moments_and_plain_sums(gpu, shape, dtype):
+    values = field(shape, dtype)
+    four, two = (gpu.planar_moments(gpu.asarray(values), n, 0.5) for n in (4, 2))
+    for axis in range(3):
+        np.testing.assert_array_equal(two[axis], four[axis][[0, 1, 4, 5]])
+        expected = CPU().planar_sum(values, axis)
+        found = gpu.planar_sum(gpu.asarray(values), axis)
+        np.testing.assert_allclose(found, expected, rtol=tolerance(values))
+
+
+def test_more_rows_than_a_flush_and_more_blocks_than_one(gpu):
+    """Every row and column once: integers in float32 add up exactly."""
+    values = np.arange(300 * 3 * 7, dtype=np.float32).reshape(300, 3, 7) % 97
+    for axis in range(3):
+        np.testing.assert_array_equal(gpu.planar_sum(gpu.asarray(values), axis), CPU().planar_sum(values, axis))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_extrema(gpu, dtype):
+    values = field((5, 7, 9), dtype)
+    assert gpu.extrema(gpu.asarray(values)) == CPU().extrema(values)
+    values[3, 2, 8] = -np.inf
+    assert gpu.extrema(gpu.asarray(values))[0] == -np.inf
+    values[4, 6, 1] = np.nan
+    assert np.isnan(gpu.extrema(gpu.asarray(values))).all()
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 4), (3, 0, 4), (3, 4, 0)])
+def test_empty_slabs(gpu, shape):
+    values = gpu.asarray(np.zeros(shape, np.float32))
+    for axis, (found, expected) in enumerate(
+        zip(gpu.planar_moments(values, 4, 1.0), CPU().planar_moments(np.zeros(shape), 4, 1.0), strict=True)
+    ):
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(gpu.planar_sum(values, axis), np.zeros(shape[axis]))
+
+
+@pytest.mark.parametrize("strides", [(1, 2, 3), (0, 5, 1)])
+def test_plane_families(gpu, strides):
+    values = field((5, 6, 7), np.float64)
+    expected = CPU().plane_family_sum(values, strides, 11)
+    np.testing.assert_allclose(gpu.plane_family_sum(gpu.asarray(values), strides, 11), expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("axis", range(3))
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_first_rung(gpu, axis, dtype):
+    values = field((4, 5, 9), dtype)
+    outer, inner = int(np.prod(values.shape[:axis])), int(np.prod(values.shape[axis + 1 :]))
+    n = values.shape[axis]
+    out = gpu.empty((6, n), np.float64)
+    name = "float" if dtype == np.float32 else "double"
+    sizes = [np.int64(i) for i in (outer, n, inner)]
+    arguments = (gpu.asarray(values), out, *sizes, values.dtype.type(2.5))
+    gpu.runtime.launch("ladder/planar_moments.cu", f"planar_moments_v1<{name}>", (n,), (256,), arguments)
+    expected = CPU().planar_moments(values, 4, 2.5)[axis]
+    found = gpu.to_host(out)
+    np.testing.assert_allclose(found[:4], expected[:4], rtol=1e-5 if dtype == np.float32 else 1e-12, atol=1e-4)
+    np.testing.assert_array_equal(found[4], expected[4])
+    np.testing.assert_array_equal(-found[5], expected[5])
