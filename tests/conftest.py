@@ -1,6 +1,7 @@
 """Fixtures of all tests."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 from hypothesis import settings
 from strict_device import StrictDevice
 
-from gpuhomog.device import choose_device
+from gpuhomog.device import choose_device, why_no_gpu
+
+os.environ["GPUHOMOG_DEVICE"] = "cpu"  # what "auto" is in all tests, so that they are the same on machines with a GPU
 
 # The same examples every time: a failure is one for whoever runs the tests next, too.
 settings.register_profile("gpuhomog", deadline=None, derandomize=True, max_examples=25)
@@ -17,10 +20,14 @@ settings.load_profile("gpuhomog")
 DATA = Path(__file__).parent / "data"
 
 
-@pytest.fixture(params=["cpu", "strict"])
+@pytest.fixture(params=["cpu", "strict", pytest.param("gpu", marks=pytest.mark.gpu)])
 def device(request):
-    """Every device an operator must work on: the CPU, and one whose arrays refuse to become NumPy's silently."""
-    return choose_device("cpu") if request.param == "cpu" else StrictDevice()
+    """Every device an operator must work on: the CPU, one whose arrays refuse to become NumPy's silently, a GPU."""
+    if request.param == "strict":
+        return StrictDevice()
+    if request.param == "gpu" and (reason := why_no_gpu()):
+        pytest.skip(reason)
+    return choose_device(request.param)
 
 
 @pytest.fixture(scope="session")

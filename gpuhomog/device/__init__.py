@@ -6,6 +6,8 @@ GPU device, as a CUDA kernel of the same name. Operators call primitives and nev
 
 from __future__ import annotations
 
+import os
+import re
 from functools import cache
 from typing import Any, Protocol, runtime_checkable
 
@@ -95,29 +97,58 @@ class Device(Protocol):
         ...
 
 
+ENVIRONMENT = "GPUHOMOG_DEVICE"
+"""Environment variable that says what "auto" is."""
+
+
 @cache
 def _cpu() -> CPU:
     return CPU()
 
 
-def choose_device(device: str | Device = "auto") -> Device:
-    """The device of a name: "auto", "cpu" or "gpu:N". Only "auto" may choose.
+@cache
+def _gpu(number: int) -> Any:
+    from .gpu import GPU, cupy_runtime
 
-    Raises DeviceError for an unknown name, and for a GPU while this build has no GPU device.
+    return GPU(cupy_runtime(number))
+
+
+def why_no_gpu() -> str | None:
+    """The one reason why no GPU can be used here, with what to do, as part of a sentence; None if one can."""
+    from .gpu.runtime import why_no_gpu as reason
+
+    return reason()
+
+
+def choose_device(device: str | Device = "auto") -> Device:
+    """The device of a name: "auto", "cpu", "gpu" (the first) or "gpu:N". Only "auto" may choose.
+
+    "auto" is what the environment variable GPUHOMOG_DEVICE says; else the first GPU where CuPy sees one, else the
+    CPU. The same name gives the same device. A process computes on one GPU at a time: the one chosen last.
+
+    Raises DeviceError for an unknown name, and for a GPU that cannot be used, with the reason.
 
     >>> choose_device("cpu").name
     'cpu'
     """
     if not isinstance(device, str):
         return device
-    if device in ("auto", "cpu"):
+    if device == "auto":
+        named = os.environ.get(ENVIRONMENT, "").strip()
+        if named and named != "auto":
+            try:
+                return choose_device(named)
+            except DeviceError as error:
+                raise DeviceError(f"The environment variable {ENVIRONMENT} chooses the device: {error}") from None
+        return _cpu() if why_no_gpu() else choose_device("gpu:0")
+    if device == "cpu":
         return _cpu()
-    kind, _, number = device.partition(":")
-    if kind == "gpu" and (number.isdigit() or not number):
-        raise DeviceError(
-            f'{device} requested, but this version of gpuhomog has no GPU device yet. Choose device="cpu" or "auto".'
-        )
-    raise DeviceError(f'Unknown device "{device}": choose "auto", "cpu" or "gpu:N".')
+    named_gpu = re.fullmatch(r"gpu(?::([0-9]{1,4}))?", device)
+    if named_gpu is None:
+        raise DeviceError(f'Unknown device "{device}": choose "auto", "cpu" or "gpu:N".')
+    chosen: Any = _gpu(int(named_gpu[1] or 0))
+    chosen.runtime.use()
+    return chosen
 
 
-__all__ = ["CPU", "Device", "choose_device"]
+__all__ = ["CPU", "Device", "choose_device", "why_no_gpu"]

@@ -315,7 +315,7 @@ BAD = {
     "eps in words": (wave_file, "average", ("--kernel", "ball", "--eps", "four", "-o", "out.h5"), ["--eps", "four"]),
     "two widths": (wave_file, "average", ("--kernel", "box", "--width", "4,4", "-o", "o.h5"), ["--width", "three"]),
     "nothing to write": (wave_file, "average", ("--kernel", "ball", "--eps", "4"), ["-o", "--plot"]),
-    "no GPU": (wave_file, "average", (*AVERAGE, "--device", "gpu:0"), ["gpu:0", "no GPU"]),
+    "no such GPU": (wave_file, "average", (*AVERAGE, "--device", "gpu:99"), ["gpu:99 requested", "cpu"]),
     "unknown device": (wave_file, "average", (*AVERAGE, "--device", "tpu"), ["tpu"]),
     "output is the input": (wave_file, "convert", ("-o", "wave.h5"), ["wave.h5", "input"]),
     "output is the input by another name": (wave_file, "convert", ("-o", "./../{here}/wave.h5"), ["input"]),

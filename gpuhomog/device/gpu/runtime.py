@@ -6,16 +6,26 @@ everything above this file (launch shapes, arguments, order of kernels) runs and
 
 from __future__ import annotations
 
+import ctypes
+import importlib.util
+import os
+import re
+import sys
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from ...errors import DeviceError, GpuhomogError
-from .sources import instances, source
+from .sources import instances, kernel_files, source
 
 OPTIONS = ("-std=c++17", "--fmad=true", "--extra-device-vectorization")
+INSUFFICIENT_DRIVER, NO_DEVICE = 35, 100
+"""CUDA's errors of a driver that is too old, and of a machine without a GPU."""
+NAMED_KERNELS = b"\x93CUPYNE\x00"
+"""How files of CuPy's cache begin whose kernels were compiled by name."""
 
 
 class Runtime(Protocol):
@@ -64,12 +74,34 @@ class CuPyRuntime:
         self.xp = cupy
         self.number = number
         self.name = f"gpu:{number}"
-        with cupy.cuda.Device(number):
-            attributes = cupy.cuda.Device(number).attributes
+        self.use()
+        attributes = cupy.cuda.Device(number).attributes
         self.n_multiprocessors = int(attributes["MultiProcessorCount"])
         self.shared_bytes = int(attributes["MaxSharedMemoryPerBlockOptin"])
         self.cache_bytes = int(attributes["L2CacheSize"])
         self._kernels: dict[tuple[str, str], Any] = {}
+
+    def use(self) -> None:
+        """Make this GPU the current one of CuPy, in this thread: a process computes on one GPU at a time."""
+        self.xp.cuda.Device(self.number).use()
+
+    def describe(self) -> dict[str, Any]:
+        """What `gpuhomog devices` says of it."""
+        runtime = self.xp.cuda.runtime
+        free, total = self.xp.cuda.Device(self.number).mem_info
+        capability = str(self.xp.cuda.Device(self.number).compute_capability)
+        return {
+            "name": self.name,
+            "product": self.product_name,
+            "memory_bytes": int(total),
+            "free_bytes": int(free),
+            "compute_capability": f"{capability[:-1]}.{capability[-1]}",
+            "multiprocessors": self.n_multiprocessors,
+            "driver": _driver_version(),
+            "driver_cuda": cuda_version(runtime.driverGetVersion()),
+            "runtime_cuda": cuda_version(runtime.runtimeGetVersion()),
+            "cupy": str(self.xp.__version__),
+        }
 
     @cached_property
     def product_name(self) -> str:
@@ -113,39 +145,106 @@ class CuPyRuntime:
 
 
 def cupy_runtime(number: int) -> CuPyRuntime:
-    """The runtime of GPU `number`; DeviceError with the reason where there is none."""
-    try:
-        import cupy
-    except ImportError:
-        raise DeviceError(
-            f"gpu:{number} requested, but CuPy is not installed: pip install 'gpuhomog[cuda13]' (or cuda12, as the "
-            'driver has it). Or choose device="cpu".'
-        ) from None
+    """The runtime of GPU `number`, which becomes the current one; DeviceError with the reason where there is none."""
+    reason = why_no_gpu()
+    if reason is not None:
+        raise DeviceError(f'gpu:{number} requested, but {reason}. Or choose device="cpu".')
     visible = n_gpus()
-    if visible == 0:
-        raise DeviceError(f'gpu:{number} requested, but no GPU is visible to CuPy. Choose device="cpu" or "auto".')
     if number >= visible:
         names = ", ".join(f"gpu:{i}" for i in range(visible))
         raise DeviceError(
             f"gpu:{number} requested, but {visible} GPU{'s are' if visible > 1 else ' is'} visible ({names}). "
             f'Choose one of them, or "cpu".'
         )
-    del cupy
     return CuPyRuntime(number)
 
 
-def n_gpus() -> int:
-    """GPUs that CuPy sees; 0 without CuPy or without a driver."""
+def why_no_gpu() -> str | None:
+    """The one reason why no GPU can be used here, with what to do, as part of a sentence; None if one can."""
+    if importlib.util.find_spec("cupy") is None:
+        return (
+            "CuPy, through which GPUs are used, is not installed: pip install 'gpuhomog[cuda13]', or 'gpuhomog[cuda12]' "
+            "for a driver older than 580"
+        )
+    if not _has_driver_library():
+        return (
+            "there is no NVIDIA driver (CuPy is installed): install the driver, in a container start it with GPUs "
+            "(docker --gpus all, apptainer --nv), on a cluster ask for a GPU node"
+        )
     try:
         import cupy
+    except ImportError as error:
+        return f"CuPy is installed but cannot be imported ({str(error).strip().splitlines()[0]}): install it again"
+    runtime = cupy.cuda.runtime
+    try:
+        count = int(runtime.getDeviceCount())
+    except runtime.CUDARuntimeError as error:
+        if error.status == NO_DEVICE:
+            count = 0
+        elif error.status == INSUFFICIENT_DRIVER:
+            return (
+                f"the NVIDIA driver is too old: it supports CUDA {cuda_version(runtime.driverGetVersion())}, this CuPy "
+                f"needs CUDA {cuda_version(runtime.runtimeGetVersion())}. Update the driver, or install the CuPy of its "
+                "CUDA (pip install 'gpuhomog[cuda12]')"
+            )
+        else:
+            return f"CUDA does not start ({error}): ask nvidia-smi what is wrong with the driver"
+    if count:
+        return None
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if hidden is not None:
+        return f'no GPU is visible: CUDA_VISIBLE_DEVICES is "{hidden}", which hides those there are: change or unset it'
+    return "no GPU is visible to CuPy, though the driver is there: ask nvidia-smi, or the batch system for a GPU"
 
-        return int(cupy.cuda.runtime.getDeviceCount())
-    except ImportError:
+
+def cuda_version(number: int) -> str:
+    """CUDA's number of a version as people write it.
+
+    >>> cuda_version(13020)
+    '13.2'
+    """
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def _has_driver_library() -> bool:
+    """True if the driver's library can be loaded; asked first, because importing CuPy takes half a second."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
+def _driver_version() -> str | None:
+    """Number of the driver itself, as "580.95.05", where the system tells."""
+    try:
+        told = Path("/proc/driver/nvidia/version").read_text()
+    except OSError:
+        return None
+    number = re.search(r"\s(\d+\.\d[\d.]*)\s", told)
+    return number[1] if number else None
+
+
+def n_gpus() -> int:
+    """GPUs that CuPy sees; 0 where none can be used."""
+    if why_no_gpu() is not None:
         return 0
-    except Exception as error:  # CuPy's own type, of a driver that is absent or too old
-        if type(error).__name__ != "CUDARuntimeError":
-            raise
-        return 0
+    import cupy
+
+    return int(cupy.cuda.runtime.getDeviceCount())
+
+
+def compiled_kernels() -> tuple[Path, int]:
+    """CuPy's cache of compiled kernels, and how many of its files are this package's."""
+    folder = Path(os.environ.get("CUPY_CACHE_DIR") or Path.home() / ".cupy" / "kernel_cache")
+    names = {name.split("<")[0] for file in kernel_files() for name in instances(file)}
+    marks = [f"{len(name)}{name}".encode() for name in names]  # as in mangled names, with which the files begin
+    count = 0
+    for path in folder.glob("*.cubin"):
+        with path.open("rb") as file:
+            head = file.read(4096)
+        count += head.startswith(NAMED_KERNELS) and any(mark in head for mark in marks)
+    return folder, count
 
 
 def scalar(value: float, dtype: Any) -> Any:
