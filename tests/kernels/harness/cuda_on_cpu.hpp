@@ -45,18 +45,10 @@ constexpr int warpSize = 32;
 // ---- vector types, aligned as CUDA aligns them ----
 
 #define CUDA_ON_CPU_VECTOR(scalar, name, alignment1, alignment2, alignment3, alignment4)                               \
-  struct alignas(alignment1) name##1 {                                                                                 \
-    scalar x;                                                                                                          \
-  };                                                                                                                   \
-  struct alignas(alignment2) name##2 {                                                                                 \
-    scalar x, y;                                                                                                       \
-  };                                                                                                                   \
-  struct alignas(alignment3) name##3 {                                                                                 \
-    scalar x, y, z;                                                                                                    \
-  };                                                                                                                   \
-  struct alignas(alignment4) name##4 {                                                                                 \
-    scalar x, y, z, w;                                                                                                 \
-  };                                                                                                                   \
+  struct alignas(alignment1) name##1 { scalar x; };                                                                    \
+  struct alignas(alignment2) name##2 { scalar x, y; };                                                                 \
+  struct alignas(alignment3) name##3 { scalar x, y, z; };                                                              \
+  struct alignas(alignment4) name##4 { scalar x, y, z, w; };                                                           \
   inline name##1 make_##name##1(scalar x) { return {x}; }                                                              \
   inline name##2 make_##name##2(scalar x, scalar y) { return {x, y}; }                                                 \
   inline name##3 make_##name##3(scalar x, scalar y, scalar z) { return {x, y, z}; }                                    \
@@ -342,10 +334,17 @@ inline void sine_cosine_pi(double x, double *sine, double *cosine) {
   const double quarter_turns = std::nearbyint(2.0 * std::fmod(x, 2.0));
   const double r = std::fmod(x, 2.0) - 0.5 * quarter_turns, s = std::sin(pi * r), c = std::cos(pi * r);
   switch (((int)quarter_turns % 4 + 4) % 4) {
-  case 0: *sine = s, *cosine = c; break;
-  case 1: *sine = c, *cosine = -s; break;
-  case 2: *sine = -s, *cosine = -c; break;
-  default: *sine = -c, *cosine = s;
+  case 0:
+    *sine = s, *cosine = c;
+    break;
+  case 1:
+    *sine = c, *cosine = -s;
+    break;
+  case 2:
+    *sine = -s, *cosine = -c;
+    break;
+  default:
+    *sine = -c, *cosine = s;
   }
 }
 } // namespace cuda_on_cpu

@@ -160,8 +160,8 @@ static void make_fibres() {
   for (int number = 0; number < n_threads; ++number) {
     Thread &thread = threads[number];
     if (thread.stack) continue;
-    void *pages = mmap(nullptr, STACK_BYTES + PAGE, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *pages =
+        mmap(nullptr, STACK_BYTES + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (pages == MAP_FAILED || mprotect(pages, PAGE, PROT_NONE)) fail("no memory for the stacks of the threads");
     thread.stack = static_cast<char *>(pages) + PAGE;
     start_context(thread.context, thread.stack, STACK_BYTES, fibre);
@@ -222,7 +222,8 @@ void warp_collective(Collective kind, unsigned mask, int line, const char *file)
     if (kind == Collective::shuffle) {
       if (!(together >> other.source & 1)) {
         current = first + l;
-        fail(("a shuffle reads lane " + std::to_string(other.source) + ", which takes no part: undefined value").c_str());
+        fail(("a shuffle reads lane " + std::to_string(other.source) + ", which takes no part: undefined value")
+                 .c_str());
       }
       std::memcpy(other.received, threads[first + other.source].value, sizeof other.value);
     }
@@ -285,7 +286,8 @@ static void run_block(bool backward) {
     }
     if (left == n_threads) return;
     if (waiting != n_threads || !same)
-      fail(((waiting ? "threads of a block part at __syncthreads" : "lanes wait for each other") + who_waits()).c_str());
+      fail(
+          ((waiting ? "threads of a block part at __syncthreads" : "lanes wait for each other") + who_waits()).c_str());
     block_votes[0] = 0;
     for (int number = 0; number < n_threads; ++number) block_votes[0] += threads[number].block_predicate;
     block_votes[1] = block_votes[0] == n_threads;
@@ -431,7 +433,8 @@ static void serve_one(int answers) {
     const std::uint64_t kind = take<std::uint64_t>(), first = take<std::uint64_t>();
     values[i].resize(kind == 0 ? (first + 7) / 8 : 1);
     if (kind == 0) read_exactly(values[i].data(), first);
-    if (kind == 1) values[i][0] = std::uint64_t(reinterpret_cast<std::uintptr_t>(memory[first].bytes)) + take<std::uint64_t>();
+    if (kind == 1)
+      values[i][0] = std::uint64_t(reinterpret_cast<std::uintptr_t>(memory[first].bytes)) + take<std::uint64_t>();
     arguments[i] = values[i].data();
   }
   running_arguments = arguments.data();
