@@ -41,8 +41,10 @@ def fastest(function: Callable[[], Any], repeats: int = 5) -> float:
 
 
 def state_of_tree() -> dict[str, str]:
-    """Commit, and whether the tree was clean: from git, or where the checkout was copied without its history from
-    GPUHOMOG_COMMIT and GPUHOMOG_TREE."""
+    """Commit, and whether the tree was clean: from git, else from GPUHOMOG_COMMIT and GPUHOMOG_TREE.
+
+    The variables serve a checkout that was copied without its history.
+    """
     git = lambda *a: subprocess.run(["git", *a], cwd=HERE, capture_output=True, text=True).stdout.strip()  # noqa: E731
     try:
         commit = git("rev-parse", "--short", "HEAD")

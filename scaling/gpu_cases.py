@@ -1,0 +1,319 @@
+"""Cases of the GPU measurements: what we compute, how much must move for it, and who else computes it.
+
+`ours` begins with the call that targets are set for (a primitive of the device where there is one); others follow.
+A case is built when its turn comes: one whose primitive does not exist yet, or that fails, says so and the next runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import gpu_peers as peers
+import numpy as np
+from bench import RMS, Bench, Parameters
+from gpu_peers import CACHED, PLAIN, ZEROS, Call
+
+import gpuhomog as gh
+from gpuhomog.averaging_kernels import TopHat
+from gpuhomog.operators.line_weights import END_STENCIL, Line, spectral_weights, sum_weights, window_of
+
+OURS = "gpuhomog"
+OPERATOR = "gpuhomog, gh.average"
+THREE_PASSES = "three 1-D running sums"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing to compute.
+
+    ours   what → call, the first is the one compared
+    moved  bytes that must be read and written
+    peers  what → builder of its call; built, run and dropped one after another
+    error  of a result of the first shape; None where there is none
+    note   printed with the rows
+    """
+
+    ours: dict[str, Call]
+    moved: float
+    peers: dict[str, Callable[[], Call]] = field(default_factory=dict)
+    error: Callable[[Any], float] | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A case to come. leads: a target is set for it."""
+
+    name: str
+    build: Callable[[Bench], Case]
+    leads: bool = False
+
+
+def sparse(call: Call, step: int) -> Call:
+    """The coarse points of what a call gives."""
+    return lambda: call()[::step, ::step, ::step]
+
+
+def top_hat(width: float) -> TopHat:
+    """Full width in points."""
+    return TopHat(width / 3**0.5)
+
+
+def box_weights(width: float, q: int | None) -> Callable[[Line], Any]:
+    """Weights of a box: running sum with an end stencil of 2q + 1, or exact multipliers (q None)."""
+    kernel = top_hat(width)
+    if q is None:
+        return lambda line: spectral_weights(line, kernel.transform)
+    return lambda line: sum_weights(line, kernel, q)
+
+
+def box_peers(bench: Bench, width: float, q: int | None, step: int = 1) -> dict[str, Callable[[], Call]]:
+    """Who else averages over a box; the FFT applies our very weights, ndimage takes whole numbers of points."""
+    rounded = round(width)
+    row = box_weights(width, q)(bench.line([0.0]))[0]
+    uniform = peers.ndimage(bench).uniform_filter
+    known = {
+        CACHED: lambda: sparse(peers.cached_fft(bench, peers.separable_multiplier(bench, row)), step),
+        f"CuPy uniform_filter, {rounded} points": lambda: sparse(
+            lambda: uniform(bench.values, rounded, mode="wrap"), step
+        ),
+    }
+    if width == bench.parameters.widths[0]:
+        known[f"CuPy fftconvolve, {rounded} points, {ZEROS}"] = lambda: sparse(
+            peers.box_by_fftconvolve(bench, rounded), step
+        )
+    if step > 1 and width == 9:
+        known[f"torch avg_pool3d, 9 points, {ZEROS}"] = lambda: peers.pooled_by_torch(bench, 9, step)
+    return known
+
+
+# Floor
+
+
+def read_kernel(bench: Bench) -> Call:
+    """A kernel that only reads: what a reduction can reach at best."""
+    import cupy
+
+    kernel = cupy.RawKernel(
+        r"""
+extern "C" __global__ void read(const float4 *in, float *out, long long n) {
+  const long long stride = (long long)gridDim.x * blockDim.x;
+  long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+  float s = 0.0f;
+  for (; i + 3 * stride < n; i += 4 * stride) {
+    const float4 a = in[i], b = in[i + stride], c = in[i + 2 * stride], d = in[i + 3 * stride];
+    s += a.x + a.y + a.z + a.w + b.x + b.y + b.z + b.w + c.x + c.y + c.z + c.w + d.x + d.y + d.z + d.w;
+  }
+  for (; i < n; i += stride) s += in[i].x + in[i].y + in[i].z + in[i].w;
+  if (s == -1.5f) out[threadIdx.x] = s;
+}""",
+        "read",
+    )
+    out = cupy.zeros(1024, np.float32)
+    blocks = 8 * bench.device.runtime.n_multiprocessors
+    n = np.int64(bench.values.nbytes // 16)
+    return lambda: kernel((blocks,), (256,), (bench.values, out, n))
+
+
+def floor(bench: Bench) -> Case:
+    """Copy and read of the array: everything else is compared with them."""
+    out = bench.xp.empty_like(bench.values)
+
+    def copy() -> Any:
+        bench.xp.copyto(out, bench.values)
+        return out
+
+    return Case({"copy of the array": copy}, 2.0 * bench.pass_bytes)
+
+
+def reads(bench: Bench) -> Case:
+    """Reading alone may be faster than copying: the fraction tells by how much."""
+    ours = {"sum by the library": lambda: bench.xp.sum(bench.values)}
+    if not bench.emulated:
+        ours["kernel that only reads"] = read_kernel(bench)
+    return Case(ours, bench.pass_bytes)
+
+
+# Planar averages
+
+
+def planar(bench: Bench) -> Case:
+    """All three axes, moments up to 4, smallest and largest value."""
+    xp, values, device = bench.xp, bench.values, bench.device
+    others = ((1, 2), (0, 2), (0, 1))
+    at = bench.chosen(bench.n)
+
+    def error(result: Any) -> float:
+        worst = 0.0
+        for axis in range(3):
+            for k in at:
+                place = [slice(None)] * 3
+                place[axis] = int(k)
+                plane, stats = values[tuple(place)], result[axis][:, k]
+                deviation = plane.astype(np.float64) - 1.0
+                exact = [float(xp.mean(deviation**p)) for p in range(1, 5)]
+                worst = max(worst, *np.abs(stats[:4] / bench.n**2 - exact))
+                if (stats[4], stats[5]) != (float(xp.min(plane)), float(xp.max(plane))):
+                    return float("inf")
+        return worst / RMS
+
+    return Case(
+        {
+            OURS: lambda: device.planar_moments(values, 4, 1.0),
+            "gpuhomog, gh.planar_average of one axis": lambda: gh.planar_average(bench.field, 2),
+        },
+        bench.pass_bytes,
+        {
+            "CuPy mean x3": lambda: lambda: [xp.mean(values, axis=axes) for axes in others],
+            "CuPy mean, min, max x3": lambda: (
+                lambda: [reduce(values, axis=axes) for reduce in (xp.mean, xp.min, xp.max) for axes in others]
+            ),
+        },
+        error,
+    )
+
+
+# Boxes
+
+
+def coarse_box(width: float, step: int, q: int) -> Callable[[Bench], Case]:
+    """Box at every step-th point by running sums; q = 4 band-limited, q = 0 cell averages."""
+
+    def build(bench: Bench) -> Case:
+        sampling = "bandlimited" if q else "cell"
+        box, spacing = gh.Box(width), float(step)
+        window = window_of(width, 0.0, step, q)
+        n_out = bench.n // step
+        device, average = bench.device, gh.average
+        ours: dict[str, Call] = {}
+        if hasattr(device, "box_sums"):
+            ours[OURS] = lambda: device.box_sums(bench.values, window, n_out)
+        ours[OPERATOR] = lambda: average(bench.field, box, spacing=spacing, method="sums", sampling=sampling).values
+        return Case(
+            ours,
+            bench.pass_bytes * (1 + step**-3),
+            box_peers(bench, width, q, step),
+            bench.separable_error(box_weights(width, q), step),
+        )
+
+    return build
+
+
+def full_box(width: float) -> Callable[[Bench], Case]:
+    """Box at every point by running sums."""
+
+    def build(bench: Bench) -> Case:
+        box, average = gh.Box(width), gh.average
+        return Case(
+            {OPERATOR: lambda: average(bench.field, box, method="sums").values},
+            2.0 * bench.pass_bytes,
+            box_peers(bench, width, END_STENCIL),
+            bench.separable_error(box_weights(width, END_STENCIL)),
+        )
+
+    return build
+
+
+# Gaussians
+
+
+def gaussian(std: float, step: int, methods: tuple[str, ...]) -> Callable[[Bench], Case]:
+    """Gaussian at every step-th point, by each method."""
+
+    def build(bench: Bench) -> Case:
+        kernel, average = gh.Gaussian(2.0 * std), gh.average
+        spacing = None if step == 1 else float(step)
+        weights = lambda line: spectral_weights(line, kernel.transform)  # noqa: E731
+        row = weights(bench.line([0.0]))[0]
+        filtered = peers.ndimage(bench).gaussian_filter
+        known: dict[str, Callable[[], Call]] = {
+            CACHED: lambda: sparse(peers.cached_fft(bench, peers.separable_multiplier(bench, row)), step),
+            f"CuPy gaussian_filter, std {std:g}": lambda: sparse(
+                lambda: filtered(bench.values, std, mode="wrap"), step
+            ),
+        }
+        if std == bench.parameters.stds[0]:
+            known[f"CuPy fftconvolve, std {std:g}, {ZEROS}"] = lambda: sparse(
+                peers.gaussian_by_fftconvolve(bench, std), step
+            )
+        one = lambda method: lambda: average(bench.field, kernel, spacing=spacing, method=method).values  # noqa: E731
+        return Case(
+            {f"gpuhomog, {method}": one(method) for method in methods},
+            bench.pass_bytes * (1 + step**-3),
+            known,
+            bench.separable_error(weights, step),
+        )
+
+    return build
+
+
+# Filters
+
+
+def wave_number(bench: Bench) -> Callable[[Any, Any, Any], Any]:
+    """|k| of integer modes, radians a sample."""
+    return lambda a, b, c: 2 * np.pi / bench.n * np.sqrt(np.asarray(a) ** 2 + b**2 + c**2)
+
+
+def ball(bench: Bench) -> Case:
+    """Ball by all modes."""
+    kernel, average = gh.Ball(float(bench.parameters.radius)), gh.average
+    xp = bench.xp
+    radius = kernel.full_width / 2
+    length = wave_number(bench)
+
+    def transform(k: Any) -> Any:
+        z = xp.where(k == 0, 1.0, k * radius)
+        return xp.where(k == 0, 1.0, 3 * (xp.sin(z) - z * xp.cos(z)) / z**3)
+
+    return Case(
+        {OPERATOR: lambda: average(bench.field, kernel, method="all modes").values},
+        2.0 * bench.pass_bytes,
+        {
+            CACHED: lambda: peers.cached_fft(bench, peers.isotropic_multiplier(bench, transform)),
+            PLAIN: lambda: peers.plain_fft(bench, peers.isotropic_multiplier(bench, transform)),
+        },
+        bench.spectral_error(lambda a, b, c: kernel.transform(length(a, b, c))),
+    )
+
+
+def disc(bench: Bench) -> Case:
+    """Disc average in every plane of the first axis."""
+    kernel, average = gh.Disc(float(bench.parameters.radius), 0), gh.average
+    n, xp = bench.n, bench.xp
+    line = 2 * np.pi * np.fft.fftfreq(n)
+    multiplier = kernel.transform(np.hypot(line[:, None], 2 * np.pi * np.arange(n // 2 + 1) / n)).astype(bench.dtype)
+    return Case(
+        {OPERATOR: lambda: average(bench.field, kernel).values},
+        2.0 * bench.pass_bytes,
+        {
+            CACHED: lambda: peers.cached_fft(bench, xp.asarray(multiplier), (1, 2)),
+            PLAIN: lambda: peers.plain_fft(bench, xp.asarray(multiplier), (1, 2)),
+        },
+        bench.spectral_error(lambda a, b, c: kernel.transform(2 * np.pi / n * np.hypot(b, c))),
+    )
+
+
+def cases(of: Parameters) -> list[Entry]:
+    """All cases, the most important first."""
+    width, std, step = of.widths[0], of.stds[0], of.steps[0]
+    listed = [
+        Entry("read of the array", reads, leads=True),
+        Entry("planar averages x3, moments to 4, extrema", planar, leads=True),
+        *(Entry(f"coarse box, w {w:g}, step {step}", coarse_box(w, step, END_STENCIL), leads=True) for w in of.widths),
+        Entry(f"coarse box, w {width:g}, step {step}, cells", coarse_box(width, step, 0), leads=True),
+        Entry(f"box, full grid, w {width:g}", full_box(width), leads=True),
+        Entry(f"gaussian, full grid, std {std:g}", gaussian(std, 1, ("taps", "low modes")), leads=True),
+        Entry(f"ball, full grid, radius {of.radius}", ball, leads=True),
+        Entry(f"disc average, radius {of.radius}", disc, leads=True),
+        *(Entry(f"coarse box, w {width:g}, step {d}", coarse_box(width, d, END_STENCIL)) for d in of.steps[1:]),
+        *(Entry(f"box, full grid, w {w:g}", full_box(w)) for w in of.widths[1:]),
+        *(Entry(f"gaussian, full grid, std {s:g}", gaussian(s, 1, ("taps", "low modes"))) for s in of.stds[1:]),
+        Entry(f"gaussian, std {std:g}, step {step}", gaussian(std, step, ("lines", "low modes"))),
+    ]
+    return [Entry("floor", floor, leads=True), *listed]
+
+
+__all__ = ["Case", "Entry", "cases", "replace"]

@@ -1,0 +1,130 @@
+"""Peers of the GPU measurements: what else computes the same on a GPU, each as strong as it can be called.
+
+    cuFFT, cached plans and spectrum   plans made once, 1/N in the multiplier, product in place: the strongest FFT way
+    CuPy rfftn, irfftn                 as a user writes it; plans from CuPy's cache
+    CuPy fftconvolve, ndimage          as they come; ndimage counts every tap: weak for wide windows
+
+Where there is no GPU (emulation), SciPy's functions of the same names stand in, so that every path runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import scipy.fft
+import scipy.ndimage
+import scipy.signal
+from bench import Bench
+from numpy.typing import NDArray
+
+Call = Callable[[], Any]
+CACHED, PLAIN = "cuFFT, cached plans and spectrum", "CuPy rfftn, product, irfftn"
+ZEROS = "zeros around"
+"""Peers that know no periodic field: their time is compared, not their values."""
+SHARED = ("CuPy uniform_filter", "CuPy gaussian_filter", "CuPy fftconvolve")
+"""Slow peers, whose names hold what they depend on: timed once for all cases that share them."""
+
+
+def ndimage(bench: Bench) -> Any:
+    """scipy.ndimage or CuPy's."""
+    if bench.emulated:
+        return scipy.ndimage
+    import cupyx.scipy.ndimage
+
+    return cupyx.scipy.ndimage
+
+
+def fftconvolve(bench: Bench) -> Any:
+    """scipy.signal.fftconvolve or CuPy's."""
+    if bench.emulated:
+        return scipy.signal.fftconvolve
+    import cupyx.scipy.signal
+
+    return cupyx.scipy.signal.fftconvolve
+
+
+def separable_multiplier(bench: Bench, weights: NDArray[np.float64]) -> Any:
+    """(n, n, n//2 + 1) from one row of symmetric weights about sample 0, the same along each axis."""
+    line = bench.xp.asarray(np.fft.fft(weights).real.astype(bench.dtype))
+    return line[:, None, None] * line[:, None] * line[: bench.n // 2 + 1]
+
+
+def isotropic_multiplier(bench: Bench, transform: Callable[[Any], Any]) -> Any:
+    """transform(|k|) on (n, n, n//2 + 1), plane by plane in float64; k in radians a sample."""
+    xp, n = bench.xp, bench.n
+    wave = 2 * np.pi * xp.asarray(np.fft.fftfreq(n))
+    half = 2 * np.pi * xp.asarray(np.arange(n // 2 + 1) / n)
+    out = xp.empty((n, n, n // 2 + 1), bench.dtype)
+    for i in range(n):
+        out[i] = transform(xp.sqrt(wave[i] ** 2 + wave[:, None] ** 2 + half**2))
+    return out
+
+
+def cached_fft(bench: Bench, multiplier: Any, axes: tuple[int, ...] = (0, 1, 2)) -> Call:
+    """Filter by cuFFT over all axes, or over the last two of every plane; plans, spectrum and output kept."""
+    values, shape = bench.values, bench.values.shape
+    n_modes = reduce(int.__mul__, (shape[axis] for axis in axes))
+    if bench.emulated:
+
+        def with_scipy() -> Any:
+            modes = scipy.fft.rfftn(values, axes=axes)
+            modes *= multiplier
+            return scipy.fft.irfftn(modes, s=[shape[axis] for axis in axes], axes=axes)
+
+        return with_scipy
+    import cupy
+    from cupyx.scipy.fft import get_fft_plan
+
+    multiplier = multiplier * bench.dtype.type(1 / n_modes)
+    forward = get_fft_plan(values, axes=axes, value_type="R2C")
+    spectrum = cupy.empty((*shape[:2], shape[2] // 2 + 1), np.result_type(bench.dtype, np.complex64))
+    inverse = get_fft_plan(spectrum, shape=tuple(shape[axis] for axis in axes), axes=axes, value_type="C2R")
+    out = cupy.empty_like(values)
+
+    def run() -> Any:
+        forward.fft(values, spectrum, cupy.cuda.cufft.CUFFT_FORWARD)
+        cupy.multiply(spectrum, multiplier, out=spectrum)
+        inverse.fft(spectrum, out, cupy.cuda.cufft.CUFFT_INVERSE)
+        return out
+
+    return run
+
+
+def plain_fft(bench: Bench, multiplier: Any, axes: tuple[int, ...] = (0, 1, 2)) -> Call:
+    """Filter as a user of CuPy writes it, the multiplier at hand."""
+    xp, values = bench.xp, bench.values
+
+    def run() -> Any:
+        modes = xp.fft.rfftn(values, axes=axes)
+        modes *= multiplier
+        return xp.fft.irfftn(modes, s=[values.shape[axis] for axis in axes], axes=axes)
+
+    return run
+
+
+def box_by_fftconvolve(bench: Bench, width: int) -> Call:
+    """Zeros around the field instead of its periodic images: compare the time, not the edges."""
+    convolve = fftconvolve(bench)
+    kernel = bench.xp.full((width,) * 3, width**-3.0, bench.dtype)
+    return lambda: convolve(bench.values, kernel, mode="same")
+
+
+def gaussian_by_fftconvolve(bench: Bench, std: float) -> Call:
+    """Gaussian cut at 4 std, zeros around the field."""
+    convolve = fftconvolve(bench)
+    x = np.arange(-int(4 * std), int(4 * std) + 1)
+    line = np.exp(-0.5 * (x / std) ** 2)
+    line = bench.xp.asarray((line / line.sum()).astype(bench.dtype))
+    kernel = line[:, None, None] * line[:, None] * line
+    return lambda: convolve(bench.values, kernel, mode="same")
+
+
+def pooled_by_torch(bench: Bench, width: int, step: int) -> Call:
+    """torch.nn.functional.avg_pool3d at the coarse points; zeros around the field."""
+    import torch
+
+    values = torch.from_dlpack(bench.values)[None, None]
+    return lambda: torch.nn.functional.avg_pool3d(values, width, stride=step, padding=width // 2)
