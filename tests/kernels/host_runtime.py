@@ -6,6 +6,7 @@ kernel's parameters, and runs threads and blocks in two orders, which must give 
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -19,7 +20,6 @@ from gpuhomog.device.gpu import sources
 ALIGNMENT = 256  # of what cudaMalloc returns
 MOST_THREADS = 1024
 MOST_BLOCKS = (2**31 - 1, 65535, 65535)
-MOST_STATIC = 48 * 1024
 GARBAGE = 0xFF  # bytes of a NaN
 
 
@@ -58,7 +58,7 @@ class GarbageNumPy:
 
 
 def _garbage(values: np.ndarray) -> np.ndarray:
-    values.reshape(-1, order="A").view(np.uint8)[...] = GARBAGE
+    _bytes_at(_address(values), values.nbytes)[...] = GARBAGE
     return values
 
 
@@ -204,11 +204,7 @@ def _device_memory(
     Arrays that share bytes share a buffer. A buffer lies at the same place modulo 256 as its array in the
     allocation that owns it, as if that had come from cudaMalloc.
     """
-    arrays = sorted(
-        (a.__array_interface__["data"][0], a.nbytes, number)
-        for number, a in enumerate(arguments)
-        if isinstance(a, np.ndarray)
-    )
+    arrays = sorted((_address(a), a.nbytes, number) for number, a in enumerate(arguments) if isinstance(a, np.ndarray))
     groups: list[list[int]] = []  # start, end, argument numbers
     for start, size, number in arrays:
         if groups and (start < groups[-1][1] or start == groups[-1][0]):
@@ -222,26 +218,24 @@ def _device_memory(
         for a, p in zip(arguments, parameters, strict=True)
     ]
     for start, end, *numbers in groups:
-        first = arguments[numbers[0]]
-        owner = first
+        owner = arguments[numbers[0]]
         while isinstance(owner.base, np.ndarray):
             owner = owner.base
-        place = (start - owner.__array_interface__["data"][0]) % ALIGNMENT
-        content = _bytes_of(max((arguments[n] for n in numbers), key=lambda a: a.nbytes), start, end, owner)
+        place = (start - _address(owner)) % ALIGNMENT
+        content = _bytes_at(start, end - start)
         returned = any(not parameters[n].constant for n in numbers)
         for number in numbers:
-            passed[number] = (len(buffers), arguments[number].__array_interface__["data"][0] - start)
+            passed[number] = (len(buffers), _address(arguments[number]) - start)
         buffers.append(Buffer(memoryview(content), place, returned))
         if returned:
             targets.append(content)
     return buffers, targets, passed
 
 
-def _bytes_of(array: np.ndarray, start: int, end: int, owner: np.ndarray) -> np.ndarray:
-    """The host's bytes from one address to another, all of them within `array` or its owner."""
-    if array.__array_interface__["data"][0] != start or array.nbytes != end - start:
-        array = owner
-    flat = array.reshape(-1, order="A") if array.size else array.ravel()
-    raw = flat.view(np.uint8)
-    offset = start - array.__array_interface__["data"][0]
-    return raw[offset : offset + end - start]
+def _bytes_at(address: int, n_bytes: int) -> np.ndarray:
+    """The host's own bytes, not a copy."""
+    return np.frombuffer((ctypes.c_uint8 * n_bytes).from_address(address), np.uint8)
+
+
+def _address(array: np.ndarray) -> int:
+    return array.__array_interface__["data"][0]

@@ -57,11 +57,11 @@ def why_not() -> str | None:
     return None
 
 
-def translated(text: str, instances: Sequence[str]) -> str:
+def translated(file: str, text: str, instances: Sequence[str]) -> str:
     """A kernel source in words g++ knows, with a table of its instances.
 
-    Comments go (lines stay where they are); shared memory becomes calls of the harness; everything stands in a
-    namespace without a name, so that sanitizers guard each instance's own variables.
+    Comments go (lines stay where they are); shared memory becomes calls of the harness, and launch bounds become
+    checks; everything stands in a namespace without a name, so that sanitizers guard each instance's own variables.
     """
     text = _COMMENT.sub(lambda comment: "\n" * comment[0].count("\n"), text)
     number = 0
@@ -83,24 +83,51 @@ def translated(text: str, instances: Sequence[str]) -> str:
             f"(__PRETTY_FUNCTION__, {number});{lines}"
         )
 
-    text = _SHARED.sub(declaration, text)
+    text = _with_bounds(_SHARED.sub(declaration, text))
     includes = "\n".join(match[0] for match in _INCLUDE.finditer(text))
     table = ",\n".join(f'  ::cuda_on_cpu::instance("{name}", &::{name})' for name in instances)
     return (
-        f'#include "{HERE / "cuda_on_cpu.hpp"}"\n{includes}\nnamespace {{\n{_INCLUDE.sub("", text)}\n}}\n'
+        f'#include "{HERE / "cuda_on_cpu.hpp"}"\n{includes}\n'
+        f'namespace {{\n#line 1 "{file}"\n{_INCLUDE.sub("", text)}\n}}\n'
         f'#line 1 "instances"\nconst ::cuda_on_cpu::Instance cuda_on_cpu::instances[] = {{\n{table}\n}};\n'
         f"const int cuda_on_cpu::n_instances = {len(instances)};\n"
     )
 
 
+def _with_bounds(text: str) -> str:
+    """Each kernel with launch bounds begins with a check of them."""
+    pieces, at = [], 0
+    for bounds in re.finditer(r"\b__launch_bounds__\s*(?=\()", text):
+        after_bounds = _closed(text, bounds.end())
+        body = text.index("{", _closed(text, text.index("(", after_bounds))) + 1
+        inside = text[bounds.end() : after_bounds].replace("\n", " ")
+        pieces += [text[at:body], f" ::cuda_on_cpu::check_bounds{inside};"]
+        at = body
+    return "".join([*pieces, text[at:]])
+
+
+def _closed(text: str, opening: int) -> int:
+    """Where the text goes on after the parenthesis that opens here has closed."""
+    depth = 0
+    for place in range(opening, len(text)):
+        depth += (text[place] == "(") - (text[place] == ")")
+        if depth == 0:
+            return place + 1
+    raise BuildError(f"A parenthesis that does not close: {text[opening : opening + 80]}")
+
+
 def program(file: str, text: str, instances: Sequence[str], flags: Sequence[str] = ()) -> Path:
     """The program of one source, built where the cache has none of the same content."""
     engine = _engine(tuple(flags))
-    source = translated(text, instances)
+    source = translated(file, text, instances)
 
     def build(folder: Path, target: Path) -> None:
         (folder / "kernels.cpp").write_text(source)
-        _compile([*COMMON, *KERNEL, *flags, "-c", "kernels.cpp", "-o", "kernels.o"], folder, file)
+        _compile(
+            [*COMMON, *KERNEL, *flags, f"-ffile-prefix-map={folder}=kernels", "-c", "kernels.cpp", "-o", "kernels.o"],
+            folder,
+            file,
+        )
         _compile(["-fsanitize=address,undefined", "kernels.o", str(engine), "-o", str(target)], folder, file)
 
     return _kept(Path(file).stem, "", [source, engine.name, *COMMON, *KERNEL, *flags], build)

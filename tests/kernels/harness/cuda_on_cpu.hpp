@@ -90,6 +90,7 @@ namespace cuda_on_cpu {
 enum class Collective { none, shuffle, ballot, syncwarp };
 
 [[noreturn]] void fail(const char *what);
+void check_bounds(long long most_threads, long long = 0, long long = 0);
 void block_barrier(int line, const char *file);
 void warp_collective(Collective kind, unsigned mask, int line, const char *file);
 int lane();

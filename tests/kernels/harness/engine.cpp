@@ -123,12 +123,26 @@ static void **running_arguments;
 
 static std::string place(const char *file, int line) { return std::string(file) + ":" + std::to_string(line); }
 
-[[noreturn]] void fail(const char *what) {
+// Where the kernel was: the last words of a program that a sanitizer or a rule ends.
+static void say_where() {
+  if (!running) return;
   const uint3 t = threads[current].index;
-  std::fprintf(stderr, "kernel error: %s (%s, block (%u, %u, %u), thread (%u, %u, %u))\n", what, running->name,
-               blockIdx.x, blockIdx.y, blockIdx.z, t.x, t.y, t.z);
+  std::fprintf(stderr, "kernel error in %s, block (%u, %u, %u), thread (%u, %u, %u)\n", running->name, blockIdx.x,
+               blockIdx.y, blockIdx.z, t.x, t.y, t.z);
+}
+
+[[noreturn]] void fail(const char *what) {
+  std::fprintf(stderr, "%s\n", what);
   __sanitizer_print_stack_trace();
+  say_where();
   std::_Exit(97);
+}
+
+void check_bounds(long long most_threads, long long, long long) {
+  if (n_threads > most_threads)
+    fail(("a block of " + std::to_string(n_threads) + " threads breaks __launch_bounds__(" +
+          std::to_string(most_threads) + ")")
+             .c_str());
 }
 
 static void yield() {
@@ -342,15 +356,21 @@ static void use_shared(std::size_t size) {
              .c_str());
 }
 
+static void check_in_kernel() {
+  if (!running) fail("declare __shared__ memory inside a function");
+}
+
 void *shared_bytes(const char *function, int declaration, std::size_t size, std::size_t alignment) {
   for (const SharedArray &known : shared_arrays)
     if (known.declaration == declaration && known.function == function) return known.memory.bytes;
+  check_in_kernel();
   use_shared(size);
   shared_arrays.push_back({function, declaration, shared_memory(size, alignment)});
   return shared_arrays.back().memory.bytes;
 }
 
 void *dynamic_shared_bytes(std::size_t alignment) {
+  check_in_kernel();
   if (dynamic_memory.empty()) dynamic_memory.push_back(shared_memory(dynamic_size, alignment));
   return dynamic_memory[0].bytes;
 }
@@ -465,6 +485,7 @@ static void say_instances(int answers) {
 } // namespace cuda_on_cpu
 
 int main() {
+  __sanitizer_set_death_callback(cuda_on_cpu::say_where);
   const int answers = dup(1);
   dup2(2, 1); // a kernel's printf must not become part of an answer
   cuda_on_cpu::say_instances(answers);

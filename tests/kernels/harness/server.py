@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import struct
 import subprocess
@@ -15,9 +16,11 @@ from pathlib import Path
 
 MAGIC = 0x6B61434B
 SANITIZERS = {
-    "ASAN_OPTIONS": "detect_leaks=0:exitcode=99:allocator_may_return_null=0:detect_stack_use_after_return=0",
+    "ASAN_OPTIONS": "detect_leaks=0:exitcode=99:detect_stack_use_after_return=0",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
 }
+
+_MAP_OF_BYTES = re.compile(r"^Shadow bytes around.*?(?=^kernel error|\Z)", re.MULTILINE | re.DOTALL)
 
 
 class KernelError(AssertionError):
@@ -70,7 +73,7 @@ class Server:
     """A running program; ends with close() or with the first error."""
 
     def __init__(self, program: Path, timeout: float) -> None:
-        self._said = tempfile.TemporaryFile()
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
         self._timeout = timeout
         self._process = subprocess.Popen(
             [*_fixed_addresses(), str(program)],
@@ -160,5 +163,5 @@ class Server:
     def _error(self, first: str) -> KernelError:
         code = self._process.wait()
         self._said.seek(0)
-        said = self._said.read().decode(errors="replace").strip()
+        said = _MAP_OF_BYTES.sub("", self._said.read().decode(errors="replace")).strip()
         return KernelError("\n".join(part for part in (first, said or f"The program ended with code {code}.") if part))
