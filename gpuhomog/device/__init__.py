@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import DeviceError
 from .cpu import CPU
+from .decode import FixedWidth
 
 
 @runtime_checkable
@@ -94,6 +95,29 @@ class Device(Protocol):
 
     def multiply_spectrum(self, spectrum: Any, multiplier: Any) -> Any:
         """spectrum * multiplier.plane(i) for each plane i of the first axis, in place (see fft.Multiplier)."""
+        ...
+
+    decodes_text: bool
+    """True where decode_text is faster than the host's cores: text is sent there rather than numbers."""
+
+    def staging(self, n_bytes: int) -> NDArray[np.uint8]:
+        """Memory of the host from which text goes to the device fastest."""
+        ...
+
+    def decode_text(
+        self,
+        text: NDArray[np.uint8],
+        layout: FixedWidth,
+        start: int,
+        n: int,
+        dtype: Any = np.float64,
+        divisor: float = 1.0,
+    ) -> tuple[Any, NDArray[np.int64]]:
+        """(n,) values start … start + n - 1 of text of fixed width, on the device; places left undecided, on the host.
+
+        text is on the host, as decode.decode_fixed_width takes it. Each value is float() of its field, bit for bit,
+        divided by divisor in float64, then rounded to dtype; undecided ones are NaN. Raises Misaligned as there.
+        """
         ...
 
 

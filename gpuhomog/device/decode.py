@@ -43,7 +43,7 @@ CHUNK = 32768
 _SIGN = np.uint64(1 << 63)
 _INVALID = np.uint64(1 << 62)
 _NO_DIGIT = np.uint64(0xF0F0F0F0F0F0F0F0)
-_LARGEST_POWER = 250
+LARGEST_POWER = 250
 
 
 class Misaligned(ValueError):
@@ -165,9 +165,9 @@ def _head_table(fraction: int) -> NDArray[np.uint64]:
 
 
 @lru_cache(maxsize=1)
-def _powers() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """10^q as the unevaluated sum of two doubles, q = -_LARGEST_POWER … _LARGEST_POWER."""
-    exact = [Fraction(10) ** q for q in range(-_LARGEST_POWER, _LARGEST_POWER + 1)]
+def powers_of_ten() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """10^q as the unevaluated sum of two doubles, q = -LARGEST_POWER … LARGEST_POWER."""
+    exact = [Fraction(10) ** q for q in range(-LARGEST_POWER, LARGEST_POWER + 1)]
     high = [float(p) for p in exact]
     low = [float(p - Fraction(h)) for p, h in zip(exact, high, strict=True)]
     return np.array(high), np.array(low)
@@ -194,9 +194,9 @@ def _scale_widely(
     digits: NDArray[np.uint64], power: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """digits × 10^power rounded once, and where the rounding could not be decided."""
-    high_powers, low_powers = _powers()
-    inside = np.abs(power) <= _LARGEST_POWER
-    index = np.where(inside, power, 0) + _LARGEST_POWER
+    high_powers, low_powers = powers_of_ten()
+    inside = np.abs(power) <= LARGEST_POWER
+    index = np.where(inside, power, 0) + LARGEST_POWER
     scale, scale_rest = high_powers[index], low_powers[index]
     m = digits.astype(np.float64)
     rest = (digits - m.astype(np.uint64)).view(np.int64).astype(np.float64)

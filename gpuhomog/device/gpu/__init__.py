@@ -15,10 +15,11 @@ from typing import Any
 from .runtime import Runtime, cupy_runtime, n_gpus
 from .spectral import Spectral
 from .sums import Sums
+from .text import Text
 from .windows import Windows
 
 
-class GPU(Sums, Windows, Spectral):
+class GPU(Sums, Windows, Spectral, Text):
     """One GPU; see device.Device for what each method promises."""
 
     def __init__(self, runtime: Runtime) -> None:

@@ -163,8 +163,8 @@ def why_no_gpu() -> str | None:
     """The one reason why no GPU can be used here, with what to do, as part of a sentence; None if one can."""
     if importlib.util.find_spec("cupy") is None:
         return (
-            "CuPy, through which GPUs are used, is not installed: pip install 'gpuhomog[cuda13]', or 'gpuhomog[cuda12]' "
-            "for a driver older than 580"
+            "CuPy, through which GPUs are used, is not installed: pip install 'gpuhomog[cuda13]', or for a driver "
+            "older than 580 'gpuhomog[cuda12]'"
         )
     if not _has_driver_library():
         return (
@@ -183,9 +183,9 @@ def why_no_gpu() -> str | None:
             count = 0
         elif error.status == INSUFFICIENT_DRIVER:
             return (
-                f"the NVIDIA driver is too old: it supports CUDA {cuda_version(runtime.driverGetVersion())}, this CuPy "
-                f"needs CUDA {cuda_version(runtime.runtimeGetVersion())}. Update the driver, or install the CuPy of its "
-                "CUDA (pip install 'gpuhomog[cuda12]')"
+                f"the NVIDIA driver is too old: it supports CUDA {cuda_version(runtime.driverGetVersion())}, CuPy "
+                f"needs CUDA {cuda_version(runtime.runtimeGetVersion())}. Update the driver, or install the CuPy of "
+                "its CUDA (pip install 'gpuhomog[cuda12]')"
             )
         else:
             return f"CUDA does not start ({error}): ask nvidia-smi what is wrong with the driver"
