@@ -67,6 +67,14 @@ def test_more_rows_than_a_flush_and_more_blocks_than_one(gpu):
         np.testing.assert_array_equal(gpu.planar_sum(gpu.asarray(values), axis), CPU().planar_sum(values, axis))
 
 
+def test_long_columns_do_not_drift(gpu):
+    """2^24 + 1 is 2^24 in float32: all but the first 64 rows of a column must be added elsewhere."""
+    values = np.ones((800, 1, 4), np.float32)
+    values[0] = 2.0**24
+    lost = 2.0**24 + 799 - gpu.planar_sum(gpu.asarray(values), 2)
+    assert (0 <= lost).all() and (lost < 64).all()
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_extrema(gpu, dtype):
     values = field((5, 7, 9), dtype)

@@ -1,0 +1,60 @@
+"""Every kernel file keeps its contract: what it computes, how it is launched, who checks it, what it is measured by."""
+
+import re
+
+import pytest
+
+from gpuhomog.device.gpu.sources import instances, kernel_files, kernel_folder, source
+
+ROOT = kernel_folder().parent
+FILES = kernel_files()
+
+
+def header(name):
+    lines = (kernel_folder() / name).read_text().splitlines()
+    return [line.removeprefix("//").removeprefix(" ") for line in lines[: lines.index("// instances")]]
+
+
+def problems(name, text, root=ROOT):
+    """What a header lacks."""
+    stem = name.removeprefix("ladder/").removesuffix(".cu")
+    if not re.match(rf"{stem}(, v\d+)?: \S", text[0]):
+        yield f'{name}: the first line is not "{stem}: what it computes"'
+    words = {line.split()[0] for line in text if line and not line.startswith(" ")}
+    yield from (f"{name}: no line for {word}" for word in ("launch", "order", "oracle", "ladder") if word not in words)
+    for test in re.findall(r"tests/\S+\.py", "\n".join(text)):
+        if not (root / test).is_file():
+            yield f"{name}: {test} does not exist"
+    for oracle in re.findall(r"\bdevice/cpu/\w+\.py", "\n".join(text)):
+        if not (root / "gpuhomog" / oracle).is_file():
+            yield f"{name}: {oracle} does not exist"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_header_is_a_contract(name):
+    assert list(problems(name, header(name))) == []
+    assert len(instances(name)) == len(set(instances(name)))
+
+
+def test_a_header_without_contract_is_found():
+    text = ["planar_moments: sums", "launch  <<<1, 1>>>", "oracle  device/cpu/nothing.py; test tests/nothing.py"]
+    found = list(problems("planar_moments.cu", text))
+    assert len(found) == 4
+    assert list(problems("other.cu", text))[0].startswith("other.cu: the first line")
+
+
+def test_every_kernel_has_a_slower_rung():
+    in_use = [name for name in FILES if not name.startswith("ladder/")]
+    assert [name for name in in_use if f"ladder/{name}" not in FILES] == []
+
+
+def test_the_index_names_every_file():
+    index = (kernel_folder() / "README.md").read_text()
+    missing = [name for name in FILES if not name.startswith("ladder/") and f"`{name}`" not in index]
+    assert missing == []
+
+
+def test_sources_are_self_contained():
+    for name in FILES:
+        assert '#include "' not in source(name)
+        assert f'#line 1 "{name}"' in source(name)
