@@ -182,8 +182,9 @@ def _fault(argument: Any, parameter: Parameter) -> str | None:
         if not argument.flags.writeable and not parameter.constant:
             return "a read-only array"
         plain = np.dtype(f"f{argument.dtype.itemsize // 2}") if argument.dtype.kind == "c" else argument.dtype
-        kind = "u" if plain.kind == "b" and parameter.kind == "u" else plain.kind
-        if parameter.kind != "V" and (kind, plain.itemsize) != (parameter.kind, parameter.item):
+        kind = "u" if plain.kind == "b" and parameter.kind == "u" else plain.kind  # flags are written as bytes
+        raw = parameter.kind == "V" or argument.dtype == np.uint8  # bytes may be anything
+        if not raw and (kind, plain.itemsize) != (parameter.kind, parameter.item):
             return f"an array of {argument.dtype}"
         return None
     if not isinstance(argument, np.generic):

@@ -57,13 +57,18 @@ def why_not() -> str | None:
     return None
 
 
+def without_comments(text: str) -> str:
+    """A source without comments, its lines where they were."""
+    return _COMMENT.sub(lambda comment: "\n" * comment[0].count("\n"), text)
+
+
 def translated(file: str, text: str, instances: Sequence[str]) -> str:
     """A kernel source in words g++ knows, with a table of its instances.
 
     Comments go (lines stay where they are); shared memory becomes calls of the harness, and launch bounds become
     checks; everything stands in a namespace without a name, so that sanitizers guard each instance's own variables.
     """
-    text = _COMMENT.sub(lambda comment: "\n" * comment[0].count("\n"), text)
+    text = without_comments(text)
     number = 0
 
     def declaration(match: re.Match[str]) -> str:
@@ -98,15 +103,15 @@ def _with_bounds(text: str) -> str:
     """Each kernel with launch bounds begins with a check of them."""
     pieces, at = [], 0
     for bounds in re.finditer(r"\b__launch_bounds__\s*(?=\()", text):
-        after_bounds = _closed(text, bounds.end())
-        body = text.index("{", _closed(text, text.index("(", after_bounds))) + 1
+        after_bounds = closing(text, bounds.end())
+        body = text.index("{", closing(text, text.index("(", after_bounds))) + 1
         inside = text[bounds.end() : after_bounds].replace("\n", " ")
         pieces += [text[at:body], f" ::cuda_on_cpu::check_bounds{inside};"]
         at = body
     return "".join([*pieces, text[at:]])
 
 
-def _closed(text: str, opening: int) -> int:
+def closing(text: str, opening: int) -> int:
     """Where the text goes on after the parenthesis that opens here has closed."""
     depth = 0
     for place in range(opening, len(text)):
