@@ -94,6 +94,8 @@ class StrictDevice:
 
     def __getattr__(self, name):
         primitive = getattr(self._cpu, name)
+        if not callable(primitive):
+            return primitive
 
         def on_device(*arguments, **options):
             first = arguments[0]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from functools import cache
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +68,22 @@ class Device(Protocol):
         the n_out * step samples of the axis, times scale. Stretches of `step` samples add up in the precision of
         the values, the stretches of a window in float64.
         """
+        ...
+
+    pass_in_columns: ClassVar[dict[str, float]]
+    """By precision, the columns of a matrix product that take as long as one read or write of the field."""
+    tap_in_columns: ClassVar[dict[str, float]]
+    """By precision, the columns of a matrix product that take as long as one tap of every point."""
+
+    def contract_taps(self, values: Any, taps: Sequence[Any]) -> Any:
+        """Σ over t along each axis of weights[t] values[j d + first + t], periodic, at the n/d points j of the axis.
+
+        taps: for each axis weights, first and decimation d, which divides its n samples (operators.line_taps).
+        """
+        ...
+
+    def expand_taps(self, values: Any, taps: Sequence[Any]) -> Any:
+        """The transpose of contract_taps: from n/d points along each axis to n samples."""
         ...
 
     def pad(self, values: Any, axis: int, before: int, n: int) -> Any:

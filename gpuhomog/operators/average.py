@@ -3,13 +3,15 @@
     <nu; mu>(x) = ∫ nu(x + u) mu(u; eps) du,    <nu; mu>~(k) = nu~(k) mu^(-k)             paper eqs. 6, 18
     coarse grid: M = ceil(length/spacing) points per axis, at j length/M from the first grid point
 
-Three ways to the same numbers (ways.py); the cheapest is taken:
+Four ways to the same numbers (ways.py); the cheapest is taken:
 
     lines      separable kernel, few output points: one matrix product along each axis (line_weights.py). One read of
                the field, whatever the width; exact for any M, whether it divides N or not.
     low modes  smooth kernel, any cell: only modes with |mu^| above rounding matter. They are projected onto a
                coarse grid of 2m + 1 points per axis by matrix products, multiplied there by a small FFT
                (triclinic cross terms included), and expanded to the output points. Exact to rounding.
+    taps       smooth kernel, any cell: short windows onto coarse points, the kernel over the windows' transforms by a
+               small FFT, the same windows back. One read and one write of the field; the way of GPUs.
     all modes  everything else: FFT of the field, padded on open axes; sampled at the output points.
 
 `sampling` says what samples are: "bandlimited" (points of a smooth field) or "cell" (cell averages).
@@ -45,7 +47,7 @@ from ..results import Profile
 from ..units import times_length
 from .line_weights import Line
 from .unrolled import check_sampling
-from .ways import CELL, WAYS, BySums, Plan, Way, on_axis
+from .ways import CELL, WAYS, BySums, ByTaps, Plan, Way, on_axis
 
 METHODS = ("auto", *WAYS)
 
@@ -89,7 +91,7 @@ def average(
     spacing   upper bound of the output's spacing along each lattice vector, one number or three [Å];
               None keeps the grid
     sampling  "bandlimited" (default) or "cell"
-    method    "auto", or one of "lines", "low modes", "all modes" (the same numbers at another cost), or
+    method    "auto", or one of "lines", "low modes", "taps", "all modes" (the same numbers at another cost), or
               "sums": running sums with end stencils instead of exact multipliers, for Box and TopHat; the
               provenance then carries a bound of the rms error
     outside   value of the field beyond open boundaries, in its unit
@@ -320,6 +322,8 @@ def _result(plan: Plan, way: Way, values: Any, step: dict[str, Any], **attribute
     step |= {**plan.kernel.describe(), "sampling": plan.sampling, "way": way.name}
     if isinstance(way, BySums):
         step["rms_error_at_most"] = way.error_bound(plan)
+    elif isinstance(way, ByTaps):
+        step["relative_error_at_most"] = way.error_bound(plan)
     margins = {axis: line.offset * line.step for axis, line in enumerate(plan.lines) if line.is_open}
     if margins:
         step["truncated_mass"] = max(on_axis(plan.kernel, axis).truncated_mass(m) for axis, m in margins.items())

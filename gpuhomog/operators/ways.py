@@ -3,6 +3,7 @@
     ByLines     separable kernel: one matrix product along each axis
     BySums      box or top-hat: running sums with end stencils along each axis, to a stated error
     ByLowModes  smooth kernel: project onto the modes that matter, multiply there, expand
+    ByTaps      smooth kernel: short windows onto coarse points, multiply there, the same windows back
     ByAllModes  any kernel: FFT of the whole field, padded on open axes
 
 Each computes the average (derivative None) or its derivative along a lattice vector (0, 1, 2; per Å along it),
@@ -33,9 +34,10 @@ from ..averaging_kernels import (
     Stages,
     TopHat,
 )
-from ..fft import AlongAxes, Multiplier, OfWavevector, Part, derivative, filtered
+from ..fft import AlongAxes, Derivative, Multiplier, OfWavevector, Part, filtered
 from ..field import Field
 from ..parallel import Slab, sum_over_slabs, sum_to_slab
+from .line_taps import AxisTaps, error_bound, taps_of, untouched
 from .line_weights import (
     END_STENCIL,
     Line,
@@ -57,6 +59,10 @@ SHORTEST_STRETCH = 4
 FFT_COST_IN_COLUMNS = 500.0
 """One forward and inverse FFT with its multiplication costs about as much as a matrix product that gives each
 point this many output columns (measured at 256^3 on two cores; only the choice of the way depends on it)."""
+
+
+TAPS_ERROR = {"float32": 5e-8, "float64": 4e-15}
+"""Largest error of ByTaps beside rounding, relative to the rms of the field."""
 
 
 def on_axis(kernel: AveragingKernel, axis: int) -> AveragingKernel:
@@ -137,6 +143,26 @@ class Plan:
             m = int(cutoff * line.step * line.period / (2 * np.pi)) + 1  # k · a_i = 2π n_i: |n_i| <= |k| |a_i|/2π
             counts.append(min(line.period, 2 * m + 1))
         return counts[0], counts[1], counts[2]
+
+    @cached_property
+    def taps(self) -> tuple[AxisTaps, AxisTaps, AxisTaps] | None:
+        """Windows along each axis for a kernel whose transform falls to nothing; None where none saves anything."""
+        if self.sampling == CELL or not np.isfinite(self.kernel.cutoff(self.tolerance)):
+            return None
+        dtype = self.field.values.dtype.name
+        taps = []
+        for axis, line in enumerate(self.lines):
+            if line.period == 1:
+                taps.append(untouched(1))
+                continue
+            wavevectors = 2 * np.pi / (line.period * line.step) * np.arange(2 * line.period)
+            largest = np.ones(len(wavevectors))  # |mu^| of any mode with that component along the axis, or less
+            for kernel in self.stages:
+                size = np.abs(on_axis(kernel, axis).transform(wavevectors))
+                falls = np.isfinite(kernel.cutoff(self.tolerance))
+                largest *= np.maximum.accumulate(size[::-1])[::-1] if falls else max(1.0, size.max())
+            taps.append(taps_of(line.period, largest, TAPS_ERROR[dtype] / 8, dtype))
+        return (taps[0], taps[1], taps[2]) if any(along.decimation > 1 for along in taps) else None
 
 
 class Way(Protocol):
@@ -320,6 +346,65 @@ class ByLowModes:
         return values
 
 
+class ByTaps:
+    """Short windows onto coarse points, the kernel over the windows' transforms there, the same windows back.
+
+    Reads and writes the field once, whatever the width of the kernel; exact to rounding (line_taps.py).
+    """
+
+    name = "taps"
+
+    def cost(self, plan: Plan) -> float | None:
+        """For kernels whose transform falls to nothing, on sizes with divisors."""
+        taps = plan.taps
+        if taps is None or any(plan.is_split(axis) for axis in range(3)):
+            return None
+        device, dtype = plan.field.device, plan.field.values.dtype.name
+        sizes = np.array([line.period for line in plan.lines], dtype=float)
+        coarse = sizes / [along.decimation for along in taps]
+        cells, d = taps[1].n_cells, taps[1].decimation
+        directions = 2 if self._expands(plan) else 1
+        planes, points = sizes[0] * coarse[1] * coarse[2], coarse.prod()
+        passes = directions * (sizes.prod() + 2 * planes + points) / sizes.prod()
+        columns = passes * device.pass_in_columns[dtype]
+        columns += directions * cells * (1 + 1 / d) * device.tap_in_columns[dtype]
+        cost = sizes.prod() * columns + FFT_COST_IN_COLUMNS * points
+        return float(cost if self._expands(plan) else cost + product_cost(coarse, plan.n_out))
+
+    def run(self, plan: Plan, values: Any, derivatives: Derivatives) -> list[Any]:
+        """The contraction, which reads the field, is made once."""
+        taps, device = plan.taps, plan.field.device
+        assert taps is not None
+        for axis, line in enumerate(plan.lines):
+            if line.is_open:
+                values = device.pad(values, axis, line.offset, line.period)
+        coarse = device.contract_taps(values, taps)
+        expands = self._expands(plan)
+        undo = AlongAxes([along.undo(2 if expands else 1) for along in taps])
+        kernels = multipliers(plan, coarse.shape, derivatives)
+        results = filtered(device, coarse, *[replace(one, parts=[*one.parts, undo]) for one in kernels])
+        if expands:
+            return [sampled(plan, device.expand_taps(one, taps)) for one in results]
+        return [self._interpolated(plan, one) for one in results]
+
+    def error_bound(self, plan: Plan) -> float:
+        """Bound of the rms error over the rms of the field, beside rounding."""
+        assert plan.taps is not None
+        return error_bound(plan.taps)
+
+    def _expands(self, plan: Plan) -> bool:
+        """True if the output has every grid point."""
+        return all(line.stride == 1 and len(line.points) >= line.n for line in plan.lines)
+
+    def _interpolated(self, plan: Plan, values: Any) -> Any:
+        """From the coarse points, which hold every mode that is left, to the output points."""
+        for axis in most_reducing_first(values.shape, plan.n_out):
+            line, count = plan.lines[axis], values.shape[axis]
+            points = (line.points + line.offset) / line.period
+            values = plan.field.device.contract(values, interpolation_weights(points, count), axis)
+        return values
+
+
 class ByAllModes:
     """FFT of the whole field, zeros around it on open axes; then the output points."""
 
@@ -338,21 +423,23 @@ class ByAllModes:
                 values = plan.field.device.pad(values, axis, line.offset, line.period)
         periods = (plan.lines[0].period, plan.lines[1].period, plan.lines[2].period)
         results = filtered(plan.field.device, values, *multipliers(plan, periods, derivatives))
-        return [self._sampled(plan, one) for one in results]
+        return [sampled(plan, one) for one in results]
 
-    def _sampled(self, plan: Plan, values: Any) -> Any:
-        device = plan.field.device
-        for axis, line in enumerate(plan.lines):
-            stride = line.stride
-            if stride is None:
-                points = (line.points + line.offset) / line.period
-                values = device.contract(values, interpolation_weights(points, line.period), axis)
-            elif stride != 1 or len(line.points) != line.period:
-                start = int(line.points[0]) + line.offset
-                chosen = [slice(None)] * 3
-                chosen[axis] = slice(start, start + stride * len(line.points), stride)
-                values = values[tuple(chosen)]
-        return device.compact(values)
+
+def sampled(plan: Plan, values: Any) -> Any:
+    """Values on the whole padded grid, at the output points."""
+    device = plan.field.device
+    for axis, line in enumerate(plan.lines):
+        stride = line.stride
+        if stride is None:
+            points = (line.points + line.offset) / line.period
+            values = device.contract(values, interpolation_weights(points, line.period), axis)
+        elif stride != 1 or len(line.points) != line.period:
+            start = int(line.points[0]) + line.offset
+            chosen = [slice(None)] * 3
+            chosen[axis] = slice(start, start + stride * len(line.points), stride)
+            values = values[tuple(chosen)]
+    return device.compact(values)
 
 
 def multipliers(plan: Plan, shape: tuple[int, int, int], derivatives: Derivatives) -> list[Multiplier]:
@@ -379,7 +466,7 @@ def _parts(plan: Plan, along: int | None) -> list[Part]:
         else:
             parts.append(AlongAxes([_line_function(plan.lines[axis], on_axis(kernel, axis)) for axis in range(3)]))
     if along is not None:
-        parts.append(derivative(reciprocal, grid.cell[along] / grid.lengths[along]))
+        parts.append(Derivative(reciprocal, grid.cell[along] / grid.lengths[along]))
     return parts
 
 
@@ -428,4 +515,4 @@ def _sinc_product(modes: Sequence[Any], periods: Sequence[int]) -> Any:
     return a * b * c
 
 
-WAYS: dict[str, Way] = {way.name: way for way in (ByLines(), ByLowModes(), ByAllModes(), BySums())}
+WAYS: dict[str, Way] = {way.name: way for way in (ByLines(), ByLowModes(), ByAllModes(), BySums(), ByTaps())}

@@ -16,6 +16,7 @@ import numpy as np  # noqa: F401  (the example)
 from .memory import Memory, is_fortran_ordered
 from .spectral import Spectral
 from .sums import Sums
+from .taps import Taps
 from .text import Text
 from .windows import Windows
 
@@ -32,7 +33,7 @@ def usable_cores() -> int:
     return max(1, cores // ranks)
 
 
-class CPU(Memory, Sums, Windows, Spectral, Text):
+class CPU(Memory, Sums, Windows, Spectral, Text, Taps):
     """Host memory and NumPy; see device.Device for what each method promises."""
 
     name = "cpu"

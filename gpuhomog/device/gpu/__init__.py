@@ -15,11 +15,12 @@ from typing import Any
 from .runtime import Runtime, cupy_runtime, n_gpus
 from .spectral import Spectral
 from .sums import Sums
+from .taps import Taps
 from .text import Text
 from .windows import Windows
 
 
-class GPU(Sums, Windows, Spectral, Text):
+class GPU(Sums, Windows, Spectral, Text, Taps):
     """One GPU; see device.Device for what each method promises."""
 
     def __init__(self, runtime: Runtime) -> None:

@@ -1,0 +1,202 @@
+"""Windows of taps: the CPU's against explicit loops, the kernels' against the CPU's."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from gpuhomog.device import CPU
+from gpuhomog.device.gpu import taps as launches
+
+SINGLE = launches.SINGLE
+
+
+def window(d, n_taps, first, seed=0):
+    """Positive weights of sum one, unlike each other, in an order that no symmetry hides."""
+    weights = np.random.default_rng((d, n_taps, seed)).uniform(0.5, 1.5, n_taps)
+    return SimpleNamespace(weights=weights / weights.sum(), first=first, decimation=d)
+
+
+def noise(shape, dtype, order="C"):
+    return np.array(1.0 + np.random.default_rng(shape).standard_normal(shape), dtype=dtype, order=order)
+
+
+def contracted_by_loops(values, taps):
+    """One output, one sample of its window after another."""
+    shape = [n // along.decimation for n, along in zip(values.shape, taps, strict=True)]
+    out = np.zeros(shape)
+    for j in np.ndindex(*shape):
+        for t in np.ndindex(*[len(along.weights) for along in taps]):
+            at = [(k * a.decimation + a.first + s) % n for k, a, s, n in zip(j, taps, t, values.shape, strict=True)]
+            out[j] += np.prod([a.weights[s] for a, s in zip(taps, t, strict=True)]) * values[tuple(at)]
+    return out
+
+
+CASES = {
+    # shape, taps along each axis: d, number of taps, first
+    "three axes": ((6, 4, 9), (window(2, 4, -1), window(2, 3, -2), window(3, 7, -3))),
+    "window longer than the axis": ((4, 2, 3), (window(2, 9, -5), window(2, 5, -1), window(3, 7, -4))),
+    "one point is left": ((5, 1, 3), (window(5, 6, 2), SINGLE, window(3, 3, 0))),
+    "one axis": ((3, 5, 4), (SINGLE, SINGLE, window(2, 4, -1))),
+}
+
+
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("case", CASES)
+def test_the_cpu_adds_what_loops_add(case, dtype, order):
+    shape, taps = CASES[case]
+    values = noise(shape, dtype, order)
+    expected = contracted_by_loops(values.astype(np.float64), taps)
+    found = CPU().contract_taps(values, taps)
+    assert found.dtype == dtype
+    assert np.abs(found - expected).max() < 4 * np.finfo(dtype).eps  # sums in float64 of values of order one
+    assert found.flags.f_contiguous if order == "F" else found.flags.c_contiguous
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("case", CASES)
+def test_expansion_is_the_transpose(case, dtype):
+    shape, taps = CASES[case]
+    coarse_shape = tuple(n // along.decimation for n, along in zip(shape, taps, strict=True))
+    coarse = noise(coarse_shape, dtype)
+    found = CPU().expand_taps(coarse, taps)
+    assert found.shape == shape
+    for at in np.ndindex(*shape):  # column `at` of the contraction, by loops
+        unit = np.zeros(shape)
+        unit[at] = 1.0
+        expected = (contracted_by_loops(unit, taps) * coarse).sum()
+        assert found[at] == pytest.approx(expected, abs=8 * float(np.finfo(dtype).eps))
+
+
+def tolerance(dtype, taps):
+    """Every axis adds its taps, whose weights sum to one, one after another in the precision of the values."""
+    return 4 * sum(len(along.weights) for along in taps) * np.finfo(dtype).eps
+
+
+KERNEL_CASES = {
+    # every number of cells there is an instance for, rows with and without vectors, odd and prime sizes
+    "8 cells, d divides by the batch": ((3, 32, 48), (window(3, 20, -8), window(8, 63, -31), window(4, 31, -15))),
+    "10 cells": ((4, 30, 20), (window(2, 19, -9), window(3, 29, -14), window(5, 49, -24))),
+    "12 cells, d = 2": ((2, 26, 28), (SINGLE, window(2, 23, -11), window(7, 83, -41))),
+    "14 cells, d = 5": ((1, 15, 36), (SINGLE, window(5, 69, -34), window(6, 70, -33))),
+    "16 cells, d = 9": ((2, 18, 12), (window(2, 31, -15), window(9, 143, -71), window(2, 31, -15))),
+    "rows of odd length": ((5, 21, 33), (window(5, 9, 4), window(3, 47, -23), window(11, 100, -50))),
+    "rows left as they are": ((4, 35, 13), (window(2, 15, -7), window(7, 55, -27), SINGLE)),
+    "columns left as they are": ((3, 11, 24), (SINGLE, SINGLE, window(4, 31, -15))),
+    "slow axis only": ((28, 5, 7), (window(4, 31, -15), SINGLE, SINGLE)),
+    "one row, one column": ((1, 1, 6), (SINGLE, SINGLE, window(3, 5, -2))),
+    "one point is left": ((4, 7, 5), (window(4, 31, -15), window(7, 55, -27), window(5, 39, -19))),
+    "first tap far away": ((2, 12, 16), (SINGLE, window(3, 20, 1000), window(4, 20, -1001))),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("case", KERNEL_CASES)
+def test_the_kernels_equal_the_cpu(gpu, case, dtype):
+    shape, taps = KERNEL_CASES[case]
+    values = noise(shape, dtype)
+    coarse = CPU().contract_taps(values, taps)
+    found = gpu.to_host(gpu.contract_taps(gpu.asarray(values), taps))
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, coarse, rtol=0, atol=3 * tolerance(dtype, taps))
+    expanded = gpu.to_host(gpu.expand_taps(gpu.asarray(coarse), taps))
+    np.testing.assert_allclose(expanded, CPU().expand_taps(coarse, taps), rtol=0, atol=3 * tolerance(dtype, taps))
+
+
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_long_rows_are_cut_into_parts(gpu, dtype, order):
+    """Rows beyond what one block owns, of vectors and of single columns; the window reaches over both ends."""
+    for n2, d in ((4116, 6), (2079, 7)):
+        taps = (SINGLE, window(2, 5, -2), window(d, 8 * d, -4 * d + 1))
+        shape, turned = (1, 4, n2), taps
+        if order == "F":
+            shape, turned = shape[::-1], taps[::-1]
+        values = noise(shape, dtype, order)
+        coarse = CPU().contract_taps(values, turned)
+        found = gpu.contract_taps(gpu.asarray(values), turned)
+        np.testing.assert_allclose(gpu.to_host(found), coarse, rtol=0, atol=tolerance(dtype, taps))
+        expanded = gpu.to_host(gpu.expand_taps(gpu.asarray(coarse), turned))
+        np.testing.assert_allclose(expanded, CPU().expand_taps(coarse, turned), rtol=0, atol=tolerance(dtype, taps))
+
+
+@pytest.mark.parametrize("d", [1, 32])
+def test_windows_as_long_as_a_block(gpu, d):
+    taps = (SINGLE, SINGLE, window(d, 16 * d - 1, 3))
+    values = noise((1, 2, 33 * 32 if d > 1 else 1031), np.float32)
+    found = gpu.to_host(gpu.contract_taps(gpu.asarray(values), taps))
+    np.testing.assert_allclose(found, CPU().contract_taps(values, taps), rtol=0, atol=tolerance(np.float32, taps))
+
+
+@pytest.mark.parametrize("rows", [2, 3, 100])
+@pytest.mark.parametrize("case", ["10 cells", "rows of odd length", "slow axis only", "first tap far away"])
+def test_columns_in_segments_give_the_same(gpu, monkeypatch, case, rows):
+    """Blocks of a few coarse rows, the last one shorter, or of whole columns."""
+    monkeypatch.setattr(launches.Taps, "_segments", lambda self, blocks, m1, cells: (rows, -(-m1 // rows)))
+    shape, taps = KERNEL_CASES[case]
+    values = noise(shape, np.float64)
+    coarse = CPU().contract_taps(values, taps)
+    found = gpu.to_host(gpu.contract_taps(gpu.asarray(values), taps))
+    np.testing.assert_allclose(found, coarse, rtol=0, atol=tolerance(np.float64, taps))
+    expanded = gpu.to_host(gpu.expand_taps(gpu.asarray(coarse), taps))
+    np.testing.assert_allclose(expanded, CPU().expand_taps(coarse, taps), rtol=0, atol=tolerance(np.float64, taps))
+
+
+@pytest.mark.parametrize("shape", [(0, 4, 4), (4, 0, 4), (4, 4, 0)])
+def test_nothing_in_nothing_out(gpu, shape):
+    taps = (window(2, 4, -1),) * 3
+    coarse = tuple(n // 2 for n in shape)
+    assert gpu.contract_taps(gpu.asarray(np.zeros(shape)), taps).shape == coarse
+    assert gpu.expand_taps(gpu.asarray(np.zeros(coarse)), taps).shape == shape
+
+
+def test_the_field_is_read_once_and_written_once(host_gpu):
+    """Two launches each way, and workspace only for the planes in between."""
+    shape, taps = KERNEL_CASES["8 cells, d divides by the batch"]
+    host_gpu.runtime.launches.clear()
+    coarse = host_gpu.contract_taps(host_gpu.asarray(noise(shape, np.float32)), taps)
+    host_gpu.expand_taps(coarse, taps)
+    assert [launch.instance.split("<")[0] for launch in host_gpu.runtime.launches] == [
+        *["contract_taps"] * 2,
+        *["expand_taps"] * 2,
+    ]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("case", ["10 cells", "one point is left", "first tap far away"])
+def test_the_first_rung_equals_the_cpu(gpu, case, dtype):
+    shape, taps = KERNEL_CASES[case]
+    c_name = {np.float32: "float", np.float64: "double"}[dtype]
+    values = noise(shape, dtype)
+
+    def along(values, axis, kernel, n_result):
+        a = taps[axis]
+        d, cells = a.decimation, -(-len(a.weights) // a.decimation)
+        weights = gpu.asarray(np.concatenate([a.weights, np.zeros(cells * d - len(a.weights))]).astype(dtype))
+        new = list(values.shape)
+        new[axis] = n_result
+        outer, inner = int(np.prod(new[:axis])), int(np.prod(new[axis + 1 :]))
+        out = gpu.empty(new, dtype)
+        numbers = (
+            np.int64(shape[axis]),
+            np.int64(inner),
+            np.int64(a.first % shape[axis]),
+            np.int32(d),
+            np.int32(cells),
+        )
+        grid = (-(-inner // 128), n_result, outer)
+        gpu.runtime.launch(
+            "ladder/taps.cu", f"{kernel}<{c_name}>", grid, (128,), (gpu.contiguous(values), out, weights, *numbers)
+        )
+        return out
+
+    found = gpu.asarray(values)
+    for axis in range(3):
+        found = along(found, axis, "contract_taps", shape[axis] // taps[axis].decimation)
+    coarse = CPU().contract_taps(values, taps)
+    np.testing.assert_allclose(gpu.to_host(found), coarse, rtol=0, atol=tolerance(dtype, taps))
+    found = gpu.asarray(coarse)
+    for axis in range(3):
+        found = along(found, axis, "expand_taps", shape[axis])
+    np.testing.assert_allclose(gpu.to_host(found), CPU().expand_taps(coarse, taps), rtol=0, atol=tolerance(dtype, taps))
