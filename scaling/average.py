@@ -4,14 +4,16 @@
 
 Input: a band-limited random field plus an offset, so that the exact average is known: the analytic sum of the
 field's modes at 64 points. Kernels: box of 65 points; Gaussian of standard deviation 16 points; ball.
-Peers: scipy.ndimage (integer window; Gaussian cut at 4 std), SciPy's FFT with a cached spectrum of the kernel
-on all threads. `ratio_to_peer` is peer's seconds over ours: above 1 we are faster.
+Peers: scipy.ndimage (integer window; Gaussian cut at 4 std); FFTs with a cached spectrum of the kernel on all threads:
+SciPy's, pyFFTW's (planned with MEASURE, which takes seconds and is not counted) and ducc0's, where they are installed.
+`ratio_to_peer` is peer's seconds over ours: above 1 we are faster.
 """
 
 from __future__ import annotations
 
 import argparse
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -45,6 +47,51 @@ def exact(modes: list[tuple[np.ndarray, complex]], n: int, points: np.ndarray, f
     return out
 
 
+def fft_peers(values: np.ndarray, workers: int) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    """Ways to multiply the modes of the values: name → function of the multiplier. Says which are absent."""
+
+    def by_scipy(multiplier: np.ndarray) -> np.ndarray:
+        modes = scipy.fft.rfftn(values, workers=workers)
+        modes *= multiplier
+        return scipy.fft.irfftn(modes, s=values.shape, workers=workers, overwrite_x=True)
+
+    ways: dict[str, Callable[[np.ndarray], np.ndarray]] = {"scipy.fft": by_scipy}
+    try:
+        import pyfftw
+    except ImportError as error:
+        print(f"no rows of pyFFTW: {error}")
+    else:
+        wide = np.result_type(values.dtype, np.complex64)
+        real = pyfftw.empty_aligned(values.shape, values.dtype)
+        spectrum = pyfftw.empty_aligned((*values.shape[:2], values.shape[2] // 2 + 1), wide)
+        plan = {"axes": (0, 1, 2), "threads": workers, "flags": ("FFTW_MEASURE", "FFTW_DESTROY_INPUT")}
+        forward = pyfftw.FFTW(real, spectrum, **plan)
+        backward = pyfftw.FFTW(spectrum, real, direction="FFTW_BACKWARD", **plan)
+
+        def by_fftw(multiplier: np.ndarray) -> np.ndarray:
+            real[...] = values
+            modes = forward()
+            modes *= multiplier
+            return backward()
+
+        ways["pyFFTW, MEASURE"] = by_fftw
+    try:
+        import ducc0
+    except ImportError as error:
+        print(f"no rows of ducc0: {error}")
+    else:
+
+        def by_ducc(multiplier: np.ndarray) -> np.ndarray:
+            modes = ducc0.fft.r2c(values, nthreads=workers)
+            modes *= multiplier
+            return ducc0.fft.c2r(
+                modes, lastsize=values.shape[2], forward=False, nthreads=workers, inorm=2, allow_overwriting_input=True
+            )
+
+        ways["ducc0"] = by_ducc
+    return ways
+
+
 def main() -> None:
     """Measure every case and print, or keep, its rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -74,13 +121,13 @@ def main() -> None:
     gaussian_spectrum = gaussian.transform(k).astype(values.dtype)
     workers = field.device.threads  # type: ignore[attr-defined]
 
-    def by_fft(multiplier: np.ndarray) -> np.ndarray:
-        modes_ = scipy.fft.rfftn(values, workers=workers)
-        modes_ *= multiplier
-        return scipy.fft.irfftn(modes_, s=values.shape, workers=workers, overwrite_x=True)
+    ways_by_fft = fft_peers(values, workers)
 
     coarse = slice(None, None, d)
     sparse = lambda array: array[coarse, coarse, coarse]  # noqa: E731
+    by_fft = lambda multiplier, thin=lambda a: a: {  # noqa: E731
+        f"{name}, cached spectrum": lambda way=way: thin(way(multiplier)) for name, way in ways_by_fft.items()
+    }
     cases: list[tuple[str, str, dict[str, Any]]] = [
         (
             "box, full grid",
@@ -88,7 +135,7 @@ def main() -> None:
             {
                 "gpuhomog": lambda: gh.average(field, box).values,
                 "scipy.ndimage": lambda: uniform_filter(values, width, mode="wrap"),
-                "scipy.fft, cached spectrum": lambda: by_fft(box_spectrum),
+                **by_fft(box_spectrum),
             },
         ),
         (
@@ -98,7 +145,7 @@ def main() -> None:
                 "gpuhomog": lambda: gh.average(field, box, spacing=float(d)).values,
                 "gpuhomog, running sums": lambda: gh.average(field, box, spacing=float(d), method="sums").values,
                 "scipy.ndimage": lambda: sparse(uniform_filter(values, width, mode="wrap")),
-                "scipy.fft, cached spectrum": lambda: sparse(by_fft(box_spectrum)),
+                **by_fft(box_spectrum, sparse),
             },
         ),
         (
@@ -107,7 +154,7 @@ def main() -> None:
             {
                 "gpuhomog": lambda: gh.average(field, gaussian).values,
                 "scipy.ndimage": lambda: gaussian_filter(values, std, mode="wrap"),
-                "scipy.fft, cached spectrum": lambda: by_fft(gaussian_spectrum),
+                **by_fft(gaussian_spectrum),
             },
         ),
         (
@@ -116,7 +163,7 @@ def main() -> None:
             {
                 "gpuhomog": lambda: gh.average(field, gaussian, spacing=float(d)).values,
                 "scipy.ndimage": lambda: sparse(gaussian_filter(values, std, mode="wrap")),
-                "scipy.fft, cached spectrum": lambda: sparse(by_fft(gaussian_spectrum)),
+                **by_fft(gaussian_spectrum, sparse),
             },
         ),
         (
@@ -124,7 +171,7 @@ def main() -> None:
             "ball",
             {
                 "gpuhomog": lambda: gh.average(field, ball).values,
-                "scipy.fft, cached spectrum": lambda: by_fft(spectrum),
+                **by_fft(spectrum),
             },
         ),
     ]
@@ -132,7 +179,7 @@ def main() -> None:
         "script": "average.py",
         "size": f"{n}^3",
         "dtype": options.dtype,
-        "versions": versions("scipy"),
+        "versions": versions("scipy", "pyfftw", "ducc0"),
         **machine(),
     }
     copy = fastest(lambda: values.copy(), options.repeats)

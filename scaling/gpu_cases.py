@@ -1,13 +1,14 @@
 """Cases of the GPU measurements: what we compute, how much must move for it, and who else computes it.
 
-`ours` begins with the call that targets are set for (a primitive of the device where there is one); others follow.
+`ours` begins with "gpuhomog", the call that targets are set for: a primitive of the device where there is one, else
+the operator. Others follow; an operator beside its primitive shows what the host adds.
 A case is built when its turn comes: one whose primitive does not exist yet, or that fails, says so and the next runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import gpu_peers as peers
@@ -17,6 +18,9 @@ from gpu_peers import CACHED, PLAIN, ZEROS, Call
 
 import gpuhomog as gh
 from gpuhomog.averaging_kernels import TopHat
+from gpuhomog.device import CPU
+from gpuhomog.device.decode import PADDING, FixedWidth
+from gpuhomog.fft import Multiplier, OfWavevector, filtered
 from gpuhomog.operators.line_weights import END_STENCIL, Line, spectral_weights, sum_weights, window_of
 
 OURS = "gpuhomog"
@@ -44,11 +48,16 @@ class Case:
 
 @dataclass(frozen=True)
 class Entry:
-    """A case to come. leads: a target is set for it."""
+    """A case to come.
+
+    leads  a target is set for it
+    once   it does not depend on the field: one group runs it
+    """
 
     name: str
     build: Callable[[Bench], Case]
     leads: bool = False
+    once: bool = False
 
 
 def sparse(call: Call, step: int) -> Call:
@@ -160,10 +169,7 @@ def planar(bench: Bench) -> Case:
         return worst / RMS
 
     return Case(
-        {
-            OURS: lambda: device.planar_moments(values, 4, 1.0),
-            "gpuhomog, gh.planar_average of one axis": lambda: gh.planar_average(bench.field, 2),
-        },
+        {OURS: lambda: device.planar_moments(values, 4, 1.0)},
         bench.pass_bytes,
         {
             "CuPy mean x3": lambda: lambda: [xp.mean(values, axis=axes) for axes in others],
@@ -171,6 +177,22 @@ def planar(bench: Bench) -> Case:
                 lambda: [reduce(values, axis=axes) for reduce in (xp.mean, xp.min, xp.max) for axes in others]
             ),
         },
+        error,
+    )
+
+
+def planar_average(bench: Bench) -> Case:
+    """One axis, as a user asks for it."""
+    xp, values, field_, planar_average_ = bench.xp, bench.values, bench.field, gh.planar_average
+    at = bench.chosen(bench.n)
+
+    def error(result: Any) -> float:
+        return max(abs(result[k] - float(xp.mean(values[:, :, k], dtype=np.float64))) for k in at) / RMS
+
+    return Case(
+        {OURS: lambda: planar_average_(field_, 2).values},
+        bench.pass_bytes,
+        {"CuPy mean": lambda: lambda: xp.mean(values, axis=(0, 1))},
         error,
     )
 
@@ -207,7 +229,7 @@ def full_box(width: float) -> Callable[[Bench], Case]:
     def build(bench: Bench) -> Case:
         box, average = gh.Box(width), gh.average
         return Case(
-            {OPERATOR: lambda: average(bench.field, box, method="sums").values},
+            {OURS: lambda: average(bench.field, box, method="sums").values},
             2.0 * bench.pass_bytes,
             box_peers(bench, width, END_STENCIL),
             bench.separable_error(box_weights(width, END_STENCIL)),
@@ -240,7 +262,7 @@ def gaussian(std: float, step: int, methods: tuple[str, ...]) -> Callable[[Bench
             )
         one = lambda method: lambda: average(bench.field, kernel, spacing=spacing, method=method).values  # noqa: E731
         return Case(
-            {f"gpuhomog, {method}": one(method) for method in methods},
+            {OURS if method == methods[0] else f"{OURS}, {method}": one(method) for method in methods},
             bench.pass_bytes * (1 + step**-3),
             known,
             bench.separable_error(weights, step),
@@ -269,13 +291,33 @@ def ball(bench: Bench) -> Case:
         return xp.where(k == 0, 1.0, 3 * (xp.sin(z) - z * xp.cos(z)) / z**3)
 
     return Case(
-        {OPERATOR: lambda: average(bench.field, kernel, method="all modes").values},
+        {OURS: lambda: average(bench.field, kernel, method="all modes").values},
         2.0 * bench.pass_bytes,
         {
             CACHED: lambda: peers.cached_fft(bench, peers.isotropic_multiplier(bench, transform)),
             PLAIN: lambda: peers.plain_fft(bench, peers.isotropic_multiplier(bench, transform)),
         },
         bench.spectral_error(lambda a, b, c: kernel.transform(length(a, b, c))),
+    )
+
+
+def poisson(bench: Bench) -> Case:
+    """1/k² on every mode but the mean."""
+    n, xp = bench.n, bench.xp
+    length = wave_number(bench)
+
+    def of(k: Any, where: Any = np) -> Any:
+        return where.where(k == 0, 0.0, 1 / where.where(k == 0, 1.0, k) ** 2)
+
+    multiplier = Multiplier((n, n, n), [OfWavevector(np.eye(3) * 2 * np.pi / n, of)])
+    return Case(
+        {OURS: lambda: filtered(bench.device, bench.values, multiplier)[0]},
+        2.0 * bench.pass_bytes,
+        {
+            CACHED: lambda: peers.cached_fft(bench, peers.isotropic_multiplier(bench, lambda k: of(k, xp))),
+            PLAIN: lambda: peers.plain_fft(bench, peers.isotropic_multiplier(bench, lambda k: of(k, xp))),
+        },
+        bench.spectral_error(lambda a, b, c: of(length(a, b, c)), relative=True),
     )
 
 
@@ -286,7 +328,7 @@ def disc(bench: Bench) -> Case:
     line = 2 * np.pi * np.fft.fftfreq(n)
     multiplier = kernel.transform(np.hypot(line[:, None], 2 * np.pi * np.arange(n // 2 + 1) / n)).astype(bench.dtype)
     return Case(
-        {OPERATOR: lambda: average(bench.field, kernel).values},
+        {OURS: lambda: average(bench.field, kernel).values},
         2.0 * bench.pass_bytes,
         {
             CACHED: lambda: peers.cached_fft(bench, xp.asarray(multiplier), (1, 2)),
@@ -296,24 +338,111 @@ def disc(bench: Bench) -> Case:
     )
 
 
+# Text
+
+
+def text(bench: Bench) -> Case:
+    """Values of a CHGCAR's block: text on the host to float64 on the device, and with the text there already."""
+    device, n = bench.device, 4000 if bench.emulated else 32_000_000
+    layout = FixedWidth(5, 18, 91, n, 2, 2, 11, ord("E"))
+    numbers = np.random.default_rng(7).lognormal(0.0, 4.0, 1000)
+    rows = np.frombuffer("".join(_chgcar_rows(numbers)).encode(), np.uint8)
+    n_bytes = layout.row_end(n)
+    staged = device.staging(n_bytes + PADDING)
+    staged[:n_bytes] = np.resize(rows, n_bytes)
+    staged[n_bytes:] = ord(" ")
+    expected = np.array([float(word) for word in "".join(_chgcar_rows(numbers)).split()])
+    xp = bench.xp
+    out = xp.empty(n, np.float64)
+
+    def error(result: Any) -> float:
+        whole = result[: n // 1000 * 1000].reshape(-1, 1000)
+        return float(xp.abs(whole / xp.asarray(expected) - 1).max())
+
+    def decoded() -> Any:
+        device.decode_text(staged, layout, 0, out)
+        return out
+
+    def by_host() -> Call:
+        values = np.empty(n)
+
+        def decode() -> Any:
+            CPU().decode_text(staged, layout, 0, values)
+            return xp.asarray(values)
+
+        return decode
+
+    def upload() -> Call:
+        there = xp.empty(n_bytes, np.uint8)
+        return lambda: there.set(staged[:n_bytes]) if hasattr(there, "set") else np.copyto(there, staged[:n_bytes])
+
+    ours: dict[str, Call] = {OURS: decoded}
+    if hasattr(device, "_upload"):
+        ours["gpuhomog, text on the device"] = _without_upload(device, decoded)
+    return Case(
+        ours,
+        float(n_bytes + 8 * n),
+        {"decoded by the host's cores, then uploaded": by_host, "upload of the text alone": upload},
+        error,
+        note=f"{n} values, error relative to each",
+    )
+
+
+def _without_upload(device: Any, decode: Call) -> Call:
+    """The call, uploading only when the memory of the text is another than last time."""
+    original, known = device._upload, [0]
+
+    def upload(host: Any, target: Any) -> None:
+        at = None if isinstance(target, np.ndarray) else target.data.ptr
+        if at is None or at != known[0]:
+            original(host, target)
+        known[0] = at
+
+    def run() -> Any:
+        device._upload = upload
+        try:
+            return decode()
+        finally:
+            del device._upload
+
+    return run
+
+
+def _chgcar_rows(numbers: Any) -> Iterator[str]:
+    """Rows of five positive numbers, each 18 characters, as VASP writes them."""
+    for i in range(0, len(numbers), 5):
+        words = []
+        for number in numbers[i : i + 5]:
+            mantissa, power = f"{number:.10E}".split("E")
+            words.append(f" 0.{mantissa.replace('.', '')}E{int(power) + 1:+03d}")
+        yield "".join(words) + "\n"
+
+
+def unwritten(bench: Bench) -> Case:
+    """A case whose primitive is being written."""
+    raise NotImplementedError("not written yet")
+
+
 def cases(of: Parameters) -> list[Entry]:
     """All cases, the most important first."""
     width, std, step = of.widths[0], of.stds[0], of.steps[0]
-    listed = [
+    return [
+        Entry("floor", floor, leads=True),
         Entry("read of the array", reads, leads=True),
         Entry("planar averages x3, moments to 4, extrema", planar, leads=True),
         *(Entry(f"coarse box, w {w:g}, step {step}", coarse_box(w, step, END_STENCIL), leads=True) for w in of.widths),
         Entry(f"coarse box, w {width:g}, step {step}, cells", coarse_box(width, step, 0), leads=True),
+        Entry(f"coarse box, 4 windows, values and squares, step {step}", unwritten, leads=True),
         Entry(f"box, full grid, w {width:g}", full_box(width), leads=True),
         Entry(f"gaussian, full grid, std {std:g}", gaussian(std, 1, ("taps", "low modes")), leads=True),
         Entry(f"ball, full grid, radius {of.radius}", ball, leads=True),
+        Entry("poisson", poisson, leads=True),
         Entry(f"disc average, radius {of.radius}", disc, leads=True),
+        Entry("cylinder potential, all points", unwritten, leads=True),
+        Entry("planar average, one axis", planar_average),
         *(Entry(f"coarse box, w {width:g}, step {d}", coarse_box(width, d, END_STENCIL)) for d in of.steps[1:]),
         *(Entry(f"box, full grid, w {w:g}", full_box(w)) for w in of.widths[1:]),
         *(Entry(f"gaussian, full grid, std {s:g}", gaussian(s, 1, ("taps", "low modes"))) for s in of.stds[1:]),
         Entry(f"gaussian, std {std:g}, step {step}", gaussian(std, step, ("lines", "low modes"))),
+        Entry("text of a CHGCAR", text, once=True),
     ]
-    return [Entry("floor", floor, leads=True), *listed]
-
-
-__all__ = ["Case", "Entry", "cases", "replace"]

@@ -69,10 +69,16 @@ def machine() -> dict[str, str]:
 
 
 def versions(*modules: str) -> str:
-    """Versions of the peers that a row was compared with."""
-    from importlib.metadata import version
+    """Versions of the peers that a row was compared with, but for those that are absent."""
+    from importlib.metadata import PackageNotFoundError, version
 
-    return " ".join(f"{m}-{version(m)}" for m in ("numpy", *modules))
+    known = []
+    for module in ("numpy", *modules):
+        try:
+            known.append(f"{module}-{version(module)}")
+        except PackageNotFoundError:
+            continue
+    return " ".join(known)
 
 
 def append(rows: list[dict[str, Any]], keep: bool) -> None:

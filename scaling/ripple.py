@@ -9,7 +9,7 @@ The test wave is V = -8 + 10 cos(2π m z/L) eV, L = 20 Å: averaged over its per
 
 Then the cost of a wrong window, one pass and two, and the time of each way; the time of the period search apart.
 
-    python scaling/profile.py
+    python scaling/ripple.py
 """
 
 from __future__ import annotations

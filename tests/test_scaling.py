@@ -1,0 +1,212 @@
+"""The scripts of scaling/: every case runs, exact values are exact, rows and tables say what they must. No timings."""
+
+import csv
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gpuhomog.operators.line_weights import spectral_weights
+
+SCALING = Path(__file__).parents[1] / "scaling"
+MAY_BE_ABSENT = ("torch", "not written yet", 'Unknown method "taps"')
+"""Peers, and what is not written yet."""
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """A script of scaling/ as a module."""
+    monkeypatch.setattr(sys, "path", [*sys.path, str(SCALING)])
+    before = set(sys.modules)
+    yield importlib.import_module
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(SCALING)):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def bench(script):
+    module = script("bench")
+    from gpuhomog.device import CPU
+
+    return module.Bench(12, np.dtype("float64"), CPU(), np, module.WallClock(), module.SMALL, True)
+
+
+def test_every_case_runs_and_is_exact(script):
+    rows = script("gpu").main(["--emulate", "cpu"])
+    failed = [f"{row['case']}, {row['what']}: {row['note']}" for row in rows if "seconds" not in row]
+    assert not [line for line in failed if not any(name in line for name in MAY_BE_ABSENT)]
+    ours = [row for row in rows if row["what"].startswith("gpuhomog")]
+    assert {row["dtype"] for row in ours} == {"float32", "float64"}
+    with_error = [row for row in ours if "error" in row]
+    assert len(with_error) > len(ours) / 2
+    for row in with_error:  # sums of at most 16 weighted samples an axis, a few FFTs: some tens of roundings
+        assert float(row["error"]) < 60 * np.finfo(row["dtype"]).eps, row
+
+
+def test_nothing_begins_after_the_budget(script, capsys):
+    rows = script("gpu").main(["--emulate", "cpu", "--budget", "0"])
+    assert not rows
+    assert "left out" in capsys.readouterr().out
+
+
+def test_only_and_tune_choose(script, capsys, monkeypatch):
+    gpu = script("gpu")
+    from gpuhomog.device.gpu import sums
+
+    monkeypatch.setattr(sums, "BLOCKS_EACH", sums.BLOCKS_EACH)
+    from gpuhomog.device.gpu import runtime
+
+    monkeypatch.setattr(runtime, "source", runtime.source)
+    tune = ["--tune", "gpuhomog.device.gpu.sums:BLOCKS_EACH=1,3", "--tune", "planar_moments.cu:BATCH=2,8"]
+    rows = gpu.main(["--emulate", "cpu", "--sizes", "8:float32", "--only", "planar averages", *tune])
+    assert {row["case"] for row in rows} == {"floor", "planar averages x3, moments to 4, extrema"}
+    assert capsys.readouterr().out.count("-- BLOCKS_EACH = ") == 5  # the floor once, four combinations
+    assert sums.BLOCKS_EACH == 3
+    assert "constexpr int BATCH = 8;" in runtime.source("planar_moments.cu")
+    with pytest.raises(SystemExit, match="has no NONE"):
+        gpu.main(["--emulate", "cpu", "--sizes", "8:float32", "--tune", "gpuhomog.device.gpu.sums:NONE=1"])
+
+
+def test_a_failing_case_is_marked_and_the_next_one_runs(script, tmp_path):
+    gpu, cases = script("gpu"), script("gpu_cases")
+    from gpuhomog.device import CPU
+
+    bench_module = script("bench")
+    bench = bench_module.Bench(8, np.dtype("float32"), CPU(), np, bench_module.WallClock(), bench_module.SMALL, True)
+    measuring = gpu.Measuring({"device": "emulated", "versions": ""}, tmp_path / "rows.csv")
+
+    def refuse():
+        raise MemoryError("out of memory allocating 9 bytes")
+
+    case = cases.Case({"gpuhomog": refuse, "gpuhomog, other": lambda: bench.values}, 8.0, {"peer": lambda: refuse})
+    measuring.measure(bench, cases.Entry("case", lambda _: case))
+    measuring.measure(bench, cases.Entry("missing", lambda of: of.device.no_such_primitive))
+    with (tmp_path / "rows.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["what"] for row in rows] == ["gpuhomog", "gpuhomog, other", "peer", "gpuhomog"]
+    assert [bool(row["seconds"]) for row in rows] == [False, True, False, False]
+    assert "MemoryError: out of memory" in rows[0]["note"] and "no_such_primitive" in rows[3]["note"]
+    assert len(measuring.failed) == 3
+
+
+def test_exact_values_of_averages(bench):
+    """Against the same average by direct summation over the whole grid, and seen to fail on a wrong plane."""
+    from gpuhomog import Gaussian
+
+    weights = lambda line: spectral_weights(line, Gaussian(3.0).transform)  # noqa: E731
+    whole = weights(bench.line(np.arange(12.0)))
+    exact = np.einsum("ai,bj,ck,ijk->abc", whole, whole, whole, bench.values)
+    error = bench.separable_error(weights)
+    assert error(exact) < 1e-14
+    wrong = exact.copy()
+    wrong[0] += 1e-6
+    assert error(wrong) == pytest.approx(1e-6 / 2**0.5, rel=1e-6)
+    assert bench.separable_error(weights, 3)(exact[::3, ::3, ::3]) < 1e-14
+
+
+def test_exact_values_of_filters(bench):
+    multiplier = lambda a, b, c: np.exp(-0.1 * (a * a + 2 * b * b + 3 * c * c))  # noqa: E731
+    n = np.fft.fftfreq(12, 1 / 12)
+    modes = np.fft.fftn(bench.values) * multiplier(*np.meshgrid(n, n, n, indexing="ij"))
+    exact = np.fft.ifftn(modes).real
+    error = bench.spectral_error(multiplier)
+    assert error(exact) < 1e-13
+    assert error(np.swapaxes(exact, 0, 2).copy()) > 1e-3
+    wrong = exact.copy()
+    wrong[3] *= 1 + 1e-3
+    assert error(wrong) > 1e-5
+
+
+def test_rows_without_history_take_the_commit_from_the_environment(script, monkeypatch, tmp_path):
+    rows = script("rows")
+    monkeypatch.setattr(rows, "HERE", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    monkeypatch.setenv("GPUHOMOG_COMMIT", "abc1234")
+    monkeypatch.setenv("GPUHOMOG_TREE", "clean")
+    assert rows.state_of_tree() == {"commit": "abc1234", "tree": "clean"}
+    monkeypatch.setenv("PATH", "")  # not even git
+    assert rows.state_of_tree() == {"commit": "abc1234", "tree": "clean"}
+    monkeypatch.delenv("GPUHOMOG_TREE")
+    assert rows.state_of_tree()["tree"] == "unknown"
+
+
+def row_of(**columns):
+    return {
+        "script": "gpu.py",
+        "size": "1024^3",
+        "dtype": "float32",
+        "device": "a GPU",
+        "commit": "abc",
+        "tree": "clean",
+        "threads": "",
+        **columns,
+    }
+
+
+def test_merge_appends_each_row_once_and_refuses_what_measured_nothing(script, tmp_path):
+    rows = script("rows")
+    results, new = tmp_path / "results.csv", tmp_path / "new.csv"
+    rows.write([row_of(case="floor", seconds="1")], results)
+    rows.write([row_of(case="floor", seconds="1"), row_of(case="box", seconds="2")], new)
+    assert rows.merge(new, results) == 1
+    assert rows.merge(new, results) == 0
+    with results.open(newline="") as file:
+        assert [row["case"] for row in csv.DictReader(file)] == ["floor", "box"]
+    rows.write([row_of(device="emulated on the CPU")], new)
+    with pytest.raises(ValueError, match="emulated"):
+        rows.merge(new, results)
+
+
+def test_tables_show_every_peer_strongest_first_and_targets(script, tmp_path):
+    rows, render = script("rows"), script("render")
+    path = tmp_path / "rows.csv"
+    case = "box, full grid, w 65"
+    rows.write(
+        [
+            row_of(case=case, what="gpuhomog", seconds="0.005", fraction_of_floor="0.56", error="1.0e-07"),
+            row_of(case=case, what="CuPy uniform_filter, 65 points", seconds="0.4", ratio_to_peer="80"),
+            row_of(case=case, what="cuFFT, cached plans and spectrum", seconds="0.02", ratio_to_peer="4"),
+            row_of(case=case, what="torch", note="not measured: no torch"),
+            row_of(case=case, what="gpuhomog", seconds="9", fraction_of_floor="0.1", tree="dirty"),
+        ],
+        path,
+    )
+    text = render.tables(render.read_rows(path), render.read_rows(render.TARGETS))
+    assert "| gpuhomog | 0.56 | 4 cuFFT, cached plans and spectrum; 80 CuPy uniform_filter, 65 points | 5 |" in text
+    assert "box, full grid, w 65, torch: not measured: no torch" in text
+    lines = {tuple(line.split(" | ")[:3]): line for line in text.splitlines() if line.startswith(f"| {case}")}
+    of = "1024^3 float32"
+    assert ">= 0.50 | 0.52-0.57 | 0.56 | yes" in lines[f"| {case}", of, "fraction of floor"]
+    assert ">= 60 | 75 | 80 | yes" in lines[f"| {case}", of, "ratio to CuPy uniform_filter"]
+    assert ">= 1.8 | 2 |  |  |" in lines[f"| {case}", of, "ratio to three 1-D running sums"]
+
+
+def test_targets_name_cases_that_exist(script):
+    cases, bench, render = script("gpu_cases"), script("bench"), script("render")
+    known = {entry.name for entry in cases.cases(bench.Parameters())}
+    targets = render.read_rows(render.TARGETS)
+    assert {target["case"] for target in targets} <= known
+    for target in targets:
+        render.measured_for(target, [])
+        if target["target"]:
+            render.verdict(1.0, target["target"])
+
+
+def test_the_script_runs_on_its_own():
+    command = [
+        sys.executable,
+        str(SCALING / "gpu.py"),
+        "--emulate",
+        "cpu",
+        "--sizes",
+        "8:float64",
+        "--only",
+        "planar averages",
+    ]
+    told = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=True).stdout
+    assert "planar averages x3" in told
