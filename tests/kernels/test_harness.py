@@ -280,7 +280,7 @@ def test_an_access_outside_local_or_constant_arrays_is_reported(runtime):
         out = np.zeros(1)
         run(runtime, name, [out, np.int32(size - 1)])
         assert out[0] == size
-        refuses(runtime, "insufficient space|global-buffer-overflow", name, [out, np.int32(size)])
+        refuses(runtime, "stack-buffer-overflow|global-buffer-overflow", name, [out, np.int32(size)])
     refuses(runtime, "stack-overflow|SEGV", "deep", [np.zeros(1), np.int32(0)])
 
 

@@ -18,9 +18,10 @@ from pathlib import Path
 HERE = Path(__file__).parent
 KEPT_DAYS = 7
 
-COMMON = ["-std=c++17", "-w", "-g", "-ffp-contract=off"]
+COMMON = ["-std=c++17", "-w", "-g1", "-ffp-contract=off"]
 KERNEL = [
     *["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"],
+    "-fno-sanitize=null,object-size,pointer-overflow,vptr,return,nonnull-attribute,returns-nonnull-attribute",  # ASan's
     "-ftrivial-auto-var-init=pattern",  # what a thread reads before writing is the same large number every time
 ]
 ENGINE = ["-O2"]
