@@ -167,14 +167,17 @@ class Bench:
         """On the host."""
         return np.asarray(values.get() if hasattr(values, "get") else values)
 
-    def contracted(self, values: Any, matrices: Sequence[NDArray[Any]], centre: float = 0.0) -> NDArray[Any]:
-        """Σ_ijk A[a, i] B[b, j] C[c, k] (values[i, j, k] - centre) in float64 by library products, by planes."""
+    def contracted(
+        self, values: Any, matrices: Sequence[NDArray[Any]], centre: float = 0.0, power: int = 1
+    ) -> NDArray[Any]:
+        """Σ_ijk A[a, i] B[b, j] C[c, k] (values[i, j, k] - centre)^power in float64, some planes at a time."""
         xp = self.xp
         first, second, third = (xp.asarray(m) for m in matrices)
         total = xp.zeros((first.shape[0], second.shape[0], third.shape[0]), np.result_type(*matrices, np.float64))
         planes = max(1, (1 << 26) // (values.shape[1] * values.shape[2]))
         for i in range(0, values.shape[0], planes):
             part = xp.ascontiguousarray(values[i : i + planes]).astype(np.float64) - centre
+            part = part**power if power > 1 else part
             rows = part.reshape(-1, part.shape[2])
             products = rows @ third.real.T
             if third.dtype.kind == "c":  # real by complex would make a complex copy of the planes
@@ -183,11 +186,13 @@ class Bench:
             total += (first[:, i : i + planes] @ along_b.reshape(part.shape[0], -1)).reshape(total.shape)
         return self.host(total)
 
-    def separable_error(self, weights: Callable[[Line], Array], step: int = 1) -> Callable[[Any], float]:
-        """Error of an average whose weights along each axis are weights(line), at 4^3 of its points."""
+    def separable_error(
+        self, weights: Callable[[Line], Array], step: int = 1, centre: float = 0.0, power: int = 1
+    ) -> Callable[[Any], float]:
+        """Error of an average of (field - centre)^power, weights(line) along each axis, at 4^3 of its points."""
         at = self.chosen(self.n // step)
         matrix = weights(self.line(at * float(step)))
-        exact = self.contracted(self.values, [matrix] * 3)
+        exact = self.contracted(self.values, [matrix] * 3, centre, power)
 
         def error(result: Any) -> float:
             index = self.xp.asarray(at)

@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 from bench import SMALL, Bench, EventClock, Parameters, Timing, WallClock, timed
-from gpu_cases import Case, Entry, cases
+from gpu_cases import FLOOR, Case, Entry, cases
 from gpu_peers import SHARED, ZEROS
 from rows import EMULATED, state_of_tree, versions, write
 
@@ -118,7 +118,7 @@ class Measuring:
     def _ours(self, bench: Bench, name: str, case: Case, what: str, call: Callable[[], Any]) -> float | None:
         try:
             timing, result = timed(call, bench.clock)
-            if name == "floor":
+            if name == FLOOR:
                 bench.rate = case.moved / timing.seconds
             error = f"{case.error(result):.1e}" if case.error else ""
         except Exception as error_:
@@ -174,9 +174,8 @@ def release(bench: Bench) -> None:
 
 
 def ordered(entries: list[Entry], only: str) -> list[Entry]:
-    """Those whose names hold all the words, targets first; the floor always."""
-    words = only.split()
-    chosen = [entry for entry in entries if entry.name == "floor" or all(word in entry.name for word in words)]
+    """Those whose names hold the words, targets first; the floor always."""
+    chosen = [entry for entry in entries if entry.name == FLOOR or only in entry.name]
     return sorted(chosen, key=lambda entry: not entry.leads)
 
 
@@ -231,7 +230,7 @@ def main(arguments: list[str] | None = None) -> list[Row]:
     parser.add_argument("--output", type=Path, help="CSV to append the rows to")
     parser.add_argument("--budget", type=float, default=float("inf"), help="no case begins after so many seconds")
     parser.add_argument("--sizes", help=f"groups in order (default {SIZES})")
-    parser.add_argument("--only", default="", help="cases whose names hold all these words")
+    parser.add_argument("--only", default="", help="cases whose names hold these words")
     parser.add_argument("--leading", action="store_true", help="only cases with targets")
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--tune", action="append", default=[], metavar="PLACE:NAME=VALUES")
@@ -267,7 +266,7 @@ def main(arguments: list[str] | None = None) -> list[Row]:
                     print(f"-- {name}", flush=True)
                     apply(device, chosen)
                 measuring.measure(bench, entry, not (options.no_peers or options.tune))
-                if entry.name == "floor":
+                if entry.name == FLOOR:
                     break
         del bench
     for where, reason in measuring.failed:

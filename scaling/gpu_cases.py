@@ -23,6 +23,7 @@ from gpuhomog.device.decode import PADDING, FixedWidth
 from gpuhomog.fft import Multiplier, OfWavevector, filtered
 from gpuhomog.operators.line_weights import END_STENCIL, Line, spectral_weights, sum_weights, window_of
 
+FLOOR = "floor"
 OURS = "gpuhomog"
 OPERATOR = "gpuhomog, gh.average"
 THREE_PASSES = "three 1-D running sums"
@@ -83,12 +84,13 @@ def box_peers(bench: Bench, width: float, q: int | None, step: int = 1) -> dict[
     rounded = round(width)
     row = box_weights(width, q)(bench.line([0.0]))[0]
     uniform = peers.ndimage(bench).uniform_filter
-    known = {
-        CACHED: lambda: sparse(peers.cached_fft(bench, peers.separable_multiplier(bench, row)), step),
-        f"CuPy uniform_filter, {rounded} points": lambda: sparse(
-            lambda: uniform(bench.values, rounded, mode="wrap"), step
-        ),
+    known: dict[str, Callable[[], Call]] = {
+        CACHED: lambda: sparse(peers.cached_fft(bench, peers.separable_multiplier(bench, row)), step)
     }
+    if not peers.is_hopeless(bench, rounded):
+        known[f"CuPy uniform_filter, {rounded} points"] = lambda: sparse(
+            lambda: uniform(bench.values, rounded, mode="wrap"), step
+        )
     if width == bench.parameters.widths[0]:
         known[f"CuPy fftconvolve, {rounded} points, {ZEROS}"] = lambda: sparse(
             peers.box_by_fftconvolve(bench, rounded), step
@@ -207,17 +209,40 @@ def coarse_box(width: float, step: int, q: int) -> Callable[[Bench], Case]:
         sampling = "bandlimited" if q else "cell"
         box, spacing = gh.Box(width), float(step)
         window = window_of(width, 0.0, step, q)
-        n_out = bench.n // step
         device, average = bench.device, gh.average
         ours: dict[str, Call] = {}
-        if hasattr(device, "box_sums"):
-            ours[OURS] = lambda: device.box_sums(bench.values, window, n_out)
+        if window is not None:
+            ours[OURS] = lambda: device.box_sums(bench.values, [[window] * 3])[0, 0]
         ours[OPERATOR] = lambda: average(bench.field, box, spacing=spacing, method="sums", sampling=sampling).values
         return Case(
             ours,
             bench.pass_bytes * (1 + step**-3),
             box_peers(bench, width, q, step),
             bench.separable_error(box_weights(width, q), step),
+        )
+
+    return build
+
+
+def coarse_boxes(n_windows: int, n_powers: int, step: int) -> Callable[[Bench], Case]:
+    """Several windows, and squares about 1, from one call."""
+
+    def build(bench: Bench) -> Case:
+        widths = bench.parameters.widths[:n_windows]
+        windows = [[window_of(width, 0.0, step, END_STENCIL)] * 3 for width in widths]
+        exact = [
+            [bench.separable_error(box_weights(width, END_STENCIL), step, 1.0, p) for p in range(1, n_powers + 1)]
+            for width in widths
+        ]
+
+        def error(result: Any) -> float:
+            return max(one(result[w, p]) for w, errors in enumerate(exact) for p, one in enumerate(errors))
+
+        outputs = len(widths) * n_powers
+        return Case(
+            {OURS: lambda: bench.device.box_sums(bench.values, windows, n_powers, 1.0)},
+            bench.pass_bytes * (1 + outputs * step**-3),
+            error=error,
         )
 
     return build
@@ -249,13 +274,14 @@ def gaussian(std: float, step: int, methods: tuple[str, ...]) -> Callable[[Bench
         spacing = None if step == 1 else float(step)
         weights = lambda line: spectral_weights(line, kernel.transform)  # noqa: E731
         row = weights(bench.line([0.0]))[0]
-        filtered = peers.ndimage(bench).gaussian_filter
+        ndimage_gaussian = peers.ndimage(bench).gaussian_filter
         known: dict[str, Callable[[], Call]] = {
-            CACHED: lambda: sparse(peers.cached_fft(bench, peers.separable_multiplier(bench, row)), step),
-            f"CuPy gaussian_filter, std {std:g}": lambda: sparse(
-                lambda: filtered(bench.values, std, mode="wrap"), step
-            ),
+            CACHED: lambda: sparse(peers.cached_fft(bench, peers.separable_multiplier(bench, row)), step)
         }
+        if not peers.is_hopeless(bench, 8 * std):
+            known[f"CuPy gaussian_filter, std {std:g}"] = lambda: sparse(
+                lambda: ndimage_gaussian(bench.values, std, mode="wrap"), step
+            )
         if std == bench.parameters.stds[0]:
             known[f"CuPy fftconvolve, std {std:g}, {ZEROS}"] = lambda: sparse(
                 peers.gaussian_by_fftconvolve(bench, std), step
@@ -425,14 +451,19 @@ def unwritten(bench: Bench) -> Case:
 
 def cases(of: Parameters) -> list[Entry]:
     """All cases, the most important first."""
-    width, std, step = of.widths[0], of.stds[0], of.steps[0]
+    width, std, step, n_windows = of.widths[0], of.stds[0], of.steps[0], len(of.widths)
     return [
-        Entry("floor", floor, leads=True),
+        Entry(FLOOR, floor, leads=True),
         Entry("read of the array", reads, leads=True),
         Entry("planar averages x3, moments to 4, extrema", planar, leads=True),
         *(Entry(f"coarse box, w {w:g}, step {step}", coarse_box(w, step, END_STENCIL), leads=True) for w in of.widths),
         Entry(f"coarse box, w {width:g}, step {step}, cells", coarse_box(width, step, 0), leads=True),
-        Entry(f"coarse box, 4 windows, values and squares, step {step}", unwritten, leads=True),
+        Entry(f"coarse box, {n_windows} windows, step {step}", coarse_boxes(n_windows, 1, step), leads=True),
+        Entry(
+            f"coarse box, {n_windows} windows, values and squares, step {step}",
+            coarse_boxes(n_windows, 2, step),
+            leads=True,
+        ),
         Entry(f"box, full grid, w {width:g}", full_box(width), leads=True),
         Entry(f"gaussian, full grid, std {std:g}", gaussian(std, 1, ("taps", "low modes")), leads=True),
         Entry(f"ball, full grid, radius {of.radius}", ball, leads=True),
@@ -445,4 +476,5 @@ def cases(of: Parameters) -> list[Entry]:
         *(Entry(f"gaussian, full grid, std {s:g}", gaussian(s, 1, ("taps", "low modes"))) for s in of.stds[1:]),
         Entry(f"gaussian, std {std:g}, step {step}", gaussian(std, step, ("lines", "low modes"))),
         Entry("text of a CHGCAR", text, once=True),
+        Entry(f"{FLOOR}, again", floor),
     ]

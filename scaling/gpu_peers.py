@@ -28,6 +28,11 @@ SHARED = ("CuPy uniform_filter", "CuPy gaussian_filter", "CuPy fftconvolve")
 """Slow peers, whose names hold what they depend on: timed once for all cases that share them."""
 
 
+def is_hopeless(bench: Bench, taps: float) -> bool:
+    """True where counting every tap takes seconds: such peers are measured at 512^3 and below only."""
+    return taps > 150 and bench.n > 512
+
+
 def ndimage(bench: Bench) -> Any:
     """scipy.ndimage or CuPy's."""
     if bench.emulated:
