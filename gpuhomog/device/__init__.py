@@ -34,6 +34,10 @@ class Device(Protocol):
         """The values as a NumPy array."""
         ...
 
+    def empty(self, shape: Any, dtype: Any) -> Any:
+        """New memory on this device, in C order, contents undefined; DeviceError where it does not fit."""
+        ...
+
     def planar_sum(self, values: Any, axis: int) -> NDArray[np.float64]:
         """(n_axis,) sums over each plane normal to an axis, float64, on the host."""
         ...
@@ -86,6 +90,52 @@ class Device(Protocol):
         """The transpose of contract_taps: from n/d points along each axis to n samples."""
         ...
 
+    def cylinder_sum(
+        self,
+        values: Any,
+        points: Any,
+        disc: tuple[NDArray[np.int32], NDArray[np.float64]],
+        step: float,
+        own: float,
+        *,
+        axis: int = 0,
+        periodic: bool = True,
+        ends: Any = (0.5,),
+        source: Any = None,
+    ) -> NDArray[np.float64]:
+        """(M, 2) sums of value/distance over the grid points of the cylinders about M points, float64, on the host.
+
+        Column 0: planes up to the point's own, 1: planes from it on. points: (M, 3) grid indices (a, b, c). disc:
+        in-plane offsets within the radius and their squared distances (operators.cylinder_kernel.disc_points); the
+        planes along `axis` are a `step` apart, right above one another; `own` stands for 1/0. Planes at distance d
+        count by ends[d] (one beyond) and by source[side]; periodic in the plane, or nothing outside.
+        """
+        ...
+
+    def cylinder_march(self, values: Any, fit: Any, *, axis: int = 0, side: str = "both") -> Any:
+        """Σ over planes at and below ("low"), at and above ("high") or both, of the fitted kernel, at all points.
+
+        fit: operators.cylinder_kernel.MarchFit. Periodic in the plane; pad for an open one. Memory beside the values
+        and the result: their spectrum, twice that for "both".
+        """
+        ...
+
+    def cylinder_convolve(self, values: Any, table: Any, *, axis: int = 0, side: str = "both") -> Any:
+        """As cylinder_march, with the kernel given at every distance: operators.cylinder_kernel.CylinderTable."""
+        ...
+
+    def interval_moments(self, values: Any, edges: Any, references: Any, *, axis: int = 2) -> Any:
+        """Moments ∫ (x - references[m])^p ν dx, p = 0, 1, 2, from edges[m] to edges[m + 1], of every line of an axis.
+
+        Values are constant in cells [i, i + 1), periodic; x counts cells and edges cut them. (3, a, b, c) float64 with
+        the axis as long as there are intervals, on the device; sums compensated where the values are float64.
+        """
+        ...
+
+    def plane_moments(self, values: Any, axis: int, edges: Any, references: Any) -> NDArray[np.float64]:
+        """(3, intervals) such moments of the sums over the planes of an axis, float64, on the host."""
+        ...
+
     def pad(self, values: Any, axis: int, before: int, n: int) -> Any:
         """Zeros around the values along an axis: `before` of them first, n samples in all."""
         ...
@@ -114,6 +164,10 @@ class Device(Protocol):
         """spectrum * multiplier.plane(i) for each plane i of the first axis, in place (see fft.Multiplier)."""
         ...
 
+    def filter(self, values: Any, multipliers: Sequence[Any]) -> list[Any]:
+        """For each multiplier (see fft.Multiplier) new values whose modes are multiplied; C-ordered values."""
+        ...
+
     decodes_text: bool
     """True where decode_text is faster than the host's cores: text is sent there rather than numbers."""
 
@@ -122,18 +176,13 @@ class Device(Protocol):
         ...
 
     def decode_text(
-        self,
-        text: NDArray[np.uint8],
-        layout: FixedWidth,
-        start: int,
-        n: int,
-        dtype: Any = np.float64,
-        divisor: float = 1.0,
-    ) -> tuple[Any, NDArray[np.int64]]:
-        """(n,) values start … start + n - 1 of text of fixed width, on the device; places left undecided, on the host.
+        self, text: NDArray[np.uint8], layout: FixedWidth, start: int, out: Any, divisor: float = 1.0
+    ) -> NDArray[np.int64]:
+        """Decode values start … start + len(out) - 1 of text of fixed width into `out`, a line on the device.
 
         text is on the host, as decode.decode_fixed_width takes it. Each value is float() of its field, bit for bit,
-        divided by divisor in float64, then rounded to dtype; undecided ones are NaN. Raises Misaligned as there.
+        divided by divisor in float64, then rounded to the precision of `out`. Returns, on the host, the places in
+        `out` left undecided, which are NaN. Raises Misaligned as there.
         """
         ...
 

@@ -13,6 +13,8 @@ import os
 
 import numpy as np  # noqa: F401  (the example)
 
+from .cylinder import Cylinder
+from .intervals import Intervals
 from .memory import Memory, is_fortran_ordered
 from .spectral import Spectral
 from .sums import Sums
@@ -33,7 +35,7 @@ def usable_cores() -> int:
     return max(1, cores // ranks)
 
 
-class CPU(Memory, Sums, Windows, Spectral, Text, Taps):
+class CPU(Memory, Intervals, Sums, Windows, Spectral, Text, Taps, Cylinder):
     """Host memory and NumPy; see device.Device for what each method promises."""
 
     name = "cpu"

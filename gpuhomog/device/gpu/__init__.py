@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
+from .cylinder import Cylinder
+from .intervals import Intervals
 from .runtime import Runtime, cupy_runtime, n_gpus
 from .spectral import Spectral
 from .sums import Sums
@@ -20,7 +22,7 @@ from .text import Text
 from .windows import Windows
 
 
-class GPU(Sums, Windows, Spectral, Text, Taps):
+class GPU(Intervals, Sums, Windows, Spectral, Text, Taps, Cylinder):
     """One GPU; see device.Device for what each method promises."""
 
     def __init__(self, runtime: Runtime) -> None:

@@ -1,0 +1,50 @@
+"""Moments of intervals of an axis: cells are cut where the edges are.
+
+interval_moments   1 read, in float64, sums by math.fsum
+plane_moments      1 read: planar_sum, then the intervals of its line
+"""
+
+from __future__ import annotations
+
+from math import ceil, floor, fsum
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .sums import Sums
+
+
+class Intervals(Sums):
+    """Reductions over parts of an axis; see device.Device for what each method promises."""
+
+    def plane_moments(
+        self, values: NDArray[Any], axis: int, edges: ArrayLike, references: ArrayLike
+    ) -> NDArray[np.float64]:
+        """The planes are added first: a line is left."""
+        return moments_of_line(self.planar_sum(values, axis), edges, references)
+
+    def interval_moments(
+        self, values: NDArray[Any], edges: ArrayLike, references: ArrayLike, *, axis: int = 2
+    ) -> NDArray[np.float64]:
+        """Line by line, correctly rounded sums."""
+        lines = np.moveaxis(values, axis, -1)
+        n = lines.shape[-1]
+        bounds, centres = np.asarray(edges, dtype=float), np.asarray(references, dtype=float)
+        out = np.zeros((3, *lines.shape[:-1], len(centres)))
+        if lines.size == 0:
+            return np.moveaxis(out, -1, axis + 1)
+        for m, (low, high, reference) in enumerate(zip(bounds[:-1], bounds[1:], centres, strict=True)):
+            cells = np.arange(floor(low), ceil(high))
+            start, stop = np.maximum(cells, low) - reference, np.minimum(cells + 1, high) - reference
+            whole, middle = stop - start, (start + stop) / 2
+            parts = lines[..., cells % n].astype(np.float64)
+            for p, weight in enumerate((whole, whole * middle, whole * (middle**2 + whole**2 / 12))):
+                terms = (parts * weight).reshape(-1, len(cells))
+                out[p, ..., m] = np.array([fsum(line) for line in terms]).reshape(lines.shape[:-1])
+        return np.moveaxis(out, -1, axis + 1)
+
+
+def moments_of_line(line: NDArray[np.float64], edges: ArrayLike, references: ArrayLike) -> NDArray[np.float64]:
+    """(3, intervals) of one line on the host."""
+    return Intervals().interval_moments(line[None, None], edges, references)[:, 0, 0]

@@ -1,0 +1,52 @@
+"""Moments of intervals of an axis: interval_moments.cu.
+
+interval_moments   1 read
+plane_moments      1 read: planar_sum, then its line on the host
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..cpu.intervals import moments_of_line
+from ..cpu.memory import is_fortran_ordered
+from .memory import c_name
+from .sums import Sums
+
+FILE = "interval_moments.cu"
+BLOCK = 128
+
+
+class Intervals(Sums):
+    """Reductions over parts of an axis; see device.Device for what each method promises."""
+
+    def plane_moments(self, values: Any, axis: int, edges: ArrayLike, references: ArrayLike) -> NDArray[np.float64]:
+        """As the CPU's, behind one read."""
+        return moments_of_line(self.planar_sum(values, axis), edges, references)
+
+    def interval_moments(self, values: Any, edges: ArrayLike, references: ArrayLike, *, axis: int = 2) -> Any:
+        """Lanes across lines; along a line where lines lie contiguous."""
+        fortran = is_fortran_ordered(values)
+        values = self.contiguous(values.T if fortran else values)
+        along = 2 - axis if fortran else axis
+        shape = values.shape
+        outer, planes, inner = int(np.prod(shape[:along])), shape[along], int(np.prod(shape[along + 1 :]))
+        n_intervals = len(np.asarray(references))
+        out_shape = [*shape]
+        out_shape[along] = n_intervals
+        if not values.size:
+            out = self.runtime.xp.zeros((3, *out_shape), np.float64)
+        else:
+            out = self.empty((3, *out_shape), np.float64)
+            bounds = self.table(edges, np.float64), self.table(references, np.float64)
+            sizes = [np.int64(size) for size in (outer, planes, inner, n_intervals)]
+            if inner == 1:
+                del sizes[2]
+            lines = 32 * outer if inner == 1 else outer * inner
+            instance = f"interval_moments{'_row' if inner == 1 else ''}<{c_name(values.dtype)}>"
+            grid = (-(-lines // BLOCK), n_intervals)
+            self.runtime.launch(FILE, instance, grid, (BLOCK,), (values, *bounds, out, *sizes))
+        return self.runtime.xp.moveaxis(out, (1, 2, 3), (3, 2, 1)) if fortran else out
