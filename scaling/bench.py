@@ -201,6 +201,31 @@ class Bench:
 
         return error
 
+    def causal_error(self, response: Callable[[Array, Array], Array]) -> Callable[[Any], float]:
+        """Error of out[x] = Σ over x' <= x of response(x - x', |k|) field[x'] for modes k of the planes, at 4 planes.
+
+        The first plane, where the sum ends, counts half.
+        response  (n distances, modes) of plane distances and wavevectors, |k| in radians a sample
+        The norm of the deviation over the norm of the exact result, for the mean and the other 4^2 - 1 modes apart.
+        """
+        n, at = self.n, self.chosen(self.n)
+        numbers = np.array([0, 1, -2, n // 3])
+        waves = np.exp(-2j * np.pi * (np.outer(numbers, np.arange(n)) % n) / n) / n
+        lengths = 2 * np.pi / n * np.hypot(numbers[:, None], numbers)
+        kernel = response(np.arange(n), lengths.ravel()).reshape(n, *lengths.shape)
+        source = self.contracted(self.values, [np.eye(n), waves, waves])
+        source[0] *= 0.5
+        expected = np.stack([(kernel[: x + 1][::-1] * source[: x + 1]).sum(axis=0) for x in at])
+
+        def error(result: Any) -> float:
+            wrong = np.abs(self.contracted(result, [np.eye(n)[at], waves, waves]) - expected)
+            mean = np.linalg.norm(wrong[:, 0, 0]) / np.linalg.norm(expected[:, 0, 0])
+            wrong[:, 0, 0] = 0.0
+            rest = np.where(np.arange(lengths.size).reshape(lengths.shape) > 0, expected, 0.0)
+            return float(max(mean, np.linalg.norm(wrong) / np.linalg.norm(rest)))
+
+        return error
+
     def modes(self, values: Any, waves: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """Coefficients by direct sums; the mean, which is mode [0, 0, 0], is taken off before, to lose no digits."""
         mean = float(self.xp.mean(values, dtype=np.float64))

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import gpu_peers as peers
 import numpy as np
 from bench import RMS, Bench, Parameters
-from gpu_peers import CACHED, PLAIN, ZEROS, Call
+from gpu_peers import CACHED, CACHED_DOUBLED, PLAIN, ZEROS, Call
 
 import gpuhomog as gh
 from gpuhomog.averaging_kernels import TopHat
 from gpuhomog.device import CPU
 from gpuhomog.device.decode import PADDING, FixedWidth
 from gpuhomog.fft import Multiplier, OfWavevector, filtered
+from gpuhomog.operators import cylinder_kernel
 from gpuhomog.operators.line_weights import END_STENCIL, Line, spectral_weights, sum_weights, window_of
 
 FLOOR = "floor"
@@ -444,9 +446,114 @@ def _chgcar_rows(numbers: Any) -> Iterator[str]:
         yield "".join(words) + "\n"
 
 
-def unwritten(bench: Bench) -> Case:
-    """A case whose primitive is being written."""
-    raise NotImplementedError("not written yet")
+@lru_cache(maxsize=2)
+def cylinder_fit(n: int, radius: int, dtype: str) -> Any:
+    """The kernel as recursions; the host takes seconds for it."""
+    if n > 1024:
+        raise MemoryError("the fit of its kernel takes too long on the host for this size")
+    tolerance = 5e-7 if dtype == "float32" else 1e-11
+    return cylinder_kernel.march_fit(np.eye(2) * n, (n, n), 1.0, n, radius, tolerance=tolerance)
+
+
+def cylinder(bench: Bench) -> Case:
+    """Potential of the charge below every point within the radius."""
+    radius, device = bench.parameters.radius, bench.device
+    fit = cylinder_fit(bench.n, radius, bench.dtype.name)
+
+    def response(distance: Any, length: Any) -> Any:
+        table = cylinder_kernel.khat(length, distance[:, None], radius)
+        table[0] *= 0.5
+        return table
+
+    return Case(
+        {OURS: lambda: device.cylinder_march(bench.values, fit, axis=0, side="low")},
+        2.0 * bench.pass_bytes,
+        {
+            CACHED_DOUBLED: lambda: peers.cached_causal_fft(bench),
+            f"CuPy fftconvolve, {bench.parameters.height} planes, {ZEROS}": lambda: peers.cylinder_by_fftconvolve(
+                bench
+            ),
+        },
+        bench.causal_error(response),
+        note=f"fit {fit.error:.0e}",
+    )
+
+
+def cylinder_both(bench: Bench) -> Case:
+    """From below and from above, added."""
+    fit = cylinder_fit(bench.n, bench.parameters.radius, bench.dtype.name)
+    return Case(
+        {OURS: lambda: bench.device.cylinder_march(bench.values, fit, axis=0, side="both")}, 2.0 * bench.pass_bytes
+    )
+
+
+def cylinder_points(bench: Bench) -> Case:
+    """Direct sums at a few points, both sides."""
+    n, radius, device = bench.n, float(bench.parameters.radius), bench.device
+    xp, values, own, n_points = bench.xp, bench.values, 2.38, 64
+    disc = cylinder_kernel.disc_points(np.eye(2), radius)
+    points = np.random.default_rng(3).integers(0, n, (n_points, 3))
+    reach = int(radius)
+
+    def error(result: Any) -> float:
+        offset = np.arange(-reach, reach + 1)
+        inside = offset[:, None] ** 2 + offset**2 <= radius**2 * (1 + 1e-12)
+        worst = 0.0
+        for point, (low, _) in zip(points[:4], result[:4], strict=True):
+            distance = (point[0] - np.arange(point[0] + 1))[:, None, None]
+            squared = distance**2 + offset[:, None] ** 2 + offset**2
+            weight = np.where(squared > 0, 1 / np.sqrt(np.maximum(squared, 1)), own) * inside
+            weight[-1] *= 0.5
+            weight[0] *= 0.5 if point[0] else 1.0
+            rows, columns = (xp.asarray((c + offset) % n) for c in point[1:])
+            near = values[: point[0] + 1][:, rows][:, :, columns].astype(np.float64)
+            exact = float((near * xp.asarray(weight)).sum())
+            worst = max(worst, abs(low - exact) / abs(exact))
+        return worst
+
+    read = n_points * n * len(disc[0]) * bench.dtype.itemsize
+    return Case(
+        {OURS: lambda: device.cylinder_sum(values, points, disc, 1.0, own, axis=0, ends=(0.5,), source=_trapezoid(n))},
+        float(min(read, bench.pass_bytes)),
+        error=error,
+        note=f"{n_points} points",
+    )
+
+
+def _trapezoid(n: int) -> Any:
+    """(2, n) weights of the planes in the sums from below and from above: half at the far end."""
+    weights = np.ones((2, n))
+    weights[0, 0] = weights[1, -1] = 0.5
+    return weights
+
+
+def intervals(bench: Bench) -> Case:
+    """Charge and its first two moments in 16 intervals of the slow axis, for every line along it."""
+    n, device, xp = bench.n, bench.device, bench.xp
+    edges = np.linspace(0.3, n - 0.4, 17)
+    references = (edges[:-1] + edges[1:]) / 2
+    at = bench.chosen(n)
+
+    def error(result: Any) -> float:
+        worst = 0.0
+        for m in (0, 7):
+            low, high, reference = edges[m], edges[m + 1], references[m]
+            cells = np.arange(int(low), int(np.ceil(high)))
+            start, stop = np.maximum(cells, low) - reference, np.minimum(cells + 1, high) - reference
+            part = bench.host(bench.values[cells[0] : cells[-1] + 1][:, xp.asarray(at)][:, :, xp.asarray(at)])
+            for p in range(3):
+                weight = (stop ** (p + 1) - start ** (p + 1)) / (p + 1)
+                exact = np.einsum("i,ijk->jk", weight, part.astype(np.float64))
+                found = bench.host(xp.asarray(result[p])[m][xp.asarray(at)][:, xp.asarray(at)])
+                worst = max(worst, float(np.abs(found - exact).max() / np.abs(weight).sum()))
+        return worst
+
+    written = 3 * 16 * n * n * 8
+    return Case(
+        {OURS: lambda: device.interval_moments(bench.values, edges, references, axis=0)},
+        float(bench.pass_bytes + written),
+        error=error,
+    )
 
 
 def cases(of: Parameters) -> list[Entry]:
@@ -469,12 +576,15 @@ def cases(of: Parameters) -> list[Entry]:
         Entry(f"ball, full grid, radius {of.radius}", ball, leads=True),
         Entry("poisson", poisson, leads=True),
         Entry(f"disc average, radius {of.radius}", disc, leads=True),
-        Entry("cylinder potential, all points", unwritten, leads=True),
+        Entry("cylinder potential, all points", cylinder, leads=True),
         Entry("planar average, one axis", planar_average),
         *(Entry(f"coarse box, w {width:g}, step {d}", coarse_box(width, d, END_STENCIL)) for d in of.steps[1:]),
         *(Entry(f"box, full grid, w {w:g}", full_box(w)) for w in of.widths[1:]),
         *(Entry(f"gaussian, full grid, std {s:g}", gaussian(s, 1, ("taps", "low modes"))) for s in of.stds[1:]),
         Entry(f"gaussian, std {std:g}, step {step}", gaussian(std, step, ("lines", "low modes"))),
+        Entry("cylinder potential, all points, both sides", cylinder_both),
+        Entry("cylinder potential, 64 points", cylinder_points),
+        Entry("moments of 16 intervals", intervals),
         Entry("text of a CHGCAR", text, once=True),
         Entry(f"{FLOOR}, again", floor),
     ]

@@ -22,8 +22,10 @@ from numpy.typing import NDArray
 
 Call = Callable[[], Any]
 CACHED, PLAIN = "cuFFT, cached plans and spectrum", "CuPy rfftn, product, irfftn"
+CACHED_DOUBLED = "cuFFT, planes doubled, cached plans and spectrum"
 ZEROS = "zeros around"
-"""Peers that know no periodic field: their time is compared, not their values."""
+TIME_ONLY = (ZEROS, CACHED_DOUBLED)
+"""Peers that know no periodic field, or whose spectrum is left at one: not their values are compared."""
 SHARED = ("CuPy uniform_filter", "CuPy gaussian_filter", "CuPy fftconvolve")
 """Slow peers, whose names hold what they depend on: timed once for all cases that share them."""
 
@@ -125,6 +127,45 @@ def gaussian_by_fftconvolve(bench: Bench, std: float) -> Call:
     line = bench.xp.asarray((line / line.sum()).astype(bench.dtype))
     kernel = line[:, None, None] * line[:, None] * line
     return lambda: convolve(bench.values, kernel, mode="same")
+
+
+def cached_causal_fft(bench: Bench) -> Call:
+    """Sum over the planes below by cuFFT: zeros double the first axis. Its spectrum is one: for the time only."""
+    values, n, xp = bench.values, bench.n, bench.xp
+    shape, half = (2 * n, n, n), (2 * n, n, n // 2 + 1)
+    spectrum = xp.ones(half, np.result_type(bench.dtype, np.complex64))
+    if bench.emulated:
+
+        def with_scipy() -> Any:
+            return scipy.fft.irfftn(scipy.fft.rfftn(values, s=shape) * spectrum, s=shape)[:n]
+
+        return with_scipy
+    import cupy
+    from cupyx.scipy.fft import get_fft_plan
+
+    padded, modes = cupy.zeros(shape, bench.dtype), cupy.empty(half, spectrum.dtype)
+    forward = get_fft_plan(padded, value_type="R2C")
+    inverse = get_fft_plan(modes, shape=shape, value_type="C2R")
+
+    def run() -> Any:
+        padded[:n] = values
+        padded[n:] = 0
+        forward.fft(padded, modes, cupy.cuda.cufft.CUFFT_FORWARD)
+        cupy.multiply(modes, spectrum, out=modes)
+        inverse.fft(modes, padded, cupy.cuda.cufft.CUFFT_INVERSE)
+        return padded[:n]
+
+    return run
+
+
+def cylinder_by_fftconvolve(bench: Bench) -> Call:
+    """The charge below over its distance, within radius and height, zeros around the field; for the time only."""
+    convolve, radius, height = fftconvolve(bench), bench.parameters.radius, bench.parameters.height
+    in_plane = np.arange(-radius, radius + 1) ** 2
+    squared = np.arange(height)[:, None, None] ** 2 + in_plane[:, None] + in_plane
+    kernel = np.where(in_plane[:, None] + in_plane <= radius**2, 1 / np.sqrt(np.maximum(squared, 0.25)), 0.0)
+    kernel = bench.xp.asarray(kernel.astype(bench.dtype))
+    return lambda: convolve(bench.values, kernel, mode="full")
 
 
 def pooled_by_torch(bench: Bench, width: int, step: int) -> Call:
