@@ -307,10 +307,12 @@ class Ball(AveragingKernel):
         return np.asarray(0.5 + 0.75 * (z - z**3 / 3))
 
     def transform(self, k: ArrayLike) -> Array:
-        """By the series below z = 0.3, where the closed form loses digits."""
+        """By the series below z = 1, where the closed form loses digits."""
         z2 = (np.asarray(k, dtype=np.float64) * self.radius) ** 2
-        small = z2 < 0.09
-        series = 1 - z2 / 10 * (1 - z2 / 28 * (1 - z2 / 54 * (1 - z2 / 88)))
+        small = z2 < 1.0
+        series = np.ones(np.shape(z2))
+        for n in range(9, 0, -1):
+            series = 1 - np.where(small, z2, 0.0) / (2 * n * (2 * n + 3)) * series
         z = np.sqrt(np.where(small, 1.0, z2))
         return np.asarray(np.where(small, series, 3 * (np.sin(z) - z * np.cos(z)) / z**3))
 

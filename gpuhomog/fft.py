@@ -3,7 +3,9 @@
     f~[n] → f~[n] m(n),   k = n_a B_a + n_b B_b + n_c B_c,   n in -N/2 … N/2
 
 A multiplier is a product of parts, each a function of the integer modes (n_a, n_b, n_c); it is evaluated one
-plane of modes at a time and never stored. On an even axis the mode N/2 stands for +N/2 and -N/2 alike: the
+plane of modes at a time and never stored, or by the device itself where every part is one of the four below
+(`Multiplier.factors`). Along an axis on which no part depends (across the planes of a disc) nothing is transformed.
+On an even axis the mode N/2 stands for +N/2 and -N/2 alike: the
 multiplier there is the mean over both signs, so that real fields stay real, odd derivatives lose their
 Nyquist mode, and exchanging axes of an oblique cell changes nothing.
 
@@ -89,13 +91,62 @@ class Multiplier:
             return np.multiply.outer(first[i] * second, third)
         return self._plane_of_parts(i)
 
+    @property
+    def stored_shape(self) -> tuple[int, int, int]:
+        """Sizes in the order of memory."""
+        a, b, c = self.shape
+        return (c, b, a) if self.transposed else (a, b, c)
+
+    @cached_property
+    def factors(self) -> Factors | None:
+        """What a device needs to evaluate the multiplier itself; None if a part is any other function of the modes."""
+        stored = [2, 1, 0] if self.transposed else [0, 1, 2]
+        separable = [part for part in self.parts if isinstance(part, AlongAxes)]
+        radial = [part for part in self.parts if isinstance(part, OfWavevector | InverseSquare)]
+        gradients = [part for part in self.parts if isinstance(part, Derivative)]
+        if len(separable) + len(radial) + len(gradients) < len(self.parts) or len(gradients) > 1:
+            return None
+        metric = radial[0].metric if radial else np.zeros((3, 3))
+        inverse = [part.factor for part in radial if isinstance(part, InverseSquare)]
+        if any((part.metric != metric).any() for part in radial) or len(inverse) > 1:
+            return None
+        tables = []
+        for axis in stored if separable else ():
+            n = self.shape[axis]
+            modes = np.append(np.fft.fftfreq(n, 1 / n), -(n // 2))
+            if n % 2 == 0:
+                modes[n // 2] = n // 2
+            if axis == stored[2]:
+                modes = np.append(modes[: n // 2 + 1], -(n // 2))
+            tables.append(reduce(np.multiply, [part.factor(axis, modes) for part in separable]))
+        return Factors(
+            tables=tuple(tables) if separable else None,
+            metric=metric[np.ix_(stored, stored)],
+            transforms=tuple(part.transform for part in radial if isinstance(part, OfWavevector)),
+            inverse_square=inverse[0] if inverse else None,
+            gradient=gradients[0].component[stored] if gradients else None,
+        )
+
+    @cached_property
+    def flat_axes(self) -> tuple[int, ...]:
+        """Stored axes on whose modes nothing depends: they need no transform."""
+        stored = (2, 1, 0) if self.transposed else (0, 1, 2)
+        return tuple(i for i, axis in enumerate(stored) if all(_is_flat(part, axis, self.shape) for part in self.parts))
+
+    def across(self, flat_axes: Sequence[int]) -> Multiplier:
+        """The same multiplier on a grid of one point along stored axes that are flat."""
+        shape = list(self.shape)
+        for i in flat_axes:
+            shape[2 - i if self.transposed else i] = 1
+        return replace(self, shape=(shape[0], shape[1], shape[2]))
+
     @cached_property
     def is_even(self) -> bool:
         """True if planes i and n - i are equal, and rows within a plane likewise: a quarter is evaluated."""
         return self._tables is None and all(getattr(part, "is_even", False) for part in self.parts)
 
     def _plane_of_parts(self, i: int) -> NDArray[Any]:
-        n0, n1, n2 = self.shape[::-1] if self.transposed else self.shape
+        n0, n1, n2 = self.stored_shape
         if self.is_even:
             quarter = (
                 np.full((1, 1), float(min(i, n0 - i))),
@@ -130,23 +181,51 @@ class OfWavevector:
     transform: Callable[[NDArray[np.float64]], NDArray[Any]]
 
     @cached_property
-    def _metric(self) -> NDArray[np.float64]:
-        metric = self.rows @ self.rows.T
-        metric[np.abs(metric) < 1e-14 * np.abs(metric).max()] = 0.0
-        return metric
+    def metric(self) -> NDArray[np.float64]:
+        """The form whose value at (n_a, n_b, n_c) is |k|^2."""
+        return _metric(self.rows)
 
     @property
     def is_even(self) -> bool:
         """True if only the magnitudes of the modes matter: the rows are orthogonal."""
-        return bool((self._metric == np.diag(np.diag(self._metric))).all())
+        return bool((self.metric == np.diag(np.diag(self.metric))).all())
 
     def __call__(self, a: Modes, b: Modes, c: Modes) -> NDArray[Any]:
         """Transform of the length of the wavevector."""
-        metric = self._metric
-        square = metric[0, 0] * a * a + metric[1, 1] * b * b + metric[2, 2] * c * c
-        if not self.is_even:
-            square = square + 2 * (metric[0, 1] * a * b + metric[0, 2] * a * c + metric[1, 2] * b * c)
-        return self.transform(np.sqrt(np.maximum(square, 0.0)))
+        return self.transform(np.sqrt(_square(self.metric, a, b, c)))
+
+
+@dataclass(frozen=True)
+class InverseSquare:
+    """The part factor/|n · rows|², 0 at k = 0: the potential of a density whose mean does not count."""
+
+    rows: NDArray[np.float64]
+    factor: float = 1.0
+
+    @cached_property
+    def metric(self) -> NDArray[np.float64]:
+        """The form whose value at (n_a, n_b, n_c) is |k|^2."""
+        return _metric(self.rows)
+
+    def __call__(self, a: Modes, b: Modes, c: Modes) -> NDArray[Any]:
+        """Factor over the square of the wavevector."""
+        square = _square(self.metric, a, b, c)
+        return np.divide(self.factor, square, out=np.zeros(square.shape), where=square > 0)
+
+
+def _metric(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Products of the rows; what is only rounding is 0."""
+    metric = rows @ rows.T
+    metric[np.abs(metric) < 1e-14 * np.abs(metric).max()] = 0.0
+    return metric
+
+
+def _square(metric: NDArray[np.float64], a: Modes, b: Modes, c: Modes) -> NDArray[np.float64]:
+    """|k|^2 of modes."""
+    square = metric[0, 0] * a * a + metric[1, 1] * b * b + metric[2, 2] * c * c
+    if (metric != np.diag(np.diag(metric))).any():
+        square = square + 2 * (metric[0, 1] * a * b + metric[0, 2] * a * c + metric[1, 2] * b * c)
+    return np.asarray(np.maximum(square, 0.0))
 
 
 @dataclass(frozen=True)
@@ -165,20 +244,59 @@ class AlongAxes:
         return self.factor(0, a) * self.factor(1, b) * self.factor(2, c)
 
 
-def derivative(rows: NDArray[np.float64], direction: NDArray[np.float64]) -> Part:
+@dataclass(frozen=True)
+class Derivative:
     """The part i k · direction: the derivative along a Cartesian direction."""
-    component = rows @ direction
 
-    def part(a: Modes, b: Modes, c: Modes) -> NDArray[Any]:
-        return 1j * (component[0] * a + component[1] * b + component[2] * c)
+    rows: NDArray[np.float64]
+    direction: NDArray[np.float64]
 
-    return part
+    @cached_property
+    def component(self) -> NDArray[np.float64]:
+        """Of the wavevector along the direction, for one mode along each axis."""
+        return self.rows @ self.direction
+
+    def __call__(self, a: Modes, b: Modes, c: Modes) -> NDArray[Any]:
+        """Imaginary and odd."""
+        return 1j * (self.component[0] * a + self.component[1] * b + self.component[2] * c)
+
+
+@dataclass(frozen=True)
+class Factors:
+    """A multiplier as numbers, axes in stored order: t_0[n_0] t_1[n_1] t_2[n_2] Π transform(|k|) factor/|k|² i g · n.
+
+    tables          for each axis the factors of the modes 0 .. in the order of the spectrum, N/2 positive, and last
+                    that of -N/2; None if all are 1
+    metric          |k|² as a form in the modes, for the transforms and the inverse square
+    transforms      functions of |k|
+    inverse_square  factor of 1/|k|², 0 at k = 0; None if there is none
+    gradient        g of the derivative; None if there is none
+
+    At Nyquist modes of even axes the multiplier is the mean over both signs.
+    """
+
+    tables: tuple[NDArray[Any], ...] | None
+    metric: NDArray[np.float64]
+    transforms: tuple[Callable[[NDArray[np.float64]], NDArray[Any]], ...]
+    inverse_square: float | None
+    gradient: NDArray[np.float64] | None
+
+
+def _is_flat(part: Part, axis: int, shape: Sequence[int]) -> bool:
+    """True if a part does not depend on the modes along an axis of the values."""
+    if shape[axis] == 1:
+        return True
+    if isinstance(part, OfWavevector | InverseSquare):
+        return not part.metric[axis].any()
+    if isinstance(part, AlongAxes):
+        return part.functions[axis] is None
+    return isinstance(part, Derivative) and part.component[axis] == 0.0
 
 
 def filtered(device: Device, values: Any, *multipliers: Multiplier) -> list[Any]:
     """For each multiplier the values with every mode multiplied; new arrays in the memory order of the old one.
 
-    The spectrum is made once. Raises InputError where the values are not the whole grid: modes need every plane.
+    Transforms are shared. Raises InputError where the values are not the whole grid: modes need every plane.
     """
     if values.shape != multipliers[0].shape:
         raise InputError(
@@ -187,14 +305,5 @@ def filtered(device: Device, values: Any, *multipliers: Multiplier) -> list[Any]
         )
     if values.flags.f_contiguous and not values.flags.c_contiguous:
         turned = [replace(m, transposed=not m.transposed) for m in multipliers]
-        return [result.T for result in _filtered(device, values.T, turned)]
-    return _filtered(device, values, multipliers)
-
-
-def _filtered(device: Device, values: Any, multipliers: Sequence[Multiplier]) -> list[Any]:
-    spectrum = device.rfftn(values)
-    results = []
-    for number, multiplier in enumerate(multipliers, start=1):
-        modes = spectrum if number == len(multipliers) else device.copy(spectrum)
-        results.append(device.irfftn(device.multiply_spectrum(modes, multiplier), values.shape))
-    return results
+        return [result.T for result in device.filter(values.T, turned)]
+    return list(device.filter(values, multipliers))

@@ -103,6 +103,8 @@ class StrictDevice:
                 raise TypeError(f"{name}: an array of the host where one of the device belongs")
             plain = [a._values if isinstance(a, StrictArray) else a for a in arguments]
             result = primitive(*plain, **options)
+            if isinstance(result, list):
+                return [StrictArray(one) for one in result]
             host = name in ("planar_sum", "plane_family_sum")
             return StrictArray(result) if isinstance(result, np.ndarray) and not host else result
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gpuhomog.errors import InputError
-from gpuhomog.fft import AlongAxes, Multiplier, OfWavevector, derivative, filtered
+from gpuhomog.fft import AlongAxes, Derivative, Multiplier, OfWavevector, filtered
 
 
 def both_signs(function, shape):
@@ -29,7 +29,7 @@ def test_filter_equals_full_complex_fft(device, triclinic, rng, shape, order, ob
     values = np.array(rng.standard_normal(shape), order=order)
     waves = [
         [OfWavevector(rows, lambda k: np.exp(-k * k / 9))],
-        [derivative(rows, np.array([0.3, -0.5, 0.8])), OfWavevector(rows, lambda k: 1 / (1 + k))],
+        [Derivative(rows, np.array([0.3, -0.5, 0.8])), OfWavevector(rows, lambda k: 1 / (1 + k))],
         [AlongAxes([lambda n: np.exp(0.3j * n), None, lambda n: np.sinc(n / 5)])],
     ]
     for parts in waves:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -9,6 +10,12 @@ import scipy  # its parts are imported when first used
 from numpy.typing import NDArray
 
 from .. import fftw
+
+
+def transformed_axes(multipliers: Sequence[Any]) -> tuple[int, ...]:
+    """The stored axes on whose modes a multiplier depends; the last, where there is none."""
+    flat = set.intersection(*[set(multiplier.flat_axes) for multiplier in multipliers])
+    return tuple(axis for axis in range(3) if axis not in flat) or (2,)
 
 
 class Spectral:
@@ -29,17 +36,21 @@ class Spectral:
         return values
 
     def multiply_spectrum(self, spectrum: NDArray[Any], multiplier: Any) -> NDArray[Any]:
-        """Plane by plane, so that the multiplier never exists as a whole array; planes shared among the threads."""
-        n = len(spectrum)
+        """Plane by plane, so that the multiplier never exists as a whole array; planes shared among the threads.
+
+        The multiplier may have one point along axes that were not transformed; the last transformed one is halved.
+        """
+        n, n_multiplier, rows = len(spectrum), multiplier.stored_shape[0], spectrum.shape[1]
         wanted = spectrum.dtype if multiplier.is_complex else spectrum.real.dtype
+        mirrored = multiplier.is_even and n == n_multiplier
 
         def multiply(i: int) -> None:
-            plane = multiplier.plane(i).astype(wanted, copy=False)
+            plane = multiplier.plane(i if n_multiplier > 1 else 0)[:rows].astype(wanted, copy=False)
             spectrum[i] *= plane
-            if multiplier.is_even and 0 < i < n - i:
+            if mirrored and 0 < i < n - i:
                 spectrum[n - i] *= plane
 
-        planes = range(n // 2 + 1) if multiplier.is_even else range(n)
+        planes = range(n // 2 + 1) if mirrored else range(n)
         if spectrum.size < 1 << 16:
             for i in planes:
                 multiply(i)
@@ -47,3 +58,19 @@ class Spectral:
             with ThreadPoolExecutor(self.threads) as pool:
                 list(pool.map(multiply, planes))
         return spectrum
+
+    def filter(self, values: NDArray[Any], multipliers: Sequence[Any]) -> list[NDArray[Any]]:
+        """One transform over the axes that matter, a product and a transform back for each multiplier."""
+        axes = transformed_axes(multipliers)
+        flat = [axis for axis in range(3) if axis not in axes]
+        sizes = [values.shape[axis] for axis in axes]
+        spectrum = scipy.fft.rfftn(values, axes=axes, workers=self.threads) if flat else self.rfftn(values)
+        results = []
+        for number, multiplier in enumerate(multipliers, start=1):
+            modes = spectrum if number == len(multipliers) else spectrum.copy()
+            self.multiply_spectrum(modes, multiplier.across(flat))
+            if flat:
+                results.append(scipy.fft.irfftn(modes, s=sizes, axes=axes, workers=self.threads, overwrite_x=True))
+            else:
+                results.append(self.irfftn(modes, values.shape))
+        return results

@@ -1,25 +1,303 @@
-"""Fourier transforms by cuFFT, whose plans CuPy keeps."""
+"""Filters in Fourier space: planes by cuFFT, the slowest axis by fft_lines.cu, which transforms, multiplies and
+transforms back in one read and one write.
+
+    filter             6 passes over the values where chunks of planes stay in the cache, 10 where they do not
+                       (one pass: one read or one write); 2 to 6 across the planes of a disc
+    multiply_spectrum  1 read, 1 write of the spectrum, the multiplier evaluated by the kernel
+
+The forward transform goes into a spectrum of its own, the inverse into the result: a filter needs room for three
+fields, and each further multiplier for two more. Multipliers of parts that only the host can evaluate are uploaded
+in chunks of planes; line lengths with prime factors beyond 7 are transformed by cuFFT.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from collections.abc import Sequence
+from functools import cache, cached_property
+from itertools import product
+from math import prod
+from typing import Any, NamedTuple
 
-from .memory import Memory
+import numpy as np
+from numpy.typing import NDArray
+
+from ..cpu.spectral import transformed_axes
+from .memory import Memory, c_name
+from .polynomials import COEFFICIENTS, tabulated
+from .sources import instances
+from .transforms import transforms_of
+
+MULTIPLY, LINES = "spectral_multiply.cu", "fft_lines.cu"
+ROW_BYTES = 64
+"""Of each line that a block of fft_lines holds."""
+ANY_THREADS = {"float": 512, "double": 256}
+"""Threads of a block that transforms lines of any length."""
+CACHE_SHARE = 0.7
+"""Planes transformed at once, values and spectrum together, as a share of the second-level cache."""
+UPLOADED_BYTES = 64 << 20
+"""Of a multiplier evaluated on the host, at a time."""
+TABLES, GRADIENT, POLYNOMIAL, INVERSE_SQUARE = 1, 2, 4, 8
+"""Parts of a multiplier, as multiplier.cuh has them."""
+
+
+class Evaluated(NamedTuple):
+    """A multiplier as a kernel takes it: sizes along the line, the second and the halved axis, and the rest."""
+
+    sizes: tuple[int, int, int]
+    arguments: tuple[Any, ...]
 
 
 class Spectral(Memory):
     """Transforms and products of spectra; see device.Device for what each method promises."""
 
+    @cached_property
+    def _transforms(self) -> Any:
+        return transforms_of(self.runtime.xp)
+
     def rfftn(self, values: Any) -> Any:
-        """cuFFT."""
-        return self.runtime.xp.fft.rfftn(values)
+        """cuFFT, three axes in one plan."""
+        values = self.contiguous(values)
+        spectrum = self._spectrum(values.shape, values.dtype)
+        self._transforms.real_axes(values, spectrum, 3)
+        return spectrum
 
     def irfftn(self, spectrum: Any, shape: tuple[int, int, int]) -> Any:
-        """cuFFT, normalized."""
-        return self.runtime.xp.fft.irfftn(spectrum, s=shape, axes=(0, 1, 2))
+        """cuFFT, then 1/N in a pass of its own: a filter has it in its product."""
+        values = self.empty(shape, np.float32 if spectrum.dtype == np.complex64 else np.float64)
+        self._transforms.real_axes(spectrum, values, 3)
+        values *= values.dtype.type(1.0 / prod(shape))
+        return values
 
     def multiply_spectrum(self, spectrum: Any, multiplier: Any) -> Any:
-        """Plane by plane, each plane of the multiplier evaluated on the host and uploaded."""
-        for i in range(len(spectrum)):
-            spectrum[i] *= self.runtime.xp.asarray(multiplier.plane(i))
+        """By the kernel; plane by plane from the host where only that can evaluate the multiplier."""
+        self._multiply(spectrum, multiplier, 1.0)
         return spectrum
+
+    def filter(self, values: Any, multipliers: Sequence[Any]) -> list[Any]:
+        """Planes, lines and product, planes; only planes across which nothing depends on the first axis."""
+        values = self.contiguous(values)
+        if values.size == 0:
+            return [self.copy(values) for _ in multipliers]
+        axes = transformed_axes(multipliers)
+        if 0 not in axes:
+            return [self._in_planes(values, multiplier, 1 in axes) for multiplier in multipliers]
+        n_axes = 2 if 1 in axes else 1
+        scale = 1.0 / (values.size if n_axes == 2 else values.shape[0] * values.shape[2])
+        spectrum = self._spectrum(values.shape, values.dtype)
+        for planes in self._chunks(values):
+            self._transforms.real_axes(values[planes], spectrum[planes], n_axes)
+        results: list[tuple[int, Any]] = []
+        whole = False  # all axes of the spectrum are transformed
+        plans = [self._line_plan(values, multiplier, scale) for multiplier in multipliers]
+        for number in sorted(range(len(plans)), key=lambda i: plans[i] is None):
+            plan, last = plans[number], len(results) == len(plans) - 1
+            if plan is not None:
+                modes = spectrum if last else self.runtime.xp.empty_like(spectrum)
+                self._filter_lines(spectrum, modes, 1, plan)
+            else:
+                if not whole:
+                    self._transforms.lines(spectrum, inverse=False)
+                    whole = True
+                modes = spectrum if last else self.copy(spectrum)
+                self._multiply(modes, multipliers[number], scale)
+                self._transforms.lines(modes, inverse=True)
+            result = self.empty(values.shape, values.dtype)
+            for planes in self._chunks(values):
+                self._transforms.real_axes(modes[planes], result[planes], n_axes)
+            results.append((number, result))
+        return [result for _, result in sorted(results, key=lambda pair: pair[0])]
+
+    def _in_planes(self, values: Any, multiplier: Any, both: bool) -> Any:
+        """A filter that acts within planes of the first axis, or (both False) along the last axis alone."""
+        _, n1, n2 = values.shape
+        flat = (0,) if both else (0, 1)
+        across = multiplier.across(flat)
+        scale = 1.0 / (n1 * n2 if both else n2)
+        result = self.empty(values.shape, values.dtype)
+        plan = None
+        if both and self._has_lines(n1, values.dtype):
+            plan = self._evaluated(across, values.dtype, scale, (1, 0, 2))
+        n_axes = 2 if both and plan is None else 1
+        for planes in self._chunks(values):
+            chunk = values[planes]
+            spectrum = self._spectrum(chunk.shape, values.dtype)
+            self._transforms.real_axes(chunk, spectrum, n_axes)
+            if plan is not None:
+                self._filter_lines(spectrum, spectrum, len(chunk), plan)
+            else:
+                self._multiply(spectrum, across, scale)
+            self._transforms.real_axes(spectrum, result[planes], n_axes)
+        return result
+
+    def _spectrum(self, shape: Any, dtype: Any) -> Any:
+        """Memory of a half spectrum."""
+        half = (*shape[:2], shape[2] // 2 + 1)
+        return self.empty(half, np.complex64 if dtype == np.float32 else np.complex128)
+
+    def _chunks(self, values: Any) -> list[slice]:
+        """Planes that pass through the cache together."""
+        n0, n1, n2 = values.shape
+        plane = 2 * n1 * (n2 + 2) * values.dtype.itemsize
+        count = max(1, int(self.runtime.cache_bytes * CACHE_SHARE / plane))
+        return [slice(start, min(start + count, n0)) for start in range(0, n0, count)]
+
+    def _multiply(self, spectrum: Any, multiplier: Any, scale: float) -> None:
+        """Times the multiplier and a number, in place; where it has one point along an axis, alike along it."""
+        dtype = spectrum.real.dtype
+        sizes = multiplier.stored_shape
+        evaluated = self._evaluated(multiplier, dtype, scale)
+        if evaluated is not None:
+            n0, n1, n2 = evaluated.sizes
+            batch = spectrum.size // (n0 * n1 * (n2 // 2 + 1))
+            blocks = min(-(-batch * n0 * n1 // 8), 32 * self.runtime.n_multiprocessors)
+            arguments = (spectrum, np.int64(batch), *(np.int32(n) for n in sizes), *evaluated.arguments)
+            self.runtime.launch(MULTIPLY, f"spectral_multiply<{c_name(dtype)}>", (blocks,), (256,), arguments)
+            return
+        kind = spectrum.dtype if multiplier.is_complex else dtype
+        count = max(1, UPLOADED_BYTES // (np.dtype(kind).itemsize * sizes[1] * (sizes[2] // 2 + 1)))
+        if sizes[0] == 1:
+            spectrum *= self.runtime.xp.asarray((multiplier.plane(0) * scale).astype(kind))
+            return
+        for start in range(0, len(spectrum), count):
+            planes = range(start, min(start + count, len(spectrum)))
+            factors = np.stack([(multiplier.plane(i) * scale).astype(kind) for i in planes])
+            spectrum[start : start + count] *= self.runtime.xp.asarray(factors)
+
+    def _line_plan(self, values: Any, multiplier: Any, scale: float) -> Evaluated | None:
+        """The multiplier where fft_lines can have it."""
+        return self._evaluated(multiplier, values.dtype, scale) if self._has_lines(len(values), values.dtype) else None
+
+    def _has_lines(self, n: int, dtype: Any) -> bool:
+        """True if fft_lines transforms lines of this length."""
+        return ROW_BYTES * n <= self.runtime.shared_bytes and radices(n) is not None
+
+    def _filter_lines(self, source: Any, target: Any, batch: int, evaluated: Evaluated) -> None:
+        """target = the source with the lines of each of the batch filtered; may be the same memory."""
+        real = c_name(source.real.dtype)
+        n, n1, n2 = evaluated.sizes
+        width = n2 // 2 + 1
+        n_edges = n1 * width + n * width + n * n1
+        edges = self.empty(n_edges, source.dtype)
+        sizes = (np.int32(n1), np.int32(n2))
+        self.runtime.launch(
+            LINES,
+            f"multiplier_edges<{real}>",
+            (-(-n_edges // 256),),
+            (256,),
+            (np.int32(n), *sizes, *evaluated.arguments, edges),
+        )
+        roots = self.table(roots_of_unity(n), source.dtype)
+        threads_x = ROW_BYTES // source.dtype.itemsize
+        grid = (-(-n1 * width // threads_x), batch)
+        known = fixed_lengths(real).get(n)
+        if known is not None:
+            instance, first = known
+            block = (threads_x, n // first)
+            arguments = (source, target, *sizes, roots, *evaluated.arguments, edges)
+        else:
+            steps = radices(n)
+            assert steps is not None
+            instance = f"fft_lines_any<{real}>"
+            block = (threads_x, min(ANY_THREADS[real] // threads_x, n // steps[0]))
+            order = self.table(first_modes(steps), np.int32)
+            packed = np.uint64(sum(radix % 16 << 4 * step for step, radix in enumerate(steps)))
+            arguments = (source, target, np.int32(n), *sizes, packed, order, roots, *evaluated.arguments, edges)
+        self.runtime.launch(LINES, instance, grid, block, arguments, ROW_BYTES * n)
+
+    def _evaluated(
+        self, multiplier: Any, dtype: Any, scale: float, axes: tuple[int, int, int] = (0, 1, 2)
+    ) -> Evaluated | None:
+        """The multiplier as arguments of kernels, its stored axes in this order; None if only the host knows it."""
+        factors = multiplier.factors
+        if factors is None:
+            return None
+        dtype = np.dtype(dtype)
+        sizes = tuple(multiplier.stored_shape[axis] for axis in axes)
+        metric = factors.metric[np.ix_(axes, axes)]
+        numbers = np.zeros(13)
+        numbers[0] = scale
+        parts, radial = 0, np.zeros((1, COEFFICIENTS[dtype.name]))
+        complex_dtype = np.result_type(dtype, np.complex64)
+        tables = self.table(np.zeros(1), complex_dtype)
+        if factors.tables is not None:
+            parts |= TABLES
+            tables = self.table(np.concatenate([factors.tables[axis] for axis in axes]), complex_dtype)
+        if factors.gradient is not None:
+            parts |= GRADIENT
+            numbers[1:4] = factors.gradient[list(axes)]
+        numbers[4:7] = np.diag(metric)
+        numbers[7:10] = 2 * metric[0, 1], 2 * metric[0, 2], 2 * metric[1, 2]
+        if factors.transforms:
+            parts |= POLYNOMIAL
+            found = tabulated(factors.transforms, farthest(metric, sizes), COEFFICIENTS[dtype.name])
+            if found is None:
+                return None
+            radial, numbers[10] = found
+            numbers[11] = len(radial) - 1
+        if factors.inverse_square is not None:
+            parts |= INVERSE_SQUARE
+            numbers[12] = factors.inverse_square
+        arguments = (np.int32(parts), self.table(numbers, dtype), tables, self.table(radial, dtype))
+        return Evaluated((sizes[0], sizes[1], sizes[2]), arguments)
+
+
+def farthest(metric: NDArray[np.float64], sizes: Sequence[int]) -> float:
+    """Largest |k| of the modes -N/2 .. N/2; 1 where all are 0."""
+    corners = np.array(list(product((-1, 1), repeat=3))) * [n // 2 for n in sizes]
+    return float(np.sqrt(np.einsum("ci,ij,cj->c", corners, metric, corners).max())) or 1.0
+
+
+@cache
+def fixed_lengths(real: str) -> dict[int, tuple[str, int]]:
+    """Lengths for which an instance is compiled, with it and its first radix."""
+    found: dict[int, tuple[str, int]] = {}
+    for instance in instances(LINES):
+        match = re.fullmatch(rf"fft_lines<{real}, (\d+), (\d+), (\d+)>", instance)
+        if match:
+            steps = [int(radix) for radix in match.groups()]
+            found.setdefault(prod(steps), (instance, steps[0]))
+    return found
+
+
+@cache
+def radices(n: int) -> tuple[int, ...] | None:
+    """The radices of fft_lines_any, largest first; None for lengths with other prime factors or of one step.
+
+    >>> radices(1000), radices(96), radices(11)
+    ((8, 5, 5, 5), (8, 4, 3), None)
+    """
+    steps, rest = [], n
+    for prime in (7, 5, 3):
+        while rest % prime == 0:
+            steps.append(prime)
+            rest //= prime
+    bits = rest.bit_length() - 1
+    if n < 4 or rest != 1 << bits:
+        return None
+    while bits > 0:
+        step = 4 if bits in (4, 7, 8) or bits > 9 else min(bits, 3)
+        step = 2 if bits == 4 and not steps else step
+        steps.append(1 << step)
+        bits -= step
+    if len(steps) == 1 and n in (4, 8):
+        steps = [n // 2, 2]
+    return tuple(sorted(steps, reverse=True)) if len(steps) > 1 else None
+
+
+@cache
+def first_modes(steps: tuple[int, ...]) -> NDArray[np.int32]:
+    """The mode of value 0 of each last butterfly: the digits of its number, reversed."""
+    modes = np.zeros(1, dtype=np.int32)
+    weight = 1
+    for radix in steps[:-1]:
+        modes = (modes[:, None] + weight * np.arange(radix, dtype=np.int32)).ravel()
+        weight *= radix
+    return modes.astype(np.int32)
+
+
+@cache
+def roots_of_unity(n: int) -> NDArray[np.complex128]:
+    """exp(-2πi j/n), rounded once where the host has longer numbers."""
+    angle = np.arange(n, dtype=np.longdouble) * (8 * np.arctan(np.longdouble(1)) / n)
+    return (np.cos(angle) - 1j * np.sin(angle)).astype(np.complex128)

@@ -1,0 +1,85 @@
+"""Plain Fourier transforms into memory that the caller has: cuFFT's, by plans of its own; NumPy's below the tests.
+
+Nothing is normalized, nothing copied: CuPy's own functions scale in a pass of their own, copy what they invert, and
+cannot write into given memory.
+
+    real_axes(source, target, n)   the last n axes, real to half spectrum or back; the other axes are a batch
+    lines(spectrum, inverse)       the first axis of complex values, in place
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from math import prod
+from typing import Any
+
+import numpy as np
+
+KEPT_PLANS = 16
+
+
+class CuFFT:
+    """Plans kept by shape; their work areas come from CuPy's pool."""
+
+    def __init__(self, xp: Any) -> None:
+        self._cufft = xp.cuda.cufft
+        self._plans: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+
+    def _plan(self, *key: Any) -> Any:
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = self._cufft.PlanNd(*key)
+            if len(self._plans) > KEPT_PLANS:
+                self._plans.popitem(last=False)
+        else:
+            self._plans.move_to_end(key)
+        return plan
+
+    def real_axes(self, source: Any, target: Any, n_axes: int) -> None:
+        """Out of place; going back, the source's memory may be overwritten."""
+        cufft, forward = self._cufft, source.dtype.kind == "f"
+        real = source if forward else target
+        shape, batch = real.shape[-n_axes:], prod(real.shape[:-n_axes])
+        embeds = [tuple(array.shape[-n_axes:]) for array in (source, target)]
+        single = real.dtype == np.float32
+        names = ("R2C" if single else "D2Z") if forward else ("C2R" if single else "Z2D")
+        plan = self._plan(
+            *(tuple(shape), embeds[0], 1, prod(embeds[0]), embeds[1], 1, prod(embeds[1])),
+            *(getattr(cufft, f"CUFFT_{names}"), batch, "C", real.ndim - 1, target.shape[-1]),
+        )
+        plan.fft(source, target, cufft.CUFFT_FORWARD if forward else cufft.CUFFT_INVERSE)
+
+    def lines(self, spectrum: Any, inverse: bool) -> None:
+        """In place."""
+        cufft, n = self._cufft, len(spectrum)
+        columns = spectrum.size // n
+        kind = cufft.CUFFT_C2C if spectrum.dtype == np.complex64 else cufft.CUFFT_Z2Z
+        plan = self._plan((n,), (n,), columns, 1, (n,), columns, 1, kind, columns, "C", 0, None)
+        plan.fft(spectrum, spectrum, cufft.CUFFT_INVERSE if inverse else cufft.CUFFT_FORWARD)
+
+
+class PlainFFT:
+    """The same through NumPy's interface, where there is no cuFFT."""
+
+    def __init__(self, xp: Any) -> None:
+        self._fft = xp.fft
+
+    def real_axes(self, source: Any, target: Any, n_axes: int) -> None:
+        """Out of place."""
+        axes = range(source.ndim - n_axes, source.ndim)
+        if source.dtype.kind == "f":
+            target[...] = self._fft.rfftn(source, axes=axes)
+        else:
+            target[...] = self._fft.irfftn(source, s=target.shape[-n_axes:], axes=axes, norm="forward")
+
+    def lines(self, spectrum: Any, inverse: bool) -> None:
+        """In place."""
+        if inverse:
+            spectrum[...] = self._fft.ifft(spectrum, axis=0, norm="forward")
+        else:
+            spectrum[...] = self._fft.fft(spectrum, axis=0)
+
+
+def transforms_of(xp: Any) -> CuFFT | PlainFFT:
+    """cuFFT where the arrays are CuPy's."""
+    return CuFFT(xp) if hasattr(xp, "cuda") else PlainFFT(xp)
