@@ -16,11 +16,13 @@ overrides. No quantity is ever guessed from a name alone, and none is turned int
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..device import Device, choose_device
 from ..errors import FileFormatError, GpuhomogError, InputError, UnitsError, nearest_known
@@ -36,6 +38,8 @@ MODULES: tuple[Any, ...] = (numpy_files, hdf5, zarr_store, siesta, xsf, vasp, cu
 """Reader modules in the order in which they are asked; the most certain first, the most general last."""
 
 _HEAD = 1 << 16
+PLANES_AT_ONCE = 16
+"""Planes on a device whose absolute values are in memory at once."""
 
 
 def kinds() -> tuple[str, ...]:
@@ -208,14 +212,19 @@ def read(
         axis = source.slowest_axis
         slab = Slab.of(grid.shape[axis], ranks.rank, ranks.size, axis)
         try:
-            local = source.read_planes(slab.start, slab.stop, name, kept)
+            local: Any = None
+            if where.decodes_text and source.decode_planes is not None:
+                local = source.decode_planes(slab.start, slab.stop, name, kept, where)
+            sums = _sums if local is None else partial(_sums_on, where)
+            if local is None:
+                local = source.read_planes(slab.start, slab.stop, name, kept)
         except MemoryError:
             raise InputError(
                 f"{source.path}: {slab.n_local} planes of {grid.shape} points do not fit in memory; read with "
                 "dtype=np.float32 or on more ranks."
             ) from None
         reviewed = source.review if name == source.blocks[0] else None
-        total = _sums(local) if reviewed else None
+        total = sums(local) if reviewed else None
     except (GpuhomogError, OSError) as failed:
         error = failed
     ranks.agree(error)
@@ -259,13 +268,30 @@ def read(
     return field
 
 
-def _sums(values: Any) -> Any:
+def _sums(values: NDArray[Any]) -> NDArray[np.float64]:
     """Σ of the values and -Σ of the negative ones, plane by plane in memory order."""
     total, negative = 0.0, 0.0
     for plane in values if values.flags.c_contiguous else values.T:
         total += float(plane.sum(dtype=np.float64))
         if plane.size and plane.min() < 0:
             negative -= float(plane.sum(dtype=np.float64, where=plane < 0))
+    return np.array([total, negative])
+
+
+def _sums_on(device: Device, values: Any) -> NDArray[np.float64]:
+    """The same of values on a device: the negative ones are half of what Σ|values| exceeds Σ values by.
+
+    Where rounding hides them, the most negative one stands for all.
+    """
+    total, negative = 0.0, 0.0
+    axis = 0 if values.flags.c_contiguous else 2
+    for start in range(0, values.shape[axis], PLANES_AT_ONCE):
+        here = slice(start, start + PLANES_AT_ONCE)
+        planes = values[here] if axis == 0 else values[:, :, here]
+        signed, low = float(device.planar_sum(planes, axis).sum()), device.extrema(planes)[0]
+        total += signed
+        if low < 0:
+            negative += max((float(device.planar_sum(abs(planes), axis).sum()) - signed) / 2, -low)
     return np.array([total, negative])
 
 

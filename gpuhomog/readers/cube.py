@@ -33,6 +33,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..device import Device
 from ..errors import AccuracyWarning, FileFormatError, InputError
 from ..grid import PERIODIC, Grid, parse_boundary
 from ..structure import SYMBOLS, Structure
@@ -244,6 +245,15 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     def read_planes(start: int, stop: int, name: str, dtype: Any) -> NDArray[np.floating]:
         return _read_planes(block, shape, per_point, names.index(name), start, stop, dtype)
 
+    def decode_planes(start: int, stop: int, name: str, dtype: Any, device: Device) -> Any:
+        plane = shape[1] * shape[2] * per_point
+        values = block.read_on(device, start * plane, stop * plane, dtype)
+        if values is None:
+            return None
+        if per_point > 1:
+            values = device.compact(values[names.index(name) :: per_point])
+        return values.reshape(stop - start, shape[1], shape[2])
+
     return Source(
         path=path,
         format="cube",
@@ -256,6 +266,7 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         structure=structure,
         remarks=tuple(remarks),
         finite=True,
+        decode_planes=decode_planes,
     )
 
 

@@ -21,11 +21,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..device import Device
 from ..grid import Grid
 from ..structure import Structure
 
 ReadPlanes = Callable[[int, int, str, np.dtype], NDArray[np.floating]]
 """(start, stop, block, dtype) → local values (a, b, c), the planes start:stop of the slowest axis only."""
+
+DecodePlanes = Callable[[int, int, str, np.dtype, Device], Any]
+"""The same on a device that decodes text; None where this file's text has to be read on the host."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class Source:
     blocks        names of the fields in the file, the default first: ("total", "magnetization"), ("up", "down")
     slowest_axis  the axis whose planes lie one after the other in the file
     read_planes   reads planes start:stop of that axis, of one block
+    decode_planes reads them on a device, with the same bits; None if the format is no text
     structure     atoms, if the file has them
     provenance    steps that the file says its values went through; reading adds its own after them
     remarks       what a user should know about this file, one sentence each; `info` shows them
@@ -86,3 +91,4 @@ class Source:
     n_frames: int = 1
     finite: bool = False
     review: Callable[[float, float], None] | None = None
+    decode_planes: DecodePlanes | None = None

@@ -1,12 +1,14 @@
 """Many numbers written as text: found, checked for size, and read from any value to any other.
 
 Where the first rows show a fixed width, bytes are decoded on the host by `decode_fixed_width`, several
-pieces at once, and a plain file is entered at the byte of the first value asked for. Each piece is verified; what
+pieces at once, or on a device that does it faster, where the values then stay; a plain file is entered at the byte of
+the first value asked for. Each piece is verified; what
 turns out to be irregular is read again word by word, as Fortran's list-directed input would: rows of any length,
 'D' exponents, exponents without a letter ("0.17557+106", "1.23-01"), values that touch ("1.0-2.0").
 
 In   ByteFile, offset of the first value, how many there are.
-Out  float64 chunks with the index of their first value, handed to the caller's `consume`; never a whole copy.
+Out  float64 chunks with the index of their first value, handed to the caller's `consume`; never a whole copy. On a
+     device: one line of values.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..device import Device
 from ..device.cpu import usable_cores
 from ..device.decode import CHUNK, PADDING, FixedWidth, Misaligned, decode_fixed_width
 from ..errors import FileFormatError
@@ -33,6 +36,10 @@ Consume = Callable[[int, NDArray[np.float64]], None]
 """(index of the first value, values): may change the values but not keep them; is called from several threads."""
 
 PIECE = 2 * CHUNK
+DEVICE_PIECE = 1 << 20
+"""Values sent to a device together: 12 to 18 MB, enough for the bus to run at its speed."""
+MOST_LOADERS = 8
+"""Threads that load pieces for a device: more do not make memory faster."""
 _WORDS = 1 << 20  # bytes read at a time when going word by word
 _SAMPLE = 1 << 18
 _NEIGHBOURS = 1 << 16  # bytes before the last value that show how values are written
@@ -300,15 +307,15 @@ class TextValues:
 
     # regular
 
-    def _pieces(self, layout: FixedWidth, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    def _pieces(self, layout: FixedWidth, start: int, stop: int, piece: int | None = None) -> Iterator[tuple[int, int]]:
         """start:stop cut where rows begin."""
-        at = start
+        at, piece = start, piece or PIECE
         while at < stop:
             run, place = divmod(at, layout.run)
-            if layout.run <= PIECE:
-                following = (run + PIECE // layout.run) * layout.run
+            if layout.run <= piece:
+                following = (run + piece // layout.run) * layout.run
             else:
-                rows = place // layout.per_row + max(1, PIECE // layout.per_row)
+                rows = place // layout.per_row + max(1, piece // layout.per_row)
                 following = run * layout.run + min(rows * layout.per_row, layout.run)
             yield at, min(following, stop)
             at = following
@@ -344,16 +351,7 @@ class TextValues:
         def load(descriptor: int, first: int, last: int) -> int:
             begin, end = span(first, last)
             text = memory("text", end - begin + PADDING, np.uint8)
-            text[end - begin :] = 32
-            got = 0
-            while got < end - begin:
-                n = os.preadv(descriptor, [text[got : end - begin].data], begin + got)
-                if n == 0:
-                    break
-                got += n
-            text[got : end - begin] = 10
-            if got < value_end(first, last):
-                raise Misaligned
+            self._load(descriptor, layout, first, last, text)
             return decode(text, first, last)
 
         threads = usable_cores()
@@ -398,6 +396,87 @@ class TextValues:
                 for future in waiting:
                     future.cancel()
                 raise
+
+    def _load(
+        self, descriptor: int, layout: FixedWidth, first: int, last: int, text: NDArray[np.uint8]
+    ) -> NDArray[np.uint8]:
+        """The rows of values first:last and PADDING bytes, at the beginning of `text`; Misaligned if too few."""
+        begin, n = self.offset + layout.row_start(first), layout.row_end(last) - layout.row_start(first)
+        text = text[: n + PADDING]
+        text[n:] = 32
+        got = 0
+        while got < n:
+            more = os.preadv(descriptor, [text[got:n].data], begin + got)
+            if more == 0:
+                break
+            got += more
+        text[got:n] = 10
+        if got < layout.value_bytes(last - 1)[1] - layout.row_start(first):
+            raise Misaligned
+        return text
+
+    def read_on(
+        self, device: Device, start: int, stop: int, dtype: Any, divisor: float = 1.0, label: str = "reading"
+    ) -> Any | None:
+        """Values start:stop, divided in float64 and rounded once to dtype, as a line decoded on the device.
+
+        The host only loads bytes, several pieces at once, while the device decodes those before. None where that is
+        not possible: compressed, no fixed width or not throughout, or hardly a field that the device decides.
+
+        Raises DeviceError if the values do not fit on the device.
+        """
+        layout = self.layout
+        if layout is None or self.file.compression or stop <= start:
+            return None
+        out = device.empty(stop - start, dtype)
+        pieces = list(self._pieces(layout, start, stop, DEVICE_PIECE))
+        most = max(layout.row_end(last) - layout.row_start(first) for first, last in pieces) + PADDING
+        threads = min(usable_cores(), MOST_LOADERS, len(pieces))
+        idle = [device.staging(most) for _ in range(min(threads + 1, len(pieces)))]
+        loading: deque[tuple[Future[NDArray[np.uint8]], NDArray[np.uint8]]] = deque()
+        title = f"{label} {self.file.path.name}"
+        with (
+            self.file.path.open("rb", buffering=0) as raw,
+            task(title, stop - start) as advance,
+            ThreadPoolExecutor(threads) as pool,
+        ):
+            try:
+                for number, (first, last) in enumerate(pieces):
+                    while idle and number + len(loading) < len(pieces):
+                        ahead, memory = pieces[number + len(loading)], idle.pop()
+                        loading.append((pool.submit(self._load, raw.fileno(), layout, *ahead, memory), memory))
+                    loaded, memory = loading.popleft()
+                    text, target = loaded.result(), out[first - start : last - start]
+                    undecided = device.decode_text(text, layout, first, target, divisor)
+                    if undecided.size:
+                        target[...] = device.asarray(self._on_host(text, layout, first, undecided, target, divisor))
+                    idle.append(memory)
+                    advance(last - first)
+                if stop == self.n:
+                    self._refuse_more(os.pread(raw.fileno(), 4096, self.offset + layout.row_end(stop)))
+            except Misaligned:
+                return None
+            finally:
+                for loaded, _ in loading:
+                    loaded.cancel()
+        return out
+
+    def _on_host(
+        self,
+        text: NDArray[np.uint8],
+        layout: FixedWidth,
+        first: int,
+        undecided: NDArray[np.int64],
+        target: Any,
+        divisor: float,
+    ) -> NDArray[Any]:
+        """All values of a piece of which a device left some undecided; Misaligned if it left most."""
+        values = np.empty(len(target))
+        if undecided.size * 8 > values.size:
+            raise Misaligned
+        self._decide(text, layout, first, values, decode_fixed_width(text, layout, first, values))
+        with np.errstate(over="ignore"):
+            return (values / divisor).astype(target.dtype)
 
     def _decide(
         self,

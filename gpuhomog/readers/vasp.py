@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..device import Device
 from ..errors import AccuracyWarning, FileFormatError, InputError
 from ..grid import Grid
 from ..structure import SYMBOLS, Structure
@@ -413,6 +414,12 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     def read_planes(start: int, stop: int, block: str, dtype: Any) -> NDArray[np.floating]:
         return _read_planes(chosen.blocks[names.index(block)], header.counts, divisor, start, stop, dtype)
 
+    def decode_planes(start: int, stop: int, block: str, dtype: Any, device: Device) -> Any:
+        n_a, n_b, _ = header.counts
+        text = chosen.blocks[names.index(block)]
+        values = text.read_on(device, start * n_a * n_b, stop * n_a * n_b, dtype, divisor)
+        return None if values is None else values.reshape(stop - start, n_b, n_a).T
+
     declared: tuple[str, str | None] = (
         ("electron_density", "1/Å^3")
         if density
@@ -442,6 +449,7 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         of_block=other,
         n_frames=len(frames),
         review=review,
+        decode_planes=decode_planes,
     )
 
 

@@ -27,12 +27,13 @@ def device(request, monkeypatch):
     return request.getfixturevalue("real_gpu" if request.param.startswith("real") else "host_gpu")
 
 
-def decode(device, text, layout, start, stop, *options):
+def decode(device, text, layout, start, stop, dtype=np.float64, divisor=1.0):
     rows = text[layout.row_start(start) : layout.row_end(stop)] + b"?" * PADDING
     staged = device.staging(len(rows))
     staged[:] = np.frombuffer(rows, np.uint8)
-    values, left = device.decode_text(staged, layout, start, stop - start, *options)
-    return device.to_host(values), left
+    out = device.empty(stop - start, dtype)
+    left = device.decode_text(staged, layout, start, out, divisor)
+    return device.to_host(out), left
 
 
 def rows_of(words, layout):

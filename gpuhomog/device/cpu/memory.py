@@ -24,6 +24,10 @@ class Memory:
         """The array itself."""
         return values
 
+    def empty(self, shape: Any, dtype: Any) -> NDArray[Any]:
+        """Memory of NumPy."""
+        return np.empty(shape, dtype)
+
     def pad(self, values: NDArray[Any], axis: int, before: int, n: int) -> NDArray[Any]:
         """Zeros before and after along an axis, in the memory order of the values."""
         shape = list(values.shape)

@@ -20,19 +20,12 @@ class Text:
         return np.empty(n_bytes, np.uint8)
 
     def decode_text(
-        self,
-        text: NDArray[np.uint8],
-        layout: FixedWidth,
-        start: int,
-        n: int,
-        dtype: Any = np.float64,
-        divisor: float = 1.0,
-    ) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        self, text: NDArray[np.uint8], layout: FixedWidth, start: int, out: NDArray[Any], divisor: float = 1.0
+    ) -> NDArray[np.int64]:
         """By `decode_fixed_width`, chunks in cache."""
-        values = np.empty(n)
+        values = np.empty(len(out))
         undecided = decode_fixed_width(text, layout, start, values)
         values[undecided] = np.nan
-        if divisor != 1.0:
-            values /= divisor
         with np.errstate(over="ignore"):  # infinite where it does not fit float32, for the caller to refuse
-            return values.astype(dtype, copy=False), undecided
+            out[...] = values if divisor == 1.0 else values / divisor
+        return undecided

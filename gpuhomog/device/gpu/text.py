@@ -32,19 +32,12 @@ class Text(Memory):
         return np.frombuffer(cuda.alloc_pinned_memory(n_bytes), np.uint8, n_bytes)
 
     def decode_text(
-        self,
-        text: NDArray[np.uint8],
-        layout: FixedWidth,
-        start: int,
-        n: int,
-        dtype: Any = np.float64,
-        divisor: float = 1.0,
-    ) -> tuple[Any, NDArray[np.int64]]:
+        self, text: NDArray[np.uint8], layout: FixedWidth, start: int, out: Any, divisor: float = 1.0
+    ) -> NDArray[np.int64]:
         """One upload, one launch; returns when the text may be overwritten."""
-        xp = self.runtime.xp
-        out = self.empty(n, dtype)
+        xp, n = self.runtime.xp, len(out)
         if n == 0:
-            return out, np.empty(0, np.int64)
+            return np.empty(0, np.int64)
         words = self.empty(-(-(text.size + READABLE) // 8), np.uint64)
         self._upload(text, words.view(np.uint8)[: text.size])
         counts = xp.zeros(2, np.int32)
@@ -64,13 +57,13 @@ class Text(Memory):
             np.int64(10 ** max(layout.fraction - 8, 0)),
             np.float64(divisor),
         )
-        self.runtime.launch(FILE, f"decode_text<{c_name(dtype)}>", (-(-n // BLOCK),), (BLOCK,), arguments)
+        self.runtime.launch(FILE, f"decode_text<{c_name(out.dtype)}>", (-(-n // BLOCK),), (BLOCK,), arguments)
         undecided, misplaced = self.to_host(counts).tolist()
         if misplaced:
             raise Misaligned
         if not undecided:
-            return out, np.empty(0, np.int64)
-        return out, self.to_host(xp.flatnonzero(xp.isnan(out))).astype(np.int64)
+            return np.empty(0, np.int64)
+        return self.to_host(xp.flatnonzero(xp.isnan(out))).astype(np.int64)
 
     def _upload(self, host: NDArray[Any], target: Any) -> None:
         if isinstance(target, np.ndarray):
