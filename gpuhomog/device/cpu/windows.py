@@ -8,6 +8,7 @@ Both take arrays in either memory order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,27 @@ class Windows:
         for number, stretch in enumerate(np.flatnonzero(~whole)):
             out += np.roll(partial[1 + number], -(first + int(stretch)), axis=axis)
         return (out * window.scale).astype(values.dtype)
+
+    def box_sums(
+        self, values: NDArray[Any], windows: Sequence[Sequence[Any]], n_powers: int = 1, centre: float = 0.0
+    ) -> NDArray[Any]:
+        """Axis after axis, the most reducing first."""
+        if is_fortran_ordered(values):
+            turned = self.box_sums(values.T, [triple[::-1] for triple in windows], n_powers, centre)
+            return turned.transpose(0, 1, 4, 3, 2)
+        steps = [window.step for window in windows[0]]
+        n_out = [n // step for n, step in zip(values.shape, steps, strict=True)]
+        deviation = values - values.dtype.type(centre)
+        out = np.empty((len(windows), n_powers, *n_out), values.dtype)
+        power = deviation
+        for p in range(n_powers):
+            for w, triple in enumerate(windows):
+                sums = power
+                for axis in sorted(range(3), key=lambda axis: -steps[axis]):
+                    sums = self.window_sum(sums, axis, triple[axis], n_out[axis])
+                out[w, p] = sums
+            power = power * deviation
+        return out
 
 
 def _running_sum(values: NDArray[Any], axis: int, first: int, count: int) -> NDArray[np.float64]:

@@ -1,19 +1,145 @@
-"""Weighted sums along an axis: matrix products by cuBLAS.
+"""Weighted sums along an axis: matrix products by cuBLAS, and sums over windows by box_coarse.cu.
 
 contract     1 read, n_out/n_in writes, 2 n_out flops a point
-
-The matrices come from the host and are uploaded once.
+window_sum   1 read and more, 1/step writes: any window, any step
+box_sums     1 read for up to four windows and both powers; 1/(step_b step_c) of the field is written and read
+             again for each, as workspace. Falls back to window_sum along each axis for steps below four with
+             wide end stencils, very long rows and very short axes.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..cpu.memory import is_fortran_ordered
-from .memory import Memory
+from .memory import Memory, c_name
+from .sources import instances
+
+FILE = "box_coarse.cu"
+MOST_THREADS = 512
+"""Of a block of box_planes."""
+OUTPUTS_EACH = 16
+"""Neighbouring outputs of a thread of window_sum."""
+STRETCHES_EACH = 8
+"""Stretches of a thread of box_columns."""
+BLOCKS_EACH = 2
+"""Blocks on a multiprocessor: what shared memory is divided among, and blocks whose rings lie in global memory."""
+
+
+@dataclass(frozen=True)
+class Instance:
+    """An instance of box_planes: kernel name and template parameters."""
+
+    name: str
+    step: int
+    groups: int
+    windows: int
+    powers: int
+
+    def columns(self, vector: int) -> int:
+        """Columns of a thread, where 16 bytes hold `vector`: fewer where it has much else to keep."""
+        return vector // 2 if self.windows * self.powers >= 4 else vector
+
+
+@dataclass(frozen=True, eq=False)
+class Stretches:
+    """A window cut into stretches of `step` samples, the same for all outputs.
+
+    first   stretch in which output 0 begins
+    before  (stretches, step) weights at the lower end
+    inside  stretches of weight one
+    after   (stretches, step) weights at the upper end
+    """
+
+    first: int
+    before: NDArray[np.float64]
+    inside: int
+    after: NDArray[np.float64]
+
+    @property
+    def groups(self) -> int:
+        """Stretches that an end takes."""
+        return max(1, len(self.before), len(self.after))
+
+    def span(self, groups: int, n_out: int) -> tuple[int, int, int]:
+        """(shift, r, laps) of box_coarse.cu."""
+        laps, reach = divmod(groups + self.inside, n_out)
+        return (self.first - (groups - len(self.before)) + groups - 1) % n_out, reach, laps
+
+    def weights(self, groups: int) -> NDArray[np.float64]:
+        """(step, 2, groups): heads, and one minus tails, padded with stretches that a window does not touch."""
+        step = self.before.shape[1]
+        head, tail = np.zeros((groups, step)), np.zeros((groups, step))
+        head[groups - len(self.before) :] = self.before
+        tail[: len(self.after)] = self.after
+        return np.moveaxis(np.stack([head, 1.0 - tail]), 2, 0)
+
+
+@lru_cache(maxsize=256)
+def stretches(window: Any) -> Stretches | None:
+    """The stretches of a window; None where other weights than one stand between whole stretches."""
+    step = window.step
+    weights = np.concatenate([window.head, np.ones(window.inside), window.tail])
+    lead = window.start % step
+    laid = np.zeros(-(-(lead + len(weights)) // step) * step)
+    laid[lead : lead + len(weights)] = weights
+    laid = laid.reshape(-1, step)
+    whole = np.flatnonzero((laid == 1.0).all(axis=1))
+    if not whole.size:
+        begin = end = -(-len(laid) // 2)
+    else:
+        begin, end = int(whole[0]), int(whole[-1]) + 1
+        if end - begin != whole.size:
+            return None
+    return Stretches((window.start - lead) // step, laid[:begin], end - begin, laid[end:])
+
+
+@cache
+def plane_instances(c_type: str) -> tuple[Instance, ...]:
+    """What box_coarse.cu declares for a type."""
+    found = []
+    for name in instances(FILE):
+        match = re.fullmatch(rf"box_planes<{c_type}, (\d+), (\d+), (\d+), (\d+)>", name)
+        if match:
+            found.append(Instance(name, *map(int, match.groups())))
+    return tuple(found)
+
+
+def plane_instance(c_type: str, step: int, groups: int, n_windows: int, n_powers: int) -> Instance | None:
+    """The instance for a step, ends of that many stretches and, if it can be, all windows at once."""
+    fitting = [
+        i for i in plane_instances(c_type) if i.step in (step, 0) and i.groups >= groups and i.powers == n_powers
+    ]
+
+    def cost(i: Instance) -> tuple[bool, int, bool, int]:
+        return i.step == 0, i.groups, i.windows < n_windows, abs(i.windows - n_windows)
+
+    return min(fitting, key=cost, default=None)
+
+
+@lru_cache(maxsize=64)
+def plane_tables(
+    triples: tuple[tuple[Stretches, ...], ...], groups: int, n_powers: int, n_out: tuple[int, ...], width: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int32], int]:
+    """Weights along b (rows padded to a multiple of `width`) and c, spans, rows of the ring; as box_planes has them."""
+    along_b = np.stack([triple[1].weights(groups) for triple in triples], axis=1)
+    rows = along_b.reshape(len(along_b), -1)
+    padded = np.zeros((len(rows), -(-rows.shape[1] // width) * width))
+    padded[:, : rows.shape[1]] = rows
+    along_c = np.stack([np.moveaxis(triple[2].weights(groups), 2, 0).reshape(-1, 2) for triple in triples])
+    spans, ring_rows = [], 0
+    for _, b, c in triples:
+        shift, reach, laps = b.span(groups, n_out[1])
+        spans.append([(shift + reach) % n_out[1], reach, laps, ring_rows, *c.span(groups, n_out[2])])
+        ring_rows += reach * n_powers
+    return padded, along_c, np.array(spans, np.int32), ring_rows
 
 
 class Windows(Memory):
@@ -37,3 +163,135 @@ class Windows(Memory):
         if axis == 1:
             return xp.matmul(weights, values)
         return (values.reshape(n0 * n1, n2) @ weights.T).reshape(n0, n1, n_out)
+
+    def window_sum(self, values: Any, axis: int, window: Any, n_out: int) -> Any:
+        """A thread moves the sum along a few neighbouring outputs; everything in float64."""
+        if is_fortran_ordered(values):
+            return self.window_sum(values.T, 2 - axis, window, n_out).T
+        values = self.contiguous(values)
+        shape = list(values.shape)
+        shape[axis] = n_out
+        out = self.empty(shape, values.dtype)
+        outer, inner = int(np.prod(values.shape[:axis])), int(np.prod(values.shape[axis + 1 :]))
+        self._window_sum(values, out, (outer, values.shape[axis], inner, n_out), window)
+        return out
+
+    def _window_sum(self, values: Any, out: Any, sizes: tuple[int, int, int, int], window: Any) -> None:
+        """window_sum of (outer, n, inner) to (outer, n_out, inner)."""
+        outer, _, inner, n_out = sizes
+        ends = self.table([*window.head, *window.tail, 0.0], np.float64)
+        arguments = (
+            *(values, out, ends, *(np.int64(n) for n in sizes), np.int64(window.step), np.int64(window.start)),
+            *(np.int32(len(window.head)), np.int64(window.inside), np.int32(len(window.tail))),
+            np.float64(window.scale),
+        )
+        n_threads = outer * -(-n_out // OUTPUTS_EACH) * inner
+        self.runtime.launch(FILE, f"window_sum<{c_name(values.dtype)}>", (-(-n_threads // 128),), (128,), arguments)
+
+    def box_sums(self, values: Any, windows: Sequence[Sequence[Any]], n_powers: int = 1, centre: float = 0.0) -> Any:
+        """As many windows in one read as an instance takes; then the slowest axis, on 1/(step_b step_c) of it."""
+        if is_fortran_ordered(values):
+            turned = self.box_sums(values.T, [triple[::-1] for triple in windows], n_powers, centre)
+            return turned.transpose(0, 1, 4, 3, 2)
+        values = self.contiguous(values)
+        steps = [window.step for window in windows[0]]
+        n_out = tuple(n // step for n, step in zip(values.shape, steps, strict=True))
+        out = self.empty((len(windows), n_powers, *n_out), values.dtype)
+        if values.size == 0:
+            return out
+        done = 0
+        while done < len(windows):
+            done += self._some_box_sums(values, windows[done:], n_powers, centre, n_out, out[done:])
+        return out
+
+    def _some_box_sums(
+        self, values: Any, windows: Sequence[Sequence[Any]], n_powers: int, centre: float, n_out: Any, out: Any
+    ) -> int:
+        """Write the first windows' sums; how many."""
+        dtype, (n_planes, _, n_c) = values.dtype, values.shape
+        vector = 16 // dtype.itemsize
+        cut = [tuple(stretches(window) for window in triple) for triple in windows]
+        known = [triple for triple in cut if None not in triple]
+        groups = max((s.groups for triple in known for s in triple if s is not None), default=1)
+        _, step_b, step_c = (window.step for window in windows[0])
+        step = step_b if step_b == step_c and starts_vector(values) else 0
+        instance = plane_instance(c_name(dtype), step, groups, len(windows), n_powers)
+        threads = 0 if instance is None else -(-n_c // (32 * instance.columns(vector))) * 32
+        if instance is None or len(known) < len(cut) or threads > MOST_THREADS or min(n_out) < instance.groups:
+            return self._box_sums_by_axis(values, windows[0], n_powers, centre, n_out, out)
+
+        n_windows = min(instance.windows, len(windows))
+        chosen = tuple(cut[min(w, n_windows - 1)] for w in range(instance.windows))
+        along_b, along_c, spans, ring_rows = plane_tables(chosen, instance.groups, n_powers, n_out, vector)
+        sums, numbers = 3 * instance.windows * n_powers, instance.windows * n_powers
+        doubles = (2 * sums + numbers) * n_out[2] + sums
+        rows = n_powers * (1 + 2 * instance.windows)
+        others = (rows * -(-n_c // vector) * vector + along_b.size + along_c.size) * dtype.itemsize
+
+        def shared_bytes(ring: int) -> int:
+            return (doubles + ring * n_out[2] + 1) // 2 * 16 + others
+
+        ring_is_shared = shared_bytes(ring_rows) <= self.runtime.shared_bytes // BLOCKS_EACH
+        if not ring_is_shared and shared_bytes(0) > self.runtime.shared_bytes:
+            return self._box_sums_by_axis(values, windows[0], n_powers, centre, n_out, out)
+        blocks = n_planes if ring_is_shared else min(n_planes, BLOCKS_EACH * self.runtime.n_multiprocessors)
+        rings = self.empty((1 if ring_is_shared else blocks * ring_rows, n_out[2]), np.float64)
+        planes = self.empty((numbers, n_planes, *n_out[1:]), dtype)
+        arguments = (
+            *(values, planes, rings, self.table(along_b, dtype), self.table(along_c, dtype)),
+            *(self.table(spans, np.int32), np.int64(n_planes), np.int32(n_out[1]), np.int32(n_out[2])),
+            *(np.int32(step_b), np.int32(step_c), dtype.type(centre), np.int32(ring_rows), np.int32(ring_is_shared)),
+        )
+        shared = shared_bytes(ring_rows if ring_is_shared else 0)
+        self.runtime.launch(FILE, instance.name, (blocks,), (threads,), arguments, shared)
+        self._box_columns(planes, windows[:n_windows], [triple[0] for triple in chosen], instance, out)
+        return n_windows
+
+    def _box_columns(
+        self, planes: Any, windows: Sequence[Sequence[Any]], along: Sequence[Any], instance: Instance, out: Any
+    ) -> None:
+        """Finish the slowest axis of (windows * powers, n_planes, ..) planes."""
+        dtype, n_planes, n_powers = planes.dtype, planes.shape[1], instance.powers
+        n_z, n_columns = out.shape[2], int(np.prod(planes.shape[2:]))
+        scales = [triple[0].scale * triple[1].scale * triple[2].scale for triple in windows]
+        step = windows[0][0].step
+        for lanes in (32, 16, 8):
+            segments = min(1024 // lanes, -(-n_z // STRETCHES_EACH))
+            shared = (2 * n_z + segments) * lanes * 8 + 2 * instance.groups * step * dtype.itemsize
+            if shared <= self.runtime.shared_bytes // BLOCKS_EACH:
+                break
+        if shared > self.runtime.shared_bytes:
+            for w, (window, _, _) in enumerate(windows):
+                scaled = type(window)(**{**vars(window), "scale": scales[w]})
+                for p in range(n_powers):
+                    self._window_sum(planes[w * n_powers + p], out[w, p], (1, n_planes, n_columns, n_z), scaled)
+            return
+        weights = np.stack([s.weights(instance.groups) for s in along])
+        spans = [s.span(instance.groups, n_z) for s in along]
+        arguments = (
+            *(planes, out, self.table(weights, dtype), self.table(spans, np.int32), self.table(scales, np.float64)),
+            *(np.int32(n_z), np.int32(step), np.int64(n_columns), np.int32(n_powers)),
+        )
+        name = f"box_columns<{c_name(dtype)}, {instance.groups}>"
+        grid = (-(-n_columns // lanes), len(windows) * n_powers)
+        self.runtime.launch(FILE, name, grid, (lanes, segments), arguments, shared)
+
+    def _box_sums_by_axis(
+        self, values: Any, triple: Sequence[Any], n_powers: int, centre: float, n_out: Any, out: Any
+    ) -> int:
+        """One window, one axis after another."""
+        deviation = values - values.dtype.type(centre)
+        power = deviation
+        for p in range(n_powers):
+            sums = power
+            for axis in sorted(range(3), key=lambda axis: -triple[axis].step):
+                sums = self.window_sum(sums, axis, triple[axis], n_out[axis])
+            out[0, p] = sums
+            power = power * deviation
+        return 1
+
+
+def starts_vector(values: Any) -> bool:
+    """True if the first value lies at a 16-byte address."""
+    interface = getattr(values, "__cuda_array_interface__", None) or values.__array_interface__
+    return bool(interface["data"][0] % 16 == 0)

@@ -1,0 +1,511 @@
+// box_coarse: averages over boxes at every step-th point, from one read of the field.
+//
+//   out[w][p - 1][A, B, C] = scale_w sum over a, b, c of W_a[a - A step_a] W_b[..] W_c[..] (v[a, b, c] - centre)^p
+//
+// for several windows w and the powers p = 1 .. POWERS; periodic along each axis. A window (line_weights.Window) has
+// its own weights at both ends and ones between: running sums with end stencils (q = 0: fractional ends).
+//
+// Every axis is cut into stretches of `step` samples. With groups of P stretches that hold the weights of an end,
+//
+//   F(s) = sum of stretch s,   C(i) = F(0) + .. + F(i),
+//   L(i) = C(i) - H(i),   H(i) = sum of head weights times stretches i - P + 1 .. i,     what lies below the lower end
+//   U(i) = C(i) - T(i),   T(i) = the same with one minus the tail weights,               what lies below the upper end
+//   out[j] = U(i + r) - L(i) + laps C(all),   i = j + shift modulo n_out
+//
+// so the width costs nothing. box_planes finishes the two fast axes of each plane; box_columns the slow one, on
+// 1/(step_b step_c) of the field. window_sum is one axis alone, for what these two do not cover.
+//
+// values    (n_planes, n_b, n_c) T, C order; n_b = Y step_b, n_c = X step_c
+// planes    (W POWERS, n_planes, Y, X) T, written: a sum over both axes for each plane, without scale
+// out       (fields, Z, Y X) T, written; fields = W POWERS, or fewer
+// weights   along b: (step_b, W, 2, P) T, rows padded to 16 bytes; along c: (W, P step_c, 2) T; along a:
+//           (W, step_a, 2, P) T. Heads, and one minus tails, of stretch k of a group
+// spans     int: along b and c (W, 7): lag = shift + r, r, laps, first row of the ring; shift, r, laps;
+//           along a (W, 3): shift, r, laps
+// rings     (blocks, ring_rows, X) double, scratch, where the rings do not fit shared memory
+// launch    box_planes   <<<blocks <= n_planes, THREADS multiple of 32, shared>>>, THREADS COLUMNS >= n_c
+//           box_columns  <<<(ceil(Y X / columns), fields), (columns, segments), shared>>>
+//           window_sum   <<<(ceil(outer chunks inner / 128)), 128>>>, chunks = ceil(n_out / CHUNK)
+//           Y, X, Z >= P
+// order     fixed, no atomics. Stretches add up in T, along c in order, across stretches in double
+// oracle    device/cpu/windows.py box_sums, window_sum; test tests/kernels/test_box_coarse.py
+// ladder    v1 a thread an output, tap by tap; v2 this: classes in registers, window along c on chip
+//
+// instances
+//   box_planes<float, 4, 1, 1, 1>
+//   box_planes<float, 4, 1, 4, 1>
+//   box_planes<float, 4, 1, 1, 2>
+//   box_planes<float, 4, 3, 1, 1>
+//   box_planes<float, 4, 3, 1, 2>
+//   box_planes<float, 8, 1, 1, 1>
+//   box_planes<float, 8, 1, 4, 1>
+//   box_planes<float, 8, 1, 1, 2>
+//   box_planes<float, 8, 1, 2, 2>
+//   box_planes<float, 8, 2, 1, 1>
+//   box_planes<float, 8, 2, 4, 1>
+//   box_planes<float, 8, 2, 1, 2>
+//   box_planes<float, 8, 2, 2, 2>
+//   box_planes<float, 16, 1, 1, 1>
+//   box_planes<float, 16, 2, 1, 1>
+//   box_planes<float, 16, 2, 4, 1>
+//   box_planes<float, 16, 2, 1, 2>
+//   box_planes<float, 0, 1, 1, 1>
+//   box_planes<float, 0, 3, 1, 1>
+//   box_planes<float, 0, 3, 1, 2>
+//   box_planes<double, 4, 3, 1, 1>
+//   box_planes<double, 8, 1, 1, 1>
+//   box_planes<double, 8, 2, 1, 1>
+//   box_planes<double, 8, 2, 1, 2>
+//   box_planes<double, 16, 2, 1, 1>
+//   box_planes<double, 0, 1, 1, 1>
+//   box_planes<double, 0, 3, 1, 1>
+//   box_planes<double, 0, 3, 1, 2>
+//   box_columns<float, 1>
+//   box_columns<float, 2>
+//   box_columns<float, 3>
+//   box_columns<double, 1>
+//   box_columns<double, 2>
+//   box_columns<double, 3>
+//   window_sum<float>
+//   window_sum<double>
+#include "common.cuh"
+
+constexpr int MOST_THREADS = 512;
+constexpr int AHEAD = 8;  // rows in flight for each thread
+constexpr int CHUNK = 16; // outputs of a thread of window_sum
+constexpr int SPANS = 7;
+
+// C neighbours of a row.
+template <typename T, int C> struct Neighbours {
+  using type = typename Vector<T>::type;
+};
+template <> struct Neighbours<float, 2> {
+  using type = float2;
+};
+
+// Where the arrays of box_planes lie in shared memory: doubles, then T.
+template <typename T, int P, int W, int POWERS> struct PlaneMemory {
+  static constexpr int V = Vector<T>::size;
+  static constexpr int SUMS = 3 * W * POWERS;                 // rows whose window along c is finished: F, H, T each
+  static constexpr int ROWS = POWERS * (1 + 2 * W);           // rows of columns: F is shared by all windows
+  static constexpr int WEIGHTS = (2 * P * W + V - 1) / V * V; // weights of a row along b, padded
+
+  double *lower, *upper, *total, *cumulative, *ring;
+  T *columns, *weights_b, *weights_c;
+  int stride;
+
+  __device__ PlaneMemory(double *start, int n_c, int n_x, int ring_rows, int step_b) {
+    stride = (n_c + V - 1) / V * V;
+    lower = start;
+    upper = lower + SUMS * n_x;
+    total = upper + SUMS * n_x;
+    cumulative = total + SUMS;
+    ring = cumulative + W * POWERS * n_x;
+    const long long doubles = ring + static_cast<long long>(ring_rows) * n_x - start;
+    columns = reinterpret_cast<T *>(start + (doubles + 1) / 2 * 2);
+    weights_b = columns + ROWS * stride;
+    weights_c = weights_b + step_b * WEIGHTS;
+  }
+};
+
+// Inclusive sums over the lanes of a warp.
+__device__ __forceinline__ double warp_prefix(double value, int lane) {
+#pragma unroll
+  for (int step = 1; step < WARP; step *= 2) {
+    const double below = __shfl_up_sync(ALL_LANES, value, step);
+    if (lane >= step) value += below;
+  }
+  return value;
+}
+
+// COUNT numbers from a 16-byte aligned address.
+template <int COUNT, typename T> __device__ __forceinline__ void read_vectors(const T *at, T (&values)[COUNT]) {
+  constexpr int V = Vector<T>::size;
+#pragma unroll
+  for (int i = 0; i < COUNT; i += V) {
+    const auto vector = *reinterpret_cast<const typename Vector<T>::type *>(at + i);
+    const T *each = reinterpret_cast<const T *>(&vector);
+#pragma unroll
+    for (int v = 0; v < V; ++v) values[i + v] = each[v];
+  }
+}
+
+template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_bounds__(MOST_THREADS, 1)
+    box_planes(const T *__restrict__ values, T *__restrict__ planes, double *rings, const T *__restrict__ weights_b,
+               const T *__restrict__ weights_c, const int *__restrict__ spans, long long n_planes, int n_y, int n_x,
+               int step_b, int step_c, T centre, int ring_rows, int ring_is_shared) {
+  using Memory = PlaneMemory<T, P, W, POWERS>;
+  constexpr int V = Vector<T>::size;
+  constexpr int C = W * POWERS >= 4 ? V / 2 : V; // columns of a thread: neighbours, or a block apart where D = 0
+  using Columns = typename Neighbours<T, C>::type;
+  constexpr int B = D == 0 ? 3 - POWERS : V == 2 && (D == 16 || POWERS == 2) ? 4 : D < AHEAD ? D : AHEAD;
+  // Cells of a lane at once: fewer where much else is in registers.
+  constexpr int crowd = W * POWERS * (D == 16 ? 2 : 1) * (4 / V);
+  constexpr int NB = D == 0 || crowd >= 4 ? 1 : 4 / crowd;
+  extern __shared__ __align__(16) double shared_memory[];
+  const int thread = threadIdx.x, warp = thread / WARP, lane = thread % WARP;
+  const int threads = blockDim.x, warps = threads / WARP;
+  const int d_b = D ? D : step_b, d_c = D ? D : step_c;
+  const int n_c = n_x * d_c;
+  const Memory memory(shared_memory, n_c, n_x, ring_is_shared ? ring_rows : 0, d_b);
+  double *const ring = ring_is_shared ? memory.ring : rings + static_cast<long long>(blockIdx.x) * ring_rows * n_x;
+  for (int i = thread; i < d_b * Memory::WEIGHTS; i += threads) memory.weights_b[i] = weights_b[i];
+  for (int i = thread; i < W * P * d_c * 2; i += threads) memory.weights_c[i] = weights_c[i];
+  __syncthreads();
+
+  int column[C];
+#pragma unroll
+  for (int c = 0; c < C; ++c) column[c] = D ? min(thread * C, n_c - C) + c : min(thread + c * threads, n_c - 1);
+  const auto stretch = [&](long long plane, int s) {
+    return values + (plane * n_y + (s < 0 ? s + n_y : s)) * d_b * n_c + (D ? column[0] : 0);
+  };
+  const auto read_row = [&](const T *row, T(&v)[C]) {
+    if constexpr (D) {
+      const auto vector = __ldcs(reinterpret_cast<const Columns *>(row));
+      const T *each = reinterpret_cast<const T *>(&vector);
+#pragma unroll
+      for (int c = 0; c < C; ++c) v[c] = each[c];
+    } else {
+#pragma unroll
+      for (int c = 0; c < C; ++c) v[c] = row[column[c]];
+    }
+  };
+
+  T v[B][C];
+  T full[POWERS][C],
+      ends[POWERS][W][2][P][C]; // ends[..][k]: what the groups that end k stretches on have so far
+  const auto add_row = [&](const T(&row)[C], int r, bool counts) {
+    T weight[Memory::WEIGHTS];
+    read_vectors<Memory::WEIGHTS>(memory.weights_b + r * Memory::WEIGHTS, weight);
+#pragma unroll
+    for (int c = 0; c < C; ++c) {
+      const T deviation = counts ? row[c] - centre : T(0);
+      T power = deviation;
+#pragma unroll
+      for (int p = 0; p < POWERS; ++p) {
+        full[p][c] += power;
+#pragma unroll
+        for (int w = 0; w < W; ++w)
+#pragma unroll
+          for (int end = 0; end < 2; ++end)
+#pragma unroll
+            for (int k = 0; k < P; ++k) ends[p][w][end][k][c] += weight[(w * 2 + end) * P + k] * power;
+        power *= deviation;
+      }
+    }
+  };
+
+  long long plane = blockIdx.x;
+  int s = 1 - P; // the first P - 1 stretches are read for the groups that begin before the first
+  const T *here = stretch(plane, s);
+  if constexpr (D) {
+#pragma unroll
+    for (int r = 0; r < B; ++r) read_row(here + static_cast<long long>(r) * n_c, v[r]);
+  }
+  int slot[W];
+  while (plane < n_planes) {
+    if (s == 1 - P) {
+#pragma unroll
+      for (int p = 0; p < POWERS; ++p)
+#pragma unroll
+        for (int c = 0; c < C; ++c)
+#pragma unroll
+          for (int i = 0; i < W * 2 * P; ++i) ends[p][i / (2 * P)][i / P % 2][i % P][c] = T(0);
+#pragma unroll
+      for (int w = 0; w < W; ++w) slot[w] = 0;
+      for (int i = 0; i < W * POWERS; ++i)
+        for (int x = thread; x < n_x; x += threads) memory.cumulative[i * n_x + x] = 0.0;
+    }
+#pragma unroll
+    for (int p = 0; p < POWERS; ++p)
+#pragma unroll
+      for (int c = 0; c < C; ++c) full[p][c] = T(0);
+
+    const bool last = s + 1 == n_y;
+    const long long next_plane = last ? plane + gridDim.x : plane;
+    const int next_s = last ? 1 - P : s + 1;
+    const T *next = next_plane < n_planes ? stretch(next_plane, next_s) : here;
+    if constexpr (D) {
+#pragma unroll 1
+      for (int first = 0; first < D; first += B) {
+        const T *const following = first + B < D ? here + static_cast<long long>(first + B) * n_c : next;
+#pragma unroll
+        for (int r = 0; r < B; ++r) {
+          add_row(v[r], first + r, true);
+          read_row(following + static_cast<long long>(r) * n_c, v[r]);
+        }
+      }
+    } else {
+      for (int first = 0; first < d_b; first += B) {
+#pragma unroll
+        for (int r = 0; r < B; ++r) read_row(here + static_cast<long long>(min(first + r, d_b - 1)) * n_c, v[r]);
+#pragma unroll
+        for (int r = 0; r < B; ++r) add_row(v[r], min(first + r, d_b - 1), first + r < d_b);
+      }
+    }
+
+    // The groups that end here are complete: their rows go where all threads see them; the others move on.
+#pragma unroll
+    for (int p = 0; p < POWERS; ++p) {
+      T *const rows = memory.columns + p * (1 + 2 * W) * memory.stride;
+      const auto write_row = [&](int number, const T(&row)[C]) {
+        T *const at = rows + number * memory.stride;
+        if constexpr (D) {
+          if (thread * C < n_c) {
+            Columns vector;
+            T *const each = reinterpret_cast<T *>(&vector);
+#pragma unroll
+            for (int c = 0; c < C; ++c) each[c] = row[c];
+            *reinterpret_cast<Columns *>(at + thread * C) = vector;
+          }
+        } else {
+#pragma unroll
+          for (int c = 0; c < C; ++c)
+            if (thread + c * threads < n_c) at[thread + c * threads] = row[c];
+        }
+      };
+      if (s >= 0) write_row(0, full[p]);
+#pragma unroll
+      for (int w = 0; w < W; ++w)
+#pragma unroll
+        for (int end = 0; end < 2; ++end) {
+          if (s >= 0) write_row(1 + 2 * w + end, ends[p][w][end][P - 1]);
+#pragma unroll
+          for (int k = P - 1; k > 0; --k)
+#pragma unroll
+            for (int c = 0; c < C; ++c) ends[p][w][end][k][c] = ends[p][w][end][k - 1][c];
+#pragma unroll
+          for (int c = 0; c < C; ++c) ends[p][w][end][0][c] = T(0);
+        }
+    }
+    if (s >= 0) {
+      __syncthreads();
+
+      // Along c: what lies below each end of the window, for every group of cells. A warp has a row, a lane NB cells.
+      for (int sum = warp; sum < Memory::SUMS; sum += warps) {
+        const int role = sum % 3, p = sum / 3 % POWERS, w = sum / (3 * POWERS);
+        const T *const row = memory.columns + (p * (1 + 2 * W) + (role ? 2 * w + role : 0)) * memory.stride;
+        const T *const weights = memory.weights_c + w * P * d_c * 2;
+        double carry = 0.0;
+        for (int base = 0; base < n_x; base += NB * WARP) {
+          T whole[NB], head[NB], tail[NB];
+#pragma unroll
+          for (int b = 0; b < NB; ++b) whole[b] = head[b] = tail[b] = T(0);
+#pragma unroll
+          for (int k = 0; k < P; ++k) {
+            const T *cell[NB];
+#pragma unroll
+            for (int b = 0; b < NB; ++b) {
+              const int x = min(base + b * WARP + lane, n_x - 1) - (P - 1) + k;
+              cell[b] = row + (x < 0 ? x + n_x : x) * d_c;
+            }
+            if constexpr (D) {
+#pragma unroll
+              for (int i = 0; i < D; i += V) {
+                T weight[2 * V];
+                read_vectors<2 * V>(weights + (k * D + i) * 2, weight);
+#pragma unroll
+                for (int b = 0; b < NB; ++b) {
+                  T at[V];
+                  read_vectors<V>(cell[b] + i, at);
+#pragma unroll
+                  for (int j = 0; j < V; ++j) {
+                    if (k == P - 1) whole[b] += at[j];
+                    head[b] += weight[2 * j] * at[j];
+                    tail[b] += weight[2 * j + 1] * at[j];
+                  }
+                }
+              }
+            } else {
+              for (int i = 0; i < d_c; ++i) {
+                const T of_head = weights[(k * d_c + i) * 2], of_tail = weights[(k * d_c + i) * 2 + 1];
+#pragma unroll
+                for (int b = 0; b < NB; ++b) {
+                  const T at = cell[b][i];
+                  if (k == P - 1) whole[b] += at;
+                  head[b] += of_head * at;
+                  tail[b] += of_tail * at;
+                }
+              }
+            }
+          }
+#pragma unroll
+          for (int b = 0; b < NB; ++b) {
+            if (base + b * WARP >= n_x) continue;
+            const int x = base + b * WARP + lane;
+            const double below = carry + warp_prefix(x < n_x ? whole[b] : T(0), lane);
+            if (x < n_x) {
+              memory.lower[sum * n_x + x] = below - head[b];
+              memory.upper[sum * n_x + x] = below - tail[b];
+            }
+            carry = __shfl_sync(ALL_LANES, below, WARP - 1);
+          }
+        }
+        if (lane == 0) memory.total[sum] = carry;
+      }
+      __syncthreads();
+
+      // Along b: a thread has the same outputs at every stretch. What lies below the lower end waits in a ring for the
+      // upper end; outputs whose lower end comes at the end of the plane are finished there.
+#pragma unroll
+      for (int w = 0; w < W; ++w) {
+        const int *const span = spans + w * SPANS;
+        const int lag = span[0], reach = span[1], laps = span[2], ring_first = span[3];
+        const int shift = span[4], reach_c = span[5], laps_c = span[6];
+        const int j = s - lag < 0 ? s - lag + n_y : s - lag;
+#pragma unroll
+        for (int p = 0; p < POWERS; ++p) {
+          const int number = w * POWERS + p;
+          T *const out = planes + (number * n_planes + plane) * n_y * n_x;
+          double *const waiting = ring + (ring_first + p * reach) * static_cast<long long>(n_x);
+          for (int x = thread; x < n_x; x += threads) {
+            int low = x + shift;
+            if (low >= n_x) low -= n_x;
+            int high = low + reach_c, wraps = laps_c;
+            if (high >= n_x) high -= n_x, ++wraps;
+            double sums[3];
+#pragma unroll
+            for (int role = 0; role < 3; ++role) {
+              const int sum = number * 3 + role;
+              sums[role] = memory.upper[sum * n_x + high] - memory.lower[sum * n_x + low] + wraps * memory.total[sum];
+            }
+            const double below = memory.cumulative[number * n_x + x] + sums[0];
+            memory.cumulative[number * n_x + x] = below;
+            const double lower = below - sums[1], upper = below - sums[2];
+            double finished = upper;
+            if (reach == 0) {
+              finished -= lower;
+            } else {
+              double *const at = waiting + static_cast<long long>(slot[w]) * n_x + x;
+              if (s >= reach) finished -= *at;
+              *at = lower;
+            }
+            out[static_cast<long long>(j) * n_x + x] = T(finished);
+            if (last) {
+              int from = slot[w];
+              for (int begun = 0; begun < reach; ++begun) {
+                from = from + 1 == reach ? 0 : from + 1;
+                const int at = begun - lag < 0 ? begun - lag + n_y : begun - lag;
+                T &value = out[static_cast<long long>(at) * n_x + x];
+                value = T(value + (below - waiting[static_cast<long long>(from) * n_x + x]));
+              }
+              for (int at = 0; laps > 0 && at < n_y; ++at) {
+                T &value = out[static_cast<long long>(at) * n_x + x];
+                value = T(value + laps * below);
+              }
+            }
+          }
+        }
+        slot[w] = slot[w] + 1 >= reach ? 0 : slot[w] + 1;
+      }
+    }
+    plane = next_plane;
+    s = next_s;
+    here = next;
+  }
+}
+
+// The slow axis: (n_z step, columns) of one field to (n_z, columns). Each thread row has a segment of the stretches.
+template <typename T, int P> __global__ void __launch_bounds__(1024)
+    box_columns(const T *__restrict__ planes, T *__restrict__ out, const T *__restrict__ weights,
+                const int *__restrict__ spans, const double *__restrict__ scales, int n_z, int step,
+                long long n_columns, int powers) {
+  extern __shared__ __align__(16) double shared_memory[];
+  const int lane = threadIdx.x, lanes = blockDim.x, segment = threadIdx.y, segments = blockDim.y;
+  const int field = blockIdx.y, w = field / powers;
+  double *const lower = shared_memory + lane, *const upper = lower + n_z * lanes;
+  double *const totals = upper + n_z * lanes;
+  T *const weight = reinterpret_cast<T *>(shared_memory + (2 * n_z + segments) * lanes);
+  for (int i = segment * lanes + lane; i < 2 * P * step; i += lanes * segments)
+    weight[i] = weights[w * 2 * P * step + i];
+  __syncthreads();
+  const long long column = static_cast<long long>(blockIdx.x) * lanes + lane;
+  const bool present = column < n_columns;
+  const T *const from = planes + static_cast<long long>(field) * n_z * step * n_columns + (present ? column : 0);
+  const int first = n_z * segment / segments, end = n_z * (segment + 1) / segments;
+
+  T ends[2][P];
+#pragma unroll
+  for (int k = 0; k < P; ++k) ends[0][k] = ends[1][k] = T(0);
+  double below = 0.0;
+  for (int s = first - (P - 1); s < end && first < end; ++s) {
+    const T *row = from + static_cast<long long>(s < 0 ? s + n_z : s) * step * n_columns;
+    T whole = T(0);
+    for (int r = 0; r < step; r += 4) {
+      T v[4];
+#pragma unroll
+      for (int i = 0; i < 4; ++i) v[i] = r + i < step ? row[(r + i) * n_columns] : T(0);
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const T *const of_row = weight + min(r + i, step - 1) * 2 * P;
+        whole += v[i];
+#pragma unroll
+        for (int k = 0; k < P; ++k) {
+          ends[0][k] += of_row[k] * v[i];
+          ends[1][k] += of_row[P + k] * v[i];
+        }
+      }
+    }
+    if (s >= first) {
+      below += whole;
+      lower[s * lanes] = below - ends[0][P - 1];
+      upper[s * lanes] = below - ends[1][P - 1];
+    }
+#pragma unroll
+    for (int k = P - 1; k > 0; --k) ends[0][k] = ends[0][k - 1], ends[1][k] = ends[1][k - 1];
+    ends[0][0] = ends[1][0] = T(0);
+  }
+  totals[segment * lanes] = below;
+  __syncthreads();
+  double before = 0.0, total = 0.0;
+  for (int other = 0; other < segments; ++other) {
+    if (other == segment) before = total;
+    total += totals[other * lanes];
+  }
+  for (int s = first; s < end; ++s) lower[s * lanes] += before, upper[s * lanes] += before;
+  __syncthreads();
+  if (!present) return;
+  const int shift = spans[3 * w], reach = spans[3 * w + 1], laps = spans[3 * w + 2];
+  const double scale = scales[w];
+  for (int j = segment; j < n_z; j += segments) {
+    const int low = j + shift >= n_z ? j + shift - n_z : j + shift;
+    const bool wraps = low + reach >= n_z;
+    const int high = wraps ? low + reach - n_z : low + reach;
+    const double sum = upper[high * lanes] - lower[low * lanes] + (laps + wraps) * total;
+    out[(static_cast<long long>(field) * n_z + j) * n_columns + column] = T(sum * scale);
+  }
+}
+
+// One axis of (outer, n, inner), any window and step: a thread has CHUNK neighbouring outputs and moves the sum along.
+template <typename T> __global__ void __launch_bounds__(128)
+    window_sum(const T *__restrict__ values, T *__restrict__ out, const double *__restrict__ ends, long long outer,
+               long long n, long long inner, long long n_out, long long step, long long start, int n_head,
+               long long inside, int n_tail, double scale) {
+  const long long chunks = (n_out + CHUNK - 1) / CHUNK;
+  const long long number = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (number >= outer * chunks * inner) return;
+  const long long i = number % inner, chunk = number / inner % chunks, o = number / inner / chunks;
+  const T *const line = values + o * n * inner + i;
+  const long long begin = chunk * CHUNK, end = begin + CHUNK < n_out ? begin + CHUNK : n_out;
+  const auto add_up = [&](long long from, long long count, const double *weights) {
+    double sum = 0.0;
+    from %= n;
+    if (from < 0) from += n;
+    for (long long k = 0; k < count; ++k) {
+      const double value = line[from * inner];
+      sum += weights == nullptr ? value : weights[k] * value;
+      if (++from == n) from = 0;
+    }
+    return sum;
+  };
+  double middle = 0.0;
+  for (long long j = begin; j < end; ++j) {
+    const long long first = start + j * step + n_head;
+    if (j == begin || inside <= 2 * step)
+      middle = add_up(first, inside, nullptr);
+    else
+      middle += add_up(first + inside - step, step, nullptr) - add_up(first - step, step, nullptr);
+    const double sum = middle + add_up(first - n_head, n_head, ends) + add_up(first + inside, n_tail, ends + n_head);
+    out[(o * n_out + j) * inner + i] = T(sum * scale);
+  }
+}
