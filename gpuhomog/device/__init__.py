@@ -136,6 +136,19 @@ class Device(Protocol):
         """(3, intervals) such moments of the sums over the planes of an axis, float64, on the host."""
         ...
 
+    def box_filter(self, values: Any, windows: Sequence[Any]) -> Any:
+        """Weighted sum over a window of all three periodic axes at every point, in the precision of the values.
+
+        Each axis has a window (start, head, inside, tail, scale; step 1) of at most nine weights at either end, or
+        None where nothing is summed: output j adds head[..], `inside` samples of weight one and tail[..] from sample
+        start + j on, modulo the axis, times scale. Nothing drifts; what is not finite spreads along its lines.
+        """
+        ...
+
+    def running_extrema(self, values: Any, axis: int, start: int, width: int) -> tuple[Any, Any]:
+        """Smallest and largest of the `width` values from j + start on, modulo the axis, at every j; NaN passes on."""
+        ...
+
     def pad(self, values: Any, axis: int, before: int, n: int) -> Any:
         """Zeros around the values along an axis: `before` of them first, n samples in all."""
         ...

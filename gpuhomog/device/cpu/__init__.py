@@ -16,6 +16,7 @@ import numpy as np  # noqa: F401  (the example)
 from .cylinder import Cylinder
 from .intervals import Intervals
 from .memory import Memory, is_fortran_ordered
+from .running import Running
 from .spectral import Spectral
 from .sums import Sums
 from .taps import Taps
@@ -35,7 +36,7 @@ def usable_cores() -> int:
     return max(1, cores // ranks)
 
 
-class CPU(Memory, Intervals, Sums, Windows, Spectral, Text, Taps, Cylinder):
+class CPU(Memory, Intervals, Sums, Windows, Spectral, Text, Taps, Cylinder, Running):
     """Host memory and NumPy; see device.Device for what each method promises."""
 
     name = "cpu"

@@ -14,6 +14,7 @@ from typing import Any
 
 from .cylinder import Cylinder
 from .intervals import Intervals
+from .running import Running
 from .runtime import Runtime, cupy_runtime, n_gpus
 from .spectral import Spectral
 from .sums import Sums
@@ -22,7 +23,7 @@ from .text import Text
 from .windows import Windows
 
 
-class GPU(Intervals, Sums, Windows, Spectral, Text, Taps, Cylinder):
+class GPU(Intervals, Sums, Windows, Spectral, Text, Taps, Cylinder, Running):
     """One GPU; see device.Device for what each method promises."""
 
     def __init__(self, runtime: Runtime) -> None:

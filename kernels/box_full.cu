@@ -1,0 +1,260 @@
+// box_full: window sums along all three periodic axes at once, an output at every point.
+//
+//   out[k, j, i] = scale * sum over a window of the three axes of v; each axis: E weights, ones, E weights   eq. 18
+//
+// The field passes the memory three times (twice read, once written), whatever the width. Blocks draw two kinds of
+// item from one queue, so that reading, adding and writing overlap:
+//
+//   row     one row of a chunk of planes: the sum along axis 0 walks on plane by plane (the plane that comes in and
+//           the one that goes out are read), and the row is summed along axis 2 in shared memory -> middle
+//   strip   some columns of one plane of the chunk before: summed along axis 1 in shared memory -> out
+//
+// middle holds two chunks and stays in the second-level cache where chunks are small. An item waits only for items
+// that were drawn before it: rows of the chunk for a strip; strips of the chunk before last, whose place in middle is
+// taken, and the same row of the last chunk for a row. So the queue cannot lock up, however many blocks run.
+//
+// values, out    (n0, n1, n2) T, C order
+// middle         (2, chunk, n1, pitch) T, scratch; pitch >= n2, a multiple of 16 bytes and of a strip
+// state          (2, n1, blockDim, WORD) T, scratch: the running sums along axis 0 between chunks
+// queue          (2 + n1 + 2 chunks) int, zeroed by the caller: items drawn (8 bytes); chunks done of each row; rows
+//                done, strips done of each chunk
+// places         (3, 5) int: at_head, at_tail, at_ones, rest, laps of each axis (line_sums.cuh)
+// weights        (3, 2, E) T
+// launch         box_full<T, E, MOST, BATCH, ALIGNED> <<<blocks, threads>>>, any number of blocks, whole warps, threads <= MOST,
+//                threads * WORD >= n2, threads a multiple of a strip's columns,
+//                chunk a multiple of BATCH, n2 of WORD if ALIGNED; dynamic shared memory: the larger of
+//                row: BATCH (line + pitch) T + as many (ceil(n2 / UNIT) + 1) Total<T>,
+//                line = n2 + HALO<E> rounded up to 16 bytes
+//                strip: STRIP ((n1 + HALO<E>) T + (ceil(n1 / UNIT) + 1) Total<T>)
+// order          fixed, whatever the number of blocks; no float atomics. Sums carry their rounding errors along
+// range          |v| times the three widths must be below the largest number of T; what is not finite spreads along lines
+// oracle         device/cpu/running.py box_filter; test tests/kernels/test_box_full.py
+// ladder         v1 three passes, seven times through the memory; v2 this
+//
+// instances
+//   box_full<float, 1, 256, 2, true>
+//   box_full<float, 1, 256, 2, false>
+//   box_full<float, 1, 256, 4, true>
+//   box_full<float, 1, 256, 4, false>
+//   box_full<float, 1, 512, 2, true>
+//   box_full<float, 1, 512, 2, false>
+//   box_full<float, 9, 256, 1, true>
+//   box_full<float, 9, 256, 1, false>
+//   box_full<float, 9, 512, 1, true>
+//   box_full<float, 9, 512, 1, false>
+//   box_full<double, 1, 256, 2, true>
+//   box_full<double, 1, 256, 2, false>
+//   box_full<double, 1, 512, 2, true>
+//   box_full<double, 1, 512, 2, false>
+//   box_full<double, 9, 256, 1, true>
+//   box_full<double, 9, 256, 1, false>
+#include "common.cuh"
+#include "line_sums.cuh"
+
+constexpr int STRIP_BYTES = 32; // of each row of a plane: more needs more shared memory, less breaks sectors
+
+// Thread 0 waits until a count has been reached; what was written before it was raised is then seen by the block after
+// its next barrier.
+__device__ __forceinline__ void wait_for(const int *count, int wanted) {
+  if (threadIdx.x == 0) {
+    while (*static_cast<const volatile int *>(count) < wanted) {
+    }
+    __threadfence();
+  }
+}
+
+// Blocks that a multiprocessor's registers are to hold.
+constexpr int blocks_each(int e, int most, int batch, int size) {
+  return e == 1 && batch == 2 && most == 256 && size == 4 ? 3 : e == 9 && size == 8 ? 1 : 512 / most;
+}
+
+// BATCH: planes of a row in flight, and rows summed along axis 2 at once. ALIGNED: rows start at whole loads.
+template <typename T, int E, int MOST, int BATCH, bool ALIGNED>
+__global__ void __launch_bounds__(MOST, blocks_each(E, MOST, BATCH, sizeof(T)))
+    box_full(const T *__restrict__ values, T *__restrict__ out, T *middle, T *state, int *queue,
+             const int *__restrict__ places, const T *__restrict__ weights, T scale, int n0, int n1, int n2, int pitch,
+             int chunk) {
+  constexpr int STRIP = STRIP_BYTES / sizeof(T);
+  using Word = typename Vector<T>::type;
+  constexpr int WORD = Vector<T>::size; // values of a load, and columns that a thread walks along axis 0 with
+  extern __shared__ __align__(16) unsigned char shared_bytes[];
+  __shared__ long long drawn;
+  __shared__ Ends<T, E> ends[3];
+
+  const int thread = threadIdx.x, chunks = (n0 + chunk - 1) / chunk, strips = (n2 + STRIP - 1) / STRIP;
+  const long long plane_size = static_cast<long long>(n1) * n2;
+  int *const chunks_of_row = queue + 2, *const rows_done = chunks_of_row + n1, *const strips_done = rows_done + chunks;
+  load_ends(ends, places, weights);
+
+  for (;;) {
+    if (thread == 0) drawn = static_cast<long long>(atomicAdd(reinterpret_cast<unsigned long long *>(queue), 1ULL));
+    __syncthreads();
+    // rows of chunk 0; then rows of chunk c, strips of chunk c - 1, for c = 1 .. chunks
+    const long long step = n1 + static_cast<long long>(chunk) * strips;
+    long long place = drawn;
+    int c = 0;
+    if (place >= n1) {
+      c = 1 + static_cast<int>((place - n1) / step);
+      place -= n1 + (c - 1) * step;
+    }
+    if (c < chunks && place < n1) {
+      const int row = static_cast<int>(place), first = c * chunk, planes = min(chunk, n0 - first);
+      const Ends<T, E> &along = ends[0];
+      const int line = (n2 + HALO<E> + WORD - 1) / WORD * WORD;
+      T *const lines = reinterpret_cast<T *>(shared_bytes), *const staged = lines + BATCH * line;
+      // a thread's columns: neighbours, or a block apart
+      const int column = ALIGNED ? thread * WORD : thread, apart = ALIGNED ? 1 : blockDim.x;
+      const T *const here = values + static_cast<long long>(row) * n2 + column;
+      const auto load = [&](int plane, T(&v)[WORD]) {
+        const T *at = here + plane * plane_size;
+        if (ALIGNED) {
+          Word word{};
+          if (column < n2) word = __ldcs(reinterpret_cast<const Word *>(at));
+          const T *each = reinterpret_cast<const T *>(&word);
+#pragma unroll
+          for (int i = 0; i < WORD; ++i) v[i] = each[i];
+        } else {
+#pragma unroll
+          for (int i = 0; i < WORD; ++i) v[i] = column + i * apart < n2 ? __ldcs(at + i * apart) : T(0);
+        }
+      };
+
+      Column<T, E> walk[WORD];
+      Word *const saved = reinterpret_cast<Word *>(state) + row * blockDim.x + thread;
+      if (c > 0) {
+        wait_for(chunks_of_row + row, c);
+        __syncthreads();
+        const Word high = __ldcg(saved), low = __ldcg(saved + n1 * blockDim.x);
+#pragma unroll
+        for (int i = 0; i < WORD; ++i) {
+          walk[i].high = reinterpret_cast<const T *>(&high)[i];
+          walk[i].low = reinterpret_cast<const T *>(&low)[i];
+        }
+      } else {
+        // the ones of output -1: `rest` values, and the whole line where the window holds it
+        const int start = along.at_ones == 0 ? n0 - 1 : along.at_ones - 1;
+#pragma unroll 1
+        for (int part = 0; part < 2; ++part) {
+          const int count = part == 1 ? along.rest : along.laps > 0 ? n0 : 0;
+#pragma unroll 1
+          for (int p = 0; p < count; p += BATCH) {
+            T v[BATCH][WORD];
+#pragma unroll
+            for (int b = 0; b < BATCH; ++b)
+              if (p + b < count) load(start + p + b < n0 ? start + p + b : start + p + b - n0, v[b]);
+#pragma unroll
+            for (int b = 0; b < BATCH; ++b)
+              if (p + b < count) {
+#pragma unroll
+                for (int i = 0; i < WORD; ++i) walk[i].add(v[b][i]);
+              }
+          }
+          if (part == 0 && along.laps > 1) {
+#pragma unroll
+            for (int i = 0; i < WORD; ++i) walk[i].add(walk[i].high, walk[i].low, along.laps - 1);
+          }
+        }
+      }
+      int head = (first + along.at_head) % n0, tail = (first + along.at_tail) % n0;
+#pragma unroll
+      for (int i = 0; i < WORD; ++i)
+#pragma unroll
+        for (int s = 0; s < E; ++s) walk[i].begun[s] = T(0);
+#pragma unroll 1
+      for (int s = 0; s < E - 1; ++s) {
+        T h[WORD], t[WORD];
+        load(head, h);
+        load(tail, t);
+#pragma unroll
+        for (int i = 0; i < WORD; ++i) walk[i].prepare(h[i], t[i], along);
+        head = head + 1 == n0 ? 0 : head + 1;
+        tail = tail + 1 == n0 ? 0 : tail + 1;
+      }
+
+#pragma unroll 1
+      for (int begun = 0; begun < planes; begun += BATCH) {
+        const int steps = min(planes - begun, BATCH);
+        T h[BATCH][WORD], t[BATCH][WORD]; // of planes beyond the last chunk, too: they wrap, and are not stored
+#pragma unroll
+        for (int b = 0; b < BATCH; ++b) {
+          load(head, h[b]);
+          load(tail, t[b]);
+          head = head + 1 == n0 ? 0 : head + 1;
+          tail = tail + 1 == n0 ? 0 : tail + 1;
+        }
+#pragma unroll
+        for (int b = 0; b < BATCH; ++b) {
+          T *const to = lines + b * line + column;
+          Word sums;
+#pragma unroll
+          for (int i = 0; i < WORD; ++i) {
+            const T sum = walk[i].next(h[b][i], t[b][i], along);
+            reinterpret_cast<T *>(&sums)[i] = sum;
+            if (!ALIGNED && column + i * apart < n2) to[i * apart] = sum;
+          }
+          if (ALIGNED && column < n2) *reinterpret_cast<Word *>(to) = sums;
+        }
+        __syncthreads();
+#pragma unroll 1
+        for (int i = thread; i < steps * HALO<E>; i += blockDim.x) {
+          T *const to = lines + i / HALO<E> * line;
+          to[n2 + i % HALO<E>] = to[i % HALO<E> % n2];
+        }
+        Total<T> *const prefix = reinterpret_cast<Total<T> *>(staged + BATCH * pitch);
+        line_sums<T, E, 1>(lines, line, steps, n2, prefix, ends[2], share_of_rows(steps),
+                           [=](int l, int p, T value) { staged[l * pitch + p] = value; });
+        if (begun == 0 && c > 1) wait_for(strips_done + c - 2, chunk * strips);
+        __syncthreads();
+        T *const target = middle + ((c % 2 * chunk + begun) * static_cast<long long>(n1) + row) * pitch;
+#pragma unroll 1
+        for (int b = 0; b < steps; ++b)
+#pragma unroll 1
+          for (int p = thread * WORD; p < pitch; p += blockDim.x * WORD)
+            *reinterpret_cast<Word *>(target + static_cast<long long>(b) * n1 * pitch + p) =
+                *reinterpret_cast<const Word *>(staged + b * pitch + p);
+      }
+      Word high, low;
+#pragma unroll
+      for (int i = 0; i < WORD; ++i) {
+        reinterpret_cast<T *>(&high)[i] = walk[i].high;
+        reinterpret_cast<T *>(&low)[i] = walk[i].low;
+      }
+      saved[0] = high;
+      saved[n1 * blockDim.x] = low;
+      __syncthreads();
+      if (thread == 0) {
+        __threadfence();
+        atomicAdd(chunks_of_row + row, 1);
+        atomicAdd(rows_done + c, 1);
+      }
+    } else {
+      if (c < chunks) place -= n1;
+      c -= 1;
+      const int plane = static_cast<int>(place / strips), strip = static_cast<int>(place % strips);
+      if (c == chunks - 1 && plane >= n0 - c * chunk) return; // the queue is empty
+      T *const tile = reinterpret_cast<T *>(shared_bytes);
+      wait_for(rows_done + c, n1);
+      __syncthreads();
+      constexpr int PARTS = STRIP / WORD;
+      const T *const from = middle + (c % 2 * chunk + plane) * (static_cast<long long>(n1) * pitch) + strip * STRIP;
+#pragma unroll 4
+      for (int i = thread; i < (n1 + HALO<E>)*PARTS; i += blockDim.x) {
+        const int row = i / PARTS, part = i % PARTS * WORD;
+        const int source = row < n1 ? row : row % n1;
+        *reinterpret_cast<Word *>(tile + row * STRIP + part) =
+            __ldcg(reinterpret_cast<const Word *>(from + static_cast<long long>(source) * pitch + part));
+      }
+      Total<T> *const prefix = reinterpret_cast<Total<T> *>(tile + (n1 + HALO<E>)*STRIP);
+      T *const to = out + (static_cast<long long>(c) * chunk + plane) * plane_size + strip * STRIP;
+      const int columns = min(STRIP, n2 - strip * STRIP);
+      line_sums<T, E, STRIP>(tile, 1, STRIP, n1, prefix, ends[1], share_of_columns(STRIP), [=](int l, int p, T value) {
+        if (l < columns) __stcs(to + static_cast<long long>(p) * n2 + l, scale * value);
+      });
+      __syncthreads();
+      if (thread == 0) {
+        __threadfence();
+        atomicAdd(strips_done + c, 1);
+      }
+    }
+  }
+}
