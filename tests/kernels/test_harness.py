@@ -68,12 +68,21 @@ __global__ void part_at_shuffle(int* out, unsigned mask, int n) {
   if (threadIdx.x < n) out[threadIdx.x] = __shfl_xor_sync(mask, threadIdx.x, 1);
   __syncthreads();
 }
+__global__ void masks_differ(int* out) {
+  out[threadIdx.x] = __shfl_xor_sync(threadIdx.x < 16 ? 0xffffffffu : 0xffff0000u, threadIdx.x, 1);
+}
 __global__ void shuffle_from(int* out, int lane, int width) {
   out[threadIdx.x] = __shfl_sync(0xffffffffu, threadIdx.x, lane, width);
 }
 __global__ void no_barrier(double* out) {
   __shared__ double one;
   if (threadIdx.x == 0) one = 7.0;
+  out[threadIdx.x] = one;
+}
+__global__ void no_barrier_between_warps(double* out) {
+  __shared__ double one;
+  if (threadIdx.x == 0) one = 7.0;
+  __syncwarp();
   out[threadIdx.x] = one;
 }
 __global__ void no_syncwarp(int* out) {
@@ -97,7 +106,18 @@ __global__ void double_in(const double* in, float* out, double a) { out[0] = flo
 FAULT_INSTANCES = [
     *["read_at", "write_at", "load4", "static_at", "dynamic_at<float>", "dynamic_at<double>", "dynamic4", "unwritten"],
     *["local_at", "constant_at", "overflow", "part_at_barrier", "two_barriers", "part_at_shuffle", "shuffle_from"],
-    *["no_barrier", "no_syncwarp", "blocks_in_turn", "float_sum", "bounded", "forever", "deep", "double_in"],
+    *[
+        "no_barrier",
+        "no_barrier_between_warps",
+        "masks_differ",
+        "no_syncwarp",
+        "blocks_in_turn",
+        "float_sum",
+        "bounded",
+        "forever",
+        "deep",
+        "double_in",
+    ],
 ]
 
 RIGHT = r"""
@@ -302,6 +322,8 @@ def test_lanes_that_wait_for_each_other_are_reported(runtime):
     assert out[:16].tolist() == [i ^ 1 for i in range(16)]
     text = refuses(runtime, "part at __sync", "part_at_shuffle", [out, np.uint32(ALL), np.int32(16)], block=(32,))
     assert "threads 0 to 15 wait for lanes 0xffffffff of their warp" in text
+    text = refuses(runtime, "lanes wait for each other", "masks_differ", [out], block=(32,))
+    assert "threads 0 to 15 wait for lanes 0xffffffff" in text and "threads 16 to 31 have left" in text
     refuses(runtime, "not in its own mask", "part_at_shuffle", [out, np.uint32(0xFFFF), np.int32(17)], block=(32,))
 
 
@@ -316,6 +338,7 @@ def test_a_shuffle_from_a_lane_that_is_not_there_is_reported(runtime):
 def test_results_that_depend_on_the_order_of_threads_are_reported(runtime):
     for name, out, grid, block in (
         ("no_barrier", np.zeros(64), (1,), (64,)),
+        ("no_barrier_between_warps", np.zeros(64), (1,), (64,)),
         ("no_syncwarp", np.zeros(32, np.int32), (1,), (32,)),
         ("blocks_in_turn", np.zeros(1, np.int32), (2,), (1,)),
         ("float_sum", np.zeros(1, np.float32), (1000,), (1,)),

@@ -31,8 +31,8 @@ dim3 blockDim, gridDim;
 namespace cuda_on_cpu {
 
 constexpr std::uint32_t MAGIC = 0x6b61434b;
-constexpr std::size_t STACK_BYTES = 256 * 1024, PAGE = 4096;
-constexpr int GARBAGE = 0xff; // bytes of a NaN, and of -1
+constexpr std::size_t STACK_BYTES = 256 * 1024, GUARD_BYTES = 1024 * 1024; // nobody may use what guards a stack
+constexpr int GARBAGE = 0xff;                                              // bytes of a NaN, and of -1
 
 // ---- switching between stacks ----
 
@@ -174,10 +174,10 @@ static void make_fibres() {
   for (int number = 0; number < n_threads; ++number) {
     Thread &thread = threads[number];
     if (thread.stack) continue;
-    void *pages =
-        mmap(nullptr, STACK_BYTES + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (pages == MAP_FAILED || mprotect(pages, PAGE, PROT_NONE)) fail("no memory for the stacks of the threads");
-    thread.stack = static_cast<char *>(pages) + PAGE;
+    void *pages = mmap(nullptr, STACK_BYTES + GUARD_BYTES, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (pages == MAP_FAILED || mprotect(pages, GUARD_BYTES, PROT_NONE)) fail("no memory for the stacks of the threads");
+    thread.stack = static_cast<char *>(pages) + GUARD_BYTES;
     start_context(thread.context, thread.stack, STACK_BYTES, fibre);
   }
 }
