@@ -6,9 +6,11 @@ with memory of its own slots in without touching it.
 
 from __future__ import annotations
 
+from inspect import signature
+
 import numpy as np
 
-from gpuhomog.device import CPU
+from gpuhomog.device import CPU, Device
 
 
 class StrictArray:
@@ -96,16 +98,36 @@ class StrictDevice:
         primitive = getattr(self._cpu, name)
         if not callable(primitive):
             return primitive
+        promise = getattr(Device, name)
+        on_host = promise.__annotations__["return"].startswith(HOST_RESULTS)
+        first_name = list(signature(promise).parameters)[1]
 
         def on_device(*arguments, **options):
-            first = arguments[0]
-            if not isinstance(first, StrictArray):
+            if first_name in ("values", "spectrum") and not isinstance(arguments[0], StrictArray):
                 raise TypeError(f"{name}: an array of the host where one of the device belongs")
-            plain = [a._values if isinstance(a, StrictArray) else a for a in arguments]
-            result = primitive(*plain, **options)
-            if isinstance(result, list):
-                return [StrictArray(one) for one in result]
-            host = name in ("planar_sum", "plane_family_sum")
-            return StrictArray(result) if isinstance(result, np.ndarray) and not host else result
+            result = primitive(*unwrapped(arguments), **unwrapped(options))
+            return result if on_host else wrapped(result)
 
         return on_device
+
+
+HOST_RESULTS = ("NDArray", "tuple[NDArray", "tuple[float", "float")
+"""How the annotations of results begin that the protocol puts on the host."""
+
+
+def unwrapped(value):
+    """Arguments of the CPU's primitive."""
+    if isinstance(value, StrictArray):
+        return value._values
+    if type(value) in (tuple, list):
+        return type(value)(unwrapped(v) for v in value)
+    return {k: unwrapped(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def wrapped(value):
+    """Its results, as arrays of the device."""
+    if isinstance(value, np.ndarray):
+        return StrictArray(value)
+    if type(value) in (tuple, list):
+        return type(value)(wrapped(v) for v in value)
+    return {k: wrapped(v) for k, v in value.items()} if isinstance(value, dict) else value
