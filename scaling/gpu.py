@@ -18,18 +18,21 @@ from __future__ import annotations
 import argparse
 import importlib
 import itertools
+import multiprocessing
+import os
 import re
 import sys
 import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from bench import SMALL, Bench, EventClock, Parameters, Timing, WallClock, timed
-from gpu_cases import FLOOR, Case, Entry, cases
+from gpu_cases import FLOOR, THREE_PASSES_FILE, Case, Entry, cases
 from gpu_peers import SHARED, TIME_ONLY
 from rows import EMULATED, state_of_tree, versions, write
 
@@ -217,6 +220,29 @@ def apply(device: Any, chosen: list[tuple[str, str, str]]) -> None:
             setattr(module, constant, type(getattr(module, constant))(value))
 
 
+def compile_all() -> None:
+    """Every declared instance, a process for each core, into CuPy's cache on disk."""
+    from gpuhomog.device.gpu.sources import instances, kernel_files
+
+    began = time.monotonic()
+    files = [file for file in kernel_files() if not file.startswith("ladder/") or file == THREE_PASSES_FILE]
+    declared = [(file, instance) for file in files for instance in instances(file)]
+    cores = len(os.sched_getaffinity(0))
+    with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn")) as pool:
+        for reason in filter(None, pool.map(compile_one, *zip(*declared, strict=True))):
+            print(reason)
+    print(f"{len(declared)} instances compiled on {cores} cores in {time.monotonic() - began:.0f} s", flush=True)
+
+
+def compile_one(file: str, instance: str) -> str:
+    """Compile one instance; what went wrong, or nothing."""
+    try:
+        choose(None)[0].runtime._kernel(file, instance)
+    except Exception as error:
+        return f"kernels/{file} {instance}: {str(error)[:500]}"
+    return ""
+
+
 def groups(sizes: str) -> Iterator[tuple[int, np.dtype[Any]]]:
     """(points an axis, precision) of each group."""
     for group in sizes.split(","):
@@ -233,6 +259,7 @@ def main(arguments: list[str] | None = None) -> list[Row]:
     parser.add_argument("--only", default="", help="cases whose names hold these words")
     parser.add_argument("--leading", action="store_true", help="only cases with targets")
     parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--compile", action="store_true", help="first compile all kernels, on all cores")
     parser.add_argument("--tune", action="append", default=[], metavar="PLACE:NAME=VALUES")
     parser.add_argument("--emulate", choices=["cpu", "host"], help="try every path without a GPU")
     options = parser.parse_args(arguments)
@@ -240,6 +267,8 @@ def main(arguments: list[str] | None = None) -> list[Row]:
         parser.error("--emulate measures nothing: no --output")
     began = time.monotonic()
     warnings.simplefilter("ignore")
+    if options.compile:
+        compile_all()
     device, clock, about = choose(options.emulate)
     parameters = SMALL if options.emulate else Parameters()
     measuring = Measuring(about, None if options.tune else options.output)

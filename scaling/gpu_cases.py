@@ -28,7 +28,7 @@ from gpuhomog.operators.line_weights import END_STENCIL, Line, spectral_weights,
 FLOOR = "floor"
 OURS = "gpuhomog"
 OPERATOR = "gpuhomog, gh.average"
-THREE_PASSES = "three 1-D running sums"
+THREE_PASSES, THREE_PASSES_FILE = "three 1-D running sums", "ladder/box_full.cu"
 
 
 @dataclass(frozen=True)
@@ -250,16 +250,66 @@ def coarse_boxes(n_windows: int, n_powers: int, step: int) -> Callable[[Bench], 
     return build
 
 
-def full_box(width: float) -> Callable[[Bench], Case]:
-    """Box at every point by running sums."""
+def full_box(width: float, q: int) -> Callable[[Bench], Case]:
+    """Box at every point by running sums; q = 4 band-limited, q = 0 cell averages."""
 
     def build(bench: Bench) -> Case:
-        box, average = gh.Box(width), gh.average
+        device, average, box = bench.device, gh.average, gh.Box(width)
+        sampling = "bandlimited" if q else "cell"
+        window = window_of(width, 0.0, 1, q)
+        ours: dict[str, Call] = {}
+        if window is not None:
+            ours[OURS] = lambda: device.box_filter(bench.values, [window] * 3)
+        ours[OPERATOR] = lambda: average(bench.field, box, method="sums", sampling=sampling).values
+        known = box_peers(bench, width, q)
+        if hasattr(device, "_box_in_passes"):
+            known = {THREE_PASSES: lambda: three_passes(bench, window), **known}
+        return Case(ours, 2.0 * bench.pass_bytes, known, bench.separable_error(box_weights(width, q)))
+
+    return build
+
+
+def three_passes(bench: Bench, window: Any) -> Call:
+    """The first rung of box_full.cu: one axis a launch."""
+    device, windows = bench.device, [window] * 3
+    ends = 1 if len(window.head) <= 1 else 9
+
+    def run() -> Any:
+        tables = device._tables_of(bench.values, windows, ends)
+        return device._box_in_passes(bench.values, windows, ends, tables)
+
+    return run
+
+
+def extrema(axis: int) -> Callable[[Bench], Case]:
+    """Smallest and largest value of a sliding window along an axis."""
+
+    def build(bench: Bench) -> Case:
+        values, device, n = bench.values, bench.device, bench.n
+        width = int(bench.parameters.widths[0])
+        at = bench.chosen(n)
+        known = peers.ndimage(bench)
+
+        def error(result: Any) -> float:
+            for k in at:
+                part = bench.xp.take(values, bench.xp.asarray((k - width // 2 + np.arange(width)) % n), axis=axis)
+                for found, reduced in zip(result, (part.min(axis=axis), part.max(axis=axis)), strict=True):
+                    if not bool((bench.xp.take(found, int(k), axis=axis) == reduced).all()):
+                        return float("inf")
+            return 0.0
+
         return Case(
-            {OURS: lambda: average(bench.field, box, method="sums").values},
-            2.0 * bench.pass_bytes,
-            box_peers(bench, width, END_STENCIL),
-            bench.separable_error(box_weights(width, END_STENCIL)),
+            {OURS: lambda: device.running_extrema(values, axis, -(width // 2) % n, width)},
+            3.0 * bench.pass_bytes,
+            {
+                f"CuPy minimum_filter1d, maximum_filter1d, {width} points, axis {axis}": lambda: (
+                    lambda: tuple(
+                        one(values, width, axis=axis, mode="wrap")
+                        for one in (known.minimum_filter1d, known.maximum_filter1d)
+                    )
+                )
+            },
+            error,
         )
 
     return build
@@ -571,7 +621,8 @@ def cases(of: Parameters) -> list[Entry]:
             coarse_boxes(n_windows, 2, step),
             leads=True,
         ),
-        Entry(f"box, full grid, w {width:g}", full_box(width), leads=True),
+        Entry(f"box, full grid, w {width:g}", full_box(width, END_STENCIL), leads=True),
+        Entry(f"box, full grid, w {width:g}, cells", full_box(width, 0), leads=True),
         Entry(f"gaussian, full grid, std {std:g}", gaussian(std, 1, ("taps", "low modes")), leads=True),
         Entry(f"ball, full grid, radius {of.radius}", ball, leads=True),
         Entry("poisson", poisson, leads=True),
@@ -579,12 +630,13 @@ def cases(of: Parameters) -> list[Entry]:
         Entry("cylinder potential, all points", cylinder, leads=True),
         Entry("planar average, one axis", planar_average),
         *(Entry(f"coarse box, w {width:g}, step {d}", coarse_box(width, d, END_STENCIL)) for d in of.steps[1:]),
-        *(Entry(f"box, full grid, w {w:g}", full_box(w)) for w in of.widths[1:]),
+        *(Entry(f"box, full grid, w {w:g}", full_box(w, END_STENCIL)) for w in of.widths[1:]),
         *(Entry(f"gaussian, full grid, std {s:g}", gaussian(s, 1, ("taps", "low modes"))) for s in of.stds[1:]),
         Entry(f"gaussian, std {std:g}, step {step}", gaussian(std, step, ("lines", "low modes"))),
         Entry("cylinder potential, all points, both sides", cylinder_both),
         Entry("cylinder potential, 64 points", cylinder_points),
         Entry("moments of 16 intervals", intervals),
+        *(Entry(f"running extrema, w {width:g}, axis {axis}", extrema(axis)) for axis in (0, 2)),
         Entry("text of a CHGCAR", text, once=True),
         Entry(f"{FLOOR}, again", floor),
     ]
