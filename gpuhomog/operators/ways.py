@@ -37,7 +37,7 @@ from ..averaging_kernels import (
 from ..fft import AlongAxes, Derivative, Multiplier, OfWavevector, Part, filtered
 from ..field import Field
 from ..parallel import Slab, sum_over_slabs, sum_to_slab
-from .line_taps import AxisTaps, error_bound, taps_of, untouched
+from .line_taps import AxisTaps, error_bound, taps_of
 from .line_weights import (
     END_STENCIL,
     Line,
@@ -61,7 +61,7 @@ FFT_COST_IN_COLUMNS = 500.0
 point this many output columns (measured at 256^3 on two cores; only the choice of the way depends on it)."""
 
 
-TAPS_ERROR = {"float32": 5e-8, "float64": 4e-15}
+TAPS_ERROR = {"float32": 6e-8, "float64": 4e-15}
 """Largest error of ByTaps beside rounding, relative to the rms of the field."""
 
 
@@ -149,20 +149,25 @@ class Plan:
         """Windows along each axis for a kernel whose transform falls to nothing; None where none saves anything."""
         if self.sampling == CELL or not np.isfinite(self.kernel.cutoff(self.tolerance)):
             return None
+        largest = [self._largest(axis) for axis in range(3)]
         dtype = self.field.values.dtype.name
-        taps = []
-        for axis, line in enumerate(self.lines):
-            if line.period == 1:
-                taps.append(untouched(1))
-                continue
-            wavevectors = 2 * np.pi / (line.period * line.step) * np.arange(2 * line.period)
-            largest = np.ones(len(wavevectors))  # |mu^| of any mode with that component along the axis, or less
-            for kernel in self.stages:
-                size = np.abs(on_axis(kernel, axis).transform(wavevectors))
-                falls = np.isfinite(kernel.cutoff(self.tolerance))
-                largest *= np.maximum.accumulate(size[::-1])[::-1] if falls else max(1.0, size.max())
-            taps.append(taps_of(line.period, largest, TAPS_ERROR[dtype] / 8, dtype))
-        return (taps[0], taps[1], taps[2]) if any(along.decimation > 1 for along in taps) else None
+        for share in (2, 4, 8):  # of the error, for an axis: more where the corners of the coarse modes matter
+            tolerance = TAPS_ERROR[dtype] / share
+            a, b, c = (taps_of(line.period, e, tolerance, dtype) for line, e in zip(self.lines, largest, strict=True))
+            if error_bound((a, b, c)) <= TAPS_ERROR[dtype]:
+                break
+        return None if a.decimation * b.decimation * c.decimation == 1 else (a, b, c)
+
+    def _largest(self, axis: int) -> Array:
+        """By mode along an axis, |mu^| of any mode with that component, or more."""
+        line = self.lines[axis]
+        wavevectors = 2 * np.pi / (line.period * line.step) * np.arange(2 * line.period)
+        largest = np.ones(len(wavevectors))
+        for kernel in self.stages:
+            size = np.abs(on_axis(kernel, axis).transform(wavevectors))
+            falls = np.isfinite(kernel.cutoff(self.tolerance))
+            largest *= np.maximum.accumulate(size[::-1])[::-1] if falls else max(1.0, size.max())
+        return largest
 
 
 class Way(Protocol):
@@ -250,6 +255,26 @@ class BySums(ByLines):
         """Never chosen by itself: it carries an error, and exists for one box or top-hat."""
         is_box = len(plan.stages) == 1 and plan.factors is not None and isinstance(plan.stages[0], Box | TopHat)
         return float("inf") if is_box else None
+
+    def run(self, plan: Plan, values: Any, derivatives: Derivatives) -> list[Any]:
+        """Axes with an output at every sample together, after the ones that reduce."""
+        windows = [self._full_window(plan, axis) for axis in range(3)]
+        if any(d is not None for d in derivatives) or not any(windows):
+            return super().run(plan, values, derivatives)
+        for axis in most_reducing_first(plan.n_in, plan.n_out):
+            if windows[axis] is None and (plan.lines[axis].n > 1 or plan.lines[axis].is_open):
+                values = self._along(plan, values, axis, False)
+        return [plan.field.device.box_filter(values, tuple(windows))] * len(derivatives)
+
+    def _full_window(self, plan: Plan, axis: int) -> Window | None:
+        """The window, where a whole periodic axis has an output at every sample."""
+        line = plan.lines[axis]
+        assert plan.factors is not None
+        kernel = plan.factors[axis][0]
+        everywhere = line.n > 1 and len(line.points) == line.n and line.stride == 1
+        if line.is_open or plan.is_split(axis) or not everywhere or not isinstance(kernel, TopHat):
+            return None
+        return window_of(kernel.full_width / line.step, float(line.points[0]), 1, self._stencil(plan))
 
     def _along(self, plan: Plan, values: Any, axis: int, differentiate: bool) -> Any:
         window = None if differentiate or plan.is_split(axis) else self._window(plan, axis)
