@@ -1,0 +1,167 @@
+"""Every operator on a GPU gives what it gives on the CPU, and hands CuPy nothing that CuPy refuses.
+
+Without a GPU its kernels run on the host, below arrays with CuPy's manners.
+"""
+
+import warnings
+
+import numpy as np
+import pytest
+from cupy_like import CuPyLikeRuntime
+
+import gpuhomog as gh
+from gpuhomog.device import choose_device
+from gpuhomog.device.gpu import GPU
+from gpuhomog.errors import AccuracyWarning, InputError
+
+TRICLINIC = np.array([[9.0, 0.4, -0.3], [1.2, 8.5, 0.5], [-0.6, 0.9, 10.5]])
+ORTHOGONAL = np.diag([9.0, 8.0, 10.0])
+SHAPE = (12, 10, 15)
+
+
+@pytest.fixture(scope="module")
+def like_gpu(sanitizers):
+    """The GPU device above a stand-in for CuPy."""
+    runtime = CuPyLikeRuntime(check_order=False)
+    yield GPU(runtime)
+    runtime.close()
+
+
+@pytest.fixture(params=["like", pytest.param("real", marks=pytest.mark.gpu)])
+def there(request):
+    """A device that is not the CPU."""
+    return request.getfixturevalue("like_gpu" if request.param == "like" else "real_gpu")
+
+
+def made(device, dtype, order, cell=TRICLINIC, boundary="periodic", quantity="scalar", shape=SHAPE):
+    """The same smooth field with some noise on any device; some of it is negative."""
+    rng = np.random.default_rng(5)
+    a, b, c = (2 * np.pi * np.arange(n) / n for n in shape)
+    values = 2 + np.cos(a)[:, None, None] + np.sin(2 * b)[:, None] * np.cos(c - 1) + 3 * np.sin(c)
+    values = np.array(values + 0.1 * rng.standard_normal(shape), dtype=dtype, order=order)
+    structure = gh.Structure(np.array([11, 17, 11, 17, 8]), rng.random((5, 3)) @ cell)
+    return gh.Field.from_array(values, cell, boundary=boundary, quantity=quantity, structure=structure, device=device)
+
+
+def averaged(kernel, **options):
+    def run(device, dtype, order):
+        cell = options.get("cell", TRICLINIC)
+        field = made(device, dtype, order, cell, options.get("boundary", "periodic"))
+        return gh.average(field, kernel, **{k: v for k, v in options.items() if k not in ("cell", "boundary")})
+
+    return run
+
+
+def on(function, **choices):
+    return lambda device, dtype, order: function(made(device, dtype, order, **choices))
+
+
+def balance(field):
+    found = gh.charge_balance(field, {"Na": 1, "Cl": 7, "O": 6})
+    return [np.array([found.electrons.value, found.ions.value, found.net.value])]
+
+
+def surface(field):
+    profile = gh.planar_average(field, 2)
+    return [profile.values, gh.macroscopic_average(profile, periods=2.5).values]
+
+
+OPERATORS = {
+    "gaussian": averaged(gh.Gaussian(3.0)),
+    "gaussian, coarse": averaged(gh.Gaussian(4.0), spacing=2.0),
+    "gaussian, coarse by thirds": averaged(gh.Gaussian(4.0), spacing=[3.1, 4.4, 3.6]),
+    "gaussian, open": averaged(gh.Gaussian(1.5), boundary="periodic,open,open"),
+    "gaussian, open and padded": averaged(gh.Gaussian(1.5), boundary="open", padded=True, outside=0.5),
+    "gaussian, orthogonal": averaged(gh.Gaussian(2.5), cell=ORTHOGONAL),
+    "gaussian by low modes": averaged(gh.Gaussian(4.0), method="low modes"),
+    "gaussian by all modes": averaged(gh.Gaussian(2.0), method="all modes"),
+    "box": averaged(gh.Box(4.0)),
+    "box of three widths, coarse": averaged(gh.Box([3.0, 4.0, 5.1]), spacing=[3.0, 4.0, 3.0]),
+    "box by sums": averaged(gh.Box(8.3), method="sums"),
+    "box by sums, coarse": averaged(gh.Box(8.3), method="sums", spacing=[9.0, 9.0, 9.0]),
+    "box of cells": averaged(gh.Box(4.1), sampling="cell"),
+    "box of cells by sums": averaged(gh.Box(8.3), sampling="cell", method="sums", spacing=3.0),
+    "box, open": averaged(gh.Box(4.0), boundary="open,periodic,open", sampling="cell"),
+    "top-hat": averaged(gh.TopHat(2.0), cell=ORTHOGONAL),
+    "top-hat by sums": averaged(gh.TopHat(2.0), cell=ORTHOGONAL, method="sums"),
+    "ball": averaged(gh.Ball(3.0)),
+    "ball, coarse": averaged(gh.Ball(3.0), spacing=3.0),
+    "ball, open": averaged(gh.Ball(1.5), boundary="open"),
+    "power law": averaged(gh.PowerLaw(2.5)),
+    "disc": averaged(gh.Disc(2.0, axis=1)),
+    "stages": averaged([gh.Gaussian(2.0), gh.Box(3.0)]),
+    "stages of three": averaged([gh.Ball(2.0), gh.Gaussian(2.0), gh.Box(3.0)]),
+    "gradient": on(lambda f: gh.average_gradient(f, gh.Gaussian(3.0))),
+    "gradient, coarse": on(lambda f: gh.average_gradient(f, gh.Box(4.0), spacing=3.0)),
+    "gradient of a ball": on(lambda f: gh.average_gradient(f, gh.Ball(3.0))),
+    "variance": on(lambda f: gh.average_and_variance(f, gh.Gaussian(3.0))),
+    "variance of cells": on(lambda f: gh.average_and_variance(f, gh.Box(4.1), sampling="cell", spacing=3.0)),
+    "variance, open": on(lambda f: gh.average_and_variance(f, gh.Ball(1.5)), boundary="open"),
+    "planar a": on(lambda f: gh.planar_average(f, "a")),
+    "planar b": on(lambda f: gh.planar_average(f, "b")),
+    "planar -c": on(lambda f: gh.planar_average(f, "-c")),
+    "planar (1 0 1)": on(lambda f: gh.planar_average(f, (1, 0, 1)), shape=(14, 5, 15)),
+    "planar (1 -1 0)": on(lambda f: gh.planar_average(f, (1, -1, 0)), shape=(14, 15, 4)),
+    "macroscopic": on(surface),
+    "charge density from electrons": on(
+        lambda f: gh.charge_density(f, {"Na": 1, "Cl": 7, "O": 6}, width=1.9, net_charge=None),
+        quantity="electron_density",
+    ),
+    "charge density from a potential": on(gh.charge_density, quantity="electrostatic_potential"),
+    "charge density from an energy": on(gh.charge_density, quantity="electron_potential_energy"),
+    "potential": on(gh.electrostatic_potential, quantity="electron_potential_energy"),
+    "charge balance": on(balance, quantity="electron_density"),
+    "gross charge": on(lambda f: [np.array([gh.charge_balance(f).net.value])], quantity="charge_density"),
+    "another unit": on(lambda f: f.to("e/bohr^3"), quantity="charge_density"),
+    "mean and integral": on(lambda f: [np.array([f.mean(), f.integral()])]),
+}
+
+
+def arrays(result):
+    """Everything that an operator returned, on the host."""
+    if isinstance(result, gh.Field):
+        return [result.to_host()]
+    if isinstance(result, gh.Profile):
+        return [result.values]
+    return [a for one in result for a in (arrays(one) if not isinstance(one, np.ndarray) else [one])]
+
+
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", OPERATORS)
+def test_an_operator(there, name, dtype, order):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AccuracyWarning)
+        found = OPERATORS[name](there, dtype, order)
+        expected = arrays(OPERATORS[name](choose_device("cpu"), dtype, order))
+    if isinstance(found, gh.Field):
+        assert found.device is there and not isinstance(found.values, np.ndarray)
+        assert any(step.get("device") == there.name for step in found.provenance)
+    # Sums of some 2000 values in another order; derivatives and Laplacians multiply rounding by k^2, here below 30.
+    tolerance = 30 * 2000**0.5 * np.finfo(dtype).eps
+    for ours, cpu in zip(arrays(found), expected, strict=True):
+        assert ours.dtype == cpu.dtype and ours.shape == cpu.shape
+        np.testing.assert_allclose(ours, cpu, rtol=0, atol=tolerance * max(np.abs(cpu).max(), 1.0))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_are_refused(there, bad):
+    values = np.ones((3, 4, 5))
+    values[1, 2, 3] = bad
+    with pytest.raises(InputError, match=r"first at \[1, 2, 3\]"):
+        gh.Field.from_array(values, np.eye(3), device=there)
+
+
+@pytest.mark.parametrize("suffix", ["h5", "npz", "cube", "xsf", "vasp", "zarr"])
+@pytest.mark.parametrize("order", "CF")
+def test_files_hold_what_the_cpu_writes(there, tmp_path, suffix, order):
+    if suffix == "zarr":
+        pytest.importorskip("zarr")
+    contents = []
+    for device in (there, choose_device("cpu")):
+        path = tmp_path / device.name.replace(":", "") / ("CHGCAR" if suffix == "vasp" else f"field.{suffix}")
+        path.parent.mkdir()
+        field = made(device, np.float64, order, quantity="electron_density")
+        gh.write(field.derive(field.values * 0.02, "fewer"), path)  # no more than the atoms have
+        contents.append(gh.read(path, device="cpu", **({"quantity": "electron_density"} if suffix == "cube" else {})))
+    np.testing.assert_array_equal(contents[0].values, contents[1].values)
