@@ -14,13 +14,14 @@ exponents shared by all g hold it:
 
     Khat(g, d, R) ≈ e^{-κd}/(2κ) + Σ_j c_j(g) Re or Im z_j^d,   κ = max(g, 3/R),   d ≥ NEAR planes
 
-z_j come from the shift invariance of the sampled remainder (ESPRIT, many g at once), c_j by least squares; |c_j| stays
-below the largest Khat, so that nothing cancels. Planes nearer than NEAR have weights of their own, and are exact.
+z_j come from the shift invariance of the sampled remainder (ESPRIT, many g at once), c_j by least squares; |c_j| are
+of the size of the largest Khat, so that little cancels. Planes nearer than NEAR have weights of their own, exact ones.
 
     radius/planes    8 terms    12 terms    16 terms    20 terms       largest error over the largest Khat
-    64/512           5e-6       3e-8        3e-10       2e-12
-    16/512           2e-5       3e-7        8e-9        1e-10
-    4/512            2e-4       8e-6        1e-7        2e-8
+    64/512           3e-6       7e-9        3e-10       6e-12
+    16/512           8e-6       8e-8        7e-10       2e-11
+    4/512            1e-5       2e-7        2e-9        5e-11
+    64/1024          7e-6       5e-8        3e-10       6e-12
 
 In   lengths in units of one kind; wavevectors in the inverse. ε0 = 1: potentials in volts need units.FOUR_PI_KAPPA.
 Out  arrays of the host; MarchFit and CylinderTable are what the device primitives take.
@@ -83,7 +84,7 @@ def khat(g: ArrayLike, distance: ArrayLike, radius: float) -> Array:
     special = scipy.special
     z = g * radius
     in_plane = special.j0(z) + pi / 2 * (special.j1(z) * special.struve(0, z) - special.j0(z) * special.struve(1, z))
-    result = radius / 2 * in_plane
+    result = np.array(radius / 2 * in_plane)
     off = d > 0
     if off.any():
         result[off] = _khat_off_plane(g[off], d[off], radius)
@@ -270,10 +271,12 @@ class CylinderTable:
     table    (n, classes): plane distance 0 ... n - 1 by class of in-plane modes, end weights and scale included
     classes  (n1, n2//2 + 1) int32: class of each mode of rfft2
     source   (2, n): weight of each plane in the sums from below and from above
+    shape    (n1, n2) points of a plane
     """
 
     table: Array
     classes: NDArray[np.int32]
+    shape: tuple[int, int]
     source: Array
 
 
@@ -289,6 +292,7 @@ class MarchFit:
     near         (NEAR, classes)
     classes      (n1, n2//2 + 1) int32: class of each mode of rfft2
     source       (2, n): weight of each plane in the sums from below and from above
+    shape        (n1, n2) points of a plane
     error        largest error of the kernel found, over its largest value
     """
 
@@ -298,6 +302,7 @@ class MarchFit:
     own_weight: Array
     near: Array
     classes: NDArray[np.int32]
+    shape: tuple[int, int]
     source: Array
     error: float
 
@@ -334,7 +339,7 @@ def cylinder_table(
     ends = gregory_weights(order)
     table = table.T * (step * inverse_eps0)
     table[: len(ends)] *= ends[: len(table), None]
-    return CylinderTable(table, classes, _source_weights(ends, n))
+    return CylinderTable(table, classes, shape, _source_weights(ends, n))
 
 
 def march_fit(
@@ -356,13 +361,14 @@ def march_fit(
     lengths, classes = _classes(in_plane_wavevectors(vectors, shape))
     g, R = lengths * step, radius / step  # in plane distances from here on
     mixed = g[0] != g[1]
-    share = np.where(mixed, 0.5, 1.0)
+    slow, fast = _own(g, R)
+    share = (1 + slow / fast * np.exp((slow - fast) * NEAR)) / 2  # the faster of two readings, met where it is largest
     nodes = _nodes(n)
     remainder = khat_table(g[0], nodes, R)
     remainder[mixed] = (remainder[mixed] + khat_table(g[1][mixed], nodes, R)) / 2
     fit = _fitted(g[0], share, remainder, nodes, R, n, tolerance, sections)
     ends = gregory_weights(order)
-    return _finished(fit, g[0], share, remainder, R, ends, classes, n, step**2 * inverse_eps0)
+    return _finished(fit, g[0], share, remainder, R, ends, classes, shape, n, step**2 * inverse_eps0)
 
 
 def sampled_planes(
@@ -406,7 +412,7 @@ def sampled_table(
     planes = sampled_planes(vectors, shape, step * np.arange(n), radius, own)
     planes[0] *= 0.5
     classes = np.arange(planes[0].size, dtype=np.int32).reshape(planes[0].shape)
-    return CylinderTable(planes.reshape(n, -1) * (step * inverse_eps0), classes, np.ones((2, n)))
+    return CylinderTable(planes.reshape(n, -1) * (step * inverse_eps0), classes, shape, np.ones((2, n)))
 
 
 def sampled_march_fit(
@@ -430,7 +436,7 @@ def sampled_march_fit(
     fit = _fitted(g, share, remainder, nodes, R, n, tolerance, sections)
     classes = np.arange(len(g), dtype=np.int32).reshape(shape[0], -1)
     ends = np.array([0.5])
-    finished = _finished(fit, g, share, remainder, R, ends, classes, n, step**2 * inverse_eps0)
+    finished = _finished(fit, g, share, remainder, R, ends, classes, shape, n, step**2 * inverse_eps0)
     return MarchFit(**{**vars(finished), "source": np.ones((2, n))})
 
 
@@ -523,7 +529,8 @@ def _fitted(
         responses = _responses(propagators, nodes[far])
         solved = np.linalg.lstsq(responses[:, kept].T, remainder[:, kept].T, rcond=1e-14)[0]
         weights = np.asarray(solved.T, dtype=float)
-        error = float(np.abs(weights @ responses - remainder).max() / np.abs(kernel).max())
+        missed = np.abs(weights @ responses - remainder)[:, nodes[far] < n]
+        error = float(missed.max(initial=0.0) / np.abs(kernel).max())
         if best is None or error < best[2]:
             best = propagators, weights.T, error
         if error <= tolerance:
@@ -540,6 +547,7 @@ def _finished(
     R: float,
     ends: Array,
     classes: NDArray[np.int32],
+    shape: tuple[int, int],
     n: int,
     scale: float,
 ) -> MarchFit:
@@ -558,6 +566,7 @@ def _finished(
         own_weight=share / (2 * decay) * scale,
         near=lacking * scale,
         classes=classes,
+        shape=shape,
         source=_source_weights(ends, n),
         error=error,
     )

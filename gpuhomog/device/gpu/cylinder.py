@@ -86,7 +86,7 @@ class Cylinder(Memory):
         dtype = values.dtype
         spectrum = self._to_modes(planes)
         modes = n1 * (n2 // 2 + 1)
-        propagators, mode_table, classes = self._uploaded(fit, dtype)
+        propagators, mode_table, classes = self._uploaded(fit, dtype, is_fortran_ordered(values))
         sections = len(fit.propagators)
         instance = f"cylinder_march<{c_name(dtype)}, {sections}>"
         out = spectrum if side != "both" else self.empty(spectrum.shape, spectrum.dtype)
@@ -115,7 +115,8 @@ class Cylinder(Memory):
         n = len(planes)
         spectrum = self._to_modes(planes)
         flat = spectrum.reshape(n, -1)
-        classes = table.classes.ravel()
+        exchanged = is_fortran_ordered(values)
+        classes = (exchanged_classes(table.classes, table.shape) if exchanged else table.classes).ravel()
         padded = 2 * n
         at_once = max(1, CONVOLVED_BYTES // (4 * padded * spectrum.dtype.itemsize))
         for start in range(0, len(classes), at_once):
@@ -130,17 +131,21 @@ class Cylinder(Memory):
             flat[:, chunk] = total
         return self._from_modes(spectrum, planes.shape, axis, values)
 
-    def _uploaded(self, fit: Any, dtype: Any) -> tuple[Any, Any, Any]:
+    def _uploaded(self, fit: Any, dtype: Any, exchanged: bool) -> tuple[Any, Any, Any]:
         """Propagators, table of the modes and classes on the device, kept as long as the fit lives."""
         kept = vars(self).setdefault("_fits", WeakKeyDictionary()).setdefault(fit, {})
         if dtype.name not in kept:
             of_modes = np.concatenate([fit.own_factor[None], fit.own_weight[None], fit.weights, fit.near])
-            tables = (fit.propagators, dtype), (of_modes, dtype), (fit.classes, np.int32)
-            kept[dtype.name] = tuple(self.asarray(np.ascontiguousarray(t, dtype=kind)) for t, kind in tables)
-        return kept[dtype.name]
+            kept[dtype.name] = tuple(self.asarray(table.astype(dtype)) for table in (fit.propagators, of_modes))
+        if exchanged not in kept:
+            kept[exchanged] = self.asarray(exchanged_classes(fit.classes, fit.shape) if exchanged else fit.classes)
+        return *kept[dtype.name], kept[exchanged]
 
     def _planes_first(self, values: Any, axis: int) -> Any:
-        """(planes, ...) C-ordered; a copy where the planes' axis is not the slowest in memory."""
+        """(planes, ...) C-ordered; a copy where the planes' axis is not the slowest in memory.
+
+        Of Fortran-ordered values the in-plane axes come exchanged.
+        """
         xp = self.runtime.xp
         if is_fortran_ordered(values):
             return self.contiguous(xp.moveaxis(values.T, 2 - axis, 0))
@@ -167,3 +172,11 @@ class Cylinder(Memory):
         if is_fortran_ordered(values):
             return self.contiguous(xp.moveaxis(out, 0, 2 - axis)).T
         return self.contiguous(xp.moveaxis(out, 0, axis))
+
+
+def exchanged_classes(classes: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.int32]:
+    """(n2, n1//2 + 1) of (n1, n2//2 + 1): classes where the in-plane axes are exchanged; opposite modes are alike."""
+    n1, n2 = shape
+    i, j = np.arange(n1 // 2 + 1)[None, :], np.arange(n2)[:, None]
+    stored = j <= n2 // 2
+    return np.ascontiguousarray(classes[np.where(stored, i, -i % n1), np.where(stored, j, n2 - j)])
