@@ -231,7 +231,7 @@ __global__ void __launch_bounds__(MOST, blocks_each(E, MOST, BATCH, sizeof(T)))
       if (c < chunks) place -= n1;
       c -= 1;
       const int plane = static_cast<int>(place / strips), strip = static_cast<int>(place % strips);
-      if (c == chunks - 1 && plane >= n0 - c * chunk) return; // the queue is empty
+      if (c >= chunks || plane >= n0 - c * chunk) return; // the queue is empty
       T *const tile = reinterpret_cast<T *>(shared_bytes);
       wait_for(rows_done + c, n1);
       __syncthreads();

@@ -105,14 +105,13 @@ def _summed_lines(plane: Array, axis: int, window: Any) -> Array:
     """The window sum along the lines of a plane, from cumulative sums of what deviates from each line's mean."""
     n = plane.shape[axis]
     mean = plane.mean(axis=axis, keepdims=True)
-    laps, rest = divmod(window.inside, n)
+    rest = window.inside % n  # a whole line deviates from its mean by nothing: laps add only means
     n_head, n_tail = len(window.head), len(window.tail)
     unrolled = np.take(plane - mean, (window.start + np.arange(n + n_head + rest + n_tail - 1)) % n, axis=axis)
     if axis == 0:
         unrolled = unrolled.T
     cumulative = np.zeros((unrolled.shape[0], unrolled.shape[1] + 1))
     np.cumsum(unrolled, axis=1, out=cumulative[:, 1:])
-    # a whole line deviates from its mean by nothing, so that laps add only means
     out = cumulative[:, n_head + rest : n_head + rest + n] - cumulative[:, n_head : n_head + n]
     for s, weight in enumerate(window.head):
         out += weight * unrolled[:, s : s + n]

@@ -144,7 +144,7 @@ class Running(Memory):
         arguments = (values, out, places, weights, np.int32(axis), scale, *sizes)
         if axis == 0 or shared + 2048 > self.runtime.shared_bytes:
             stretches = max(1, min(-(-n // 64), PASS_LANES // (outer * inner)))
-            grid = (-(-outer * inner // 256), stretches)
+            grid: tuple[int, ...] = (-(-outer * inner // 256), stretches)
             self.runtime.launch(PASSES_FILE, f"box_walk<{name}, {ends}>", grid, (256,), arguments)
         elif inner == 1:
             grid = (-(-outer // lines),)

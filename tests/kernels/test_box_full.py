@@ -1,0 +1,245 @@
+"""Box filter at full resolution: the CPU's against dense matrices, SciPy and plane waves; the kernels' against both."""
+
+import numpy as np
+import pytest
+import scipy.ndimage
+
+import gpuhomog as gh
+from gpuhomog.device import CPU
+from gpuhomog.operators.line_weights import Line, Window, sum_weights, window_of
+
+pytestmark = pytest.mark.filterwarnings("ignore:eps = .* exceeds a quarter")
+
+SHAPES = [(5, 7, 11), (13, 6, 32), (1, 1, 1), (2, 19, 3), (67, 3, 4), (3, 2, 131), (11, 70, 1)]
+WIDTHS = [(3.0, 1.0, 2.5), (4.37, 12.2, 5.0), (30.5, 17.25, 64.5)]
+
+
+def field(shape, dtype, order="C"):
+    values = 1.0 + np.random.default_rng(sum(shape)).standard_normal(shape)
+    return np.array(values, dtype=dtype, order=order)
+
+
+def matrix(window, n):
+    """(n, n) weights of a window on a periodic axis, one sample after another."""
+    weights = np.zeros((n, n))
+    for i, w in enumerate([*window.head, *[1.0] * window.inside, *window.tail]):
+        weights[np.arange(n), (np.arange(n) + window.start + i) % n] += w * window.scale
+    return weights
+
+
+def dense(values, windows):
+    """The filter by matrix products, float64."""
+    out = values.astype(np.float64)
+    for axis, window in enumerate(windows):
+        if window is not None:
+            out = np.moveaxis(np.tensordot(matrix(window, out.shape[axis]), out, (1, axis)), 0, axis)
+    return out
+
+
+def tolerance(values, windows):
+    """Two roundings an axis at the size of the sum, and those of the ends' weights and of their partial sums."""
+    gain = np.prod([1.0 if w is None else np.abs([*w.head, *w.tail]).sum() * w.scale + 1.0 for w in windows])
+    return 12 * np.finfo(values.dtype).eps * np.abs(values).max() * gain
+
+
+def windows_of(widths, q):
+    """Windows centred at each point; None where the ends would overlap."""
+    return tuple(window_of(w, 0.0, 1, q) for w in widths)
+
+
+@pytest.fixture(params=[CPU(), "gpu"], ids=["cpu", "kernel"])
+def device(request):
+    return request.param if request.param != "gpu" else request.getfixturevalue("host_gpu")
+
+
+def filtered(device, values, windows):
+    out = device.to_host(device.box_filter(device.asarray(values), windows))
+    assert out.dtype == values.dtype and out.shape == values.shape
+    return out
+
+
+@pytest.mark.parametrize("q", [0, 4])
+@pytest.mark.parametrize("width", [1.0, 2.5, 9.37, 33.0, 64.5])
+def test_windows_are_the_rows_of_sum_weights(width, q):
+    for n in (1, 7, 40):
+        window = window_of(width, 0.0, 1, q)
+        if window is not None:
+            line = Line(n, 0.5, n, 0, np.arange(float(n)))
+            expected = sum_weights(line, gh.Box(width * 0.5).along(0), q)
+            np.testing.assert_allclose(matrix(window, n), expected, atol=1e-14)
+
+
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("q", [0, 4])
+def test_the_cpu_equals_dense_matrices(shape, dtype, order, q):
+    values = field(shape, dtype, order)
+    for widths in WIDTHS:
+        windows = windows_of(widths, q)
+        found = filtered(CPU(), values, windows)
+        assert np.abs(found - dense(values, windows)).max() <= tolerance(values, windows)
+
+
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("q", [0, 4])
+def test_the_kernel_equals_dense_matrices(gpu, shape, dtype, order, q):
+    values = field(shape, dtype, order)
+    for widths in WIDTHS:
+        windows = windows_of(widths, q)
+        found = filtered(gpu, values, windows)
+        assert np.abs(found - dense(values, windows)).max() <= tolerance(values, windows)
+
+
+@pytest.mark.parametrize("size", [3, 5, 9])
+def test_odd_widths_against_scipy(device, size):
+    values = field((12, 10, 9), np.float64)
+    found = filtered(device, values, windows_of((size,) * 3, 0))
+    expected = scipy.ndimage.uniform_filter(values, size, mode="wrap")
+    np.testing.assert_allclose(found, expected, atol=1e-14)
+
+
+def test_a_plane_wave_is_damped_as_the_kernel_says(device):
+    """Long waves: the end stencils' error is below rounding, and the damping is that of the continuous box."""
+    n, width = 32, 9.37
+    phase = 2 * np.pi * np.arange(n) / n
+    values = np.cos(phase[:, None, None] + phase[None, :, None] - phase[None, None, :] + 0.3)
+    found = filtered(device, values, windows_of((width,) * 3, 4))
+    np.testing.assert_allclose(found, values * np.sinc(width / n) ** 3, atol=2e-8)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_axes_without_window(device, dtype):
+    values = field((6, 5, 7), dtype)
+    some = window_of(3.5, 0.0, 1, 0)
+    for windows in ((some, None, None), (None, some, None), (None, None, some), (None, None, None)):
+        found = filtered(device, values, windows)
+        assert np.abs(found - dense(values, windows)).max() <= tolerance(values, windows)
+
+
+def test_windows_with_other_ends_and_far_from_their_point(device):
+    values = field((9, 8, 10), np.float64)
+    windows = (
+        Window(-37, 1, (0.25, 0.5), 3, (), 2.0),
+        Window(5, 1, (), 40, (0.5, 0.25, -0.125), 0.25),
+        Window(1, 1, (), 0, (1.0,), 1.0),
+    )
+    np.testing.assert_allclose(filtered(device, values, windows), dense(values, windows), atol=1e-11)
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 4), (3, 0, 4), (3, 4, 0)])
+def test_empty_slabs(device, shape):
+    assert filtered(device, np.zeros(shape, np.float32), windows_of((3.0,) * 3, 0)).shape == shape
+
+
+@pytest.mark.parametrize("chunk", [2, 4, 6])
+@pytest.mark.parametrize("q", [0, 4])
+def test_sums_go_on_from_chunk_to_chunk(host_gpu, monkeypatch, chunk, q):
+    """More chunks than places in the middle, the last one partial."""
+    monkeypatch.setattr(type(host_gpu), "_planes_of_a_chunk", lambda *_: chunk)
+    values = field((31, 5, 36), np.float32)
+    windows = windows_of((11.3, 10.0, 12.9), q)
+    found = filtered(host_gpu, values, windows)
+    assert np.abs(found - dense(values, windows)).max() <= tolerance(values, windows)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(3, 5, 1100), (2, 3, 2100)])
+def test_long_rows(host_gpu, shape, dtype):
+    """More threads to a block; beyond what a block may have, three passes."""
+    values = field(shape, dtype)
+    windows = windows_of((2.5, 3.0, 401.3), 0)
+    found = filtered(host_gpu, values, windows)
+    assert np.abs(found - dense(values, windows)).max() <= tolerance(values, windows)
+
+
+def test_every_instance(host_gpu, monkeypatch):
+    """Also the ones that only large fields get, and those kept for trying."""
+    from gpuhomog.device.gpu import running
+    from gpuhomog.device.gpu.sources import instances
+
+    names = set()
+    for n2 in (28, 27):
+        for name, dtype in (("float", np.float32), ("double", np.float64)):
+            values = field((9, 5, n2), dtype)
+            boxes = [*running._INSTANCES[name], *([running._Box(1, 256, 4, 1)] if name == "float" else [])]
+            for box in boxes:
+                windows = windows_of((11.0, 9.9, 10.1), 0 if box.ends == 1 else 4)
+                tables = host_gpu._tables_of(values, windows, box.ends)
+                before = len(host_gpu.runtime.launches)
+                found = host_gpu._box_at_once(values, box, tables)
+                names |= {launch.instance for launch in host_gpu.runtime.launches[before:]}
+                assert np.abs(found - dense(values, windows)).max() <= tolerance(values, windows)
+    assert names == set(instances("box_full.cu"))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("q", [0, 4])
+def test_three_passes(gpu, shape, dtype, q):
+    values = field(shape, dtype)
+    for widths in WIDTHS:
+        windows = windows_of(widths, q)
+        ends = 2 * q + 1
+        tables = gpu._tables_of(values, windows, ends)
+        found = gpu.to_host(gpu._box_in_passes(gpu.asarray(values), windows, ends, tables))
+        assert np.abs(found - dense(values, windows)).max() <= tolerance(values, windows)
+
+
+def test_passes_of_axes_that_fit_no_shared_memory(host_gpu, monkeypatch):
+    monkeypatch.setattr(host_gpu.runtime, "shared_bytes", 4096)
+    values = field((3, 90, 150), np.float32)
+    windows = windows_of((3.0, 5.5, 40.25), 0)
+    found = filtered(host_gpu, values, windows)
+    assert {launch.instance for launch in host_gpu.runtime.launches[-3:]} == {"box_walk<float, 1>"}
+    assert np.abs(found - dense(values, windows)).max() <= tolerance(values, windows)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("axis", range(3))
+@pytest.mark.parametrize("width", [5.0, 65.0, 64.5, 401.0])
+def test_nothing_drifts(device, dtype, axis, width):
+    """4096 samples, offset 1, unit noise; error over rms. A global cumulative sum in float32 is wrong by 2e-5, a plain
+    running sum by 1e-6; the output's own rounding is 4e-8, and two more (of the sum, of the scale) make 1.1e-7."""
+    noise = np.random.default_rng(3).standard_normal(4096)
+    shape = [1, 1, 1]
+    shape[axis] = 4096
+    values = (1.0 + noise).astype(dtype).reshape(shape)
+    windows = tuple(window_of(width, 0.0, 1, 0) if i == axis else None for i in range(3))
+    line = values.astype(np.longdouble).ravel()
+    window = windows[axis]
+    weights = [*window.head, *[1.0] * window.inside, *window.tail]
+    exact = sum(w * np.roll(line, -(window.start + i)) for i, w in enumerate(weights)) / np.longdouble(width)
+    error = np.abs(filtered(device, values, windows).ravel() - exact).max() / np.sqrt(np.mean(line**2))
+    roundings = 1.0 if width > 60 else 2.0
+    if device.name == "cpu" and dtype == np.float64:
+        roundings *= 6  # cumulative sums of 4096 deviations from the mean
+    assert error <= roundings * np.finfo(dtype).eps * (1.2 if dtype == np.float64 else 1.0)
+
+
+# -- through the operator ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sampling", ["cell", "bandlimited"])
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_average_by_sums_equals_its_matrices(device, sampling, order, dtype):
+    values = field((14, 15, 16), dtype, order)
+    grid = gh.Field.from_array(values, np.diag([7.0, 7.5, 8.0]), device=device)
+    width = 5.1 if sampling == "bandlimited" else 2.3
+    found = gh.average(grid, gh.Box(width), sampling=sampling, method="sums")
+    q = 4 if sampling == "bandlimited" else 0
+    windows = windows_of([width / 0.5] * 3, q)
+    assert found.values.dtype == dtype
+    assert np.abs(found.to_host() - dense(values, windows)).max() <= tolerance(values, windows)
+
+
+def test_open_axes_and_coarse_ones_are_left_to_matrices(device):
+    values, cell = field((14, 12, 16), np.float64), np.diag([7.0, 6.0, 8.0])
+    how = {"sampling": "cell", "spacing": [0.5, 0.5, 1.0]}
+    grid = gh.Field.from_array(values, cell, boundary="p,o,p", device=device)
+    exact = gh.Field.from_array(values, cell, boundary="p,o,p", device="cpu")
+    found = gh.average(grid, gh.Box(2.3), method="sums", **how)
+    np.testing.assert_allclose(found.to_host(), gh.average(exact, gh.Box(2.3), **how).to_host(), atol=1e-13)
