@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -223,6 +224,20 @@ def why_no_gpu() -> str | None:
     return reason()
 
 
+def describe_gpus() -> list[dict[str, Any]]:
+    """Each GPU that can be used here: name, product, memory, versions, as plain values."""
+    from .gpu.runtime import describe_gpus as describe
+
+    return describe()
+
+
+def compiled_kernels() -> tuple[Path, int]:
+    """The folder where compiled CUDA kernels are kept, and how many files of this package are in it."""
+    from .gpu.runtime import compiled_kernels as compiled
+
+    return compiled()
+
+
 def choose_device(device: str | Device = "auto") -> Device:
     """The device of a name: "auto", "cpu", "gpu" (the first) or "gpu:N". Only "auto" may choose.
 
@@ -254,4 +269,4 @@ def choose_device(device: str | Device = "auto") -> Device:
     return chosen
 
 
-__all__ = ["CPU", "Device", "choose_device", "why_no_gpu"]
+__all__ = ["CPU", "Device", "choose_device", "compiled_kernels", "describe_gpus", "why_no_gpu"]

@@ -234,6 +234,11 @@ def n_gpus() -> int:
     return int(cupy.cuda.runtime.getDeviceCount())
 
 
+def describe_gpus() -> list[dict[str, Any]]:
+    """What is known of each GPU that can be used here; see CuPyRuntime.describe. The first becomes the current one."""
+    return [CuPyRuntime(number).describe() for number in reversed(range(n_gpus()))][::-1]
+
+
 def compiled_kernels() -> tuple[Path, int]:
     """CuPy's cache of compiled kernels, and how many of its files are this package's."""
     folder = Path(os.environ.get("CUPY_CACHE_DIR") or Path.home() / ".cupy" / "kernel_cache")
