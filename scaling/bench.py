@@ -172,8 +172,9 @@ class Bench:
     ) -> NDArray[Any]:
         """Σ_ijk A[a, i] B[b, j] C[c, k] (values[i, j, k] - centre)^power in float64, some planes at a time."""
         xp = self.xp
-        first, second, third = (xp.asarray(m) for m in matrices)
-        total = xp.zeros((first.shape[0], second.shape[0], third.shape[0]), np.result_type(*matrices, np.float64))
+        kind = np.result_type(*matrices, np.float64)
+        first, second, third = (xp.asarray(m.astype(kind)) for m in matrices)
+        total = xp.zeros((first.shape[0], second.shape[0], third.shape[0]), kind)
         planes = max(1, (1 << 26) // (values.shape[1] * values.shape[2]))
         for i in range(0, values.shape[0], planes):
             part = xp.ascontiguousarray(values[i : i + planes]).astype(np.float64) - centre

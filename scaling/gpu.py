@@ -220,13 +220,13 @@ def apply(device: Any, chosen: list[tuple[str, str, str]]) -> None:
             setattr(module, constant, type(getattr(module, constant))(value))
 
 
-def compile_all() -> None:
-    """Every declared instance, a process for each core, into CuPy's cache on disk."""
+def compile_all(word: str) -> None:
+    """Every declared instance that names the word, a process for each core, into CuPy's cache on disk."""
     from gpuhomog.device.gpu.sources import instances, kernel_files
 
     began = time.monotonic()
     files = [file for file in kernel_files() if not file.startswith("ladder/") or file == THREE_PASSES_FILE]
-    declared = [(file, instance) for file in files for instance in instances(file)]
+    declared = [(file, instance) for file in files for instance in instances(file) if word in instance]
     cores = len(os.sched_getaffinity(0))
     with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn")) as pool:
         for reason in filter(None, pool.map(compile_one, *zip(*declared, strict=True))):
@@ -259,7 +259,9 @@ def main(arguments: list[str] | None = None) -> list[Row]:
     parser.add_argument("--only", default="", help="cases whose names hold these words")
     parser.add_argument("--leading", action="store_true", help="only cases with targets")
     parser.add_argument("--no-peers", action="store_true")
-    parser.add_argument("--compile", action="store_true", help="first compile all kernels, on all cores")
+    parser.add_argument(
+        "--compile", nargs="?", const="", metavar="WORD", help="first compile all kernels (that name WORD) on all cores"
+    )
     parser.add_argument("--tune", action="append", default=[], metavar="PLACE:NAME=VALUES")
     parser.add_argument("--emulate", choices=["cpu", "host"], help="try every path without a GPU")
     options = parser.parse_args(arguments)
@@ -267,8 +269,8 @@ def main(arguments: list[str] | None = None) -> list[Row]:
         parser.error("--emulate measures nothing: no --output")
     began = time.monotonic()
     warnings.simplefilter("ignore")
-    if options.compile:
-        compile_all()
+    if options.compile is not None:
+        compile_all(options.compile)
     device, clock, about = choose(options.emulate)
     parameters = SMALL if options.emulate else Parameters()
     measuring = Measuring(about, None if options.tune else options.output)
