@@ -40,7 +40,7 @@ class Intervals(Sums):
             whole, middle = stop - start, (start + stop) / 2
             parts = lines[..., cells % n].astype(np.float64)
             for p, weight in enumerate((whole, whole * middle, whole * (middle**2 + whole**2 / 12))):
-                terms = (parts * weight).reshape(-1, len(cells))
+                terms = (parts * weight).reshape(lines.size // n, len(cells))
                 out[p, ..., m] = np.array([fsum(line) for line in terms]).reshape(lines.shape[:-1])
         return np.moveaxis(out, -1, axis + 1)
 
