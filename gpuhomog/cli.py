@@ -110,7 +110,10 @@ def fail(error: Exception, as_json: bool) -> int:
         name = f"{error.filename}: " if error.filename else ""
         sentence = f"{name}{error.strerror or error}. Check the name, the folder and its permissions."
     elif isinstance(error, MemoryError):
-        sentence, code = "not enough memory for this grid: read it with --dtype float32, or use a larger machine.", 1
+        larger = "use a larger machine"
+        if str(error):  # CuPy says how many bytes; NumPy may, too
+            larger = f"{larger}, or --device cpu in place of a GPU ({error})"
+        sentence, code = f"not enough memory for this grid: read it with --dtype float32, or {larger}.", 1
     elif os.environ.get("GPUHOMOG_DEBUG"):
         raise error
     else:

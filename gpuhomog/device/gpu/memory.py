@@ -55,8 +55,8 @@ class Memory:
         if n_bytes > free:
             raise DeviceError(
                 f"{what} needs {n_bytes} bytes ({n_bytes / 2**30:.2f} GiB), but {self.runtime.name} has {free} bytes "
-                f'({free / 2**30:.2f} of {total / 2**30:.2f} GiB) free. Use dtype="float32", read fewer planes at a '
-                'time, or device="cpu".'
+                f'({free / 2**30:.2f} of {total / 2**30:.2f} GiB) free. Use dtype="float32" if it is not, ask for '
+                'fewer points of an average (spacing=…), or use device="cpu".'
             )
 
     def empty(self, shape: Any, dtype: Any) -> Any:

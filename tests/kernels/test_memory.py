@@ -1,0 +1,98 @@
+"""Memory of the GPU: fields that do not fit are refused, and what repeats allocates nothing."""
+
+import numpy as np
+import pytest
+from cupy_like import CuPyLikeRuntime
+
+import gpuhomog as gh
+from gpuhomog.device.gpu import GPU
+from gpuhomog.errors import DeviceError
+from gpuhomog.readers import text_values
+
+CUBE = "two\ncomments\n    1 0 0 0\n   {} 0.5 0 0\n   {} 0 0.6 0\n   {} 0 0 0.7\n    3 3.0 0.0 0.1 0.2\n"
+
+
+class SmallRuntime(CuPyLikeRuntime):
+    """A GPU with little memory: its arrays fail as CuPy's do."""
+
+    def __init__(self, free):
+        super().__init__()
+        self.memory = (free, 1 << 20)
+        real, xp = self.xp.empty, self.xp
+
+        def empty(shape, dtype=float, order="C"):
+            if np.prod(shape) * np.dtype(dtype).itemsize > free:
+                raise MemoryError
+            return real(shape, dtype, order)
+
+        xp.empty = empty
+
+
+@pytest.fixture
+def small(sanitizers):
+    runtime = SmallRuntime(5000)
+    yield GPU(runtime)
+    runtime.close()
+
+
+def test_a_field_that_does_not_fit(small):
+    values = np.ones((10, 10, 10))
+    with pytest.raises(DeviceError) as refused:
+        gh.Field.from_array(values, np.eye(3), device=small)
+    said = str(refused.value)
+    assert "[10, 10, 10] float64 values needs 8000 bytes" in said and "has 5000 bytes" in said
+    assert 'device="cpu"' in said and 'dtype="float32"' in said
+    assert gh.Field.from_array(values.astype(np.float32), np.eye(3), device=small).mean() == 1.0
+
+
+def test_a_file_that_does_not_fit(small, tmp_path):
+    path = tmp_path / "a.cube"
+    rows = (" 1.00000E+00" * 6 + "\n" + " 1.00000E+00" * 4 + "\n") * 100
+    path.write_text(CUBE.format(10, 10, 10) + rows)
+    with pytest.raises(DeviceError, match="needs 8000 bytes"):
+        gh.read(path, device=small)
+    assert gh.read(path, device="cpu").mean() == 1.0
+
+
+OPERATIONS = {
+    "planar average": lambda f: gh.planar_average(f, 2),
+    "Gaussian": lambda f: gh.average(f, gh.Gaussian(3.0)),
+    "Gaussian, coarse": lambda f: gh.average(f, gh.Gaussian(6.0), spacing=3.0),
+    "box by sums": lambda f: gh.average(f, gh.Box(9.3), method="sums"),
+    "box by sums, coarse": lambda f: gh.average(f, gh.Box(9.3), method="sums", spacing=4.0),
+    "ball": lambda f: gh.average(f, gh.Ball(4.0)),
+    "variance": lambda f: gh.average_and_variance(f, gh.Gaussian(3.0), spacing=3.0),
+    "gradient": lambda f: gh.average_gradient(f, gh.Gaussian(3.0)),
+}
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_what_repeats_allocates_nothing(real_gpu, name):
+    """From the second call on the pool has all it needs, and what it lent is returned."""
+    pool = real_gpu.runtime.xp.get_default_memory_pool()
+    values = np.random.default_rng(1).standard_normal((96, 80, 64), dtype=np.float32)
+    field = gh.Field.from_array(values, np.diag([48.0, 40.0, 32.0]), device=real_gpu)
+    held = []
+    for _ in range(5):
+        result = OPERATIONS[name](field)
+        del result
+        real_gpu.runtime.synchronize()
+        held.append((pool.total_bytes(), pool.used_bytes()))
+    assert len(set(held[1:])) == 1
+
+
+@pytest.mark.gpu
+def test_reading_twice_allocates_nothing(real_gpu, tmp_path, monkeypatch):
+    monkeypatch.setattr(text_values, "DEVICE_PIECE", 1000)
+    path = tmp_path / "a.cube"
+    rows = (" 1.00000E+00" * 6 + "\n" + " 1.00000E+00" * 4 + "\n") * 1200
+    path.write_text(CUBE.format(30, 40, 10) + rows)
+    pool = real_gpu.runtime.xp.get_default_memory_pool()
+    held = []
+    for _ in range(4):
+        field = gh.read(path, device=real_gpu)
+        assert field.mean() == 1.0
+        del field
+        held.append((pool.total_bytes(), pool.used_bytes()))
+    assert len(set(held[1:])) == 1
