@@ -14,21 +14,27 @@
 // order          fixed trees, no atomics: the same launch gives the same bits. A thread adds up to 64 rows of a column
 //                in T, everything beyond in double; a row's 128 neighbours in T, by a tree
 // oracle         device/cpu/sums.py planar_moments; test tests/kernels/test_planar_moments.py
-// ladder         v1 one block a plane, one axis a read; v2 this: 3 axes a read, transposed reduction of rows
+// ladder         v1 one block a plane, one axis a read; v2 3 axes a read, transposed reduction of rows; v3 this: the next
+//                rows are loaded while these are added, double sums in shared memory
 //
 // instances
-//   planar_moments<float, 1, false>
-//   planar_moments<float, 4, true>
-//   planar_moments<double, 1, false>
-//   planar_moments<double, 4, true>
+//   planar_moments<float, 1, false, false>
+//   planar_moments<float, 1, false, true>
+//   planar_moments<float, 4, true, false>
+//   planar_moments<float, 4, true, true>
+//   planar_moments<double, 1, false, false>
+//   planar_moments<double, 1, false, true>
+//   planar_moments<double, 4, true, false>
+//   planar_moments<double, 4, true, true>
 //   combine_partials
 #include "common.cuh"
 
 constexpr int BLOCK = 256;
 constexpr int WARPS = BLOCK / WARP;
-constexpr int TILE = 32;  // rows whose parts wait in shared memory before the warps' parts are added
-constexpr int BATCH = 4;  // rows in flight
-constexpr int FLUSH = 64; // rows that a column adds in T
+constexpr int TILE = 16;       // rows whose parts wait in shared memory before the warps' parts are added
+constexpr int BATCH = 4;       // rows in flight, while the batch before is added
+constexpr int FLUSH = 64;      // rows that a column adds in T
+constexpr int BLOCKS_EACH = 2; // blocks of a multiprocessor, so many that registers suffice
 
 // Reduce N values over the warp at once: each step halves the values a lane still carries, so that N values cost
 // about N shuffles instead of 5 N. Lane l ends with the reduction of value (l / (32 / N)) for N <= 32.
@@ -54,140 +60,163 @@ __device__ __forceinline__ T warp_reduce_many(T (&value)[N], Combine combine) {
   return result;
 }
 
-// Four neighbours, or four columns a block apart where rows do not start at 16-byte addresses.
+// Columns of a thread: neighbours, or a block apart where rows do not start at 16-byte addresses.
 template <typename T> struct Columns {
   static constexpr int count = 16 / sizeof(T);
 };
 
-template <typename T, int MOMENTS, bool EXTREMA> __global__ void __launch_bounds__(BLOCK, 2)
+// One row's values of a thread, added to its columns and to the row. CHECKED: some may be absent.
+template <bool CHECKED, typename T, int MOMENTS, bool EXTREMA, int C>
+__device__ __forceinline__ void add_row(const T (&v)[C], int present, T centre, T (&sum)[MOMENTS][C], T (&low)[C],
+                                        T (&high)[C], T *of_row, T *extremes) {
+  const T largest = T(1) / T(0);
+#pragma unroll
+  for (int p = 0; p < MOMENTS; ++p) of_row[p] = T(0);
+  if (EXTREMA) extremes[0] = extremes[1] = largest;
+#pragma unroll
+  for (int c = 0; c < C; ++c) {
+    const bool counts = !CHECKED || c < present;
+    const T d = counts ? v[c] - centre : T(0), square = d * d;
+    sum[0][c] += d;
+    of_row[0] += d;
+    if (MOMENTS > 1) {
+      sum[1 % MOMENTS][c] += square;
+      of_row[1 % MOMENTS] += square;
+      sum[2 % MOMENTS][c] += square * d;
+      of_row[2 % MOMENTS] += square * d;
+      sum[3 % MOMENTS][c] += square * square;
+      of_row[3 % MOMENTS] += square * square;
+    }
+    if (EXTREMA) {
+      const T below = counts ? v[c] : largest, above = counts ? -v[c] : largest;
+      low[c] = min(low[c], below);
+      high[c] = min(high[c], above);
+      extremes[0] = min(extremes[0], below);
+      extremes[1] = min(extremes[1], above);
+    }
+  }
+}
+
+template <typename T, int MOMENTS, bool EXTREMA, bool ALIGNED> __global__ void __launch_bounds__(BLOCK, BLOCKS_EACH)
     planar_moments(const T *__restrict__ values, double *__restrict__ row_stats, double *__restrict__ column_stats,
                    long long rows, long long n2, T centre) {
+  static_assert(MOMENTS == 1 || MOMENTS == 4, "powers are written out");
   constexpr int C = Columns<T>::count;
   constexpr int STATS = MOMENTS + (EXTREMA ? 2 : 0);
-  __shared__ T parts[WARPS][TILE][STATS];
+  constexpr int STEP = ALIGNED ? 1 : BLOCK; // between the columns of a thread
+  __shared__ T parts[2][WARPS][TILE][STATS];
+  __shared__ double totals[MOMENTS][C][BLOCK];
   const T largest = T(1) / T(0);
   const int thread = threadIdx.x, warp = thread / WARP, lane = thread % WARP;
-  const long long chunk = static_cast<long long>(blockIdx.y) * BLOCK * C;
   const long long first = rows * blockIdx.x / gridDim.x, last = rows * (blockIdx.x + 1LL) / gridDim.x;
-  const bool aligned = n2 % C == 0;
-  const long long column = chunk + (aligned ? static_cast<long long>(thread) * C : thread);
-  const long long step = aligned ? 1 : BLOCK;
-  bool present[C];
+  const long long column = static_cast<long long>(blockIdx.y) * BLOCK * C + (ALIGNED ? thread * C : thread);
+  int present = 0; // columns of this thread that exist: the first ones
 #pragma unroll
-  for (int c = 0; c < C; ++c) present[c] = column + c * step < n2;
+  for (int c = 0; c < C; ++c) present += column + c * STEP < n2;
 
-  T sum[MOMENTS][C];
-  double total[MOMENTS][C];
-  T low[C], high[C];
+  T sum[MOMENTS][C], low[C], high[C];
 #pragma unroll
   for (int c = 0; c < C; ++c) {
     low[c] = high[c] = largest;
 #pragma unroll
     for (int p = 0; p < MOMENTS; ++p) {
       sum[p][c] = T(0);
-      total[p][c] = 0.0;
+      totals[p][c][thread] = 0.0;
     }
   }
 
-  for (long long tile = first; tile < last; tile += TILE) {
+  const auto load = [&](T(&v)[BATCH][C], const T *at, long long row) {
+#pragma unroll
+    for (int r = 0; r < BATCH; ++r) {
+      const int there = row + r < last ? present : 0;
+      if (ALIGNED) {
+        typename Vector<T>::type loaded{};
+        if (there) loaded = *reinterpret_cast<const typename Vector<T>::type *>(at + r * n2);
+        const T *each = reinterpret_cast<const T *>(&loaded);
+#pragma unroll
+        for (int c = 0; c < C; ++c) v[r][c] = each[c];
+      } else {
+#pragma unroll
+        for (int c = 0; c < C; ++c) v[r][c] = c < there ? at[r * n2 + c * STEP] : T(0);
+      }
+    }
+  };
+
+  T v[BATCH][C];
+  const T *at = values + first * n2 + column;
+  load(v, at, first);
+  int buffer = 0, unflushed = 0;
+  for (long long tile = first; tile < last; tile += TILE, buffer ^= 1) {
 #pragma unroll 1
     for (int batch = 0; batch < TILE; batch += BATCH) {
-      T v[BATCH][C];
-#pragma unroll
-      for (int r = 0; r < BATCH; ++r) {
-        const long long row = tile + batch + r;
-        const T *at = values + row * n2 + column;
-        if (aligned) {
-          typename Vector<T>::type loaded{};
-          if (present[0] && row < last) loaded = *reinterpret_cast<const typename Vector<T>::type *>(at);
-          const T *each = reinterpret_cast<const T *>(&loaded);
-#pragma unroll
-          for (int c = 0; c < C; ++c) v[r][c] = each[c];
-        } else {
-#pragma unroll
-          for (int c = 0; c < C; ++c) v[r][c] = present[c] && row < last ? at[c * step] : T(0);
-        }
-      }
+      const long long row = tile + batch;
+      T next[BATCH][C];
+      at += BATCH * n2;
+      load(next, at, row + BATCH);
       T powers[BATCH * MOMENTS], extremes[2 * BATCH];
+      const bool whole = present == C && row + BATCH <= last;
 #pragma unroll
       for (int r = 0; r < BATCH; ++r) {
-        const bool there = tile + batch + r < last;
-        T of_row[MOMENTS];
-        T row_low = largest, row_high = largest;
-#pragma unroll
-        for (int p = 0; p < MOMENTS; ++p) of_row[p] = T(0);
-#pragma unroll
-        for (int c = 0; c < C; ++c) {
-          const bool counts = there && present[c];
-          const T d = counts ? v[r][c] - centre : T(0);
-          T power = d;
-#pragma unroll
-          for (int p = 0; p < MOMENTS; ++p) {
-            sum[p][c] += power;
-            of_row[p] += power;
-            power *= d;
-          }
-          if (EXTREMA) {
-            const T below = counts ? v[r][c] : largest, above = counts ? -v[r][c] : largest;
-            low[c] = min(low[c], below);
-            high[c] = min(high[c], above);
-            row_low = min(row_low, below);
-            row_high = min(row_high, above);
-          }
-        }
-#pragma unroll
-        for (int p = 0; p < MOMENTS; ++p) powers[r * MOMENTS + p] = of_row[p];
-        extremes[2 * r] = row_low;
-        extremes[2 * r + 1] = row_high;
+        T *of_row = powers + r * MOMENTS, *extreme = extremes + 2 * r;
+        if (whole)
+          add_row<false, T, MOMENTS, EXTREMA>(v[r], C, centre, sum, low, high, of_row, extreme);
+        else
+          add_row<true, T, MOMENTS, EXTREMA>(v[r], row + r < last ? present : 0, centre, sum, low, high, of_row,
+                                             extreme);
       }
       const T added = warp_reduce_many(powers, [](T a, T b) { return a + b; });
       constexpr int SHARE = WARP / (BATCH * MOMENTS); // lanes that end with the same value
       if (lane % SHARE == 0) {
         const int which = lane / SHARE;
-        parts[warp][batch + which / MOMENTS][which % MOMENTS] = added;
+        parts[buffer][warp][batch + which / MOMENTS][which % MOMENTS] = added;
       }
       if (EXTREMA) {
         const T extreme = warp_reduce_many(extremes, [](T a, T b) { return min(a, b); });
         constexpr int ALIKE = WARP / (2 * BATCH);
         if (lane % ALIKE == 0) {
           const int which = lane / ALIKE;
-          parts[warp][batch + which / 2][MOMENTS + which % 2] = extreme;
+          parts[buffer][warp][batch + which / 2][MOMENTS + which % 2] = extreme;
         }
       }
+#pragma unroll
+      for (int r = 0; r < BATCH; ++r)
+#pragma unroll
+        for (int c = 0; c < C; ++c) v[r][c] = next[r][c];
     }
-    if ((tile - first) % FLUSH == FLUSH - TILE || tile + TILE >= last) {
+    unflushed += TILE;
+    if (unflushed == FLUSH || tile + TILE >= last) {
+      unflushed = 0;
 #pragma unroll
       for (int p = 0; p < MOMENTS; ++p) {
 #pragma unroll
         for (int c = 0; c < C; ++c) {
-          total[p][c] += sum[p][c];
+          totals[p][c][thread] += sum[p][c];
           sum[p][c] = T(0);
         }
       }
     }
-    __syncthreads();
+    __syncthreads(); // once a tile: the other buffer is free again when all have come here a second time
     for (int i = thread; i < TILE * STATS; i += BLOCK) {
       const int stat = i / TILE, r = i % TILE;
       if (tile + r < last) {
-        double combined = parts[0][r][stat];
+        double combined = parts[buffer][0][r][stat];
 #pragma unroll
         for (int w = 1; w < WARPS; ++w) {
-          const double other = parts[w][r][stat];
+          const double other = parts[buffer][w][r][stat];
           combined = stat < MOMENTS ? combined + other : min(combined, other);
         }
         row_stats[(stat * static_cast<long long>(gridDim.y) + blockIdx.y) * rows + tile + r] = combined;
       }
     }
-    __syncthreads();
   }
 
+  const long long stride = static_cast<long long>(gridDim.x) * n2;
 #pragma unroll
   for (int c = 0; c < C; ++c) {
-    if (!present[c]) continue;
-    double *out = column_stats + blockIdx.x * n2 + column + c * step;
-    const long long stride = static_cast<long long>(gridDim.x) * n2;
+    if (c >= present) continue;
+    double *out = column_stats + blockIdx.x * n2 + column + c * STEP;
 #pragma unroll
-    for (int p = 0; p < MOMENTS; ++p) out[p * stride] = total[p][c];
+    for (int p = 0; p < MOMENTS; ++p) out[p * stride] = totals[p][c][thread];
     if (EXTREMA) {
       out[MOMENTS * stride] = low[c];
       out[(MOMENTS + 1) * stride] = high[c];

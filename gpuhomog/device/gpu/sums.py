@@ -67,7 +67,8 @@ class Sums(Memory):
         blocks = max(1, min(-(-rows // FEWEST_ROWS), BLOCKS_EACH * self.runtime.n_multiprocessors // chunks))
         row_stats = self.empty((n_stats, chunks, rows), np.float64)
         column_stats = self.empty((n_stats, blocks, n2), np.float64)
-        instance = f"planar_moments<{c_name(dtype)}, {moments}, {str(extrema).lower()}>"
+        aligned = n2 * dtype.itemsize % 16 == 0
+        instance = f"planar_moments<{c_name(dtype)}, {moments}, {str(extrema).lower()}, {str(aligned).lower()}>"
         arguments = (values, row_stats, column_stats, np.int64(rows), np.int64(n2), dtype.type(centre))
         self.runtime.launch(FILE, instance, (blocks, chunks), (BLOCK,), arguments)
         out = self.empty(n_stats * sum(shape), np.float64)
