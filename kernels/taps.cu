@@ -13,8 +13,9 @@
 // launch         contract_taps  <<<(planes, ceil(m1 / rows), ceil(m2 / outputs)), threads>>>, threads C >= n2 with
 //                one block along z, else threads C >= (outputs + w2 - 1) d2 + C - 1
 //                expand_taps    <<<(planes, ceil(m1 / rows), ceil(n2 / (threads C))), threads>>>
-// shared         both weights; contract_taps: 2 lines of d2 | 1 values for each of m2 cells (one block along z) or
-//                outputs + w2 - 1; expand_taps: 2 lines of threads C / d2 + 1 + w2 values
+// shared         both weights and two lines. contract_taps: with d2 rounded up to an even number, w2 d2 row weights and
+//                lines of d2 + 1 values for each of m2 cells (one block along z) or outputs + w2 - 1 cells;
+//                expand_taps: lines of threads C / d2 + 1 + w2 values
 // order          a column adds its taps in the order of the samples (a block that owns whole columns: the first samples
 //                of a window that reaches over the end last), then a row in the order of its taps; no atomics
 // oracle         device/cpu/taps.py; test tests/kernels/test_taps.py
@@ -77,6 +78,11 @@ template <typename T, int C> __device__ __forceinline__ void store_columns(T *at
   }
 }
 
+// Two weights of a row, one load from shared memory.
+template <typename T> struct __align__(2 * sizeof(T)) Pair {
+  T first, second;
+};
+
 // The W weights of one phase, from shared memory 16 bytes at once.
 template <typename T, int W> __device__ __forceinline__ void load_weights(const T *row, T (&w)[PITCH<T, W>]) {
   constexpr int V = Vector<T>::size;
@@ -94,16 +100,22 @@ template <typename T, int W, int C> __global__ void __launch_bounds__(MOST_THREA
                   const T *__restrict__ weights_2, long long n1, long long n2, long long m1, long long m2,
                   long long first1, long long first2, int d1, int d2, int w2, int outputs, int rows) {
   extern __shared__ __align__(16) unsigned char shared_taps[];
-  const int thread = threadIdx.x, pitch = d2 | 1; // odd: neighbouring outputs read from different banks
+  const int thread = threadIdx.x;
+  const int paired = (d2 + 1) / 2 * 2, pitch = paired + 1; // odd: neighbouring outputs read from different banks
   const bool whole_row = gridDim.z == 1, whole_column = gridDim.y == 1;
   const long long output = static_cast<long long>(blockIdx.z) * outputs;
   const int count = static_cast<int>(min(static_cast<long long>(outputs), m2 - output));
   const int cells = whole_row ? static_cast<int>(m2) : count + w2 - 1;
   T *const columns_weights = reinterpret_cast<T *>(shared_taps);
-  T *const row_weights = columns_weights + d1 * PITCH<T, W>;
-  T *const lines = row_weights + w2 * d2;
+  Pair<T> *const row_weights = reinterpret_cast<Pair<T> *>(columns_weights + d1 * PITCH<T, W>);
+  T *const lines = columns_weights + d1 * PITCH<T, W> + w2 * paired;
   for (int i = thread; i < d1 * PITCH<T, W>; i += blockDim.x) columns_weights[i] = weights_1[i];
-  for (int i = thread; i < w2 * d2; i += blockDim.x) row_weights[i] = weights_2[i];
+  for (int i = thread; i < w2 * (paired / 2); i += blockDim.x) {
+    const int t = i / (paired / 2) * d2 + i % (paired / 2) * 2;
+    row_weights[i].first = weights_2[t];
+    row_weights[i].second = i % (paired / 2) * 2 + 1 < d2 ? weights_2[t + 1] : T(0);
+  }
+  for (int i = thread; i < 2 * cells * pitch; i += blockDim.x) lines[i] = T(0); // what pairs hold beyond a cell
   __syncthreads();
 
   // Columns: the whole row, or what the outputs need with up to C - 1 columns before, so that vectors stay aligned.
@@ -129,25 +141,24 @@ template <typename T, int W, int C> __global__ void __launch_bounds__(MOST_THREA
   // end are written when only their first rows are missing, and completed after the last step.
   const long long j_first = static_cast<long long>(blockIdx.y) * rows, j_last = min(j_first + rows, m1);
   const long long steps = j_last - j_first + W - 1, read_steps = whole_column ? m1 : steps;
-  long long row = (j_first * d1 + first1) % n1;
+  const long long row = (j_first * d1 + first1) % n1;
   long long j = whole_column ? (m1 - (W - 1) % m1) % m1 : j_first;
-  const T *const plane = values + blockIdx.x * n1 * n2 + column;
   out += blockIdx.x * m1 * m2 + output;
 
-  T next[BATCH][C];
+  T next[BATCH][C] = {};
+  const T *const plane = values + blockIdx.x * n1 * n2 + column, *const end = plane + n1 * n2;
+  const T *at = plane + row * n2;
   long long next_step = 0;
   int next_phase = 0;
   const auto load = [&]() {
+    const int left = present && next_step < read_steps ? d1 - next_phase : 0;
 #pragma unroll
     for (int b = 0; b < BATCH; ++b) {
-      const bool there = next_phase + b < d1 && next_step < read_steps;
-      if (there && present) {
-        load_columns<T, C>(plane + row * n2, next[b]);
-      } else {
-#pragma unroll
-        for (int k = 0; k < C; ++k) next[b][k] = T(0);
+      if (b < left) {
+        load_columns<T, C>(at, next[b]);
+        at += n2;
+        if (at == end) at = plane;
       }
-      if (there) row = row + 1 == n1 ? 0 : row + 1;
     }
     next_phase += BATCH;
     if (next_phase >= d1) {
@@ -165,7 +176,7 @@ template <typename T, int W, int C> __global__ void __launch_bounds__(MOST_THREA
   }
   for (long long step = 0; step < steps; ++step) {
 #pragma unroll 1
-    for (int phase = 0; phase < d1; phase += BATCH) {
+    for (int phase = 0; phase < d1 && step < read_steps; phase += BATCH) {
       T v[BATCH][C];
 #pragma unroll
       for (int b = 0; b < BATCH; ++b) {
@@ -195,7 +206,13 @@ template <typename T, int W, int C> __global__ void __launch_bounds__(MOST_THREA
         T sum = T(0);
         int cell = i;
         for (int a = 0; a < w2; ++a) {
-          for (int p = 0; p < d2; ++p) sum += row_weights[a * d2 + p] * line[cell * pitch + p];
+          const Pair<T> *const w = row_weights + a * (paired / 2);
+          const T *const samples = line + cell * pitch;
+#pragma unroll 4
+          for (int p = 0; p < paired / 2; ++p) {
+            sum += w[p].first * samples[2 * p];
+            sum += w[p].second * samples[2 * p + 1];
+          }
           if (++cell == cells) cell = 0;
         }
         T *const at = out + j * m2 + i;
@@ -246,6 +263,8 @@ template <typename T, int W, int C> __global__ void __launch_bounds__(MOST_THREA
     phase[k] = sample % d2;
   }
 
+  const bool together = d2 % C == 0 && inside % C == 0; // a thread's columns lie in one cell, for all threads
+
   const long long c_first = static_cast<long long>(blockIdx.y) * rows, c_last = min(c_first + rows, m1);
   const long long steps = c_last - c_first + W - 1;
   long long coarse_row = ((c_first - (W - 1)) % m1 + m1) % m1, row = (c_first * d1 + first1) % n1;
@@ -255,14 +274,18 @@ template <typename T, int W, int C> __global__ void __launch_bounds__(MOST_THREA
   T fetched[SLOTS];
   const auto fetch = [&]() {
 #pragma unroll
-    for (int s = 0; s < SLOTS; ++s)
+    for (int s = 0; s < SLOTS; ++s) {
+      if (s * static_cast<int>(blockDim.x) >= length) break;
       if (source[s] >= 0) fetched[s] = coarse[coarse_row * m2 + source[s]];
+    }
     if (++coarse_row == m1) coarse_row = 0;
   };
   const auto put = [&](T *line) {
 #pragma unroll
-    for (int s = 0; s < SLOTS; ++s)
+    for (int s = 0; s < SLOTS; ++s) {
+      if (s * static_cast<int>(blockDim.x) >= length) break;
       if (source[s] >= 0) line[thread + s * blockDim.x] = fetched[s];
+    }
     __syncthreads(); // lines alternate: who writes this one again has passed the next barrier
   };
   fetch();
@@ -285,9 +308,23 @@ template <typename T, int W, int C> __global__ void __launch_bounds__(MOST_THREA
     for (int k = 0; k < C; ++k) ring[0][k] = T(0);
     if (present) {
       const T *const line = lines + (step % 2) * length;
-      for (int a = 0; a < w2; ++a) {
+      if (together) {
+        const T *w = row_weights + phase[0], *value = line + newest[0];
+#pragma unroll 2
+        for (int a = 0; a < w2; ++a) {
+          T each[C];
+          load_columns<T, C>(w, each);
+          const T one = *value;
 #pragma unroll
-        for (int k = 0; k < C; ++k) ring[0][k] += row_weights[a * d2 + phase[k]] * line[newest[k] - a];
+          for (int k = 0; k < C; ++k) ring[0][k] += each[k] * one;
+          w += d2;
+          --value;
+        }
+      } else {
+        for (int a = 0; a < w2; ++a) {
+#pragma unroll
+          for (int k = 0; k < C; ++k) ring[0][k] += row_weights[a * d2 + phase[k]] * line[newest[k] - a];
+        }
       }
       if (step >= W - 1) {
 #pragma unroll 2

@@ -125,11 +125,11 @@ def _error(taps: AxisTaps) -> float:
 
 def _windowed(n: int, d: int, n_cells: int, sharpness: float, largest: Array) -> AxisTaps:
     """Kaiser's window of β = sharpness · W, and what it does beside rounding."""
-    half = (n_cells * d - 1) // 2
-    distance = np.arange(-half, half + 1) / (n_cells * d / 2)
-    window = np.i0(sharpness * n_cells * np.sqrt(1 - distance**2))
-    laid = np.concatenate([window, np.zeros(n_cells * d - len(window))]).reshape(n_cells, d)
-    weights = (laid / (laid.sum(axis=0) * d)).reshape(-1)[: len(window)]
+    half = n_cells * d // 2
+    distance = np.arange(-half, half) / half
+    laid = np.i0(sharpness * n_cells * np.sqrt(1 - distance**2)).reshape(n_cells, d)
+    laid[0, 0] = 0.0  # stands where the window ends, so that cells begin at multiples of d and the window is even
+    weights = (laid / (laid.sum(axis=0) * d)).reshape(-1)
     transform = _transform(weights, n)
     m = n // d
     modes = np.arange(m // 2 + 1)
@@ -143,8 +143,7 @@ def _windowed(n: int, d: int, n_cells: int, sharpness: float, largest: Array) ->
 
 
 def _transform(weights: Array, n: int) -> Array:
-    """(n,) c(k) of symmetric weights about a sample."""
-    half = len(weights) // 2
+    """(n,) c(k) of weights that are even about the middle one, or one past it."""
     line = np.zeros(n)
-    np.add.at(line, np.arange(-half, half + 1) % n, weights)
+    np.add.at(line, (np.arange(len(weights)) - len(weights) // 2) % n, weights)
     return np.asarray(np.fft.fft(line).real)

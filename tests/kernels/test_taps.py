@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import gpuhomog as gh
 from gpuhomog.device import CPU
 from gpuhomog.device.gpu import taps as launches
 
@@ -87,6 +88,8 @@ KERNEL_CASES = {
     "slow axis only": ((28, 5, 7), (window(4, 31, -15), SINGLE, SINGLE)),
     "one row, one column": ((1, 1, 6), (SINGLE, SINGLE, window(3, 5, -2))),
     "one point is left": ((4, 7, 5), (window(4, 31, -15), window(7, 55, -27), window(5, 39, -19))),
+    "columns of a thread in one cell": ((2, 16, 32), (SINGLE, window(2, 20, -10), window(8, 80, -40))),
+    "columns of a thread in two cells": ((2, 16, 40), (SINGLE, window(2, 20, -10), window(2, 20, -10))),
     "first tap far away": ((2, 12, 16), (SINGLE, window(3, 20, 1000), window(4, 20, -1001))),
 }
 
@@ -133,7 +136,7 @@ def test_windows_as_long_as_a_block(gpu, d):
 @pytest.mark.parametrize("case", ["10 cells", "rows of odd length", "slow axis only", "first tap far away"])
 def test_columns_in_segments_give_the_same(gpu, monkeypatch, case, rows):
     """Blocks of a few coarse rows, the last one shorter, or of whole columns."""
-    monkeypatch.setattr(launches.Taps, "_segments", lambda self, blocks, m1, cells: (rows, -(-m1 // rows)))
+    monkeypatch.setattr(launches.Taps, "_segments", lambda self, threads, m1, cells: (rows, -(-m1 // rows)))
     shape, taps = KERNEL_CASES[case]
     values = noise(shape, np.float64)
     coarse = CPU().contract_taps(values, taps)
@@ -200,3 +203,20 @@ def test_the_first_rung_equals_the_cpu(gpu, case, dtype):
     for axis in range(3):
         found = along(found, axis, "expand_taps", shape[axis])
     np.testing.assert_allclose(gpu.to_host(found), CPU().expand_taps(coarse, taps), rtol=0, atol=tolerance(dtype, taps))
+
+
+@pytest.mark.filterwarnings("ignore:eps = .* exceeds a quarter")
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("oblique", [False, True])
+def test_averages_equal_those_of_the_cpu(gpu, oblique, dtype, order):
+    """Through the operator, onto the grid and onto fewer points; the CPU goes another way."""
+    cell = np.array([[8.0, 0.0, 0.0], [-4.0, 6.9, 0.0], [0.5, 0.7, 9.0]]) if oblique else np.diag([8.0, 7.0, 9.0])
+    values = noise((36, 40, 27), dtype, order)
+    there = gh.Field.from_array(values, cell, device=gpu)
+    here = gh.Field.from_array(values.astype(np.float64), cell)
+    for spacing in (None, 1.5):
+        found = gh.average(there, gh.Gaussian(4.0), method="taps", spacing=spacing)
+        expected = gh.average(here, gh.Gaussian(4.0), method="low modes", spacing=spacing)
+        assert found.values.dtype == dtype
+        assert np.abs(found.to_host() - expected.values).max() < 60 * np.finfo(dtype).eps

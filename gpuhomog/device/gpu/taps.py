@@ -27,8 +27,8 @@ MOST_THREADS = {1: 768, 2: 512, 4: 512}
 """Of a block, by the columns a thread owns."""
 PART_THREADS = 256
 """Threads of a block that has a part of a row, where that is enough."""
-BLOCKS_EACH = 4
-"""Blocks for each multiprocessor below which columns are cut into segments."""
+THREADS_EACH = 512
+"""Threads of each multiprocessor, as many as it holds; with fewer, columns are cut into segments."""
 
 SINGLE = SimpleNamespace(weights=np.ones(1), first=0, decimation=1)
 """An axis left as it is."""
@@ -79,13 +79,16 @@ class Taps(Memory):
         d2, reach = row.decimation, -(-len(row.weights) // row.decimation) - 1
         threads, outputs = -(-n2 // width), m2
         if threads > MOST_THREADS[width]:
-            threads = PART_THREADS if PART_THREADS * width >= (2 * reach + 1) * d2 + width - 1 else MOST_THREADS[width]
-            outputs = (threads * width - (width - 1)) // d2 - reach
+            threads = PART_THREADS if PART_THREADS * width >= 2 * (reach + 1) * d2 else MOST_THREADS[width]
+            unaligned = 0 if row.first % width == 0 else width - 1
+            outputs = (threads * width - unaligned) // d2 - reach
+            outputs -= outputs % width if outputs > width else 0  # parts begin as the row does
         threads = -(-threads // 32) * 32
         parts = -(-m2 // outputs)
         line_cells = m2 if parts == 1 else outputs + reach
-        shared = values.dtype.itemsize * (weights[0].size + weights[1].size + 2 * line_cells * (d2 | 1))
-        rows, segments = self._segments(planes * parts, m1, cells)
+        paired = -(-d2 // 2) * 2
+        shared = values.dtype.itemsize * (weights[0].size + (reach + 1) * paired + 2 * line_cells * (paired + 1))
+        rows, segments = self._segments(planes * parts * threads, m1, cells)
         sizes = [np.int64(n) for n in (n1, n2, m1, m2, columns.first % n1, row.first % n2)]
         shape = [np.int32(n) for n in (columns.decimation, d2, reach + 1, outputs, rows)]
         instance = f"contract_taps<{c_name(values.dtype)}, {cells}, {width}>"
@@ -109,7 +112,7 @@ class Taps(Memory):
         parts = -(-n2 // (threads * width))
         line = threads * width // d2 + 1 + n_cells
         shared = values.dtype.itemsize * (weights[0].size + weights[1].size + 2 * line)
-        rows, segments = self._segments(planes * parts, m1, cells)
+        rows, segments = self._segments(planes * parts * threads, m1, cells)
         sizes = [np.int64(n) for n in (n1, n2, m1, m2, columns.first % n1, row.first % n2)]
         shape = [np.int32(n) for n in (columns.decimation, d2, n_cells, rows)]
         instance = f"expand_taps<{c_name(values.dtype)}, {cells}, {width}>"
@@ -128,9 +131,9 @@ class Taps(Memory):
         along_row = _padded(row.weights, -(-len(row.weights) // row.decimation) * row.decimation)
         return width, cells, (self.table(by_phase, dtype), self.table(along_row, dtype))
 
-    def _segments(self, blocks: int, m1: int, cells: int) -> tuple[int, int]:
+    def _segments(self, threads: int, m1: int, cells: int) -> tuple[int, int]:
         """Coarse rows of a block, and blocks that share a column: few enough that windows overlap little."""
-        wanted = -(-BLOCKS_EACH * self.runtime.n_multiprocessors // blocks)
+        wanted = round(THREADS_EACH * self.runtime.n_multiprocessors / threads)
         rows = -(-m1 // max(1, min(wanted, m1 // cells)))
         return rows, -(-m1 // rows)
 
