@@ -67,7 +67,7 @@ def translated(file: str, text: str, instances: Sequence[str]) -> str:
     """A kernel source in words g++ knows, with a table of its instances.
 
     Comments go (lines stay where they are); shared memory becomes calls of the harness, and launch bounds become
-    checks; everything stands in a namespace without a name, so that sanitizers guard each instance's own variables.
+    checks; everything stands in a namespace without a name, apart from the harness's names.
     """
     text = without_comments(text)
     number = 0

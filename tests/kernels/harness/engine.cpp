@@ -219,7 +219,7 @@ void warp_collective(Collective kind, unsigned mask, int line, const char *file)
   unsigned together = 0;
   for (int l = 0; l < lanes; ++l) {
     const Thread &other = threads[first + l];
-    if (!(mask >> l & 1) || other.state == State::left) continue;
+    if (!(mask >> l & 1)) continue;
     if (other.state != State::in_warp || other.mask != mask || other.kind != kind || other.line != line) {
       yield();
       return;
