@@ -40,54 +40,43 @@ template <> struct Complex<double> {
   using type = double2;
 };
 
-template <typename T, int SECTIONS> __global__ void __launch_bounds__(LARGEST_BLOCK)
-    cylinder_march(const typename Complex<T>::type *spectrum, typename Complex<T>::type *out,
-                   const T *__restrict__ propagators, const T *__restrict__ mode_table, const int *__restrict__ classes,
-                   const T *__restrict__ source, long long planes, long long modes, long long n_classes, int direction,
-                   int accumulate) {
+template <typename T, int SECTIONS> struct March {
   using C = typename Complex<T>::type;
-  static_assert(BATCH >= HISTORY, "one batch is kept as history");
-  __shared__ T propagator[SECTIONS * 4];
-  for (int i = threadIdx.x; i < SECTIONS * 4; i += blockDim.x) propagator[i] = propagators[i];
-  __syncthreads();
-  const long long mode = blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x;
-  if (mode >= modes) return;
-  const T *of_mode = mode_table + classes[mode];
-  const T own_factor = of_mode[0], own_weight = of_mode[n_classes];
-  T weight[2 * SECTIONS], near[NEAR];
-#pragma unroll
-  for (int s = 0; s < 2 * SECTIONS; ++s) weight[s] = of_mode[(2 + s) * n_classes];
-#pragma unroll
-  for (int d = 0; d < NEAR; ++d) near[d] = of_mode[(2 + 2 * SECTIONS + d) * n_classes];
+  T own_factor, own_weight, weight[2 * SECTIONS], near[NEAR];
+  C own, state[SECTIONS][2], arrived[HISTORY + BATCH];
 
-  C own = {T(0), T(0)}, state[SECTIONS][2], arrived[HISTORY + BATCH];
+  __device__ __forceinline__ March(const T *of_mode, long long n_classes) {
+    own_factor = of_mode[0];
+    own_weight = of_mode[n_classes];
 #pragma unroll
-  for (int s = 0; s < SECTIONS; ++s) state[s][0] = state[s][1] = own;
+    for (int s = 0; s < 2 * SECTIONS; ++s) weight[s] = of_mode[(2 + s) * n_classes];
 #pragma unroll
-  for (int d = 0; d < HISTORY; ++d) arrived[BATCH + d] = own;
+    for (int d = 0; d < NEAR; ++d) near[d] = of_mode[(2 + 2 * SECTIONS + d) * n_classes];
+    own = {T(0), T(0)};
+#pragma unroll
+    for (int s = 0; s < SECTIONS; ++s) state[s][0] = state[s][1] = own;
+#pragma unroll
+    for (int d = 0; d < HISTORY; ++d) arrived[BATCH + d] = own;
+  }
 
-  const long long stride = direction * modes;
-  long long plane = direction > 0 ? 0 : planes - 1, at = mode + plane * modes;
-  for (long long done = 0; done < planes; done += BATCH) {
+  // `count` planes, all of a batch where WHOLE.
+  template <bool WHOLE> __device__ __forceinline__ void advance(const C *in, C *out, const T *source,
+                                                                const T *propagator, long long stride, int direction,
+                                                                int accumulate, int count) {
     C sum[BATCH];
 #pragma unroll
     for (int d = 0; d < HISTORY; ++d) arrived[d] = arrived[BATCH + d];
 #pragma unroll
-    for (int b = 0; b < BATCH; ++b) {
-      C &v = arrived[HISTORY + b];
-      v = sum[b] = {T(0), T(0)};
-      if (done + b < planes) {
-        v = spectrum[at + b * stride];
-        const T scale = source[plane + b * direction];
-        v.x *= scale;
-        v.y *= scale;
-        if (accumulate) sum[b] = out[at + b * stride];
-      }
-    }
+    for (int b = 0; b < BATCH; ++b) arrived[HISTORY + b] = WHOLE || b < count ? in[b * stride] : C{T(0), T(0)};
+#pragma unroll
+    for (int b = 0; b < BATCH; ++b) sum[b] = accumulate && (WHOLE || b < count) ? out[b * stride] : C{T(0), T(0)};
     reload_shared(); // propagators in registers for the whole sweep would spill
 #pragma unroll
     for (int b = 0; b < BATCH; ++b) {
-      const C v = arrived[HISTORY + b];
+      const T scale = WHOLE || b < count ? source[b * direction] : T(0);
+      C &v = arrived[HISTORY + b];
+      v.x *= scale;
+      v.y *= scale;
       own.x = own_factor * own.x + v.x;
       own.y = own_factor * own.y + v.y;
       sum[b].x += own_weight * own.x;
@@ -101,7 +90,7 @@ template <typename T, int SECTIONS> __global__ void __launch_bounds__(LARGEST_BL
 #pragma unroll
     for (int s = 0; s < SECTIONS; ++s) {
       const T m00 = propagator[4 * s], m01 = propagator[4 * s + 1], m10 = propagator[4 * s + 2],
-              m11 = propagator[4 * s + 3], first = weight[2 * s], second = weight[2 * s + 1];
+              m11 = propagator[4 * s + 3];
       C one = state[s][0], two = state[s][1];
 #pragma unroll
       for (int b = 0; b < BATCH; ++b) {
@@ -110,16 +99,44 @@ template <typename T, int SECTIONS> __global__ void __launch_bounds__(LARGEST_BL
         one.y = m00 * was.y + (m01 * two.y + v.y);
         two.x = m10 * was.x + (m11 * two.x + v.x);
         two.y = m10 * was.y + (m11 * two.y + v.y);
-        sum[b].x += first * one.x + second * two.x;
-        sum[b].y += first * one.y + second * two.y;
+        sum[b].x = weight[2 * s] * one.x + sum[b].x;
+        sum[b].y = weight[2 * s] * one.y + sum[b].y;
+        sum[b].x = weight[2 * s + 1] * two.x + sum[b].x;
+        sum[b].y = weight[2 * s + 1] * two.y + sum[b].y;
       }
       state[s][0] = one;
       state[s][1] = two;
     }
 #pragma unroll
     for (int b = 0; b < BATCH; ++b)
-      if (done + b < planes) out[at + b * stride] = sum[b];
-    at += BATCH * stride;
-    plane += BATCH * direction;
+      if (WHOLE || b < count) out[b * stride] = sum[b];
   }
+};
+
+template <typename T, int SECTIONS> __global__ void __launch_bounds__(LARGEST_BLOCK)
+    cylinder_march(const typename Complex<T>::type *spectrum, typename Complex<T>::type *out,
+                   const T *__restrict__ propagators, const T *__restrict__ mode_table, const int *__restrict__ classes,
+                   const T *__restrict__ source, long long planes, long long modes, long long n_classes, int direction,
+                   int accumulate) {
+  static_assert(BATCH >= HISTORY, "one batch is kept as history");
+  __shared__ T propagator[SECTIONS * 4];
+  for (int i = threadIdx.x; i < SECTIONS * 4; i += blockDim.x) propagator[i] = propagators[i];
+  __syncthreads();
+  const long long mode = blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x;
+  if (mode >= modes) return;
+  March<T, SECTIONS> march(mode_table + classes[mode], n_classes);
+
+  const long long stride = direction * modes, first = direction > 0 ? 0 : planes - 1;
+  const typename Complex<T>::type *in = spectrum + first * modes + mode;
+  typename Complex<T>::type *to = out + first * modes + mode;
+  source += first;
+  long long left = planes;
+  for (; left >= BATCH; left -= BATCH) {
+    march.template advance<true>(in, to, source, propagator, stride, direction, accumulate, BATCH);
+    in += BATCH * stride;
+    to += BATCH * stride;
+    source += BATCH * direction;
+  }
+  if (left > 0)
+    march.template advance<false>(in, to, source, propagator, stride, direction, accumulate, static_cast<int>(left));
 }

@@ -24,6 +24,13 @@
 constexpr int LARGEST_BLOCK = 256;
 constexpr int PLANES = 64;
 
+// 1/√x to the last bit or two. In double: a float's, and one step of third order; x within the range of a float.
+__device__ __forceinline__ float inverse_root(float x) { return rsqrt(x); }
+__device__ __forceinline__ double inverse_root(double x) {
+  const double y = rsqrt(static_cast<float>(x)), rest = 1.0 - x * y * y;
+  return y + y * rest * (0.5 + 0.375 * rest);
+}
+
 template <typename T> struct PlaneTerms {
   T squared, below, above;
 };
@@ -31,7 +38,7 @@ template <typename T> struct PlaneTerms {
 template <typename T> __global__ void __launch_bounds__(LARGEST_BLOCK)
     cylinder_sum(const T *__restrict__ values, const long long *__restrict__ points, const int *__restrict__ offsets,
                  const T *__restrict__ squared, const T *__restrict__ ends, const T *__restrict__ source,
-                 double *__restrict__ parts, long long planes, long long n_first, long long n_second, long long normal,
+                 double *__restrict__ parts, long long planes, int n_first, int n_second, long long normal,
                  long long first, long long second, long long n_disc, int n_ends, int periodic, T step, T own) {
   __shared__ PlaneTerms<T> terms[PLANES];
   __shared__ double scratch[LARGEST_BLOCK / WARP];
@@ -45,10 +52,11 @@ template <typename T> __global__ void __launch_bounds__(LARGEST_BLOCK)
   }
   __syncthreads();
 
+  const int in_first = static_cast<int>(point[1]), in_second = static_cast<int>(point[2]);
   double below = 0.0, above = 0.0;
   const long long from = n_disc * blockIdx.z / gridDim.z, to = n_disc * (blockIdx.z + 1LL) / gridDim.z;
   for (long long j = from + threadIdx.x; j < to; j += blockDim.x) {
-    long long a = point[1] + offsets[2 * j], b = point[2] + offsets[2 * j + 1];
+    int a = in_first + offsets[2 * j], b = in_second + offsets[2 * j + 1];
     if (periodic) {
       a %= n_first;
       b %= n_second;
@@ -64,7 +72,7 @@ template <typename T> __global__ void __launch_bounds__(LARGEST_BLOCK)
     for (int i = 0; i < count; ++i) {
       const PlaneTerms<T> term = terms[i];
       const T r2 = in_plane + term.squared;
-      const T over_distance = v[i * normal] * (r2 > T(0) ? rsqrt(r2) : own);
+      const T over_distance = v[i * normal] * (r2 > T(0) ? inverse_root(r2) : own);
       low += over_distance * term.below;
       high += over_distance * term.above;
     }

@@ -25,6 +25,11 @@
 constexpr int LARGEST_BLOCK = 256;
 constexpr int BATCH = 4; // cells in flight
 
+__device__ __forceinline__ long long modulo(long long i, long long n) {
+  const long long rest = i % n;
+  return rest < 0 ? rest + n : rest;
+}
+
 // Sum with the rounding errors of its additions beside it; plain where COMPENSATED is false.
 template <bool COMPENSATED> struct Total {
   double sum = 0.0, lost = 0.0;
@@ -40,32 +45,45 @@ template <bool COMPENSATED> struct Total {
   }
 };
 
-// The part of cell x within [low, high): moments about the reference of a cell of value one.
-struct CellMoments {
-  double whole, first, second;
-  __device__ __forceinline__ CellMoments(long long x, double low, double high, double reference) {
-    const double from = fmax(static_cast<double>(x), low) - reference;
-    const double to = fmin(static_cast<double>(x + 1), high) - reference;
-    const double middle = 0.5 * (from + to);
-    whole = to - from;
-    first = whole * middle;
-    second = whole * (middle * middle + whole * whole / 12.0);
-  }
-};
-
 template <bool COMPENSATED> struct Moments {
   Total<COMPENSATED> total[3];
-  __device__ __forceinline__ void add(const CellMoments &cell, double value) {
-    total[0].add(value * cell.whole);
-    total[1].add(value * cell.first);
-    total[2].add(value * cell.second);
+
+  // A whole cell whose middle lies t from the reference; its own second moment comes with whole_cells().
+  __device__ __forceinline__ void add(double value, double t) {
+    const double first = value * t;
+    total[0].add(value);
+    total[1].add(first);
+    total[2].add(first * t);
+  }
+  __device__ __forceinline__ void whole_cells() { total[2].add(total[0].sum / 12.0); }
+
+  // The part of a cell between `from` and `to`, counted from the reference.
+  __device__ __forceinline__ void add_part(double value, double from, double to) {
+    const double length = to - from, middle = 0.5 * (from + to);
+    total[0].add(value * length);
+    total[1].add(value * (length * middle));
+    total[2].add(value * (length * (middle * middle + length * length / 12.0)));
   }
 };
 
-__device__ __forceinline__ long long modulo(long long i, long long n) {
-  const long long rest = i % n;
-  return rest < 0 ? rest + n : rest;
-}
+// Cells of an interval: those cut by its edges, and the whole ones first ... last - 1 between.
+struct Cells {
+  double low, high, reference;
+  long long first, last;
+  __device__ __forceinline__ Cells(const double *edges, const double *references, long long interval)
+      : low(edges[interval]), high(edges[interval + 1]), reference(references[interval]),
+        first(static_cast<long long>(ceil(low))), last(static_cast<long long>(floor(high))) {}
+
+  // Cut cells, from values `stride` apart that repeat after `planes`.
+  template <bool COMPENSATED, typename T> __device__ __forceinline__ void
+  add_cut(Moments<COMPENSATED> &moments, const T *at, long long planes, long long stride) const {
+    const bool one_cell = first > last;
+    const double head = one_cell ? high : static_cast<double>(first), tail = static_cast<double>(last);
+    if (head > low) moments.add_part(at[modulo(first - 1, planes) * stride], low - reference, head - reference);
+    if (!one_cell && high > tail)
+      moments.add_part(at[modulo(last, planes) * stride], tail - reference, high - reference);
+  }
+};
 
 template <typename T> __global__ void __launch_bounds__(LARGEST_BLOCK)
     interval_moments(const T *__restrict__ values, const double *__restrict__ edges,
@@ -74,22 +92,25 @@ template <typename T> __global__ void __launch_bounds__(LARGEST_BLOCK)
   const long long line = blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x, interval = blockIdx.y;
   if (line >= outer * inner) return;
   const long long o = line / inner, i = line - o * inner;
-  const double low = edges[interval], high = edges[interval + 1], reference = references[interval];
-  const long long first = static_cast<long long>(floor(low)), last = static_cast<long long>(ceil(high));
+  const Cells cells(edges, references, interval);
   const T *at = values + o * planes * inner + i;
   Moments<sizeof(T) == 8> moments;
-  long long plane = modulo(first, planes);
-  for (long long x = first; x < last; x += BATCH) {
-    T v[BATCH];
+  long long plane = cells.first < cells.last ? modulo(cells.first, planes) : 0;
+  for (long long x = cells.first; x < cells.last; plane = 0) {
+    const long long end = min(cells.last, x + planes - plane); // of the interval, or where the values repeat
+    const T *v = at + plane * inner;
+    double t = static_cast<double>(x) + 0.5 - cells.reference;
+    for (; x + BATCH <= end; x += BATCH, v += BATCH * inner, t += BATCH) {
+      T batch[BATCH];
 #pragma unroll
-    for (int b = 0; b < BATCH; ++b) {
-      v[b] = x + b < last ? at[plane * inner] : T(0);
-      plane = plane + 1 == planes ? 0 : plane + 1;
+      for (int b = 0; b < BATCH; ++b) batch[b] = v[b * inner];
+#pragma unroll
+      for (int b = 0; b < BATCH; ++b) moments.add(batch[b], t + b);
     }
-#pragma unroll
-    for (int b = 0; b < BATCH; ++b)
-      if (x + b < last) moments.add(CellMoments(x + b, low, high, reference), v[b]);
+    for (; x < end; ++x, v += inner, t += 1.0) moments.add(*v, t);
   }
+  moments.whole_cells();
+  cells.add_cut(moments, at, planes, inner);
   const long long stride = outer * n_intervals * inner;
   double *to = out + (o * n_intervals + interval) * inner + i;
 #pragma unroll
@@ -103,23 +124,27 @@ template <typename T> __global__ void __launch_bounds__(LARGEST_BLOCK)
   const long long o = (blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x) / WARP, interval = blockIdx.y;
   if (o >= outer) return;
   const int lane = threadIdx.x % WARP;
-  const double low = edges[interval], high = edges[interval + 1], reference = references[interval];
-  const long long first = static_cast<long long>(floor(low)), last = static_cast<long long>(ceil(high));
+  const Cells cells(edges, references, interval);
   const T *at = values + o * planes;
   Moments<sizeof(T) == 8> moments;
-  long long plane = modulo(first + lane, planes);
-  for (long long x = first + lane; x < last; x += BATCH * WARP) {
-    T v[BATCH];
+  long long plane = cells.first < cells.last ? modulo(cells.first, planes) : 0;
+  for (long long start = cells.first; start < cells.last; plane = 0) {
+    const long long end = min(cells.last, start + planes - plane);
+    long long x = start + lane;
+    const T *v = at + plane + lane;
+    double t = static_cast<double>(x) + 0.5 - cells.reference;
+    for (; x + (BATCH - 1) * WARP < end; x += BATCH * WARP, v += BATCH * WARP, t += BATCH * WARP) {
+      T batch[BATCH];
 #pragma unroll
-    for (int b = 0; b < BATCH; ++b) {
-      v[b] = x + b * WARP < last ? at[plane] : T(0);
-      plane += WARP;
-      if (plane >= planes) plane = planes < WARP ? plane % planes : plane - planes;
+      for (int b = 0; b < BATCH; ++b) batch[b] = v[b * WARP];
+#pragma unroll
+      for (int b = 0; b < BATCH; ++b) moments.add(batch[b], t + b * WARP);
     }
-#pragma unroll
-    for (int b = 0; b < BATCH; ++b)
-      if (x + b * WARP < last) moments.add(CellMoments(x + b * WARP, low, high, reference), v[b]);
+    for (; x < end; x += WARP, v += WARP, t += WARP) moments.add(*v, t);
+    start = end;
   }
+  moments.whole_cells();
+  if (lane == 0) cells.add_cut(moments, at, planes, 1);
   const long long stride = outer * n_intervals;
 #pragma unroll
   for (int p = 0; p < 3; ++p) {

@@ -1,4 +1,4 @@
-// cylinder_march, first rung: one section a sweep over the planes, out read and written each time.
+// cylinder_march, v1: one section a sweep over the planes, out read and written each time.
 // Contract: ../cylinder_march.cu; out may not be spectrum.
 //
 // launch   as ../cylinder_march.cu

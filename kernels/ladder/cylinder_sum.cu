@@ -1,4 +1,4 @@
-// cylinder_sum, first rung: one thread a point, everything in double. Contract: ../cylinder_sum.cu
+// cylinder_sum, v1: one thread a point, everything in double. Contract: ../cylinder_sum.cu
 //
 // launch   <<<(ceil(n_points / BLOCK), 1, 1), BLOCK>>>; one slice; n_points in place of the grid's size
 // order    plane after plane, disc point after disc point, in double
@@ -10,11 +10,11 @@
 //   cylinder_sum<double>
 #include "common.cuh"
 
-template <typename T>
-__global__ void cylinder_sum(const T *values, const long long *points, const int *offsets, const T *squared,
-                             const T *ends, const T *source, double *parts, long long planes, long long n_first,
-                             long long n_second, long long normal, long long first, long long second, long long n_disc,
-                             int n_ends, int periodic, T step, T own, long long n_points) {
+template <typename T> __global__ void cylinder_sum(const T *values, const long long *points, const int *offsets,
+                                                   const T *squared, const T *ends, const T *source, double *parts,
+                                                   long long planes, int n_first, int n_second, long long normal,
+                                                   long long first, long long second, long long n_disc, int n_ends,
+                                                   int periodic, T step, T own, long long n_points) {
   const long long p = blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x;
   if (p >= n_points) return;
   const long long *point = points + 3 * p;

@@ -1,4 +1,4 @@
-// interval_moments, first rung: one thread a line and interval, plain sums. Contract: ../interval_moments.cu
+// interval_moments, v1: one thread a line and interval, plain sums. Contract: ../interval_moments.cu
 //
 // launch   <<<(ceil(outer inner / BLOCK), n_intervals), BLOCK>>>, whatever inner
 // order    a line's cells in rising order, in double
