@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ranks import on_ranks
 
 import gpuhomog as gh
 from gpuhomog.averaging_kernels import AveragingKernel
@@ -232,6 +233,14 @@ def test_where_it_does_not_exist():
     ):
         with pytest.raises(KernelError, match='method="taps" does not exist'):
             gh.average(one, kernel, method="taps", sampling=sampling)
+
+
+def test_ranks_that_lack_planes_go_another_way():
+    field = gh.Field.from_array(noise((48, 48, 36)), CELLS["cubic"])
+    with pytest.raises(KernelError, match='method="taps" does not exist'):
+        on_ranks(field, 2, lambda part: gh.average(part, gh.Gaussian(3.0), method="taps"))
+    parts = on_ranks(field, 2, lambda part: gh.average(part, gh.Gaussian(3.0)))
+    assert {part.provenance[-1]["way"] for part in parts} <= {"lines", "low modes"}
 
 
 def test_the_cpu_prefers_low_modes_and_a_gpu_would_not(monkeypatch):
