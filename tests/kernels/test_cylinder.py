@@ -256,7 +256,7 @@ def test_march_along_every_axis(gpu, shape, axis, order):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_convolution_on_the_gpu_equals_the_cpu(gpu, monkeypatch, dtype, side):
     monkeypatch.setattr("gpuhomog.device.gpu.cylinder.CONVOLVED_BYTES", 6000)  # modes in several chunks
-    monkeypatch.setattr("gpuhomog.device.gpu.cylinder.CHUNK_BYTES", 1000)
+    monkeypatch.setattr("gpuhomog.device.gpu.spectral.CACHE_SHARE", 1e-9)  # planes one by one
     values = field((11, 6, 5), dtype)
     table = ck.cylinder_table(OBLIQUE, (6, 5), 0.4, 11, 1.9, order=6)
     expected = CPU().cylinder_convolve(values, table, side=side)

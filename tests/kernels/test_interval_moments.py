@@ -122,6 +122,21 @@ def test_the_kernel_equals_the_cpu(gpu, shape, dtype, axis, order):
     assert (np.abs(found - expected) <= tolerance(values, EDGES) * size).all()
 
 
+@pytest.mark.parametrize("axis", [0, 2])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_long_intervals(gpu, dtype, axis):
+    """Many batches of a warp, across the end of the period."""
+    values = np.moveaxis(field((2, 3, 301), dtype), 2, axis).copy()
+    edges, references = [-150.25, 0.5, 270.0, 1000.125], [0.0, 300.0, 150.0]
+    expected = CPU().interval_moments(values, edges, references, axis=axis)
+    found = gpu.to_host(gpu.interval_moments(gpu.asarray(values), edges, references, axis=axis))
+    for p in range(3):
+        size = np.abs(values).max() * 1000.0 ** (p + 1)
+        assert (np.abs(found[p] - expected[p]) <= tolerance(values, edges) * size).all()
+        exact = np.array([float(e) for e in exact_moments(np.moveaxis(values, axis, 2)[1, 2], edges, references)[p]])
+        assert (np.abs(np.moveaxis(expected[p], axis, 2)[1, 2] - exact) <= 1e-15 * size).all()
+
+
 @pytest.mark.parametrize("axis", [1, 2])
 def test_float64_sums_keep_what_cancels(gpu, axis):
     """A large charge, small ones, and its opposite: plain sums would lose the small ones."""

@@ -23,7 +23,7 @@ from .text import Text
 from .windows import Windows
 
 
-class GPU(Intervals, Sums, Windows, Spectral, Text, Taps, Cylinder, Running):
+class GPU(Cylinder, Intervals, Sums, Windows, Spectral, Text, Taps, Running):
     """One GPU; see device.Device for what each method promises."""
 
     def __init__(self, runtime: Runtime) -> None:

@@ -1,7 +1,7 @@
 """Potentials of the charge within a cylinder: direct sums, recursions from plane to plane, sums by FFT.
 
 cylinder_sum       each point reads its cylinder
-cylinder_march     6 passes for one side, 9 for both: planes to modes 2 (4 where a chunk exceeds the cache), march
+cylinder_march     6 passes for one side, 9 for both: planes to modes 2 (4 where the cache holds no plane), march
 2 or 5, modes to planes 2 (4); an axis that is not the slowest in memory costs 4 more
 cylinder_convolve  at any accuracy, for reference: 2 n planes of complex values a chunk of modes
 """
@@ -16,12 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..cpu.cylinder import SIDES, plane_first
 from ..cpu.memory import is_fortran_ordered
-from .memory import Memory, c_name
+from .memory import c_name
+from .spectral import Spectral
 
 MARCH_BLOCK = 128
-CHUNK_BYTES = 256 << 20
-"""Values whose planes are transformed at once. Chunks that fit the second-level cache save its traffic to memory but
-cost a launch each: 16 MiB and 1 GiB are worth trying."""
 CONVOLVED_BYTES = 512 << 20
 """Workspace of cylinder_convolve, about."""
 SUM_BLOCK = 256
@@ -29,7 +27,7 @@ SUM_PLANES = 64
 """Planes of a slice of cylinder_sum, as in the kernel."""
 
 
-class Cylinder(Memory):
+class Cylinder(Spectral):
     """Cylinder potentials; see device.Device for what each method promises."""
 
     def cylinder_sum(
@@ -99,7 +97,7 @@ class Cylinder(Memory):
                 propagators,
                 mode_table,
                 classes,
-                self.table(fit.source[0 if direction == 1 else 1], dtype),
+                self._plane_weights(fit, direction, dtype),
                 *(np.int64(size) for size in (n, modes, mode_table.shape[1])),
                 np.int32(direction),
                 np.int32(added),
@@ -127,8 +125,8 @@ class Cylinder(Memory):
             response = xp.fft.fft(kernel, padded, axis=0)
             total = xp.zeros(kernel.shape, spectrum.dtype)
             for direction in SIDES[side]:
-                source = self.table(table.source[0 if direction == 1 else 1], values.dtype)
-                arriving = (flat[:, chunk] * source[:, None])[::direction]
+                weights = self._plane_weights(table, direction, values.dtype)
+                arriving = (flat[:, chunk] * weights[:, None])[::direction]
                 total[::direction] += xp.fft.ifft(xp.fft.fft(arriving, padded, axis=0) * response, axis=0)[:n]
             flat[:, chunk] = total
         return self._from_modes(spectrum, planes.shape, axis, values)
@@ -154,23 +152,23 @@ class Cylinder(Memory):
         return self.contiguous(xp.moveaxis(values, axis, 0))
 
     def _to_modes(self, planes: Any) -> Any:
-        xp = self.runtime.xp
-        n, n1, n2 = planes.shape
-        spectrum = self.empty((n, n1, n2 // 2 + 1), np.result_type(planes.dtype, np.complex64))
-        at_once = max(1, CHUNK_BYTES // (n1 * n2 * planes.dtype.itemsize))
-        for start in range(0, n, at_once):
-            spectrum[start : start + at_once] = xp.fft.rfftn(planes[start : start + at_once], axes=(1, 2))
+        """Not normalized: the weights of the planes are."""
+        spectrum = self._spectrum(planes.shape, planes.dtype)
+        for chunk in self._chunks(planes):
+            self._transforms.real_axes(planes[chunk], spectrum[chunk], 2)
         return spectrum
+
+    def _plane_weights(self, table: Any, direction: int, dtype: Any) -> Any:
+        """Weights of the planes on one side, by the number of points of a plane."""
+        source = table.source[0 if direction == 1 else 1]
+        return self.table(source / (table.shape[0] * table.shape[1]), dtype)
 
     def _from_modes(self, spectrum: Any, shape: tuple[int, int, int], axis: int, values: Any) -> Any:
         """Potentials in the shape, the precision and the memory order of the values."""
         xp = self.runtime.xp
-        n, n1, n2 = shape
         out = self.empty(shape, values.dtype)
-        at_once = max(1, CHUNK_BYTES // (n1 * n2 * values.dtype.itemsize))
-        for start in range(0, n, at_once):
-            modes = spectrum[start : start + at_once]
-            out[start : start + at_once] = xp.fft.irfftn(modes, s=(n1, n2), axes=(1, 2))
+        for chunk in self._chunks(out):
+            self._transforms.real_axes(spectrum[chunk], out[chunk], 2)
         if is_fortran_ordered(values):
             return self.contiguous(xp.moveaxis(out, 0, 2 - axis)).T
         return self.contiguous(xp.moveaxis(out, 0, axis))
