@@ -1,9 +1,8 @@
 """Fixtures of the kernels' tests."""
 
-import os
-
 import pytest
 from harness.build import why_not
+from harness.requirements import needed
 from host_runtime import HostRuntime
 
 from gpuhomog.device import choose_device, why_no_gpu
@@ -27,12 +26,8 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture(scope="session")
 def sanitizers():
-    """Skips where kernels cannot run on the host, unless GPUHOMOG_REQUIRE says that they must."""
-    reason = why_not()
-    if reason and "sanitizers" in os.environ.get("GPUHOMOG_REQUIRE", "").split(","):
-        pytest.fail(f"GPUHOMOG_REQUIRE names sanitizers, but {reason}")
-    if reason:
-        pytest.skip(reason)
+    """Kernels can run on the host."""
+    needed("sanitizers", why_not())
 
 
 @pytest.fixture(scope="session")

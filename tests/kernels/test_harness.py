@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from harness import build
+from harness.requirements import needed
 from host_runtime import HostRuntime, KernelError, LaunchError
 
 ALL = 0xFFFFFFFF
@@ -569,3 +570,24 @@ def test_programs_are_built_once_and_again_when_anything_changes(sanitizers, tmp
     assert build.program("f.cu", text, ["f"]) == first and first.stat().st_mtime_ns == built
     others = {build.program("f.cu", text + "\n#define A 1", ["f"]), build.program("f.cu", text, ["f"], ["-DOTHER"])}
     assert len(others | {first}) == 3
+
+
+def test_missing_tools_are_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert build.why_not.__wrapped__() == "g++ is not on PATH"
+    compiler = tmp_path / "g++"
+    compiler.write_text("#!/bin/sh\necho libasan.so\n")
+    compiler.chmod(0o755)
+    assert "libasan.so" in build.why_not.__wrapped__()
+    compiler.write_text("#!/bin/sh\necho /usr/lib/libasan.so\n")
+    assert build.why_not.__wrapped__() is None
+
+
+def test_a_missing_tool_skips_unless_it_is_required(monkeypatch):
+    monkeypatch.setenv("GPUHOMOG_REQUIRE", "compiler, sanitizers")
+    needed("sanitizers", None)
+    with pytest.raises(pytest.fail.Exception, match="names sanitizers, but none"):
+        needed("sanitizers", "none")
+    monkeypatch.setenv("GPUHOMOG_REQUIRE", "compiler")
+    with pytest.raises(pytest.skip.Exception, match="none"):
+        needed("sanitizers", "none")
