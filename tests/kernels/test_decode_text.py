@@ -163,6 +163,25 @@ def test_rows_elsewhere_are_refused(device):
         decode(device, row + row[:-2] + b"\n " + row, layout, 0, 15)
 
 
+@pytest.mark.parametrize("row", [0, 2, 5])
+def test_a_row_without_its_end_is_refused(device, row):
+    """Runs of 8 in rows of 3: a full row, and the short ones that end a run."""
+    layout = FixedWidth(3, 13, 40, 8, 3, 2, 5, ord("E"))
+    lines = rows_of([f"{v:.5E}" for v in np.arange(16.0)], layout).split(b"\n")
+    broken = b"\n".join(lines[: row + 1]) + b" " + b"\n".join(lines[row + 1 :])
+    with pytest.raises(Misaligned):
+        decode(device, broken, layout, 0, 16)
+
+
+def test_letters_that_fortran_drops(device):
+    words = ["0.12345678901-100", "0.98765432109+123", "-.10000000000-149", "0.00000000000+100", "0.1234567890a-100"]
+    values, left = decode(device, rows_of(words, CHGCAR), CHGCAR, 0, 5)
+    assert left.tolist() == [4]
+    assert same_bits(values[:4], [0.12345678901e-100, 0.98765432109e123, -1e-150, 0.0])
+    with_three = FixedWidth(1, 19, 20, 1, 3, 2, 11, ord("E"), 3)
+    assert decode(device, b"  0.12345678901-100\n", with_three, 0, 1)[1].tolist() == [0]
+
+
 def test_any_part_of_a_block(device, rng):
     words = [f"{v:.5E}" for v in rng.normal(size=999)]
     text = rows_of(words, CUBE)

@@ -152,10 +152,15 @@ def test_what_follows_the_values_is_refused(gpu, tmp_path):
             gh.read(path, device=device)
 
 
-def test_a_locpot_named_like_a_density_is_refused(gpu, tmp_path):
-    """The review of the values works on sums of the device."""
+@pytest.mark.parametrize("shift", [0.0, 0.2])
+def test_a_locpot_named_like_a_density_is_refused(gpu, tmp_path, shift):
+    """The review of the values works on sums of the device: their mean, and what share of them is negative."""
     path = tmp_path / "CHGCAR"
-    path.write_text(vasp(-values_of((3, 4, 5)), style="{:.10E}"))
+    values = np.cos(np.arange(210.0)).reshape(7, 5, 6)
+    path.write_text(vasp(shift - values if shift else -abs(values), style="{:.10E}"))
+    sentences = []
     for device in (gpu, "cpu"):
-        with pytest.raises(FileFormatError, match="looks like a LOCPOT"):
+        with pytest.raises(FileFormatError, match="looks like a LOCPOT") as refused:
             gh.read(path, device=device)
+        sentences.append(str(refused.value))
+    assert sentences[0] == sentences[1]

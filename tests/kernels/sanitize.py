@@ -1,0 +1,140 @@
+"""Every kernel once on small odd sizes, on a GPU, for NVIDIA's checker to look at:
+
+    compute-sanitizer --tool memcheck --error-exitcode 1 python tests/kernels/sanitize.py
+    compute-sanitizer --tool racecheck --error-exitcode 1 python tests/kernels/sanitize.py
+
+What the kernels compute is the other tests' business. Run it once without the checker before, so that compiling is
+not part of it. Fails if a kernel of a source was not launched; those of `ladder/` are not asked for.
+"""
+
+import re
+import sys
+import time
+
+import numpy as np
+
+import gpuhomog as gh
+from gpuhomog.device import choose_device
+from gpuhomog.device.decode import PADDING, FixedWidth
+from gpuhomog.device.gpu.sources import instances, kernel_files
+from gpuhomog.fft import AlongAxes, Derivative, Multiplier, OfWavevector
+from gpuhomog.operators import cylinder_kernel
+from gpuhomog.operators.line_weights import Window
+
+OBLIQUE = np.array([[3.0, 0.0], [0.8, 2.6]])
+METRIC = np.diag([0.7, 0.6, 0.9])
+
+
+def noise(shape, dtype):
+    return np.random.default_rng(sum(shape)).standard_normal(shape).astype(dtype)
+
+
+class Taps:
+    """A window of taps along one axis."""
+
+    def __init__(self, n, first, decimation):
+        self.weights, self.first, self.decimation = np.full(n, 1 / n), first, decimation
+
+
+def sums(gpu, dtype):
+    values = gpu.asarray(noise((7, 5, 131), dtype))
+    gpu.planar_sum(values, 1)
+    gpu.planar_moments(values, 4, 0.5)
+    gpu.planar_moments(gpu.asarray(noise((3, 5, 128), dtype)), 2, 0.5)
+    gpu.plane_family_sum(values, (1, 2, 3), 35)
+    gpu.extrema(values)
+
+
+def windows(gpu, dtype):
+    values = gpu.asarray(noise((12, 16, 24), dtype))
+    box = Window(-3, 4, (0.3,), 5, (0.7,), 1 / 6)
+    gpu.window_sum(values, 1, box, 4)
+    for powers in (1, 2):
+        gpu.box_sums(values, [(box, box, box)], powers, 0.5)
+    odd = gpu.asarray(noise((9, 7, 35), dtype))
+    ends = tuple(np.linspace(0.1, 0.9, 9))
+    for one in (Window(-2, 1, (0.3,), 3, (0.7,), 0.2), Window(-7, 1, ends, 2, ends[::-1], 0.1)):
+        gpu.box_filter(odd, (one, one, one))
+    for axis in range(3):
+        gpu.running_extrema(odd, axis, -2, 5)
+
+
+def taps(gpu, dtype):
+    for n, d in ((11, 2), (5, 1)):
+        line = Taps(n, -3, d)
+        values = gpu.asarray(noise((6, 10, 14), dtype))
+        gpu.expand_taps(gpu.contract_taps(values, (line, line, line)), (line, line, line))
+
+
+def modes(gpu, dtype):
+    for shape in ((5, 7, 9), (8, 6, 12), (32, 3, 5), (64, 2, 7)):
+        values = gpu.asarray(noise(shape, dtype))
+        parts = [OfWavevector(METRIC, gh.Gaussian(2.0).transform), Derivative(METRIC, np.array([0.3, -0.5, 0.8]))]
+        tables = [AlongAxes([lambda n: np.exp(-0.1 * n * n), None, lambda n: np.sinc(n / 5)])]
+        gpu.filter(values, [Multiplier(shape, parts, True), Multiplier(shape, tables)])
+        gpu.multiply_spectrum(gpu.rfftn(values), Multiplier(shape, parts, True))
+
+
+def cylinders(gpu, dtype):
+    values = gpu.asarray(noise((13, 6, 9), dtype))
+    for section in (4, 6) if dtype == np.float32 else (6, 8, 10):
+        gpu.cylinder_march(values, cylinder_kernel.march_fit(OBLIQUE, (6, 9), 0.4, 13, 1.9, sections=[section]))
+    gpu.cylinder_convolve(values, cylinder_kernel.cylinder_table(OBLIQUE, (6, 9), 0.4, 13, 1.9))
+    disc = cylinder_kernel.disc_points(OBLIQUE / 6, 1.1)
+    gpu.cylinder_sum(values, np.array([[0, 0, 0], [12, 5, 8], [6, 3, 4]]), disc, 0.4, 3.0)
+
+
+def intervals(gpu, dtype):
+    values = gpu.asarray(noise((5, 7, 9), dtype))
+    for axis in range(3):
+        gpu.interval_moments(values, [-0.5, 2.25, 4.0, 4.75], [0.0, 3.0, 4.5], axis=axis)
+        gpu.plane_moments(values, axis, [-0.5, 2.25], [0.0])
+
+
+def text(gpu, dtype):
+    layout = FixedWidth(5, 18, 91, 333, 2, 2, 11, ord("E"))
+    rows = b"".join(b" 0.12345678901E+01" * min(5, 333 - at) + b"\n" for at in range(0, 333, 5))
+    staged = gpu.staging(len(rows) + PADDING)
+    staged[:] = np.frombuffer(rows + b" " * PADDING, np.uint8)
+    gpu.decode_text(staged, layout, 0, gpu.empty(333, dtype), 3.0)
+
+
+FAMILIES = (sums, windows, taps, modes, cylinders, intervals, text)
+
+
+def kernels_of(file):
+    """Names of the kernels that a source declares instances of."""
+    return {re.split("<", name)[0] for name in instances(file)}
+
+
+def run(gpu, say=print):
+    """Launch everything; the (file, kernel) that were not launched."""
+    launched, launch = set(), gpu.runtime.launch
+
+    def noted(file, instance, *arguments, **options):
+        launched.add((file, instance.split("<")[0]))
+        return launch(file, instance, *arguments, **options)
+
+    gpu.runtime.launch = noted
+    try:
+        for family in FAMILIES:
+            began = time.monotonic()
+            for dtype in (np.float32, np.float64):
+                family(gpu, dtype)
+                gpu.runtime.synchronize()
+            say(f"{family.__name__:10} {time.monotonic() - began:6.1f} s")
+    finally:
+        del gpu.runtime.launch
+    promoted = [file for file in kernel_files() if not file.startswith("ladder/")]
+    return {(file, kernel) for file in promoted for kernel in kernels_of(file)} - launched
+
+
+def main():
+    missing = run(choose_device("gpu:0"))
+    for file, kernel in sorted(missing):
+        print(f"not launched: {kernel} of {file}", file=sys.stderr)
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
