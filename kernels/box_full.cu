@@ -15,7 +15,7 @@
 //
 // values, out    (n0, n1, n2) T, C order
 // middle         (2, chunk, n1, pitch) T, scratch; pitch >= n2, a multiple of 16 bytes and of a strip
-// state          (2, n1, blockDim, WORD) T, scratch: the running sums along axis 0 between chunks
+// state          (n1, blockDim, WORD) Total<T>, scratch: the running sums along axis 0 between chunks
 // queue          (2 + n1 + 2 chunks) int, zeroed by the caller: items drawn (8 bytes); chunks done of each row; rows
 //                done, strips done of each chunk
 // places         (3, 5) int: at_head, at_tail, at_ones, rest, laps of each axis (line_sums.cuh)
@@ -64,13 +64,13 @@ __device__ __forceinline__ void wait_for(const int *count, int wanted) {
 }
 
 // Blocks that a multiprocessor's registers are to hold.
-constexpr int blocks_each(int e, int most, int batch, int size) {
-  return e == 1 && batch == 2 && most == 256 && size == 4 ? 3 : e == 9 && size == 8 ? 1 : 512 / most;
+constexpr int blocks_each(int e, int most, int batch, int size, bool aligned) {
+  return e == 1 && batch == 2 && most == 256 && size == 4 && aligned ? 3 : e == 9 && size == 8 ? 1 : 512 / most;
 }
 
 // BATCH: planes of a row in flight, and rows summed along axis 2 at once. ALIGNED: rows start at whole loads.
 template <typename T, int E, int MOST, int BATCH, bool ALIGNED>
-__global__ void __launch_bounds__(MOST, blocks_each(E, MOST, BATCH, sizeof(T)))
+__global__ void __launch_bounds__(MOST, blocks_each(E, MOST, BATCH, sizeof(T), ALIGNED))
     box_full(const T *__restrict__ values, T *__restrict__ out, T *middle, T *state, int *queue,
              const int *__restrict__ places, const T *__restrict__ weights, T scale, int n0, int n1, int n2, int pitch,
              int chunk) {
@@ -120,16 +120,16 @@ __global__ void __launch_bounds__(MOST, blocks_each(E, MOST, BATCH, sizeof(T)))
       };
 
       Column<T, E> walk[WORD];
-      Word *const saved = reinterpret_cast<Word *>(state) + row * blockDim.x + thread;
+      constexpr int SAVED = WORD * sizeof(Total<T>) / sizeof(Word);
+      Word *const saved = reinterpret_cast<Word *>(state) + (row * blockDim.x + thread) * SAVED;
       if (c > 0) {
         wait_for(chunks_of_row + row, c);
         __syncthreads();
-        const Word high = __ldcg(saved), low = __ldcg(saved + n1 * blockDim.x);
+        Word read[SAVED];
 #pragma unroll
-        for (int i = 0; i < WORD; ++i) {
-          walk[i].high = reinterpret_cast<const T *>(&high)[i];
-          walk[i].low = reinterpret_cast<const T *>(&low)[i];
-        }
+        for (int i = 0; i < SAVED; ++i) read[i] = __ldcg(saved + i);
+#pragma unroll
+        for (int i = 0; i < WORD; ++i) walk[i].ones = reinterpret_cast<const Total<T> *>(read)[i];
       } else {
         // the ones of output -1: `rest` values, and the whole line where the window holds it
         const int start = along.at_ones == 0 ? n0 - 1 : along.at_ones - 1;
@@ -146,12 +146,12 @@ __global__ void __launch_bounds__(MOST, blocks_each(E, MOST, BATCH, sizeof(T)))
             for (int b = 0; b < BATCH; ++b)
               if (p + b < count) {
 #pragma unroll
-                for (int i = 0; i < WORD; ++i) walk[i].add(v[b][i]);
+                for (int i = 0; i < WORD; ++i) walk[i].ones.add(v[b][i]);
               }
           }
-          if (part == 0 && along.laps > 1) {
+          if (part == 0) {
 #pragma unroll
-            for (int i = 0; i < WORD; ++i) walk[i].add(walk[i].high, walk[i].low, along.laps - 1);
+            for (int i = 0; i < WORD; ++i) walk[i].ones.repeat(along.laps);
           }
         }
       }
@@ -202,7 +202,11 @@ __global__ void __launch_bounds__(MOST, blocks_each(E, MOST, BATCH, sizeof(T)))
         }
         Total<T> *const prefix = reinterpret_cast<Total<T> *>(staged + BATCH * pitch);
         line_sums<T, E, 1>(lines, line, steps, n2, prefix, ends[2], share_of_rows(steps),
-                           [=](int l, int p, T value) { staged[l * pitch + p] = value; });
+                           [=](int l, int p, const T(&sums)[UNIT], int count) {
+#pragma unroll
+                             for (int i = 0; i < UNIT; ++i)
+                               if (i < count) staged[l * pitch + p + i] = sums[i];
+                           });
         if (begun == 0 && c > 1) wait_for(strips_done + c - 2, chunk * strips);
         __syncthreads();
         T *const target = middle + ((c % 2 * chunk + begun) * static_cast<long long>(n1) + row) * pitch;
@@ -213,14 +217,11 @@ __global__ void __launch_bounds__(MOST, blocks_each(E, MOST, BATCH, sizeof(T)))
             *reinterpret_cast<Word *>(target + static_cast<long long>(b) * n1 * pitch + p) =
                 *reinterpret_cast<const Word *>(staged + b * pitch + p);
       }
-      Word high, low;
+      Word written[SAVED];
 #pragma unroll
-      for (int i = 0; i < WORD; ++i) {
-        reinterpret_cast<T *>(&high)[i] = walk[i].high;
-        reinterpret_cast<T *>(&low)[i] = walk[i].low;
-      }
-      saved[0] = high;
-      saved[n1 * blockDim.x] = low;
+      for (int i = 0; i < WORD; ++i) reinterpret_cast<Total<T> *>(written)[i] = walk[i].ones;
+#pragma unroll
+      for (int i = 0; i < SAVED; ++i) saved[i] = written[i];
       __syncthreads();
       if (thread == 0) {
         __threadfence();
@@ -237,19 +238,31 @@ __global__ void __launch_bounds__(MOST, blocks_each(E, MOST, BATCH, sizeof(T)))
       __syncthreads();
       constexpr int PARTS = STRIP / WORD;
       const T *const from = middle + (c % 2 * chunk + plane) * (static_cast<long long>(n1) * pitch) + strip * STRIP;
-#pragma unroll 4
-      for (int i = thread; i < (n1 + HALO<E>)*PARTS; i += blockDim.x) {
-        const int row = i / PARTS, part = i % PARTS * WORD;
-        const int source = row < n1 ? row : row % n1;
+      const int part = thread % PARTS * WORD, rows = blockDim.x / PARTS;
+      const auto copy = [&](int row, int source) {
         *reinterpret_cast<Word *>(tile + row * STRIP + part) =
             __ldcg(reinterpret_cast<const Word *>(from + static_cast<long long>(source) * pitch + part));
-      }
+      };
+#pragma unroll 4
+      for (int row = thread / PARTS; row < n1; row += rows) copy(row, row);
+#pragma unroll 1
+      for (int row = thread / PARTS; row < HALO<E>; row += rows) copy(n1 + row, row % n1);
       Total<T> *const prefix = reinterpret_cast<Total<T> *>(tile + (n1 + HALO<E>)*STRIP);
       T *const to = out + (static_cast<long long>(c) * chunk + plane) * plane_size + strip * STRIP;
       const int columns = min(STRIP, n2 - strip * STRIP);
-      line_sums<T, E, STRIP>(tile, 1, STRIP, n1, prefix, ends[1], share_of_columns(STRIP), [=](int l, int p, T value) {
-        if (l < columns) __stcs(to + static_cast<long long>(p) * n2 + l, scale * value);
-      });
+      line_sums<T, E, STRIP>(tile, 1, STRIP, n1, prefix, ends[1], share_of_columns(STRIP),
+                             [=](int l, int p, const T(&sums)[UNIT], int count) {
+                               if (l >= columns) return;
+                               int at = p * n2 + l; // within a plane, which fits an int
+                               if (count >= UNIT) {
+#pragma unroll
+                                 for (int i = 0; i < UNIT; ++i, at += n2) __stcs(to + at, scale * sums[i]);
+                               } else {
+#pragma unroll
+                                 for (int i = 0; i < UNIT - 1; ++i, at += n2)
+                                   if (i < count) __stcs(to + at, scale * sums[i]);
+                               }
+                             });
       __syncthreads();
       if (thread == 0) {
         __threadfence();

@@ -10,7 +10,7 @@
 // the ones and what leaves them for the head are then the newest values of either end.
 #include "common.cuh"
 
-constexpr int UNIT = 7; // outputs that share one prefix sum: odd, so that the units of a warp lie in different banks
+constexpr int UNIT = 11; // outputs that share one prefix sum: odd, so that the units of a warp lie in different banks
 
 // Ends of a window along one axis, in shared memory; positions in 0 .. n - 1.
 template <typename T, int E> struct Ends {
@@ -52,6 +52,7 @@ template <> struct Total<float> {
     high = static_cast<float>(sum);
     low = static_cast<float>(sum - high);
   }
+  __device__ __forceinline__ float rounded() const { return static_cast<float>(sum); }
   __device__ __forceinline__ Total from_below(int step) const {
     Total other;
     other.sum = __shfl_up_sync(ALL_LANES, sum, step);
@@ -83,6 +84,7 @@ template <> struct Total<double> {
     whole = high;
     rest = low;
   }
+  __device__ __forceinline__ double rounded() const { return high + low; }
   __device__ __forceinline__ Total from_below(int step) const {
     Total other;
     other.high = __shfl_up_sync(ALL_LANES, high, step);
@@ -109,20 +111,7 @@ __device__ __forceinline__ Share share_of_columns(int n_lines) {
   return {thread % n_lines, n_lines, thread / n_lines, static_cast<int>(blockDim.x) / n_lines};
 }
 
-// Sum of the values before position `at` of a line.
-template <typename T, int PITCH>
-__device__ __forceinline__ Total<T> prefix_at(const T *line, const Total<T> *prefix, int at) {
-  const int unit = at / UNIT, first = unit * UNIT;
-  Total<T> total = prefix[unit];
-  T part = T(0);
-#pragma unroll
-  for (int i = 0; i < UNIT - 1; ++i)
-    if (first + i < at) part += line[(first + i) * PITCH];
-  total.add(part);
-  return total;
-}
-
-// Window sums of lines in shared memory; store(line, p, value) gets each.
+// Window sums of lines in shared memory; store(line, p, sums, count) gets those of p .. p + count - 1.
 //
 // lines    line l's value p at l * distance + p * PITCH, p < n + HALO<E>; complete before the call
 // prefix   (n_lines, ceil(n / UNIT) + 1), scratch
@@ -139,12 +128,11 @@ __device__ __forceinline__ void line_sums(const T *lines, int distance, int n_li
 #pragma unroll 1
     for (int u = share.unit; u < units; u += share.unit_step) {
       const T *unit = lines + l * distance + u * UNIT * PITCH;
-      T sum = T(0);
+      const int count = n - u * UNIT;
+      Total<T> total;
 #pragma unroll
       for (int i = 0; i < UNIT; ++i)
-        if (u * UNIT + i < n) sum += unit[i * PITCH];
-      Total<T> total;
-      total.add(sum);
+        if (i < count) total.add(unit[i * PITCH]);
       prefix[l * (units + 1) + u] = total;
     }
   __syncthreads();
@@ -177,52 +165,58 @@ __device__ __forceinline__ void line_sums(const T *lines, int distance, int n_li
 #pragma unroll 1
     for (int u = share.unit; u < units; u += share.unit_step) {
       const int p = u * UNIT;
-      const int ones = p + ends.at_ones < n ? p + ends.at_ones : p + ends.at_ones - n;
-      const bool wraps = ones + ends.rest >= n;
-      Total<T> sum = prefix_at<T, PITCH>(line, own, wraps ? ones + ends.rest - n : ones + ends.rest);
-      sum.subtract(prefix_at<T, PITCH>(line, own, ones));
-      if (wraps || ends.laps > 0) {
+      int head = p + ends.at_head, tail = p + ends.at_tail; // of the first values of both ends, and of what follows
+      head -= head < n ? 0 : n;
+      tail -= tail < n ? 0 : n;
+      int ones = p + ends.at_ones, after = ones + ends.rest; // rest < n, so that both wrap once at most
+      after -= after < n ? 0 : n;
+      ones -= ones < n ? 0 : n;
+      after -= after < n ? 0 : n;
+      // sums before the next units' beginnings, less the values between, which are read for the ends anyway
+      const int unit_of_ones = (ones + UNIT - 1) / UNIT, unit_after = (after + UNIT - 1) / UNIT;
+      const int between_ones = min(unit_of_ones * UNIT, n) - ones, between_after = min(unit_after * UNIT, n) - after;
+      Total<T> sum = own[unit_after];
+      sum.subtract(own[unit_of_ones]);
+      const int laps = ends.laps + (after < ones ? 1 : 0);
+      if (laps > 0) {
         Total<T> whole = own[units];
-        whole.repeat(ends.laps + wraps);
+        whole.repeat(laps);
         sum.add(whole);
       }
-      T high, low;
-      sum.split(high, low);
-      const T *head = line + (p + ends.at_head < n ? p + ends.at_head : p + ends.at_head - n) * PITCH;
-      const T *tail = line + (p + ends.at_tail < n ? p + ends.at_tail : p + ends.at_tail - n) * PITCH;
-      T ends_sum[UNIT]; // small beside `high`: only the last addition rounds at the size of the sum
+      const T *at_head = line + head * PITCH, *at_tail = line + tail * PITCH;
+      T ends_sum[UNIT], change = T(0), left = T(0),
+                        entered = T(0); // small beside the sum: only the last addition rounds at its size
 #pragma unroll
       for (int i = 0; i < UNIT; ++i) ends_sum[i] = T(0);
 #pragma unroll
       for (int i = 0; i < UNIT + E - 1; ++i) {
-        const T leaves = head[i * PITCH], enters = tail[i * PITCH];
-        if (i >= E) low += enters - leaves;
+        const T leaves = at_head[i * PITCH], enters = at_tail[i * PITCH];
 #pragma unroll
         for (int s = 0; s < E; ++s)
           if (0 <= i - s && i - s < UNIT) ends_sum[i - s] += ends.head[s] * leaves + ends.tail[s] * enters;
-        const int done = i - (E - 1);
-        if (done >= 0 && p + done < n) store(l, p + done, high + (low + ends_sum[done >= 0 ? done : 0]));
+        if (i >= E) {
+          change += enters - leaves;
+          ends_sum[i - E + 1] += change;
+          if (i - E < between_ones) left += leaves;
+          if (i - E < between_after) entered += enters;
+        }
       }
+      sum.add(left);
+      sum.add(-entered);
+      T high, low;
+      sum.split(high, low);
+#pragma unroll
+      for (int i = 0; i < UNIT; ++i) ends_sum[i] = high + (low + ends_sum[i]);
+      store(l, p, ends_sum, n - p);
     }
   }
 }
 
-// Walk along a line: `high + low` is the sum of the ones of the last output.
+// Walk along a line, output by output.
 template <typename T, int E> struct Column {
-  T high = T(0), low = T(0);
-  T begun[E]; // of the ends' sums of the next outputs; the last is zero
+  Total<T> ones; // of the last output
+  T begun[E];    // of the ends' sums of the next outputs; the last is zero
 
-  __device__ __forceinline__ void add(T value) {
-    T error;
-    two_sum(high, value, high, error);
-    low += error;
-  }
-  // Also `times` a sum that comes in two parts.
-  __device__ __forceinline__ void add(T other_high, T other_low, int times) {
-    const T product = other_high * times;
-    low += fma(other_high, static_cast<T>(times), -product) + other_low * times;
-    add(product);
-  }
   // Values of the ends that come before the first output's newest.
   __device__ __forceinline__ void prepare(T leaves, T enters, const Ends<T, E> &ends) {
 #pragma unroll
@@ -233,8 +227,10 @@ template <typename T, int E> struct Column {
   // The next output, whose newest values of head and tail are these.
   __device__ __forceinline__ T next(T leaves, T enters, const Ends<T, E> &ends) {
     prepare(leaves, enters, ends);
-    add(enters);
-    add(-leaves);
-    return high + (low + begun[0]);
+    ones.add(enters);
+    ones.add(-leaves);
+    Total<T> out = ones;
+    out.add(begun[0]);
+    return out.rounded();
   }
 };

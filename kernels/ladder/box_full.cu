@@ -37,7 +37,7 @@ constexpr int ROWS = 4;
 constexpr int LANE_BYTES = 64; // of each row of a plane
 constexpr int STEPS = 8;       // of a walk, whose values are in flight at once
 
-template <typename T, int E> __global__ void __launch_bounds__(256)
+template <typename T, int E> __global__ void __launch_bounds__(256, sizeof(T) == 8 ? 2 : 3)
     box_rows(const T *__restrict__ values, T *__restrict__ out, const int *__restrict__ places,
              const T *__restrict__ weights, int axis, T scale, long long outer, long long n_long, long long) {
   extern __shared__ __align__(16) unsigned char shared_bytes[];
@@ -52,7 +52,11 @@ template <typename T, int E> __global__ void __launch_bounds__(256)
     for (int i = threadIdx.x; i < n + HALO<E>; i += blockDim.x) lines[r * line + i] = row[i < n ? i : i % n];
   }
   line_sums<T, E, 1>(lines, line, rows, n, reinterpret_cast<Total<T> *>(staged + ROWS * line), ends[axis],
-                     share_of_rows(rows), [=](int l, int p, T value) { staged[l * line + p] = scale * value; });
+                     share_of_rows(rows), [=](int l, int p, const T(&sums)[UNIT], int count) {
+#pragma unroll
+                       for (int i = 0; i < UNIT; ++i)
+                         if (i < count) staged[l * line + p + i] = scale * sums[i];
+                     });
   __syncthreads();
   for (int r = 0; r < rows; ++r) {
     T *const row = out + (first + r) * n;
@@ -60,7 +64,7 @@ template <typename T, int E> __global__ void __launch_bounds__(256)
   }
 }
 
-template <typename T, int E> __global__ void __launch_bounds__(256)
+template <typename T, int E> __global__ void __launch_bounds__(256, sizeof(T) == 8 ? 2 : 3)
     box_strips(const T *__restrict__ values, T *__restrict__ out, const int *__restrict__ places,
                const T *__restrict__ weights, int axis, T scale, long long, long long n_long, long long inner) {
   constexpr int LANES = LANE_BYTES / sizeof(T);
@@ -77,14 +81,19 @@ template <typename T, int E> __global__ void __launch_bounds__(256)
     tile[i * LANES + lane] = lane < columns ? values[corner + (i < n ? i : i % n) * inner + lane] : T(0);
   T *const to = out + corner;
   line_sums<T, E, LANES>(tile, 1, LANES, n, reinterpret_cast<Total<T> *>(tile + LANES * line), ends[axis],
-                         share_of_columns(LANES), [=](int l, int p, T value) {
-                           if (l < columns) to[p * inner + l] = scale * value;
+                         share_of_columns(LANES), [=](int l, int p, const T(&sums)[UNIT], int count) {
+                           if (l >= columns) return;
+                           T *const first = to + p * inner + l;
+#pragma unroll
+                           for (int i = 0; i < UNIT; ++i)
+                             if (i < count) first[inner * i] = scale * sums[i];
                          });
 }
 
-template <typename T, int E> __global__ void __launch_bounds__(256, E == 1           ? 4
-                                                                    : sizeof(T) == 4 ? 3
-                                                                                     : 2)
+// Blocks of a walk that a multiprocessor's registers are to hold.
+constexpr int walks_each(int e, int size) { return (size == 8 ? 1 : 3) + (e == 1 ? 1 : 0); }
+
+template <typename T, int E> __global__ void __launch_bounds__(256, walks_each(E, sizeof(T)))
     box_walk(const T *__restrict__ values, T *__restrict__ out, const int *__restrict__ places,
              const T *__restrict__ weights, int axis, T scale, long long outer, long long n, long long inner) {
   __shared__ Ends<T, E> ends[3];
@@ -99,12 +108,12 @@ template <typename T, int E> __global__ void __launch_bounds__(256, E == 1      
   Column<T, E> walk;
   long long at = (first + along.at_ones + n - 1) % n; // of the ones of output first - 1
   if (along.laps > 0) {
-    for (long long i = 0; i < n; ++i) walk.add(v[i * inner]);
-    walk.add(walk.high, walk.low, along.laps - 1);
+    for (long long i = 0; i < n; ++i) walk.ones.add(v[i * inner]);
+    walk.ones.repeat(along.laps);
   }
 #pragma unroll 8
   for (int i = 0; i < along.rest; ++i) {
-    walk.add(v[at * inner]);
+    walk.ones.add(v[at * inner]);
     at = at + 1 == n ? 0 : at + 1;
   }
   long long head = (first + along.at_head) % n, tail = (first + along.at_tail) % n;

@@ -213,9 +213,9 @@ def test_nothing_drifts(device, dtype, axis, width):
     weights = [*window.head, *[1.0] * window.inside, *window.tail]
     exact = sum(w * np.roll(line, -(window.start + i)) for i, w in enumerate(weights)) / np.longdouble(width)
     error = np.abs(filtered(device, values, windows).ravel() - exact).max() / np.sqrt(np.mean(line**2))
-    roundings = 1.0 if width > 60 else 2.0
+    roundings = 1.0 if width > 60 else 4.0  # where sums are small, those of the ends count, too
     if device.name == "cpu" and dtype == np.float64:
-        roundings *= 6  # cumulative sums of 4096 deviations from the mean
+        roundings *= 3  # cumulative sums of 4096 deviations from the mean
     assert error <= roundings * np.finfo(dtype).eps * (1.2 if dtype == np.float64 else 1.0)
 
 

@@ -19,7 +19,7 @@ from .memory import Memory, c_name
 BOX_FILE = "box_full.cu"
 PASSES_FILE = "ladder/box_full.cu"
 EXTREMA_FILE = "running_extrema.cu"
-UNIT = 7
+UNIT = 11
 """line_sums.cuh: outputs that share one prefix sum."""
 STRIP_BYTES = 32
 """box_full.cu: bytes of a row that one block sums along axis 1."""
@@ -102,7 +102,7 @@ class Running(Memory):
         chunks = -(-n0 // chunk)
         out = self.empty(values.shape, values.dtype)
         middle = self.empty((min(chunks, 2) * chunk, n1, pitch), values.dtype)
-        state = self.empty((2, n1, threads * word), values.dtype)
+        state = self.empty((n1, threads * word, total // size), values.dtype)
         queue = self.runtime.xp.zeros(2 + n1 + 2 * chunks, np.int32)
         resident = max(1, min(box.resident, self.runtime.shared_bytes // (shared + reserved)))
         items = n1 * chunks + -(-n2 // strip) * n0
