@@ -12,7 +12,7 @@ from .averaging_kernels import Ball, Box, Disc, Gaussian, PowerLaw, Sampled, Sta
 from .errors import AccuracyWarning, DeviceError, FileFormatError, GpuhomogError, InputError, KernelError, UnitsError
 from .field import Field
 from .grid import Grid
-from .operators.average import average, average_and_variance, average_gradient
+from .operators.average import average, average_and_variance, average_gradient, averages_and_variances
 from .operators.charge import ChargeBalance, charge_balance, charge_density, electrostatic_potential
 from .operators.excess import InterfaceCharge, SurfaceCharge, cut_charge, interface_charge, surface_charge
 from .operators.macroscopic import macroscopic_average
@@ -56,6 +56,7 @@ __all__ = [
     "average",
     "average_and_variance",
     "average_gradient",
+    "averages_and_variances",
     "charge_balance",
     "charge_density",
     "cut_charge",

@@ -132,13 +132,13 @@ template <int COUNT, typename T> __device__ __forceinline__ void read_vectors(co
 
 template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_bounds__(MOST_THREADS, 1)
     box_planes(const T *__restrict__ values, T *__restrict__ planes, double *rings, const T *__restrict__ weights_b,
-               const T *__restrict__ weights_c, const int *__restrict__ spans, long long n_planes, int n_y, int n_x,
+               const T *__restrict__ weights_c, const int *__restrict__ spans, int n_planes, int n_y, int n_x,
                int step_b, int step_c, T centre, int ring_rows, int ring_is_shared) {
   using Memory = PlaneMemory<T, P, W, POWERS>;
   constexpr int V = Vector<T>::size;
   constexpr int C = W * POWERS >= 4 ? V / 2 : V; // columns of a thread: neighbours, or a block apart where D = 0
   using Columns = typename Neighbours<T, C>::type;
-  constexpr int B = D == 0 ? 3 - POWERS : V == 2 && (D == 16 || POWERS == 2) ? 4 : D < AHEAD ? D : AHEAD;
+  constexpr int B = D == 0 ? 3 - POWERS : V == 2 && POWERS == 2 ? 2 : V == 2 && D == 16 ? 4 : D < AHEAD ? D : AHEAD;
   // Cells of a lane at once: fewer where much else is in registers.
   constexpr int crowd = W * POWERS * (D == 16 ? 2 : 1) * (4 / V);
   constexpr int NB = D == 0 || crowd >= 4 ? 1 : 4 / crowd;
@@ -156,8 +156,8 @@ template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_
   int column[C];
 #pragma unroll
   for (int c = 0; c < C; ++c) column[c] = D ? min(thread * C, n_c - C) + c : min(thread + c * threads, n_c - 1);
-  const auto stretch = [&](long long plane, int s) {
-    return values + (plane * n_y + (s < 0 ? s + n_y : s)) * d_b * n_c + (D ? column[0] : 0);
+  const auto stretch = [&](int plane, int s) {
+    return values + (static_cast<long long>(plane) * n_y + (s < 0 ? s + n_y : s)) * d_b * n_c + (D ? column[0] : 0);
   };
   const auto read_row = [&](const T *row, T(&v)[C]) {
     if constexpr (D) {
@@ -195,7 +195,7 @@ template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_
     }
   };
 
-  long long plane = blockIdx.x;
+  int plane = blockIdx.x;
   int s = 1 - P; // the first P - 1 stretches are read for the groups that begin before the first
   const T *here = stretch(plane, s);
   if constexpr (D) {
@@ -222,7 +222,7 @@ template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_
       for (int c = 0; c < C; ++c) full[p][c] = T(0);
 
     const bool last = s + 1 == n_y;
-    const long long next_plane = last ? plane + gridDim.x : plane;
+    const int next_plane = last ? plane + static_cast<int>(gridDim.x) : plane;
     const int next_s = last ? 1 - P : s + 1;
     const T *next = next_plane < n_planes ? stretch(next_plane, next_s) : here;
     if constexpr (D) {
@@ -356,7 +356,7 @@ template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_
 #pragma unroll
         for (int p = 0; p < POWERS; ++p) {
           const int number = w * POWERS + p;
-          T *const out = planes + (number * n_planes + plane) * n_y * n_x;
+          T *const out = planes + (static_cast<long long>(number) * n_planes + plane) * n_y * n_x;
           double *const waiting = ring + (ring_first + p * reach) * static_cast<long long>(n_x);
           for (int x = thread; x < n_x; x += threads) {
             int low = x + shift;

@@ -75,6 +75,17 @@ class Device(Protocol):
         """
         ...
 
+    sums_in_passes: ClassVar[float]
+    """Reads of the field that one window of box_sums takes as long as; inf where matrix products are preferred."""
+
+    def box_sums(self, values: Any, windows: Sequence[Sequence[Any]], n_powers: int = 1, centre: float = 0.0) -> Any:
+        """(windows, n_powers, n_a/step_a, n_b/step_b, n_c/step_c): window_sum along all axes of (values - centre)^p.
+
+        p = 1 … n_powers, 1 or 2. Each window is three, one an axis; all have the same step along an axis, which
+        divides its samples. In the precision and memory order of the values, which must be finite.
+        """
+        ...
+
     pass_in_columns: ClassVar[dict[str, float]]
     """By precision, the columns of a matrix product that take as long as one read or write of the field."""
     tap_in_columns: ClassVar[dict[str, float]]

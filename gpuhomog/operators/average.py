@@ -152,25 +152,72 @@ def average_and_variance(
     *,
     spacing: float | Sequence[float] | None = None,
     sampling: str | None = None,
+    method: str = "auto",
     outside: float = 0.0,
 ) -> tuple[Field, Field]:
     """Local mean <nu> and local variance <nu²> - <nu>², float64, under one kernel.
 
     The squares are taken about the field's mean (about the outside value where an axis is open), so that a large
     constant costs no digits. The variance is that of the samples; its quantity is "scalar" and its unit, the
-    square of the field's, is left None. Parameters and errors as `average`.
+    square of the field's, is left None. Running sums of both, where method is or becomes "sums" on a coarse grid,
+    are made in one read and in the field's precision. Parameters and errors as `average`.
     """
-    plan, way = _plan(field, kernel, spacing, sampling, "auto", False)
-    centre = outside if OPEN in field.grid.boundary else field.mean()
+    plan, way = _plan(field, kernel, spacing, sampling, method, False)
+    return _means_and_variances(field, [(plan, way)], outside)[0]
+
+
+def averages_and_variances(
+    field: Field,
+    kernels: Sequence[AveragingKernel],
+    *,
+    spacing: float | Sequence[float] | None = None,
+    sampling: str | None = None,
+    method: str = "auto",
+    outside: float = 0.0,
+) -> list[tuple[Field, Field]]:
+    """Mean and variance under each of several kernels, as average_and_variance gives them one by one.
+
+    All running sums (method "sums") on a coarse grid share their reads of the field. Parameters and errors as
+    `average`.
+    """
+    plans = []
+    for kernel in kernels:
+        plans.append(_plan(field, kernel, spacing, sampling, method, False))
+    return _means_and_variances(field, plans, outside)
+
+
+def _means_and_variances(field: Field, plans: Sequence[tuple[Plan, Way]], outside: float) -> list[tuple[Field, Field]]:
     device = field.device
-    (mean,) = way.run(plan, device.asarray(field.values, np.float64) - centre, (None,))
-    (square,) = way.run(plan, device.squared_deviation(field.values, centre), (None,))
-    variance = square - mean * mean
-    variance = variance * (variance > 0)  # rounding may leave -1e-17 where the field is constant
-    return (
-        _result(plan, way, mean + centre, {"step": "average"}),
-        _result(plan, way, variance, {"step": "variance"}, quantity="scalar", unit=None),
-    )
+    windows = [way.coarse_windows(plan) if isinstance(way, BySums) else None for plan, way in plans]
+    together = [triple for triple in windows if triple is not None]
+    if OPEN in field.grid.boundary:
+        centre = outside
+    else:
+        centre = field.mean() if len(together) < len(plans) else _mean_of_some(field)
+    sums = device.box_sums(field.values, together, 2, centre) if together else None
+    results, done = [], 0
+    for (plan, way), triple in zip(plans, windows, strict=True):
+        if triple is not None and sums is not None:
+            mean, square = (device.asarray(sums[done, power], np.float64) for power in range(2))
+            done += 1
+        else:
+            (mean,) = way.run(plan, device.asarray(field.values, np.float64) - centre, (None,))
+            (square,) = way.run(plan, device.squared_deviation(field.values, centre), (None,))
+        variance = square - mean * mean
+        variance = variance * (variance > 0)  # rounding may leave -1e-17 where the field is constant
+        results.append(
+            (
+                _result(plan, way, mean + centre, {"step": "average"}),
+                _result(plan, way, variance, {"step": "variance"}, quantity="scalar", unit=None),
+            )
+        )
+    return results
+
+
+def _mean_of_some(field: Field) -> float:
+    """Mean of some thousand points: squares may be taken about any number near the mean."""
+    skip = [max(1, n // 16) for n in field.grid.shape]
+    return float(field.device.to_host(field.values[:: skip[0], :: skip[1], :: skip[2]]).mean(dtype=np.float64))
 
 
 def _less(field: Field, outside: float) -> Any:

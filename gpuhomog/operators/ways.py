@@ -252,12 +252,22 @@ class BySums(ByLines):
     name = "sums"
 
     def cost(self, plan: Plan) -> float | None:
-        """Never chosen by itself: it carries an error, and exists for one box or top-hat."""
-        is_box = len(plan.stages) == 1 and plan.factors is not None and isinstance(plan.stages[0], Box | TopHat)
-        return float("inf") if is_box else None
+        """For one box or top-hat. Chosen by itself only where it is exact and takes all axes at once."""
+        if len(plan.stages) > 1 or plan.factors is None or not isinstance(plan.stages[0], Box | TopHat):
+            return None
+        if plan.sampling != CELL or self.coarse_windows(plan) is None:
+            return float("inf")
+        device, dtype = plan.field.device, plan.field.values.dtype.name
+        return device.sums_in_passes * device.pass_in_columns[dtype] * float(np.prod(plan.n_in, dtype=float))
 
     def run(self, plan: Plan, values: Any, derivatives: Derivatives) -> list[Any]:
-        """Axes with an output at every sample together, after the ones that reduce."""
+        """All axes at once where outputs lie some samples apart along each.
+
+        Else axes with an output at every sample together, after the ones that reduce.
+        """
+        coarse = self.coarse_windows(plan)
+        if coarse is not None and all(d is None for d in derivatives):
+            return [plan.field.device.box_sums(values, [coarse])[0, 0]] * len(derivatives)
         windows = [self._full_window(plan, axis) for axis in range(3)]
         if any(d is not None for d in derivatives) or not any(windows):
             return super().run(plan, values, derivatives)
@@ -265,6 +275,11 @@ class BySums(ByLines):
             if windows[axis] is None and (plan.lines[axis].n > 1 or plan.lines[axis].is_open):
                 values = self._along(plan, values, axis, False)
         return [plan.field.device.box_filter(values, tuple(windows))] * len(derivatives)
+
+    def coarse_windows(self, plan: Plan) -> tuple[Window, Window, Window] | None:
+        """The three windows of outputs some samples apart along every axis, as device.box_sums takes them."""
+        a, b, c = (None if plan.is_split(axis) else self._window(plan, axis) for axis in range(3))
+        return None if a is None or b is None or c is None else (a, b, c)
 
     def _full_window(self, plan: Plan, axis: int) -> Window | None:
         """The window, where a whole periodic axis has an output at every sample."""

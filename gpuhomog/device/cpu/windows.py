@@ -9,7 +9,7 @@ Both take arrays in either memory order.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from .memory import is_fortran_ordered
 
 class Windows:
     """Linear maps along one axis; see device.Device for what each method promises."""
+
+    sums_in_passes: ClassVar[float] = float("inf")
+    """Matrix products by BLAS are no slower, and share their work between averages and derivatives."""
 
     def contract(self, values: NDArray[Any], matrix: NDArray[np.float64], axis: int) -> NDArray[Any]:
         """One matrix product along the axis; the matrix takes the precision of the values."""

@@ -1,0 +1,339 @@
+"""Coarse box averages: the CPU's against dense weights and exact sums, the kernels' against the CPU's."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gpuhomog as gh
+from gpuhomog.device import CPU
+from gpuhomog.device.gpu import windows as launches
+from gpuhomog.operators.line_weights import Line, Window, sum_weights, window_of
+
+BOTH = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+ORDERS = pytest.mark.parametrize("order", "CF")
+
+
+def noise(shape, dtype, order="C"):
+    return np.array(3.0 + np.random.default_rng(shape).standard_normal(shape), dtype=dtype, order=order)
+
+
+def triple(widths, steps, q, points=(0.0, 0.0, 0.0)):
+    """The windows of a box, one an axis."""
+    found = tuple(window_of(w, p, d, q) for w, p, d in zip(widths, points, steps, strict=True))
+    assert None not in found
+    return found
+
+
+def tolerance(values, n_powers=1):
+    """A stretch of up to 16 samples in the precision of the values for each axis; end weights of up to 4 in all."""
+    size = np.abs(values.astype(np.float64) - 3.0).max() + (3.0 if n_powers == 1 else 0.0)
+    return 32 * np.finfo(values.dtype).eps * size**n_powers
+
+
+def weights_of(window, n):
+    """(n_out, n) dense weights of a window."""
+    taps = np.concatenate([window.head, np.ones(window.inside), window.tail]) * window.scale
+    dense = np.zeros((n // window.step, n))
+    for j, row in enumerate(dense):
+        np.add.at(row, (window.start + j * window.step + np.arange(len(taps))) % n, taps)
+    return dense
+
+
+def by_dense_weights(values, windows):
+    matrices = [weights_of(window, n) for window, n in zip(windows, values.shape, strict=True)]
+    return np.einsum("ai,bj,ck,ijk->abc", *matrices, values.astype(np.float64), optimize=True)
+
+
+# -- the oracle -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [65, 64.5, 101.37, 8.25, 3.3, 250.0, 400.1])
+@pytest.mark.parametrize("q", [0, 4])
+@pytest.mark.parametrize("step", [1, 3, 4, 8, 16])
+def test_the_cpu_gives_the_weights_of_the_running_sum(width, q, step):
+    """Every sample's weight, against the matrix made another way (edges and stencils added for each output)."""
+    n = 240
+    window = window_of(width, 0.0, step, q)
+    if window is None:
+        pytest.skip("the end stencils would overlap")
+    line = Line(n, 0.7, n, 0, np.arange(0.0, n, step))
+    expected = sum_weights(line, gh.Box(width * 0.7).along(0), q)
+    found = CPU().window_sum(np.eye(n)[:, :, None], 1, window, n // step)[:, :, 0]
+    np.testing.assert_allclose(found.T, expected, atol=1e-14)
+
+
+@given(
+    width=st.floats(1.0, 90.0),
+    point=st.floats(-20.0, 20.0),
+    step=st.integers(1, 9),
+    n_out=st.integers(1, 9),
+    seed=st.integers(0, 9),
+)
+@settings(deadline=None, max_examples=60)
+def test_cell_averages_are_exact_integrals(width, point, step, n_out, seed):
+    """Samples as cells: the integral of a piecewise constant function, from its cumulative sum in long double."""
+    n = step * n_out
+    values = np.random.default_rng(seed).standard_normal(n)
+    window = window_of(width, point, step, 0)
+    if window is None:
+        return
+    laps = int(200 // n) + 2
+    edges = np.arange(-laps * n, laps * n + 1) - 0.5
+    cumulative = np.concatenate([[0.0], np.cumsum(np.tile(values, 2 * laps), dtype=np.longdouble)])
+
+    def below(x):
+        i = np.floor(x - edges[0]).astype(int)
+        return cumulative[i] + (x - edges[i]) * (cumulative[i + 1] - cumulative[i])
+
+    centres = point + step * np.arange(n_out)
+    expected = (below(centres + width / 2) - below(centres - width / 2)) / width
+    found = CPU().window_sum(values[None, :, None], 1, window, n_out)[0, :, 0]
+    np.testing.assert_allclose(found, expected.astype(float), atol=1e-13)
+
+
+@ORDERS
+@BOTH
+def test_the_cpu_gives_all_windows_and_powers(dtype, order):
+    values = noise((8, 12, 10), dtype, order)
+    windows = [triple(w, (4, 3, 5), 0) for w in ((5.3, 4.1, 2.9), (9.7, 30.2, 6.0))]
+    found = CPU().box_sums(values, windows, 2, 2.5)
+    assert found.shape == (2, 2, 2, 4, 2)
+    assert found.dtype == dtype
+    for w, one in enumerate(windows):
+        for p in (1, 2):
+            expected = by_dense_weights((values.astype(np.float64) - 2.5) ** p, one)
+            np.testing.assert_allclose(found[w, p - 1], expected, atol=tolerance(values, p))
+
+
+# -- the kernels ------------------------------------------------------------------------------------------------------
+
+CASES = {
+    # shape, steps, widths, end stencil
+    "8, cells": ((16, 24, 40), (8, 8, 8), (13.4, 17.0, 21.3), 0),
+    "8, stencils": ((16, 24, 40), (8, 8, 8), (13.4, 17.0, 21.3), 4),
+    "8, narrow": ((24, 16, 24), (8, 8, 8), (1.7, 2.0, 8.25), 0),
+    "8, laps": ((16, 24, 16), (8, 8, 8), (65.0, 64.5, 101.37), 4),
+    "8, more columns than lanes": ((16, 16, 296), (8, 8, 8), (9.5, 12.1, 271.3), 4),
+    "4, cells": ((12, 20, 36), (4, 4, 4), (5.3, 9.9, 17.2), 0),
+    "4, stencils": ((12, 20, 36), (4, 4, 4), (11.3, 12.9, 30.2), 4),
+    "16, cells": ((32, 16, 48), (16, 16, 16), (33.3, 16.0, 20.4), 0),
+    "16, stencils": ((32, 32, 64), (16, 16, 16), (33.3, 18.0, 20.4), 4),
+    "odd steps": ((15, 21, 35), (5, 7, 5), (13.4, 9.1, 11.3), 4),
+    "odd steps, cells": ((15, 26, 33), (5, 13, 3), (13.4, 9.1, 11.3), 0),
+    "one plane": ((7, 8, 8), (7, 4, 4), (3.1, 7.7, 6.6), 0),
+    "one output": ((5, 7, 11), (5, 7, 11), (3.1, 7.7, 25.2), 0),
+    "small steps": ((6, 5, 9), (2, 1, 3), (9.3, 9.9, 10.2), 4),
+    "a short axis": ((16, 8, 24), (8, 8, 8), (13.4, 17.0, 21.3), 4),
+}
+
+
+@ORDERS
+@BOTH
+@pytest.mark.parametrize("case", CASES)
+def test_the_kernel_equals_the_cpu(gpu, case, dtype, order):
+    shape, steps, widths, q = CASES[case]
+    values = noise(shape, dtype, order)
+    windows = [triple(widths, steps, q)]
+    found = gpu.to_host(gpu.box_sums(gpu.asarray(values), windows))
+    expected = CPU().box_sums(values.astype(np.float64), windows)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, expected, atol=tolerance(values))
+
+
+@BOTH
+@pytest.mark.parametrize("n_powers", [1, 2])
+@pytest.mark.parametrize("n_windows", [2, 3, 5])
+@pytest.mark.parametrize("case", ["4, cells", "4, stencils", "8, cells", "8, stencils", "16, stencils", "odd steps"])
+def test_several_windows_and_squares(gpu, case, n_windows, n_powers, dtype):
+    shape, steps, widths, q = CASES[case]
+    values = noise(shape, dtype)
+    windows = [triple([w * (1 + 0.11 * i) for w in widths], steps, q) for i in range(n_windows)]
+    found = gpu.to_host(gpu.box_sums(gpu.asarray(values), windows, n_powers, 2.75))
+    for p in range(n_powers):
+        expected = CPU().box_sums((values.astype(np.float64) - 2.75) ** (p + 1), windows)[:, 0]
+        np.testing.assert_allclose(found[:, p], expected, atol=tolerance(values, p + 1))
+
+
+def test_every_instance_is_run(host_gpu):
+    """Each by a case of its own, where all sums are multiples of 1/64 that float32 holds exactly."""
+    for kind, dtype in (("float", np.float32), ("double", np.float64)):
+        for instance in launches.plane_instances(kind):
+            d = instance.step or 6
+            steps = (2, d, d) if instance.step else (2, d, 5)
+            n_out = (4, 5, 4)
+            shape = [n * step for n, step in zip(n_out, steps, strict=True)]
+            values = np.random.default_rng(d).integers(0, 4, shape).astype(dtype)
+            windows = [_dyadic(steps, instance.groups, i) for i in range(instance.windows)]
+            before = len(host_gpu.runtime.launches)
+            found = host_gpu.box_sums(values, windows, instance.powers, 1.0)
+            names = [launch.instance for launch in host_gpu.runtime.launches[before:]]
+            assert names == [instance.name, f"box_columns<{kind}, {instance.groups}>"]
+            np.testing.assert_array_equal(found, CPU().box_sums(values, windows, instance.powers, 1.0))
+
+
+def _dyadic(steps, groups, number):
+    """Windows with halves at both ends, each end as many stretches long as the instance takes."""
+    windows = []
+    for step in steps:
+        end = (groups - 1) * step + 1 + number % step
+        windows.append(Window(-end - number * step, step, (0.5,) * end, number * step, (0.25,) * end, 1.0))
+    return tuple(windows)
+
+
+@BOTH
+@pytest.mark.parametrize("axis", range(3))
+@pytest.mark.parametrize(("width", "step", "q"), [(5.3, 1, 0), (23.1, 1, 4), (11.7, 2, 4), (2.2, 3, 0), (60.4, 6, 4)])
+def test_window_sums_along_any_axis(gpu, axis, width, step, q, dtype):
+    shape = [3, 5, 7]
+    shape[axis] = 36
+    values = noise(shape, dtype, "F" if axis == 1 else "C")
+    window = window_of(width, 2.25, step, q)
+    found = gpu.to_host(gpu.window_sum(gpu.asarray(values), axis, window, 36 // step))
+    expected = CPU().window_sum(values.astype(np.float64), axis, window, 36 // step)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, expected, atol=tolerance(values))
+
+
+def test_rings_in_global_memory(host_gpu, monkeypatch):
+    """Where they do not fit shared memory, each block has its own and goes through several planes."""
+    runtime = host_gpu.runtime
+    values = noise((16, 40, 24), np.float32)
+    windows = [triple((13.4, 33.0, 9.3), (8, 8, 8), 4), triple((9.4, 14.0, 9.3), (8, 8, 8), 4)]
+    inside = host_gpu.box_sums(values, windows, 2, 3.0)
+    one = next(launch for launch in reversed(runtime.launches) if "planes" in launch.instance)
+    assert one.grid[0] == 16
+    monkeypatch.setattr(launches, "BLOCKS_EACH", runtime.shared_bytes // (one.shared - 8))
+    found = host_gpu.box_sums(values, windows, 2, 3.0)
+    other = next(launch for launch in reversed(runtime.launches) if "planes" in launch.instance)
+    assert other.shared < one.shared
+    np.testing.assert_array_equal(found, inside)
+    monkeypatch.setattr(launches, "BLOCKS_EACH", runtime.shared_bytes // 1024)
+    monkeypatch.setattr(runtime, "n_multiprocessors", 1)
+    monkeypatch.setattr(runtime, "shared_bytes", 5 * one.shared)
+    monkeypatch.setattr(launches, "BLOCKS_EACH", 7)
+    np.testing.assert_array_equal(host_gpu.box_sums(values, windows, 2, 3.0), inside)
+    last = next(launch for launch in reversed(runtime.launches) if "planes" in launch.instance)
+    assert last.grid[0] == 7
+
+
+def test_what_the_fast_kernels_do_not_cover(host_gpu, monkeypatch):
+    """Long rows, many stretches, values that do not start at 16 bytes."""
+    runtime = host_gpu.runtime
+    windows = [triple((5.4, 3.0, 9.3), (4, 4, 4), 0)]
+    values = noise((12, 12, 32), np.float32)
+    expected = CPU().box_sums(values.astype(np.float64), windows, 2, 3.0)
+
+    def launched():
+        start = len(runtime.launches)
+        np.testing.assert_allclose(host_gpu.box_sums(values, windows, 2, 3.0), expected, atol=tolerance(values, 2))
+        return [launch.instance.partition("<")[0] for launch in runtime.launches[start:]]
+
+    assert launched() == ["box_planes", "box_columns"]
+    with monkeypatch.context() as patch:
+        patch.setattr(launches, "MOST_THREADS", 0)
+        assert launched() == ["window_sum"] * 6
+    shifted = np.empty(values.size + 1, np.float32)[1:].reshape(values.shape)
+    shifted[...] = values
+    values = shifted
+    start = len(runtime.launches)
+    assert launched() == ["box_planes", "box_columns"]
+    assert runtime.launches[start].instance == "box_planes<float, 0, 3, 1, 2>"
+    many = noise((48, 3, 3), np.float32)
+    tall = [triple((5.4, 3.0, 9.3), (1, 3, 3), 0)]
+    monkeypatch.setattr(runtime, "shared_bytes", 4096)
+    start = len(runtime.launches)
+    found = host_gpu.box_sums(many, tall)
+    np.testing.assert_allclose(found, CPU().box_sums(many.astype(np.float64), tall), atol=tolerance(many))
+    names = [launch.instance.partition("<")[0] for launch in runtime.launches[start:]]
+    assert names == ["box_planes", "window_sum"]
+
+
+@pytest.mark.parametrize("shape", [(0, 8, 8), (8, 0, 8)])
+def test_empty_slabs(gpu, shape):
+    found = gpu.box_sums(gpu.asarray(np.zeros(shape, np.float32)), [triple((5.4, 3.0, 9.3), (4, 4, 4), 0)])
+    assert gpu.to_host(found).size == 0
+
+
+@BOTH
+def test_a_large_constant_stays(gpu, dtype):
+    """Sums across stretches in float64: a constant of 1e6 comes back to rounding at any width."""
+    values = np.full((16, 16, 64), 1e6, dtype)
+    windows = [triple((w, w, w), (8, 8, 8), 4) for w in (12.3, 65.7)]
+    found = gpu.to_host(gpu.box_sums(gpu.asarray(values), windows))
+    np.testing.assert_allclose(found, 1e6, rtol=8 * np.finfo(dtype).eps)
+
+
+@BOTH
+@pytest.mark.parametrize("power", [1, 2])
+def test_the_first_rung(gpu, dtype, power):
+    values = noise((6, 8, 15), dtype)
+    steps, widths = (3, 4, 5), (4.4, 9.9, 31.0)
+    windows = triple(widths, steps, 0)
+    shape, taps = [], []
+    for window, n in zip(windows, values.shape, strict=True):
+        taps.append(np.concatenate([window.head, np.ones(window.inside), window.tail]) * window.scale)
+        shape += [n, n // window.step, window.step, window.start % n, len(taps[-1])]
+    out = gpu.empty([n // step for n, step in zip(values.shape, steps, strict=True)], dtype)
+    arguments = (
+        *(gpu.asarray(values), out, gpu.asarray(np.concatenate(taps)), gpu.asarray(np.array(shape, np.int32))),
+        *(np.float64(2.75), np.int32(power)),
+    )
+    name = f"box_coarse_v1<{'float' if dtype == np.float32 else 'double'}>"
+    gpu.runtime.launch("ladder/box_coarse.cu", name, (-(-out.size // 128),), (128,), arguments)
+    expected = CPU().box_sums(values.astype(np.float64), [windows], power, 2.75)[0, power - 1]
+    np.testing.assert_allclose(gpu.to_host(out), expected, atol=tolerance(values, power))
+
+
+# -- the operators ----------------------------------------------------------------------------------------------------
+
+
+def field_on(device, dtype=np.float64, order="C", shape=(24, 24, 32)):
+    cell = np.diag([12.0, 12.0, 16.0])
+    return gh.Field.from_array(noise(shape, dtype, order), cell, device=device)
+
+
+@ORDERS
+@BOTH
+@pytest.mark.parametrize("sampling", ["bandlimited", "cell"])
+def test_averages_on_the_gpu_are_the_cpus(gpu, sampling, dtype, order):
+    options = {"spacing": 4.0, "sampling": sampling, "method": "sums"}
+    box = gh.Box((5.1, 5.15, 6.3))
+    found = gh.average(field_on(gpu, dtype, order), box, **options)
+    expected = gh.average(field_on("cpu", np.array(0, dtype).dtype, order), box, **options)
+    np.testing.assert_allclose(found.to_host(), expected.to_host(), atol=tolerance(noise((4, 4, 4), dtype)))
+    assert found.provenance[-1] == expected.provenance[-1]
+
+
+def test_exact_sums_are_chosen_where_they_are_cheaper(host_gpu, monkeypatch):
+    field, box = field_on(host_gpu), gh.Box((5.1, 5.15, 6.3))
+    assert gh.average(field, box, spacing=4.0, sampling="cell").provenance[-1]["way"] == "lines"  # two columns
+    monkeypatch.setattr(type(host_gpu), "pass_in_columns", {"float64": 1.0})
+    found = gh.average(field, box, spacing=4.0, sampling="cell")
+    assert found.provenance[-1]["way"] == "sums"
+    assert found.provenance[-1]["rms_error_at_most"] == 0.0
+    assert gh.average(field, box, spacing=4.0).provenance[-1]["way"] == "lines"  # it would carry an error
+    assert gh.average(field_on("cpu"), box, spacing=4.0, sampling="cell").provenance[-1]["way"] == "lines"
+    slopes = gh.average_gradient(field, box, spacing=4.0, sampling="cell")
+    for slope, expected in zip(
+        slopes, gh.average_gradient(field_on("cpu"), box, spacing=4.0, sampling="cell"), strict=True
+    ):
+        np.testing.assert_allclose(slope.to_host(), expected.to_host(), atol=1e-12)
+
+
+@pytest.mark.parametrize("sampling", ["bandlimited", "cell"])
+def test_averages_and_variances_in_one_read(gpu, sampling):
+    kernels = [gh.Box((5.1, 5.15, 6.3)), gh.Box((5.0, 4.9, 6.9)), gh.Gaussian(2.5)]
+    kernels = kernels if sampling == "bandlimited" else kernels[:2]
+    field = field_on(gpu)
+    options = {"spacing": 4.0, "sampling": sampling}
+    boxes = gh.averages_and_variances(field, kernels[:2], method="sums", **options)
+    for (mean, variance), kernel in zip(boxes, kernels, strict=False):
+        expected = gh.average_and_variance(field_on("cpu"), kernel, method="sums", **options)
+        np.testing.assert_allclose(mean.to_host(), expected[0].to_host(), atol=1e-13)
+        np.testing.assert_allclose(variance.to_host(), expected[1].to_host(), atol=1e-12)
+        assert variance.unit is None
+    for (mean, variance), kernel in zip(gh.averages_and_variances(field, kernels, **options), kernels, strict=True):
+        expected = gh.average_and_variance(field_on("cpu"), kernel, **options)
+        np.testing.assert_allclose(mean.to_host(), expected[0].to_host(), atol=1e-13)
+        np.testing.assert_allclose(variance.to_host(), expected[1].to_host(), atol=1e-12)
