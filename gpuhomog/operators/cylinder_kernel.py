@@ -353,8 +353,13 @@ def march_fit(
     inverse_eps0: float = 1.0,
     tolerance: float = 5e-7,
     sections: Sequence[int] = SECTIONS,
+    dtype: Any = np.float64,
 ) -> MarchFit:
-    """Fit of the analytic kernel: the fewest sections that reach the tolerance, else the most; see MarchFit.error."""
+    """Fit of the analytic kernel: the fewest sections that reach the tolerance, else the best; see MarchFit.error.
+
+    dtype  in which the march will run: slow exponentials rounded to float32 would decay otherwise over many planes, so
+           they are rounded first and the weights fitted to them.
+    """
     _check(radius, step, n)
     if order > NEAR:
         raise InputError(f"End weights of order {order}: a march holds {NEAR} planes. Use cylinder_table.")
@@ -366,9 +371,9 @@ def march_fit(
     nodes = _nodes(n)
     remainder = khat_table(g[0], nodes, R)
     remainder[mixed] = (remainder[mixed] + khat_table(g[1][mixed], nodes, R)) / 2
-    fit = _fitted(g[0], share, remainder, nodes, R, n, tolerance, sections)
+    fit = _fitted(g[0], share, remainder, nodes, R, n, tolerance, sections, dtype)
     ends = gregory_weights(order)
-    return _finished(fit, g[0], share, remainder, R, ends, classes, shape, n, step**2 * inverse_eps0)
+    return _finished(fit, g[0], share, remainder, R, ends, classes, shape, n, step**2 * inverse_eps0, dtype)
 
 
 def sampled_planes(
@@ -426,17 +431,18 @@ def sampled_march_fit(
     inverse_eps0: float = 1.0,
     tolerance: float = 5e-7,
     sections: Sequence[int] = SECTIONS,
+    dtype: Any = np.float64,
 ) -> MarchFit:
-    """Fit of the sampled kernel: exponents of the analytic one, weights for every mode."""
+    """Fit of the sampled kernel: exponents of the analytic one, weights for every mode; dtype as in march_fit."""
     _check(radius, step, n)
     g = in_plane_wavevectors(vectors, shape)[0].ravel() * step
     nodes = _nodes(n)
     remainder = sampled_planes(vectors, shape, step * nodes, radius, own).reshape(len(nodes), -1).T / step
     R, share = radius / step, np.ones(len(g))
-    fit = _fitted(g, share, remainder, nodes, R, n, tolerance, sections)
+    fit = _fitted(g, share, remainder, nodes, R, n, tolerance, sections, dtype)
     classes = np.arange(len(g), dtype=np.int32).reshape(shape[0], -1)
     ends = np.array([0.5])
-    finished = _finished(fit, g, share, remainder, R, ends, classes, shape, n, step**2 * inverse_eps0)
+    finished = _finished(fit, g, share, remainder, R, ends, classes, shape, n, step**2 * inverse_eps0, dtype)
     return MarchFit(**{**vars(finished), "source": np.ones((2, n))})
 
 
@@ -459,9 +465,13 @@ def _own(g: Array, R: float) -> Array:
     return np.maximum(g, EDGE_SCALE / R)
 
 
-def _own_part(g: Array, share: Array, d: Array, R: float) -> Array:
-    decay = _own(g, R)
-    return np.exp(-np.outer(decay, d)) * (share / (2 * decay))[:, None]
+def _own_factor(g: Array, R: float, dtype: Any) -> Array:
+    """Of one plane, as the recursion has it."""
+    return np.exp(-_own(g, R)).astype(dtype).astype(float)
+
+
+def _own_part(g: Array, share: Array, d: Array, R: float, dtype: Any = np.float64) -> Array:
+    return _own_factor(g, R, dtype)[:, None] ** d * (share / (2 * _own(g, R)))[:, None]
 
 
 def _shift_basis(R: float, n: int, terms: int) -> tuple[Array, int]:
@@ -514,18 +524,27 @@ def _responses(propagators: Array, d: Array) -> Array:
 
 
 def _fitted(
-    g: Array, share: Array, kernel: Array, nodes: Array, R: float, n: int, tolerance: float, sections: Sequence[int]
+    g: Array,
+    share: Array,
+    kernel: Array,
+    nodes: Array,
+    R: float,
+    n: int,
+    tolerance: float,
+    sections: Sequence[int],
+    dtype: Any,
 ) -> tuple[Array, Array, float]:
     """Propagators, weights (2 sections, classes) and the error at nodes left out of the fit."""
     far = nodes >= NEAR
-    remainder = kernel[:, far] - _own_part(g, share, nodes[far], R)
+    remainder = kernel[:, far] - _own_part(g, share, nodes[far], R, dtype)
     kept = np.ones(far.sum(), dtype=bool)
     kept[1:-1:3] = False  # these tell the error
     kept[:6] = True
     best: tuple[Array, Array, float] | None = None
     basis, stride = _shift_basis(R, n, 2 * max(sections))
     for count in sorted(sections):
-        propagators = _propagators(_shared_exponents(basis[:, : 2 * count], stride, R, n), count)
+        exact = _propagators(_shared_exponents(basis[:, : 2 * count], stride, R, n), count)
+        propagators = exact.astype(dtype).astype(float)
         responses = _responses(propagators, nodes[far])
         solved = np.linalg.lstsq(responses[:, kept].T, remainder[:, kept].T, rcond=1e-14)[0]
         weights = np.asarray(solved.T, dtype=float)
@@ -550,20 +569,20 @@ def _finished(
     shape: tuple[int, int],
     n: int,
     scale: float,
+    dtype: Any,
 ) -> MarchFit:
     """The near planes get what the recursions lack, end weights included."""
     propagators, weights, error = fit
     near = np.arange(float(NEAR))
-    by_recursion = weights.T @ _responses(propagators, near) + _own_part(g, share, near, R)
+    by_recursion = weights.T @ _responses(propagators, near) + _own_part(g, share, near, R, dtype)
     factor = np.ones(NEAR)
     factor[: len(ends)] = ends
     lacking = (kernel[:, :NEAR] * factor - by_recursion).T
-    decay = _own(g, R)
     return MarchFit(
         propagators=propagators,
         weights=weights * scale,
-        own_factor=np.exp(-decay),
-        own_weight=share / (2 * decay) * scale,
+        own_factor=_own_factor(g, R, dtype),
+        own_weight=share / (2 * _own(g, R)) * scale,
         near=lacking * scale,
         classes=classes,
         shape=shape,

@@ -1,6 +1,7 @@
 """Coulomb kernel of a cylinder: against SciPy's adaptive quadrature and values computed elsewhere."""
 
 import json
+from dataclasses import replace
 from math import asinh, pi, sqrt
 from pathlib import Path
 
@@ -212,6 +213,20 @@ def test_fit_of_the_kernel(vectors, sections, planes, radius, within):
     )  # oblique: two readings of one mode, in-plane steps wider
     largest_kernel = step * 2.0 * radius * step / 2
     assert np.abs(fit.weights).max() < (2 if vectors is SQUARE else 10) * largest_kernel  # little cancels
+
+
+def test_weights_fit_the_exponentials_that_float32_has():
+    """Over many planes: rounded afterwards, slow exponentials decay otherwise."""
+    planes, radius = 1000, 40.0
+    distances = np.array([5, 100, 600, 999])
+    exact = ck.khat(0.0, distances, radius)
+    errors = {}
+    for dtype in (np.float32, np.float64):
+        fit = ck.march_fit(SQUARE * 4, (6, 6), 1.0, planes, radius, sections=[10], dtype=dtype)
+        rounded = {name: getattr(fit, name).astype(np.float32).astype(float) for name in ("propagators", "own_factor")}
+        errors[dtype] = np.abs(response(replace(fit, **rounded), distances, 0, 0) - exact).max()
+    assert errors[np.float32] < 2e-9 * radius
+    assert errors[np.float64] > 20 * errors[np.float32]
 
 
 def test_fewest_sections_that_reach_the_tolerance():
