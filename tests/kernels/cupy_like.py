@@ -74,6 +74,7 @@ class DeviceArray:
     strides = property(lambda self: self.values.strides)
     flags = property(lambda self: SimpleNamespace(**{n: self.values.flags[n.upper()] for n in CONTIGUOUS}))
     T = property(lambda self: DeviceArray(self.values.T))
+    __cuda_array_interface__ = property(lambda self: self.values.__array_interface__)
     real = property(lambda self: DeviceArray(self.values.real))
     imag = property(lambda self: DeviceArray(self.values.imag))
 

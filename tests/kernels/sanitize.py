@@ -67,7 +67,7 @@ def taps(gpu, dtype):
 
 
 def modes(gpu, dtype):
-    for shape in ((5, 7, 9), (8, 6, 12), (32, 3, 5), (64, 2, 7)):
+    for shape in ((5, 7, 9), (12, 6, 8), (96, 3, 5), (256, 2, 3)):
         values = gpu.asarray(noise(shape, dtype))
         parts = [OfWavevector(METRIC, gh.Gaussian(2.0).transform), Derivative(METRIC, np.array([0.3, -0.5, 0.8]))]
         tables = [AlongAxes([lambda n: np.exp(-0.1 * n * n), None, lambda n: np.sinc(n / 5)])]
