@@ -69,7 +69,8 @@ class Field:
     ) -> Field:
         """Field from an array you already have.
 
-        values    (n_a, n_b, n_c) real, finite; integers and other floats become float64, float32 stays
+        values    (n_a, n_b, n_c) real, finite; integers and other floats become float64, float32 stays; an array of
+                  CuPy is taken as it is if the device is that GPU
         cell      (3, 3) lattice vectors as rows [Å]
         quantity  what it is; a quantity other than "scalar" fixes the unit it is kept in
         unit      unit of the values; None means the package's own unit of the quantity (e/Å^3, 1/Å^3, V, eV)
@@ -78,7 +79,17 @@ class Field:
         Raises InputError for complex or non-finite values, a wrong shape, a singular cell; UnitsError for an
         unknown unit or quantity, or a unit that does not fit the quantity.
         """
-        array = np.asarray(values)
+        where = choose_device(device)
+        array: Any
+        if hasattr(values, "__cuda_array_interface__"):
+            try:
+                array = where.asarray(values)
+            except TypeError:
+                raise InputError(
+                    f'The values are on a GPU, the device is {where.name}: say device="gpu:0", or give values.get().'
+                ) from None
+        else:
+            array = np.asarray(values)
         if np.iscomplexobj(array):
             raise InputError("Complex values: a Field is real. Give the real and imaginary parts as two Fields.")
         if array.dtype.kind not in "fiub":
@@ -96,7 +107,6 @@ class Field:
             factor = conversion_factor(unit, internal or unit)
             if factor != 1.0:
                 array = array * array.dtype.type(factor)
-        where = choose_device(device)
         field = cls(
             grid,
             where.asarray(array),

@@ -152,6 +152,14 @@ def test_values_that_are_not_finite_are_refused(there, bad):
         gh.Field.from_array(values, np.eye(3), device=there)
 
 
+def test_arrays_that_are_there_already(there):
+    values = there.asarray(np.arange(60, dtype=np.int32).reshape(3, 4, 5))
+    field = gh.Field.from_array(values, np.eye(3), device=there)
+    assert field.values.dtype == np.float64 and field.mean() == 29.5
+    with pytest.raises(InputError, match=r"values.get\(\)"):
+        gh.Field.from_array(values, np.eye(3), device="cpu")
+
+
 @pytest.mark.parametrize("suffix", ["h5", "npz", "cube", "xsf", "vasp", "zarr"])
 @pytest.mark.parametrize("order", "CF")
 def test_files_hold_what_the_cpu_writes(there, tmp_path, suffix, order):
