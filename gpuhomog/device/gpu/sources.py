@@ -64,7 +64,7 @@ def instances(name: str) -> tuple[str, ...]:
     """The instances that a source declares.
 
     >>> instances("planar_moments.cu")[0]
-    'planar_moments<float, 1>'
+    'planar_moments<float, 1, false, false>'
     """
     declared = _INSTANCES.search((kernel_folder() / name).read_text())
     if declared is None:
