@@ -16,7 +16,7 @@
 // values, out    (n0, n1, n2) T, C order
 // middle         (2, chunk, n1, pitch) T, scratch; pitch >= n2, a multiple of 16 bytes and of a strip
 // state          (n1, blockDim, WORD) Total<T>, scratch: the running sums along axis 0 between chunks
-// queue          (2 + n1 + 2 chunks) int, zeroed by the caller: items drawn (8 bytes); chunks done of each row; rows
+// queue          (1 + n1 + 2 chunks) int, zeroed by the caller: items drawn; chunks done of each row; rows
 //                done, strips done of each chunk
 // places         (3, 5) int: at_head, at_tail, at_ones, rest, laps of each axis (line_sums.cuh)
 // weights        (3, 2, E) T
@@ -53,18 +53,35 @@
 
 constexpr int STRIP_BYTES = 32; // of each row of a plane: more needs more shared memory, less breaks sectors
 
-// Thread 0 waits until a count has been reached; what was written before it was raised is then seen by the block after
-// its next barrier.
+// Waits until a count has been reached: what was written before it was raised is seen after the block's next barrier.
 __device__ __forceinline__ void wait_for(const int *count, int wanted) {
-  if (threadIdx.x == 0) {
-    while (*static_cast<const volatile int *>(count) < wanted) {
-    }
-    __threadfence();
+#ifdef CUDA_ON_CPU
+  while (*static_cast<const volatile int *>(count) < wanted) {
   }
+#else
+  int reached;
+  do asm volatile("ld.acquire.gpu.global.s32 %0, [%1];" : "=r"(reached) : "l"(count) : "memory");
+  while (reached < wanted);
+#endif
 }
 
+// Raises a count by one after what the block wrote before its last barrier.
+__device__ __forceinline__ void raise(int *count) {
+#ifdef CUDA_ON_CPU
+  atomicAdd(count, 1);
+#else
+  asm volatile("red.release.gpu.global.add.s32 [%0], 1;" ::"l"(count) : "memory");
+#endif
+}
+
+// What a block draws: a row (place < n1) or a strip (place - n1) of a chunk, which is negative when nothing is left;
+// the planes that a row's first step is the first to need.
+struct Item {
+  int chunk, place, head, tail;
+};
+
 // Blocks that a multiprocessor's registers are to hold.
-constexpr int blocks_each(int e, int most, int batch, int size, bool aligned) {
+__host__ __device__ constexpr int blocks_each(int e, int most, int batch, int size, bool aligned) {
   return e == 1 && batch == 2 && most == 256 && size == 4 && aligned ? 3 : e == 9 && size == 8 ? 1 : 512 / most;
 }
 
@@ -78,33 +95,46 @@ __global__ void __launch_bounds__(MOST, blocks_each(E, MOST, BATCH, sizeof(T), A
   using Word = typename Vector<T>::type;
   constexpr int WORD = Vector<T>::size; // values of a load, and columns that a thread walks along axis 0 with
   extern __shared__ __align__(16) unsigned char shared_bytes[];
-  __shared__ long long drawn;
+  __shared__ Item drawn[2]; // this one and the next
   __shared__ Ends<T, E> ends[3];
 
   const int thread = threadIdx.x, chunks = (n0 + chunk - 1) / chunk, strips = (n2 + STRIP - 1) / STRIP;
   const long long plane_size = static_cast<long long>(n1) * n2;
-  int *const chunks_of_row = queue + 2, *const rows_done = chunks_of_row + n1, *const strips_done = rows_done + chunks;
+  int *const chunks_of_row = queue + 1, *const rows_done = chunks_of_row + n1, *const strips_done = rows_done + chunks;
   load_ends(ends, places, weights);
-
-  for (;;) {
-    if (thread == 0) drawn = static_cast<long long>(atomicAdd(reinterpret_cast<unsigned long long *>(queue), 1ULL));
-    __syncthreads();
-    // rows of chunk 0; then rows of chunk c, strips of chunk c - 1, for c = 1 .. chunks
-    const long long step = n1 + static_cast<long long>(chunk) * strips;
-    long long place = drawn;
+  // rows of chunk 0; then rows of chunk c, strips of chunk c - 1, for c = 1 .. chunks
+  const auto item_of = [&](int place) -> Item {
+    const int step = n1 + chunk * strips;
     int c = 0;
     if (place >= n1) {
-      c = 1 + static_cast<int>((place - n1) / step);
+      c = 1 + (place - n1) / step;
       place -= n1 + (c - 1) * step;
     }
-    if (c < chunks && place < n1) {
-      const int row = static_cast<int>(place), first = c * chunk, planes = min(chunk, n0 - first);
+    if (c < chunks && place < n1)
+      return {c, place, (c * chunk + ends[0].at_head + E - 1) % n0, (c * chunk + ends[0].at_tail + E - 1) % n0};
+    if (c == chunks) place += n1;
+    c -= 1;
+    return {c < chunks && (place - n1) / strips < n0 - c * chunk ? c : -1, place, 0, 0};
+  };
+
+  T h[BATCH][WORD], t[BATCH][WORD]; // of the next steps of a row: what comes in and what goes out
+  int head = 0, tail = 0;           // planes to read next
+  bool loaded = false;
+  if (thread == 0) drawn[0] = item_of(atomicAdd(queue, 1));
+  for (int slot = 0;; slot ^= 1) {
+    __syncthreads();
+    const int c = drawn[slot].chunk, place = drawn[slot].place;
+    if (c < 0) return;
+    int next = 0;
+    if (thread == 0) next = atomicAdd(queue, 1);
+    if (place < n1) {
+      const int row = place, first = c * chunk, planes = min(chunk, n0 - first);
       const Ends<T, E> &along = ends[0];
       const int line = (n2 + HALO<E> + WORD - 1) / WORD * WORD;
       T *const lines = reinterpret_cast<T *>(shared_bytes), *const staged = lines + BATCH * line;
       // a thread's columns: neighbours, or a block apart
       const int column = ALIGNED ? thread * WORD : thread, apart = ALIGNED ? 1 : blockDim.x;
-      const T *const here = values + static_cast<long long>(row) * n2 + column;
+      const T *here = values + static_cast<long long>(row) * n2 + column;
       const auto load = [&](int plane, T(&v)[WORD]) {
         const T *at = here + plane * plane_size;
         if (ALIGNED) {
@@ -119,11 +149,27 @@ __global__ void __launch_bounds__(MOST, blocks_each(E, MOST, BATCH, sizeof(T), A
         }
       };
 
+      const auto load_steps = [&]() {
+#pragma unroll
+        for (int b = 0; b < BATCH; ++b) {
+          load(head, h[b]);
+          load(tail, t[b]);
+          head = head + 1 == n0 ? 0 : head + 1;
+          tail = tail + 1 == n0 ? 0 : tail + 1;
+        }
+      };
+      if (!loaded) {
+        head = drawn[slot].head;
+        tail = drawn[slot].tail;
+        load_steps();
+      }
+      if (thread == 0 && c > 0) wait_for(chunks_of_row + row, c);
+      if (thread == blockDim.x - 1 && c > 1) wait_for(strips_done + c - 2, chunk * strips); // whose place is taken
+
       Column<T, E> walk[WORD];
       constexpr int SAVED = WORD * sizeof(Total<T>) / sizeof(Word);
       Word *const saved = reinterpret_cast<Word *>(state) + (row * blockDim.x + thread) * SAVED;
       if (c > 0) {
-        wait_for(chunks_of_row + row, c);
         __syncthreads();
         Word read[SAVED];
 #pragma unroll
@@ -137,17 +183,11 @@ __global__ void __launch_bounds__(MOST, blocks_each(E, MOST, BATCH, sizeof(T), A
         for (int part = 0; part < 2; ++part) {
           const int count = part == 1 ? along.rest : along.laps > 0 ? n0 : 0;
 #pragma unroll 1
-          for (int p = 0; p < count; p += BATCH) {
-            T v[BATCH][WORD];
+          for (int p = 0; p < count; ++p) {
+            T v[WORD];
+            load(start + p < n0 ? start + p : start + p - n0, v);
 #pragma unroll
-            for (int b = 0; b < BATCH; ++b)
-              if (p + b < count) load(start + p + b < n0 ? start + p + b : start + p + b - n0, v[b]);
-#pragma unroll
-            for (int b = 0; b < BATCH; ++b)
-              if (p + b < count) {
-#pragma unroll
-                for (int i = 0; i < WORD; ++i) walk[i].ones.add(v[b][i]);
-              }
+            for (int i = 0; i < WORD; ++i) walk[i].ones.add(v[i]);
           }
           if (part == 0) {
 #pragma unroll
@@ -155,33 +195,27 @@ __global__ void __launch_bounds__(MOST, blocks_each(E, MOST, BATCH, sizeof(T), A
           }
         }
       }
-      int head = (first + along.at_head) % n0, tail = (first + along.at_tail) % n0;
 #pragma unroll
       for (int i = 0; i < WORD; ++i)
 #pragma unroll
         for (int s = 0; s < E; ++s) walk[i].begun[s] = T(0);
+      if (E > 1) {
+        int leaving = (first + along.at_head) % n0, entering = (first + along.at_tail) % n0;
 #pragma unroll 1
-      for (int s = 0; s < E - 1; ++s) {
-        T h[WORD], t[WORD];
-        load(head, h);
-        load(tail, t);
+        for (int s = 0; s < E - 1; ++s) {
+          T out_of[WORD], into[WORD];
+          load(leaving, out_of);
+          load(entering, into);
 #pragma unroll
-        for (int i = 0; i < WORD; ++i) walk[i].prepare(h[i], t[i], along);
-        head = head + 1 == n0 ? 0 : head + 1;
-        tail = tail + 1 == n0 ? 0 : tail + 1;
+          for (int i = 0; i < WORD; ++i) walk[i].prepare(out_of[i], into[i], along);
+          leaving = leaving + 1 == n0 ? 0 : leaving + 1;
+          entering = entering + 1 == n0 ? 0 : entering + 1;
+        }
       }
 
 #pragma unroll 1
       for (int begun = 0; begun < planes; begun += BATCH) {
-        const int steps = min(planes - begun, BATCH);
-        T h[BATCH][WORD], t[BATCH][WORD]; // of planes beyond the last chunk, too: they wrap, and are not stored
-#pragma unroll
-        for (int b = 0; b < BATCH; ++b) {
-          load(head, h[b]);
-          load(tail, t[b]);
-          head = head + 1 == n0 ? 0 : head + 1;
-          tail = tail + 1 == n0 ? 0 : tail + 1;
-        }
+        const int steps = min(planes - begun, BATCH); // the others wrap, and are not stored
 #pragma unroll
         for (int b = 0; b < BATCH; ++b) {
           T *const to = lines + b * line + column;
@@ -194,7 +228,25 @@ __global__ void __launch_bounds__(MOST, blocks_each(E, MOST, BATCH, sizeof(T), A
           }
           if (ALIGNED && column < n2) *reinterpret_cast<Word *>(to) = sums;
         }
+        const bool is_last = begun + BATCH >= planes;
+        if (is_last) {
+          Word written[SAVED];
+#pragma unroll
+          for (int i = 0; i < WORD; ++i) reinterpret_cast<Total<T> *>(written)[i] = walk[i].ones;
+#pragma unroll
+          for (int i = 0; i < SAVED; ++i) saved[i] = written[i];
+          if (thread == 0) drawn[slot ^ 1] = item_of(next);
+        }
         __syncthreads();
+        // the next steps are on their way while this row is summed
+        loaded = !is_last;
+        if (is_last && drawn[slot ^ 1].chunk >= 0 && drawn[slot ^ 1].place < n1) {
+          head = drawn[slot ^ 1].head;
+          tail = drawn[slot ^ 1].tail;
+          here = values + static_cast<long long>(drawn[slot ^ 1].place) * n2 + column;
+          loaded = true;
+        }
+        if (loaded) load_steps();
 #pragma unroll 1
         for (int i = thread; i < steps * HALO<E>; i += blockDim.x) {
           T *const to = lines + i / HALO<E> * line;
@@ -207,7 +259,6 @@ __global__ void __launch_bounds__(MOST, blocks_each(E, MOST, BATCH, sizeof(T), A
                              for (int i = 0; i < UNIT; ++i)
                                if (i < count) staged[l * pitch + p + i] = sums[i];
                            });
-        if (begun == 0 && c > 1) wait_for(strips_done + c - 2, chunk * strips);
         __syncthreads();
         T *const target = middle + ((c % 2 * chunk + begun) * static_cast<long long>(n1) + row) * pitch;
 #pragma unroll 1
@@ -217,24 +268,16 @@ __global__ void __launch_bounds__(MOST, blocks_each(E, MOST, BATCH, sizeof(T), A
             *reinterpret_cast<Word *>(target + static_cast<long long>(b) * n1 * pitch + p) =
                 *reinterpret_cast<const Word *>(staged + b * pitch + p);
       }
-      Word written[SAVED];
-#pragma unroll
-      for (int i = 0; i < WORD; ++i) reinterpret_cast<Total<T> *>(written)[i] = walk[i].ones;
-#pragma unroll
-      for (int i = 0; i < SAVED; ++i) saved[i] = written[i];
       __syncthreads();
       if (thread == 0) {
-        __threadfence();
-        atomicAdd(chunks_of_row + row, 1);
-        atomicAdd(rows_done + c, 1);
+        raise(chunks_of_row + row);
+        raise(rows_done + c);
       }
     } else {
-      if (c < chunks) place -= n1;
-      c -= 1;
-      const int plane = static_cast<int>(place / strips), strip = static_cast<int>(place % strips);
-      if (c >= chunks || plane >= n0 - c * chunk) return; // the queue is empty
+      const int plane = (place - n1) / strips, strip = (place - n1) % strips;
+      loaded = false;
+      if (thread == 0) wait_for(rows_done + c, n1);
       T *const tile = reinterpret_cast<T *>(shared_bytes);
-      wait_for(rows_done + c, n1);
       __syncthreads();
       constexpr int PARTS = STRIP / WORD;
       const T *const from = middle + (c % 2 * chunk + plane) * (static_cast<long long>(n1) * pitch) + strip * STRIP;
@@ -263,11 +306,9 @@ __global__ void __launch_bounds__(MOST, blocks_each(E, MOST, BATCH, sizeof(T), A
                                    if (i < count) __stcs(to + at, scale * sums[i]);
                                }
                              });
+      if (thread == 0) drawn[slot ^ 1] = item_of(next);
       __syncthreads();
-      if (thread == 0) {
-        __threadfence();
-        atomicAdd(strips_done + c, 1);
-      }
+      if (thread == 0) raise(strips_done + c);
     }
   }
 }

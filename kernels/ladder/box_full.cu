@@ -91,7 +91,7 @@ template <typename T, int E> __global__ void __launch_bounds__(256, sizeof(T) ==
 }
 
 // Blocks of a walk that a multiprocessor's registers are to hold.
-constexpr int walks_each(int e, int size) { return (size == 8 ? 1 : 3) + (e == 1 ? 1 : 0); }
+__host__ __device__ constexpr int walks_each(int e, int size) { return (size == 8 ? 1 : 3) + (e == 1 ? 1 : 0); }
 
 template <typename T, int E> __global__ void __launch_bounds__(256, walks_each(E, sizeof(T)))
     box_walk(const T *__restrict__ values, T *__restrict__ out, const int *__restrict__ places,
