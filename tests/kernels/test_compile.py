@@ -48,7 +48,7 @@ def test_a_compiler_is_there():
     assert len(ARCHITECTURES) > 3
 
 
-@pytest.mark.parametrize("compiler, file, architecture", cases())
+@pytest.mark.parametrize("compiler, file, architecture", list(cases()))
 def test_instances_compile_without_warnings_or_spills(compiler, file, architecture):
     found = resources(compiler, file, source(file), instances(file), architecture)
     text = table(file, architecture, found)
