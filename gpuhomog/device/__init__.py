@@ -243,7 +243,7 @@ def describe_gpus() -> list[dict[str, Any]]:
 
 
 def compiled_kernels() -> tuple[Path, int]:
-    """The folder where compiled CUDA kernels are kept, and how many files of this package are in it."""
+    """The folder where compiled CUDA kernels are kept, and how many files are in it (CuPy's own, too)."""
     from .gpu.runtime import compiled_kernels as compiled
 
     return compiled()

@@ -434,7 +434,7 @@ def run_devices(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         rows += [
             ("compute capability", ", ".join(gpu["compute_capability"] for gpu in gpus)),
             ("versions", f"{driver}, CUDA runtime {first['runtime_cuda']}, CuPy {first['cupy']}"),
-            ("CUDA kernels", f"compiled when first used, {compiled} so far in {folder}"),
+            ("CUDA kernels", f"compiled when first used; {compiled} files so far in {folder}"),
         ]
     else:
         rows += [("gpu", f"none: {reason}")]

@@ -19,13 +19,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from ...errors import DeviceError, GpuhomogError
-from .sources import instances, kernel_files, source
+from .sources import instances, source
 
 OPTIONS = ("-std=c++17", "--fmad=true", "--extra-device-vectorization")
 INSUFFICIENT_DRIVER, NO_DEVICE = 35, 100
 """CUDA's errors of a driver that is too old, and of a machine without a GPU."""
-NAMED_KERNELS = b"\x93CUPYNE\x00"
-"""How files of CuPy's cache begin whose kernels were compiled by name."""
 
 
 class Runtime(Protocol):
@@ -240,16 +238,9 @@ def describe_gpus() -> list[dict[str, Any]]:
 
 
 def compiled_kernels() -> tuple[Path, int]:
-    """CuPy's cache of compiled kernels, and how many of its files are this package's."""
+    """CuPy's cache of compiled kernels, and how many files it holds: this package's, and CuPy's own."""
     folder = Path(os.environ.get("CUPY_CACHE_DIR") or Path.home() / ".cupy" / "kernel_cache")
-    names = {name.split("<")[0] for file in kernel_files() for name in instances(file)}
-    marks = [f"{len(name)}{name}".encode() for name in names]  # as in mangled names, with which the files begin
-    count = 0
-    for path in folder.glob("*.cubin"):
-        with path.open("rb") as file:
-            head = file.read(4096)
-        count += head.startswith(NAMED_KERNELS) and any(mark in head for mark in marks)
-    return folder, count
+    return folder, sum(1 for _ in folder.glob("*.cubin"))
 
 
 def scalar(value: float, dtype: Any) -> Any:
