@@ -21,7 +21,7 @@ import numpy as np
 from ...errors import DeviceError, GpuhomogError
 from .sources import instances, source
 
-OPTIONS = ("-std=c++17", "--fmad=true", "--extra-device-vectorization")
+OPTIONS = ("-std=c++17", "-default-device", "--fmad=true", "--extra-device-vectorization")
 INSUFFICIENT_DRIVER, NO_DEVICE = 35, 100
 """CUDA's errors of a driver that is too old, and of a machine without a GPU."""
 
