@@ -81,8 +81,13 @@ struct Item {
 };
 
 // Blocks that a multiprocessor's registers are to hold.
-__host__ __device__ constexpr int blocks_each(int e, int most, int batch, int size, bool aligned) {
-  return e == 1 && batch == 2 && most == 256 && size == 4 && aligned ? 3 : e == 9 && size == 8 ? 1 : 512 / most;
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
+constexpr int MOST_EACH = 2;
+#else
+constexpr int MOST_EACH = 3;
+#endif
+constexpr int blocks_each(int e, int most, int batch, int size, bool aligned) {
+  return e == 1 && batch == 2 && most == 256 && size == 4 && aligned ? MOST_EACH : e == 9 && size == 8 ? 1 : 512 / most;
 }
 
 // BATCH: planes of a row in flight, and rows summed along axis 2 at once. ALIGNED: rows start at whole loads.
@@ -182,7 +187,7 @@ __global__ void __launch_bounds__(MOST, blocks_each(E, MOST, BATCH, sizeof(T), A
 #pragma unroll 1
         for (int part = 0; part < 2; ++part) {
           const int count = part == 1 ? along.rest : along.laps > 0 ? n0 : 0;
-#pragma unroll 1
+#pragma unroll 2
           for (int p = 0; p < count; ++p) {
             T v[WORD];
             load(start + p < n0 ? start + p : start + p - n0, v);

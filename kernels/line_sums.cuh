@@ -193,7 +193,8 @@ __device__ __forceinline__ void line_sums(const T *lines, int distance, int n_li
         const T leaves = at_head[i * PITCH], enters = at_tail[i * PITCH];
 #pragma unroll
         for (int s = 0; s < E; ++s)
-          if (0 <= i - s && i - s < UNIT) ends_sum[i - s] += ends.head[s] * leaves + ends.tail[s] * enters;
+          if (0 <= i - s && i - s < UNIT)
+            ends_sum[i - s] = ends.head[s] * leaves + (ends.tail[s] * enters + ends_sum[i - s]);
         if (i >= E) {
           change += enters - leaves;
           ends_sum[i - E + 1] += change;

@@ -23,7 +23,7 @@ UNIT = 11
 """line_sums.cuh: outputs that share one prefix sum."""
 STRIP_BYTES = 32
 """box_full.cu: bytes of a row that one block sums along axis 1."""
-CACHE_SHARE = 0.67
+CACHE_SHARE = 0.85
 """Of the second-level cache, what the two chunks in it and the running sums may fill."""
 LONG_CHUNK = 64
 """Planes of a chunk that does not stay in cache, or that begins with planes read again for long ends."""
@@ -103,7 +103,7 @@ class Running(Memory):
         out = self.empty(values.shape, values.dtype)
         middle = self.empty((min(chunks, 2) * chunk, n1, pitch), values.dtype)
         state = self.empty((n1, threads * word, total // size), values.dtype)
-        queue = self.runtime.xp.zeros(2 + n1 + 2 * chunks, np.int32)
+        queue = self.runtime.xp.zeros(1 + n1 + 2 * chunks, np.int32)
         resident = max(1, min(box.resident, self.runtime.shared_bytes // (shared + reserved)))
         items = n1 * chunks + -(-n2 // strip) * n0
         blocks = min(items, resident * self.runtime.n_multiprocessors)
