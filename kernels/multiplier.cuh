@@ -22,6 +22,7 @@ template <> struct ComplexOf<double> {
 template <typename T> using Complex = typename ComplexOf<T>::type;
 
 constexpr int TABLES = 1, GRADIENT = 2, POLYNOMIAL = 4, INVERSE_SQUARE = 8; // parts
+constexpr int UNKNOWN = -1;
 
 template <typename T> __device__ __forceinline__ Complex<T> times(Complex<T> a, Complex<T> b) {
   return {a.x * b.x - a.y * b.y, a.x * b.y + a.y * b.x};
@@ -50,6 +51,21 @@ __device__ __forceinline__ double polynomial(const double *__restrict__ c, doubl
   return p;
 }
 
+// The number, of whose origin the compiler knows nothing: else it computes what follows from it long before, and keeps
+// it in registers that are needed meanwhile.
+__device__ __forceinline__ int plain_number(int value) {
+#ifndef CUDA_ON_CPU
+  asm volatile("" : "+r"(value));
+#endif
+  return value;
+}
+
+// Square root and quotient to two roundings.
+__device__ __forceinline__ float root(float x) { return x * rsqrtf(max(x, 1e-30f)); }
+__device__ __forceinline__ double root(double x) { return sqrt(x); }
+__device__ __forceinline__ float over(float a, float b) { return __fdividef(a, b); }
+__device__ __forceinline__ double over(double a, double b) { return a / b; }
+
 template <typename T> struct Coefficients {
   static constexpr int count = sizeof(T) == 4 ? 8 : 10;
 };
@@ -77,11 +93,10 @@ template <typename T> struct Multiplier {
   __device__ __forceinline__ Column column(int k1, int k2, int negative) const {
     Column c;
     const T m1 = T(negative & 2 ? -k1 : mode(k1, n1)), m2 = T(negative & 4 ? -k2 : k2);
-    c.table = {numbers[0], T(0)};
+    c.table = {T(1), T(0)};
     if (parts & TABLES) {
       const Complex<T> *t1 = tables + n0 + 1, *t2 = t1 + n1 + 1;
       c.table = times<T>(t1[negative & 2 ? n1 : k1], t2[negative & 4 ? n2 / 2 + 1 : k2]);
-      c.table = {c.table.x * numbers[0], c.table.y * numbers[0]};
     }
     c.gradient = numbers[2] * m1 + numbers[3] * m2;
     c.square = numbers[5] * m1 * m1 + (numbers[6] * m2 + numbers[9] * m1) * m2;
@@ -89,41 +104,45 @@ template <typename T> struct Multiplier {
     return c;
   }
 
-  // One sign of every axis.
-  __device__ __forceinline__ Complex<T> at(const Column &c, int k0, int negative) const {
-    const T m0 = T(negative & 1 ? -k0 : mode(k0, n0));
-    Complex<T> f = c.table;
-    if (parts & TABLES) f = times<T>(f, tables[negative & 1 ? n0 : k0]);
-    T real = T(1);
-    if (parts & (POLYNOMIAL | INVERSE_SQUARE)) {
+  // A value of mode m0 of a column times its factor, one sign of every axis; `index` is where tables have m0.
+  // KNOWN: the parts, where the compiler knows them, else UNKNOWN.
+  template <int KNOWN>
+  __device__ __forceinline__ Complex<T> product(Complex<T> v, const Column &c, T m0, int index) const {
+    const int has = KNOWN == UNKNOWN ? parts : KNOWN;
+    T real = numbers[0];
+    if (has & (POLYNOMIAL | INVERSE_SQUARE)) {
       const T square = max(c.square + m0 * (numbers[4] * m0 + c.slope), T(0));
-      if (parts & POLYNOMIAL) {
-        const T x = sqrt(square) * numbers[10];
+      if (has & POLYNOMIAL) {
+        const T x = root(square) * numbers[10];
         const int interval = min(static_cast<int>(x), static_cast<int>(numbers[11]));
-        real = polynomial(radial + interval * Coefficients<T>::count, x - T(interval) - T(0.5));
+        real *= polynomial(radial + interval * Coefficients<T>::count, x - T(interval) - T(0.5));
       }
-      if (parts & INVERSE_SQUARE) real *= square > T(0) ? numbers[12] / square : T(0);
+      if (has & INVERSE_SQUARE) real *= square > T(0) ? over(numbers[12], square) : T(0);
     }
-    if (parts & GRADIENT) {
+    if (has & GRADIENT) {
       real *= numbers[1] * m0 + c.gradient;
-      return {-f.y * real, f.x * real};
+      v = {-v.y, v.x};
     }
-    return {f.x * real, f.y * real};
+    if (has & TABLES) v = times<T>(v, times<T>(c.table, tables[index]));
+    return {v.x * real, v.y * real};
   }
 
   // At a mode of any kind: the mean over both signs of the axes on which it is the Nyquist mode.
   __device__ __forceinline__ Complex<T> mean(int k0, int k1, int k2) const {
+    k1 = plain_number(k1);
+    k2 = plain_number(k2);
     const int bits = nyquist(k0, k1, k2);
     Complex<T> sum = {T(0), T(0)};
-    T count = T(0);
 #pragma unroll 1
     for (int negative = 0; negative < 8; ++negative) {
       if ((negative & bits) != negative) continue;
-      const Complex<T> f = at(column(k1, k2, negative), k0, negative);
+      const Complex<T> one = {T(1), T(0)};
+      const Complex<T> f =
+          product<UNKNOWN>(one, column(k1, k2, negative), T(negative & 1 ? -k0 : mode(k0, n0)), negative & 1 ? n0 : k0);
       sum.x += f.x;
       sum.y += f.y;
-      count += T(1);
     }
-    return {sum.x / count, sum.y / count};
+    const T share = (bits & 1 ? T(0.5) : T(1)) * (bits & 2 ? T(0.5) : T(1)) * (bits & 4 ? T(0.5) : T(1));
+    return {sum.x * share, sum.y * share};
   }
 };

@@ -36,9 +36,11 @@ template <typename T> __global__ void __launch_bounds__(BLOCK)
       for (int i = 0; i < IN_FLIGHT; ++i) {
         const int k2 = first + i * WARP;
         if (k2 >= width) continue;
-        const Complex<T> f = multiplier.nyquist(k0, k1, k2) ? multiplier.mean(k0, k1, k2)
-                                                            : multiplier.at(multiplier.column(k1, k2, 0), k0, 0);
-        at[k2] = times<T>(v[i], f);
+        if (multiplier.nyquist(k0, k1, k2))
+          at[k2] = times<T>(v[i], multiplier.mean(k0, k1, k2));
+        else
+          at[k2] =
+              multiplier.template product<UNKNOWN>(v[i], multiplier.column(k1, k2, 0), T(multiplier.mode(k0, n0)), k0);
       }
     }
   }

@@ -31,7 +31,7 @@ from .transforms import transforms_of
 MULTIPLY, LINES = "spectral_multiply.cu", "fft_lines.cu"
 ROW_BYTES = 64
 """Of each line that a block of fft_lines holds."""
-ANY_THREADS = {"float": 512, "double": 256}
+ANY_THREADS = 256
 """Threads of a block that transforms lines of any length."""
 CACHE_SHARE = 0.7
 """Planes transformed at once, values and spectrum together, as a share of the second-level cache."""
@@ -177,16 +177,7 @@ class Spectral(Memory):
         real = c_name(source.real.dtype)
         n, n1, n2 = evaluated.sizes
         width = n2 // 2 + 1
-        n_edges = n1 * width + n * width + n * n1
-        edges = self.empty(n_edges, source.dtype)
         sizes = (np.int32(n1), np.int32(n2))
-        self.runtime.launch(
-            LINES,
-            f"multiplier_edges<{real}>",
-            (-(-n_edges // 256),),
-            (256,),
-            (np.int32(n), *sizes, *evaluated.arguments, edges),
-        )
         roots = self.table(roots_of_unity(n), source.dtype)
         threads_x = ROW_BYTES // source.dtype.itemsize
         grid = (-(-n1 * width // threads_x), batch)
@@ -194,15 +185,15 @@ class Spectral(Memory):
         if known is not None:
             instance, first = known
             block = (threads_x, n // first)
-            arguments = (source, target, *sizes, roots, *evaluated.arguments, edges)
+            arguments = (source, target, *sizes, roots, *evaluated.arguments)
         else:
             steps = radices(n)
             assert steps is not None
             instance = f"fft_lines_any<{real}>"
-            block = (threads_x, min(ANY_THREADS[real] // threads_x, n // steps[0]))
+            block = (threads_x, min(ANY_THREADS // threads_x, n // steps[0]))
             order = self.table(first_modes(steps), np.int32)
             packed = np.uint64(sum(radix % 16 << 4 * step for step, radix in enumerate(steps)))
-            arguments = (source, target, np.int32(n), *sizes, packed, order, roots, *evaluated.arguments, edges)
+            arguments = (source, target, np.int32(n), *sizes, packed, order, roots, *evaluated.arguments)
         self.runtime.launch(LINES, instance, grid, block, arguments, ROW_BYTES * n)
 
     def _evaluated(
