@@ -280,7 +280,6 @@ __global__ void __launch_bounds__(MOST, blocks_each(E, MOST, BATCH, sizeof(T), A
       }
     } else {
       const int plane = (place - n1) / strips, strip = (place - n1) % strips;
-      loaded = false;
       if (thread == 0) wait_for(rows_done + c, n1);
       T *const tile = reinterpret_cast<T *>(shared_bytes);
       __syncthreads();
