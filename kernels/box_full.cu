@@ -20,14 +20,15 @@
 //                done, strips done of each chunk
 // places         (3, 5) int: at_head, at_tail, at_ones, rest, laps of each axis (line_sums.cuh)
 // weights        (3, 2, E) T
-// launch         box_full<T, E, MOST, BATCH, ALIGNED> <<<blocks, threads>>>, any number of blocks, whole warps, threads <= MOST,
-//                threads * WORD >= n2, threads a multiple of a strip's columns,
+// launch         box_full<T, E, MOST, BATCH, ALIGNED> <<<blocks, threads>>>, any number of blocks, whole warps,
+//                threads <= MOST, threads * WORD >= n2, threads a multiple of a strip's columns,
 //                chunk a multiple of BATCH, n2 of WORD if ALIGNED; dynamic shared memory: the larger of
 //                row: BATCH (line + pitch) T + as many (ceil(n2 / UNIT) + 1) Total<T>,
 //                line = n2 + HALO<E> rounded up to 16 bytes
 //                strip: STRIP ((n1 + HALO<E>) T + (ceil(n1 / UNIT) + 1) Total<T>)
 // order          fixed, whatever the number of blocks; no float atomics. Sums carry their rounding errors along
-// range          |v| times the three widths must be below the largest number of T; what is not finite spreads along lines
+// range          |v| times the three widths must be below the largest number of T; what is not finite spreads along
+//                its lines
 // oracle         device/cpu/running.py box_filter; test tests/kernels/test_box_full.py
 // ladder         v1 three passes, seven times through the memory; v2 this
 //
