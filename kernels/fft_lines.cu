@@ -146,7 +146,8 @@ template <typename T> struct Lines {
   // Modes k, k + step, .. times their factors, whose parts are known: no branches, so that their loads overlap.
   template <int R, int PARTS> __device__ __forceinline__ void
   multiply(Complex<T> (&v)[R], const Multiplier<T> &multiplier, int k1, int k2, int k, int step) const {
-    const typename Multiplier<T>::Column column = multiplier.column(plain_number(k1), plain_number(k2), 0);
+    const typename Multiplier<T>::Column column =
+        multiplier.column(R > 4 ? plain_number(k1) : k1, R > 4 ? plain_number(k2) : k2, 0);
 #pragma unroll
     for (int j = 0; j < R; ++j) {
       const bool negative = R % 2 == 0 ? j >= R / 2 : 2 * (k + j * step) > n;
