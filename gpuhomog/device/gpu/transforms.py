@@ -25,36 +25,44 @@ class CuFFT:
         self._cufft = xp.cuda.cufft
         self._plans: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 
-    def _plan(self, *key: Any) -> Any:
-        plan = self._plans.get(key)
-        if plan is None:
-            plan = self._plans[key] = self._cufft.PlanNd(*key)
-            if len(self._plans) > KEPT_PLANS:
-                self._plans.popitem(last=False)
-        else:
-            self._plans.move_to_end(key)
+    def _kept(self, key: tuple[Any, ...], plan: Any) -> Any:
+        self._plans[key] = plan
+        if len(self._plans) > KEPT_PLANS:
+            self._plans.popitem(last=False)
         return plan
 
     def real_axes(self, source: Any, target: Any, n_axes: int) -> None:
-        """Out of place; going back, the source's memory may be overwritten."""
+        """Out of place; going back, the source's memory may be overwritten.
+
+        Called for a few planes at a time, hundreds of times a filter: what it asks of the host must be little.
+        """
+        key = (source.shape, target.shape, source.dtype.char, n_axes)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._kept(key, self._real_plan(source, target, n_axes))
+        plan.fft(source, target, 0)  # real transforms know their direction
+
+    def _real_plan(self, source: Any, target: Any, n_axes: int) -> Any:
         cufft, forward = self._cufft, source.dtype.kind == "f"
         real = source if forward else target
         shape, batch = real.shape[-n_axes:], prod(real.shape[:-n_axes])
         embeds = [tuple(array.shape[-n_axes:]) for array in (source, target)]
         single = real.dtype == np.float32
         names = ("R2C" if single else "D2Z") if forward else ("C2R" if single else "Z2D")
-        plan = self._plan(
+        return cufft.PlanNd(
             *(tuple(shape), embeds[0], 1, prod(embeds[0]), embeds[1], 1, prod(embeds[1])),
             *(getattr(cufft, f"CUFFT_{names}"), batch, "C", real.ndim - 1, target.shape[-1]),
         )
-        plan.fft(source, target, cufft.CUFFT_FORWARD if forward else cufft.CUFFT_INVERSE)
 
     def lines(self, spectrum: Any, inverse: bool) -> None:
         """In place."""
         cufft, n = self._cufft, len(spectrum)
         columns = spectrum.size // n
         kind = cufft.CUFFT_C2C if spectrum.dtype == np.complex64 else cufft.CUFFT_Z2Z
-        plan = self._plan((n,), (n,), columns, 1, (n,), columns, 1, kind, columns, "C", 0, None)
+        key = (n, columns, kind)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._kept(key, cufft.PlanNd((n,), (n,), columns, 1, (n,), columns, 1, kind, columns, "C", 0, None))
         plan.fft(spectrum, spectrum, cufft.CUFFT_INVERSE if inverse else cufft.CUFFT_FORWARD)
 
 
