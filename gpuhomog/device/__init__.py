@@ -177,6 +177,13 @@ class Device(Protocol):
         """(values - centre)^2, float64, in the memory order of values."""
         ...
 
+    def line_power(self, values: Any, axis: int, n_lines: int) -> NDArray[np.float64]:
+        """(n_axis//2 + 1,) mean over about n_lines lines along an axis of |Σ v e^{-ikx}|², float64, on the host.
+
+        Modes k and -k together; the mode 0, which is the mean of a line, is given as 0.
+        """
+        ...
+
     def rfftn(self, values: Any) -> Any:
         """Spectrum of real values over all axes, unnormalized, the last axis halved."""
         ...

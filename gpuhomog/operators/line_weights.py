@@ -79,7 +79,14 @@ class Line:
 
 
 def spectral_weights(line: Line, transform: Callable[[Array], NDArray[Any]]) -> Array:
-    """(n_out, n) matrix that multiplies each mode k by transform(-k) and evaluates at the output points."""
+    """(n_out, n) matrix that multiplies each mode k by transform(-k) and evaluates at the output points.
+
+    Output points on samples share one row of weights, shifted: one short transform makes it.
+    """
+    if line.stride is not None:
+        response = np.fft.irfft(np.conj(np.asarray(transform(line.mode_wavevectors()))), line.period)
+        between = line.points.astype(np.int64)[:, None] - np.arange(line.n)
+        return np.asarray(response[between % line.period])
     modes = np.arange(line.period // 2 + 1)
     factor = np.conj(np.asarray(transform(line.mode_wavevectors()))) / line.period
     factor[1:] *= 2

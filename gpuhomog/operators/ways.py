@@ -61,6 +61,9 @@ FFT_COST_IN_COLUMNS = 500.0
 point this many output columns (measured at 256^3 on two cores; only the choice of the way depends on it)."""
 
 
+LINES_SAMPLED = 4096
+"""Lines along each axis from whose power spectrum the error of running sums is bounded, about as many."""
+
 TAPS_ERROR = {"float32": 6e-8, "float64": 4e-15}
 """Largest error of ByTaps beside rounding, relative to the rms of the field."""
 
@@ -335,12 +338,7 @@ class BySums(ByLines):
                 continue
             one = replace(line, points=np.zeros(1))
             wrong = sum_weights(one, kernel, END_STENCIL) - spectral_weights(one, kernel.transform)
-            others = [n for i, n in enumerate(plan.n_in) if i != axis]
-            skip = max(1, int(np.sqrt(others[0] * others[1] / 4096)))
-            chosen = tuple(slice(None) if i == axis else slice(None, None, skip) for i in range(3))
-            lines = np.moveaxis(plan.field.device.to_host(plan.field.values[chosen]), axis, -1).reshape(-1, line.n)
-            power = np.mean(np.abs(np.fft.rfft(lines - lines.mean(axis=1, keepdims=True), axis=1)) ** 2, axis=0)
-            power[1 : (line.n + 1) // 2] *= 2
+            power = plan.field.device.line_power(plan.field.values, axis, LINES_SAMPLED)
             total += float((power / line.n**2 * np.abs(np.fft.rfft(wrong[0])) ** 2).sum())
         return float(np.sqrt(total))
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import scipy  # its parts are imported when first used
 from numpy.typing import NDArray
 
@@ -18,10 +19,32 @@ def transformed_axes(multipliers: Sequence[Any]) -> tuple[int, ...]:
     return tuple(axis for axis in range(3) if axis not in flat) or (2,)
 
 
+def sampled_lines(shape: Sequence[int], axis: int, n_lines: int) -> tuple[slice, ...]:
+    """About n_lines lines along an axis, evenly spread over the other two."""
+    others = [n for i, n in enumerate(shape) if i != axis]
+    skip = max(1, int(np.sqrt(others[0] * others[1] / n_lines)))
+    return tuple(slice(None) if i == axis else slice(None, None, skip) for i in range(3))
+
+
+def both_signs(power: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """Power of modes 0 … n//2 of n real values, each with that of its opposite; the mean's set to 0."""
+    power[1 : (n + 1) // 2] *= 2
+    power[0] = 0.0
+    return power
+
+
 class Spectral:
     """Transforms and products of spectra; see device.Device for what each method promises."""
 
     threads: int
+
+    def line_power(self, values: NDArray[Any], axis: int, n_lines: int) -> NDArray[np.float64]:
+        """Real transforms of every so many-th line, in float64."""
+        lines = np.moveaxis(values[sampled_lines(values.shape, axis, n_lines)], axis, -1)
+        lines = lines.reshape(-1, values.shape[axis]).astype(np.float64)
+        return both_signs(
+            np.mean(np.abs(scipy.fft.rfft(lines, axis=1, workers=self.threads)) ** 2, axis=0), values.shape[axis]
+        )
 
     def rfftn(self, values: NDArray[Any]) -> NDArray[Any]:
         """FFTW if it has wisdom for this shape, else SciPy."""

@@ -154,8 +154,7 @@ class Cylinder(Spectral):
     def _to_modes(self, planes: Any) -> Any:
         """Not normalized: the weights of the planes are."""
         spectrum = self._spectrum(planes.shape, planes.dtype)
-        for chunk in self._chunks(planes):
-            self._transforms.real_axes(planes[chunk], spectrum[chunk], 2)
+        self._transforms.real_axes(planes, spectrum, 2, self._planes_at_once(planes))
         return spectrum
 
     def _plane_weights(self, table: Any, direction: int, dtype: Any) -> Any:
@@ -167,8 +166,7 @@ class Cylinder(Spectral):
         """Potentials in the shape, the precision and the memory order of the values."""
         xp = self.runtime.xp
         out = self.empty(shape, values.dtype)
-        for chunk in self._chunks(out):
-            self._transforms.real_axes(spectrum[chunk], out[chunk], 2)
+        self._transforms.real_axes(spectrum, out, 2, self._planes_at_once(out))
         if is_fortran_ordered(values):
             return self.contiguous(xp.moveaxis(out, 0, 2 - axis)).T
         return self.contiguous(xp.moveaxis(out, 0, axis))

@@ -13,7 +13,7 @@ in chunks of planes; line lengths with prime factors beyond 7 are transformed by
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, cached_property
 from itertools import product
 from math import prod
@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cpu.spectral import transformed_axes
+from ..cpu.spectral import both_signs, sampled_lines, transformed_axes
 from .memory import Memory, c_name
 from .polynomials import COEFFICIENTS, tabulated
 from .sources import instances
@@ -35,6 +35,8 @@ ANY_THREADS = 256
 """Threads of a block that transforms lines of any length."""
 CACHE_SHARE = 0.7
 """Planes transformed at once, values and spectrum together, as a share of the second-level cache."""
+MOST_BATCH = 65535
+"""Blocks of a grid along y."""
 UPLOADED_BYTES = 64 << 20
 """Of a multiplier evaluated on the host, at a time."""
 TABLES, GRADIENT, POLYNOMIAL, INVERSE_SQUARE = 1, 2, 4, 8
@@ -54,6 +56,14 @@ class Spectral(Memory):
     @cached_property
     def _transforms(self) -> Any:
         return transforms_of(self.runtime.xp)
+
+    def line_power(self, values: Any, axis: int, n_lines: int) -> NDArray[np.float64]:
+        """The CPU's, on the device; only the spectrum comes to the host."""
+        xp = self.runtime.xp
+        lines = xp.moveaxis(values[sampled_lines(values.shape, axis, n_lines)], axis, -1)
+        lines = lines.reshape(-1, values.shape[axis]).astype(np.float64)
+        power = xp.mean(xp.abs(xp.fft.rfft(lines, axis=1)) ** 2, axis=0)
+        return both_signs(self.to_host(power), values.shape[axis])
 
     def rfftn(self, values: Any) -> Any:
         """cuFFT, three axes in one plan."""
@@ -85,8 +95,8 @@ class Spectral(Memory):
         n_axes = 2 if 1 in axes else 1
         scale = 1.0 / (values.size if n_axes == 2 else values.shape[0] * values.shape[2])
         spectrum = self._spectrum(values.shape, values.dtype)
-        for planes in self._chunks(values):
-            self._transforms.real_axes(values[planes], spectrum[planes], n_axes)
+        planes = self._planes_at_once(values)
+        self._transforms.real_axes(values, spectrum, n_axes, planes)
         results: list[tuple[int, Any]] = []
         whole = False  # all axes of the spectrum are transformed
         plans = [self._line_plan(values, multiplier, scale) for multiplier in multipliers]
@@ -94,7 +104,7 @@ class Spectral(Memory):
             plan, last = plans[number], len(results) == len(plans) - 1
             if plan is not None:
                 modes = spectrum if last else self.runtime.xp.empty_like(spectrum)
-                self._filter_lines(spectrum, modes, 1, plan)
+                self._filter_lines(plan, spectrum.dtype)(spectrum, modes, 1)
             else:
                 if not whole:
                     self._transforms.lines(spectrum, inverse=False)
@@ -103,28 +113,30 @@ class Spectral(Memory):
                 self._multiply(modes, multipliers[number], scale)
                 self._transforms.lines(modes, inverse=True)
             result = self.empty(values.shape, values.dtype)
-            for planes in self._chunks(values):
-                self._transforms.real_axes(modes[planes], result[planes], n_axes)
+            self._transforms.real_axes(modes, result, n_axes, planes)
             results.append((number, result))
         return [result for _, result in sorted(results, key=lambda pair: pair[0])]
 
     def _in_planes(self, values: Any, multiplier: Any, both: bool) -> Any:
         """A filter that acts within planes of the first axis, or (both False) along the last axis alone."""
-        _, n1, n2 = values.shape
+        n0, n1, n2 = values.shape
         flat = (0,) if both else (0, 1)
         across = multiplier.across(flat)
         scale = 1.0 / (n1 * n2 if both else n2)
         result = self.empty(values.shape, values.dtype)
+        count = min(self._planes_at_once(values), n0)
+        chunk = self._spectrum((count, n1, n2), values.dtype)
         plan = None
         if both and self._has_lines(n1, values.dtype):
             plan = self._evaluated(across, values.dtype, scale, (1, 0, 2))
+        filter_lines = None if plan is None else self._filter_lines(plan, chunk.dtype)
         n_axes = 2 if both and plan is None else 1
-        for planes in self._chunks(values):
-            chunk = values[planes]
-            spectrum = self._spectrum(chunk.shape, values.dtype)
-            self._transforms.real_axes(chunk, spectrum, n_axes)
-            if plan is not None:
-                self._filter_lines(spectrum, spectrum, len(chunk), plan)
+        for start in range(0, n0, count):
+            spectrum = chunk[: n0 - start]
+            planes = slice(start, start + count)
+            self._transforms.real_axes(values[planes], spectrum, n_axes)
+            if filter_lines is not None:
+                filter_lines(spectrum, spectrum, len(spectrum))
             else:
                 self._multiply(spectrum, across, scale)
             self._transforms.real_axes(spectrum, result[planes], n_axes)
@@ -135,12 +147,10 @@ class Spectral(Memory):
         half = (*shape[:2], shape[2] // 2 + 1)
         return self.empty(half, np.complex64 if dtype == np.float32 else np.complex128)
 
-    def _chunks(self, values: Any) -> list[slice]:
+    def _planes_at_once(self, values: Any) -> int:
         """Planes that pass through the cache together."""
-        n0, n1, n2 = values.shape
-        plane = 2 * n1 * (n2 + 2) * values.dtype.itemsize
-        count = max(1, int(self.runtime.cache_bytes * CACHE_SHARE / plane))
-        return [slice(start, min(start + count, n0)) for start in range(0, n0, count)]
+        _, n1, n2 = values.shape
+        return max(1, int(self.runtime.cache_bytes * CACHE_SHARE / (2 * n1 * (n2 + 2) * values.dtype.itemsize)))
 
     def _multiply(self, spectrum: Any, multiplier: Any, scale: float) -> None:
         """Times the multiplier and a number, in place; where it has one point along an axis, alike along it."""
@@ -172,29 +182,32 @@ class Spectral(Memory):
         """True if fft_lines transforms lines of this length."""
         return ROW_BYTES * n <= self.runtime.shared_bytes and radices(n) is not None
 
-    def _filter_lines(self, source: Any, target: Any, batch: int, evaluated: Evaluated) -> None:
-        """target = the source with the lines of each of the batch filtered; may be the same memory."""
-        real = c_name(source.real.dtype)
+    def _filter_lines(self, evaluated: Evaluated, dtype: Any) -> Callable[[Any, Any, int], None]:
+        """A launch (source, target, batch): the lines of each of the batch filtered; may be the same memory."""
+        real = "float" if dtype == np.complex64 else "double"
         n, n1, n2 = evaluated.sizes
-        width = n2 // 2 + 1
-        sizes = (np.int32(n1), np.int32(n2))
-        roots = self.table(roots_of_unity(n), source.dtype)
-        threads_x = ROW_BYTES // source.dtype.itemsize
-        grid = (-(-n1 * width // threads_x), batch)
+        columns, width = n1 * (n2 // 2 + 1), ROW_BYTES // np.dtype(dtype).itemsize
+        roots, sizes = self.table(roots_of_unity(n), dtype), (np.int32(n1), np.int32(n2))
         known = fixed_lengths(real).get(n)
         if known is not None:
             instance, first = known
-            block = (threads_x, n // first)
-            arguments = (source, target, *sizes, roots, *evaluated.arguments)
+            block, plan = (width, n // first), (*sizes, roots)
         else:
             steps = radices(n)
             assert steps is not None
             instance = f"fft_lines_any<{real}>"
-            block = (threads_x, min(ANY_THREADS // threads_x, n // steps[0]))
-            order = self.table(first_modes(steps), np.int32)
+            block = (width, min(ANY_THREADS // width, n // steps[0]))
             packed = np.uint64(sum(radix % 16 << 4 * step for step, radix in enumerate(steps)))
-            arguments = (source, target, np.int32(n), *sizes, packed, order, roots, *evaluated.arguments)
-        self.runtime.launch(LINES, instance, grid, block, arguments, ROW_BYTES * n)
+            plan = (np.int32(n), *sizes, packed, self.table(first_modes(steps), np.int32), roots)
+
+        def launch(source: Any, target: Any, batch: int) -> None:
+            for start in range(0, batch, MOST_BATCH):
+                some = slice(start, start + MOST_BATCH) if batch > 1 else slice(None)
+                arguments = (source[some], target[some], *plan, *evaluated.arguments)
+                grid = (-(-columns // width), min(batch - start, MOST_BATCH))
+                self.runtime.launch(LINES, instance, grid, block, arguments, ROW_BYTES * n)
+
+        return launch
 
     def _evaluated(
         self, multiplier: Any, dtype: Any, scale: float, axes: tuple[int, int, int] = (0, 1, 2)

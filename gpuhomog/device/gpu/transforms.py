@@ -3,8 +3,9 @@
 Nothing is normalized, nothing copied: CuPy's own functions scale in a pass of their own, copy what they invert, and
 cannot write into given memory.
 
-    real_axes(source, target, n)   the last n axes, real to half spectrum or back; the other axes are a batch
-    lines(spectrum, inverse)       the first axis of complex values, in place
+    real_axes(source, target, n, planes)  the last n axes, real to half spectrum or back; the other axes are a batch, of
+                                          which so many entries of the first axis are transformed at a time
+    lines(spectrum, inverse)              the first axis of complex values, in place
 """
 
 from __future__ import annotations
@@ -31,28 +32,38 @@ class CuFFT:
             self._plans.popitem(last=False)
         return plan
 
-    def real_axes(self, source: Any, target: Any, n_axes: int) -> None:
+    def real_axes(self, source: Any, target: Any, n_axes: int, planes: int | None = None) -> None:
         """Out of place; going back, the source's memory may be overwritten.
 
-        Called for a few planes at a time, hundreds of times a filter: what it asks of the host must be little.
+        A few planes at a time are hundreds of calls: what each asks of the host must be little.
         """
-        key = (source.shape, target.shape, source.dtype.char, n_axes)
-        plan = self._plans.get(key)
-        if plan is None:
-            plan = self._kept(key, self._real_plan(source, target, n_axes))
-        plan.fft(source, target, 0)  # real transforms know their direction
+        n = len(source)
+        if planes is None or planes >= n:
+            self._real_plan(source, target, n_axes).fft(source, target, 0)  # real transforms know their direction
+            return
+        several = self._real_plan(source[:planes], target[:planes], n_axes)
+        for start in range(0, n - planes + 1, planes):
+            several.fft(source[start : start + planes], target[start : start + planes], 0)
+        if n % planes:
+            rest = slice(n - n % planes, n)
+            self._real_plan(source[rest], target[rest], n_axes).fft(source[rest], target[rest], 0)
 
     def _real_plan(self, source: Any, target: Any, n_axes: int) -> Any:
+        key = (source.shape, target.shape, source.dtype.char, n_axes)
+        kept = self._plans.get(key)
+        if kept is not None:
+            return kept
         cufft, forward = self._cufft, source.dtype.kind == "f"
         real = source if forward else target
         shape, batch = real.shape[-n_axes:], prod(real.shape[:-n_axes])
         embeds = [tuple(array.shape[-n_axes:]) for array in (source, target)]
         single = real.dtype == np.float32
-        names = ("R2C" if single else "D2Z") if forward else ("C2R" if single else "Z2D")
-        return cufft.PlanNd(
+        kind = ("R2C" if single else "D2Z") if forward else ("C2R" if single else "Z2D")
+        plan = cufft.PlanNd(
             *(tuple(shape), embeds[0], 1, prod(embeds[0]), embeds[1], 1, prod(embeds[1])),
-            *(getattr(cufft, f"CUFFT_{names}"), batch, "C", real.ndim - 1, target.shape[-1]),
+            *(getattr(cufft, f"CUFFT_{kind}"), batch, "C", real.ndim - 1, target.shape[-1]),
         )
+        return self._kept(key, plan)
 
     def lines(self, spectrum: Any, inverse: bool) -> None:
         """In place."""
@@ -72,8 +83,8 @@ class PlainFFT:
     def __init__(self, xp: Any) -> None:
         self._fft = xp.fft
 
-    def real_axes(self, source: Any, target: Any, n_axes: int) -> None:
-        """Out of place."""
+    def real_axes(self, source: Any, target: Any, n_axes: int, planes: int | None = None) -> None:
+        """Out of place, all planes at a time."""
         axes = range(source.ndim - n_axes, source.ndim)
         if source.dtype.kind == "f":
             target[...] = self._fft.rfftn(source, axes=axes)

@@ -24,10 +24,12 @@ from .sources import instances
 
 FILE = "box_coarse.cu"
 MOST_THREADS = 512
-"""Of a block of box_planes."""
+"""Of a block of box_planes or box_columns."""
+PARTS = 5
+"""Of box_coarse.cu: most parts of a row in box_planes."""
 OUTPUTS_EACH = 16
 """Neighbouring outputs of a thread of window_sum."""
-STRETCHES_EACH = 8
+STRETCHES_EACH = 16
 """Stretches of a thread of box_columns."""
 BLOCKS_EACH = 2
 """Blocks on a multiprocessor: what shared memory is divided among, and blocks whose rings lie in global memory."""
@@ -227,7 +229,7 @@ class Windows(Memory):
         chosen = tuple(cut[min(w, n_windows - 1)] for w in range(instance.windows))
         along_b, along_c, spans, ring_rows = plane_tables(chosen, instance.groups, n_powers, n_out, vector)
         sums, numbers = 3 * instance.windows * n_powers, instance.windows * n_powers
-        doubles = (2 * sums + numbers) * n_out[2] + sums
+        doubles = (2 * sums + numbers) * n_out[2] + sums * PARTS
         rows = n_powers * (1 + 2 * instance.windows)
         others = (rows * -(-n_c // vector) * vector + along_b.size + along_c.size) * dtype.itemsize
 
@@ -259,7 +261,7 @@ class Windows(Memory):
         scales = [triple[0].scale * triple[1].scale * triple[2].scale for triple in windows]
         step = windows[0][0].step
         for lanes in (32, 16, 8):
-            segments = min(1024 // lanes, -(-n_z // STRETCHES_EACH))
+            segments = min(MOST_THREADS // lanes, -(-n_z // STRETCHES_EACH))
             shared = (2 * n_z + segments) * lanes * 8 + 2 * instance.groups * step * dtype.itemsize
             if shared <= self.runtime.shared_bytes // BLOCKS_EACH:
                 break
@@ -275,7 +277,9 @@ class Windows(Memory):
             *(planes, out, self.table(weights, dtype), self.table(spans, np.int32), self.table(scales, np.float64)),
             *(np.int32(n_z), np.int32(step), np.int64(n_columns), np.int32(n_powers)),
         )
-        name = f"box_columns<{c_name(dtype)}, {instance.groups}>"
+        name = f"box_columns<{c_name(dtype)}, {step}, {instance.groups}>"
+        if name not in instances(FILE):
+            name = f"box_columns<{c_name(dtype)}, 0, {instance.groups}>"
         grid = (-(-n_columns // lanes), len(windows) * n_powers)
         self.runtime.launch(FILE, name, grid, (lanes, segments), arguments, shared)
 
