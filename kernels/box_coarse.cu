@@ -24,7 +24,7 @@
 //           along a (W, 3): shift, r, laps
 // rings     (blocks, ring_rows, X) double, scratch, where the rings do not fit shared memory
 // launch    box_planes   <<<blocks <= n_planes, THREADS multiple of 32, shared>>>, THREADS COLUMNS >= n_c
-//           box_columns  <<<(ceil(Y X / columns), fields), (columns, segments), shared>>>
+//           box_columns  <<<(ceil(Y X / columns), fields), (columns, segments), shared>>>, at most 512 threads
 //           window_sum   <<<(ceil(outer chunks inner / 128)), 128>>>, chunks = ceil(n_out / CHUNK)
 //           Y, X, Z >= P
 // order     fixed, no atomics. Stretches add up in T, along c in order, across stretches in double
@@ -60,12 +60,24 @@
 //   box_planes<double, 0, 1, 1, 1>
 //   box_planes<double, 0, 3, 1, 1>
 //   box_planes<double, 0, 3, 1, 2>
-//   box_columns<float, 1>
-//   box_columns<float, 2>
-//   box_columns<float, 3>
-//   box_columns<double, 1>
-//   box_columns<double, 2>
-//   box_columns<double, 3>
+//   box_columns<float, 4, 1>
+//   box_columns<float, 4, 3>
+//   box_columns<float, 8, 1>
+//   box_columns<float, 8, 2>
+//   box_columns<float, 16, 1>
+//   box_columns<float, 16, 2>
+//   box_columns<float, 0, 1>
+//   box_columns<float, 0, 2>
+//   box_columns<float, 0, 3>
+//   box_columns<double, 4, 1>
+//   box_columns<double, 4, 3>
+//   box_columns<double, 8, 1>
+//   box_columns<double, 8, 2>
+//   box_columns<double, 16, 1>
+//   box_columns<double, 16, 2>
+//   box_columns<double, 0, 1>
+//   box_columns<double, 0, 2>
+//   box_columns<double, 0, 3>
 //   window_sum<float>
 //   window_sum<double>
 #include "common.cuh"
@@ -74,6 +86,7 @@ constexpr int MOST_THREADS = 512;
 constexpr int AHEAD = 8;  // rows in flight for each thread
 constexpr int CHUNK = 16; // outputs of a thread of window_sum
 constexpr int SPANS = 7;
+constexpr int PARTS = 5; // most parts of a row whose cells are added up by warps of their own
 
 // C neighbours of a row.
 template <typename T, int C> struct Neighbours {
@@ -99,7 +112,7 @@ template <typename T, int P, int W, int POWERS> struct PlaneMemory {
     lower = start;
     upper = lower + SUMS * n_x;
     total = upper + SUMS * n_x;
-    cumulative = total + SUMS;
+    cumulative = total + SUMS * PARTS;
     ring = cumulative + W * POWERS * n_x;
     const long long doubles = ring + static_cast<long long>(ring_rows) * n_x - start;
     columns = reinterpret_cast<T *>(start + (doubles + 1) / 2 * 2);
@@ -108,14 +121,16 @@ template <typename T, int P, int W, int POWERS> struct PlaneMemory {
   }
 };
 
-// Inclusive sums over the lanes of a warp.
-__device__ __forceinline__ double warp_prefix(double value, int lane) {
+// Inclusive sums over the lanes of a warp, of N rows at once.
+template <int N> __device__ __forceinline__ void warp_prefix(double (&value)[N], int lane) {
 #pragma unroll
   for (int step = 1; step < WARP; step *= 2) {
-    const double below = __shfl_up_sync(ALL_LANES, value, step);
-    if (lane >= step) value += below;
+#pragma unroll
+    for (int i = 0; i < N; ++i) {
+      const double below = __shfl_up_sync(ALL_LANES, value[i], step);
+      if (lane >= step) value[i] += below;
+    }
   }
-  return value;
 }
 
 // COUNT numbers from a 16-byte aligned address.
@@ -138,10 +153,10 @@ template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_
   constexpr int V = Vector<T>::size;
   constexpr int C = W * POWERS >= 4 ? V / 2 : V; // columns of a thread: neighbours, or a block apart where D = 0
   using Columns = typename Neighbours<T, C>::type;
-  constexpr int B = D == 0 ? 3 - POWERS : V == 2 && POWERS == 2 ? 2 : V == 2 && D == 16 ? 4 : D < AHEAD ? D : AHEAD;
-  // Cells of a lane at once: fewer where much else is in registers.
-  constexpr int crowd = W * POWERS * (D == 16 ? 2 : 1) * (4 / V);
-  constexpr int NB = D == 0 || crowd >= 4 ? 1 : 4 / crowd;
+  // Rows in flight, and cells of a lane at once: fewer where much else is in registers.
+  constexpr int MOST = V == 2 && POWERS == 2 ? 2 : D == 16 && (V == 2 || POWERS == 2) ? 4 : AHEAD;
+  constexpr int B = D == 0 ? 3 - POWERS : D < MOST ? D : MOST;
+  constexpr int NB = D == 0 || D == 16 || W * POWERS >= 2 || V == 2 ? 1 : 2;
   extern __shared__ __align__(16) double shared_memory[];
   const int thread = threadIdx.x, warp = thread / WARP, lane = thread % WARP;
   const int threads = blockDim.x, warps = threads / WARP;
@@ -152,6 +167,10 @@ template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_
   for (int i = thread; i < d_b * Memory::WEIGHTS; i += threads) memory.weights_b[i] = weights_b[i];
   for (int i = thread; i < W * P * d_c * 2; i += threads) memory.weights_c[i] = weights_c[i];
   __syncthreads();
+
+  const int cells = (n_x + NB * WARP - 1) / (NB * WARP); // of all lanes, at once
+  const int parts = max(1, min(min(warps / Memory::SUMS, PARTS), cells));
+  const int part = (cells + parts - 1) / parts * NB * WARP;
 
   int column[C];
 #pragma unroll
@@ -281,13 +300,15 @@ template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_
     if (s >= 0) {
       __syncthreads();
 
-      // Along c: what lies below each end of the window, for every group of cells. A warp has a row, a lane NB cells.
-      for (int sum = warp; sum < Memory::SUMS; sum += warps) {
+      // Along c: what lies below each end of the window, for every group of cells. A warp has a part of a row, a lane
+      // NB cells at once.
+      for (int task = warp; task < Memory::SUMS * parts; task += warps) {
+        const int sum = task / parts, begin = task % parts * part, end = min(begin + part, n_x);
         const int role = sum % 3, p = sum / 3 % POWERS, w = sum / (3 * POWERS);
         const T *const row = memory.columns + (p * (1 + 2 * W) + (role ? 2 * w + role : 0)) * memory.stride;
         const T *const weights = memory.weights_c + w * P * d_c * 2;
         double carry = 0.0;
-        for (int base = 0; base < n_x; base += NB * WARP) {
+        for (int base = begin; base < end; base += NB * WARP) {
           T whole[NB], head[NB], tail[NB];
 #pragma unroll
           for (int b = 0; b < NB; ++b) whole[b] = head[b] = tail[b] = T(0);
@@ -300,7 +321,7 @@ template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_
               cell[b] = row + (x < 0 ? x + n_x : x) * d_c;
             }
             if constexpr (D) {
-#pragma unroll
+#pragma unroll(D == 16 ? 2 : D)
               for (int i = 0; i < D; i += V) {
                 T weight[2 * V];
                 read_vectors<2 * V>(weights + (k * D + i) * 2, weight);
@@ -329,19 +350,23 @@ template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_
               }
             }
           }
+          double below[NB];
+#pragma unroll
+          for (int b = 0; b < NB; ++b) below[b] = base + b * WARP + lane < n_x ? whole[b] : T(0);
+          warp_prefix(below, lane);
 #pragma unroll
           for (int b = 0; b < NB; ++b) {
-            if (base + b * WARP >= n_x) continue;
             const int x = base + b * WARP + lane;
-            const double below = carry + warp_prefix(x < n_x ? whole[b] : T(0), lane);
+            const double of_cells = __shfl_sync(ALL_LANES, below[b], WARP - 1);
+            below[b] += carry;
+            carry += of_cells;
             if (x < n_x) {
-              memory.lower[sum * n_x + x] = below - head[b];
-              memory.upper[sum * n_x + x] = below - tail[b];
+              memory.lower[sum * n_x + x] = below[b] - head[b];
+              memory.upper[sum * n_x + x] = below[b] - tail[b];
             }
-            carry = __shfl_sync(ALL_LANES, below, WARP - 1);
           }
         }
-        if (lane == 0) memory.total[sum] = carry;
+        if (lane == 0) memory.total[task] = carry;
       }
       __syncthreads();
 
@@ -367,7 +392,14 @@ template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_
 #pragma unroll
             for (int role = 0; role < 3; ++role) {
               const int sum = number * 3 + role;
-              sums[role] = memory.upper[sum * n_x + high] - memory.lower[sum * n_x + low] + wraps * memory.total[sum];
+              double total = 0.0, between = 0.0; // all parts; those below the one, less those below the other
+              for (int i = 0; i < parts; ++i) {
+                const double of_part = memory.total[sum * parts + i];
+                total += of_part;
+                if (high >= (i + 1) * part) between += of_part;
+                if (low >= (i + 1) * part) between -= of_part;
+              }
+              sums[role] = memory.upper[sum * n_x + high] - memory.lower[sum * n_x + low] + between + wraps * total;
             }
             const double below = memory.cumulative[number * n_x + x] + sums[0];
             memory.cumulative[number * n_x + x] = below;
@@ -406,13 +438,13 @@ template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_
 }
 
 // The slow axis: (n_z step, columns) of one field to (n_z, columns). Each thread row has a segment of the stretches.
-template <typename T, int P> __global__ void __launch_bounds__(1024)
+template <typename T, int D, int P> __global__ void __launch_bounds__(MOST_THREADS, 1)
     box_columns(const T *__restrict__ planes, T *__restrict__ out, const T *__restrict__ weights,
-                const int *__restrict__ spans, const double *__restrict__ scales, int n_z, int step,
+                const int *__restrict__ spans, const double *__restrict__ scales, int n_z, int any_step,
                 long long n_columns, int powers) {
   extern __shared__ __align__(16) double shared_memory[];
   const int lane = threadIdx.x, lanes = blockDim.x, segment = threadIdx.y, segments = blockDim.y;
-  const int field = blockIdx.y, w = field / powers;
+  const int field = blockIdx.y, w = field / powers, step = D ? D : any_step;
   double *const lower = shared_memory + lane, *const upper = lower + n_z * lanes;
   double *const totals = upper + n_z * lanes;
   T *const weight = reinterpret_cast<T *>(shared_memory + (2 * n_z + segments) * lanes);
@@ -424,36 +456,52 @@ template <typename T, int P> __global__ void __launch_bounds__(1024)
   const T *const from = planes + static_cast<long long>(field) * n_z * step * n_columns + (present ? column : 0);
   const int first = n_z * segment / segments, end = n_z * (segment + 1) / segments;
 
-  T ends[2][P];
+  constexpr int B = D ? D : 4, AT_ONCE = D == 4 ? 2 : 1; // rows in flight, of that many stretches
+  T ends[2][P], v[AT_ONCE][B];
 #pragma unroll
   for (int k = 0; k < P; ++k) ends[0][k] = ends[1][k] = T(0);
+  const auto stretch = [&](int s) { return from + static_cast<long long>(s < 0 ? s + n_z : s) * step * n_columns; };
+  const auto read_rows = [&](T(&rows)[B], const T *row, int count) {
+#pragma unroll
+    for (int i = 0; i < B; ++i) rows[i] = D || i < count ? row[i * n_columns] : T(0);
+  };
   double below = 0.0;
-  for (int s = first - (P - 1); s < end && first < end; ++s) {
-    const T *row = from + static_cast<long long>(s < 0 ? s + n_z : s) * step * n_columns;
-    T whole = T(0);
-    for (int r = 0; r < step; r += 4) {
-      T v[4];
+  int s = first < end ? first - (P - 1) : end;
+  if (D && s < end) {
 #pragma unroll
-      for (int i = 0; i < 4; ++i) v[i] = r + i < step ? row[(r + i) * n_columns] : T(0);
+    for (int i = 0; i < AT_ONCE; ++i) read_rows(v[i], stretch(min(s + i, end - 1)), B);
+  }
+  while (s < end) {
 #pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        const T *const of_row = weight + min(r + i, step - 1) * 2 * P;
-        whole += v[i];
+    for (int number = 0; number < AT_ONCE; ++number) {
+      if (s >= end) break;
+      T whole = T(0);
+      const T *const here = stretch(s), *const next = stretch(min(s + AT_ONCE, end - 1));
+      for (int r = 0; r < step; r += B) {
+        if (!D) read_rows(v[number], here + r * n_columns, step - r);
 #pragma unroll
-        for (int k = 0; k < P; ++k) {
-          ends[0][k] += of_row[k] * v[i];
-          ends[1][k] += of_row[P + k] * v[i];
+        for (int i = 0; i < B; ++i) {
+          const T *const of_row = weight + (D ? i : min(r + i, step - 1)) * 2 * P;
+          const T value = v[number][i];
+          if (D) v[number][i] = next[i * n_columns];
+          whole += value;
+#pragma unroll
+          for (int k = 0; k < P; ++k) {
+            ends[0][k] += of_row[k] * value;
+            ends[1][k] += of_row[P + k] * value;
+          }
         }
       }
-    }
-    if (s >= first) {
-      below += whole;
-      lower[s * lanes] = below - ends[0][P - 1];
-      upper[s * lanes] = below - ends[1][P - 1];
-    }
+      if (s >= first) {
+        below += whole;
+        lower[s * lanes] = below - ends[0][P - 1];
+        upper[s * lanes] = below - ends[1][P - 1];
+      }
 #pragma unroll
-    for (int k = P - 1; k > 0; --k) ends[0][k] = ends[0][k - 1], ends[1][k] = ends[1][k - 1];
-    ends[0][0] = ends[1][0] = T(0);
+      for (int k = P - 1; k > 0; --k) ends[0][k] = ends[0][k - 1], ends[1][k] = ends[1][k - 1];
+      ends[0][0] = ends[1][0] = T(0);
+      ++s;
+    }
   }
   totals[segment * lanes] = below;
   __syncthreads();
