@@ -17,9 +17,9 @@ def filtered_lines(gpu, modes, n1, n2, multiplier):
     evaluated = gpu._evaluated(multiplier, real, 1.0)
     source = gpu.asarray(modes.copy())
     target = gpu.empty(modes.shape, modes.dtype)
-    gpu._filter_lines(source, target, len(modes), evaluated)
+    gpu._filter_lines(evaluated, modes.dtype)(source, target, len(modes))
     apart = gpu.to_host(target)
-    gpu._filter_lines(source, source, len(modes), evaluated)
+    gpu._filter_lines(evaluated, modes.dtype)(source, source, len(modes))
     np.testing.assert_array_equal(gpu.to_host(source), apart)  # in place: the same
     return apart
 

@@ -188,6 +188,7 @@ class Spectral(Memory):
         n, n1, n2 = evaluated.sizes
         columns, width = n1 * (n2 // 2 + 1), ROW_BYTES // np.dtype(dtype).itemsize
         roots, sizes = self.table(roots_of_unity(n), dtype), (np.int32(n1), np.int32(n2))
+        plan: tuple[Any, ...]
         known = fixed_lengths(real).get(n)
         if known is not None:
             instance, first = known

@@ -38,7 +38,7 @@ class CuFFT:
         A few planes at a time are hundreds of calls: what each asks of the host must be little.
         """
         n = len(source)
-        if planes is None or planes >= n:
+        if planes is None or planes >= n or n_axes == source.ndim:
             self._real_plan(source, target, n_axes).fft(source, target, 0)  # real transforms know their direction
             return
         several = self._real_plan(source[:planes], target[:planes], n_axes)
