@@ -9,10 +9,10 @@
 // values         (rows, n2) T, C order; rows = n0 n1
 // row_stats      (STATS, chunks, rows) double, written: each row's part in each chunk of columns
 // column_stats   (STATS, blocks, n2) double, written: each column's part in each block of rows
-// launch         planar_moments    <<<(blocks, chunks), 256>>>, chunks = ceil(n2 / COLUMNS<T>), blocks <= rows
+// launch         planar_moments    <<<(blocks, chunks), 128>>>, chunks = ceil(n2 / COLUMNS<T>), blocks <= rows
 //                combine_partials  <<<(ceil(planes / (inner == 1 ? 32 : 8)), STATS), (32, 8)>>>
 // order          fixed trees, no atomics: the same launch gives the same bits. A thread adds up to 64 rows of a column
-//                in T, everything beyond in double; a row's 128 neighbours in T, by a tree
+//                in T, everything beyond in double; a warp's share of a row in T, by a tree
 // oracle         device/cpu/sums.py planar_moments; test tests/kernels/test_planar_moments.py
 // ladder         v1 one block a plane, one axis a read; v2 3 axes a read, transposed reduction of rows; v3 this: the next
 //                rows are loaded while these are added, double sums in shared memory
@@ -29,12 +29,13 @@
 //   combine_partials
 #include "common.cuh"
 
-constexpr int BLOCK = 256;
+constexpr int BLOCK = 128;
 constexpr int WARPS = BLOCK / WARP;
 constexpr int TILE = 16;       // rows whose parts wait in shared memory before the warps' parts are added
-constexpr int BATCH = 4;       // rows in flight, while the batch before is added
+constexpr int BATCH = 2;       // rows in flight, while the batch before is added
 constexpr int FLUSH = 64;      // rows that a column adds in T
-constexpr int BLOCKS_EACH = 2; // blocks of a multiprocessor, so many that registers suffice
+constexpr int BLOCKS_EACH = 4; // blocks of a multiprocessor, so many that registers suffice
+constexpr int UNROLL = 1;      // batches written out
 
 // Reduce N values over the warp at once: each step halves the values a lane still carries, so that N values cost
 // about N shuffles instead of 5 N. Lane l ends with the reduction of value (l / (32 / N)) for N <= 32.
@@ -60,14 +61,15 @@ __device__ __forceinline__ T warp_reduce_many(T (&value)[N], Combine combine) {
   return result;
 }
 
-// Columns of a thread: neighbours, or a block apart where rows do not start at 16-byte addresses.
+// Columns of a thread: two groups of neighbours, or a block apart where rows do not start at 16-byte addresses. The more
+// columns, the fewer rows there are to reduce over the warp for each value.
 template <typename T> struct Columns {
-  static constexpr int count = 16 / sizeof(T);
+  static constexpr int count = 2 * Vector<T>::size;
 };
 
 // One row's values of a thread, added to its columns and to the row. CHECKED: some may be absent.
 template <bool CHECKED, typename T, int MOMENTS, bool EXTREMA, int C>
-__device__ __forceinline__ void add_row(const T (&v)[C], int present, T centre, T (&sum)[MOMENTS][C], T (&low)[C],
+__device__ __forceinline__ void add_row(const T (&v)[C], unsigned present, T centre, T (&sum)[MOMENTS][C], T (&low)[C],
                                         T (&high)[C], T *of_row, T *extremes) {
   const T largest = T(1) / T(0);
 #pragma unroll
@@ -75,7 +77,7 @@ __device__ __forceinline__ void add_row(const T (&v)[C], int present, T centre, 
   if (EXTREMA) extremes[0] = extremes[1] = largest;
 #pragma unroll
   for (int c = 0; c < C; ++c) {
-    const bool counts = !CHECKED || c < present;
+    const bool counts = !CHECKED || present >> c & 1;
     const T d = counts ? v[c] - centre : T(0), square = d * d;
     sum[0][c] += d;
     of_row[0] += d;
@@ -103,16 +105,19 @@ template <typename T, int MOMENTS, bool EXTREMA, bool ALIGNED> __global__ void _
   static_assert(MOMENTS == 1 || MOMENTS == 4, "powers are written out");
   constexpr int C = Columns<T>::count;
   constexpr int STATS = MOMENTS + (EXTREMA ? 2 : 0);
-  constexpr int STEP = ALIGNED ? 1 : BLOCK; // between the columns of a thread
   __shared__ T parts[2][WARPS][TILE][STATS];
   __shared__ double totals[MOMENTS][C][BLOCK];
   const T largest = T(1) / T(0);
   const int thread = threadIdx.x, warp = thread / WARP, lane = thread % WARP;
   const long long first = rows * blockIdx.x / gridDim.x, last = rows * (blockIdx.x + 1LL) / gridDim.x;
-  const long long column = static_cast<long long>(blockIdx.y) * BLOCK * C + (ALIGNED ? thread * C : thread);
-  int present = 0; // columns of this thread that exist: the first ones
+  const long long chunk = static_cast<long long>(blockIdx.y) * BLOCK * C;
+  const auto offset = [&](int c) {
+    constexpr int W = Vector<T>::size;
+    return ALIGNED ? (c / W * BLOCK + thread) * W + c % W : c * BLOCK + thread;
+  };
+  unsigned present = 0; // bit c: column c of this thread exists
 #pragma unroll
-  for (int c = 0; c < C; ++c) present += column + c * STEP < n2;
+  for (int c = 0; c < C; ++c) present |= static_cast<unsigned>(chunk + offset(c) < n2) << c;
 
   T sum[MOMENTS][C], low[C], high[C];
 #pragma unroll
@@ -128,38 +133,42 @@ template <typename T, int MOMENTS, bool EXTREMA, bool ALIGNED> __global__ void _
   const auto load = [&](T(&v)[BATCH][C], const T *at, long long row) {
 #pragma unroll
     for (int r = 0; r < BATCH; ++r) {
-      const int there = row + r < last ? present : 0;
+      const unsigned there = row + r < last ? present : 0;
       if (ALIGNED) {
-        typename Vector<T>::type loaded{};
-        if (there) loaded = *reinterpret_cast<const typename Vector<T>::type *>(at + r * n2);
-        const T *each = reinterpret_cast<const T *>(&loaded);
+        constexpr int W = Vector<T>::size;
 #pragma unroll
-        for (int c = 0; c < C; ++c) v[r][c] = each[c];
+        for (int c = 0; c < C; c += W) {
+          typename Vector<T>::type loaded{};
+          if (there >> c & 1) loaded = *reinterpret_cast<const typename Vector<T>::type *>(at + r * n2 + offset(c));
+          const T *each = reinterpret_cast<const T *>(&loaded);
+#pragma unroll
+          for (int e = 0; e < W; ++e) v[r][c + e] = each[e];
+        }
       } else {
 #pragma unroll
-        for (int c = 0; c < C; ++c) v[r][c] = c < there ? at[r * n2 + c * STEP] : T(0);
+        for (int c = 0; c < C; ++c) v[r][c] = there >> c & 1 ? at[r * n2 + offset(c)] : T(0);
       }
     }
   };
 
   T v[BATCH][C];
-  const T *at = values + first * n2 + column;
+  const T *at = values + first * n2 + chunk;
   load(v, at, first);
   int buffer = 0, unflushed = 0;
   for (long long tile = first; tile < last; tile += TILE, buffer ^= 1) {
-#pragma unroll 1
+#pragma unroll UNROLL
     for (int batch = 0; batch < TILE; batch += BATCH) {
       const long long row = tile + batch;
       T next[BATCH][C];
       at += BATCH * n2;
       load(next, at, row + BATCH);
       T powers[BATCH * MOMENTS], extremes[2 * BATCH];
-      const bool whole = present == C && row + BATCH <= last;
+      const bool whole = present == (1u << C) - 1 && row + BATCH <= last;
 #pragma unroll
       for (int r = 0; r < BATCH; ++r) {
         T *of_row = powers + r * MOMENTS, *extreme = extremes + 2 * r;
         if (whole)
-          add_row<false, T, MOMENTS, EXTREMA>(v[r], C, centre, sum, low, high, of_row, extreme);
+          add_row<false, T, MOMENTS, EXTREMA>(v[r], present, centre, sum, low, high, of_row, extreme);
         else
           add_row<true, T, MOMENTS, EXTREMA>(v[r], row + r < last ? present : 0, centre, sum, low, high, of_row,
                                              extreme);
@@ -213,8 +222,8 @@ template <typename T, int MOMENTS, bool EXTREMA, bool ALIGNED> __global__ void _
   const long long stride = static_cast<long long>(gridDim.x) * n2;
 #pragma unroll
   for (int c = 0; c < C; ++c) {
-    if (c >= present) continue;
-    double *out = column_stats + blockIdx.x * n2 + column + c * STEP;
+    if (!(present >> c & 1)) continue;
+    double *out = column_stats + blockIdx.x * n2 + chunk + offset(c);
 #pragma unroll
     for (int p = 0; p < MOMENTS; ++p) out[p * stride] = totals[p][c][thread];
     if (EXTREMA) {

@@ -17,8 +17,8 @@ from ..cpu.memory import is_fortran_ordered
 from .memory import Memory, c_name
 
 FILE = "planar_moments.cu"
-BLOCK = 256
-BLOCKS_EACH = 2
+BLOCK = 128
+BLOCKS_EACH = 4
 """Blocks of planar_moments that one multiprocessor holds."""
 FEWEST_ROWS = 32
 """A block with fewer rows than a tile leaves its threads idle."""
@@ -63,7 +63,7 @@ class Sums(Memory):
         values = self.contiguous(values)
         n0, n1, n2 = shape
         rows, dtype = n0 * n1, values.dtype
-        chunks = -(-n2 // (BLOCK * 16 // dtype.itemsize))
+        chunks = -(-n2 // (BLOCK * 32 // dtype.itemsize))
         blocks = max(1, min(-(-rows // FEWEST_ROWS), BLOCKS_EACH * self.runtime.n_multiprocessors // chunks))
         row_stats = self.empty((n_stats, chunks, rows), np.float64)
         column_stats = self.empty((n_stats, blocks, n2), np.float64)
