@@ -99,7 +99,8 @@ __device__ __forceinline__ void add_row(const T (&v)[C], unsigned present, T cen
   }
 }
 
-template <typename T, int MOMENTS, bool EXTREMA, bool ALIGNED> __global__ void __launch_bounds__(BLOCK, BLOCKS_EACH)
+template <typename T, int MOMENTS, bool EXTREMA, bool ALIGNED>
+__global__ void __launch_bounds__(BLOCK, sizeof(T) == 4 ? BLOCKS_EACH : BLOCKS_EACH - 1)
     planar_moments(const T *__restrict__ values, double *__restrict__ row_stats, double *__restrict__ column_stats,
                    long long rows, long long n2, T centre) {
   static_assert(MOMENTS == 1 || MOMENTS == 4, "powers are written out");

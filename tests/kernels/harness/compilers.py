@@ -81,7 +81,8 @@ class Nvcc:
                 f'#line 1 "{file}"\n{text}\n#line 0 "instances of {file}"\n'
                 f"const void *gpuhomog_instances[] = {{\n{all_instances}\n}};\n"
             )
-            options = [*OPTIONS, f"-arch=sm_{architecture}", "-Xptxas", "-v", "-Werror", "all-warnings"]
+            same = [option for option in OPTIONS if option != "-default-device"]  # nvcc knows the host's functions
+            options = [*same, f"-arch=sm_{architecture}", "-Xptxas", "-v", "-Werror", "all-warnings"]
             done = subprocess.run(
                 ["nvcc", "-cubin", *options, "-o", "kernels.cubin", "kernels.cu"],
                 cwd=folder,
