@@ -21,7 +21,7 @@ import gpuhomog as gh
 from gpuhomog.averaging_kernels import TopHat
 from gpuhomog.device import CPU
 from gpuhomog.device.decode import PADDING, FixedWidth
-from gpuhomog.fft import Multiplier, OfWavevector, filtered
+from gpuhomog.fft import InverseSquare, Multiplier, filtered
 from gpuhomog.operators import cylinder_kernel
 from gpuhomog.operators.line_weights import END_STENCIL, Line, spectral_weights, sum_weights, window_of
 
@@ -392,7 +392,7 @@ def poisson(bench: Bench) -> Case:
     def of(k: Any, where: Any = np) -> Any:
         return where.where(k == 0, 0.0, 1 / where.where(k == 0, 1.0, k) ** 2)
 
-    multiplier = Multiplier((n, n, n), [OfWavevector(np.eye(3) * 2 * np.pi / n, of)])
+    multiplier = Multiplier((n, n, n), [InverseSquare(np.eye(3) * 2 * np.pi / n)])
     return Case(
         {OURS: lambda: filtered(bench.device, bench.values, multiplier)[0]},
         2.0 * bench.pass_bytes,
