@@ -175,6 +175,16 @@ def test_discs_need_no_transform_across_their_planes(gpu, order, axis, cell, rea
         assert not np.take(found, 4, axis).any()
 
 
+@pytest.mark.parametrize("shape", [(7, 11, 6), (4, 12, 6), (9, 1, 7)])
+def test_planes_of_any_size_with_tables(gpu, shape):
+    """Lengths that fft_lines does not transform: the kernel multiplies a batch of planes."""
+    parts = [AlongAxes([None, lambda n: np.exp(0.3j * n), lambda n: 1 / (1 + n * n)])]
+    multiplier = Multiplier(shape, parts, is_complex=True)
+    values = np.random.default_rng(3).standard_normal(shape)
+    found = gpu.to_host(gpu.filter(gpu.asarray(values), [multiplier])[0])
+    np.testing.assert_allclose(found, CPU().filter(values, [multiplier])[0], atol=1e-14)
+
+
 def test_chunks_of_planes_join(gpu, monkeypatch):
     monkeypatch.setattr(gpu.runtime, "cache_bytes", 3000)
     for shape in [(12, 6, 5), (7, 15, 4)]:
