@@ -56,6 +56,17 @@ def test_any_window(device, shape, axis, dtype, order):
 
 
 @pytest.mark.parametrize("axis", range(3))
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_windows_of_several_units(device, axis, dtype):
+    """Several blocks of units, with and without values that fill no unit, in one stretch and in several."""
+    values = field(np.roll((131, 2, 3), axis), dtype)
+    for start, width in ((5, 9), (0, 16), (130, 17), (-8, 26), (-16, 33), (3, 35), (-32, 65), (77, 100), (1, 131)):
+        found = extrema(device, values, axis, start, width)
+        for one, expected in zip(found, one_by_one(values, axis, start, width), strict=True):
+            np.testing.assert_array_equal(one, expected)
+
+
+@pytest.mark.parametrize("axis", range(3))
 @pytest.mark.parametrize("place", [0, 3, 8])
 def test_nan_passes_on_to_its_windows_only(device, axis, place):
     values = field((9, 9, 9), np.float32)
@@ -81,10 +92,11 @@ def test_empty_slabs(device, shape):
 def test_rows_that_fit_no_shared_memory(host_gpu, monkeypatch):
     monkeypatch.setattr(host_gpu.runtime, "shared_bytes", 4096)
     values = field((3, 2, 301), np.float64)
-    found = extrema(host_gpu, values, 2, -20, 41)
-    assert host_gpu.runtime.launches[-1].instance == "running_extrema<double>"
-    for one, expected in zip(found, one_by_one(values, 2, -20, 41), strict=True):
-        np.testing.assert_array_equal(one, expected)
+    for start, width in ((-20, 41), (7, 150)):  # the second: units that fit no shared memory, either
+        found = extrema(host_gpu, values, 2, start, width)
+        assert host_gpu.runtime.launches[-1].instance == "running_extrema<double, 8>"
+        for one, expected in zip(found, one_by_one(values, 2, start, width), strict=True):
+            np.testing.assert_array_equal(one, expected)
 
 
 @pytest.mark.parametrize("axis", range(3))

@@ -2,7 +2,7 @@
 
 box_filter        2 reads, 1 write where the intermediate stays in cache, 3 reads, 2 writes where not (long ends,
                   large planes), 4 reads, 3 writes where rows or columns are too long for shared memory
-running_extrema   1 read, 2 writes along rows; 2 reads and 4 writes across
+running_extrema   1 read, 2 writes; a second read across rows where windows do not stay in cache
 """
 
 from __future__ import annotations
@@ -31,6 +31,11 @@ PASS_STRIP_BYTES = 64
 """ladder/box_full.cu: bytes of a row that one block sums along axis 1."""
 PASS_LANES = 2 * 132 * 1024
 """Columns below which a walk along an axis is cut into stretches."""
+ROW_UNITS = (9, 3, 1)
+LINE_UNITS = {"float": (16, 4, 1), "double": (8, 4, 1)}
+"""running_extrema.cu: outputs at once, at most as many as the window has values."""
+MARCHING_LANES = 512
+"""running_extrema.cu: threads a multiprocessor below which lines are cut into stretches."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +160,7 @@ class Running(Memory):
         return out
 
     def running_extrema(self, values: Any, axis: int, start: int, width: int) -> tuple[Any, Any]:
-        """Rows in shared memory, by windows of doubled width; other axes by blocks as long as the window."""
+        """Rows in shared memory; threads that march along lines of other axes, and along rows that are too long."""
         if is_fortran_ordered(values):
             low, high = self.running_extrema(values.T, 2 - axis, start, width)
             return low.T, high.T
@@ -163,16 +168,31 @@ class Running(Memory):
         low, high = self.empty(values.shape, values.dtype), self.empty(values.shape, values.dtype)
         if values.size == 0:
             return low, high
-        n, name = values.shape[axis], c_name(values.dtype)
-        width = min(width, n)
+        n, name, size = values.shape[axis], c_name(values.dtype), values.dtype.itemsize
+        width, start, room = min(width, n), start % n, self.runtime.shared_bytes - 2048
         outer, inner = int(np.prod(values.shape[:axis])), int(np.prod(values.shape[axis + 1 :]))
-        shared = 4 * n * values.dtype.itemsize
-        if inner == 1 and shared <= self.runtime.shared_bytes - 2048:
-            arguments = (values, low, high, np.int32(n), np.int32(start % n), np.int32(width))
-            threads = min(256, 32 * -(-n // 32))
-            self.runtime.launch(EXTREMA_FILE, f"running_extrema_rows<{name}>", (outer,), (threads,), arguments, shared)
-        else:
-            sizes = (np.int64(i) for i in (outer, n, inner, start % n, width))
-            grid = (-(-outer * inner // 256), -(-n // width))
-            self.runtime.launch(EXTREMA_FILE, f"running_extrema<{name}>", grid, (256,), (values, low, high, *sizes))
+        unit = next(u for u in ROW_UNITS if u <= width)
+        shared = (3 * n + width + unit - 1 + 4 * ((n + width - 1) // unit)) * size
+        if inner == 1 and shared <= room:
+            arguments = (values, low, high, np.int32(n), np.int32(start), np.int32(width))
+            threads = min(512, 32 * -(-n // (32 * unit)))
+            instance = f"running_extrema_rows<{name}, {unit}>"
+            self.runtime.launch(EXTREMA_FILE, instance, (outer,), (threads,), arguments, shared)
+            return low, high
+        unit = next(u for u in LINE_UNITS[name] if u <= width)
+        shared_each = 2 * (max(0, width - 1 - unit) // unit) * size
+        threads = next((t for t in (128, 64, 32) if t * shared_each <= room), 0)
+        if not threads:  # two windows that overlap
+            half = -(-width // 2)
+            low, high = self.running_extrema(values, axis, start, half)
+            later_low, later_high = (self.runtime.xp.roll(one, half - width, axis) for one in (low, high))
+            return self.runtime.xp.minimum(low, later_low), self.runtime.xp.maximum(high, later_high)
+        lanes = MARCHING_LANES * self.runtime.n_multiprocessors
+        stretches = max(1, min(n // (2 * width), lanes // (outer * inner), 65535))
+        stretch = unit * -(-n // (unit * stretches))
+        sizes = (np.int64(i) for i in (outer, n, inner, start, width, stretch))
+        grid = (-(-outer * inner // threads), -(-n // stretch))
+        arguments = (values, low, high, *sizes)
+        instance = f"running_extrema<{name}, {unit}>"
+        self.runtime.launch(EXTREMA_FILE, instance, grid, (threads,), arguments, threads * shared_each)
         return low, high
