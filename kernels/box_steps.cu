@@ -1,0 +1,459 @@
+// box_steps: window sums along all three periodic axes, chunk of planes by chunk of planes.
+//
+//   out[k, j, i] = scale * sum over a window of the three axes of v; each axis: E weights, ones, E weights   eq. 18
+//
+//   one axis: out[p] = sum over s < E of head[s] v[p + at_head + s] + tail[s] v[p + at_tail + s]
+//                    + the sum of `rest` values from p + at_ones on + laps * the sum of all n values
+//
+// Positions are modulo n. The ones reach to the end of the tail, whose weights are less one for that: what enters the
+// ones and what leaves them for the head are then the newest values of either end.
+//
+// A launch does two things that do not wait for each other, so that reading, adding and writing overlap: some blocks
+// take the rows of one chunk, the others the columns of the chunk before it.
+//
+//   rows      a block owns a row and walks through the planes of the chunk: the plane that comes in and the one that
+//             goes out are read, the difference is added to the sum along axis 0, and the row of sums is summed along
+//             axis 2 in shared memory -> middle
+//   columns   a thread owns COLUMNS neighbours of a plane of middle and walks along a segment of axis 1 -> out
+//
+// A chunk of middle that stays in the second-level cache leaves two reads and one write of the field.
+//
+// values, out    (n0, n1, n2) T, C order
+// to_middle      (chunk, n1, pitch) T: rows of planes begin .. begin + planes - 1; pitch a multiple of 16 bytes, >= n2
+// from_middle    (chunk, n1, pitch) T: what the columns of planes done .. done + ready - 1 are summed from
+// state          (n1, 2, blockDim, WORD) T: sums along axis 0 and their errors, between launches; begin = 0 writes only
+// along          one Line<T, E> for each axis
+// launch         box_steps<T, E, MOST, BATCH, COLUMNS, ALIGNED> <<<rows + columns, threads>>>, whole warps, threads <=
+//                MOST, threads * WORD >= n2; rows = n1, 0 where planes = 0; columns = ready segments ceil(n2 / COLUMNS)
+//                threads rounded up to blocks; block b is one of columns where b % every = every - 1, until there are
+//                no more; planes a multiple of BATCH but in the last chunk; n2 a multiple of WORD if ALIGNED;
+//                dynamic shared memory: 2 BATCH (n2 + HALO<T, E>) T
+// order          fixed. A sum along axis 0 or 1 takes one difference a step and carries what that addition rounds off;
+//                along axis 2 a sum of one window for each warp's outputs, then differences, which do not drift
+// range          |v| times the three widths must be below the largest number of T; what is not finite spreads along lines
+// oracle         device/cpu/running.py box_filter; test tests/kernels/test_box_steps.py
+// ladder         v1 three passes (ladder/box_full.cu); v2 one queue of blocks (box_full.cu); v3 this
+//
+// instances
+//   box_steps<float, 1, 256, 2, 2, true>
+//   box_steps<float, 1, 256, 2, 4, true>
+//   box_steps<float, 1, 256, 2, 1, false>
+//   box_steps<float, 1, 512, 2, 2, true>
+//   box_steps<float, 1, 512, 2, 1, false>
+//   box_steps<float, 9, 256, 1, 2, true>
+//   box_steps<float, 9, 256, 2, 2, true>
+//   box_steps<float, 9, 256, 1, 1, false>
+//   box_steps<float, 9, 512, 1, 2, true>
+//   box_steps<float, 9, 512, 1, 1, false>
+//   box_steps<double, 1, 256, 2, 1, true>
+//   box_steps<double, 1, 256, 2, 1, false>
+//   box_steps<double, 1, 512, 2, 1, true>
+//   box_steps<double, 1, 512, 2, 1, false>
+//   box_steps<double, 9, 256, 1, 1, true>
+//   box_steps<double, 9, 256, 1, 1, false>
+//   box_steps<double, 9, 512, 1, 1, true>
+//   box_steps<double, 9, 512, 1, 1, false>
+#include "common.cuh"
+
+constexpr int GROUP = 8; // rows of a walk along axis 1 whose values are in flight at once
+
+// A window along one axis; positions in 0 .. n - 1. Weights are read from the launch's constants.
+template <typename T, int E> struct Line {
+  T head[E], tail[E];
+  int at_head, at_tail, at_ones, rest, laps;
+};
+
+// Room past the end of a row: its beginning again, so that what a thread reads does not wrap, to the end of a load.
+template <typename T, int E> constexpr int HALO =
+    (2 * Vector<T>::size + E - 2 + Vector<T>::size - 1) / Vector<T>::size * Vector<T>::size;
+
+// A sum and what its additions rounded off, exact where the sum is not smaller than what is added (Dekker); where it
+// is, the error is one rounding of what is added, as in a difference.
+template <typename T> struct Sum {
+  T sum = T(0), error = T(0);
+
+  __device__ __forceinline__ void add(T value) {
+    const T before = sum;
+    sum = before + value;
+    error += value - (sum - before);
+  }
+  __device__ __forceinline__ void repeat(int times) {
+    const T product = sum * times;
+    error = error * times + fma(sum, T(times), -product);
+    sum = product;
+  }
+};
+
+// Walk along a line, output by output.
+template <typename T, int E> struct Walk {
+  Sum<T> ones; // of the last output
+  T begun[E];  // of the ends' sums: of the last output, and of those of which some values are known
+
+  __device__ __forceinline__ void start() {
+#pragma unroll
+    for (int s = 0; s < E; ++s) begun[s] = T(0);
+  }
+  // Values of the ends that come before the first output's newest.
+  __device__ __forceinline__ void prepare(T leaves, T enters, const Line<T, E> &along) {
+#pragma unroll
+    for (int s = 0; s < E; ++s)
+      begun[s] = along.head[E - 1 - s] * leaves +
+                 (along.tail[E - 1 - s] * enters + (s + 1 < E ? begun[s + 1 < E ? s + 1 : 0] : T(0)));
+  }
+  // The next output, whose newest values of head and tail are these.
+  __device__ __forceinline__ T next(T leaves, T enters, const Line<T, E> &along) {
+    prepare(leaves, enters, along);
+    ones.add(enters - leaves);
+    return ones.sum + (ones.error + begun[0]);
+  }
+};
+
+// N neighbours, loaded and stored at once.
+template <typename T, int N> struct __align__(N * sizeof(T)) Pack {
+  T of[N];
+};
+
+// LENGTH values of a row from x on; x = SHIFT modulo a load, or anything if SHIFT < 0.
+template <int SHIFT, int LENGTH, typename T> __device__ __forceinline__ void read(const T *row, int x, T (&v)[LENGTH]) {
+  constexpr int WORD = Vector<T>::size;
+  if (SHIFT < 0) {
+#pragma unroll
+    for (int i = 0; i < LENGTH; ++i) v[i] = row[x + i];
+  } else {
+    constexpr int FIRST = SHIFT < 0 ? 0 : SHIFT, LOADS = (FIRST + LENGTH + WORD - 1) / WORD;
+    T whole[LOADS * WORD];
+#pragma unroll
+    for (int l = 0; l < LOADS; ++l) {
+      const Pack<T, WORD> one = *reinterpret_cast<const Pack<T, WORD> *>(row + x - FIRST + l * WORD);
+#pragma unroll
+      for (int i = 0; i < WORD; ++i) whole[l * WORD + i] = one.of[i];
+    }
+#pragma unroll
+    for (int i = 0; i < LENGTH; ++i) v[i] = whole[FIRST + i];
+  }
+}
+
+// One end of a thread's outputs: weights times values onto sums, and the newest value of each onto changes.
+template <int SHIFT, int SIGN, typename T, int E> __device__ __forceinline__ void
+add_end(const T *row, int x, const T (&weights)[E], T (&sums)[Vector<T>::size], T (&changes)[Vector<T>::size]) {
+  constexpr int WORD = Vector<T>::size, LENGTH = WORD + E - 1;
+  T v[LENGTH];
+  read<SHIFT>(row, x, v);
+#pragma unroll
+  for (int i = 0; i < WORD; ++i) {
+#pragma unroll
+    for (int s = 0; s < E; ++s) sums[i] += weights[s] * v[i + s];
+    changes[i] += SIGN * v[i + E - 1];
+  }
+}
+
+// The same; all of a block know x modulo a load.
+template <bool ALIGNED, int SIGN, typename T, int E>
+__device__ __forceinline__ void add_end(const T *row, int x, int shift, const T (&weights)[E],
+                                        T (&sums)[Vector<T>::size], T (&changes)[Vector<T>::size]) {
+  constexpr int WORD = Vector<T>::size;
+  if (!ALIGNED)
+    add_end<-1, SIGN>(row, x, weights, sums, changes);
+  else if (shift == 0)
+    add_end<0, SIGN>(row, x, weights, sums, changes);
+  else if (WORD == 2 || shift == 1)
+    add_end<1, SIGN>(row, x, weights, sums, changes);
+  else if (shift == 2)
+    add_end<2 % WORD, SIGN>(row, x, weights, sums, changes);
+  else
+    add_end<3 % WORD, SIGN>(row, x, weights, sums, changes);
+}
+
+// Sum of `count` values from x on, x < n and count <= n, over the lanes of a warp.
+template <typename T> __device__ __forceinline__ T sum_between(const T *row, int x, int count, int n, int lane) {
+  T sum = T(0);
+#pragma unroll 4
+  for (int i = lane; i < count; i += WARP) {
+    const int at = x + i;
+    sum += row[at < n ? at : at - n];
+  }
+  return sum;
+}
+
+// PARTS times WARP words of a row's window sums from `begin` on -> to.
+template <int PARTS, bool ALIGNED, typename T, int E>
+__device__ __forceinline__ void sum_row(const T *row, T *to, int begin, int n, const Line<T, E> &along) {
+  constexpr int WORD = Vector<T>::size;
+  const int lane = threadIdx.x % WARP;
+  int ones = begin + along.at_ones - 1; // of output begin - 1
+  ones += ones < 0 ? n : ones >= n ? -n : 0;
+  T base = sum_between(row, ones, along.rest, n, lane);
+  if (along.laps > 0) base += along.laps * sum_between(row, 0, n, n, lane);
+  base = warp_sum(base);
+  T change = T(0); // of the ones since then
+#pragma unroll 1
+  for (int part = 0; part < PARTS; ++part) {
+    const int p = begin + (part * WARP + lane) * WORD, from = p < n ? p : 0;
+    int head = from + along.at_head, tail = from + along.at_tail;
+    head -= head < n ? 0 : n;
+    tail -= tail < n ? 0 : n;
+    T sums[WORD], changes[WORD];
+#pragma unroll
+    for (int i = 0; i < WORD; ++i) sums[i] = changes[i] = T(0);
+    add_end<ALIGNED, -1>(row, head, along.at_head % WORD, along.head, sums, changes);
+    add_end<ALIGNED, 1>(row, tail, along.at_tail % WORD, along.tail, sums, changes);
+#pragma unroll
+    for (int i = 1; i < WORD; ++i) changes[i] += changes[i - 1];
+    T through = changes[WORD - 1];
+#pragma unroll
+    for (int step = 1; step < WARP; step *= 2) {
+      const T below = __shfl_up_sync(ALL_LANES, through, step);
+      if (lane >= step) through += below;
+    }
+    const T before = change + (through - changes[WORD - 1]);
+    Pack<T, WORD> out;
+#pragma unroll
+    for (int i = 0; i < WORD; ++i) out.of[i] = base + (before + changes[i] + sums[i]);
+    if (PARTS > 1) change += __shfl_sync(ALL_LANES, through, WARP - 1);
+    if (ALIGNED) {
+      if (p < n) *reinterpret_cast<Pack<T, WORD> *>(to + p) = out;
+    } else {
+#pragma unroll
+      for (int i = 0; i < WORD; ++i)
+        if (p + i < n) to[p + i] = out.of[i];
+    }
+  }
+}
+
+// One row of a chunk.
+template <typename T, int E, int BATCH, bool ALIGNED>
+__device__ __forceinline__ void walk_row(const T *__restrict__ values, T *middle, T *state, const Line<T, E> &along,
+                                         const Line<T, E> &in_row, int n0, int n1, int n2, int pitch, int begin,
+                                         int planes, int row) {
+  constexpr int WORD = Vector<T>::size;
+  using Word = typename Vector<T>::type;
+  extern __shared__ __align__(16) unsigned char shared_bytes[];
+  T *const lines = reinterpret_cast<T *>(shared_bytes);
+  const int line = (n2 + HALO<T, E> + WORD - 1) / WORD * WORD, thread = threadIdx.x;
+  const long long plane_size = static_cast<long long>(n1) * n2;
+  const int column = ALIGNED ? thread * WORD : thread, apart = ALIGNED ? 1 : blockDim.x;
+  const T *const here = values + static_cast<long long>(row) * n2 + column;
+  const auto load = [&](int plane, T(&v)[WORD]) {
+    const T *at = here + plane * plane_size;
+    if (ALIGNED) {
+      Word word{};
+      if (column < n2) word = __ldcs(reinterpret_cast<const Word *>(at));
+      const T *each = reinterpret_cast<const T *>(&word);
+#pragma unroll
+      for (int i = 0; i < WORD; ++i) v[i] = each[i];
+    } else {
+#pragma unroll
+      for (int i = 0; i < WORD; ++i) v[i] = column + i * apart < n2 ? __ldcs(at + i * apart) : T(0);
+    }
+  };
+  const auto after = [=](int plane) { return plane + 1 == n0 ? 0 : plane + 1; };
+
+  Walk<T, E> walk[WORD];
+  Pack<T, WORD> *const saved = reinterpret_cast<Pack<T, WORD> *>(state) + 2 * row * blockDim.x + thread;
+  if (begin > 0) {
+    const Pack<T, WORD> sums = saved[0], errors = saved[blockDim.x];
+#pragma unroll
+    for (int i = 0; i < WORD; ++i) {
+      walk[i].ones.sum = sums.of[i];
+      walk[i].ones.error = errors.of[i];
+    }
+  } else {
+    // the ones of output -1: the whole line where the window holds it, and `rest` values
+    const int start = along.at_ones == 0 ? n0 - 1 : along.at_ones - 1;
+#pragma unroll 1
+    for (int part = 0; part < 2; ++part) {
+      const int count = part == 1 ? along.rest : along.laps > 0 ? n0 : 0;
+#pragma unroll 2
+      for (int p = 0; p < count; ++p) {
+        T v[WORD];
+        load(start + p < n0 ? start + p : start + p - n0, v);
+#pragma unroll
+        for (int i = 0; i < WORD; ++i) walk[i].ones.add(v[i]);
+      }
+      if (part == 0) {
+#pragma unroll
+        for (int i = 0; i < WORD; ++i) walk[i].ones.repeat(along.laps);
+      }
+    }
+  }
+  int head = (begin + along.at_head) % n0, tail = (begin + along.at_tail) % n0;
+#pragma unroll
+  for (int i = 0; i < WORD; ++i) walk[i].start();
+  if (E > 1) {
+#pragma unroll 1
+    for (int s = 0; s < E - 1; ++s) {
+      T leaves[WORD], enters[WORD];
+      load(head, leaves);
+      load(tail, enters);
+      head = after(head);
+      tail = after(tail);
+#pragma unroll
+      for (int i = 0; i < WORD; ++i) walk[i].prepare(leaves[i], enters[i], along);
+    }
+  }
+
+  T leaves[BATCH][WORD], enters[BATCH][WORD]; // of the next steps
+  const auto load_steps = [&]() {
+#pragma unroll
+    for (int b = 0; b < BATCH; ++b) {
+      load(head, leaves[b]);
+      load(tail, enters[b]);
+      head = after(head);
+      tail = after(tail);
+    }
+  };
+  load_steps();
+  constexpr int SEGMENT = BATCH * WARP * WORD; // of a row, summed by one warp
+  const int segments = (n2 + SEGMENT - 1) / SEGMENT, warp = thread / WARP, warps = blockDim.x / WARP;
+  const int first_plane = warp / segments, first_segment = warp - first_plane * segments;
+  T *to = middle + static_cast<long long>(row) * pitch;
+  const long long step = static_cast<long long>(n1) * pitch;
+  int buffer = 0;
+#pragma unroll 1
+  for (int begun = 0; begun < planes; begun += BATCH) {
+    const int steps = min(planes - begun, BATCH); // the others wrap, and are not stored
+#pragma unroll
+    for (int b = 0; b < BATCH; ++b) {
+      T *const at = lines + (buffer + b) * line + column;
+      Pack<T, WORD> sums;
+#pragma unroll
+      for (int i = 0; i < WORD; ++i) {
+        sums.of[i] = walk[i].next(leaves[b][i], enters[b][i], along);
+        if (!ALIGNED && column + i * apart < n2) at[i * apart] = sums.of[i];
+      }
+      if (ALIGNED && column < n2) *reinterpret_cast<Pack<T, WORD> *>(at) = sums;
+      if (column < HALO<T, E>) {
+#pragma unroll
+        for (int i = 0; i < WORD; ++i)
+          if (column + i * apart < n2)
+            for (int x = column + i * apart + n2; x < n2 + HALO<T, E>; x += n2)
+              lines[(buffer + b) * line + x] = sums.of[i];
+      }
+    }
+    __syncthreads(); // the other buffer has been read by all, too
+    if (begun + BATCH < planes) load_steps();
+    int b = first_plane, segment = first_segment;
+#pragma unroll 1
+    while (b < steps) {
+      sum_row<BATCH, ALIGNED>(lines + (buffer + b) * line, to + b * step, segment * SEGMENT, n2, in_row);
+      segment += warps;
+      while (segment >= segments) {
+        segment -= segments;
+        ++b;
+      }
+    }
+    to += BATCH * step;
+    buffer ^= BATCH;
+  }
+  Pack<T, WORD> sums, errors;
+#pragma unroll
+  for (int i = 0; i < WORD; ++i) {
+    sums.of[i] = walk[i].ones.sum;
+    errors.of[i] = walk[i].ones.error;
+  }
+  saved[0] = sums;
+  saved[blockDim.x] = errors;
+}
+
+// COLUMNS neighbours of a plane, rows first .. last - 1 of them.
+template <int COLUMNS, bool ALIGNED, typename T, int E>
+__device__ __forceinline__ void walk_columns(const T *from, T *to, const Line<T, E> &along, T scale, int n1, int n2,
+                                             int pitch, int column, int first, int last) {
+  using Columns = Pack<T, COLUMNS>;
+  from += column;
+  to += column + static_cast<long long>(first) * n2;
+  const auto load = [=](int row) {
+    return *reinterpret_cast<const Columns *>(from + static_cast<long long>(row) * pitch);
+  };
+  Walk<T, E> walk[COLUMNS];
+  const auto add_rows = [&](int row, int count) {
+#pragma unroll GROUP
+    for (int i = 0; i < count; ++i) {
+      const Columns v = load(row + i);
+#pragma unroll
+      for (int c = 0; c < COLUMNS; ++c) walk[c].ones.add(v.of[c]);
+    }
+  };
+  if (along.laps > 0) {
+    add_rows(0, n1);
+#pragma unroll
+    for (int c = 0; c < COLUMNS; ++c) walk[c].ones.repeat(along.laps);
+  }
+  int ones = first + along.at_ones - 1; // of output first - 1
+  ones += ones < 0 ? n1 : ones >= n1 ? -n1 : 0;
+  const int before_end = min(along.rest, n1 - ones);
+  add_rows(ones, before_end);
+  add_rows(0, along.rest - before_end);
+
+  int head = first + along.at_head, tail = first + along.at_tail;
+  head -= head < n1 ? 0 : n1;
+  tail -= tail < n1 ? 0 : n1;
+#pragma unroll
+  for (int c = 0; c < COLUMNS; ++c) walk[c].start();
+#pragma unroll 1
+  for (int s = 0; s < E - 1; ++s) {
+    const Columns leaves = load(head), enters = load(tail);
+#pragma unroll
+    for (int c = 0; c < COLUMNS; ++c) walk[c].prepare(leaves.of[c], enters.of[c], along);
+    head = head + 1 == n1 ? 0 : head + 1;
+    tail = tail + 1 == n1 ? 0 : tail + 1;
+  }
+
+  const auto store = [&](const Columns &leaves, const Columns &enters) {
+    Columns out;
+#pragma unroll
+    for (int c = 0; c < COLUMNS; ++c) out.of[c] = scale * walk[c].next(leaves.of[c], enters.of[c], along);
+    if (COLUMNS == 4)
+      __stcs(reinterpret_cast<float4 *>(to), *reinterpret_cast<const float4 *>(&out));
+    else if (COLUMNS == 2)
+      __stcs(reinterpret_cast<float2 *>(to), *reinterpret_cast<const float2 *>(&out));
+    else
+      __stcs(to, out.of[0]);
+    to += n2;
+  };
+#pragma unroll 1
+  for (int p = first; p < last;) {
+    const int count = min(last - p, n1 - max(head, tail)); // up to where one of them wraps
+    int i = 0;
+#pragma unroll 1
+    for (; i + GROUP <= count; i += GROUP) {
+      Columns leaves[GROUP], enters[GROUP];
+#pragma unroll
+      for (int g = 0; g < GROUP; ++g) {
+        leaves[g] = load(head + i + g);
+        enters[g] = load(tail + i + g);
+      }
+#pragma unroll
+      for (int g = 0; g < GROUP; ++g) store(leaves[g], enters[g]);
+    }
+#pragma unroll 1
+    for (; i < count; ++i) store(load(head + i), load(tail + i));
+    p += count;
+    head = head + count == n1 ? 0 : head + count;
+    tail = tail + count == n1 ? 0 : tail + count;
+  }
+}
+
+// Blocks that a multiprocessor's registers are to hold.
+constexpr int blocks_each(int e, int most) { return (e == 1 ? 768 : 512) / most; }
+
+// BATCH: planes of a row in flight, and between barriers. ALIGNED: rows start at whole loads.
+template <typename T, int E, int MOST, int BATCH, int COLUMNS, bool ALIGNED>
+__global__ void __launch_bounds__(MOST, blocks_each(E, MOST))
+    box_steps(const T *__restrict__ values, T *out, T *to_middle, const T *from_middle, T *state,
+              const Line<T, E> along_0, const Line<T, E> along_1, const Line<T, E> along_2, T scale, int n0, int n1,
+              int n2, int pitch, int begin, int planes, int done, int ready, int segment, int columns, int every) {
+  const int block = blockIdx.x, before = min(block / every, columns);
+  if (before == columns || block % every != every - 1) {
+    walk_row<T, E, BATCH, ALIGNED>(values, to_middle, state, along_0, along_2, n0, n1, n2, pitch, begin, planes,
+                                   block - before);
+    return;
+  }
+  const int groups = (n2 + COLUMNS - 1) / COLUMNS, segments = (n1 + segment - 1) / segment;
+  const int item = before * blockDim.x + threadIdx.x;
+  const int line = item / groups, plane = line / segments, first = (line - plane * segments) * segment;
+  if (plane < ready)
+    walk_columns<COLUMNS, ALIGNED>(from_middle + static_cast<long long>(plane) * n1 * pitch,
+                                   out + (static_cast<long long>(done) + plane) * n1 * n2, along_1, scale, n1, n2,
+                                   pitch, (item - line * groups) * COLUMNS, first, min(first + segment, n1));
+}
