@@ -20,7 +20,7 @@
 //                    running_extrema       <<<(ceil(outer inner / threads), ceil(n / stretch)), threads>>>, threads up
 //                                          to 128, dynamic shared memory: 2 whole threads T
 //                    running_extrema_rows  <<<outer, threads>>>, dynamic shared memory, in T:
-//                                          3 n + width + UNIT - 1 + 4 ((n + width - 1) / UNIT)
+//                                          2 (n rounded up to 4) + n + width + UNIT - 1 + 4 ((n + width - 1) / UNIT)
 // order              exact
 // oracle             device/cpu/running.py running_extrema; test tests/kernels/test_running_extrema.py
 // ladder             v1 every window anew; v2 this, instead of two marches through each block of `width` outputs, the
@@ -34,8 +34,8 @@
 //   running_extrema<double, 4>
 //   running_extrema<double, 8>
 //   running_extrema_rows<float, 1>
-//   running_extrema_rows<float, 3>
-//   running_extrema_rows<float, 9>
+//   running_extrema_rows<float, 5>
+//   running_extrema_rows<float, 17>
 //   running_extrema_rows<double, 1>
 //   running_extrema_rows<double, 3>
 //   running_extrema_rows<double, 9>
@@ -43,7 +43,6 @@
 
 constexpr int LINES = 128;       // threads of a marching block at most
 constexpr int ROW_THREADS = 512; // of a block of rows
-constexpr int ROW_BATCH = 4;     // loads in flight of each
 
 // The smaller (or larger) of two; NaN if one is, which min and max are not.
 template <typename T> __device__ __forceinline__ T smaller(T a, T b) { return b < a || b != b ? b : a; }
@@ -184,32 +183,33 @@ template <typename T, int UNIT> __global__ void __launch_bounds__(LINES, UNIT > 
   }
 }
 
-template <typename T, int UNIT> __global__ void __launch_bounds__(ROW_THREADS, 2)
+template <typename T, int UNIT> __global__ void __launch_bounds__(ROW_THREADS, 1)
     running_extrema_rows(const T *__restrict__ values, T *__restrict__ low, T *__restrict__ high, int n, int start,
                          int width) {
   extern __shared__ __align__(16) unsigned char shared_bytes[];
   const int thread = threadIdx.x, threads = blockDim.x;
-  const int between = max(width - 1 - UNIT, 0), whole = between / UNIT, rest = between % UNIT;
-  const int units = (n + width - 1) / UNIT, length = n + width - 1 + UNIT;
-  T *const line = reinterpret_cast<T *>(shared_bytes); // the row from `start` on, around to where the last window ends
-  T *const staged_low = line + length, *const staged_high = staged_low + n;
-  T *least = staged_high + n, *most = least + units, *next_least = most + units, *next_most = next_least + units;
+  const int between = max(width - 1 - UNIT, 0), whole = between / UNIT;
+  const int units = (n + width - 1) / UNIT, length = n + width - 1 + UNIT, pitch = (n + 3) / 4 * 4;
+  T *const staged_low = reinterpret_cast<T *>(shared_bytes), *const staged_high = staged_low + pitch;
+  T *const line = staged_high + pitch; // the row, and on to where the last window ends
+  T *least = line + length, *most = least + units, *next_least = most + units, *next_most = next_least + units;
   const long long row = blockIdx.x * static_cast<long long>(n);
   values += row;
-  low += row;
-  high += row;
-  for (int base = thread; base < n; base += ROW_BATCH * threads) {
-    T batch[ROW_BATCH];
-#pragma unroll
-    for (int b = 0; b < ROW_BATCH; ++b)
-      if (base + b * threads < n) batch[b] = values[base + b * threads];
-#pragma unroll
-    for (int b = 0; b < ROW_BATCH; ++b) {
-      const int i = base + b * threads;
-      if (i < n) line[i < start ? i - start + n : i - start] = batch[b];
-    }
+  using Several = typename Vector<T>::type;
+  const int vectors = n % Vector<T>::size == 0 ? n / Vector<T>::size : 0; // of a row that can be moved so
+  if (vectors > 0 && reinterpret_cast<unsigned long long>(values) % 16 == 0) {
+#pragma unroll 4
+    for (int i = thread; i < vectors; i += threads)
+      reinterpret_cast<Several *>(line)[i] = reinterpret_cast<const Several *>(values)[i];
+  } else {
+#pragma unroll 4
+    for (int i = thread; i < n; i += threads) line[i] = values[i];
   }
-  for (int i = n + thread; i < length; i += threads) line[i] = values[(i + start) % n];
+  for (int i = n + thread; i < length; i += threads) {
+    int source = i - n;
+    while (source >= n) source -= n;
+    line[i] = values[source];
+  }
   __syncthreads();
 
   int covered = 1; // least[u], most[u] are of the units u .. u + covered - 1
@@ -239,36 +239,63 @@ template <typename T, int UNIT> __global__ void __launch_bounds__(ROW_THREADS, 2
   }
 
   for (int unit = thread; unit * UNIT < n; unit += threads) {
-    const int j = unit * UNIT;
+    const int first = unit * UNIT; // value where the first window begins
+    const T *const at = line + first;
     Extremes<T> out[UNIT], suffix, inside;
+    T end[UNIT];
+#pragma unroll
+    for (int i = 0; i < UNIT; ++i) end[i] = at[width - 1 + i];
 #pragma unroll
     for (int i = UNIT - 1; i >= 0; --i) {
-      suffix.add(line[j + i]);
+      suffix.add(at[i]);
       out[i] = suffix;
     }
     if (whole > 0) {
       const int one = unit + 1, other = unit + 1 + whole - covered;
       inside.add({least[one], most[one]});
       inside.add({least[other], most[other]});
-    }
-    const T *const behind = line + j + UNIT * (1 + whole), *const end = line + j + width - 1;
 #pragma unroll
-    for (int i = 0; i < UNIT - 1; ++i)
-      if (i < rest) inside.add(behind[i]);
+      for (int i = 1; i < UNIT; ++i) inside.add(at[width - 1 - i]); // what fills no unit, and some of the units again
+    } else {
+#pragma unroll
+      for (int i = 0; i < UNIT - 1; ++i)
+        if (i < between) inside.add(at[UNIT + i]);
+    }
 #pragma unroll
     for (int i = 0; i < UNIT; ++i) {
       inside.add(end[i]);
       out[i].add(inside);
-      if (j + i < n) {
+    }
+    const int j = first < start ? first - start + n : first - start; // output of the first window
+    if (max(first, j) + UNIT <= n) {
+#pragma unroll
+      for (int i = 0; i < UNIT; ++i) {
         staged_low[j + i] = out[i].low;
         staged_high[j + i] = out[i].high;
+      }
+    } else {
+#pragma unroll
+      for (int i = 0; i < UNIT; ++i) {
+        const int to = j + i < n ? j + i : j + i - n;
+        if (first + i < n) {
+          staged_low[to] = out[i].low;
+          staged_high[to] = out[i].high;
+        }
       }
     }
   }
   __syncthreads();
-#pragma unroll 4
-  for (int i = thread; i < n; i += threads) {
-    __stcs(low + i, staged_low[i]);
-    __stcs(high + i, staged_high[i]);
+  low += row;
+  high += row;
+  if (vectors > 0) {
+    for (int i = thread; i < vectors; i += threads) {
+      __stcs(reinterpret_cast<Several *>(low) + i, reinterpret_cast<const Several *>(staged_low)[i]);
+      __stcs(reinterpret_cast<Several *>(high) + i, reinterpret_cast<const Several *>(staged_high)[i]);
+    }
+  } else {
+    for (int i = thread; i < n; i += threads) {
+      __stcs(low + i, staged_low[i]);
+      __stcs(high + i, staged_high[i]);
+    }
   }
 }

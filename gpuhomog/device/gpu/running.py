@@ -1,7 +1,7 @@
 """Windows that slide along axes, an output at every point: sums, smallest and largest values.
 
 box_filter        2 reads, 1 write where the intermediate stays in cache, 3 reads, 2 writes where not (long ends,
-                  large planes), 4 reads, 3 writes where rows or columns are too long for shared memory
+                  large planes), 4 reads, 3 writes where rows are too long for a block
 running_extrema   1 read, 2 writes; a second read across rows where windows do not stay in cache
 """
 
@@ -16,22 +16,30 @@ import numpy as np
 from ..cpu.memory import is_fortran_ordered
 from .memory import Memory, c_name
 
-BOX_FILE = "box_full.cu"
+STEPS_FILE = "box_steps.cu"
 PASSES_FILE = "ladder/box_full.cu"
 EXTREMA_FILE = "running_extrema.cu"
 UNIT = 11
 """line_sums.cuh: outputs that share one prefix sum."""
-STRIP_BYTES = 32
-"""box_full.cu: bytes of a row that one block sums along axis 1."""
 CACHE_SHARE = 0.85
 """Of the second-level cache, what the two chunks in it and the running sums may fill."""
 LONG_CHUNK = 64
 """Planes of a chunk that does not stay in cache, or that begins with planes read again for long ends."""
+SHORT_CHUNK = 16
+"""Planes from which on a chunk in cache is worth the planes that it reads again for long ends."""
+OVERLAP = True
+"""Rows of a chunk and columns of the one before in one launch; two launches and one chunk in cache if not."""
+EVERY = 4
+"""One block of so many takes columns, until there are no more."""
+WALKERS = 128
+"""Threads of a multiprocessor that take columns: where there are fewer columns, they are cut into segments."""
+GROUP = 8
+"""box_steps.cu: rows of a segment that are loaded at once."""
 PASS_STRIP_BYTES = 64
 """ladder/box_full.cu: bytes of a row that one block sums along axis 1."""
 PASS_LANES = 2 * 132 * 1024
 """Columns below which a walk along an axis is cut into stretches."""
-ROW_UNITS = (9, 3, 1)
+ROW_UNITS = {"float": (17, 5, 1), "double": (9, 3, 1)}
 LINE_UNITS = {"float": (16, 4, 1), "double": (8, 4, 1)}
 """running_extrema.cu: outputs at once, at most as many as the window has values."""
 MARCHING_LANES = 512
@@ -39,18 +47,18 @@ MARCHING_LANES = 512
 
 
 @dataclass(frozen=True)
-class _Box:
-    """An instance of box_full.cu: values of a load, threads at most, rows at once, blocks that registers hold."""
+class _Steps:
+    """An instance of box_steps.cu: weights of an end, threads at most, planes at once, columns of a thread."""
 
     ends: int
     threads: int
     batch: int
-    resident: int
+    columns: int
 
 
 _INSTANCES = {
-    "float": (_Box(1, 256, 2, 3), _Box(1, 512, 2, 1), _Box(9, 256, 1, 2), _Box(9, 512, 1, 1)),
-    "double": (_Box(1, 256, 2, 2), _Box(1, 512, 2, 1), _Box(9, 256, 1, 1)),
+    "float": (_Steps(1, 256, 2, 2), _Steps(1, 512, 2, 2), _Steps(9, 256, 1, 2), _Steps(9, 512, 1, 2)),
+    "double": (_Steps(1, 256, 2, 1), _Steps(1, 512, 2, 1), _Steps(9, 256, 1, 1), _Steps(9, 512, 1, 1)),
 }
 
 
@@ -58,72 +66,74 @@ class Running(Memory):
     """Sliding windows; see device.Device for what each method promises."""
 
     def box_filter(self, values: Any, windows: Sequence[Any]) -> Any:
-        """One launch; three where an axis is too long."""
+        """Two chunks of planes a launch; one axis a launch where rows are too long for a block."""
         if is_fortran_ordered(values):
             return self.box_filter(values.T, windows[::-1]).T
         if values.size == 0:
             return self.empty(values.shape, values.dtype)
         values = self.contiguous(values)
         ends = 1 if all(w is None or max(len(w.head), len(w.tail)) <= 1 for w in windows) else 9
-        tables = self._tables_of(values, windows, ends)
-        for box in _INSTANCES[c_name(values.dtype)]:
-            out = self._box_at_once(values, box, tables) if box.ends == ends else None
+        for steps in _INSTANCES[c_name(values.dtype)]:
+            out = self._box_by_steps(values, steps, windows) if steps.ends == ends else None
             if out is not None:
                 return out
-        return self._box_in_passes(values, windows, ends, tables)
+        return self._box_in_passes(values, windows, ends, self._tables_of(values, windows, ends))
 
     def _tables_of(self, values: Any, windows: Sequence[Any], ends: int) -> tuple[Any, Any, Any]:
-        """What the kernels want of the windows (line_sums.cuh): places, weights, the scale of all."""
-        places, weights, scale = [], np.zeros((3, 2, ends)), 1.0
-        for axis, window in enumerate(windows):
-            n = values.shape[axis]
-            head, tail, start, inside = (1.0,), (0.0,), 0, 0
-            if window is not None:
-                head, tail, start, inside = window.head, window.tail, window.start, window.inside
-                scale *= window.scale
-            start -= ends - len(head)
-            ones = inside + ends
-            places.append([start % n, (start + ones) % n, (start + ends) % n, ones % n, ones // n])
-            weights[axis, 0, ends - len(head) :] = head
-            weights[axis, 1, : len(tail)] = tail
-            weights[axis, 1] -= 1.0
-        return self.table(places, np.int32), self.table(weights, values.dtype), values.dtype.type(scale)
+        """What ladder/box_full.cu wants of the windows: places, weights, the scale of all."""
+        lines, scale = _lines(values, windows, ends)
+        places = [[line[name] for name in _PLACES] for line in lines]
+        weights = [[line["head"], line["tail"]] for line in lines]
+        return self.table(places, np.int32), self.table(weights, values.dtype), scale
 
-    def _box_at_once(self, values: Any, box: _Box, tables: tuple[Any, Any, Any]) -> Any:
-        """The launch of box_full.cu; None where rows or columns are too long for it."""
+    def _box_by_steps(self, values: Any, steps: _Steps, windows: Sequence[Any]) -> Any:
+        """The launches of box_steps.cu, one for each chunk and one more; None where rows are too long for it."""
         n0, n1, n2 = values.shape
         size = values.dtype.itemsize
-        word, strip, total = 16 // size, STRIP_BYTES // size, 2 * 8 if size == 8 else 8
+        word = 16 // size
         threads = 32 * -(-n2 // (32 * word))
-        halo = UNIT + box.ends - 2
-        line, pitch = -(-(n2 + halo) // word) * word, -(-n2 // 32) * 32
-        row_bytes = box.batch * ((line + pitch) * size + (-(-n2 // UNIT) + 1) * total)
-        strip_bytes = strip * ((n1 + halo) * size + (-(-n1 // UNIT) + 1) * total)
-        shared = max(row_bytes, strip_bytes)
-        reserved = 2048  # static shared memory, and what the system keeps of each block's
-        if threads > box.threads or shared + reserved > self.runtime.shared_bytes:
+        room = -(-(2 * word + steps.ends - 2) // word) * word
+        shared = 2 * steps.batch * -(-(n2 + room) // word) * 16
+        if threads > steps.threads or shared + 2048 > self.runtime.shared_bytes:
             return None
-        chunk = self._planes_of_a_chunk(values, box, n1 * pitch * size)
+        pitch = -(-n2 // word) * word
+        chunk = self._planes_of_a_chunk(values, steps, n1 * pitch * size)
         chunks = -(-n0 // chunk)
+        aligned = n2 % word == 0
+        columns = steps.columns if aligned else 1
+        instance = f"box_steps<{c_name(values.dtype)}, {steps.ends}, {steps.threads}, {steps.batch}, {columns}, "
+        instance += f"{str(aligned).lower()}>"
+        walkers = chunk * -(-n2 // columns)
+        segments = max(1, min(n1 // GROUP, self.runtime.n_multiprocessors * WALKERS // walkers))
+        segment = -(-n1 // (segments * GROUP)) * GROUP
+        segments = -(-n1 // segment)
+
         out = self.empty(values.shape, values.dtype)
-        middle = self.empty((min(chunks, 2) * chunk, n1, pitch), values.dtype)
-        state = self.empty((n1, threads * word, total // size), values.dtype)
-        queue = self.runtime.xp.zeros(1 + n1 + 2 * chunks, np.int32)
-        resident = max(1, min(box.resident, self.runtime.shared_bytes // (shared + reserved)))
-        items = n1 * chunks + -(-n2 // strip) * n0
-        blocks = min(items, resident * self.runtime.n_multiprocessors)
-        aligned = str(n2 % word == 0).lower()
-        instance = f"box_full<{c_name(values.dtype)}, {box.ends}, {box.threads}, {box.batch}, {aligned}>"
-        sizes = (np.int32(n) for n in (n0, n1, n2, pitch, chunk))
-        arguments = (values, out, middle, state, queue, *tables, *sizes)
-        self.runtime.launch(BOX_FILE, instance, (blocks,), (threads,), arguments, shared)
+        middle = [self.empty((chunk, n1, pitch), values.dtype) for _ in range(2 if OVERLAP and chunks > 1 else 1)]
+        state = self.empty((n1, 2, threads * word), values.dtype)
+        lines, scale = _lines(values, windows, steps.ends)
+        sizes = tuple(np.int32(n) for n in (n0, n1, n2, pitch))
+        pairs = [(c, c - 1) for c in range(chunks + 1)]  # whose rows and whose columns a launch takes
+        if not OVERLAP:
+            pairs = [pair for c in range(chunks) for pair in ((c, -1), (chunks, c))]
+        for rows_of, columns_of in pairs:
+            begin, done = rows_of * chunk, max(columns_of, 0) * chunk
+            planes = min(chunk, max(n0 - begin, 0))
+            ready = min(chunk, n0 - done) if columns_of >= 0 else 0
+            rows, column_blocks = n1 if planes else 0, -(-ready * segments * -(-n2 // columns) // threads)
+            every = max(1, min(EVERY, (rows + column_blocks) // max(column_blocks, 1)))
+            numbers = (begin, planes, done, ready, segment, column_blocks, every)
+            arguments = (values, out, middle[rows_of % len(middle)], middle[columns_of % len(middle)], state, *lines)
+            arguments += (scale, *sizes, *(np.int32(n) for n in numbers))
+            self.runtime.launch(STEPS_FILE, instance, (rows + column_blocks,), (threads,), arguments, shared)
         return out
 
-    def _planes_of_a_chunk(self, values: Any, box: _Box, plane_bytes: int) -> int:
-        """As many as stay in cache: twice these, and twice a plane of running sums; else many, through memory."""
-        fits = int(CACHE_SHARE * self.runtime.cache_bytes / plane_bytes - 2) // 2
-        chunk = LONG_CHUNK if box.ends > 1 or fits < box.batch else min(fits, LONG_CHUNK)
-        return -(-min(chunk // box.batch * box.batch, len(values)) // box.batch) * box.batch
+    def _planes_of_a_chunk(self, values: Any, steps: _Steps, plane_bytes: int) -> int:
+        """As many as stay in cache beside two planes of running sums; else many, through memory."""
+        fits = int(CACHE_SHARE * self.runtime.cache_bytes / plane_bytes - 2) // (2 if OVERLAP else 1)
+        least = steps.batch if steps.ends == 1 else SHORT_CHUNK
+        chunk = LONG_CHUNK if fits < least else min(fits, LONG_CHUNK)
+        return -(-min(chunk // steps.batch * steps.batch, len(values)) // steps.batch) * steps.batch
 
     def _box_in_passes(self, values: Any, windows: Sequence[Any], ends: int, tables: tuple[Any, Any, Any]) -> Any:
         """Axis by axis; the scale of all with the last."""
@@ -171,8 +181,8 @@ class Running(Memory):
         n, name, size = values.shape[axis], c_name(values.dtype), values.dtype.itemsize
         width, start, room = min(width, n), start % n, self.runtime.shared_bytes - 2048
         outer, inner = int(np.prod(values.shape[:axis])), int(np.prod(values.shape[axis + 1 :]))
-        unit = next(u for u in ROW_UNITS if u <= width)
-        shared = (3 * n + width + unit - 1 + 4 * ((n + width - 1) // unit)) * size
+        unit = next(u for u in ROW_UNITS[name] if u <= width)
+        shared = (2 * (-(-n // 4) * 4) + n + width + unit - 1 + 4 * ((n + width - 1) // unit)) * size
         if inner == 1 and shared <= room:
             arguments = (values, low, high, np.int32(n), np.int32(start), np.int32(width))
             threads = min(512, 32 * -(-n // (32 * unit)))
@@ -196,3 +206,27 @@ class Running(Memory):
         instance = f"running_extrema<{name}, {unit}>"
         self.runtime.launch(EXTREMA_FILE, instance, grid, (threads,), arguments, threads * shared_each)
         return low, high
+
+
+_PLACES = ("at_head", "at_tail", "at_ones", "rest", "laps")
+
+
+def _lines(values: Any, windows: Sequence[Any], ends: int) -> tuple[list[Any], Any]:
+    """What a kernel wants of the windows, an axis each (Line of box_steps.cu), and the scale of all."""
+    weights = [(name, values.dtype, (ends,)) for name in ("head", "tail")]
+    layout = np.dtype([*weights, *((name, np.int32) for name in _PLACES)], align=True)
+    lines, scale = np.zeros(3, layout), 1.0
+    for line, n, window in zip(lines, values.shape, windows, strict=True):
+        head, tail, start, inside = (1.0,), (0.0,), 0, 0
+        if window is not None:
+            head, tail, start, inside = window.head, window.tail, window.start, window.inside
+            scale *= window.scale
+        start -= ends - len(head)
+        ones = inside + ends
+        for name, place in zip(_PLACES, (start, start + ones, start + ends, ones, 0), strict=True):
+            line[name] = place % n
+        line["laps"] = ones // n
+        line["head"][ends - len(head) :] = head
+        line["tail"][: len(tail)] = tail
+        line["tail"] -= 1.0
+    return list(lines), values.dtype.type(scale)
