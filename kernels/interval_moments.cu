@@ -7,25 +7,35 @@
 //
 // values      (outer, planes, inner) T, C order: a field about any axis, or lines with inner = 1
 // edges       (n_intervals + 1,) double, rising; references (n_intervals,) double
-// out         (3, outer, n_intervals, inner) double, written
-// launch      interval_moments       <<<(ceil(outer inner / BLOCK), n_intervals), BLOCK>>>, BLOCK up to 256
-//             interval_moments_row   inner = 1: <<<(ceil(outer / (BLOCK / 32)), n_intervals), BLOCK>>>, a warp a line
-// order       a line's cells in rising order (row: each lane every 32nd, then a fixed tree); double sums, with their
-//             rounding errors carried where T is double
+// out         (3, outer, n_intervals, inner) double, written; 16-byte addresses where COLUMNS > 1
+// launch      interval_moments       <<<(ceil(outer inner / (COLUMNS BLOCK)), n_intervals), BLOCK>>>, BLOCK up to 128;
+//                                    COLUMNS neighbours (16 bytes) a thread: inner divides by them, values start at
+//                                    a 16-byte address
+//             interval_moments_row   inner = 1: <<<ceil(outer n_intervals LANES / BLOCK), BLOCK>>>, BLOCK up to 128:
+//                                    LANES lanes an interval of a line
+// order       a line's cells in rising order (row: each lane every LANES-th, then a fixed tree); double sums, with
+//             their rounding errors carried where T is double
 // oracle      device/cpu/intervals.py interval_moments; test tests/kernels/test_interval_moments.py
-// ladder      v1 one thread a line and interval, plain sums; v2 this: a warp along contiguous lines, compensated
+// ladder      v1 one thread a line and interval, plain sums; v2 a warp along contiguous lines, compensated; v3 this: 16
+//             bytes a load, the next planes on their way while these are added; 8 lanes along contiguous lines
 //
 // instances
-//   interval_moments<float>
-//   interval_moments<double>
+//   interval_moments<float, 1>
+//   interval_moments<float, 4>
+//   interval_moments<double, 1>
+//   interval_moments<double, 2>
 //   interval_moments_row<float>
 //   interval_moments_row<double>
 #include "common.cuh"
 
-constexpr int LARGEST_BLOCK = 256;
-constexpr int BATCH = 4; // cells in flight
+constexpr int LARGEST_BLOCK = 128;
+constexpr int BLOCKS_EACH = 6; // blocks of a multiprocessor, so many that registers suffice
+constexpr int BATCH = 4;       // planes in flight, while the batch before is added
+constexpr int LANES = 8;       // of an interval of a row
+constexpr int ROW_BATCH = 8;   // cells in flight of each
 
 __device__ __forceinline__ long long modulo(long long i, long long n) {
+  if (i >= 0 && i < n) return i;
   const long long rest = i % n;
   return rest < 0 ? rest + n : rest;
 }
@@ -49,11 +59,10 @@ template <bool COMPENSATED> struct Moments {
   Total<COMPENSATED> total[3];
 
   // A whole cell whose middle lies t from the reference; its own second moment comes with whole_cells().
-  __device__ __forceinline__ void add(double value, double t) {
-    const double first = value * t;
+  __device__ __forceinline__ void add(double value, double t, double square) {
     total[0].add(value);
-    total[1].add(first);
-    total[2].add(first * t);
+    total[1].add(value * t);
+    total[2].add(value * square);
   }
   __device__ __forceinline__ void whole_cells() { total[2].add(total[0].sum / 12.0); }
 
@@ -74,88 +83,136 @@ struct Cells {
       : low(edges[interval]), high(edges[interval + 1]), reference(references[interval]),
         first(static_cast<long long>(ceil(low))), last(static_cast<long long>(floor(high))) {}
 
-  // Cut cells, from values `stride` apart that repeat after `planes`.
-  template <bool COMPENSATED, typename T> __device__ __forceinline__ void
-  add_cut(Moments<COMPENSATED> &moments, const T *at, long long planes, long long stride) const {
-    const bool one_cell = first > last;
-    const double head = one_cell ? high : static_cast<double>(first), tail = static_cast<double>(last);
-    if (head > low) moments.add_part(at[modulo(first - 1, planes) * stride], low - reference, head - reference);
-    if (!one_cell && high > tail)
-      moments.add_part(at[modulo(last, planes) * stride], tail - reference, high - reference);
+  // Is a part of cell first - 1 inside, and where does it end? Of cell last (never both of one cell)?
+  __device__ __forceinline__ double head() const { return first > last ? high : static_cast<double>(first); }
+  __device__ __forceinline__ bool has_head() const { return head() > low; }
+  __device__ __forceinline__ bool has_tail() const { return first <= last && high > static_cast<double>(last); }
+
+  template <bool COMPENSATED>
+  __device__ __forceinline__ void add_cut(Moments<COMPENSATED> &moments, double head_value, double tail_value) const {
+    if (has_head()) moments.add_part(head_value, low - reference, head() - reference);
+    if (has_tail()) moments.add_part(tail_value, static_cast<double>(last) - reference, high - reference);
   }
 };
 
-template <typename T> __global__ void __launch_bounds__(LARGEST_BLOCK)
+// COLUMNS neighbours at an address.
+template <int COLUMNS, typename T> __device__ __forceinline__ void load(T (&v)[COLUMNS], const T *at) {
+  if constexpr (COLUMNS > 1) {
+    const typename Vector<T>::type loaded = *reinterpret_cast<const typename Vector<T>::type *>(at);
+#pragma unroll
+    for (int c = 0; c < COLUMNS; ++c) v[c] = reinterpret_cast<const T *>(&loaded)[c];
+  } else {
+    v[0] = *at;
+  }
+}
+
+template <typename T, int COLUMNS> __global__ void __launch_bounds__(LARGEST_BLOCK, BLOCKS_EACH)
     interval_moments(const T *__restrict__ values, const double *__restrict__ edges,
                      const double *__restrict__ references, double *__restrict__ out, long long outer, long long planes,
                      long long inner, long long n_intervals) {
-  const long long line = blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x, interval = blockIdx.y;
+  const long long line = (blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x) * COLUMNS;
+  const long long interval = blockIdx.y;
   if (line >= outer * inner) return;
   const long long o = line / inner, i = line - o * inner;
   const Cells cells(edges, references, interval);
-  const T *at = values + o * planes * inner + i;
-  Moments<sizeof(T) == 8> moments;
-  long long plane = cells.first < cells.last ? modulo(cells.first, planes) : 0;
-  for (long long x = cells.first; x < cells.last; plane = 0) {
-    const long long end = min(cells.last, x + planes - plane); // of the interval, or where the values repeat
-    const T *v = at + plane * inner;
-    double t = static_cast<double>(x) + 0.5 - cells.reference;
-    for (; x + BATCH <= end; x += BATCH, v += BATCH * inner, t += BATCH) {
-      T batch[BATCH];
+  const T *const column = values + o * planes * inner + i;
+  long long plane = modulo(cells.first, planes), left = cells.last - cells.first; // of the cells to load
+  const T *at = column + plane * inner;
+  const auto load_batch = [&](T(&v)[BATCH][COLUMNS]) {
 #pragma unroll
-      for (int b = 0; b < BATCH; ++b) batch[b] = v[b * inner];
+    for (int b = 0; b < BATCH; ++b) {
 #pragma unroll
-      for (int b = 0; b < BATCH; ++b) moments.add(batch[b], t + b);
+      for (int c = 0; c < COLUMNS; ++c) v[b][c] = T(0);
+      if (b < left) load<COLUMNS>(v[b], at);
+      at += inner;
+      if (++plane == planes) {
+        plane = 0;
+        at = column;
+      }
     }
-    for (; x < end; ++x, v += inner, t += 1.0) moments.add(*v, t);
+    left -= BATCH;
+  };
+  T batch[BATCH][COLUMNS], head[COLUMNS] = {}, tail[COLUMNS] = {};
+  load_batch(batch);
+  if (cells.has_head()) load<COLUMNS>(head, column + modulo(cells.first - 1, planes) * inner);
+  if (cells.has_tail()) load<COLUMNS>(tail, column + modulo(cells.last, planes) * inner);
+  Moments<sizeof(T) == 8> moments[COLUMNS];
+  double t = static_cast<double>(cells.first) + 0.5 - cells.reference;
+  for (long long x = cells.first; x < cells.last; x += BATCH, t += BATCH) {
+    T next[BATCH][COLUMNS];
+    load_batch(next);
+#pragma unroll
+    for (int b = 0; b < BATCH; ++b) {
+      const double middle = t + b, square = middle * middle;
+#pragma unroll
+      for (int c = 0; c < COLUMNS; ++c) {
+        moments[c].add(batch[b][c], middle, square);
+        batch[b][c] = next[b][c];
+      }
+    }
   }
-  moments.whole_cells();
-  cells.add_cut(moments, at, planes, inner);
+#pragma unroll
+  for (int c = 0; c < COLUMNS; ++c) {
+    moments[c].whole_cells();
+    cells.add_cut(moments[c], head[c], tail[c]);
+  }
   const long long stride = outer * n_intervals * inner;
   double *to = out + (o * n_intervals + interval) * inner + i;
 #pragma unroll
-  for (int p = 0; p < 3; ++p) to[p * stride] = moments.total[p].sum + moments.total[p].lost;
+  for (int p = 0; p < 3; ++p, to += stride) {
+    double sum[COLUMNS];
+#pragma unroll
+    for (int c = 0; c < COLUMNS; ++c) sum[c] = moments[c].total[p].sum + moments[c].total[p].lost;
+    if constexpr (COLUMNS > 1) {
+#pragma unroll
+      for (int c = 0; c < COLUMNS; c += 2) *reinterpret_cast<double2 *>(to + c) = make_double2(sum[c], sum[c + 1]);
+    } else {
+      *to = sum[0];
+    }
+  }
 }
 
 template <typename T> __global__ void __launch_bounds__(LARGEST_BLOCK)
     interval_moments_row(const T *__restrict__ values, const double *__restrict__ edges,
                          const double *__restrict__ references, double *__restrict__ out, long long outer,
                          long long planes, long long n_intervals) {
-  const long long o = (blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x) / WARP, interval = blockIdx.y;
-  if (o >= outer) return;
-  const int lane = threadIdx.x % WARP;
+  constexpr bool COMPENSATED = sizeof(T) == 8;
+  const long long which = (blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x) / LANES;
+  const bool present = which < outer * n_intervals; // all lanes stay for the shuffles
+  const long long o = present ? which / n_intervals : 0, interval = present ? which - o * n_intervals : 0;
+  const int lane = threadIdx.x % LANES;
   const Cells cells(edges, references, interval);
-  const T *at = values + o * planes;
-  Moments<sizeof(T) == 8> moments;
-  long long plane = cells.first < cells.last ? modulo(cells.first, planes) : 0;
-  for (long long start = cells.first; start < cells.last; plane = 0) {
-    const long long end = min(cells.last, start + planes - plane);
-    long long x = start + lane;
-    const T *v = at + plane + lane;
-    double t = static_cast<double>(x) + 0.5 - cells.reference;
-    for (; x + (BATCH - 1) * WARP < end; x += BATCH * WARP, v += BATCH * WARP, t += BATCH * WARP) {
-      T batch[BATCH];
+  const T *const row = values + o * planes;
+  const long long step = LANES < planes ? LANES : LANES % planes;
+  long long plane = modulo(cells.first + lane, planes);
+  T head = 0, tail = 0;
+  if (lane == 0 && cells.has_head()) head = row[modulo(cells.first - 1, planes)];
+  if (lane == 0 && cells.has_tail()) tail = row[modulo(cells.last, planes)];
+  Moments<COMPENSATED> moments;
+  double t = static_cast<double>(cells.first + lane) + 0.5 - cells.reference;
+  for (long long left = cells.last - cells.first - lane; left > 0; left -= ROW_BATCH * LANES) {
+    T batch[ROW_BATCH];
 #pragma unroll
-      for (int b = 0; b < BATCH; ++b) batch[b] = v[b * WARP];
-#pragma unroll
-      for (int b = 0; b < BATCH; ++b) moments.add(batch[b], t + b * WARP);
+    for (int b = 0; b < ROW_BATCH; ++b) {
+      batch[b] = b * LANES < left ? row[plane] : T(0);
+      plane += step;
+      if (plane >= planes) plane -= planes;
     }
-    for (; x < end; x += WARP, v += WARP, t += WARP) moments.add(*v, t);
-    start = end;
+#pragma unroll
+    for (int b = 0; b < ROW_BATCH; ++b, t += LANES) moments.add(batch[b], t, t * t);
   }
   moments.whole_cells();
-  if (lane == 0) cells.add_cut(moments, at, planes, 1);
+  if (lane == 0) cells.add_cut(moments, head, tail);
   const long long stride = outer * n_intervals;
 #pragma unroll
   for (int p = 0; p < 3; ++p) {
-    Total<sizeof(T) == 8> &total = moments.total[p];
+    Total<COMPENSATED> &total = moments.total[p];
 #pragma unroll
-    for (int step = WARP / 2; step > 0; step /= 2) {
-      const double other = __shfl_xor_sync(ALL_LANES, total.sum, step);
-      const double lost = __shfl_xor_sync(ALL_LANES, total.lost, step);
-      total.lost += lost;
+    for (int distance = LANES / 2; distance > 0; distance /= 2) {
+      const double other = __shfl_xor_sync(ALL_LANES, total.sum, distance);
+      if (COMPENSATED) total.lost += __shfl_xor_sync(ALL_LANES, total.lost, distance);
       total.add(other);
     }
-    if (lane == 0) out[p * stride + o * n_intervals + interval] = total.sum + total.lost;
+    if (lane == 0 && present) out[p * stride + which] = total.sum + total.lost;
   }
 }

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from gpuhomog.device import CPU
+from gpuhomog.device.gpu import intervals
 from gpuhomog.operators.partition import midpoints, partition_moments
 
 EDGES = [-2.75, 0.5, 0.75, 3.0, 3.0, 6.625, 21.25]
@@ -120,6 +121,22 @@ def test_the_kernel_equals_the_cpu(gpu, shape, dtype, axis, order):
     reach = np.array([30.0**p for p in range(3)])[:, None, None, None]
     size = np.abs(values).max() * 20 * reach
     assert (np.abs(found - expected) <= tolerance(values, EDGES) * size).all()
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_several_columns_of_a_thread(gpu, monkeypatch, dtype, axis):
+    """Where there are many lines, and their length and place allow loads of 16 bytes."""
+    monkeypatch.setattr(intervals, "LEAST_THREADS", 0)
+    for n, shift, columns in ((12, 0, 16 // np.dtype(dtype).itemsize), (12, 1, 1), (13, 0, 1)):
+        values = field((5, 7, n), dtype)
+        shifted = np.concatenate([np.zeros(shift, dtype), values.ravel()])
+        expected = CPU().interval_moments(values, EDGES, midpoints(EDGES), axis=axis)
+        given = gpu.asarray(shifted)[shift:].reshape(values.shape)
+        found = gpu.to_host(gpu.interval_moments(given, EDGES, midpoints(EDGES), axis=axis))
+        if hasattr(gpu.runtime, "launches"):
+            assert gpu.runtime.launches[-1].instance.endswith(f", {columns}>")
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-11)
 
 
 @pytest.mark.parametrize("axis", [0, 2])

@@ -15,9 +15,14 @@ from ..cpu.intervals import moments_of_line
 from ..cpu.memory import is_fortran_ordered
 from .memory import c_name
 from .sums import Sums
+from .windows import starts_vector
 
 FILE = "interval_moments.cu"
 BLOCK = 128
+ROW_LANES = 8
+"""interval_moments.cu: LANES."""
+LEAST_THREADS = 256
+"""Of a multiprocessor: with fewer, each takes one column."""
 
 
 class Intervals(Sums):
@@ -28,7 +33,7 @@ class Intervals(Sums):
         return moments_of_line(self.planar_sum(values, axis), edges, references)
 
     def interval_moments(self, values: Any, edges: ArrayLike, references: ArrayLike, *, axis: int = 2) -> Any:
-        """Lanes across lines; along a line where lines lie contiguous."""
+        """Threads across lines, of 16 bytes where there are many; a few lanes along lines that lie contiguous."""
         fortran = is_fortran_ordered(values)
         values = self.contiguous(values.T if fortran else values)
         along = 2 - axis if fortran else axis
@@ -42,11 +47,18 @@ class Intervals(Sums):
         else:
             out = self.empty((3, *out_shape), np.float64)
             bounds = self.table(edges, np.float64), self.table(references, np.float64)
-            sizes = [np.int64(size) for size in (outer, planes, inner, n_intervals)]
+            name = c_name(values.dtype)
             if inner == 1:
-                del sizes[2]
-            lines = 32 * outer if inner == 1 else outer * inner
-            instance = f"interval_moments{'_row' if inner == 1 else ''}<{c_name(values.dtype)}>"
-            grid = (-(-lines // BLOCK), n_intervals)
+                sizes = [np.int64(size) for size in (outer, planes, n_intervals)]
+                grid: tuple[int, ...] = (-(-outer * n_intervals * ROW_LANES // BLOCK),)
+                instance = f"interval_moments_row<{name}>"
+            else:
+                sizes = [np.int64(size) for size in (outer, planes, inner, n_intervals)]
+                columns = 16 // values.dtype.itemsize
+                many = outer * inner * n_intervals // columns >= LEAST_THREADS * self.runtime.n_multiprocessors
+                if inner % columns or not many or not starts_vector(values):
+                    columns = 1
+                grid = (-(-outer * inner // (columns * BLOCK)), n_intervals)
+                instance = f"interval_moments<{name}, {columns}>"
             self.runtime.launch(FILE, instance, grid, (BLOCK,), (values, *bounds, out, *sizes))
         return self.runtime.xp.moveaxis(out, (1, 2, 3), (3, 2, 1)) if fortran else out
