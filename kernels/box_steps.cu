@@ -23,8 +23,8 @@
 // from_middle    (chunk, n1, pitch) T: what the columns of planes done .. done + ready - 1 are summed from
 // state          (n1, 2, blockDim, WORD) T: sums along axis 0 and their errors, between launches; begin = 0 writes only
 // along          one Line<T, E> for each axis
-// launch         box_steps<T, E, MOST, BATCH, COLUMNS, ALIGNED> <<<rows + columns, threads>>>, whole warps, threads <=
-//                MOST, threads * WORD >= n2; rows = n1, 0 where planes = 0; columns = ready segments ceil(n2 / COLUMNS)
+// launch         box_steps<T, E, MOST, BATCH, COLUMNS, ALIGNED> <<<rows + columns, threads>>>, BATCH warps or a
+//                multiple, threads <= MOST, threads * WORD >= n2; rows = n1, 0 where planes = 0; columns = ready segments ceil(n2 / COLUMNS)
 //                threads rounded up to blocks; block b is one of columns where b % every = every - 1, until there are
 //                no more; planes a multiple of BATCH but in the last chunk; n2 a multiple of WORD if ALIGNED;
 //                dynamic shared memory: 2 BATCH (n2 + HALO<T, E>) T
@@ -36,7 +36,6 @@
 //
 // instances
 //   box_steps<float, 1, 256, 2, 2, true>
-//   box_steps<float, 1, 256, 2, 4, true>
 //   box_steps<float, 1, 256, 2, 1, false>
 //   box_steps<float, 1, 512, 2, 2, true>
 //   box_steps<float, 1, 512, 2, 1, false>
@@ -102,8 +101,9 @@ template <typename T, int E> struct Walk {
   }
   // The next output, whose newest values of head and tail are these.
   __device__ __forceinline__ T next(T leaves, T enters, const Line<T, E> &along) {
-    prepare(leaves, enters, along);
     ones.add(enters - leaves);
+    if (E == 1) return ones.sum + (along.head[0] * leaves + (along.tail[0] * enters + ones.error));
+    prepare(leaves, enters, along);
     return ones.sum + (ones.error + begun[0]);
   }
 };
@@ -133,89 +133,136 @@ template <int SHIFT, int LENGTH, typename T> __device__ __forceinline__ void rea
   }
 }
 
-// One end of a thread's outputs: weights times values onto sums, and the newest value of each onto changes.
-template <int SHIFT, int SIGN, typename T, int E> __device__ __forceinline__ void
-add_end(const T *row, int x, const T (&weights)[E], T (&sums)[Vector<T>::size], T (&changes)[Vector<T>::size]) {
+// Both ends of a thread's outputs: the sums of weights times values, and the newest value of the tail less the head's.
+template <int HEAD, int TAIL, typename T, int E>
+__device__ __forceinline__ void add_ends(const T *row, int head, int tail, const Line<T, E> &along,
+                                         T (&sums)[Vector<T>::size], T (&changes)[Vector<T>::size]) {
   constexpr int WORD = Vector<T>::size, LENGTH = WORD + E - 1;
-  T v[LENGTH];
-  read<SHIFT>(row, x, v);
+  T leaves[LENGTH], enters[LENGTH];
+  read<HEAD>(row, head, leaves);
+#pragma unroll
+  for (int i = 0; i < WORD; ++i) {
+    sums[i] = along.head[0] * leaves[i];
+#pragma unroll
+    for (int s = 1; s < E; ++s) sums[i] += along.head[s] * leaves[i + s];
+  }
+  read<TAIL>(row, tail, enters);
 #pragma unroll
   for (int i = 0; i < WORD; ++i) {
 #pragma unroll
-    for (int s = 0; s < E; ++s) sums[i] += weights[s] * v[i + s];
-    changes[i] += SIGN * v[i + E - 1];
+    for (int s = 0; s < E; ++s) sums[i] += along.tail[s] * enters[i + s];
+    changes[i] = enters[i + E - 1] - leaves[i + E - 1];
   }
 }
 
-// The same; all of a block know x modulo a load.
-template <bool ALIGNED, int SIGN, typename T, int E>
-__device__ __forceinline__ void add_end(const T *row, int x, int shift, const T (&weights)[E],
-                                        T (&sums)[Vector<T>::size], T (&changes)[Vector<T>::size]) {
-  constexpr int WORD = Vector<T>::size;
-  if (!ALIGNED)
-    add_end<-1, SIGN>(row, x, weights, sums, changes);
-  else if (shift == 0)
-    add_end<0, SIGN>(row, x, weights, sums, changes);
-  else if (WORD == 2 || shift == 1)
-    add_end<1, SIGN>(row, x, weights, sums, changes);
-  else if (shift == 2)
-    add_end<2 % WORD, SIGN>(row, x, weights, sums, changes);
+// The same where all of a block know where in a load both begin: `shifts`, SHIFTS or more.
+template <int SHIFTS, typename T, int E>
+__device__ __forceinline__ void add_ends(const T *row, int head, int tail, int shifts, const Line<T, E> &along,
+                                         T (&sums)[Vector<T>::size], T (&changes)[Vector<T>::size]) {
+  constexpr int WORD = Vector<T>::size, LAST = WORD * WORD - 1;
+  if (SHIFTS == LAST || shifts == SHIFTS)
+    add_ends<SHIFTS / WORD, SHIFTS % WORD>(row, head, tail, along, sums, changes);
   else
-    add_end<3 % WORD, SIGN>(row, x, weights, sums, changes);
+    add_ends<SHIFTS == LAST ? LAST : SHIFTS + 1>(row, head, tail, shifts, along, sums, changes);
 }
 
-// Sum of `count` values from x on, x < n and count <= n, over the lanes of a warp.
-template <typename T> __device__ __forceinline__ T sum_between(const T *row, int x, int count, int n, int lane) {
+// Position modulo n of one in 0 .. 2n - 1.
+__device__ __forceinline__ int wrapped(int x, int n) {
+  return static_cast<int>(min(static_cast<unsigned>(x), static_cast<unsigned>(x - n)));
+}
+
+// Adds to each lane's value that of the lane `step` below, where there is one.
+__device__ __forceinline__ void add_from_below(float &value, int step) {
+#ifdef CUDA_ON_CPU
+  const float below = __shfl_up_sync(ALL_LANES, value, step);
+  if (static_cast<int>(threadIdx.x % WARP) >= step) value += below;
+#else
+  asm("{ .reg .pred is_there; .reg .f32 below; shfl.sync.up.b32 below|is_there, %0, %1, 0, 0xffffffff;"
+      " @is_there add.f32 %0, %0, below; }"
+      : "+f"(value)
+      : "r"(step));
+#endif
+}
+__device__ __forceinline__ void add_from_below(double &value, int step) {
+  const double below = __shfl_up_sync(ALL_LANES, value, step);
+  if (static_cast<int>(threadIdx.x % WARP) >= step) value += below;
+}
+
+// Sum of count values from x on that do not wrap, over the lanes of a warp.
+template <typename T> __device__ __forceinline__ T sum_between(const T *row, int x, int count, int lane) {
+  constexpr int AT_ONCE = 4;
   T sum = T(0);
-#pragma unroll 4
-  for (int i = lane; i < count; i += WARP) {
-    const int at = x + i;
-    sum += row[at < n ? at : at - n];
+  row += x;
+#pragma unroll 1
+  for (int i = lane; i < count; i += AT_ONCE * WARP) {
+#pragma unroll
+    for (int a = 0; a < AT_ONCE; ++a)
+      if (i + a * WARP < count) sum += row[i + a * WARP];
   }
   return sum;
 }
 
-// PARTS times WARP words of a row's window sums from `begin` on -> to.
-template <int PARTS, bool ALIGNED, typename T, int E>
-__device__ __forceinline__ void sum_row(const T *row, T *to, int begin, int n, const Line<T, E> &along) {
+// What a warp sums of each row: PARTS words of each lane, WARP words apart.
+template <typename T, int PARTS> struct Share {
+  int begin, head[PARTS], tail[PARTS]; // of a lane's outputs, and where their ends begin
+  int ones, before_end, from_begin; // of the output before the warp's first: where, how many to the row's end, others
+  int laps, shifts;                 // shifts: where in a load heads and tails begin
+
+  template <bool ALIGNED, int E> __device__ __forceinline__ void find(int first, int n, const Line<T, E> &along) {
+    constexpr int WORD = Vector<T>::size;
+    begin = first + static_cast<int>(threadIdx.x % WARP) * WORD;
+#pragma unroll
+    for (int part = 0; part < PARTS; ++part) {
+      const int from = min(begin + part * WARP * WORD, n - (ALIGNED ? WORD : 1)); // what is there may be read
+      head[part] = wrapped(from + along.at_head, n);
+      tail[part] = wrapped(from + along.at_tail, n);
+    }
+    ones = wrapped(wrapped(first + along.at_ones, n) + n - 1, n);
+    before_end = min(along.rest, n - ones);
+    from_begin = along.rest - before_end;
+    laps = along.laps;
+    shifts = along.at_head % WORD * WORD + along.at_tail % WORD;
+  }
+};
+
+// A warp's share of a row's window sums -> to.
+template <int PARTS, bool ALIGNED, typename T, int E> __device__ __forceinline__ void
+sum_row(const T *row, T *to, const Share<T, PARTS> &share, int n, const Line<T, E> &along) {
   constexpr int WORD = Vector<T>::size;
   const int lane = threadIdx.x % WARP;
-  int ones = begin + along.at_ones - 1; // of output begin - 1
-  ones += ones < 0 ? n : ones >= n ? -n : 0;
-  T base = sum_between(row, ones, along.rest, n, lane);
-  if (along.laps > 0) base += along.laps * sum_between(row, 0, n, n, lane);
+  T base = sum_between(row, share.ones, share.before_end, lane);
+  if (share.from_begin > 0) base += sum_between(row, 0, share.from_begin, lane);
+  if (share.laps > 0) base += share.laps * sum_between(row, 0, n, lane);
   base = warp_sum(base);
   T change = T(0); // of the ones since then
-#pragma unroll 1
-  for (int part = 0; part < PARTS; ++part) {
-    const int p = begin + (part * WARP + lane) * WORD, from = p < n ? p : 0;
-    int head = from + along.at_head, tail = from + along.at_tail;
-    head -= head < n ? 0 : n;
-    tail -= tail < n ? 0 : n;
-    T sums[WORD], changes[WORD];
 #pragma unroll
-    for (int i = 0; i < WORD; ++i) sums[i] = changes[i] = T(0);
-    add_end<ALIGNED, -1>(row, head, along.at_head % WORD, along.head, sums, changes);
-    add_end<ALIGNED, 1>(row, tail, along.at_tail % WORD, along.tail, sums, changes);
+  for (int part = 0; part < PARTS; ++part) {
+    T sums[WORD], changes[WORD];
+    if (ALIGNED)
+      add_ends<0>(row, share.head[part], share.tail[part], share.shifts, along, sums, changes);
+    else
+      add_ends<-1, -1>(row, share.head[part], share.tail[part], along, sums, changes);
 #pragma unroll
     for (int i = 1; i < WORD; ++i) changes[i] += changes[i - 1];
     T through = changes[WORD - 1];
 #pragma unroll
-    for (int step = 1; step < WARP; step *= 2) {
-      const T below = __shfl_up_sync(ALL_LANES, through, step);
-      if (lane >= step) through += below;
+    for (int step = 1; step < WARP; step *= 2) add_from_below(through, step);
+    T before = through - changes[WORD - 1];
+    if (part > 0) before += change;
+    if (part + 1 < PARTS) {
+      const T whole = __shfl_sync(ALL_LANES, through, WARP - 1);
+      change = part == 0 ? whole : change + whole;
     }
-    const T before = change + (through - changes[WORD - 1]);
     Pack<T, WORD> out;
 #pragma unroll
-    for (int i = 0; i < WORD; ++i) out.of[i] = base + (before + changes[i] + sums[i]);
-    if (PARTS > 1) change += __shfl_sync(ALL_LANES, through, WARP - 1);
+    for (int i = 0; i < WORD; ++i) out.of[i] = base + (sums[i] + (before + changes[i]));
+    const int p = share.begin + part * WARP * WORD;
     if (ALIGNED) {
-      if (p < n) *reinterpret_cast<Pack<T, WORD> *>(to + p) = out;
+      if (p < n) *reinterpret_cast<Pack<T, WORD> *>(to + part * WARP * WORD) = out;
     } else {
 #pragma unroll
       for (int i = 0; i < WORD; ++i)
-        if (p + i < n) to[p + i] = out.of[i];
+        if (p + i < n) to[part * WARP * WORD + i] = out.of[i];
     }
   }
 }
@@ -232,12 +279,11 @@ __device__ __forceinline__ void walk_row(const T *__restrict__ values, T *middle
   const int line = (n2 + HALO<T, E> + WORD - 1) / WORD * WORD, thread = threadIdx.x;
   const long long plane_size = static_cast<long long>(n1) * n2;
   const int column = ALIGNED ? thread * WORD : thread, apart = ALIGNED ? 1 : blockDim.x;
-  const T *const here = values + static_cast<long long>(row) * n2 + column;
-  const auto load = [&](int plane, T(&v)[WORD]) {
-    const T *at = here + plane * plane_size;
+  const int place = ALIGNED ? min(column, n2 - WORD) : column; // so that all threads may load
+  const T *const here = values + static_cast<long long>(row) * n2 + place;
+  const auto load = [&](const T *at, T(&v)[WORD]) {
     if (ALIGNED) {
-      Word word{};
-      if (column < n2) word = __ldcs(reinterpret_cast<const Word *>(at));
+      const Word word = __ldcs(reinterpret_cast<const Word *>(at));
       const T *each = reinterpret_cast<const T *>(&word);
 #pragma unroll
       for (int i = 0; i < WORD; ++i) v[i] = each[i];
@@ -246,7 +292,23 @@ __device__ __forceinline__ void walk_row(const T *__restrict__ values, T *middle
       for (int i = 0; i < WORD; ++i) v[i] = column + i * apart < n2 ? __ldcs(at + i * apart) : T(0);
     }
   };
-  const auto after = [=](int plane) { return plane + 1 == n0 ? 0 : plane + 1; };
+  // planes to read next, and where
+  int head = (begin + along.at_head) % n0, tail = (begin + along.at_tail) % n0;
+  const T *from_head = here + head * plane_size, *from_tail = here + tail * plane_size;
+  const auto load_ends = [&](T(&leaves)[WORD], T(&enters)[WORD]) {
+    load(from_head, leaves);
+    load(from_tail, enters);
+    from_head += plane_size;
+    from_tail += plane_size;
+    if (++head == n0) {
+      head = 0;
+      from_head = here;
+    }
+    if (++tail == n0) {
+      tail = 0;
+      from_tail = here;
+    }
+  };
 
   Walk<T, E> walk[WORD];
   Pack<T, WORD> *const saved = reinterpret_cast<Pack<T, WORD> *>(state) + 2 * row * blockDim.x + thread;
@@ -266,7 +328,7 @@ __device__ __forceinline__ void walk_row(const T *__restrict__ values, T *middle
 #pragma unroll 2
       for (int p = 0; p < count; ++p) {
         T v[WORD];
-        load(start + p < n0 ? start + p : start + p - n0, v);
+        load(here + (start + p < n0 ? start + p : start + p - n0) * plane_size, v);
 #pragma unroll
         for (int i = 0; i < WORD; ++i) walk[i].ones.add(v[i]);
       }
@@ -276,17 +338,13 @@ __device__ __forceinline__ void walk_row(const T *__restrict__ values, T *middle
       }
     }
   }
-  int head = (begin + along.at_head) % n0, tail = (begin + along.at_tail) % n0;
 #pragma unroll
   for (int i = 0; i < WORD; ++i) walk[i].start();
   if (E > 1) {
 #pragma unroll 1
     for (int s = 0; s < E - 1; ++s) {
       T leaves[WORD], enters[WORD];
-      load(head, leaves);
-      load(tail, enters);
-      head = after(head);
-      tail = after(tail);
+      load_ends(leaves, enters);
 #pragma unroll
       for (int i = 0; i < WORD; ++i) walk[i].prepare(leaves[i], enters[i], along);
     }
@@ -295,19 +353,14 @@ __device__ __forceinline__ void walk_row(const T *__restrict__ values, T *middle
   T leaves[BATCH][WORD], enters[BATCH][WORD]; // of the next steps
   const auto load_steps = [&]() {
 #pragma unroll
-    for (int b = 0; b < BATCH; ++b) {
-      load(head, leaves[b]);
-      load(tail, enters[b]);
-      head = after(head);
-      tail = after(tail);
-    }
+    for (int b = 0; b < BATCH; ++b) load_ends(leaves[b], enters[b]);
   };
   load_steps();
-  constexpr int SEGMENT = BATCH * WARP * WORD; // of a row, summed by one warp
-  const int segments = (n2 + SEGMENT - 1) / SEGMENT, warp = thread / WARP, warps = blockDim.x / WARP;
-  const int first_plane = warp / segments, first_segment = warp - first_plane * segments;
-  T *to = middle + static_cast<long long>(row) * pitch;
+  const int teams = blockDim.x / (WARP * BATCH), warp = thread / WARP, plane = warp / teams; // a team a plane
+  Share<T, BATCH> share;
+  share.template find<ALIGNED>((warp - plane * teams) * (BATCH * WARP * WORD), n2, in_row);
   const long long step = static_cast<long long>(n1) * pitch;
+  T *to = middle + plane * step + static_cast<long long>(row) * pitch + share.begin;
   int buffer = 0;
 #pragma unroll 1
   for (int begun = 0; begun < planes; begun += BATCH) {
@@ -332,16 +385,7 @@ __device__ __forceinline__ void walk_row(const T *__restrict__ values, T *middle
     }
     __syncthreads(); // the other buffer has been read by all, too
     if (begun + BATCH < planes) load_steps();
-    int b = first_plane, segment = first_segment;
-#pragma unroll 1
-    while (b < steps) {
-      sum_row<BATCH, ALIGNED>(lines + (buffer + b) * line, to + b * step, segment * SEGMENT, n2, in_row);
-      segment += warps;
-      while (segment >= segments) {
-        segment -= segments;
-        ++b;
-      }
-    }
+    if (plane < steps) sum_row<BATCH, ALIGNED>(lines + (buffer + plane) * line, to, share, n2, in_row);
     to += BATCH * step;
     buffer ^= BATCH;
   }

@@ -91,7 +91,7 @@ class Running(Memory):
         n0, n1, n2 = values.shape
         size = values.dtype.itemsize
         word = 16 // size
-        threads = 32 * -(-n2 // (32 * word))
+        threads = 32 * steps.batch * -(-n2 // (32 * steps.batch * word))
         room = -(-(2 * word + steps.ends - 2) // word) * word
         shared = 2 * steps.batch * -(-(n2 + room) // word) * 16
         if threads > steps.threads or shared + 2048 > self.runtime.shared_bytes:
