@@ -5,7 +5,8 @@
 // v is constant in each cell [x, x + 1) and repeats with the number of planes; x counts cells. Cut cells count by the
 // part inside.
 //
-// values      (outer, planes, inner) T, C order: a field about any axis, or lines with inner = 1
+// values      (outer, planes, inner) T, C order: a field about any axis, or lines with inner = 1; less than 2^31 planes,
+//             and cells of an interval
 // edges       (n_intervals + 1,) double, rising; references (n_intervals,) double
 // out         (3, outer, n_intervals, inner) double, written; 16-byte addresses where COLUMNS > 1
 // launch      interval_moments       <<<(ceil(outer inner / (COLUMNS BLOCK)), n_intervals), BLOCK>>>, BLOCK up to 128;
@@ -17,7 +18,7 @@
 //             their rounding errors carried where T is double
 // oracle      device/cpu/intervals.py interval_moments; test tests/kernels/test_interval_moments.py
 // ladder      v1 one thread a line and interval, plain sums; v2 a warp along contiguous lines, compensated; v3 this: 16
-//             bytes a load, the next planes on their way while these are added; 8 lanes along contiguous lines
+//             bytes a load, the next planes on their way while these are added; 4 lanes along contiguous lines
 //
 // instances
 //   interval_moments<float, 1>
@@ -29,14 +30,15 @@
 #include "common.cuh"
 
 constexpr int LARGEST_BLOCK = 128;
-constexpr int BLOCKS_EACH = 6; // blocks of a multiprocessor, so many that registers suffice
+constexpr int BLOCKS_EACH = 5; // blocks of a multiprocessor, so many that registers suffice
 constexpr int BATCH = 4;       // planes in flight, while the batch before is added
-constexpr int LANES = 8;       // of an interval of a row
-constexpr int ROW_BATCH = 8;   // cells in flight of each
+constexpr int LANES = 4;       // of an interval of a row
+constexpr int ROW_BATCH = 4;   // cells in flight of each, while the batch before is added
+constexpr double TWELFTH = 1.0 / 12.0;
 
-__device__ __forceinline__ long long modulo(long long i, long long n) {
-  if (i >= 0 && i < n) return i;
-  const long long rest = i % n;
+__device__ __forceinline__ int modulo(long long i, int n) {
+  if (i >= 0 && i < n) return static_cast<int>(i);
+  const int rest = static_cast<int>(i % n);
   return rest < 0 ? rest + n : rest;
 }
 
@@ -64,14 +66,14 @@ template <bool COMPENSATED> struct Moments {
     total[1].add(value * t);
     total[2].add(value * square);
   }
-  __device__ __forceinline__ void whole_cells() { total[2].add(total[0].sum / 12.0); }
+  __device__ __forceinline__ void whole_cells() { total[2].add(total[0].sum * TWELFTH); }
 
   // The part of a cell between `from` and `to`, counted from the reference.
   __device__ __forceinline__ void add_part(double value, double from, double to) {
     const double length = to - from, middle = 0.5 * (from + to);
     total[0].add(value * length);
     total[1].add(value * (length * middle));
-    total[2].add(value * (length * (middle * middle + length * length / 12.0)));
+    total[2].add(value * (length * (middle * middle + length * length * TWELFTH)));
   }
 };
 
@@ -108,7 +110,7 @@ template <int COLUMNS, typename T> __device__ __forceinline__ void load(T (&v)[C
 
 template <typename T, int COLUMNS> __global__ void __launch_bounds__(LARGEST_BLOCK, BLOCKS_EACH)
     interval_moments(const T *__restrict__ values, const double *__restrict__ edges,
-                     const double *__restrict__ references, double *__restrict__ out, long long outer, long long planes,
+                     const double *__restrict__ references, double *__restrict__ out, long long outer, int planes,
                      long long inner, long long n_intervals) {
   const long long line = (blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x) * COLUMNS;
   const long long interval = blockIdx.y;
@@ -116,7 +118,7 @@ template <typename T, int COLUMNS> __global__ void __launch_bounds__(LARGEST_BLO
   const long long o = line / inner, i = line - o * inner;
   const Cells cells(edges, references, interval);
   const T *const column = values + o * planes * inner + i;
-  long long plane = modulo(cells.first, planes), left = cells.last - cells.first; // of the cells to load
+  int plane = modulo(cells.first, planes), left = static_cast<int>(cells.last - cells.first); // of the cells to load
   const T *at = column + plane * inner;
   const auto load_batch = [&](T(&v)[BATCH][COLUMNS]) {
 #pragma unroll
@@ -132,13 +134,11 @@ template <typename T, int COLUMNS> __global__ void __launch_bounds__(LARGEST_BLO
     }
     left -= BATCH;
   };
-  T batch[BATCH][COLUMNS], head[COLUMNS] = {}, tail[COLUMNS] = {};
+  T batch[BATCH][COLUMNS];
   load_batch(batch);
-  if (cells.has_head()) load<COLUMNS>(head, column + modulo(cells.first - 1, planes) * inner);
-  if (cells.has_tail()) load<COLUMNS>(tail, column + modulo(cells.last, planes) * inner);
   Moments<sizeof(T) == 8> moments[COLUMNS];
   double t = static_cast<double>(cells.first) + 0.5 - cells.reference;
-  for (long long x = cells.first; x < cells.last; x += BATCH, t += BATCH) {
+  for (; left > -BATCH; t += BATCH) { // those of the batch are no longer counted
     T next[BATCH][COLUMNS];
     load_batch(next);
 #pragma unroll
@@ -151,6 +151,9 @@ template <typename T, int COLUMNS> __global__ void __launch_bounds__(LARGEST_BLO
       }
     }
   }
+  T head[COLUMNS] = {}, tail[COLUMNS] = {};
+  if (cells.has_head()) load<COLUMNS>(head, column + inner * modulo(cells.first - 1, planes));
+  if (cells.has_tail()) load<COLUMNS>(tail, column + inner * modulo(cells.last, planes));
 #pragma unroll
   for (int c = 0; c < COLUMNS; ++c) {
     moments[c].whole_cells();
@@ -172,10 +175,10 @@ template <typename T, int COLUMNS> __global__ void __launch_bounds__(LARGEST_BLO
   }
 }
 
-template <typename T> __global__ void __launch_bounds__(LARGEST_BLOCK)
+template <typename T> __global__ void __launch_bounds__(LARGEST_BLOCK, BLOCKS_EACH)
     interval_moments_row(const T *__restrict__ values, const double *__restrict__ edges,
-                         const double *__restrict__ references, double *__restrict__ out, long long outer,
-                         long long planes, long long n_intervals) {
+                         const double *__restrict__ references, double *__restrict__ out, long long outer, int planes,
+                         long long n_intervals) {
   constexpr bool COMPENSATED = sizeof(T) == 8;
   const long long which = (blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x) / LANES;
   const bool present = which < outer * n_intervals; // all lanes stay for the shuffles
@@ -183,23 +186,32 @@ template <typename T> __global__ void __launch_bounds__(LARGEST_BLOCK)
   const int lane = threadIdx.x % LANES;
   const Cells cells(edges, references, interval);
   const T *const row = values + o * planes;
-  const long long step = LANES < planes ? LANES : LANES % planes;
-  long long plane = modulo(cells.first + lane, planes);
+  const int step = LANES < planes ? LANES : LANES % planes;
+  int plane = modulo(cells.first + lane, planes);
   T head = 0, tail = 0;
   if (lane == 0 && cells.has_head()) head = row[modulo(cells.first - 1, planes)];
   if (lane == 0 && cells.has_tail()) tail = row[modulo(cells.last, planes)];
   Moments<COMPENSATED> moments;
   double t = static_cast<double>(cells.first + lane) + 0.5 - cells.reference;
-  for (long long left = cells.last - cells.first - lane; left > 0; left -= ROW_BATCH * LANES) {
-    T batch[ROW_BATCH];
+  const auto load_batch = [&](T(&v)[ROW_BATCH]) { // cells beyond the last, too: without conditions all are in flight
 #pragma unroll
     for (int b = 0; b < ROW_BATCH; ++b) {
-      batch[b] = b * LANES < left ? row[plane] : T(0);
+      v[b] = row[plane];
       plane += step;
       if (plane >= planes) plane -= planes;
     }
+  };
+  T batch[ROW_BATCH];
+  load_batch(batch);
+#pragma unroll 1
+  for (int left = static_cast<int>(cells.last - cells.first) - lane; left > 0; left -= ROW_BATCH * LANES) {
+    T next[ROW_BATCH] = {};
+    if (left > ROW_BATCH * LANES) load_batch(next);
 #pragma unroll
-    for (int b = 0; b < ROW_BATCH; ++b, t += LANES) moments.add(batch[b], t, t * t);
+    for (int b = 0; b < ROW_BATCH; ++b, t += LANES) {
+      moments.add(b * LANES < left ? batch[b] : T(0), t, t * t);
+      batch[b] = next[b];
+    }
   }
   moments.whole_cells();
   if (lane == 0) cells.add_cut(moments, head, tail);

@@ -19,7 +19,7 @@ from .windows import starts_vector
 
 FILE = "interval_moments.cu"
 BLOCK = 128
-ROW_LANES = 8
+ROW_LANES = 4
 """interval_moments.cu: LANES."""
 LEAST_THREADS = 256
 """Of a multiprocessor: with fewer, each takes one column."""
@@ -49,11 +49,11 @@ class Intervals(Sums):
             bounds = self.table(edges, np.float64), self.table(references, np.float64)
             name = c_name(values.dtype)
             if inner == 1:
-                sizes = [np.int64(size) for size in (outer, planes, n_intervals)]
+                sizes: tuple[Any, ...] = (np.int64(outer), np.int32(planes), np.int64(n_intervals))
                 grid: tuple[int, ...] = (-(-outer * n_intervals * ROW_LANES // BLOCK),)
                 instance = f"interval_moments_row<{name}>"
             else:
-                sizes = [np.int64(size) for size in (outer, planes, inner, n_intervals)]
+                sizes = (np.int64(outer), np.int32(planes), np.int64(inner), np.int64(n_intervals))
                 columns = 16 // values.dtype.itemsize
                 many = outer * inner * n_intervals // columns >= LEAST_THREADS * self.runtime.n_multiprocessors
                 if inner % columns or not many or not starts_vector(values):
