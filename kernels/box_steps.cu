@@ -25,8 +25,7 @@
 // along          one Line<T, E> for each axis
 // launch         box_steps<T, E, MOST, BATCH, COLUMNS, ALIGNED> <<<rows + columns, threads>>>, BATCH warps or a
 //                multiple, threads <= MOST, threads * WORD >= n2; rows = n1, 0 where planes = 0; columns = ready segments ceil(n2 / COLUMNS)
-//                threads rounded up to blocks; block b is one of columns where b % every = every - 1, until there are
-//                no more; planes a multiple of BATCH but in the last chunk; n2 a multiple of WORD if ALIGNED;
+//                threads, in whole blocks; head, tail: planes of at_head, at_tail of output begin; planes a multiple of BATCH but in the last chunk; n2 a multiple of WORD if ALIGNED;
 //                dynamic shared memory: 2 BATCH (n2 + HALO<T, E>) T
 // order          fixed. A sum along axis 0 or 1 takes one difference a step and carries what that addition rounds off;
 //                along axis 2 a sum of one window for each warp's outputs, then differences, which do not drift
@@ -54,6 +53,7 @@
 //   box_steps<double, 9, 512, 1, 1, false>
 #include "common.cuh"
 
+constexpr int EVERY = 4; // one block of so many takes columns, until there are no more, or no more rows
 constexpr int GROUP = 8; // rows of a walk along axis 1 whose values are in flight at once
 
 // A window along one axis; positions in 0 .. n - 1. Weights are read from the launch's constants.
@@ -271,7 +271,7 @@ sum_row(const T *row, T *to, const Share<T, PARTS> &share, int n, const Line<T, 
 template <typename T, int E, int BATCH, bool ALIGNED>
 __device__ __forceinline__ void walk_row(const T *__restrict__ values, T *middle, T *state, const Line<T, E> &along,
                                          const Line<T, E> &in_row, int n0, int n1, int n2, int pitch, int begin,
-                                         int planes, int row) {
+                                         int planes, int head, int tail, int row) {
   constexpr int WORD = Vector<T>::size;
   using Word = typename Vector<T>::type;
   extern __shared__ __align__(16) unsigned char shared_bytes[];
@@ -293,7 +293,6 @@ __device__ __forceinline__ void walk_row(const T *__restrict__ values, T *middle
     }
   };
   // planes to read next, and where
-  int head = (begin + along.at_head) % n0, tail = (begin + along.at_tail) % n0;
   const T *from_head = here + head * plane_size, *from_tail = here + tail * plane_size;
   const auto load_ends = [&](T(&leaves)[WORD], T(&enters)[WORD]) {
     load(from_head, leaves);
@@ -356,7 +355,10 @@ __device__ __forceinline__ void walk_row(const T *__restrict__ values, T *middle
     for (int b = 0; b < BATCH; ++b) load_ends(leaves[b], enters[b]);
   };
   load_steps();
-  const int teams = blockDim.x / (WARP * BATCH), warp = thread / WARP, plane = warp / teams; // a team a plane
+  const int teams = blockDim.x / (WARP * BATCH), warp = thread / WARP; // a team a plane
+  int plane = 0;
+#pragma unroll
+  for (int b = 1; b < BATCH; ++b) plane += warp >= b * teams ? 1 : 0;
   Share<T, BATCH> share;
   share.template find<ALIGNED>((warp - plane * teams) * (BATCH * WARP * WORD), n2, in_row);
   const long long step = static_cast<long long>(n1) * pitch;
@@ -486,15 +488,20 @@ template <typename T, int E, int MOST, int BATCH, int COLUMNS, bool ALIGNED>
 __global__ void __launch_bounds__(MOST, blocks_each(E, MOST))
     box_steps(const T *__restrict__ values, T *out, T *to_middle, const T *from_middle, T *state,
               const Line<T, E> along_0, const Line<T, E> along_1, const Line<T, E> along_2, T scale, int n0, int n1,
-              int n2, int pitch, int begin, int planes, int done, int ready, int segment, int columns, int every) {
-  const int block = blockIdx.x, before = min(block / every, columns);
-  if (before == columns || block % every != every - 1) {
-    walk_row<T, E, BATCH, ALIGNED>(values, to_middle, state, along_0, along_2, n0, n1, n2, pitch, begin, planes,
-                                   block - before);
-    return;
+              int n2, int pitch, int begin, int planes, int head, int tail, int done, int ready, int segment, int rows,
+              int columns) {
+  const int block = blockIdx.x, before = min(block / EVERY, columns);
+  int column_block = block - rows;
+  if (block - before < rows) {
+    if (before == columns || block % EVERY != EVERY - 1) {
+      walk_row<T, E, BATCH, ALIGNED>(values, to_middle, state, along_0, along_2, n0, n1, n2, pitch, begin, planes, head,
+                                     tail, block - before);
+      return;
+    }
+    column_block = before;
   }
   const int groups = (n2 + COLUMNS - 1) / COLUMNS, segments = (n1 + segment - 1) / segment;
-  const int item = before * blockDim.x + threadIdx.x;
+  const int item = column_block * blockDim.x + threadIdx.x;
   const int line = item / groups, plane = line / segments, first = (line - plane * segments) * segment;
   if (plane < ready)
     walk_columns<COLUMNS, ALIGNED>(from_middle + static_cast<long long>(plane) * n1 * pitch,

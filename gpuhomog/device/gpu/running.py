@@ -29,8 +29,6 @@ SHORT_CHUNK = 16
 """Planes from which on a chunk in cache is worth the planes that it reads again for long ends."""
 OVERLAP = True
 """Rows of a chunk and columns of the one before in one launch; two launches and one chunk in cache if not."""
-EVERY = 4
-"""One block of so many takes columns, until there are no more."""
 WALKERS = 128
 """Threads of a multiprocessor that take columns: where there are fewer columns, they are cut into segments."""
 GROUP = 8
@@ -121,8 +119,8 @@ class Running(Memory):
             planes = min(chunk, max(n0 - begin, 0))
             ready = min(chunk, n0 - done) if columns_of >= 0 else 0
             rows, column_blocks = n1 if planes else 0, -(-ready * segments * -(-n2 // columns) // threads)
-            every = max(1, min(EVERY, (rows + column_blocks) // max(column_blocks, 1)))
-            numbers = (begin, planes, done, ready, segment, column_blocks, every)
+            head, tail = (int(begin + lines[0][name]) % n0 for name in ("at_head", "at_tail"))
+            numbers = (begin, planes, head, tail, done, ready, segment, rows, column_blocks)
             arguments = (values, out, middle[rows_of % len(middle)], middle[columns_of % len(middle)], state, *lines)
             arguments += (scale, *sizes, *(np.int32(n) for n in numbers))
             self.runtime.launch(STEPS_FILE, instance, (rows + column_blocks,), (threads,), arguments, shared)
