@@ -15,7 +15,8 @@
 // running_extrema_rows  inner = 1: a row in shared memory, a thread a unit; windows of whole units are doubled until two
 //                       of them cover what is wanted. UNIT is odd: lanes UNIT apart meet in no bank
 //
-// values, low, high  (outer, n, inner) T, C order; start in 0 .. n - 1, width in UNIT .. n, stretch a multiple of UNIT
+// values, low, high  (outer, n, inner) T, C order; start in 0 .. n - 1, width in UNIT .. n, stretch a multiple of UNIT;
+//                    low and high of rows start at 16-byte addresses
 // launch             whole = max(0, width - 1 - UNIT) / UNIT
 //                    running_extrema       <<<(ceil(outer inner / threads), ceil(n / stretch)), threads>>>, threads up
 //                                          to 128, dynamic shared memory: 2 whole threads T
