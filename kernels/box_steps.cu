@@ -23,15 +23,17 @@
 // from_middle    (chunk, n1, pitch) T: what the columns of planes done .. done + ready - 1 are summed from
 // state          (n1, 2, blockDim, WORD) T: sums along axis 0 and their errors, between launches; begin = 0 writes only
 // along          one Line<T, E> for each axis
-// launch         box_steps<T, E, MOST, BATCH, COLUMNS, ALIGNED> <<<rows + columns, threads>>>, BATCH warps or a
-//                multiple, threads <= MOST, threads * WORD >= n2; rows = n1, 0 where planes = 0; columns = ready segments ceil(n2 / COLUMNS)
-//                threads, in whole blocks; head, tail: planes of at_head, at_tail of output begin; planes a multiple of BATCH but in the last chunk; n2 a multiple of WORD if ALIGNED;
-//                dynamic shared memory: 2 BATCH (n2 + HALO<T, E>) T
+// launch         box_steps<T, E, MOST, BATCH, COLUMNS, ALIGNED> <<<rows + columns, threads>>>, threads <= MOST, a
+//                multiple of BATCH warps, threads * WORD >= n2; dynamic shared memory: 2 BATCH (n2 + HALO<T, E>) T
+//                rows      blocks that take rows: n1, or 0 where planes = 0
+//                columns   blocks that take columns: ready segments ceil(n2 / COLUMNS) threads
+//                planes    a multiple of BATCH but in the last chunk; head, tail: where their first output's ends begin
+//                n2 a multiple of WORD if ALIGNED
 // order          fixed. A sum along axis 0 or 1 takes one difference a step and carries what that addition rounds off;
 //                along axis 2 a sum of one window for each warp's outputs, then differences, which do not drift
 // range          |v| times the three widths must be below the largest number of T; what is not finite spreads along lines
 // oracle         device/cpu/running.py box_filter; test tests/kernels/test_box_steps.py
-// ladder         v1 three passes (ladder/box_full.cu); v2 one queue of blocks (box_full.cu); v3 this
+// ladder         v1 three passes, seven times through the memory; v2 this
 //
 // instances
 //   box_steps<float, 1, 256, 2, 2, true>
@@ -481,11 +483,11 @@ __device__ __forceinline__ void walk_columns(const T *from, T *to, const Line<T,
 }
 
 // Blocks that a multiprocessor's registers are to hold.
-constexpr int blocks_each(int e, int most) { return (e == 1 ? 768 : 512) / most; }
+constexpr int blocks_each(int e, int most, bool aligned) { return (e == 1 && aligned ? 768 : 512) / most; }
 
 // BATCH: planes of a row in flight, and between barriers. ALIGNED: rows start at whole loads.
 template <typename T, int E, int MOST, int BATCH, int COLUMNS, bool ALIGNED>
-__global__ void __launch_bounds__(MOST, blocks_each(E, MOST))
+__global__ void __launch_bounds__(MOST, blocks_each(E, MOST, ALIGNED))
     box_steps(const T *__restrict__ values, T *out, T *to_middle, const T *from_middle, T *state,
               const Line<T, E> along_0, const Line<T, E> along_1, const Line<T, E> along_2, T scale, int n0, int n1,
               int n2, int pitch, int begin, int planes, int head, int tail, int done, int ready, int segment, int rows,

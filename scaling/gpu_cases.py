@@ -30,7 +30,7 @@ NARROWEST_BY_TAPS = 6
 FLOOR = "floor"
 OURS = "gpuhomog"
 OPERATOR = "gpuhomog, gh.average"
-THREE_PASSES, THREE_PASSES_FILE = "three 1-D running sums", "ladder/box_full.cu"
+THREE_PASSES, THREE_PASSES_FILE = "three 1-D running sums", "ladder/box_steps.cu"
 
 
 @dataclass(frozen=True)
@@ -272,7 +272,7 @@ def full_box(width: float, q: int) -> Callable[[Bench], Case]:
 
 
 def three_passes(bench: Bench, window: Any) -> Call:
-    """The first rung of box_full.cu: one axis a launch."""
+    """The first rung of box_steps.cu: one axis a launch."""
     device, windows = bench.device, [window] * 3
     ends = 1 if len(window.head) <= 1 else 9
 

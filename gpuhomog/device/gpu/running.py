@@ -17,7 +17,7 @@ from ..cpu.memory import is_fortran_ordered
 from .memory import Memory, c_name
 
 STEPS_FILE = "box_steps.cu"
-PASSES_FILE = "ladder/box_full.cu"
+PASSES_FILE = "ladder/box_steps.cu"
 EXTREMA_FILE = "running_extrema.cu"
 UNIT = 11
 """line_sums.cuh: outputs that share one prefix sum."""
@@ -34,7 +34,7 @@ WALKERS = 128
 GROUP = 8
 """box_steps.cu: rows of a segment that are loaded at once."""
 PASS_STRIP_BYTES = 64
-"""ladder/box_full.cu: bytes of a row that one block sums along axis 1."""
+"""ladder/box_steps.cu: bytes of a row that one block sums along axis 1."""
 PASS_LANES = 2 * 132 * 1024
 """Columns below which a walk along an axis is cut into stretches."""
 ROW_UNITS = {"float": (17, 5, 1), "double": (9, 3, 1)}
@@ -78,7 +78,7 @@ class Running(Memory):
         return self._box_in_passes(values, windows, ends, self._tables_of(values, windows, ends))
 
     def _tables_of(self, values: Any, windows: Sequence[Any], ends: int) -> tuple[Any, Any, Any]:
-        """What ladder/box_full.cu wants of the windows: places, weights, the scale of all."""
+        """What ladder/box_steps.cu wants of the windows: places, weights, the scale of all."""
         lines, scale = _lines(values, windows, ends)
         places = [[line[name] for name in _PLACES] for line in lines]
         weights = [[line["head"], line["tail"]] for line in lines]

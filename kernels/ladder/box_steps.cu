@@ -1,4 +1,4 @@
-// box_full, v1: one axis a launch, three launches; also for rows and columns too long for box_full.cu.
+// box_steps, v1: one axis a launch, three launches; also for rows too long for box_steps.cu.
 //
 //   out[.., p, ..] = scale * sum over a window along one periodic axis of v[.., p + .., ..]       line_sums.cuh
 //
@@ -14,8 +14,8 @@
 //                     line = n + HALO<E> rounded up to 4, units = ceil(n / UNIT) + 1
 //         box_walk    <<<(ceil(outer inner / threads), stretches), threads>>>, threads >= 32
 // order   fixed; sums carry their rounding errors along
-// oracle  device/cpu/running.py box_filter; test tests/kernels/test_box_full.py
-// ladder  v1 (this) of box_full.cu: reads four times, writes three times
+// oracle  device/cpu/running.py box_filter; test tests/kernels/test_box_steps.py
+// ladder  v1 (this) of box_steps.cu: reads four times, writes three times
 //
 // instances
 //   box_rows<float, 1>
