@@ -162,7 +162,7 @@ def test_sums_go_on_from_chunk_to_chunk(host_gpu, monkeypatch, chunk, q, overlap
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("q, widths", [(0, (3.0, 5.0, 7.0)), (0, (2.5, 61.3, 4.0)), (4, (11.0, 14.2, 10.0))])
 def test_columns_are_cut_into_segments(host_gpu, monkeypatch, q, widths, dtype):
-    """Eight rows each and a rest; also where windows are longer than the axis, and columns take more blocks than rows."""
+    """Eight rows each and a rest; windows longer than the axis, and more blocks of columns than of rows, too."""
     monkeypatch.setattr(running, "WALKERS", 1 << 20)
     values = field((7, 29, 24), dtype)
     windows = windows_of(widths, q)
