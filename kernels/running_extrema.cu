@@ -73,7 +73,7 @@ template <typename T> struct Extremes {
   __device__ __forceinline__ Extremes(T low, T high) : low(low), high(high) {}
 };
 
-template <typename T, int UNIT> __global__ void __launch_bounds__(LINES, UNIT > 4 ? 4 : 8)
+template <typename T, int UNIT> __global__ void __launch_bounds__(LINES, UNIT > 4 ? 4 : 6)
     running_extrema(const T *__restrict__ values, T *__restrict__ low, T *__restrict__ high, long long outer,
                     long long n, long long inner, long long start, long long width, long long stretch) {
   extern __shared__ __align__(16) unsigned char shared_bytes[];
@@ -142,7 +142,6 @@ template <typename T, int UNIT> __global__ void __launch_bounds__(LINES, UNIT > 
       suffix.add(begin[i]);
       out[i] = suffix;
     }
-    load(begin, begins);
     Extremes<T> inside = open, closed = open;
     inside.add(prefix);
     if (whole > 0) inside.add(kept(unit));
@@ -156,6 +155,7 @@ template <typename T, int UNIT> __global__ void __launch_bounds__(LINES, UNIT > 
       else
         open.add(end[i]);
     }
+    load(begin, begins);
     load(end, ends);
     T *const to_low = low + j * inner, *const to_high = high + j * inner;
     if (j + UNIT <= last) {
