@@ -47,7 +47,7 @@
 //   expand_taps<double, 16, 1>
 #include "common.cuh"
 
-constexpr int THREADS = 512;        // most threads of a block of vectors
+constexpr int THREADS = 480;        // most threads of a block of vectors, so that registers suffice
 constexpr int SINGLE_THREADS = 768; // and of a block whose threads own one column
 constexpr int BATCH = 4;            // rows in flight while BATCH others are added
 
@@ -248,11 +248,11 @@ template <typename T, int W, int C> __global__ void __launch_bounds__(MOST_THREA
   const int columns = static_cast<int>(min(static_cast<long long>(blockDim.x) * C, n2 - x));
   const long long origin = wrapped_once(x - first2, n2), cell = origin / d2;
   const int inside = static_cast<int>(origin % d2), length = (inside + columns - 1) / d2 + w2;
-  long long source[SLOTS];
+  int source[SLOTS];
 #pragma unroll
   for (int s = 0; s < SLOTS; ++s) {
     const int i = thread + s * blockDim.x;
-    source[s] = i < length ? ((cell + i - (w2 - 1)) % m2 + m2) % m2 : -1;
+    source[s] = i < length ? static_cast<int>(((cell + i - (w2 - 1)) % m2 + m2) % m2) : -1;
   }
   const bool present = thread * C < columns;
   int newest[C], phase[C]; // of a line, the last value that a column needs; the column's sample within its cell
@@ -267,7 +267,8 @@ template <typename T, int W, int C> __global__ void __launch_bounds__(MOST_THREA
 
   const long long c_first = static_cast<long long>(blockIdx.y) * rows, c_last = min(c_first + rows, m1);
   const long long steps = c_last - c_first + W - 1;
-  long long coarse_row = ((c_first - (W - 1)) % m1 + m1) % m1, row = (c_first * d1 + first1) % n1;
+  int coarse_row = static_cast<int>(((c_first - (W - 1)) % m1 + m1) % m1);
+  int row = static_cast<int>((c_first * d1 + first1) % n1);
   coarse += blockIdx.x * m1 * m2;
   out += blockIdx.x * n1 * n2 + x + thread * C;
 

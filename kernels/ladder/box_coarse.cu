@@ -22,14 +22,16 @@ template <typename T> __global__ void __launch_bounds__(128)
   const int *const a = shape, *const b = shape + 5, *const c = shape + 10;
   const long long number = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (number >= static_cast<long long>(a[1]) * b[1] * c[1]) return;
-  const long long at_c = number % c[1], at_b = number / c[1] % b[1], at_a = number / c[1] / b[1];
+  // Numbers along one axis are int, as its sizes are.
+  const int at_c = static_cast<int>(number % c[1]), at_b = static_cast<int>(number / c[1] % b[1]);
+  const int at_a = static_cast<int>(number / c[1] / b[1]);
   double sum = 0.0;
-  for (long long i = 0; i < a[4]; ++i) {
+  for (int i = 0; i < a[4]; ++i) {
     const long long plane = (at_a * a[2] + a[3] + i) % a[0];
-    for (long long j = 0; j < b[4]; ++j) {
+    for (int j = 0; j < b[4]; ++j) {
       const long long row = plane * b[0] + (at_b * b[2] + b[3] + j) % b[0];
       double line = 0.0;
-      for (long long k = 0; k < c[4]; ++k) {
+      for (int k = 0; k < c[4]; ++k) {
         const double deviation = values[row * c[0] + (at_c * c[2] + c[3] + k) % c[0]] - centre;
         line += taps[a[4] + b[4] + k] * (power == 1 ? deviation : deviation * deviation);
       }

@@ -23,7 +23,7 @@ VECTORS = {"float32": 4, "float64": 2}
 """Neighbours of a row that a thread owns where rows are whole multiples of so many."""
 WINDOWS = {1: (16,), 2: (8, 10, 12, 14, 16), 4: (8, 10, 12, 16)}
 """Cells of a window there are instances for, by the columns a thread owns."""
-MOST_THREADS = {1: 768, 2: 512, 4: 512}
+MOST_THREADS = {1: 768, 2: 480, 4: 480}
 """Of a block, by the columns a thread owns."""
 PART_THREADS = 256
 """Threads of a block that has a part of a row, where that is enough."""
