@@ -211,7 +211,7 @@ def test_every_instance(host_gpu):
     for n2 in (28, 27):
         for name, dtype in (("float", np.float32), ("double", np.float64)):
             values = field((9, 5, n2), dtype)
-            spare = [running._Steps(9, 256, 2, 2)] if name == "float" and n2 == 28 else []
+            spare = [running._Steps(9, 256, 1, 2)] if name == "float" and n2 == 28 else []
             for steps in [*running._INSTANCES[name], *spare]:
                 windows = windows_of((11.0, 9.9, 10.1), 0 if steps.ends == 1 else 4)
                 before = len(host_gpu.runtime.launches)

@@ -55,7 +55,7 @@ class _Steps:
 
 
 _INSTANCES = {
-    "float": (_Steps(1, 256, 2, 2), _Steps(1, 512, 2, 2), _Steps(9, 256, 1, 2), _Steps(9, 512, 1, 2)),
+    "float": (_Steps(1, 256, 2, 2), _Steps(1, 512, 2, 2), _Steps(9, 256, 2, 2), _Steps(9, 512, 1, 2)),
     "double": (_Steps(1, 256, 2, 1), _Steps(1, 512, 2, 1), _Steps(9, 256, 1, 1), _Steps(9, 512, 1, 1)),
 }
 
