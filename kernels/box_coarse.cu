@@ -86,7 +86,6 @@ constexpr int MOST_THREADS = 512;
 constexpr int AHEAD = 8;  // rows in flight for each thread
 constexpr int CHUNK = 16; // outputs of a thread of window_sum
 constexpr int SPANS = 7;
-constexpr int PARTS = 5; // most parts of a row whose cells are added up by warps of their own
 
 // C neighbours of a row.
 template <typename T, int C> struct Neighbours {
@@ -112,7 +111,7 @@ template <typename T, int P, int W, int POWERS> struct PlaneMemory {
     lower = start;
     upper = lower + SUMS * n_x;
     total = upper + SUMS * n_x;
-    cumulative = total + SUMS * PARTS;
+    cumulative = total + SUMS;
     ring = cumulative + W * POWERS * n_x;
     const long long doubles = ring + static_cast<long long>(ring_rows) * n_x - start;
     columns = reinterpret_cast<T *>(start + (doubles + 1) / 2 * 2);
@@ -154,7 +153,7 @@ template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_
   constexpr int C = W * POWERS >= 4 ? V / 2 : V; // columns of a thread: neighbours, or a block apart where D = 0
   using Columns = typename Neighbours<T, C>::type;
   // Rows in flight, and cells of a lane at once: fewer where much else is in registers.
-  constexpr int MOST = V == 2 && POWERS == 2 ? 2 : D == 16 && (V == 2 || POWERS == 2) ? 4 : AHEAD;
+  constexpr int MOST = V == 2 && POWERS == 2 ? 2 : D == 16 ? 4 : AHEAD;
   constexpr int B = D == 0 ? 3 - POWERS : D < MOST ? D : MOST;
   constexpr int NB = D == 0 || D == 16 || W * POWERS >= 2 || V == 2 ? 1 : 2;
   extern __shared__ __align__(16) double shared_memory[];
@@ -168,9 +167,9 @@ template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_
   for (int i = thread; i < W * P * d_c * 2; i += threads) memory.weights_c[i] = weights_c[i];
   __syncthreads();
 
-  const int cells = (n_x + NB * WARP - 1) / (NB * WARP); // of all lanes, at once
-  const int parts = max(1, min(min(warps / Memory::SUMS, PARTS), cells));
-  const int part = (cells + parts - 1) / parts * NB * WARP;
+  const int cells = (n_x + NB * WARP - 1) / (NB * WARP);       // of all lanes, at once
+  const int wanted = max(1, min(warps / Memory::SUMS, cells)); // parts of a row that have warps of their own
+  const int part = (cells + wanted - 1) / wanted * NB * WARP, parts = (n_x + part - 1) / part;
 
   int column[C];
 #pragma unroll
@@ -307,7 +306,21 @@ template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_
         const int role = sum % 3, p = sum / 3 % POWERS, w = sum / (3 * POWERS);
         const T *const row = memory.columns + (p * (1 + 2 * W) + (role ? 2 * w + role : 0)) * memory.stride;
         const T *const weights = memory.weights_c + w * P * d_c * 2;
-        double carry = 0.0;
+        double carry = 0.0; // what all cells of the row hold that come before
+#pragma unroll 1
+        for (int x = lane; x < begin; x += WARP) {
+          T whole = T(0);
+          if constexpr (D) {
+            T at[D];
+            read_vectors<D>(row + x * D, at);
+#pragma unroll
+            for (int i = 0; i < D; ++i) whole += at[i];
+          } else {
+            for (int i = 0; i < d_c; ++i) whole += row[x * d_c + i];
+          }
+          carry += whole;
+        }
+        if (begin > 0) carry = warp_sum(carry);
         for (int base = begin; base < end; base += NB * WARP) {
           T whole[NB], head[NB], tail[NB];
 #pragma unroll
@@ -366,7 +379,7 @@ template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_
             }
           }
         }
-        if (lane == 0) memory.total[task] = carry;
+        if (lane == 0 && end == n_x) memory.total[sum] = carry;
       }
       __syncthreads();
 
@@ -392,14 +405,7 @@ template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_
 #pragma unroll
             for (int role = 0; role < 3; ++role) {
               const int sum = number * 3 + role;
-              double total = 0.0, between = 0.0; // all parts; those below the one, less those below the other
-              for (int i = 0; i < parts; ++i) {
-                const double of_part = memory.total[sum * parts + i];
-                total += of_part;
-                if (high >= (i + 1) * part) between += of_part;
-                if (low >= (i + 1) * part) between -= of_part;
-              }
-              sums[role] = memory.upper[sum * n_x + high] - memory.lower[sum * n_x + low] + between + wraps * total;
+              sums[role] = memory.upper[sum * n_x + high] - memory.lower[sum * n_x + low] + wraps * memory.total[sum];
             }
             const double below = memory.cumulative[number * n_x + x] + sums[0];
             memory.cumulative[number * n_x + x] = below;
@@ -415,12 +421,14 @@ template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_
             out[static_cast<long long>(j) * n_x + x] = T(finished);
             if (last) {
               int from = slot[w];
+#pragma unroll 1
               for (int begun = 0; begun < reach; ++begun) {
                 from = from + 1 == reach ? 0 : from + 1;
                 const int at = begun - lag < 0 ? begun - lag + n_y : begun - lag;
                 T &value = out[static_cast<long long>(at) * n_x + x];
                 value = T(value + (below - waiting[static_cast<long long>(from) * n_x + x]));
               }
+#pragma unroll 1
               for (int at = 0; laps > 0 && at < n_y; ++at) {
                 T &value = out[static_cast<long long>(at) * n_x + x];
                 value = T(value + laps * below);

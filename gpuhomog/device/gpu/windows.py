@@ -25,8 +25,6 @@ from .sources import instances
 FILE = "box_coarse.cu"
 MOST_THREADS = 512
 """Of a block of box_planes or box_columns."""
-PARTS = 5
-"""Of box_coarse.cu: most parts of a row in box_planes."""
 OUTPUTS_EACH = 16
 """Neighbouring outputs of a thread of window_sum."""
 STRETCHES_EACH = 16
@@ -229,7 +227,7 @@ class Windows(Memory):
         chosen = tuple(cut[min(w, n_windows - 1)] for w in range(instance.windows))
         along_b, along_c, spans, ring_rows = plane_tables(chosen, instance.groups, n_powers, n_out, vector)
         sums, numbers = 3 * instance.windows * n_powers, instance.windows * n_powers
-        doubles = (2 * sums + numbers) * n_out[2] + sums * PARTS
+        doubles = (2 * sums + numbers) * n_out[2] + sums
         rows = n_powers * (1 + 2 * instance.windows)
         others = (rows * -(-n_c // vector) * vector + along_b.size + along_c.size) * dtype.itemsize
 
