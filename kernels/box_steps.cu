@@ -31,7 +31,7 @@
 //                n2 a multiple of WORD if ALIGNED
 // order          fixed. A sum along axis 0 or 1 takes one difference a step and carries what that addition rounds off;
 //                along axis 2 a sum of one window for each warp's outputs, then differences, which do not drift
-// range          |v| times the three widths must be below the largest number of T; what is not finite spreads along lines
+// range          |v| times the three widths must be below the largest T; what is not finite spreads along lines
 // oracle         device/cpu/running.py box_filter; test tests/kernels/test_box_steps.py
 // ladder         v1 three passes, seven times through the memory; v2 this
 //
@@ -42,7 +42,7 @@
 //   box_steps<float, 1, 512, 2, 1, false>
 //   box_steps<float, 9, 256, 1, 2, true>
 //   box_steps<float, 9, 256, 2, 2, true>
-//   box_steps<float, 9, 256, 1, 1, false>
+//   box_steps<float, 9, 256, 2, 1, false>
 //   box_steps<float, 9, 512, 1, 2, true>
 //   box_steps<float, 9, 512, 1, 1, false>
 //   box_steps<double, 1, 256, 2, 1, true>
@@ -179,10 +179,10 @@ __device__ __forceinline__ void add_from_below(float &value, int step) {
   const float below = __shfl_up_sync(ALL_LANES, value, step);
   if (static_cast<int>(threadIdx.x % WARP) >= step) value += below;
 #else
-  asm("{ .reg .pred is_there; .reg .f32 below; shfl.sync.up.b32 below|is_there, %0, %1, 0, 0xffffffff;"
-      " @is_there add.f32 %0, %0, below; }"
-      : "+f"(value)
-      : "r"(step));
+  asm volatile("{ .reg .pred is_there; .reg .f32 below; shfl.sync.up.b32 below|is_there, %0, %1, 0, 0xffffffff;"
+               " @is_there add.f32 %0, %0, below; }"
+               : "+f"(value)
+               : "r"(step));
 #endif
 }
 __device__ __forceinline__ void add_from_below(double &value, int step) {
