@@ -170,14 +170,14 @@ def test_columns_are_cut_into_segments(host_gpu, monkeypatch, q, widths, dtype):
     assert np.abs(found - dense(values, windows)).max() <= tolerance(values, windows)
 
 
-@pytest.mark.parametrize("q, chunk", [(0, 4), (0, 64), (4, 16), (4, 64)])
+@pytest.mark.parametrize("q, chunk", [(0, 16), (0, 128), (4, 16), (4, 128)])
 def test_chunks_stay_in_cache_where_that_is_worth_it(host_gpu, monkeypatch, q, chunk):
-    """Two chunks and two planes of sums; fewer planes than that, and each chunk is as long as may be."""
+    """Two chunks of at least 16 planes and two of sums; where fewer fit, a chunk is as long as may be."""
     steps, values = (
         next(s for s in running._INSTANCES["float"] if s.ends == 2 * q + 1),
-        np.empty((99, 8, 8), np.float32),
+        np.empty((199, 8, 8), np.float32),
     )
-    planes = {4: 10, 16: 34}.get(chunk, 3)
+    planes = 34 if chunk == 16 else 33
     monkeypatch.setattr(host_gpu.runtime, "cache_bytes", int(planes * 256 / running.CACHE_SHARE) + 1)
     assert host_gpu._planes_of_a_chunk(values, steps, 256) == chunk
 

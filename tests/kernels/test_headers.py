@@ -41,7 +41,7 @@ def test_a_header_without_contract_is_found():
     text = ["planar_moments: sums", "launch  <<<1, 1>>>", "oracle  device/cpu/nothing.py; test tests/nothing.py"]
     found = list(problems("planar_moments.cu", text))
     assert len(found) == 4
-    assert list(problems("other.cu", text))[0].startswith("other.cu: the first line")
+    assert next(iter(problems("other.cu", text))).startswith("other.cu: the first line")
 
 
 def test_every_kernel_has_a_slower_rung():

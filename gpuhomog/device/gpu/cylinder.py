@@ -1,8 +1,8 @@
 """Potentials of the charge within a cylinder: direct sums, recursions from plane to plane, sums by FFT.
 
 cylinder_sum       each point reads its cylinder
-cylinder_march     6 passes for one side, 9 for both: planes to modes 2 (4 where the cache holds no plane), march
-2 or 5, modes to planes 2 (4); an axis that is not the slowest in memory costs 4 more
+cylinder_march     10 passes for one side, 13 for both: planes to modes 4, march 2 or 5, modes to planes 4; an axis that
+is not the slowest in memory costs 4 more
 cylinder_convolve  at any accuracy, for reference: 2 n planes of complex values a chunk of modes
 """
 
