@@ -90,6 +90,8 @@ class Device(Protocol):
     """By precision, the columns of a matrix product that take as long as one read or write of the field."""
     tap_in_columns: ClassVar[dict[str, float]]
     """By precision, the columns of a matrix product that take as long as one tap of every point."""
+    filter_in_columns: ClassVar[dict[str, float]]
+    """By precision, the columns of a matrix product that take as long as a filter in Fourier space."""
 
     def contract_taps(self, values: Any, taps: Sequence[Any]) -> Any:
         """Σ over t along each axis of weights[t] values[j d + first + t], periodic, at the n/d points j of the axis.

@@ -56,11 +56,6 @@ Derivatives = Sequence[int | None]
 CELL = "cell"
 SHORTEST_STRETCH = 4
 """Below this many samples between outputs a running sum costs more than a matrix product."""
-FFT_COST_IN_COLUMNS = 500.0
-"""One forward and inverse FFT with its multiplication costs about as much as a matrix product that gives each
-point this many output columns (measured at 256^3 on two cores; only the choice of the way depends on it)."""
-
-
 LINES_SAMPLED = 4096
 """Lines along each axis from whose power spectrum the error of running sums is bounded, about as many."""
 
@@ -406,7 +401,7 @@ class ByTaps:
         passes = directions * (sizes.prod() + 2 * planes + points) / sizes.prod()
         columns = passes * device.pass_in_columns[dtype]
         columns += directions * cells * (1 + 1 / d) * device.tap_in_columns[dtype]
-        cost = sizes.prod() * columns + FFT_COST_IN_COLUMNS * points
+        cost = sizes.prod() * columns + device.filter_in_columns[dtype] * points
         return float(cost if self._expands(plan) else cost + product_cost(coarse, plan.n_out))
 
     def run(self, plan: Plan, values: Any, derivatives: Derivatives) -> list[Any]:
@@ -452,7 +447,8 @@ class ByAllModes:
         """For every kernel on smooth samples; for cell averages, kernels whose images in k can be summed."""
         if plan.sampling == CELL and plan.factors is None and not plan.kernel.cutoff(1e-3) < np.inf:
             return None
-        return FFT_COST_IN_COLUMNS * float(np.prod([float(line.period) for line in plan.lines]))
+        columns = plan.field.device.filter_in_columns[plan.field.values.dtype.name]
+        return columns * float(np.prod([float(line.period) for line in plan.lines]))
 
     def run(self, plan: Plan, values: Any, derivatives: Derivatives) -> list[Any]:
         """The spectrum is made once."""

@@ -37,10 +37,14 @@ SINGLE = SimpleNamespace(weights=np.ones(1), first=0, decimation=1)
 class Taps(Memory):
     """Windows of few samples; see device.Device for what each method promises."""
 
-    pass_in_columns: ClassVar[dict[str, float]] = {"float32": 33.0, "float64": 80.0}
-    """Columns of a matrix product that take as long as one read or write of the field (H100: 25e12, 30e12 FMA/s)."""
-    tap_in_columns: ClassVar[dict[str, float]] = {"float32": 1.0, "float64": 1.8}
+    # In units of one column of a product through CuPy, 0.12 ms at 1024^3 in float32 on an H200 (a third of what its
+    # arithmetic allows): a pass takes 1.0 ms there, a filter 14.3; float64 in proportion, not measured.
+    pass_in_columns: ClassVar[dict[str, float]] = {"float32": 10.0, "float64": 20.0}
+    """Columns of a matrix product that take as long as one read or write of the field."""
+    tap_in_columns: ClassVar[dict[str, float]] = {"float32": 0.3, "float64": 0.6}
     """Columns of a matrix product that take as long as one tap of every point."""
+    filter_in_columns: ClassVar[dict[str, float]] = {"float32": 120.0, "float64": 240.0}
+    """Columns of a matrix product that take as long as a filter in Fourier space."""
 
     def contract_taps(self, values: Any, taps: Sequence[Any]) -> Any:
         """Planes first: one read of the field."""
