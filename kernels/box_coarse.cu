@@ -96,21 +96,25 @@ template <> struct Neighbours<float, 2> {
 };
 
 // Where the arrays of box_planes lie in shared memory: doubles, then T.
-template <typename T, int P, int W, int POWERS> struct PlaneMemory {
+//
+// Lanes have neighbouring cells: columns, and edges of the window by cell, lie apart so that lanes meet no bank twice.
+template <typename T, int D, int P, int W, int POWERS> struct PlaneMemory {
   static constexpr int V = Vector<T>::size;
+  static constexpr int CELLS = D == 0 ? 1 : D * POWERS <= 8 ? V : V / 2; // of a lane, at once
   static constexpr int SUMS = 3 * W * POWERS;                 // rows whose window along c is finished: F, H, T each
   static constexpr int ROWS = POWERS * (1 + 2 * W);           // rows of columns: F is shared by all windows
   static constexpr int WEIGHTS = (2 * P * W + V - 1) / V * V; // weights of a row along b, padded
 
   double *lower, *upper, *total, *cumulative, *ring;
   T *columns, *weights_b, *weights_c;
-  int stride;
+  int stride, edges;
 
   __device__ PlaneMemory(double *start, int n_c, int n_x, int ring_rows, int step_b) {
-    stride = (n_c + V - 1) / V * V;
+    stride = D ? column(n_c) : (n_c + V - 1) / V * V;
+    edges = edge(n_x);
     lower = start;
-    upper = lower + SUMS * n_x;
-    total = upper + SUMS * n_x;
+    upper = lower + SUMS * edges;
+    total = upper + SUMS * edges;
     cumulative = total + SUMS;
     ring = cumulative + W * POWERS * n_x;
     const long long doubles = ring + static_cast<long long>(ring_rows) * n_x - start;
@@ -118,18 +122,18 @@ template <typename T, int P, int W, int POWERS> struct PlaneMemory {
     weights_b = columns + ROWS * stride;
     weights_c = weights_b + step_b * WEIGHTS;
   }
+  static __device__ int column(int c) { return D ? c + c / (CELLS * (D ? D : 1)) * V : c; }
+  static __device__ int edge(int x) { return CELLS > 1 ? x + x / CELLS : x; }
 };
 
-// Inclusive sums over the lanes of a warp, of N rows at once.
-template <int N> __device__ __forceinline__ void warp_prefix(double (&value)[N], int lane) {
+// Inclusive sums over the lanes of a warp.
+__device__ __forceinline__ double warp_prefix(double value, int lane) {
 #pragma unroll
   for (int step = 1; step < WARP; step *= 2) {
-#pragma unroll
-    for (int i = 0; i < N; ++i) {
-      const double below = __shfl_up_sync(ALL_LANES, value[i], step);
-      if (lane >= step) value[i] += below;
-    }
+    const double below = __shfl_up_sync(ALL_LANES, value, step);
+    if (lane >= step) value += below;
   }
+  return value;
 }
 
 // COUNT numbers from a 16-byte aligned address.
@@ -148,14 +152,14 @@ template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_
     box_planes(const T *__restrict__ values, T *__restrict__ planes, double *rings, const T *__restrict__ weights_b,
                const T *__restrict__ weights_c, const int *__restrict__ spans, int n_planes, int n_y, int n_x,
                int step_b, int step_c, T centre, int ring_rows, int ring_is_shared) {
-  using Memory = PlaneMemory<T, P, W, POWERS>;
+  using Memory = PlaneMemory<T, D, P, W, POWERS>;
   constexpr int V = Vector<T>::size;
   constexpr int C = W * POWERS >= 4 ? V / 2 : V; // columns of a thread: neighbours, or a block apart where D = 0
   using Columns = typename Neighbours<T, C>::type;
-  // Rows in flight, and cells of a lane at once: fewer where much else is in registers.
-  constexpr int MOST = V == 2 && POWERS == 2 ? 2 : D == 16 ? 4 : AHEAD;
+  // Rows in flight: fewer where much else is in registers.
+  constexpr int MOST = V == 2 && POWERS == 2 ? 2 : D == 16 || POWERS == 2 ? 4 : AHEAD;
   constexpr int B = D == 0 ? 3 - POWERS : D < MOST ? D : MOST;
-  constexpr int NB = D == 0 || D == 16 || W * POWERS >= 2 || V == 2 ? 1 : 2;
+  constexpr int NB = Memory::CELLS;
   extern __shared__ __align__(16) double shared_memory[];
   const int thread = threadIdx.x, warp = thread / WARP, lane = thread % WARP;
   const int threads = blockDim.x, warps = threads / WARP;
@@ -274,7 +278,7 @@ template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_
             T *const each = reinterpret_cast<T *>(&vector);
 #pragma unroll
             for (int c = 0; c < C; ++c) each[c] = row[c];
-            *reinterpret_cast<Columns *>(at + thread * C) = vector;
+            *reinterpret_cast<Columns *>(at + Memory::column(thread * C)) = vector;
           }
         } else {
 #pragma unroll
@@ -300,7 +304,7 @@ template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_
       __syncthreads();
 
       // Along c: what lies below each end of the window, for every group of cells. A warp has a part of a row, a lane
-      // NB cells at once.
+      // NB neighbouring cells at once.
       for (int task = warp; task < Memory::SUMS * parts; task += warps) {
         const int sum = task / parts, begin = task % parts * part, end = min(begin + part, n_x);
         const int role = sum % 3, p = sum / 3 % POWERS, w = sum / (3 * POWERS);
@@ -312,7 +316,7 @@ template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_
           T whole = T(0);
           if constexpr (D) {
             T at[D];
-            read_vectors<D>(row + x * D, at);
+            read_vectors<D>(row + Memory::column(x * D), at);
 #pragma unroll
             for (int i = 0; i < D; ++i) whole += at[i];
           } else {
@@ -325,58 +329,55 @@ template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_
           T whole[NB], head[NB], tail[NB];
 #pragma unroll
           for (int b = 0; b < NB; ++b) whole[b] = head[b] = tail[b] = T(0);
+          const T *cell[NB + P - 1];
 #pragma unroll
-          for (int k = 0; k < P; ++k) {
-            const T *cell[NB];
-#pragma unroll
-            for (int b = 0; b < NB; ++b) {
-              const int x = min(base + b * WARP + lane, n_x - 1) - (P - 1) + k;
-              cell[b] = row + (x < 0 ? x + n_x : x) * d_c;
-            }
-            if constexpr (D) {
+          for (int c = 0; c < NB + P - 1; ++c) {
+            const int x = min(base + lane * NB - (P - 1) + c, n_x - 1);
+            cell[c] = row + Memory::column((x < 0 ? x + n_x : x) * d_c);
+          }
+          if constexpr (D) {
 #pragma unroll(D == 16 ? 2 : D)
-              for (int i = 0; i < D; i += V) {
+            for (int i = 0; i < D; i += V) {
+              T at[NB + P - 1][V];
+#pragma unroll
+              for (int c = 0; c < NB + P - 1; ++c) read_vectors<V>(cell[c] + i, at[c]);
+#pragma unroll
+              for (int k = 0; k < P; ++k) {
                 T weight[2 * V];
                 read_vectors<2 * V>(weights + (k * D + i) * 2, weight);
 #pragma unroll
-                for (int b = 0; b < NB; ++b) {
-                  T at[V];
-                  read_vectors<V>(cell[b] + i, at);
+                for (int b = 0; b < NB; ++b)
 #pragma unroll
                   for (int j = 0; j < V; ++j) {
-                    if (k == P - 1) whole[b] += at[j];
-                    head[b] += weight[2 * j] * at[j];
-                    tail[b] += weight[2 * j + 1] * at[j];
+                    if (k == P - 1) whole[b] += at[b + k][j];
+                    head[b] += weight[2 * j] * at[b + k][j];
+                    tail[b] += weight[2 * j + 1] * at[b + k][j];
                   }
-                }
-              }
-            } else {
-              for (int i = 0; i < d_c; ++i) {
-                const T of_head = weights[(k * d_c + i) * 2], of_tail = weights[(k * d_c + i) * 2 + 1];
-#pragma unroll
-                for (int b = 0; b < NB; ++b) {
-                  const T at = cell[b][i];
-                  if (k == P - 1) whole[b] += at;
-                  head[b] += of_head * at;
-                  tail[b] += of_tail * at;
-                }
               }
             }
+          } else {
+#pragma unroll
+            for (int k = 0; k < P; ++k)
+              for (int i = 0; i < d_c; ++i) {
+                const T at = cell[k][i];
+                if (k == P - 1) whole[0] += at;
+                head[0] += weights[(k * d_c + i) * 2] * at;
+                tail[0] += weights[(k * d_c + i) * 2 + 1] * at;
+              }
           }
           double below[NB];
 #pragma unroll
-          for (int b = 0; b < NB; ++b) below[b] = base + b * WARP + lane < n_x ? whole[b] : T(0);
-          warp_prefix(below, lane);
+          for (int b = 0; b < NB; ++b)
+            below[b] = (b ? below[b - 1] : 0.0) + (base + lane * NB + b < n_x ? whole[b] : T(0));
+          const double up_to_lane = warp_prefix(below[NB - 1], lane), before = carry + (up_to_lane - below[NB - 1]);
+          carry += __shfl_sync(ALL_LANES, up_to_lane, WARP - 1);
 #pragma unroll
           for (int b = 0; b < NB; ++b) {
-            const int x = base + b * WARP + lane;
-            const double of_cells = __shfl_sync(ALL_LANES, below[b], WARP - 1);
-            below[b] += carry;
-            carry += of_cells;
-            if (x < n_x) {
-              memory.lower[sum * n_x + x] = below[b] - head[b];
-              memory.upper[sum * n_x + x] = below[b] - tail[b];
-            }
+            const int x = base + lane * NB + b;
+            if (x >= n_x) continue;
+            const int at = sum * memory.edges + Memory::edge(x);
+            memory.lower[at] = before + below[b] - head[b];
+            memory.upper[at] = before + below[b] - tail[b];
           }
         }
         if (lane == 0 && end == n_x) memory.total[sum] = carry;
@@ -405,7 +406,8 @@ template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_
 #pragma unroll
             for (int role = 0; role < 3; ++role) {
               const int sum = number * 3 + role;
-              sums[role] = memory.upper[sum * n_x + high] - memory.lower[sum * n_x + low] + wraps * memory.total[sum];
+              sums[role] = memory.upper[sum * memory.edges + Memory::edge(high)] -
+                           memory.lower[sum * memory.edges + Memory::edge(low)] + wraps * memory.total[sum];
             }
             const double below = memory.cumulative[number * n_x + x] + sums[0];
             memory.cumulative[number * n_x + x] = below;

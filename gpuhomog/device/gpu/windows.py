@@ -47,6 +47,20 @@ class Instance:
         """Columns of a thread, where 16 bytes hold `vector`: fewer where it has much else to keep."""
         return vector // 2 if self.windows * self.powers >= 4 else vector
 
+    def shared_bytes(self, n_out: Sequence[int], steps: Sequence[int], ring_rows: int, itemsize: int) -> int:
+        """Dynamic shared memory, as PlaneMemory of box_coarse.cu lays it out."""
+        (_, _, n_x), (_, step_b, step_c), vector = n_out, steps, 16 // itemsize
+        cells = 1 if self.step == 0 else vector if self.step * self.powers <= 8 else vector // 2
+        edges = n_x + n_x // cells if cells > 1 else n_x
+        numbers = self.windows * self.powers
+        doubles = 6 * numbers * edges + 3 * numbers + (numbers + ring_rows) * n_x
+        n_c = n_x * step_c
+        columns = n_c + n_c // (cells * step_c) * vector if self.step else -(-n_c // vector) * vector
+        along_b = step_b * -(-2 * self.groups * self.windows // vector) * vector
+        along_c = 2 * self.windows * self.groups * step_c
+        others = self.powers * (1 + 2 * self.windows) * columns + along_b + along_c
+        return (doubles + 1) // 2 * 16 + others * itemsize
+
 
 @dataclass(frozen=True, eq=False)
 class Stretches:
@@ -216,7 +230,7 @@ class Windows(Memory):
         cut = [tuple(stretches(window) for window in triple) for triple in windows]
         known = [triple for triple in cut if None not in triple]
         groups = max((s.groups for triple in known for s in triple if s is not None), default=1)
-        _, step_b, step_c = (window.step for window in windows[0])
+        step_a, step_b, step_c = (window.step for window in windows[0])
         step = step_b if step_b == step_c and starts_vector(values) else 0
         instance = plane_instance(c_name(dtype), step, groups, len(windows), n_powers)
         threads = 0 if instance is None else -(-n_c // (32 * instance.columns(vector))) * 32
@@ -226,13 +240,10 @@ class Windows(Memory):
         n_windows = min(instance.windows, len(windows))
         chosen = tuple(cut[min(w, n_windows - 1)] for w in range(instance.windows))
         along_b, along_c, spans, ring_rows = plane_tables(chosen, instance.groups, n_powers, n_out, vector)
-        sums, numbers = 3 * instance.windows * n_powers, instance.windows * n_powers
-        doubles = (2 * sums + numbers) * n_out[2] + sums
-        rows = n_powers * (1 + 2 * instance.windows)
-        others = (rows * -(-n_c // vector) * vector + along_b.size + along_c.size) * dtype.itemsize
+        numbers = instance.windows * n_powers
 
         def shared_bytes(ring: int) -> int:
-            return (doubles + ring * n_out[2] + 1) // 2 * 16 + others
+            return instance.shared_bytes(n_out, (step_a, step_b, step_c), ring, dtype.itemsize)
 
         ring_is_shared = shared_bytes(ring_rows) <= self.runtime.shared_bytes // BLOCKS_EACH
         if not ring_is_shared and shared_bytes(0) > self.runtime.shared_bytes:
