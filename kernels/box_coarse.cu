@@ -110,8 +110,9 @@ template <typename T, int D, int P, int W, int POWERS> struct PlaneMemory {
   int stride, edges;
 
   __device__ PlaneMemory(double *start, int n_c, int n_x, int ring_rows, int step_b) {
-    stride = D ? column(n_c) : (n_c + V - 1) / V * V;
-    edges = edge(n_x);
+    const int whole = (n_x + CELLS - 1) / CELLS * CELLS;
+    stride = D ? column(whole * D) : (n_c + V - 1) / V * V;
+    edges = edge(whole);
     lower = start;
     upper = lower + SUMS * edges;
     total = upper + SUMS * edges;
@@ -122,8 +123,8 @@ template <typename T, int D, int P, int W, int POWERS> struct PlaneMemory {
     weights_b = columns + ROWS * stride;
     weights_c = weights_b + step_b * WEIGHTS;
   }
-  static __device__ int column(int c) { return D ? c + c / (CELLS * (D ? D : 1)) * V : c; }
-  static __device__ int edge(int x) { return CELLS > 1 ? x + x / CELLS : x; }
+  static __device__ int column(int c) { return D ? c + static_cast<unsigned>(c) / (CELLS * (D ? D : 1)) * V : c; }
+  static __device__ int edge(int x) { return CELLS > 1 ? x + static_cast<unsigned>(x) / CELLS : x; }
 };
 
 // Inclusive sums over the lanes of a warp.
@@ -306,7 +307,7 @@ template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_
       // Along c: what lies below each end of the window, for every group of cells. A warp has a part of a row, a lane
       // NB neighbouring cells at once.
       for (int task = warp; task < Memory::SUMS * parts; task += warps) {
-        const int sum = task / parts, begin = task % parts * part, end = min(begin + part, n_x);
+        const int sum = task % Memory::SUMS, begin = task / Memory::SUMS * part, end = min(begin + part, n_x);
         const int role = sum % 3, p = sum / 3 % POWERS, w = sum / (3 * POWERS);
         const T *const row = memory.columns + (p * (1 + 2 * W) + (role ? 2 * w + role : 0)) * memory.stride;
         const T *const weights = memory.weights_c + w * P * d_c * 2;
@@ -330,11 +331,15 @@ template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_
 #pragma unroll
           for (int b = 0; b < NB; ++b) whole[b] = head[b] = tail[b] = T(0);
           const T *cell[NB + P - 1];
+          const int first = min(base + lane * NB, (n_x - 1) / NB * NB); // lanes beyond the row repeat its last cells
+          const bool present = base + lane * NB < n_x;
 #pragma unroll
-          for (int c = 0; c < NB + P - 1; ++c) {
-            const int x = min(base + lane * NB - (P - 1) + c, n_x - 1);
+          for (int c = 0; c < P - 1; ++c) {
+            const int x = first - (P - 1) + c;
             cell[c] = row + Memory::column((x < 0 ? x + n_x : x) * d_c);
           }
+#pragma unroll
+          for (int b = 0; b < NB; ++b) cell[P - 1 + b] = row + Memory::column(first * d_c) + b * d_c;
           if constexpr (D) {
 #pragma unroll(D == 16 ? 2 : D)
             for (int i = 0; i < D; i += V) {
@@ -368,16 +373,16 @@ template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_
           double below[NB];
 #pragma unroll
           for (int b = 0; b < NB; ++b)
-            below[b] = (b ? below[b - 1] : 0.0) + (base + lane * NB + b < n_x ? whole[b] : T(0));
+            below[b] = (b ? below[b - 1] : 0.0) + (present && first + b < n_x ? whole[b] : T(0));
           const double up_to_lane = warp_prefix(below[NB - 1], lane), before = carry + (up_to_lane - below[NB - 1]);
           carry += __shfl_sync(ALL_LANES, up_to_lane, WARP - 1);
+          if (present) {
+            const int at = sum * memory.edges + Memory::edge(first);
 #pragma unroll
-          for (int b = 0; b < NB; ++b) {
-            const int x = base + lane * NB + b;
-            if (x >= n_x) continue;
-            const int at = sum * memory.edges + Memory::edge(x);
-            memory.lower[at] = before + below[b] - head[b];
-            memory.upper[at] = before + below[b] - tail[b];
+            for (int b = 0; b < NB; ++b) {
+              memory.lower[at + b] = before + below[b] - head[b];
+              memory.upper[at + b] = before + below[b] - tail[b];
+            }
           }
         }
         if (lane == 0 && end == n_x) memory.total[sum] = carry;

@@ -51,11 +51,11 @@ class Instance:
         """Dynamic shared memory, as PlaneMemory of box_coarse.cu lays it out."""
         (_, _, n_x), (_, step_b, step_c), vector = n_out, steps, 16 // itemsize
         cells = 1 if self.step == 0 else vector if self.step * self.powers <= 8 else vector // 2
-        edges = n_x + n_x // cells if cells > 1 else n_x
+        chunks = -(-n_x // cells)  # of the cells of a lane
+        edges = chunks * (cells + 1) if cells > 1 else n_x
         numbers = self.windows * self.powers
         doubles = 6 * numbers * edges + 3 * numbers + (numbers + ring_rows) * n_x
-        n_c = n_x * step_c
-        columns = n_c + n_c // (cells * step_c) * vector if self.step else -(-n_c // vector) * vector
+        columns = chunks * (cells * step_c + vector) if self.step else -(-n_x * step_c // vector) * vector
         along_b = step_b * -(-2 * self.groups * self.windows // vector) * vector
         along_c = 2 * self.windows * self.groups * step_c
         others = self.powers * (1 + 2 * self.windows) * columns + along_b + along_c
