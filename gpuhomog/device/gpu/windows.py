@@ -2,8 +2,8 @@
 
 contract     1 read, n_out/n_in writes, 2 n_out flops a point
 window_sum   1 read and more, 1/step writes: any window, any step
-box_sums     1 read for up to four windows and both powers; 1/(step_b step_c) of the field is written and read
-             again for each, as workspace. Falls back to window_sum along each axis for steps below four with
+box_sums     1 read for up to four windows, or two with squares (float32); 1/(step_b step_c) of the field is written
+             and read again for each, as workspace. Falls back to window_sum along each axis for steps below four with
              wide end stencils, very long rows and very short axes.
 """
 
