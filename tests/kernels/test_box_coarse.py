@@ -231,9 +231,7 @@ def test_what_the_fast_kernels_do_not_cover(host_gpu, monkeypatch):
     shifted = np.empty(values.size + 1, np.float32)[1:].reshape(values.shape)
     shifted[...] = values
     values = shifted
-    start = len(runtime.launches)
     assert launched() == ["box_planes", "box_columns"]
-    assert runtime.launches[start].instance == "box_planes<float, 0, 3, 1, 2>"
     many = noise((48, 3, 3), np.float32)
     tall = [triple((5.4, 3.0, 9.3), (1, 3, 3), 0)]
     monkeypatch.setattr(runtime, "shared_bytes", 4096)
