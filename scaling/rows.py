@@ -41,20 +41,19 @@ def fastest(function: Callable[[], Any], repeats: int = 5) -> float:
 
 
 def state_of_tree() -> dict[str, str]:
-    """Commit, and whether the tree was clean: from git, else from GPUHOMOG_COMMIT and GPUHOMOG_TREE.
+    """Commit, and whether the tree was clean: from GPUHOMOG_COMMIT and GPUHOMOG_TREE if they are set, else from git.
 
-    The variables serve a checkout that was copied without its history.
+    The variables serve a checkout that was copied without its history, or with another one.
     """
+    if os.environ.get("GPUHOMOG_COMMIT"):
+        return {"commit": os.environ["GPUHOMOG_COMMIT"], "tree": os.environ.get("GPUHOMOG_TREE") or "unknown"}
     git = lambda *a: subprocess.run(["git", *a], cwd=HERE, capture_output=True, text=True).stdout.strip()  # noqa: E731
     try:
         commit = git("rev-parse", "--short", "HEAD")
     except OSError:
         commit = ""
     if not commit:
-        return {
-            "commit": os.environ.get("GPUHOMOG_COMMIT") or "unknown",
-            "tree": os.environ.get("GPUHOMOG_TREE") or "unknown",
-        }
+        return {"commit": "unknown", "tree": "unknown"}
     changed = [line for line in git("status", "--porcelain").splitlines() if "results.csv" not in line]
     return {"commit": commit, "tree": "dirty" if changed else "clean"}
 

@@ -96,3 +96,27 @@ def test_reading_twice_allocates_nothing(real_gpu, tmp_path, monkeypatch):
         del field
         held.append((pool.total_bytes(), pool.used_bytes()))
     assert len(set(held[1:])) == 1
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_values_begin_where_vectors_may(gpu, rng, dtype):
+    """A part of other memory is copied only where it begins between two addresses of 16 bytes."""
+    whole = gpu.asarray(rng.normal(size=(1, 1, 65)).astype(dtype)).ravel()
+    start, step = (1, 16 // whole.dtype.itemsize)
+    shifted = whole[start : start + 60].reshape(3, 4, 5)
+    moved = gpu.contiguous(shifted)
+    facts = moved.__array_interface__ if isinstance(moved, np.ndarray) else moved.__cuda_array_interface__
+    assert facts["data"][0] % 16 == 0
+    np.testing.assert_array_equal(gpu.to_host(moved), gpu.to_host(shifted))
+    np.testing.assert_allclose(gpu.planar_sum(shifted, 0), gpu.to_host(shifted).sum((1, 2)), rtol=1e-5)
+    kept = whole[step : step + 60].reshape(3, 4, 5)
+    assert gpu.contiguous(kept) is kept or gpu.runtime.xp.shares_memory(gpu.contiguous(kept), kept)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 3.0, 5.5])
+def test_chunks_of_planes_begin_at_complex_values(host_gpu, monkeypatch, share):
+    values = np.zeros((9, 3, 5), np.float32)
+    monkeypatch.setattr(
+        "gpuhomog.device.gpu.spectral.CACHE_SHARE", share * 2 * 3 * 7 * 4 / host_gpu.runtime.cache_bytes
+    )
+    assert host_gpu._planes_at_once(values) in (2, 4) and host_gpu._planes_at_once(values) % 2 == 0

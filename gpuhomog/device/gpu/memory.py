@@ -17,6 +17,7 @@ from ..cpu.memory import is_fortran_ordered
 from .runtime import Runtime
 
 KEPT_TABLES = 64
+ALIGNMENT = 16
 C_NAMES = {"float32": "float", "float64": "double"}
 
 
@@ -83,8 +84,11 @@ class Memory:
         return kept
 
     def contiguous(self, values: Any) -> Any:
-        """C-ordered values; a copy only where they are not."""
-        return self.runtime.xp.ascontiguousarray(values)
+        """C-ordered values from a 16-byte address on, as vector loads and cuFFT want; copied where they are not."""
+        xp = self.runtime.xp
+        values = xp.ascontiguousarray(values)
+        facts = values.__array_interface__ if isinstance(values, np.ndarray) else values.__cuda_array_interface__
+        return values if facts["data"][0] % ALIGNMENT == 0 else xp.array(values, copy=True, order="C")
 
     def pad(self, values: Any, axis: int, before: int, n: int) -> Any:
         """Zeros before and after along an axis, in the memory order of the values."""

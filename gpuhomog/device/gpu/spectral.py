@@ -151,9 +151,10 @@ class Spectral(Memory):
         return self.empty(half, np.complex64 if dtype == np.float32 else np.complex128)
 
     def _planes_at_once(self, values: Any) -> int:
-        """Planes that pass through the cache together."""
+        """Planes transformed together: an even number, so that each chunk begins where cuFFT wants a complex value."""
         _, n1, n2 = values.shape
-        return max(1, int(self.runtime.cache_bytes * CACHE_SHARE / (2 * n1 * (n2 + 2) * values.dtype.itemsize)))
+        fit = int(self.runtime.cache_bytes * CACHE_SHARE / (2 * n1 * (n2 + 2) * values.dtype.itemsize))
+        return max(2, fit // 2 * 2)
 
     def _multiply(self, spectrum: Any, multiplier: Any, scale: float) -> None:
         """Times the multiplier and a number, in place; where it has one point along an axis, alike along it."""
