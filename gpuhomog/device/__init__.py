@@ -1,7 +1,7 @@
 """Where values live: the Device protocol, and the choice of one.
 
-A device primitive is a method of Device. It exists in NumPy (`cpu.py`, the oracle of every test) and, on a
-GPU device, as a CUDA kernel of the same name. Operators call primitives and never ask which device it is.
+A device primitive is a method of Device. It exists in NumPy (`cpu/`, the oracle of every test) and under
+the same name on a GPU (`gpu/`: CUDA kernels, cuBLAS, cuFFT). Operators call primitives and never ask which it is.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Windows that slide along axes, an output at every point: sums, smallest and largest values.
 
-box_filter        2 reads, 1 write where the intermediate stays in cache, 3 reads, 2 writes where not (long ends,
-                  large planes), 4 reads, 3 writes where rows are too long for a block
+box_filter        2 reads, 1 write where the intermediate stays in cache, 3 or 4 reads, 2 writes where not (large
+                  planes), 4 reads, 3 writes where rows are too long for a block
 running_extrema   1 read, 2 writes; a second read across rows where windows do not stay in cache
 """
 

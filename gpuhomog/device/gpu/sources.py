@@ -3,8 +3,8 @@
 A source declares the instances that may be launched in a comment of its own, one a line:
 
     // instances
-    //   planar_moments<float, 4>
-    //   planar_moments<double, 4>
+    //   planar_moments<float, 4, true, true>
+    //   planar_moments<double, 4, true, true>
 
 Compilers get one text: includes of this folder are put in place, with #line marks, so that their errors name the
 real file and the text alone is the key of every cache.
