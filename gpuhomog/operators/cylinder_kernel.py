@@ -174,11 +174,6 @@ def gregory_weights(order: int) -> Array:
     return np.array([float(w) for w in weights])
 
 
-def end_order(step: float, narrowest: float) -> int:
-    """Gregory's three weights where the step is at most a third of the narrowest standard deviation, else trapezoid."""
-    return 3 if step <= narrowest / 3 else 1
-
-
 def _source_weights(ends: Array, n: int) -> Array:
     """(2, n) weights of the planes: the sum from below ends at the first plane, that from above at the last."""
     weights = np.ones((2, n))

@@ -11,10 +11,6 @@ from gpuhomog.device.gpu import GPU
 ALL = "all_architectures"
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", f"{ALL}: not only the oldest, the newest and sm_90 (only with -m {ALL})")
-
-
 def pytest_collection_modifyitems(config, items):
     if ALL in (config.option.markexpr or ""):
         return

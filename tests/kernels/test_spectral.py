@@ -60,7 +60,7 @@ def tolerance(real):
 @pytest.mark.parametrize("real", [np.float32, np.float64])
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("what", ["nothing", "tables", "radial", "derivative", "potential", "all"])
-def test_modes_times_the_multiplier(gpu, what, cell, real, transposed, rung, monkeypatch):
+def test_modes_times_the_multiplier(gpu, what, cell, real, transposed, rung):
     for shape in SHAPES:
         multiplier = multiplier_of(what, cell, shape, transposed)
         expected = whole(multiplier)
@@ -156,7 +156,7 @@ def test_the_potential_of_a_wave(gpu, cell, real):
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("order", "CF")
-def test_discs_need_no_transform_across_their_planes(gpu, order, axis, cell, real, monkeypatch):
+def test_discs_need_no_transform_across_their_planes(gpu, order, axis, cell, real):
     shape = (12, 10, 9)
     cell_rows = rows(cell)
     normal = cell_rows[axis] / np.linalg.norm(cell_rows[axis])

@@ -130,7 +130,7 @@ class Spectral(Memory):
         count = min(self._planes_at_once(values), n0)
         chunk = self._spectrum((count, n1, n2), values.dtype)
         plan = None
-        if both and self._has_lines(n1, values.dtype):
+        if both and self._has_lines(n1):
             plan = self._evaluated(across, values.dtype, scale, (1, 0, 2))
         filter_lines = None if plan is None else self._filter_lines(plan, chunk.dtype)
         n_axes = 2 if both and plan is None else 1
@@ -180,9 +180,9 @@ class Spectral(Memory):
 
     def _line_plan(self, values: Any, multiplier: Any, scale: float) -> Evaluated | None:
         """The multiplier where fft_lines can have it."""
-        return self._evaluated(multiplier, values.dtype, scale) if self._has_lines(len(values), values.dtype) else None
+        return self._evaluated(multiplier, values.dtype, scale) if self._has_lines(len(values)) else None
 
-    def _has_lines(self, n: int, dtype: Any) -> bool:
+    def _has_lines(self, n: int) -> bool:
         """True if fft_lines transforms lines of this length."""
         return ROW_BYTES * n <= self.runtime.shared_bytes and radices(n) is not None
 
