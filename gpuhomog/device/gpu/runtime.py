@@ -172,7 +172,8 @@ def why_no_gpu() -> str | None:
     try:
         import cupy
     except ImportError as error:
-        return f"CuPy is installed but cannot be imported ({str(error).strip().splitlines()[0]}): install it again"
+        told = str(error).strip() or type(error).__name__
+        return f"CuPy is installed but cannot be imported ({told.splitlines()[0]}): install it again"
     runtime = cupy.cuda.runtime
     try:
         count = int(runtime.getDeviceCount())
