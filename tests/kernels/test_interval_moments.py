@@ -126,9 +126,10 @@ def test_the_kernel_equals_the_cpu(gpu, shape, dtype, axis, order):
 @pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_several_columns_of_a_thread(gpu, monkeypatch, dtype, axis):
-    """Where there are many lines, and their length and place allow loads of 16 bytes."""
+    """Where there are many lines, and their length allows loads of 16 bytes; values that begin between two are copied."""
     monkeypatch.setattr(intervals, "LEAST_THREADS", 0)
-    for n, shift, columns in ((12, 0, 16 // np.dtype(dtype).itemsize), (12, 1, 1), (13, 0, 1)):
+    several = 16 // np.dtype(dtype).itemsize
+    for n, shift, columns in ((12, 0, several), (12, 1, several), (13, 0, 1)):
         values = field((5, 7, n), dtype)
         shifted = np.concatenate([np.zeros(shift, dtype), values.ravel()])
         expected = CPU().interval_moments(values, EDGES, midpoints(EDGES), axis=axis)

@@ -15,7 +15,6 @@ from ..cpu.intervals import moments_of_line
 from ..cpu.memory import is_fortran_ordered
 from .memory import c_name
 from .sums import Sums
-from .windows import starts_vector
 
 FILE = "interval_moments.cu"
 BLOCK = 128
@@ -56,7 +55,7 @@ class Intervals(Sums):
                 sizes = (np.int64(outer), np.int32(planes), np.int64(inner), np.int64(n_intervals))
                 columns = 16 // values.dtype.itemsize
                 many = outer * inner * n_intervals // columns >= LEAST_THREADS * self.runtime.n_multiprocessors
-                if inner % columns or not many or not starts_vector(values):
+                if inner % columns or not many:
                     columns = 1
                 grid = (-(-outer * inner // (columns * BLOCK)), n_intervals)
                 instance = f"interval_moments<{name}, {columns}>"

@@ -231,7 +231,7 @@ class Windows(Memory):
         known = [triple for triple in cut if None not in triple]
         groups = max((s.groups for triple in known for s in triple if s is not None), default=1)
         step_a, step_b, step_c = (window.step for window in windows[0])
-        step = step_b if step_b == step_c and starts_vector(values) else 0
+        step = step_b if step_b == step_c else 0
         instance = plane_instance(c_name(dtype), step, groups, len(windows), n_powers)
         threads = 0 if instance is None else -(-n_c // (32 * instance.columns(vector))) * 32
         if instance is None or len(known) < len(cut) or threads > MOST_THREADS or min(n_out) < instance.groups:
@@ -305,9 +305,3 @@ class Windows(Memory):
             out[0, p] = sums
             power = power * deviation
         return 1
-
-
-def starts_vector(values: Any) -> bool:
-    """True if the first value lies at a 16-byte address."""
-    interface = getattr(values, "__cuda_array_interface__", None) or values.__array_interface__
-    return bool(interface["data"][0] % 16 == 0)
