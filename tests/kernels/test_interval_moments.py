@@ -126,7 +126,7 @@ def test_the_kernel_equals_the_cpu(gpu, shape, dtype, axis, order):
 @pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_several_columns_of_a_thread(gpu, monkeypatch, dtype, axis):
-    """Where there are many lines, and their length allows loads of 16 bytes; values that begin between two are copied."""
+    """Where there are many lines whose length allows loads of 16 bytes; values that begin between two are copied."""
     monkeypatch.setattr(intervals, "LEAST_THREADS", 0)
     several = 16 // np.dtype(dtype).itemsize
     for n, shift, columns in ((12, 0, several), (12, 1, several), (13, 0, 1)):
