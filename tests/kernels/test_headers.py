@@ -1,12 +1,13 @@
 """Every kernel file keeps its contract: what it computes, how it is launched, who checks it, what it is measured by."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from gpuhomog.device.gpu.sources import instances, kernel_files, kernel_folder, source
 
-ROOT = kernel_folder().parent
+ROOT = Path(__file__).parents[2]
 FILES = kernel_files()
 
 
