@@ -115,6 +115,7 @@ class DeviceArray:
 
 
 CONTIGUOUS = ("c_contiguous", "f_contiguous")
+NOT_IN_CUPY = ("errstate",)  # refused without CuPy at hand, too
 
 
 def _operator(name: str) -> Any:
@@ -146,7 +147,7 @@ class CuPyLike:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._module, name)
-        if self._real is not None and not hasattr(self._real, name):
+        if name in NOT_IN_CUPY or (self._real is not None and not hasattr(self._real, name)):
             raise AttributeError(f"CuPy has no {name}")
         if isinstance(found, ModuleType):
             return CuPyLike(found, getattr(self._real, name, None))
