@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from fixed_width import block, blocks, python_float, same_bits
+from fixed_width import WRONG, block, blocks, python_float, same_bits
 from hypothesis import given, settings
 
 from gpuhomog.device import CPU
@@ -95,27 +95,6 @@ def test_halfway_cases_are_left_and_their_neighbours_right(device):
     values, left = decode(device, rows_of(words, layout), layout, 0, len(words))
     assert left.tolist() == [0, 1] and left.dtype == np.int64
     assert same_bits(values[2:], [float(w) for w in words[2:]])
-
-
-WRONG = [
-    "*****************",
-    "NaN",
-    "",
-    "0.1234567890aE+01",
-    "0.12345 78901E+01",
-    "0.12345678901E 01",
-    "0.12345678901F+01",
-    "0.12345678901E)05",
-    "0.12345678901E/05",
-    "0,12345678901E+01",
-    "x.12345678901E+01",
-    "--.2345678901E+011",
-    "0.12345678901E+0 ",
-    "0.12345678901E+:0",
-    "0./2345678901E+00",
-    "0.12345678:01E+00",
-    "0.123456789012E+1",
-]
 
 
 @pytest.mark.parametrize("word", WRONG)

@@ -38,8 +38,8 @@ GROUP = 8
 """box_steps.cu: rows of a segment that are loaded at once."""
 PASS_STRIP_BYTES = 64
 """ladder/box_steps.cu: bytes of a row that one block sums along axis 1."""
-PASS_LANES = 2 * 132 * 1024
-"""Columns below which a walk along an axis is cut into stretches."""
+PASS_LANES = 2048
+"""Columns of a multiprocessor below which a walk along an axis is cut into stretches."""
 ROW_UNITS = {"float": (17, 5, 1), "double": (9, 3, 1)}
 LINE_UNITS = {"float": (16, 4, 1), "double": (8, 4, 1)}
 """running_extrema.cu: outputs at once, at most as many as the window has values."""
@@ -158,7 +158,7 @@ class Running(Memory):
         sizes = tuple(np.int64(i) for i in (outer, n, inner))
         arguments = (values, out, places, weights, np.int32(axis), scale, *sizes)
         if axis == 0 or shared + 2048 > self.runtime.shared_bytes:
-            stretches = max(1, min(-(-n // 64), PASS_LANES // (outer * inner)))
+            stretches = max(1, min(-(-n // 64), PASS_LANES * self.runtime.n_multiprocessors // (outer * inner)))
             grid: tuple[int, ...] = (-(-outer * inner // 256), stretches)
             self.runtime.launch(PASSES_FILE, f"box_walk<{name}, {ends}>", grid, (256,), arguments)
         elif inner == 1:
