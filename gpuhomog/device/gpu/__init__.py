@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from .cylinder import Cylinder
 from .intervals import Intervals
@@ -30,6 +31,7 @@ class GPU(Cylinder, Intervals, Sums, Windows, Spectral, Text, Taps, Running):
         self.runtime = runtime
         self.name = runtime.name
         self._tables: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+        self._fits: WeakKeyDictionary[Any, dict[Any, Any]] = WeakKeyDictionary()
 
 
 __all__ = ["GPU", "cupy_runtime", "n_gpus"]

@@ -30,6 +30,8 @@ SUM_PLANES = 64
 class Cylinder(Spectral):
     """Cylinder potentials; see device.Device for what each method promises."""
 
+    _fits: WeakKeyDictionary[Any, dict[Any, Any]]
+
     def cylinder_sum(
         self,
         values: Any,
@@ -133,7 +135,7 @@ class Cylinder(Spectral):
 
     def _uploaded(self, fit: Any, dtype: Any, exchanged: bool) -> tuple[Any, Any, Any]:
         """Propagators, table of the modes and classes on the device, kept as long as the fit lives."""
-        kept = vars(self).setdefault("_fits", WeakKeyDictionary()).setdefault(fit, {})
+        kept = self._fits.setdefault(fit, {})
         if dtype.name not in kept:
             of_modes = np.concatenate([fit.own_factor[None], fit.own_weight[None], fit.weights, fit.near])
             kept[dtype.name] = tuple(self.asarray(table.astype(dtype)) for table in (fit.propagators, of_modes))

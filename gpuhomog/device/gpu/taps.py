@@ -38,7 +38,7 @@ class Taps(Memory):
     """Windows of few samples; see device.Device for what each method promises."""
 
     # In units of one column of a product through CuPy, 0.12 ms at 1024^3 in float32 on an H200 (a third of what its
-    # arithmetic allows): a pass takes 1.0 ms there, a filter 14.3; float64 in proportion, not measured.
+    # arithmetic allows): a pass takes 1.0 ms there, a filter 14.3; float64 in proportion, not fitted.
     pass_in_columns: ClassVar[dict[str, float]] = {"float32": 10.0, "float64": 20.0}
     """Columns of a matrix product that take as long as one read or write of the field."""
     tap_in_columns: ClassVar[dict[str, float]] = {"float32": 0.3, "float64": 0.6}
