@@ -1,0 +1,139 @@
+"""Model: how many bytes each rank sends, exactly, from shapes and the partition rule alone.
+
+    halo         planes that a rank wants and does not hold; each comes once, from the rank that holds it
+    transpose    local bytes less the block that stays where it is; about bytes/P (1 - 1/P) a rank
+    sum to slab  partial sums of n_out planes, less the rank's own: (n_out - own planes) bytes of a plane
+    contraction  n_in → n_out planes along the split axis: sum to slab, or transpose, product and transpose back,
+                 whichever sends less in all
+    filter       slab FFT: the half spectrum transposed, and back
+    sum, join    what a rank hands to the communicator, once: how MPI spreads it is MPI's
+
+A rank sends nothing to itself. Uneven and empty slabs count as Slab.of makes them; the tests of the exchanges hold
+the bytes they count against these numbers, and `gpuhomog plan` prints them.
+
+In   counts of planes and ranks, bytes.
+Out  (size,) int64, bytes sent by each rank: .sum() is what travels, .max() the busiest rank.
+
+>>> transpose_bytes((4, 4, 2), 8, 2)
+array([64, 64])
+>>> halo_bytes(5, 3, 1, 1, plane_bytes=10)
+array([20, 20, 20])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .slab import Slab
+
+Bytes = NDArray[np.int64]
+
+
+def planes_held(n: int, size: int) -> Bytes:
+    """(size,) planes of each rank."""
+    return np.array([Slab.of(n, rank, size).n_local for rank in range(size)], dtype=np.int64)
+
+
+def fetch_bytes(n: int, wanted: Sequence[tuple[int, int]], plane_bytes: int) -> Bytes:
+    """Ranks fetch planes from those that hold them.
+
+    n       planes in all
+    wanted  for each rank the planes start … stop it wants, modulo n; of more than n the first n. Empty: nothing
+    """
+    size = len(wanted)
+    wants = np.zeros(n + 1, dtype=np.int64)  # differences, from plane to plane, of how many ranks want it
+    sent = np.zeros(size, dtype=np.int64)
+    for rank, (start, stop) in enumerate(wanted):
+        own = Slab.of(n, rank, size)
+        for low, high in _inside(n, start, stop):
+            wants[low] += 1
+            wants[high] -= 1
+            sent[rank] -= max(0, min(high, own.stop) - max(low, own.start))  # a rank sends nothing to itself
+    total = np.concatenate([[0], np.cumsum(np.cumsum(wants[:-1]))])
+    for rank in range(size):
+        own = Slab.of(n, rank, size)
+        sent[rank] += total[own.stop] - total[own.start]
+    return sent * plane_bytes
+
+
+def _inside(n: int, start: int, stop: int) -> list[tuple[int, int]]:
+    """Planes start … stop modulo n, each once, as one or two pieces."""
+    count = min(stop - start, n)
+    if count <= 0:
+        return []
+    low = start % n
+    return [(low, low + count)] if low + count <= n else [(low, n), (0, low + count - n)]
+
+
+def halo_bytes(n: int, size: int, before: int, after: int, plane_bytes: int, periodic: bool = True) -> Bytes:
+    """Each rank that has planes fetches `before` planes below its slab and `after` above; windows may exceed slabs."""
+    wanted = []
+    for rank in range(size):
+        own = Slab.of(n, rank, size)
+        start, stop = own.start - before, own.stop + after
+        if own.n_local == 0:
+            start = stop = 0
+        elif not periodic:
+            start, stop = max(0, start), min(n, stop)
+        elif stop - start >= n:
+            start, stop = 0, n
+        wanted.append((start, stop))
+    return fetch_bytes(n, wanted, plane_bytes)
+
+
+def transpose_bytes(shape: Sequence[int], itemsize: int, size: int, axis: int = 0, other: int = 1) -> Bytes:
+    """An array of that shape, split along `axis`, becomes split along `other`."""
+    rest = int(np.prod([n for i, n in enumerate(shape) if i not in (axis, other)], dtype=np.int64))
+    before, after = planes_held(shape[axis], size), planes_held(shape[other], size)
+    return before * (shape[other] - after) * (rest * itemsize)
+
+
+def sum_to_slab_bytes(n_out: int, size: int, plane_bytes: int) -> Bytes:
+    """Every rank has partial sums of all n_out planes; each keeps the sum of its own."""
+    return (n_out - planes_held(n_out, size)) * plane_bytes
+
+
+def contraction_bytes(shape: Sequence[int], n_out: int, itemsize: int, size: int, axis: int = 0) -> Bytes:
+    """Matrix product along the split axis: `shape` before, n_out planes after."""
+    by_sums, by_transposes = contraction_choices(shape, n_out, itemsize, size, axis)
+    return by_sums if by_sums.sum() <= by_transposes.sum() else by_transposes
+
+
+def contraction_choices(
+    shape: Sequence[int], n_out: int, itemsize: int, size: int, axis: int = 0
+) -> tuple[Bytes, Bytes]:
+    """Its two ways: sum to slab of partial products, and transpose, product, transpose back.
+
+    The transpose is to the first of the other axes.
+    """
+    other = 1 if axis == 0 else 0
+    after = list(shape)
+    after[axis] = n_out
+    plane = int(np.prod(shape, dtype=np.int64)) // shape[axis] * itemsize
+    transposes = transpose_bytes(shape, itemsize, size, axis, other)
+    transposes = transposes + transpose_bytes(after, itemsize, size, other, axis)
+    return sum_to_slab_bytes(n_out, size, plane), transposes
+
+
+def filter_bytes(shape: Sequence[int], itemsize: int, size: int, n_multipliers: int = 1) -> Bytes:
+    """Filter in Fourier space of real values, split along the first axis; axes in the order of memory.
+
+    The half spectrum goes there once, and back once for each multiplier.
+    """
+    spectrum = (shape[0], shape[1], shape[2] // 2 + 1)
+    there = transpose_bytes(spectrum, 2 * itemsize, size, 0, 1)
+    back = transpose_bytes(spectrum, 2 * itemsize, size, 1, 0)
+    return there + n_multipliers * back
+
+
+def join_bytes(n: int, size: int, plane_bytes: int) -> Bytes:
+    """Planes of all ranks joined on every rank: each hands over its own."""
+    return planes_held(n, size) * (plane_bytes if size > 1 else 0)
+
+
+def sum_bytes(n_bytes: int, size: int) -> Bytes:
+    """An array of all ranks summed on every rank: each hands over its own."""
+    return np.full(size, n_bytes if size > 1 else 0, dtype=np.int64)
