@@ -5,11 +5,13 @@ together(3, lambda comm: gh.read(path, comm=comm))            the same for what 
 """
 
 import threading
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 
 from gpuhomog.parallel import Slab
+from gpuhomog.parallel.comm import common_error
 
 
 class Team:
@@ -31,20 +33,36 @@ class Team:
 class Rank:
     def __init__(self, team, rank):
         self.team, self.rank, self.size = team, rank, team.size
+        self.sent = Counter()
+
+    def exchange(self, sent, received, device=None):
+        offered = self.team.exchange(self.rank, sent)
+        for rank, target in enumerate(received):
+            assert target.shape == offered[rank][self.rank].shape and target.dtype == offered[rank][self.rank].dtype
+            target[...] = offered[rank][self.rank]
+        self.team.barrier.wait()  # nobody goes on to change what others still read
 
     def sum(self, values):
-        return sum(self.team.exchange(self.rank, values)[1:], self.team.exchange(self.rank, values)[0])
+        self.sent["sum"] += values.nbytes
+        total, *others = self.team.exchange(self.rank, values)
+        for other in others:
+            total = total + other
+        return total
 
     def concatenate(self, planes):
+        self.sent["sum"] += planes.nbytes
         return np.concatenate(self.team.exchange(self.rank, planes))
+
+    def gather(self, value):
+        return self.team.exchange(self.rank, value)
 
     def broadcast(self, value):
         return self.team.exchange(self.rank, value)[0]
 
     def agree(self, error):
-        errors = [e for e in self.team.exchange(self.rank, error) if e is not None]
-        if errors:
-            raise errors[0]
+        shared = common_error(self.team.exchange(self.rank, error))
+        if shared is not None:
+            raise shared
 
 
 def together(size, work):

@@ -1,7 +1,33 @@
 """How values are split: the partition rule, the communicator, and the exchanges between slabs."""
 
 from .comm import Comm, Serial
-from .exchange import combine_planes, sum_over_slabs, sum_to_slab
+from .exchange import (
+    add_halo,
+    combine_planes,
+    contract_planes,
+    fetch_planes,
+    sum_over_slabs,
+    sum_to_slab,
+    transpose,
+    with_halo,
+    without_halo,
+)
+from .launch import launched_size, world
 from .slab import Slab
 
-__all__ = ["Comm", "Serial", "Slab", "combine_planes", "sum_over_slabs", "sum_to_slab"]
+__all__ = [
+    "Comm",
+    "Serial",
+    "Slab",
+    "add_halo",
+    "combine_planes",
+    "contract_planes",
+    "fetch_planes",
+    "launched_size",
+    "sum_over_slabs",
+    "sum_to_slab",
+    "transpose",
+    "with_halo",
+    "without_halo",
+    "world",
+]

@@ -1,18 +1,203 @@
-"""Exchanges between slabs: how partial results of ranks become whole ones.
+"""Exchanges between slabs: what of a field goes from rank to rank.
 
-In   local arrays with their Slab and Comm.
-Out  global arrays. In a single process both functions return what they were given.
+    fetch_planes     the planes a rank asks for, from whoever holds them
+    with_halo        own planes and some before and after, periodic; without_halo takes them off again,
+                     add_halo is the transpose: what stands in a halo is added to the planes it belongs to
+    transpose        from slabs of one axis to slabs of another; the inverse is the way back
+    sum_to_slab      the sum of partial arrays, of which each rank keeps the planes of its slab
+    contract_planes  a matrix along the split axis: partial sums or two transposes, whichever sends less
+    combine_planes   plane sums of ranks become those of the field
+
+Windows wider than a slab, uneven and empty slabs need no case of their own: every rank knows from the partition rule
+what each of the others holds and wants. Bytes sent to other ranks are counted in comm.sent, by kind.
+
+In   local arrays (a, b, c) with their Slab and Comm, on a device, in either memory order.
+Out  new arrays on the device. With one rank nothing is sent, and what can be is returned as it is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .comm import Comm
+from .model import contraction_choices
 from .slab import Slab
+
+
+def at(axis: int, planes: Any) -> tuple[Any, ...]:
+    """The index of some planes of an axis."""
+    return tuple(planes if i == axis else slice(None) for i in range(3))
+
+
+def is_fortran(values: Any) -> bool:
+    """True if the first axis is the fastest in memory."""
+    return bool(values.flags.f_contiguous and not values.flags.c_contiguous)
+
+
+def empty_like(device: Any, values: Any, axis: int, n: int) -> Any:
+    """Memory for n planes of an axis, otherwise as the values are, in their memory order."""
+    shape = list(values.shape)
+    shape[axis] = n
+    if is_fortran(values):
+        return device.empty(shape[::-1], values.dtype).T
+    return device.empty(shape, values.dtype)
+
+
+def slabs(slab: Slab, size: int) -> list[Slab]:
+    """The slabs of all ranks."""
+    return [Slab.of(slab.n, rank, size, slab.axis) for rank in range(size)]
+
+
+def _exchange(comm: Comm, device: Any, kind: str, axis: int, sent: Sequence[Any], received: Sequence[Any]) -> None:
+    """Values travel in C order, of slabs of the last axis in Fortran order: as files that are cut there have them."""
+    comm.sent[kind] += sum(int(part.nbytes) for rank, part in enumerate(sent) if rank != comm.rank)
+    if axis == 2:
+        sent, received = [part.T for part in sent], [part.T for part in received]
+    comm.exchange(sent, received, device)
+
+
+def _runs(indices: NDArray[np.int64]) -> slice | NDArray[np.int64]:
+    """Indices as a slice where they follow each other."""
+    if not len(indices):
+        return slice(0, 0)
+    first, last = int(indices[0]), int(indices[-1])
+    if last - first == len(indices) - 1 and (np.diff(indices) == 1).all():
+        return slice(first, last + 1)
+    return indices
+
+
+def fetch_planes(
+    comm: Comm, device: Any, slab: Slab, values: Any, wanted: Sequence[NDArray[np.int64]], kind: str = "planes"
+) -> Any:
+    """The planes of the whole field that this rank wants, in that order.
+
+    wanted  for every rank the planes it wants, 0 … n - 1, in any order; the same on all ranks. A plane that is wanted
+            several times is sent once
+    """
+    axis, repeated = slab.axis, wanted[comm.rank]
+    if comm.size == 1:
+        return values[at(axis, _runs(repeated))]
+    wanted = [_once(asked) for asked in wanted]
+    mine = wanted[comm.rank]
+    out = empty_like(device, values, axis, len(mine))
+    sent, received, scattered = [], [], []
+    for rank, other in enumerate(slabs(slab, comm.size)):
+        asked = wanted[rank]
+        here = asked[(asked >= slab.start) & (asked < slab.stop)] - slab.start
+        sent.append(values[at(axis, _runs(here))])
+        places = _runs(np.flatnonzero((mine >= other.start) & (mine < other.stop)))
+        if isinstance(places, slice):
+            received.append(out[at(axis, places)])
+        else:
+            received.append(empty_like(device, values, axis, len(places)))
+            scattered.append((places, received[-1]))
+    _exchange(comm, device, kind, axis, sent, received)
+    for places, part in scattered:
+        out[at(axis, places)] = part
+    if len(mine) == len(repeated):
+        return out
+    order = np.argsort(mine)
+    return out[at(axis, order[np.searchsorted(mine, repeated, sorter=order)])]
+
+
+def _once(planes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The planes without repetitions, in the order in which they come first."""
+    first = np.unique(planes, return_index=True)[1]
+    return planes if len(first) == len(planes) else planes[np.sort(first)]
+
+
+def with_halo(comm: Comm, device: Any, slab: Slab, values: Any, before: int, after: int) -> Any:
+    """Own planes with `before` more below and `after` above, periodic; a rank without planes gets none."""
+    wanted = [
+        np.arange(s.start - before, s.stop + after) % slab.n if s.n_local else np.arange(0)
+        for s in slabs(slab, comm.size)
+    ]
+    return fetch_planes(comm, device, slab, values, wanted, "halo")
+
+
+def without_halo(slab: Slab, values: Any, before: int) -> Any:
+    """The own planes of what with_halo gave: its left inverse."""
+    return values[at(slab.axis, slice(before, before + slab.n_local) if slab.n_local else slice(0, 0))]
+
+
+def add_halo(comm: Comm, device: Any, slab: Slab, values: Any, before: int, after: int) -> Any:
+    """Every plane of the halo is added to the one it is a copy of: the transpose of with_halo."""
+    axis, n, ranks = slab.axis, slab.n, slabs(slab, comm.size)
+    held = [np.arange(s.start - before, s.stop + after) if s.n_local else np.arange(0) for s in ranks]
+    own = [(indices >= s.start) & (indices < s.stop) for indices, s in zip(held, ranks, strict=True)]
+    out = device.copy(without_halo(slab, values, before))
+    sent, received, places = [], [], []
+    for rank, other in enumerate(ranks):
+        mine = held[comm.rank]
+        leaves = ~own[comm.rank] & (mine % n >= other.start) & (mine % n < other.stop)
+        sent.append(values[at(axis, _runs(np.flatnonzero(leaves)))])
+        theirs = held[rank]
+        comes = ~own[rank] & (theirs % n >= slab.start) & (theirs % n < slab.stop)
+        places.append(theirs[comes] % n - slab.start)
+        received.append(empty_like(device, values, axis, len(places[-1])))
+    _exchange(comm, device, "halo", axis, sent, received)
+    for part, where in zip(received, places, strict=True):
+        for i, plane in enumerate(where):  # one by one: a plane may come several times
+            out[at(axis, slice(plane, plane + 1))] += part[at(axis, slice(i, i + 1))]
+    return out
+
+
+def transpose(comm: Comm, device: Any, slab: Slab, values: Any, axis: int, n: int) -> tuple[Any, Slab]:
+    """Slabs of another axis of n planes: that one is split, the former one whole on every rank. Its own inverse."""
+    target = Slab.of(n, comm.rank, comm.size, axis)
+    if comm.size == 1 or axis == slab.axis:
+        return values, target
+    out = empty_like(device, values[at(axis, target.planes)], slab.axis, slab.n)
+    sent = [values[at(axis, other.planes)] for other in slabs(target, comm.size)]
+    received = [out[at(slab.axis, other.planes)] for other in slabs(slab, comm.size)]
+    _exchange(comm, device, "transpose", slab.axis, sent, received)
+    return out, target
+
+
+def sum_to_slab(comm: Comm, device: Any, partial: Any, slab: Slab) -> Any:
+    """Sum over ranks of partial arrays (all planes of the slab's axis), of which each rank keeps its own planes.
+
+    Ranks are added in their order.
+    """
+    if comm.size == 1:
+        return partial
+    sent = [partial[at(slab.axis, other.planes)] for other in slabs(slab, comm.size)]
+    received = [empty_like(device, partial, slab.axis, slab.n_local) for _ in sent]
+    _exchange(comm, device, "sum", slab.axis, sent, received)
+    total = received[0]
+    for part in received[1:]:
+        total += part
+    return total
+
+
+def sum_over_slabs(comm: Comm, device: Any, partial: Any) -> Any:
+    """Sum over ranks of small partial arrays, whole on every rank."""
+    return partial if comm.size == 1 else device.asarray(comm.sum(device.to_host(partial)))
+
+
+def contract_planes(comm: Comm, device: Any, slab: Slab, values: Any, matrix: NDArray[np.float64]) -> tuple[Any, Slab]:
+    """Σ_i matrix[o, i] values[.., i, ..] along the split axis; each rank keeps its planes of the result.
+
+    Few outputs: every rank contracts its own planes and the partial results are summed. Many: the values are
+    transposed, contracted where the axis is whole, and transposed back. The same numbers to rounding.
+    """
+    axis = slab.axis
+    target = Slab.of(len(matrix), comm.rank, comm.size, axis)
+    if comm.size == 1:
+        return device.contract(values, matrix, axis), target
+    other = 1 if axis == 0 else 0
+    whole = [slab.n if i == axis else n for i, n in enumerate(values.shape)]
+    by_sums, by_transposes = contraction_choices(whole, len(matrix), values.dtype.itemsize, comm.size, axis)
+    if by_sums.sum() <= by_transposes.sum():
+        partial = device.contract(values, matrix[:, slab.planes], axis)
+        return device.compact(sum_to_slab(comm, device, partial, target)), target
+    turned, across = transpose(comm, device, slab, values, other, values.shape[other])
+    contracted = device.contract(turned, matrix, axis)
+    return transpose(comm, device, across, contracted, axis, len(matrix))
 
 
 def combine_planes(comm: Comm, slab: Slab, local: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
@@ -22,15 +207,3 @@ def combine_planes(comm: Comm, slab: Slab, local: NDArray[np.float64], axis: int
     of each plane, which are summed.
     """
     return comm.concatenate(local) if axis == slab.axis else comm.sum(local)
-
-
-def sum_over_slabs(comm: Comm, partial: Any) -> Any:
-    """Sum of partial arrays (a contraction along the slab axis done on the local planes), on every rank."""
-    return comm.sum(partial)
-
-
-def sum_to_slab(comm: Comm, partial: Any, slab: Slab) -> Any:
-    """The same sum, of which each rank keeps the planes of its own slab."""
-    planes = [slice(None)] * 3
-    planes[slab.axis] = slab.planes
-    return sum_over_slabs(comm, partial)[tuple(planes)]

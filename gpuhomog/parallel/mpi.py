@@ -1,0 +1,149 @@
+"""MPI: ranks that a launcher started as processes. The only import of mpi4py.
+
+    exchange    one Alltoallw over the host arrays where they lie, gaps included; arrays on a device go by its transport
+    the rest    collectives of small arrays and of pickled values
+
+Whoever fails outside of `agree` would leave the others waiting: `finish` lets all ranks end together, and ends
+those that wait for one that cannot come.
+
+In   arrays and values of each rank.
+Out  as Comm promises. InputError where the ranks do not know of each other.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections import Counter
+from collections.abc import Sequence
+from time import monotonic, sleep
+from typing import Any, TypeVar
+
+import numpy as np
+from mpi4py import MPI
+from numpy.typing import NDArray
+
+from .comm import common_error
+from .transport import staged
+
+T = TypeVar("T")
+
+PATIENCE = 10.0
+"""Seconds that a rank which failed waits for the others to end as well, before it ends all."""
+LARGEST_MESSAGE = 2**30
+"""Bytes of one block of an exchange; MPI counts them in 32 bits before version 4."""
+
+
+class World:
+    """All ranks of the launch."""
+
+    def __init__(self) -> None:
+        self._comm = MPI.COMM_WORLD
+        self._ends = MPI.COMM_WORLD.Dup()  # apart from everything that may still be under way
+        self.rank = self._comm.rank
+        self.size = self._comm.size
+        self.sent: Counter[str] = Counter()
+
+    @property
+    def library(self) -> str:
+        """Name and version of the MPI library."""
+        name, (major, minor, micro) = MPI.get_vendor()
+        return f"{name} {major}.{minor}.{micro}"
+
+    def exchange(self, sent: Sequence[Any], received: Sequence[Any], device: Any = None) -> None:
+        """One Alltoallw whose types describe where the arrays lie, so that nothing is packed here."""
+        if device is not None and not all(isinstance(a, np.ndarray) for a in (*sent, *received)):
+            staged(self, sent, received, device)
+            return
+        received[self.rank][...] = sent[self.rank]
+        out = [_place(a, r == self.rank) for r, a in enumerate(sent)]
+        into = [_place(a, r == self.rank) for r, a in enumerate(received)]
+        nothing = [0] * self.size
+        counts = [int(kind is not MPI.BYTE) for kind in out], [int(kind is not MPI.BYTE) for kind in into]
+        try:
+            self._comm.Alltoallw([MPI.BOTTOM, (counts[0], nothing), out], [MPI.BOTTOM, (counts[1], nothing), into])
+        finally:
+            for kind in (*out, *into):
+                if kind is not MPI.BYTE:
+                    kind.Free()
+
+    def sum(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Allreduce, from rank 0, so that all have the same bits."""
+        values = np.ascontiguousarray(values)
+        total = np.empty_like(values)
+        self._comm.Reduce(values, total if self.rank == 0 else None, MPI.SUM, root=0)
+        self._comm.Bcast(total, root=0)
+        self.sent["sum"] += values.nbytes * (self.size > 1)
+        return total
+
+    def concatenate(self, planes: NDArray[Any]) -> NDArray[Any]:
+        """Allgatherv."""
+        planes = np.ascontiguousarray(planes)
+        counts = self._comm.allgather(len(planes))
+        joined = np.empty((sum(counts), *planes.shape[1:]), planes.dtype)
+        per_plane = int(np.prod(planes.shape[1:], dtype=np.int64))
+        self._comm.Allgatherv(planes, [joined, [n * per_plane for n in counts]])
+        self.sent["sum"] += planes.nbytes * (self.size > 1)
+        return joined
+
+    def gather(self, value: T) -> list[T]:
+        """Allgather of pickled values."""
+        return list(self._comm.allgather(value))
+
+    def broadcast(self, value: T) -> T:
+        """Broadcast of a pickled value."""
+        return self._comm.bcast(value, root=0)
+
+    def agree(self, error: Exception | None) -> None:
+        """Allgather of the errors; the first one is everyone's."""
+        shared = common_error(self._comm.allgather(_picklable(error)))
+        if shared is not None:
+            raise shared
+
+    def finish(self, code: int) -> list[int]:
+        """The exit codes of all ranks, once all have ended; a rank that failed waits PATIENCE seconds for the others.
+
+        After that it ends all ranks: those that still wait for it would wait for ever.
+        """
+        codes = np.zeros(self.size, dtype=np.int32)
+        request = self._ends.Iallgather(np.array([code], dtype=np.int32), codes)
+        end = monotonic() + PATIENCE
+        while not request.Test():
+            if code and monotonic() > end:
+                return [code if r == self.rank else -1 for r in range(self.size)]
+            sleep(0.01 if code else 0.001)
+        return [int(c) for c in codes]
+
+    def abort(self, code: int) -> None:
+        """End all ranks now."""
+        self._comm.Abort(code)
+
+
+def _place(array: NDArray[Any], here: bool) -> Any:
+    """The type that describes an array from the beginning of memory on; BYTE where nothing is to be sent."""
+    if here or array.size == 0:
+        return MPI.BYTE
+    n_bytes, outer = array.itemsize, []
+    for axis in reversed(range(array.ndim)):  # values travel in C order; what lies without gaps is one block
+        if array.shape[axis] == 1:
+            continue
+        if outer or array.strides[axis] != n_bytes or n_bytes * array.shape[axis] > LARGEST_MESSAGE:
+            outer.append(axis)
+        else:
+            n_bytes *= array.shape[axis]
+    kinds = [MPI.BYTE.Create_contiguous(n_bytes)]
+    for axis in outer:
+        kinds.append(kinds[-1].Create_hvector(array.shape[axis], 1, array.strides[axis]))
+    address = array.__array_interface__["data"][0]
+    kinds.append(MPI.Datatype.Create_hindexed(kinds[-1], [1], [address]))
+    kinds[-1].Commit()
+    for kind in kinds[:-1]:
+        kind.Free()
+    return kinds[-1]
+
+
+def _picklable(error: Exception | None) -> Exception | None:
+    """The error, or its sentence where it cannot travel."""
+    try:
+        return pickle.loads(pickle.dumps(error))  # type: ignore[no-any-return]
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
