@@ -113,7 +113,7 @@ def average(
     """
     if isinstance(field, Profile):
         return _average_profile(field, kernel, spacing, sampling, method, outside, padded)
-    plan, way = _plan(field, kernel, spacing, sampling, method, padded)
+    plan, way = plan_average(field, kernel, spacing, sampling, method, padded)
     (averaged,) = way.run(plan, _less(field, outside), (None,))
     if outside != 0:
         averaged = averaged + averaged.dtype.type(outside)
@@ -134,7 +134,7 @@ def average_gradient(
     Parameters and errors as `average`; the unit is the field's per Å, the quantity "scalar". For a box it is the
     difference of the averages over opposite faces over the width, exactly.
     """
-    plan, way = _plan(field, kernel, spacing, sampling, "auto", padded)
+    plan, way = plan_average(field, kernel, spacing, sampling, "auto", padded)
     along = way.run(plan, _less(field, outside), (0, 1, 2))  # per Å along each lattice vector
     # ∇ = Σ_i b_i/(2π) ∂/∂s_i and ∂/∂(|a_i| s_i) is what `along` holds
     to_cartesian = field.grid.reciprocal.T * field.grid.lengths / (2 * np.pi)
@@ -162,7 +162,7 @@ def average_and_variance(
     square of the field's, is left None. Running sums of both, where method is or becomes "sums" on a coarse grid,
     are made in one read and in the field's precision. Parameters and errors as `average`.
     """
-    plan, way = _plan(field, kernel, spacing, sampling, method, False)
+    plan, way = plan_average(field, kernel, spacing, sampling, method, False)
     return _means_and_variances(field, [(plan, way)], outside)[0]
 
 
@@ -182,7 +182,7 @@ def averages_and_variances(
     """
     plans = []
     for kernel in kernels:
-        plans.append(_plan(field, kernel, spacing, sampling, method, False))
+        plans.append(plan_average(field, kernel, spacing, sampling, method, False))
     return _means_and_variances(field, plans, outside)
 
 
@@ -251,7 +251,7 @@ def _average_profile(
     )
 
 
-def _plan(
+def plan_average(
     field: Field,
     kernel: AveragingKernel | Sequence[AveragingKernel],
     spacing: float | Sequence[float] | None,

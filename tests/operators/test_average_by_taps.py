@@ -10,7 +10,7 @@ import gpuhomog as gh
 from gpuhomog.averaging_kernels import AveragingKernel
 from gpuhomog.errors import AccuracyWarning, KernelError
 from gpuhomog.operators import ways
-from gpuhomog.operators.average import _plan
+from gpuhomog.operators.average import plan_average
 from gpuhomog.operators.line_taps import error_bound, taps_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:eps = .* exceeds a quarter")
@@ -27,7 +27,7 @@ ROUNDING = {np.float32: 1.5e-6, np.float64: 2e-14}
 
 
 def plan_of(field, kernel, **options):
-    return _plan(field, kernel, options.get("spacing"), None, "taps", False)[0]
+    return plan_average(field, kernel, options.get("spacing"), None, "taps", False)[0]
 
 
 def noise(shape=SHAPE, dtype=np.float64, order="C", seed=0):
