@@ -19,7 +19,8 @@ from numpy.typing import ArrayLike, NDArray
 from .device import Device, choose_device
 from .errors import InputError
 from .grid import Grid, axis_index, parse_boundary
-from .parallel import Comm, Serial, Slab, combine_planes
+from .parallel import Comm, Serial, Slab
+from .reduction import Arrays, Reduction, extrema, plane_sums, reduced
 from .structure import Structure
 from .units import QUANTITIES, check_quantity, conversion_factor, internal_unit
 
@@ -36,6 +37,7 @@ class Field:
     slab, comm  which planes are here, and who holds the others
     structure   atoms, if known
     provenance  tuple of {"step": …, …}: where the values come from, what was done to them
+    reproducible  sums add planes in one fixed tree: the same bits for any number of ranks, at some cost
     """
 
     grid: Grid
@@ -47,6 +49,7 @@ class Field:
     comm: Comm
     structure: Structure | None = None
     provenance: tuple[Mapping[str, Any], ...] = ()
+    reproducible: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.values, np.ndarray):  # a view of it: the caller's own array stays as writeable as it was
@@ -165,10 +168,20 @@ class Field:
         unit = internal_unit(self.quantity, self.unit)
         return self if unit == self.unit else self.to(str(unit))
 
+    def reduce(self, reduction: Reduction) -> Arrays:
+        """A reduction of the whole field: its arrays, the same on every rank."""
+        return reduced(reduction, self.comm, self.device, self.values, self.slab, self.reproducible)
+
     def plane_sums(self, axis: int | str) -> NDArray[np.float64]:
         """(n_axis,) sum of the values over every plane of an axis, on every rank."""
         index = axis_index(axis)
-        return combine_planes(self.comm, self.slab, self.device.planar_sum(self.values, index), index)
+        (sums,) = self.reduce(plane_sums(index, self.slab.axis))
+        return np.asarray(sums)
+
+    def extrema(self) -> tuple[float, float]:
+        """Smallest and largest value of the whole field, on every rank; NaN if there is one."""
+        low, high = self.reduce(extrema())
+        return float(low[0]), float(high[0])
 
     def mean(self) -> float:
         """Mean over the grid, in the field's unit."""

@@ -93,7 +93,7 @@ def grid_report(field: Field) -> dict[str, Any]:
 
 def value_report(field: Field) -> dict[str, Any]:
     """What the values are, and their size."""
-    low, high = field.device.extrema(field.values)
+    low, high = field.extrema()
     return {
         "quantity": field.quantity,
         "unit": field.unit,

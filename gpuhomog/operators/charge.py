@@ -36,7 +36,9 @@ from ..errors import InputError, nearest_known
 from ..fft import Multiplier, OfWavevector, filtered
 from ..field import Field
 from ..grid import AXIS_NAMES, OPEN, Grid
-from ..parallel import sum_over_slabs
+from ..parallel import Slab
+from ..parallel.exchange import at
+from ..reduction import SUM, Arrays, Reduction
 from ..results import Measurement, Result
 from ..structure import SYMBOLS
 from ..units import COULOMB_CONSTANT
@@ -235,13 +237,22 @@ def charge_balance(
 
 
 def _gross_charge(field: Field) -> float:
-    """∫ |ρ| d³r [e], a few planes at a time; each value is rounded by its own part of it."""
-    axis, total = field.slab.axis, 0.0
-    n_local = field.values.shape[axis]
-    for start in range(0, n_local, PLANES_AT_ONCE):
-        here = tuple(slice(start, start + PLANES_AT_ONCE) if i == axis else slice(None) for i in range(3))
-        total += float(field.device.planar_sum(abs(field.values[here]), axis).sum())
-    return float(sum_over_slabs(field.comm, np.array([total]))[0]) * field.grid.volume / field.grid.n_points
+    """∫ |ρ| d³r [e]; each value is rounded by its own part of it."""
+    (total,) = field.reduce(absolute_sum())
+    return float(total[0]) * field.grid.volume / field.grid.n_points
+
+
+def absolute_sum() -> Reduction:
+    """Σ |values|, a few planes at a time."""
+
+    def local(device: Any, values: Any, slab: Slab) -> Arrays:
+        total = 0.0
+        for start in range(0, slab.n_local, PLANES_AT_ONCE):
+            here = values[at(slab.axis, slice(start, start + PLANES_AT_ONCE))]
+            total += float(device.planar_sum(abs(here), slab.axis).sum())
+        return (np.array([total]),)
+
+    return Reduction("sum of magnitudes", local, (SUM,))
 
 
 def _verdict(net: float, expected: float | None, tolerance: float) -> str:

@@ -29,6 +29,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from math import gcd, lcm
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,8 @@ from numpy.typing import NDArray
 from ..errors import AccuracyWarning, InputError
 from ..field import Field
 from ..grid import AXIS_NAMES, OPEN, Grid, axis_index
-from ..parallel import sum_over_slabs
+from ..parallel import Slab
+from ..reduction import SUM, Arrays, Reduction
 from ..results import Profile
 
 FEWEST_HARMONICS = 3
@@ -136,9 +138,7 @@ def planar_average(field: Field, axis: Planes) -> Profile:
             "or planes of smaller indices."
         )
     strides, n_bins = family_bins(field.grid, indices)
-    sums = field.device.plane_family_sum(field.values, strides, n_bins)  # local
-    sums = np.roll(sums, strides[field.slab.axis] * field.slab.start % n_bins)
-    sums = sum_over_slabs(field.comm, sums)  # combine
+    (sums,) = field.reduce(family_sums(strides, n_bins))  # local, combine
     coefficients = np.fft.rfft(sums)[: n_harmonics + 1] / field.grid.n_points  # finish
     n = 2 * n_harmonics + 1
     wavevector = np.array(indices) @ field.grid.reciprocal
@@ -155,6 +155,16 @@ def planar_average(field: Field, axis: Planes) -> Profile:
         structure=field.structure,
         provenance=(*field.provenance, {"step": "planar average", "planes": name, "harmonics": n_harmonics}),
     )
+
+
+def family_sums(strides: tuple[int, int, int], n_bins: int) -> Reduction:
+    """(n_bins,) sums over the points of equal phase."""
+
+    def local(device: Any, values: Any, slab: Slab) -> Arrays:
+        sums = device.plane_family_sum(values, strides, n_bins)
+        return (np.roll(sums, strides[slab.axis] * slab.start % n_bins),)
+
+    return Reduction(f"sums of {n_bins} phases, strides {strides}", local, (SUM,))
 
 
 def family_bins(grid: Grid, indices: tuple[int, int, int]) -> tuple[tuple[int, int, int], int]:

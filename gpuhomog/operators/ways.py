@@ -36,7 +36,7 @@ from ..averaging_kernels import (
 )
 from ..fft import AlongAxes, Derivative, Multiplier, OfWavevector, Part, filtered
 from ..field import Field
-from ..parallel import Slab, sum_over_slabs, sum_to_slab
+from ..parallel import Slab, contract_planes, sum_over_slabs
 from .line_taps import AxisTaps, error_bound, taps_of
 from .line_weights import (
     END_STENCIL,
@@ -232,8 +232,7 @@ class ByLines:
             matrix = self.matrix(plan, axis, differentiate)
         if not plan.is_split(axis):
             return device.contract(values, matrix, axis)
-        mine = matrix[:, plan.field.slab.planes]
-        return device.compact(sum_to_slab(plan.field.comm, device.contract(values, mine, axis), plan.slab))
+        return contract_planes(plan.field.comm, device, plan.field.slab, values, matrix)[0]
 
     def matrix(self, plan: Plan, axis: int, differentiate: bool) -> Array:
         """(n_out, n) weights along one axis."""
@@ -361,7 +360,7 @@ class ByLowModes:
             projection = interpolation_weights(samples, count).T * (count / line.period)
             if plan.is_split(axis):
                 partial = device.contract(values, projection[:, plan.field.slab.planes], axis)
-                values = sum_over_slabs(plan.field.comm, partial)
+                values = sum_over_slabs(plan.field.comm, device, partial)
             else:
                 values = device.contract(values, projection, axis)
         low = filtered(device, values, *multipliers(plan, counts, derivatives))

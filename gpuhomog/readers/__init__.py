@@ -175,6 +175,7 @@ def read(
     block: str | None = None,
     frame: int = 0,
     unit: str | None = None,
+    reproducible: bool = False,
 ) -> Field:
     """Read a file into a Field.
 
@@ -190,6 +191,7 @@ def read(
     frame     which of several cells in the file
     unit      unit of the values, for files that do not say; with a quantity, atomic units by default for cube and
               arrays
+    reproducible  sums of this field and what is made from it have the same bits for any number of ranks: slower
 
     Raises InputError, FileFormatError, UnitsError, DeviceError: one sentence each. Warns AccuracyWarning where the
     integral is not what the atoms allow; nothing is ever renormalized.
@@ -262,6 +264,7 @@ def read(
         ranks,
         source.structure,
         (*source.provenance, step),
+        reproducible,
     )
     if not source.finite or kept != np.float64:  # float32 may overflow
         field.check_finite(str(source.path))

@@ -1,0 +1,132 @@
+"""Reduction: what of a field can be found some planes at a time, and put together from the parts.
+
+    local   (device, values, slab) → partial arrays of the planes of that slab
+    rules   how the partial arrays of other planes join them, one word for each array
+              "join"      an entry for each plane of the slab's axis, along the array's first axis
+              "sum"       added
+              "planes"    added; holds planes of the result, of which in the end each rank keeps its own
+              "least", "greatest"
+
+Planar sums, extrema and averages at coarse points are reductions. `reduced` puts together what ranks hold, and for a
+`reproducible` field what single planes give, in one fixed tree: the same bits however the planes were split.
+Field.reduce calls it, or reads the planes first where they are larger than memory.
+
+In   a Reduction, the planes of one rank.
+Out  its arrays, whole on every rank; of rule "planes" the rank's own planes.
+
+>>> from .device import choose_device
+>>> from .parallel import Serial
+>>> planes = np.arange(24.0).reshape(4, 3, 2)
+>>> reduced(plane_sums(1, 0), Serial(), choose_device("cpu"), planes, Slab.of(4))
+(array([ 76.,  92., 108.]),)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .device import Device
+from .parallel import Comm, Slab, sum_to_slab
+from .parallel.exchange import at
+from .parallel.tree import PlaneTree
+
+Arrays = tuple[Any, ...]
+
+JOIN, SUM, PLANES, LEAST, GREATEST = "join", "sum", "planes", "least", "greatest"
+_JOINED: dict[str, Callable[[Any, Any], Any]] = {
+    JOIN: lambda a, b: np.concatenate([a, b]),
+    SUM: lambda a, b: a + b,
+    PLANES: lambda a, b: a + b,
+    LEAST: np.minimum,
+    GREATEST: np.maximum,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Reduction:
+    """One reduction.
+
+    name    what it is, with every parameter: what was computed before is recognised by it
+    local   (device, values, slab) → partial arrays; "planes" on the device, all others on the host
+    rules   how they join
+    n_out   planes along the slab's axis of an array of rule "planes"
+    """
+
+    name: str
+    local: Callable[[Device, Any, Slab], Arrays]
+    rules: tuple[str, ...]
+    n_out: int = 0
+
+    def joined(self, first: Arrays, second: Arrays) -> Arrays:
+        """The arrays of some planes and those of the planes right after them, as one."""
+        return tuple(_JOINED[rule](a, b) for rule, a, b in zip(self.rules, first, second, strict=True))
+
+
+def plane_sums(axis: int, split: int) -> Reduction:
+    """(n_axis,) sums over the planes of an axis, float64, of a field that is split along another or the same."""
+    return Reduction(
+        f"plane sums of axis {axis}",
+        lambda device, values, slab: (device.planar_sum(values, axis),),
+        (JOIN if axis == split else SUM,),
+    )
+
+
+def extrema() -> Reduction:
+    """Smallest and largest value; NaN if there is one."""
+
+    def local(device: Device, values: Any, slab: Slab) -> Arrays:
+        low, high = device.extrema(values) if values.size else (np.inf, -np.inf)
+        return np.array([low]), np.array([high])
+
+    return Reduction("extrema", local, (LEAST, GREATEST))
+
+
+def reduced(
+    reduction: Reduction, comm: Comm, device: Device, values: Any, slab: Slab, reproducible: bool = False
+) -> Arrays:
+    """The reduction of a field of which this rank holds the planes of `slab`."""
+    if not reproducible:
+        return combined(reduction, comm, device, reduction.local(device, values, slab), slab)
+    tree: PlaneTree[Arrays] = PlaneTree(reduction.joined)
+    for plane in range(slab.start, slab.stop):
+        one = values[at(slab.axis, slice(plane - slab.start, plane - slab.start + 1))]
+        tree.add(0, plane, reduction.local(device, one, Slab(slab.axis, slab.n, plane, plane + 1)))
+    return combined_trees(reduction, comm, device, tree, slab)
+
+
+def combined(reduction: Reduction, comm: Comm, device: Device, partial: Arrays, slab: Slab) -> Arrays:
+    """Partial arrays of all planes of each rank, over ranks."""
+    if comm.size == 1:
+        return partial
+    out = []
+    for rule, array in zip(reduction.rules, partial, strict=True):
+        if rule == JOIN:
+            out.append(comm.concatenate(array))
+        elif rule == SUM:
+            out.append(comm.sum(array))
+        elif rule == PLANES:
+            out.append(sum_to_slab(comm, device, array, Slab.of(reduction.n_out, comm.rank, comm.size, slab.axis)))
+        else:
+            each = comm.gather(array)
+            out.append(np.min(each, axis=0) if rule == LEAST else np.max(each, axis=0))
+    return tuple(out)
+
+
+def combined_trees(reduction: Reduction, comm: Comm, device: Device, tree: PlaneTree[Arrays], slab: Slab) -> Arrays:
+    """The one tree of the nodes of all ranks."""
+    if comm.size == 1:
+        return tree.total()
+    on_host = [(level, k, tuple(device.to_host(array) for array in part)) for level, k, part in tree.nodes]
+    whole: PlaneTree[Arrays] = PlaneTree(reduction.joined)
+    for nodes in comm.gather(on_host):
+        for node in nodes:
+            whole.add(*node)
+    own = Slab.of(reduction.n_out, comm.rank, comm.size, slab.axis)
+    return tuple(
+        device.asarray(np.ascontiguousarray(array[at(slab.axis, own.planes)])) if rule == PLANES else array
+        for rule, array in zip(reduction.rules, whole.total(), strict=True)
+    )
