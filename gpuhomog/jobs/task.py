@@ -151,13 +151,20 @@ def plain_option(value: Any) -> Any:
 
 
 def prepare(
-    command: Command, raw: Mapping[str, Any], *, file: Path | None = None, folder: Path | None = None, where: str = ""
+    command: Command,
+    raw: Mapping[str, Any],
+    *,
+    file: Path | None = None,
+    folder: Path | None = None,
+    where: str = "",
+    planning: bool = False,
 ) -> Task:
     """A Task of raw option values, refused now if anything about it can be known to be wrong.
 
-    file    the input file, for a command that reads one
-    folder  where relative output names start (a job file's folder); default: the current one
-    where   beginning of error messages ("job.toml, task 2 (average): "), empty on the command line
+    file      the input file, for a command that reads one
+    folder    where relative output names start (a job file's folder); default: the current one
+    where     beginning of error messages ("job.toml, task 2 (average): "), empty on the command line
+    planning  True: nothing will be read, and the input need not exist yet
     """
     values = read_values(command.options, raw, where)
     for option in command.options:
@@ -169,7 +176,7 @@ def prepare(
         values["file"] = file
     inputs = sources(command, values)
     for source in inputs:
-        if not source.exists():
+        if not source.exists() and not planning:
             raise InputError(f"{where}{source}: no such file. Check the name and the folder.")
     try:
         command.check(values)
