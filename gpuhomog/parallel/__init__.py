@@ -1,5 +1,6 @@
 """How values are split: the partition rule, the communicator, and the exchanges between slabs."""
 
+from .agreement import agree_on
 from .comm import Comm, Serial
 from .exchange import (
     add_halo,
@@ -20,6 +21,7 @@ __all__ = [
     "Serial",
     "Slab",
     "add_halo",
+    "agree_on",
     "combine_planes",
     "contract_planes",
     "fetch_planes",

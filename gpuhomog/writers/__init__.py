@@ -5,8 +5,10 @@
              CHGCAR…  LOCPOT…                by name; also NAME.CHGCAR, NAME.LOCPOT
     result   .csv  .json  .h5                tables.py
 
-The suffix chooses the format. Planes are written block by block from where they live (planes.py) into a
-temporary beside the target, which is renamed when it is complete and on the disk (atomic.py).
+The suffix chooses the format. Planes are written block by block from where they live (planes.py), by every rank its
+own, to where they belong (places.py) in a temporary beside the target, which is renamed when it is complete and on the
+disk (atomic.py). The file has the same bytes however many ranks write it. Compressed text is written by rank 0 alone,
+and so is everything where the ranks do not see the same folder.
 
 >>> import tempfile
 >>> from gpuhomog import Field
@@ -20,35 +22,47 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from numpy.typing import NDArray
 
 from ..errors import InputError, nearest_known
 from ..field import Field
+from ..parallel import agree_on
 from ..results import Result
 from . import cube, hdf5, npz, tables, vasp, xsf, zarr_store
-from .atomic import check_target, inputs_of, replacing
-from .planes import plane_blocks
-from .text import strip_compression, text_stream
-
-Blocks = Iterable[tuple[int, NDArray[Any]]]
+from .atomic import check_target, inputs_of, refused, replacing, reserve
+from .places import Places, at_offsets, in_order
+from .planes import owners, plane_blocks
+from .text import strip_compression
 
 
 @dataclass(frozen=True)
 class FieldFormat:
-    """How a field is written: what encodes it, which axis is slowest in the file, and what it cannot hold."""
+    """How a field is written.
+
+    slowest_axis  the axis whose planes lie one after the other in the file
+    places        (field, slowest axis, what `begin` returned) → where they lie; on every rank
+    begin         writes what is there before the values; rank 0
+    finish        (…, slowest axis, checksums of all ranks' parts) writes what is there after the values; rank 0
+    compression   suffix of a text that one rank writes in order; "" if each writes its own planes
+    check         raises where the format cannot hold the field
+    """
 
     name: str
-    encode: Callable[[Path, Field, Blocks], None]
     slowest_axis: Callable[[Field], int]
     bytes_per_value: Callable[[Field], float]
+    places: Callable[[Field, int, Any], Places]
+    begin: Callable[[Path, Field], Any] = lambda path, field: None
+    finish: Callable[[Path, Field, int, Sequence[npz.Checked]], None] | None = None
     folder: bool = False
-    multiple: Callable[[Field], int] = lambda field: 1
+    compression: str = ""
     check: Callable[[Field], None] = lambda field: None
     check_target: Callable[[str | os.PathLike[str], Path], None] = lambda path, target: None
 
@@ -58,38 +72,53 @@ def _raw_bytes(field: Field) -> float:
 
 
 def _text(
-    encode: Callable[[IO[bytes], Field, Blocks], None],
+    places: Callable[[Field], Places],
     name: str,
     axis: int,
     compression: str,
     check: Callable[[Field], None] = lambda field: None,
 ) -> FieldFormat:
-    def through_stream(path: Path, field: Field, blocks: Blocks) -> None:
-        with text_stream(path, compression) as stream:
-            encode(stream, field, blocks)
-
     size = 4.0 if compression else 18.2  # compressed: how far depends on the digits; only a lower bound helps
-    return FieldFormat(name, through_stream, lambda field: axis, lambda field: size, check=check)
+    return FieldFormat(
+        name,
+        lambda field: axis,
+        lambda field: size,
+        lambda field, axis, begun: places(field),
+        compression=compression,
+        check=check,
+    )
 
 
 _BINARY = {
-    ".h5": FieldFormat("hdf5", hdf5.write_field, lambda field: 0, _raw_bytes),
-    ".npz": FieldFormat("npz", npz.write_field, npz.slowest_axis, _raw_bytes),
-    ".zarr": FieldFormat(
-        "zarr",
-        zarr_store.write_field,
+    ".h5": FieldFormat(
+        "hdf5",
         lambda field: 0,
         _raw_bytes,
+        lambda field, axis, offsets: hdf5.places(field, offsets),
+        hdf5.begin,
+    ),
+    ".npz": FieldFormat(
+        "npz",
+        npz.slowest_axis,
+        _raw_bytes,
+        lambda field, axis, begun: npz.places(field, axis),
+        finish=npz.finish,
+    ),
+    ".zarr": FieldFormat(
+        "zarr",
+        lambda field: 0,
+        _raw_bytes,
+        lambda field, axis, begun: zarr_store.places(field),
+        zarr_store.begin,
         folder=True,
-        multiple=zarr_store.planes_per_chunk,
         check_target=zarr_store.check_replaceable,
     ),
 }
 _BINARY[".hdf5"] = _BINARY[".h5"]
 _TEXT = {
-    ".cube": (cube.write_field, "cube", 0),
-    ".cub": (cube.write_field, "cube", 0),
-    ".xsf": (xsf.write_field, "xsf", 2),
+    ".cube": (cube.places, "cube", 0),
+    ".cub": (cube.places, "cube", 0),
+    ".xsf": (xsf.places, "xsf", 2),
 }
 
 FIELD_SUFFIXES = (*_BINARY, *_TEXT)
@@ -101,11 +130,11 @@ def field_format(path: str | os.PathLike[str]) -> FieldFormat:
     name, compression = strip_compression(Path(path).name)
     suffix = Path(name).suffix.lower()
     if suffix in _TEXT:
-        encode, known_as, axis = _TEXT[suffix]
-        return _text(encode, known_as, axis, compression)
+        places, known_as, axis = _TEXT[suffix]
+        return _text(places, known_as, axis, compression)
     for kind in vasp.QUANTITY:
         if suffix == f".{kind.lower()}" or (suffix not in FIELD_SUFFIXES and name.upper().startswith(kind)):
-            return _text(partial(vasp.write_field, kind), kind, 2, compression, partial(vasp.check_field, kind))
+            return _text(partial(vasp.places, kind), kind, 2, compression, partial(vasp.check_field, kind))
     if compression and suffix in _BINARY:
         raise InputError(f"{path}: {suffix} files are not written compressed. Leave out {compression}.")
     if suffix == ".npy":
@@ -149,7 +178,7 @@ def write(field_or_result: Field | Result, path: str | os.PathLike[str]) -> Path
     """Write a Field, Profile or other result; the suffix chooses the format (see the module). Returns the path.
 
     The file appears complete or not at all; what stood under the name stays if anything fails. Every rank of
-    the field's communicator calls this; rank 0 writes.
+    the field's communicator calls this, and writes its own planes.
 
     Raises InputError for an unknown suffix, a folder that is missing or cannot be written, an output that is an
     input of the field (its provenance names them), a quantity the format cannot hold, a full disk.
@@ -176,21 +205,79 @@ def _write_field(field: Field, path: str | os.PathLike[str]) -> None:
     except (InputError, OSError) as caught:
         error = caught
     comm.agree(error)
-    axis = comm.broadcast(kind.slowest_axis(field))
-    blocks = plane_blocks(field, axis, f"writing {Path(path).name}", multiple=kind.multiple(field))
-    if comm.rank != 0:
-        for _ in blocks:
-            pass
-        comm.agree(None)
-        return
-    try:
-        with replacing(path, folder=kind.folder) as temporary:
-            kind.encode(temporary, field, blocks)
-    except Exception as caught:
-        if comm.size > 1:
-            comm.agree(caught)
-        raise
-    comm.agree(None)
+    agree_on(comm, {"name of the output": Path(path).name, "quantity": field.quantity, "unit": field.unit}, "write")
+    axis = kind.slowest_axis(field)
+    with ExitStack() as stack:
+        known: tuple[Path, Any] | None = None
+        if comm.rank == 0:
+            try:
+                temporary = stack.enter_context(replacing(path, folder=kind.folder))
+                known = temporary, kind.begin(temporary, field)
+                _reserve(kind, temporary, kind.places(field, axis, known[1]))
+            except Exception as caught:
+                error = _sentence(path, caught)
+        comm.agree(error)
+        temporary, begun = comm.broadcast(known)  # type: ignore[misc]
+        shared = not kind.compression and all(comm.gather(is_visible(temporary)))
+        places = kind.places(field, axis, begun)
+        blocks = plane_blocks(field, axis, f"writing {Path(path).name}", owners(field, axis, shared=shared))
+        parts = _write_planes(kind, field, path, temporary, places, blocks)
+        if comm.rank == 0:
+            try:
+                if kind.finish is not None:
+                    kind.finish(temporary, field, axis, parts)
+                stack.close()
+            except Exception as caught:
+                error = _sentence(path, caught)
+        comm.agree(error)
+
+
+def is_visible(path: Path) -> bool:
+    """True if this rank sees the file that rank 0 has made: it may run on another computer."""
+    return path.exists()
+
+
+def _reserve(kind: FieldFormat, temporary: Path, places: Places) -> None:
+    if not kind.folder and not kind.compression:
+        reserve(temporary, places.n_bytes or temporary.stat().st_size)
+
+
+def _write_planes(
+    kind: FieldFormat,
+    field: Field,
+    path: str | os.PathLike[str],
+    temporary: Path,
+    places: Places,
+    blocks: Iterable[tuple[int, NDArray[Any]]],
+) -> list[npz.Checked]:
+    """Write the planes of this rank; returns the checksums of all ranks' parts. The ranks agree on errors."""
+    crc, n_bytes = 0, 0
+    error: Exception | None = None
+    with ExitStack() as stack:
+        put = None
+        for start, block in blocks:
+            try:
+                put = put or stack.enter_context(
+                    in_order(temporary, kind.compression) if kind.compression else at_offsets(temporary)
+                )
+                for name, offset, content in places.pieces(start, block):
+                    put(name, offset, content)
+                    if kind.finish is not None:
+                        crc, n_bytes = zlib.crc32(content, crc), n_bytes + memoryview(content).nbytes
+            except Exception as caught:
+                error = caught
+                break
+        try:
+            stack.close()
+        except Exception as caught:
+            error = error or caught
+    field.comm.agree(_sentence(path, error))
+    return field.comm.gather((crc, n_bytes))
+
+
+def _sentence(path: str | os.PathLike[str], error: Exception | None) -> Exception | None:
+    """The error as it is told: one sentence where the system refused."""
+    return refused(path, error) if isinstance(error, OSError) else error
 
 
 def _write_result(result: Result, path: str | os.PathLike[str]) -> None:

@@ -20,6 +20,7 @@ Out  nothing but the file. InputError where the output cannot be: no folder, not
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import shutil
 import stat
@@ -84,7 +85,7 @@ def replacing(path: str | os.PathLike[str], *, folder: bool = False) -> Iterator
         _remove_abandoned(target)
         temporary, lock = _create(target, folder)
     except OSError as error:
-        raise _refused(path, error) from error
+        raise refused(path, error) from error
     try:
         yield temporary
         if not folder and target.exists():
@@ -96,18 +97,34 @@ def replacing(path: str | os.PathLike[str], *, folder: bool = False) -> Iterator
             os.replace(temporary, target)
         _sync_one(target.parent)
     except OSError as error:
-        raise _refused(path, error) from error
+        raise refused(path, error) from error
     finally:
         _remove(temporary)
         os.close(lock)
 
 
-def _refused(path: str | os.PathLike[str], error: OSError) -> InputError:
+def refused(path: str | os.PathLike[str], error: OSError) -> InputError:
+    """What is raised where the system refused to write."""
     reason = error.strerror or str(error)
     return InputError(
         f"{path}: could not be written ({reason}); what stood under this name before is unchanged. "
         "Make room or choose another folder."
     )
+
+
+def reserve(path: Path, n_bytes: int) -> None:
+    """Give a file its size, and room on the disk where the system can; OSError if there is not so much."""
+    os.truncate(path, n_bytes)
+    fallocate = getattr(ctypes.CDLL(None, use_errno=True), "fallocate64", None) if os.name == "posix" else None
+    if fallocate is None:
+        return
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        refusal = fallocate(descriptor, 0, ctypes.c_int64(0), ctypes.c_int64(n_bytes)) and ctypes.get_errno()
+    finally:
+        os.close(descriptor)
+    if refusal in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):  # any other: a file system that does not reserve
+        raise OSError(refusal, os.strerror(refusal))
 
 
 def _create(target: Path, folder: bool) -> tuple[Path, int]:

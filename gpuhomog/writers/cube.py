@@ -8,14 +8,14 @@
 A "scalar" is written as it is. Values have 11 significant digits and lengths 12, twice what the format's
 originator writes; every known reader takes them. HDF5 keeps every bit.
 
-In   stream, Field, its blocks of planes of a.
-Out  nothing but the text.
+In   Field.
+Out  where its planes of a lie in the file, and as which text (places.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import IO, Any
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +23,13 @@ from numpy.typing import NDArray
 from ..field import Field
 from ..units import ATOMIC_UNITS, BOHR, conversion_factor
 from .numerals import WIDTH, lines, numerals
+from .places import Piece, Places
 
 PER_LINE = 6
 
 
-def write_field(stream: IO[bytes], field: Field, blocks: Iterable[tuple[int, NDArray[Any]]]) -> None:
-    """Write the field."""
+def places(field: Field) -> Places:
+    """Header, then plane after plane."""
     grid, structure = field.grid, field.structure
     unit = ATOMIC_UNITS.get(field.quantity, field.unit)
     factor = 1.0 if unit is None or field.unit is None else conversion_factor(field.unit, unit)
@@ -42,12 +43,19 @@ def write_field(stream: IO[bytes], field: Field, blocks: Iterable[tuple[int, NDA
             _row(int(number), np.array([charge, *(position / BOHR)]))
             for number, charge, position in zip(structure.numbers, charges, structure.positions, strict=True)
         ]
-    stream.write(("\n".join(header) + "\n").encode())
-    n_c = grid.shape[2]
-    for _, block in blocks:
-        for plane in block:
+    head = ("\n".join(header) + "\n").encode()
+    n_a, n_b, n_c = grid.shape
+    plane_bytes = n_b * (n_c * WIDTH + -(-n_c // PER_LINE))
+
+    def pieces(start: int, block: NDArray[Any]) -> Iterator[Piece]:
+        if start == 0:
+            yield "", 0, head
+        for index, plane in enumerate(block, start):
             values = plane.astype(np.float64, order="C") * factor
-            stream.write(lines(numerals(values).reshape(-1, n_c, WIDTH), PER_LINE))
+            text = lines(numerals(values).reshape(-1, n_c, WIDTH), PER_LINE)
+            yield "", len(head) + index * plane_bytes, text
+
+    return Places(pieces, len(head) + n_a * plane_bytes)
 
 
 def _row(count: int, numbers: NDArray[np.float64]) -> str:

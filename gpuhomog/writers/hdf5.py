@@ -1,17 +1,19 @@
 """HDF5 output: a Field in schema version 1 (readers/hdf5.py has the layout).
 
+HDF5 makes the file, with a place for every chunk; the values are then written there past it, by every rank its own.
+
 The library HDF5 dies at exit when a write fails under it (disk full). Its bytes therefore go through a file
 object that swallows everything after the first failure, which is raised once HDF5 has let go.
 
-In   open temporary path, Field, its blocks of planes of a.
-Out  nothing but the file.
+In   open temporary path, Field.
+Out  the file without values; where its planes of a lie in it (places.py).
 """
 
 from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from numpy.typing import NDArray
 from .._version import SCHEMA_FORMAT, SCHEMA_VERSION
 from ..field import Field
 from .described import STRUCTURE, UNITS, facts_of
+from .places import Piece, Places
 
 CHUNK_BYTES = 2**20
 
@@ -97,18 +100,27 @@ def hdf5_file(path: Path) -> Iterator[tuple[Any, Any]]:
         sink.close()
 
 
-def write_field(path: Path, field: Field, blocks: Iterable[tuple[int, NDArray[Any]]]) -> None:
-    """Write the field; raises OSError if the system refuses."""
-    with hdf5_file(path) as (file, check):
-        grid = field.grid
-        plane_bytes = grid.points_per_plane(0) * field.values.dtype.itemsize
-        planes = min(grid.shape[0], max(1, CHUNK_BYTES // plane_bytes))
+def planes_per_chunk(field: Field) -> int:
+    """Planes of a in one chunk."""
+    plane_bytes = field.grid.points_per_plane(0) * field.values.dtype.itemsize
+    return min(field.grid.shape[0], max(1, CHUNK_BYTES // plane_bytes))
+
+
+def begin(path: Path, field: Field) -> list[int]:
+    """Write everything but the values; returns the offset of every chunk. Raises OSError if the system refuses."""
+    import h5py
+
+    with hdf5_file(path) as (file, _):
+        grid, planes = field.grid, planes_per_chunk(field)
+        creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+        creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
         values = file.create_dataset(
             "field/values",
             shape=grid.shape,
-            dtype=field.values.dtype,
+            dtype=np.dtype(field.values.dtype).newbyteorder("<"),
             chunks=(planes, grid.shape[1], grid.shape[2]),
-            fillvalue=np.nan,
+            dcpl=creation,
         )
         for name, fact in facts_of(field).items():
             if name in ("quantity", "unit"):
@@ -118,8 +130,27 @@ def write_field(path: Path, field: Field, blocks: Iterable[tuple[int, NDArray[An
             file[folder + name] = np.array(fact, dtype=object) if name == "boundary" else fact
             if name in UNITS:
                 file[folder + name].attrs["unit"] = UNITS[name]
-        for start, block in blocks:
-            for first in range(0, len(block), planes):
-                part = block[first : first + planes]
-                values[start + first : start + first + len(part)] = np.ascontiguousarray(part)
-                check()
+        first_planes = range(0, grid.shape[0], planes)
+        return [values.id.get_chunk_info_by_coord((first, 0, 0)).byte_offset for first in first_planes]
+
+
+def places(field: Field, offsets: list[int]) -> Places:
+    """Chunk after chunk, wherever HDF5 has put it."""
+    planes, plane_bytes = planes_per_chunk(field), field.grid.points_per_plane(0) * field.values.dtype.itemsize
+
+    def pieces(start: int, block: NDArray[Any]) -> Iterator[Piece]:
+        for chunk, inside, part in chunk_parts(start, block, planes):
+            yield "", offsets[chunk] + inside * plane_bytes, part
+
+    return Places(pieces)
+
+
+def chunk_parts(start: int, block: NDArray[Any], planes: int) -> Iterator[tuple[int, int, NDArray[Any]]]:
+    """A block cut where chunks of some planes end: (chunk, first plane in it, the planes as they lie in a file)."""
+    first, stop = start, start + len(block)
+    while first < stop:
+        chunk, inside = divmod(first, planes)
+        last = min((chunk + 1) * planes, stop)
+        part = block[first - start : last - start]
+        yield chunk, inside, np.ascontiguousarray(part, dtype=part.dtype.newbyteorder("<"))
+        first = last

@@ -1,58 +1,102 @@
 """Planes of a field, block by block, on the host: what every file of a field is written from.
 
-A block holds whole planes of the axis that is slowest in the file, 32 MiB or one plane. It is copied from the
-device, and joined from the slabs of all ranks, when its turn comes: no second copy of the field exists.
-Every rank walks through the blocks; rank 0 alone writes them. Before each block the ranks agree that nobody has
-failed, so an error on rank 0 ends the others too.
+A block holds whole planes of the axis that is slowest in the file, 32 MiB or one plane, copied from the device when
+its turn comes: no second copy of the field exists. Each rank gets the blocks of the planes it writes. Where it holds
+them already nothing is sent; else (slabs of another axis, or one rank writes all) every step is one exchange, before
+which the ranks agree that nobody has failed, so that an error on one ends the others too.
 
-In   Field, any device, whole or slab.
-Out  (start, values) pairs; values (a, b, c) with the planes start: of one axis, in the memory order of the field.
+In   Field, any device, whole or slab; which planes each rank writes.
+Out  (start, values) pairs; values (a, b, c) with the planes start: of one axis.
 
 >>> from gpuhomog import Field
 >>> field = Field.from_array(np.arange(24.0).reshape(2, 3, 4), np.eye(3))
->>> [(start, block.shape) for start, block in plane_blocks(field, 2, "writing", n_bytes=100)]
+>>> [(start, block.shape) for start, block in plane_blocks(field, 2, "writing", owners(field, 2), n_bytes=100)]
 [(0, (2, 3, 2)), (2, (2, 3, 2))]
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..field import Field
+from ..parallel import Slab
 from ..progress import task
 
 BLOCK_BYTES = 32 * 2**20
 
+Planes = tuple[int, int]
+"""The planes first:last of an axis."""
+
+
+def owners(field: Field, axis: int, *, shared: bool = True) -> list[Planes]:
+    """The planes of an axis that each rank writes: those it holds, an equal share, or (not shared) all on rank 0."""
+    n, size = field.grid.shape[axis], field.comm.size
+    if not shared:
+        return [(0, n)] + [(n, n)] * (size - 1)
+    if axis == field.slab.axis:
+        return field.comm.gather((field.slab.start, field.slab.stop))
+    slabs = [Slab.of(n, rank, size, axis) for rank in range(size)]
+    return [(slab.start, slab.stop) for slab in slabs]
+
 
 def plane_blocks(
-    field: Field, axis: int, label: str, *, n_bytes: int = BLOCK_BYTES, multiple: int = 1
+    field: Field, axis: int, label: str, owned: Sequence[Planes], *, n_bytes: int = BLOCK_BYTES
 ) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Blocks of at most `n_bytes`, each a multiple of `multiple` planes (but the last), reported to progress."""
-    n_planes = field.grid.shape[axis]
-    plane_bytes = field.grid.points_per_plane(axis) * field.values.dtype.itemsize
-    step = max(1, n_bytes // (plane_bytes * multiple)) * multiple
-    with task(label, n_planes) as advance:
-        for start in range(0, n_planes, step):
-            stop = min(start + step, n_planes)
-            field.comm.agree(None)
-            yield start, gather_planes(field, axis, start, stop)
-            advance(stop - start)
+    """This rank's planes in blocks of at most `n_bytes`, reported to progress; owned[r] are the planes of rank r.
 
-
-def gather_planes(field: Field, axis: int, start: int, stop: int) -> NDArray[Any]:
-    """The planes start:stop of an axis on the host, joined from all slabs, on every rank."""
+    Every rank goes through its blocks to the end, or brings its error to comm.agree.
+    """
     slab = field.slab
-    here = [slice(None)] * 3
-    here[axis] = slice(start, stop)
-    if axis == slab.axis:
-        first, last = (min(max(plane - slab.start, 0), slab.n_local) for plane in (start, stop))
-        here[axis] = slice(first, last)
-    local = field.device.to_host(field.values[tuple(here)])
-    if field.comm.size == 1:
-        return local
-    joined = field.comm.concatenate(np.ascontiguousarray(np.moveaxis(local, slab.axis, 0)))
-    return np.moveaxis(joined, 0, slab.axis)
+    start, stop = owned[field.comm.rank]
+    step = max(1, n_bytes // (field.grid.points_per_plane(axis) * field.values.dtype.itemsize))
+    held = field.comm.gather((slab.axis, slab.start, slab.stop))
+    at_home = all((axis, *planes) == rank for planes, rank in zip(owned, held, strict=True))
+    with task(label, stop - start) as advance:
+        for offset in range(0, stop - start if at_home else max(b - a for a, b in owned), step):
+            first, last = min(start + offset, stop), min(start + offset + step, stop)
+            if at_home:
+                here = _index(axis, first - slab.start, last - slab.start)
+                block = field.device.to_host(field.values[here])
+            else:
+                field.comm.agree(None)
+                wanted = [(min(a + offset, b), min(a + offset + step, b)) for a, b in owned]
+                block = _exchanged(field, axis, wanted, [(a, b) for _, a, b in held])
+            if last > first:
+                yield first, block
+            advance(last - first)
+
+
+def _exchanged(field: Field, axis: int, wanted: Sequence[Planes], held: Sequence[Planes]) -> NDArray[Any]:
+    """The planes of an axis that this rank wants, joined from the slabs of all ranks, in the file's memory order."""
+    comm, slab = field.comm, field.slab
+    first, last = wanted[comm.rank]
+    order = "F" if axis == 2 else "C"
+    shape = list(field.grid.shape)
+    shape[axis] = last - first
+    block = np.empty(shape, field.values.dtype, order=order)  # type: ignore[call-overload]
+    sent, received = [], []
+    for planes, holds in zip(wanted, held, strict=True):
+        if axis == slab.axis:
+            theirs = _index(axis, *(_within(plane, slab.start, slab.stop) for plane in planes))
+            mine = _index(axis, *(_within(plane, first, last) for plane in holds))
+        else:
+            theirs, mine = _index(axis, *planes), _index(slab.axis, *holds)
+        # In one memory order on all ranks: an exchange takes elements as they lie.
+        sent.append(np.asarray(field.device.to_host(field.values[theirs]), order=order))  # type: ignore[call-overload]
+        received.append(block[mine])
+    comm.sent["planes"] += sum(part.nbytes for rank, part in enumerate(sent) if rank != comm.rank)
+    comm.exchange(sent, received)
+    return block
+
+
+def _within(plane: int, start: int, stop: int) -> int:
+    """The place of a plane among start:stop, cut off at its ends."""
+    return min(max(plane, start), stop) - start
+
+
+def _index(axis: int, first: int, last: int) -> tuple[slice, ...]:
+    return tuple(slice(first, last) if i == axis else slice(None) for i in range(3))

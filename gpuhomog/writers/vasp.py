@@ -8,15 +8,16 @@ Atoms keep their order: an element that comes back later is listed again. Positi
 first point, since the format has no origin. Augmentation charges and spin are not written, so VASP can restart
 from such a file only without them.
 
-In   stream, Field with atoms, its blocks of planes of c.
-Out  nothing but the text. InputError for another quantity, or without atoms.
+In   Field with atoms.
+Out  where its planes of c lie in the file, and as which text (places.py). InputError for another quantity, or without
+     atoms.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from itertools import groupby
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from ..errors import InputError
 from ..field import Field
 from ..units import QUANTITIES, conversion_factor
 from .numerals import WIDTH, lines, numerals
+from .places import Piece, Places
 
 PER_LINE = 5
 QUANTITY = {"CHGCAR": "electron_density", "LOCPOT": "electron_potential_energy"}
@@ -42,8 +44,8 @@ def check_field(kind: str, field: Field) -> None:
         raise InputError(f"A {kind} needs the atoms, and this field has none. Write .h5 or .cube instead.")
 
 
-def write_field(kind: str, stream: IO[bytes], field: Field, blocks: Iterable[tuple[int, NDArray[Any]]]) -> None:
-    """Write the field as a "CHGCAR" or "LOCPOT"."""
+def places(kind: str, field: Field) -> Places:
+    """Header and values of a "CHGCAR" or "LOCPOT": a plane may begin and end within a line."""
     check_field(kind, field)
     grid, structure = field.grid, field.structure
     assert structure is not None and field.unit is not None  # check_field has seen to it
@@ -56,14 +58,21 @@ def write_field(kind: str, stream: IO[bytes], field: Field, blocks: Iterable[tup
     header += [" ".join(f"{symbol:>5}" for symbol, _ in groups), " ".join(f"{count:5d}" for _, count in groups)]
     header += ["Direct", *(" ".join(f"{x:19.15f}" for x in row) for row in fractional), ""]
     header.append(" ".join(f"{n:5d}" for n in grid.shape))
-    stream.write(("\n".join(header) + "\n").encode())
-    rest = np.empty((0, WIDTH), dtype=np.uint8)
-    for _, block in blocks:
+    head = ("\n".join(header) + "\n").encode()
+    n, per_plane = grid.n_points, grid.points_per_plane(2)
+
+    def pieces(start: int, block: NDArray[Any]) -> Iterator[Piece]:
+        if start == 0:
+            yield "", 0, head
         for index in range(block.shape[2]):
+            first, last = (start + index) * per_plane, (start + index + 1) * per_plane
             values = block[:, :, index].T.astype(np.float64, order="C") * factor
-            text = np.concatenate([rest, numerals(values, style="vasp")])
-            whole = len(text) // PER_LINE * PER_LINE
-            stream.write(lines(text[None, :whole], PER_LINE))
-            rest = text[whole:]
-    if len(rest):
-        stream.write(lines(rest[None], PER_LINE))
+            before = first % PER_LINE  # values of other planes in the first line
+            text = np.empty((before + per_plane, WIDTH), dtype=np.uint8)
+            text[before:] = numerals(values, style="vasp")
+            page = memoryview(lines(text[None], PER_LINE))[before * WIDTH :]
+            if last % PER_LINE and last < n:
+                page = page[:-1]  # the last line goes on in the next plane
+            yield "", len(head) + first * WIDTH + first // PER_LINE, page
+
+    return Places(pieces, len(head) + n * WIDTH + -(-n // PER_LINE))

@@ -1,16 +1,17 @@
 """Zarr output: a Field in schema version 1 (readers/zarr_store.py), one file for a few planes of a.
 
-Chunks are not compressed, for the reason given in README.md of the package.
+Chunks are not compressed, for the reason given in README.md of the package. Zarr writes everything but them; a chunk
+is a file of its values, which several ranks may write together.
 
-In   temporary folder, Field, its blocks of planes of a.
-Out  nothing but the store (Zarr format 3).
+In   temporary folder, Field.
+Out  the store (Zarr format 3) without values; where its planes of a lie in it (places.py).
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from .._version import SCHEMA_FORMAT, SCHEMA_VERSION
 from ..errors import InputError, import_optional
 from ..field import Field
 from .described import STRUCTURE, UNITS, facts_of
+from .hdf5 import chunk_parts
+from .places import Piece, Places
 
 CHUNK_BYTES = 8 * 2**20
 
@@ -32,8 +35,8 @@ def planes_per_chunk(field: Field) -> int:
     )
 
 
-def write_field(path: Path, field: Field, blocks: Iterable[tuple[int, NDArray[Any]]]) -> None:
-    """Write the store; blocks begin at chunk borders. Raises OSError if the system refuses."""
+def begin(path: Path, field: Field) -> None:
+    """Write everything but the values. Raises OSError if the system refuses."""
     zarr = import_optional("zarr", "formats", "Zarr stores")
     root = zarr.open_group(str(path), mode="w", zarr_format=3)
     grid = field.grid
@@ -42,8 +45,9 @@ def write_field(path: Path, field: Field, blocks: Iterable[tuple[int, NDArray[An
     values = group.create_array(
         "values",
         shape=grid.shape,
-        dtype=field.values.dtype,
+        dtype=np.dtype(field.values.dtype).newbyteorder("<"),
         chunks=(planes_per_chunk(field), grid.shape[1], grid.shape[2]),
+        chunk_key_encoding={"name": "default", "separator": "/"},
         compressors=None,
         fill_value=np.nan,
     )
@@ -53,8 +57,21 @@ def write_field(path: Path, field: Field, blocks: Iterable[tuple[int, NDArray[An
             attributes[name].attrs[name] = fact
         else:
             _small(root.require_group("structure") if name in STRUCTURE else group, name, fact, UNITS.get(name))
-    for start, block in blocks:
-        values[start : start + len(block)] = np.ascontiguousarray(block)
+
+
+def places(field: Field) -> Places:
+    """A file for each chunk; the last one is filled up with what its metadata call the fill value."""
+    planes, n = planes_per_chunk(field), field.grid.shape[0]
+    plane_bytes = field.grid.points_per_plane(0) * field.values.dtype.itemsize
+
+    def pieces(start: int, block: NDArray[Any]) -> Iterator[Piece]:
+        for chunk, inside, part in chunk_parts(start, block, planes):
+            yield f"field/values/c/{chunk}/0/0", inside * plane_bytes, part
+            if chunk * planes + inside + len(part) == n and n % planes:
+                rest = np.full((planes - n % planes, *part.shape[1:]), np.nan, part.dtype)
+                yield f"field/values/c/{chunk}/0/0", n % planes * plane_bytes, rest
+
+    return Places(pieces)
 
 
 def check_replaceable(path: str | os.PathLike[str], target: Path) -> None:

@@ -52,7 +52,7 @@ class Planted(Exception):
 def test_an_exception_in_the_middle_changes_nothing(tmp_path, monkeypatch, name, error):
     gh.write(field_of(1.0), tmp_path / name)
 
-    def blocks(field, axis, label, **options):
+    def blocks(field, axis, label, owned):
         yield 0, field.values[tuple(slice(0, 1) if a == axis else slice(None) for a in range(3))]
         raise error("planted")
 
@@ -84,7 +84,7 @@ KILLED = """
     import numpy as np
     import gpuhomog as gh
     import gpuhomog.writers as writers
-    def blocks(field, axis, label, **options):
+    def blocks(field, axis, label, owned):
         yield 0, field.values[tuple(slice(0, 1) if a == axis else slice(None) for a in range(3))]
         os.kill(os.getpid(), signal.SIGKILL)
     writers.plane_blocks = blocks

@@ -6,7 +6,6 @@ import json
 import h5py
 import numpy as np
 import pytest
-from ranks import on_ranks
 
 import gpuhomog as gh
 from gpuhomog.errors import InputError
@@ -244,8 +243,8 @@ def test_values_that_text_cannot_hold_are_refused(tmp_path):
 def in_blocks(monkeypatch, n_bytes):
     """Let the writers take blocks of so many bytes."""
 
-    def small(field, axis, label, multiple=1):
-        return plane_blocks(field, axis, label, n_bytes=n_bytes, multiple=multiple)
+    def small(field, axis, label, owned):
+        return plane_blocks(field, axis, label, owned, n_bytes=n_bytes)
 
     monkeypatch.setattr("gpuhomog.writers.plane_blocks", small)
 
@@ -267,58 +266,6 @@ def test_small_blocks_give_the_same_file(tmp_path, monkeypatch, name):
     else:
         one = tmp_path / f"one_{name}" if name != "CHGCAR" else tmp_path / "CHGCAR_one"
         assert (tmp_path / name).read_bytes() == one.read_bytes()
-
-
-def write_by_ranks(size, axis, field, path):
-    """What each rank is told: a sentence, or None."""
-
-    def attempt(part):
-        try:
-            gh.write(part, path)
-        except Exception as error:
-            return str(error)
-        return None
-
-    return on_ranks(field, size, attempt, axis)
-
-
-@pytest.mark.parametrize("name", ["x.h5", "x.npz", "x.cube", "CHGCAR"])
-@pytest.mark.parametrize("axis", [0, 2])
-@pytest.mark.parametrize("size", [2, 3, 9])
-def test_ranks_write_one_file_together(tmp_path, monkeypatch, name, axis, size):
-    field = field_of(order="F" if axis == 2 else "C")
-    in_blocks(monkeypatch, 500)
-    assert write_by_ranks(size, axis, field, tmp_path / name) == [None] * size
-    serial = tmp_path / ("CHGCAR_serial" if name == "CHGCAR" else f"serial_{name}")
-    gh.write(field, serial)
-    if name in ("x.cube", "CHGCAR"):
-        assert (tmp_path / name).read_bytes() == serial.read_bytes()
-    else:
-        assert np.array_equal(gh.read(tmp_path / name).to_host(), field.to_host())
-
-
-def test_ranks_agree_on_the_memory_order(tmp_path):
-    """A slab of one plane is in both orders at once; the slab of two is in Fortran order only."""
-    field = field_of(shape=(4, 1, 4), order="F")
-    assert write_by_ranks(3, 2, field, tmp_path / "x.npz") == [None] * 3
-    assert np.array_equal(gh.read(tmp_path / "x.npz").to_host(), field.to_host())
-
-
-def test_an_error_on_rank_0_reaches_all_ranks(tmp_path, monkeypatch):
-    errors = write_by_ranks(3, 0, field_of(), tmp_path / "missing" / "x.h5")
-    assert all("does not exist" in str(error) for error in errors)
-
-    def fails(path, field, blocks):
-        next(iter(blocks))
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(
-        "gpuhomog.writers._BINARY",
-        {".h5": gh.writers._BINARY[".h5"].__class__("hdf5", fails, lambda f: 0, lambda f: 8.0)},
-    )
-    errors = write_by_ranks(3, 0, field_of(), tmp_path / "x.h5")
-    assert all("No space left on device" in str(error) for error in errors)
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["x.h5", "x.npz", "x.cube"])

@@ -1,0 +1,30 @@
+"""Agreement: ranks that were started with other files or options than the rest are found, and all refuse.
+
+In   plain values by name, which must be the same on every rank.
+Out  nothing, or the same InputError on every rank: what differs, and where.
+
+>>> from .comm import Serial
+>>> agree_on(Serial(), {"shape": (2, 3, 4)}, "read")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import InputError
+from .comm import Comm
+
+
+def agree_on(comm: Comm, facts: Mapping[str, Any], what: str) -> None:
+    """Raise InputError on every rank if a fact differs between ranks; `what` says what they are about to do."""
+    everyone = comm.gather(dict(facts))
+    for name, first in everyone[0].items():
+        for rank, found in enumerate(everyone):
+            if found.get(name) != first:
+                others = sum(other.get(name) != first for other in everyone)
+                raise InputError(
+                    f"The ranks do not {what} the same: {name} is {first} on rank 0 and {found.get(name)} on rank "
+                    f"{rank} ({others} of {comm.size} differ from rank 0). Start all ranks with the same files and "
+                    "options."
+                )
