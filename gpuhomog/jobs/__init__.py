@@ -2,6 +2,20 @@
 
 from .commands import COMMANDS
 from .job_file import Job, read_job
+from .slurm import BATCH_OPTIONS
+from .submit import Submission, submit
 from .task import Command, Inputs, Outcome, Task, prepare
 
-__all__ = ["COMMANDS", "Command", "Inputs", "Job", "Outcome", "Task", "prepare", "read_job"]
+__all__ = [
+    "BATCH_OPTIONS",
+    "COMMANDS",
+    "Command",
+    "Inputs",
+    "Job",
+    "Outcome",
+    "Submission",
+    "Task",
+    "prepare",
+    "read_job",
+    "submit",
+]
