@@ -10,7 +10,7 @@
 Headers are read, values never, and no array is larger than a line of the grid; a file that does not exist yet is
 planned from a shape and a cell. The way of an average is the one that a run would choose on as many ranks.
 
-In   Job, of read_job(path, planning=True); options.PLANNING by name.
+In   Job, of read_job(path, planning=True); values of machines.PLAN_OPTIONS by name.
 Out  Outcome: tables for people; for JSON bytes and seconds.
 """
 
