@@ -26,8 +26,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from . import __version__, progress
 from .errors import AccuracyWarning, GpuhomogError, InputError
-from .jobs import COMMANDS, Command, Inputs, Outcome, Task, prepare, read_job
-from .jobs.options import COMMON, GENERAL, JSON, QUIET, Option
+from .jobs import BATCH_OPTIONS, COMMANDS, PLAN_OPTIONS, Command, Inputs, Outcome, Task, plan, prepare, read_job, submit
+from .jobs.options import COMMON, DRY_RUN, GENERAL, JSON, QUIET, Option
 from .jobs.wording import as_typed
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # Click's, wherever this version of Typer keeps it
@@ -271,11 +271,42 @@ def run_job(given: dict[str, Any]) -> None:
     """A job file: check all of it, then run its tasks in order."""
     job = read_job(given["file"])
     as_json, quiet = bool(given["json"]), bool(given["quiet"])
-    if job.batch and not quiet:
+    if job.batch and not quiet and "SLURM_JOB_ID" not in os.environ:
         say(f"[batch] of {job.path} is for submitted jobs; running here.")
     reports = run_tasks(job.tasks, as_json, quiet)
     if as_json:
         give_json({"command": "run", "job": str(job.path), "tasks": reports, "version": __version__})
+
+
+def submit_job(given: dict[str, Any]) -> None:
+    """A job file: check all of it, then let the batch system run it."""
+    file, as_json, dry_run = given["file"], bool(given["json"]), bool(given["dry_run"])
+    submission = submit(file, given, dry_run=dry_run)
+    if as_json:
+        report = {"command": "submit", "job": str(file), "job_ids": submission.jobs, "chain": submission.chain}
+        give_json({**report, "dry_run": dry_run, "script": submission.script, "version": __version__})
+    elif dry_run:
+        print(submission.script, end="")
+    else:
+        first, *rest = submission.jobs
+        print(f"submitted job {first}; what it prints goes to slurm-{first}.out")
+        if rest:
+            print(f"then, if it does not finish, one after another: {', '.join(rest)}")
+        print(f"to cancel: scancel {' '.join(submission.jobs)}")
+
+
+def plan_job(given: dict[str, Any]) -> None:
+    """A job file: what it will need, from headers alone."""
+    options = {
+        option.key: None if given[option.key] is None else option.read(given[option.key]) for option in PLAN_OPTIONS
+    }
+    found: list[str] = []
+    with collected(found):
+        outcome = plan(read_job(given["file"], elsewhere=True, planning=True), options)
+    if given["json"]:
+        give_json({"command": "plan", **outcome.report, "warnings": found, "version": __version__})
+    else:
+        show(outcome, {"outputs": ()})
 
 
 def callback(options: Sequence[Option], run: Callable[[dict[str, Any]], None], argument: str | None) -> Any:
@@ -387,6 +418,33 @@ def build() -> typer.Typer:
     )
     examples = (f"{PROGRAM} run job.toml", "", "where job.toml holds", *JOB_EXAMPLE.splitlines())
     app.command("run", cls=PlainCommand, **help_of(summary, text, examples))(callback((JSON, QUIET), run_job, "JOB"))
+    summary = "Submit a job file to Slurm: the same tasks, on many ranks, nodes or GPUs."
+    text = (
+        "The job file is checked now as run checks it, so that a job which cannot run is refused before it waits. What "
+        "is not typed here comes from \\[batch] of the job file, whose keys are these options. Each rank takes one GPU "
+        "where there are any. Two minutes before its time is over a job stops where the next one of its chain goes on. "
+        "What has no option here goes by Slurm's variables (SBATCH_CONSTRAINT, …), or into the script of --dry-run."
+    )
+    examples = (
+        f"{PROGRAM} submit job.toml --nodes 4 --gpus-per-node 4 --time 02:00:00 --account physics",
+        f"{PROGRAM} submit job.toml --ranks-per-node 64 --time 24:00:00 --chain 5",
+        f"{PROGRAM} submit job.toml --gpus-per-node 1 --container gpuhomog.sif --dry-run",
+    )
+    options = (*BATCH_OPTIONS, DRY_RUN, JSON)
+    app.command("submit", cls=PlainCommand, **help_of(summary, text, examples))(callback(options, submit_job, "JOB"))
+    summary = "Plan a job file: memory, bytes moved and sent, expected time on N GPUs, and what limits it."
+    text = (
+        "Only headers are read. A file that does not exist yet is planned from --shape and --cell, or from \\[plan] of "
+        "the job file, whose keys are these options. If a GPU has too little memory the fewest that have enough are "
+        "named. All times are expected ones, of the assumptions printed below them, not measured."
+    )
+    examples = (
+        f"{PROGRAM} plan job.toml --gpus 8",
+        f"{PROGRAM} plan job.toml --gpus 4096 --device h200 --shape 16384 --storage 500 --json",
+        f"{PROGRAM} plan job.toml --gpus 64 --device cpu --bandwidth 10 --memory 4 --network 1",
+    )
+    planned = callback((*PLAN_OPTIONS, JSON), plan_job, "JOB")
+    app.command("plan", cls=PlainCommand, **help_of(summary, text, examples))(planned)
     return app
 
 

@@ -3,7 +3,8 @@
     [input]                      file and how to read it (the options of a command's "Input" heading)
     [[task]]                     command, then that command's option names; a task may name its own file
     [run]                        device, dtype: for every task that does not say otherwise
-    [batch]                      how a batch system should run it; checked here, used when a job is submitted
+    [batch]                      options of `gpuhomog submit`; checked here, used when a job is submitted
+    [plan]                       options of `gpuhomog plan`; checked here, used when a job is planned
 
 Names in a job file start at its own folder. Everything is checked before anything is read or computed, and a file
 that several tasks need is read once.
@@ -16,51 +17,44 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, nearest_known
 from . import options as o
 from .commands import COMMANDS
+from .machines import PLAN_OPTIONS
 from .options import Option, read_values
+from .slurm import BATCH_OPTIONS
 from .task import Task, check_distinct, prepare
 
 IN_JOBS = tuple(name for name in COMMANDS if name not in ("demo", "devices", "tune"))
 """Commands that a task may name."""
 
 
-def duration(raw: Any) -> str:
-    """A time as hours:minutes:seconds."""
-    if not isinstance(raw, str) or not re.fullmatch(r"(\d+-)?\d{1,3}:\d{2}:\d{2}", raw):
-        raise o.Unusable('give a time as "hours:minutes:seconds", such as "02:00:00"')
+def device_name(raw: Any) -> str:
+    """A device of another machine: only its name can be checked."""
+    if not isinstance(raw, str) or not re.fullmatch(r"auto|cpu|gpu(:[0-9]{1,4})?", raw):
+        raise o.Unusable('choose "auto", "cpu" or "gpu:N"')
     return raw
 
 
 RUN_OPTIONS = (o.DEVICE, o.DTYPE)
-BATCH_OPTIONS = (
-    Option("system", o.word("slurm"), "", "Batch system."),
-    Option("name", o.text, "", "Name of the job."),
-    Option("nodes", o.count(1, 100_000), "", "Nodes."),
-    Option("ranks", o.count(1, 1_000_000), "", "Processes."),
-    Option("gpus", o.count(0, 1_000_000), "", "GPUs."),
-    Option("time", duration, "", "Longest run."),
-    Option("memory", o.text, "", "Memory of a node, such as 64G."),
-    Option("partition", o.text, "", "Partition or queue."),
-    Option("account", o.text, "", "Account."),
-)
+DEVICE_ELSEWHERE = replace(o.DEVICE, parse=device_name)
 INPUT_OPTIONS = (Option("file", o.path, "", "File to read."), *o.READING, *o.MAKING)
-TABLES = ("input", "task", "run", "batch")
+TABLES = ("input", "task", "run", "batch", "plan")
 
 
 @dataclass(frozen=True)
 class Job:
-    """A checked job file."""
+    """A checked job file; batch and plan hold the values that these tables state, by Python name."""
 
     path: Path
     tasks: tuple[Task, ...]
     batch: dict[str, Any]
+    plan: dict[str, Any]
 
 
 def table(document: Mapping[str, Any], name: str, where: str) -> dict[str, Any]:
@@ -71,8 +65,17 @@ def table(document: Mapping[str, Any], name: str, where: str) -> dict[str, Any]:
     return found
 
 
-def read_job(path: Path) -> Job:
-    """The tasks of a job file, all checked."""
+def for_machine(options: Sequence[Option], elsewhere: bool) -> tuple[Option, ...]:
+    """Options as they are read for this machine, or for another, whose devices are not here to be checked."""
+    return tuple(DEVICE_ELSEWHERE if elsewhere and option is o.DEVICE else option for option in options)
+
+
+def read_job(path: Path, *, elsewhere: bool = False, planning: bool = False) -> Job:
+    """The tasks of a job file, all checked.
+
+    elsewhere  True: they will run on another machine, with other devices
+    planning   True: they will not run, and their inputs need not exist yet
+    """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -93,15 +96,21 @@ def read_job(path: Path) -> Job:
     common = table(document, "input", where)
     read_values(INPUT_OPTIONS, common, f"{path}, [input]: ")
     run = table(document, "run", where)
-    read_values(RUN_OPTIONS, run, f"{path}, [run]: ")
-    batch = read_values(BATCH_OPTIONS, table(document, "batch", where), f"{path}, [batch]: ")
+    read_values(for_machine(RUN_OPTIONS, elsewhere), run, f"{path}, [run]: ")
+    stated = table(document, "batch", where)
+    batch = read_values(BATCH_OPTIONS, stated, f"{path}, [batch]: ")
+    batch = {key: batch[key] for key in (name.replace("-", "_") for name in stated)}
+    batch = {key: folder / value if isinstance(value, Path) else value for key, value in batch.items()}
+    stated = table(document, "plan", where)
+    plan = read_values(PLAN_OPTIONS, stated, f"{path}, [plan]: ")
     written = document.get("task", [])
     if not isinstance(written, list) or not all(isinstance(entry, dict) for entry in written):
         raise InputError(f"{where}task must be a list of tables: write [[task]] before each.")
     if not written:
         raise InputError(f"{where}holds no [[task]]: write one for each command to run.")
     tasks = tuple(
-        read_task(entry, {**run, **common}, folder, f"{path}, task {n}") for n, entry in enumerate(written, 1)
+        read_task(entry, {**run, **common}, folder, f"{path}, task {n}", elsewhere, planning)
+        for n, entry in enumerate(written, 1)
     )
     try:
         check_distinct(target for task in tasks for target in task.targets)
@@ -111,10 +120,17 @@ def read_job(path: Path) -> Job:
                 raise InputError(f"{target}: is the input of a task; it would be overwritten. Choose another name.")
     except InputError as error:
         raise InputError(f"{where}{error}") from None
-    return Job(path, tasks, {name: value for name, value in batch.items() if value is not None})
+    return Job(path, tasks, batch, plan)
 
 
-def read_task(entry: Mapping[str, Any], common: Mapping[str, Any], folder: Path, where: str) -> Task:
+def read_task(
+    entry: Mapping[str, Any],
+    common: Mapping[str, Any],
+    folder: Path,
+    where: str,
+    elsewhere: bool = False,
+    planning: bool = False,
+) -> Task:
     """One [[task]], completed by the common reading options that its command has."""
     if "command" not in entry:
         raise InputError(f'{where}: names no command. Write command = "profile", for example.')
@@ -122,6 +138,8 @@ def read_task(entry: Mapping[str, Any], common: Mapping[str, Any], folder: Path,
     if name not in IN_JOBS:
         raise InputError(f'{where}: unknown command "{name}": {nearest_known(str(name), IN_JOBS)}')
     command = COMMANDS[name]
+    if elsewhere:
+        command = replace(command, options=for_machine(command.options, elsewhere))
     where = f"{where} ({name}): "
     own = {key: value for key, value in entry.items() if key not in ("command", "file")}
     for key in ("json", "quiet"):
@@ -138,4 +156,4 @@ def read_task(entry: Mapping[str, Any], common: Mapping[str, Any], folder: Path,
     if command.reads:
         option = INPUT_OPTIONS[0]
         source = folder / option.read(file, where)
-    return prepare(command, raw, file=source, folder=folder, where=where)
+    return prepare(command, raw, file=source, folder=folder, where=where, planning=planning)

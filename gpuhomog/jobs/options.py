@@ -545,6 +545,7 @@ DEVICE = Option(
 )
 JSON = Option("json", flag, "", "Print one JSON object on standard output.", default=False, panel=GENERAL)
 QUIET = Option("quiet", flag, "", "No progress bars and no tables.", default=False, short="q", panel=GENERAL)
+DRY_RUN = Option("dry-run", flag, "", "Print the script of the job and submit nothing.", default=False, panel=GENERAL)
 MAKING = (ION_CHARGES, ION_WIDTH, NET_CHARGE, TO_QUANTITY)
 COMMON = (DEVICE, JSON, QUIET)
 
