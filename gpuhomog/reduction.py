@@ -54,12 +54,14 @@ class Reduction:
     local   (device, values, slab) → partial arrays; "planes" on the device, all others on the host
     rules   how they join
     n_out   planes along the slab's axis of an array of rule "planes"
+    n_bytes of its arrays, where they are not small
     """
 
     name: str
     local: Callable[[Device, Any, Slab], Arrays]
     rules: tuple[str, ...]
     n_out: int = 0
+    n_bytes: int = 0
 
     def joined(self, first: Arrays, second: Arrays) -> Arrays:
         """The arrays of some planes and those of the planes right after them, as one."""

@@ -22,6 +22,7 @@ ROOMS = {
     "field": 3,
     "results": 3,
     "fft": 2,
+    "streaming": 2,
     "reduction": 2,
     "device": 1,
     "parallel": 1,
