@@ -25,10 +25,11 @@ def test_exactly_two_setup_commands():
 
 
 def test_every_command_shown_exists():
-    from gpuhomog.jobs import BATCH_OPTIONS, COMMANDS
+    from gpuhomog.jobs import BATCH_OPTIONS, COMMANDS, PLAN_OPTIONS
 
     options = {name: {option.name for option in command.options} for name, command in COMMANDS.items()}
     options |= {"run": set(), "submit": {option.name for option in BATCH_OPTIONS} | {"dry-run"}}
+    options |= {"plan": {option.name for option in PLAN_OPTIONS}}
     shown = re.findall(r"^    gpuhomog (\w+)(.*)$", README, re.MULTILINE)
     assert len(shown) >= 8
     for command, rest in shown:
