@@ -1,0 +1,124 @@
+"""Filters of slabs: planes, rows of lines, planes; against NumPy's transforms of the whole grid in long double.
+
+What goes from slab to slab is cut from whole arrays here: the exchange has tests of its own.
+"""
+
+import numpy as np
+import pytest
+from cupy_like import CuPyLikeRuntime
+from test_spectral import multiplier_of, whole
+
+from gpuhomog.device import CPU
+from gpuhomog.device.gpu import GPU
+from gpuhomog.parallel import Slab
+
+REAL = [np.float32, np.float64]
+SHAPES = [(12, 5, 6), (11, 8, 7), (1, 6, 4), (4, 1, 9), (6, 10, 1)]
+
+
+def long_planes(values):
+    """Spectrum of each plane of the first axis, in long double where NumPy has it."""
+    return np.fft.rfftn(values.astype(np.longdouble), axes=(1, 2))
+
+
+def long_filter(values, multiplier):
+    """The whole filter, by transforms of the whole grid."""
+    spectrum = np.fft.fft(long_planes(values), axis=0) * whole(multiplier)
+    return np.fft.irfftn(np.fft.ifft(spectrum, axis=0), s=values.shape[1:], axes=(1, 2))
+
+
+def distance(found, expected):
+    """Relative to the largest."""
+    return np.abs(found - expected).max(initial=0) / max(np.abs(expected).max(initial=0), 1e-300)
+
+
+@pytest.mark.parametrize("real", REAL)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_planes(gpu, shape, real, monkeypatch):
+    monkeypatch.setattr(gpu.runtime, "cache_bytes", 1000)  # a few planes in a call
+    values = np.random.default_rng(1).standard_normal(shape).astype(real)
+    spectrum = gpu.rfft_planes(gpu.asarray(values))
+    expected = long_planes(values)
+    assert spectrum.shape == expected.shape and spectrum.dtype == np.result_type(real, np.complex64)
+    assert distance(gpu.to_host(spectrum), expected) < 5 * np.finfo(real).eps
+    back = gpu.irfft_planes(gpu.asarray(expected.astype(spectrum.dtype)), shape)
+    assert back.shape == shape and back.dtype == real
+    assert distance(gpu.to_host(back), values) < 5 * np.finfo(real).eps
+
+
+@pytest.mark.parametrize("real", REAL)
+@pytest.mark.parametrize("what", ["tables", "radial", "potential", "all", "unknown", "two metrics"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_slabs_of_a_filter(gpu, shape, what, real, monkeypatch):
+    """On 1 to 9 ranks: uneven slabs, ranks without planes or rows, lines that only cuFFT transforms."""
+    monkeypatch.setattr("gpuhomog.device.gpu.spectral.UPLOADED_BYTES", 300)
+    values = np.random.default_rng(2).standard_normal(shape).astype(real)
+    multiplier = multiplier_of(what, "triclinic", shape)
+    expected = long_filter(values, multiplier)
+    for size in (1, 2, 9):
+        slabs = [[Slab.of(shape[axis], rank, size, axis).planes for rank in range(size)] for axis in (0, 1)]
+        planes = [gpu.to_host(gpu.rfft_planes(gpu.asarray(values[here]))) for here in slabs[0]]
+        spectrum = np.concatenate(planes)
+        lines = [
+            gpu.to_host(gpu.filter_lines(gpu.asarray(spectrum[:, here].copy()), multiplier, here.start))
+            for here in slabs[1]
+        ]
+        modes = np.concatenate(lines, axis=1)
+        filtered = [gpu.irfft_planes(gpu.asarray(modes[here].copy()), (here.stop - here.start, *shape[1:]))
+                    for here in slabs[0]]  # fmt: skip
+        found = np.concatenate([gpu.to_host(part) for part in filtered])
+        assert found.dtype == real
+        assert distance(found, expected) < 20 * np.finfo(real).eps
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_the_rows_of_a_transposed_field(gpu, transposed):
+    """Fortran-ordered values: the stored first axis is c."""
+    multiplier = multiplier_of("all", "triclinic", (9, 7, 12), transposed)
+    stored = multiplier.stored_shape
+    random = np.random.default_rng(3)
+    modes = random.standard_normal((stored[0], 4, stored[2] // 2 + 1)) + 0.5j
+    expected = np.fft.ifft(np.fft.fft(modes, axis=0) * whole(multiplier)[:, 2:6], axis=0)
+    found = gpu.filter_lines(gpu.asarray(modes.copy()), multiplier, 2)
+    assert distance(gpu.to_host(found), expected) < 5e-15
+
+
+@pytest.mark.parametrize("shape", [(0, 4, 5), (6, 0, 5)])
+def test_slabs_without_planes_or_rows(gpu, shape):
+    spectrum = gpu.rfft_planes(gpu.asarray(np.zeros(shape, np.float32))) if shape[1] else gpu.empty((6, 0, 3), "F")
+    assert spectrum.shape == (*shape[:2], 3) and spectrum.dtype == np.complex64
+    if shape[1]:
+        assert gpu.irfft_planes(spectrum, shape).shape == shape
+    else:
+        assert gpu.filter_lines(spectrum, multiplier_of("radial", "triclinic", (6, 4, 5)), 4).shape == (6, 0, 3)
+
+
+@pytest.mark.parametrize("what", ["all", "two metrics"])
+def test_parts_of_other_memory(gpu, what):
+    """A slab cut from a larger array has gaps, which kernels do not take."""
+    shape = (12, 6, 7)
+    values = np.random.default_rng(4).standard_normal((12, 9, 7))
+    multiplier = multiplier_of(what, "triclinic", shape)
+    spectrum = gpu.rfft_planes(gpu.asarray(values)[:, 2:8])
+    assert distance(gpu.to_host(spectrum), long_planes(values[:, 2:8])) < 1e-15
+    modes = np.fft.fft(long_planes(values[:, 2:8]), axis=0) * whole(multiplier)
+    found = gpu.filter_lines(gpu.asarray(gpu.to_host(spectrum))[:, 1:5], multiplier, 1)
+    assert distance(gpu.to_host(found), np.fft.ifft(modes, axis=0)[:, 1:5]) < 5e-15
+
+
+def test_values_of_a_device_stay_there(sanitizers):
+    """Arrays that refuse to become NumPy's."""
+    runtime = CuPyLikeRuntime()
+    try:
+        like, cpu, shape = GPU(runtime), CPU(), (12, 5, 6)
+        values = np.random.default_rng(5).standard_normal(shape)
+        for what in ("all", "unknown"):
+            multiplier = multiplier_of(what, "triclinic", shape)
+            spectrum = like.rfft_planes(like.asarray(values))
+            lines = like.filter_lines(like.asarray(like.to_host(spectrum)[:, 1:4].copy()), multiplier, 1)
+            expected = cpu.filter_lines(cpu.rfft_planes(values)[:, 1:4].copy(), multiplier, 1)
+            assert distance(like.to_host(lines), expected) < 5e-15
+            back = like.irfft_planes(spectrum, shape)
+            assert distance(like.to_host(back), values) < 1e-15
+    finally:
+        runtime.close()
