@@ -26,7 +26,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from . import __version__, progress
 from .errors import AccuracyWarning, GpuhomogError, InputError
-from .jobs import BATCH_OPTIONS, COMMANDS, Command, Inputs, Outcome, Task, prepare, read_job, submit
+from .jobs import BATCH_OPTIONS, COMMANDS, PLAN_OPTIONS, Command, Inputs, Outcome, Task, plan, prepare, read_job, submit
 from .jobs.options import COMMON, DRY_RUN, GENERAL, JSON, QUIET, Option
 from .jobs.wording import as_typed
 
@@ -295,6 +295,20 @@ def submit_job(given: dict[str, Any]) -> None:
         print(f"to cancel: scancel {' '.join(submission.jobs)}")
 
 
+def plan_job(given: dict[str, Any]) -> None:
+    """A job file: what it will need, from headers alone."""
+    options = {
+        option.key: None if given[option.key] is None else option.read(given[option.key]) for option in PLAN_OPTIONS
+    }
+    found: list[str] = []
+    with collected(found):
+        outcome = plan(read_job(given["file"], elsewhere=True, planning=True), options)
+    if given["json"]:
+        give_json({"command": "plan", **outcome.report, "warnings": found, "version": __version__})
+    else:
+        show(outcome, {"outputs": ()})
+
+
 def callback(options: Sequence[Option], run: Callable[[dict[str, Any]], None], argument: str | None) -> Any:
     """A function whose signature is the options, for Typer to read."""
     parameters, annotations = [], {}
@@ -418,6 +432,19 @@ def build() -> typer.Typer:
     )
     options = (*BATCH_OPTIONS, DRY_RUN, JSON)
     app.command("submit", cls=PlainCommand, **help_of(summary, text, examples))(callback(options, submit_job, "JOB"))
+    summary = "Plan a job file: memory, bytes moved and sent, expected time on N GPUs, and what limits it."
+    text = (
+        "Only headers are read. A file that does not exist yet is planned from --shape and --cell, or from \\[plan] of "
+        "the job file, whose keys are these options. If a GPU has too little memory the fewest that have enough are "
+        "named. All times are expected ones, of the assumptions printed below them, not measured."
+    )
+    examples = (
+        f"{PROGRAM} plan job.toml --gpus 8",
+        f"{PROGRAM} plan job.toml --gpus 4096 --device h200 --shape 16384 --storage 500 --json",
+        f"{PROGRAM} plan job.toml --gpus 64 --device cpu --bandwidth 10 --memory 4 --network 1",
+    )
+    planned = callback((*PLAN_OPTIONS, JSON), plan_job, "JOB")
+    app.command("plan", cls=PlainCommand, **help_of(summary, text, examples))(planned)
     return app
 
 

@@ -32,6 +32,8 @@ from numpy.typing import NDArray
 
 from .device import Device
 from .errors import InputError
+from .parallel import Comm, Slab, transpose
+from .parallel.exchange import is_fortran
 
 Modes = NDArray[Any]
 Part = Callable[[Modes, Modes, Modes], NDArray[Any]]
@@ -45,13 +47,13 @@ class Multiplier:
     shape       (n_a, n_b, n_c) of the values
     parts       factors, functions of the modes along a, b, c
     is_complex  True if any part is complex
-    transposed  the values are stored c, b, a (Fortran order): planes are planes of c, and a is halved
+    order       the axes from the slowest in memory to the fastest, which is halved; (2, 1, 0) is Fortran order
     """
 
     shape: tuple[int, int, int]
     parts: Sequence[Part]
     is_complex: bool = False
-    transposed: bool = False
+    order: tuple[int, int, int] = (0, 1, 2)
 
     def _evaluate(self, modes: Sequence[Modes], symmetric: Sequence[int]) -> NDArray[Any]:
         """Product of the parts, averaged over both signs of the modes along the symmetric (stored) axes."""
@@ -59,7 +61,7 @@ class Multiplier:
         choices = list(product(*[(1, -1) if axis in symmetric else (1,) for axis in range(3)]))
         for signs in choices:
             stored = [mode if sign == 1 else -mode for sign, mode in zip(signs, modes, strict=True)]
-            a, b, c = reversed(stored) if self.transposed else stored
+            a, b, c = (stored[self.order.index(axis)] for axis in range(3))
             factor = self.parts[0](a, b, c)
             for part in self.parts[1:]:
                 factor = factor * part(a, b, c)
@@ -73,7 +75,7 @@ class Multiplier:
         if len(separable) < len(self.parts):
             return None
         tables = []
-        for axis in (2, 1, 0) if self.transposed else (0, 1, 2):
+        for axis in self.order:
             n = self.shape[axis]
             modes = np.fft.fftfreq(n, 1 / n)
             table = reduce(np.multiply, [part.factor(axis, modes) for part in separable])
@@ -91,16 +93,21 @@ class Multiplier:
             return np.multiply.outer(first[i] * second, third)
         return self._plane_of_parts(i)
 
+    def turned(self) -> Multiplier:
+        """The same with the two slower axes exchanged: its planes are rows of the former ones."""
+        first, second, third = self.order
+        return replace(self, order=(second, first, third))
+
     @property
     def stored_shape(self) -> tuple[int, int, int]:
         """Sizes in the order of memory."""
-        a, b, c = self.shape
-        return (c, b, a) if self.transposed else (a, b, c)
+        first, second, third = self.order
+        return self.shape[first], self.shape[second], self.shape[third]
 
     @cached_property
     def factors(self) -> Factors | None:
         """What a device needs to evaluate the multiplier itself; None if a part is any other function of the modes."""
-        stored = [2, 1, 0] if self.transposed else [0, 1, 2]
+        stored = list(self.order)
         separable = [part for part in self.parts if isinstance(part, AlongAxes)]
         radial = [part for part in self.parts if isinstance(part, OfWavevector | InverseSquare)]
         gradients = [part for part in self.parts if isinstance(part, Derivative)]
@@ -130,14 +137,15 @@ class Multiplier:
     @cached_property
     def flat_axes(self) -> tuple[int, ...]:
         """Stored axes on whose modes nothing depends: they need no transform."""
-        stored = (2, 1, 0) if self.transposed else (0, 1, 2)
-        return tuple(i for i, axis in enumerate(stored) if all(_is_flat(part, axis, self.shape) for part in self.parts))
+        return tuple(
+            i for i, axis in enumerate(self.order) if all(_is_flat(part, axis, self.shape) for part in self.parts)
+        )
 
     def across(self, flat_axes: Sequence[int]) -> Multiplier:
         """The same multiplier on a grid of one point along stored axes that are flat."""
         shape = list(self.shape)
         for i in flat_axes:
-            shape[2 - i if self.transposed else i] = 1
+            shape[self.order[i]] = 1
         return replace(self, shape=(shape[0], shape[1], shape[2]))
 
     @cached_property
@@ -293,17 +301,72 @@ def _is_flat(part: Part, axis: int, shape: Sequence[int]) -> bool:
     return isinstance(part, Derivative) and part.component[axis] == 0.0
 
 
-def filtered(device: Device, values: Any, *multipliers: Multiplier) -> list[Any]:
+def filtered(
+    device: Device, values: Any, *multipliers: Multiplier, slab: Slab | None = None, comm: Comm | None = None
+) -> list[Any]:
     """For each multiplier the values with every mode multiplied; new arrays in the memory order of the old one.
 
-    Transforms are shared. Raises InputError where the values are not the whole grid: modes need every plane.
+    slab, comm  where ranks share the values: the planes here, and who has the others; each gets its planes
+
+    Transforms are shared. Slabs are transformed within their planes, transposed, multiplied along the lines across,
+    and go the same way back; where nothing depends on the modes across, nothing is sent.
     """
+    if slab is not None and comm is not None and comm.size > 1:
+        return _filtered_slabs(device, values, multipliers, slab, comm)
     if values.shape != multipliers[0].shape:
         raise InputError(
-            f"Fourier modes of a {list(multipliers[0].shape)} grid need all its planes in one place, but "
-            f"{list(values.shape)} points are here: use a kernel that is smooth or separable, or one rank."
+            f"Fourier modes of a {list(multipliers[0].shape)} grid need all its planes, but {list(values.shape)} "
+            "points are here: say which slab they are, and who has the others."
         )
-    if values.flags.f_contiguous and not values.flags.c_contiguous:
-        turned = [replace(m, transposed=not m.transposed) for m in multipliers]
+    if is_fortran(values):
+        turned = [replace(m, order=(m.order[2], m.order[1], m.order[0])) for m in multipliers]
         return [result.T for result in device.filter(values.T, turned)]
     return list(device.filter(values, multipliers))
+
+
+SLOWEST_FIRST = ((0, 1, 2), (1, 0, 2), (2, 1, 0))
+"""For each axis of slabs the axes from the slowest in memory to the fastest, as transforms of slabs take them.
+
+Each of these orders is its own inverse.
+"""
+
+
+def _filtered_slabs(
+    device: Device, values: Any, multipliers: Sequence[Multiplier], slab: Slab, comm: Comm
+) -> list[Any]:
+    order = SLOWEST_FIRST[slab.axis]
+    stored = [replace(m, order=order) for m in multipliers]
+    planes = values.transpose(order)
+    if all(0 in m.flat_axes for m in stored):
+        results = device.filter(planes, [m.across([0]) for m in stored]) if planes.size else [planes] * len(stored)
+    else:
+        split = Slab(0, slab.n, slab.start, slab.stop)
+        spectrum, rows = transpose(comm, device, split, device.rfft_planes(planes), 1, planes.shape[1])
+        results = []
+        for number, multiplier in enumerate(stored, start=1):
+            modes = spectrum if number == len(stored) else device.copy(spectrum)
+            lines = device.filter_lines(modes, multiplier, rows.start)
+            back, _ = transpose(comm, device, rows, lines, 0, slab.n)
+            results.append(device.irfft_planes(back, planes.shape))
+    return [result.transpose(order) for result in results]
+
+
+def values_of_modes(
+    device: Device, multiplier: Multiplier, modes: Callable[[int, int], NDArray[Any]], comm: Comm
+) -> Any:
+    """Real values whose modes are those of a function times a multiplier, in the memory order of the multiplier.
+
+    Each rank makes its own modes and gets its planes of the slowest axis.
+
+    modes  (start, stop) → (n_0, stop - start, n_2//2 + 1) complex modes of rows start … stop of the second stored axis,
+           on the host, unnormalized as rfftn gives them
+    """
+    n_0, n_1, n_2 = multiplier.stored_shape
+    rows = Slab.of(n_1, comm.rank, comm.size, 1)
+    spectrum = modes(rows.start, rows.stop)
+    across = multiplier.turned()
+    for row in range(rows.n_local):
+        spectrum[:, row] *= across.plane(rows.start + row)
+    lines = device.ifft_lines(device.asarray(spectrum))
+    back, planes = transpose(comm, device, rows, lines, 0, n_0)
+    return device.irfft_planes(back, (planes.n_local, n_1, n_2)).transpose(multiplier.order)

@@ -18,7 +18,10 @@
 constexpr int BLOCK = 256;
 constexpr int IN_FLIGHT = 4;
 
-template <typename T> __global__ void __launch_bounds__(BLOCK)
+// Blocks on a multiprocessor that leave a thread 64 registers for float, 128 for double.
+template <typename T> constexpr int RESIDENT = 16 / static_cast<int>(sizeof(T));
+
+template <typename T> __global__ void __launch_bounds__(BLOCK, RESIDENT<T>)
     spectral_multiply(Complex<T> *modes, long long batch, int n0, int n1, int n2, int first, int n_rows, int parts,
                       const T *__restrict__ numbers, const Complex<T> *__restrict__ tables,
                       const T *__restrict__ radial) {

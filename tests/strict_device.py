@@ -43,8 +43,16 @@ class StrictArray:
     flags = property(lambda self: self._values.flags)
     T = property(lambda self: StrictArray(self._values.T))
 
+    nbytes = property(lambda self: self._values.nbytes)
+
+    def transpose(self, order):
+        return StrictArray(self._values.transpose(order))
+
     def __getitem__(self, key):
         return StrictArray(self._values[key])
+
+    def __setitem__(self, key, values):
+        self._values[key] = values._values if isinstance(values, StrictArray) else float(values)
 
     def _both(self, other, operation):
         if isinstance(other, np.ndarray) and other.ndim:

@@ -202,6 +202,26 @@ class Device(Protocol):
         """For each multiplier (see fft.Multiplier) new values whose modes are multiplied; C-ordered values."""
         ...
 
+    def rfft_planes(self, values: Any) -> Any:
+        """(n_0, n_1, n_2//2 + 1) spectra of the planes of the first axis, unnormalized; values in any memory order."""
+        ...
+
+    def irfft_planes(self, spectrum: Any, shape: tuple[int, int, int]) -> Any:
+        """Inverse of rfft_planes, normalized by 1/(n_1 n_2); the spectrum's memory may be reused."""
+        ...
+
+    def filter_lines(self, spectrum: Any, multiplier: Any, first: int) -> Any:
+        """Lines along the first axis transformed, multiplied (see fft.Multiplier) and transformed back.
+
+        spectrum holds rows first … first + rows - 1 of the second axis, transformed along the second and third axes
+        only, of the multiplier's whole grid (n_0, n_1, n_2); its memory may be reused.
+        """
+        ...
+
+    def ifft_lines(self, spectrum: Any) -> Any:
+        """Inverse complex transform along the first axis, normalized by 1/n_0; the memory may be reused."""
+        ...
+
     decodes_text: bool
     """True where decode_text is faster than the host's cores: text is sent there rather than numbers."""
 

@@ -2,6 +2,8 @@
 
 from .commands import COMMANDS
 from .job_file import Job, read_job
+from .machines import PLAN_OPTIONS
+from .plan import plan
 from .slurm import BATCH_OPTIONS
 from .submit import Submission, submit
 from .task import Command, Inputs, Outcome, Task, prepare
@@ -9,12 +11,14 @@ from .task import Command, Inputs, Outcome, Task, prepare
 __all__ = [
     "BATCH_OPTIONS",
     "COMMANDS",
+    "PLAN_OPTIONS",
     "Command",
     "Inputs",
     "Job",
     "Outcome",
     "Submission",
     "Task",
+    "plan",
     "prepare",
     "read_job",
     "submit",

@@ -4,6 +4,7 @@
     [[task]]                     command, then that command's option names; a task may name its own file
     [run]                        device, dtype: for every task that does not say otherwise
     [batch]                      options of `gpuhomog submit`; checked here, used when a job is submitted
+    [plan]                       options of `gpuhomog plan`; checked here, used when a job is planned
 
 Names in a job file start at its own folder. Everything is checked before anything is read or computed, and a file
 that several tasks need is read once.
@@ -24,6 +25,7 @@ from typing import Any
 from ..errors import InputError, nearest_known
 from . import options as o
 from .commands import COMMANDS
+from .machines import PLAN_OPTIONS
 from .options import Option, read_values
 from .slurm import BATCH_OPTIONS
 from .task import Task, check_distinct, prepare
@@ -42,16 +44,17 @@ def device_name(raw: Any) -> str:
 RUN_OPTIONS = (o.DEVICE, o.DTYPE)
 DEVICE_ELSEWHERE = replace(o.DEVICE, parse=device_name)
 INPUT_OPTIONS = (Option("file", o.path, "", "File to read."), *o.READING, *o.MAKING)
-TABLES = ("input", "task", "run", "batch")
+TABLES = ("input", "task", "run", "batch", "plan")
 
 
 @dataclass(frozen=True)
 class Job:
-    """A checked job file; batch holds the values that [batch] states, by Python name."""
+    """A checked job file; batch and plan hold the values that these tables state, by Python name."""
 
     path: Path
     tasks: tuple[Task, ...]
     batch: dict[str, Any]
+    plan: dict[str, Any]
 
 
 def table(document: Mapping[str, Any], name: str, where: str) -> dict[str, Any]:
@@ -67,8 +70,12 @@ def for_machine(options: Sequence[Option], elsewhere: bool) -> tuple[Option, ...
     return tuple(DEVICE_ELSEWHERE if elsewhere and option is o.DEVICE else option for option in options)
 
 
-def read_job(path: Path, *, elsewhere: bool = False) -> Job:
-    """The tasks of a job file, all checked; elsewhere=True: they will run on another machine, with other devices."""
+def read_job(path: Path, *, elsewhere: bool = False, planning: bool = False) -> Job:
+    """The tasks of a job file, all checked.
+
+    elsewhere  True: they will run on another machine, with other devices
+    planning   True: they will not run, and their inputs need not exist yet
+    """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -94,13 +101,15 @@ def read_job(path: Path, *, elsewhere: bool = False) -> Job:
     batch = read_values(BATCH_OPTIONS, stated, f"{path}, [batch]: ")
     batch = {key: batch[key] for key in (name.replace("-", "_") for name in stated)}
     batch = {key: folder / value if isinstance(value, Path) else value for key, value in batch.items()}
+    stated = table(document, "plan", where)
+    plan = read_values(PLAN_OPTIONS, stated, f"{path}, [plan]: ")
     written = document.get("task", [])
     if not isinstance(written, list) or not all(isinstance(entry, dict) for entry in written):
         raise InputError(f"{where}task must be a list of tables: write [[task]] before each.")
     if not written:
         raise InputError(f"{where}holds no [[task]]: write one for each command to run.")
     tasks = tuple(
-        read_task(entry, {**run, **common}, folder, f"{path}, task {n}", elsewhere)
+        read_task(entry, {**run, **common}, folder, f"{path}, task {n}", elsewhere, planning)
         for n, entry in enumerate(written, 1)
     )
     try:
@@ -111,11 +120,16 @@ def read_job(path: Path, *, elsewhere: bool = False) -> Job:
                 raise InputError(f"{target}: is the input of a task; it would be overwritten. Choose another name.")
     except InputError as error:
         raise InputError(f"{where}{error}") from None
-    return Job(path, tasks, batch)
+    return Job(path, tasks, batch, plan)
 
 
 def read_task(
-    entry: Mapping[str, Any], common: Mapping[str, Any], folder: Path, where: str, elsewhere: bool = False
+    entry: Mapping[str, Any],
+    common: Mapping[str, Any],
+    folder: Path,
+    where: str,
+    elsewhere: bool = False,
+    planning: bool = False,
 ) -> Task:
     """One [[task]], completed by the common reading options that its command has."""
     if "command" not in entry:
@@ -142,4 +156,4 @@ def read_task(
     if command.reads:
         option = INPUT_OPTIONS[0]
         source = folder / option.read(file, where)
-    return prepare(command, raw, file=source, folder=folder, where=where)
+    return prepare(command, raw, file=source, folder=folder, where=where, planning=planning)

@@ -33,11 +33,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, nearest_known
-from ..fft import Multiplier, OfWavevector, filtered
+from ..fft import SLOWEST_FIRST, Multiplier, OfWavevector, filtered, values_of_modes
 from ..field import Field
 from ..grid import AXIS_NAMES, OPEN, Grid
 from ..parallel import Slab
-from ..parallel.exchange import at
+from ..parallel.exchange import at, is_fortran
 from ..reduction import SUM, Arrays, Reduction
 from ..results import Measurement, Result
 from ..structure import SYMBOLS
@@ -360,35 +360,31 @@ def gaussian_ions(field: Field, charges: NDArray[np.float64], std: float) -> Any
     if structure is None:
         raise InputError("The field has no atoms to put ions at: read it from a file that lists them.")
     fractional = grid.fractional(structure.positions)
-    transposed = bool(field.values.flags.f_contiguous and not field.values.flags.c_contiguous)
-    order = (2, 1, 0) if transposed else (0, 1, 2)
-    shape = (grid.shape[order[0]], grid.shape[order[1]], grid.shape[order[2]])
+    order = SLOWEST_FIRST[field.slab.axis]
+    if field.comm.size == 1:
+        order = (2, 1, 0) if is_fortran(field.values) else (0, 1, 2)
+    shape = [grid.shape[axis] for axis in order]
     part = OfWavevector(grid.reciprocal, lambda k: np.exp(-0.5 * (k * std) ** 2))
-    gauss = Multiplier(grid.shape, [part], transposed=transposed)
-    modes = [
-        np.fft.fftfreq(shape[0], 1 / shape[0]),
-        np.fft.fftfreq(shape[1], 1 / shape[1]),
-        np.arange(shape[2] // 2 + 1),
-    ]
-    waves = [np.exp(-2j * pi * np.outer(fractional[:, axis], n)) for axis, n in zip(order, modes, strict=True)]
+    numbers = [np.fft.fftfreq(n, 1 / n) for n in shape[:2]]
+    numbers.append(np.arange(shape[2] // 2 + 1, dtype=np.float64))
+    waves = [np.exp(-2j * pi * np.outer(fractional[:, axis], n)) for axis, n in zip(order, numbers, strict=True)]
     for wave, n in zip(waves, shape, strict=True):
         if n % 2 == 0:
             wave[:, n // 2] = wave[:, n // 2].real  # +N/2 and -N/2 are one mode: keep what is real
-    single = field.values.dtype == np.float32
-    spectrum = np.empty((shape[0], shape[1], shape[2] // 2 + 1), dtype=np.complex64 if single else np.complex128)
-    scale = grid.n_points / grid.volume
-    for i in range(shape[0]):
-        plane = (waves[1] * (charges * scale * waves[0][:, i])[:, None]).T @ waves[2]
-        spectrum[i] = plane * gauss.plane(min(i, shape[0] - i) if gauss.is_even else i)
-    values = field.device.irfftn(field.device.asarray(spectrum), shape)
-    values = values.T if transposed else values
-    return values[tuple(field.slab.planes if axis == field.slab.axis else slice(None) for axis in range(3))]
+    dtype = np.complex64 if field.values.dtype == np.float32 else np.complex128
+    across = waves[0] * (charges * grid.n_points / grid.volume)[:, None]
+
+    def modes(start: int, stop: int) -> NDArray[Any]:
+        spectrum = np.empty((shape[0], stop - start, shape[2] // 2 + 1), dtype)
+        for row in range(start, stop):
+            spectrum[:, row - start] = (across * waves[1][:, [row]]).T @ waves[2]
+        return spectrum
+
+    return values_of_modes(field.device, Multiplier(grid.shape, [part], order=order), modes, field.comm)
 
 
 def _laplacian(field: Field) -> Field:
     """-ε0 ∇² of the potential by its modes."""
-    if not field.slab.is_whole:
-        raise InputError("The spectral Laplacian needs the whole potential in one place: run it on one rank.")
     for axis in range(3):
         if field.grid.boundary[axis] == OPEN:
             name = AXIS_NAMES[axis]
@@ -400,7 +396,7 @@ def _laplacian(field: Field) -> Field:
     factor = sign / (4 * pi * COULOMB_CONSTANT)
     multiplier = Multiplier(field.grid.shape, [OfWavevector(field.grid.reciprocal, lambda k: factor * k**2)])
     return field.derive(
-        filtered(field.device, field.values, multiplier)[0],
+        filtered(field.device, field.values, multiplier, slab=field.slab, comm=field.comm)[0],
         {"step": "charge density", "of": "spectral Laplacian"},
         quantity="charge_density",
         unit="e/Å^3",

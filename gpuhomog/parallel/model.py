@@ -23,6 +23,7 @@ array([20, 20, 20])
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,9 +33,12 @@ from .slab import Slab
 Bytes = NDArray[np.int64]
 
 
+@lru_cache(maxsize=64)
 def planes_held(n: int, size: int) -> Bytes:
-    """(size,) planes of each rank."""
-    return np.array([Slab.of(n, rank, size).n_local for rank in range(size)], dtype=np.int64)
+    """(size,) planes of each rank; read-only."""
+    held = np.array([Slab.of(n, rank, size).n_local for rank in range(size)], dtype=np.int64)
+    held.flags.writeable = False
+    return held
 
 
 def fetch_bytes(n: int, wanted: Sequence[tuple[int, int]], plane_bytes: int) -> Bytes:

@@ -122,7 +122,8 @@ def _place(array: NDArray[Any], here: bool) -> Any:
     """The type that describes an array from the beginning of memory on; BYTE where nothing is to be sent."""
     if here or array.size == 0:
         return MPI.BYTE
-    n_bytes, outer = array.itemsize, []
+    outer: list[int] = []
+    n_bytes = array.itemsize
     for axis in reversed(range(array.ndim)):  # values travel in C order; what lies without gaps is one block
         if array.shape[axis] == 1:
             continue
@@ -144,6 +145,6 @@ def _place(array: NDArray[Any], here: bool) -> Any:
 def _picklable(error: Exception | None) -> Exception | None:
     """The error, or its sentence where it cannot travel."""
     try:
-        return pickle.loads(pickle.dumps(error))  # type: ignore[no-any-return]
+        return pickle.loads(pickle.dumps(error))
     except Exception:
         return RuntimeError(f"{type(error).__name__}: {error}")

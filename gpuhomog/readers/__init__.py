@@ -226,7 +226,7 @@ def read(
                 "dtype=np.float32 or on more ranks."
             ) from None
         reviewed = source.review if name == source.blocks[0] else None
-        total = sums(local) if reviewed else None
+        total = sums(local) if reviewed else np.zeros(2)
     except (GpuhomogError, OSError) as failed:
         error = failed
     ranks.agree(error)

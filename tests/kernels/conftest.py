@@ -2,8 +2,8 @@
 
 import pytest
 from harness.build import why_not
-from harness.requirements import needed
 from host_runtime import HostRuntime
+from requirements import needed
 
 from gpuhomog.device import choose_device, why_no_gpu
 from gpuhomog.device.gpu import GPU

@@ -15,7 +15,7 @@ from harness.compilers import (
     table,
     usual,
 )
-from harness.requirements import needed
+from requirements import needed
 
 from gpuhomog.device.gpu.sources import instances, kernel_files, source
 

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 from harness import build
-from harness.requirements import needed
 from host_runtime import HostRuntime, KernelError, LaunchError
+from requirements import needed
 
 ALL = 0xFFFFFFFF
 

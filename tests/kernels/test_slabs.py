@@ -71,16 +71,30 @@ def test_slabs_of_a_filter(gpu, shape, what, real, monkeypatch):
         assert distance(found, expected) < 20 * np.finfo(real).eps
 
 
-@pytest.mark.parametrize("transposed", [False, True])
-def test_the_rows_of_a_transposed_field(gpu, transposed):
-    """Fortran-ordered values: the stored first axis is c."""
-    multiplier = multiplier_of("all", "triclinic", (9, 7, 12), transposed)
+@pytest.mark.parametrize("what", ["all", "unknown"])
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
+def test_the_rows_of_fields_in_other_orders(gpu, order, what):
+    """Slabs of another axis, or Fortran-ordered values: the stored first axis is b or c."""
+    multiplier = multiplier_of(what, "triclinic", (9, 7, 12), order)
     stored = multiplier.stored_shape
     random = np.random.default_rng(3)
     modes = random.standard_normal((stored[0], 4, stored[2] // 2 + 1)) + 0.5j
     expected = np.fft.ifft(np.fft.fft(modes, axis=0) * whole(multiplier)[:, 2:6], axis=0)
     found = gpu.filter_lines(gpu.asarray(modes.copy()), multiplier, 2)
     assert distance(gpu.to_host(found), expected) < 5e-15
+
+
+@pytest.mark.parametrize("kind", [np.complex64, np.complex128])
+@pytest.mark.parametrize("shape", [(12, 3, 4), (11, 1, 2), (6, 0, 3)])
+def test_lines_back(gpu, shape, kind):
+    random = np.random.default_rng(3)
+    modes = random.standard_normal(shape) + 1j * random.standard_normal(shape)
+    found = gpu.to_host(gpu.ifft_lines(gpu.asarray(modes.astype(kind))))
+    assert found.dtype == kind and found.shape == shape
+    if found.size:
+        turns = np.outer(np.arange(len(modes)), np.arange(len(modes))) % len(modes) / len(modes)
+        expected = np.tensordot(np.exp(2j * np.pi * turns), modes, 1) / len(modes)
+        assert distance(found, expected) < 10 * np.finfo(kind).eps
 
 
 @pytest.mark.parametrize("shape", [(0, 4, 5), (6, 0, 5)])

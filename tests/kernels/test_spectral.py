@@ -40,10 +40,10 @@ def parts_of(what, cell):
     }[what]
 
 
-def multiplier_of(what, cell, shape, transposed=False):
+def multiplier_of(what, cell, shape, order=(0, 1, 2)):
     complex_parts = ("tables", "derivative", "all", "unknown")
     parts = parts_of(what, cell) or [AlongAxes([None, None, None])]
-    return Multiplier(shape, parts, is_complex=what in complex_parts, transposed=transposed)
+    return Multiplier(shape, parts, is_complex=what in complex_parts, order=order)
 
 
 def whole(multiplier):
@@ -57,13 +57,13 @@ def tolerance(real):
 
 
 @pytest.mark.parametrize("rung", ["", "ladder/"])
-@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
 @pytest.mark.parametrize("real", [np.float32, np.float64])
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("what", ["nothing", "tables", "radial", "derivative", "potential", "all"])
-def test_modes_times_the_multiplier(gpu, what, cell, real, transposed, rung):
+def test_modes_times_the_multiplier(gpu, what, cell, real, order, rung):
     for shape, first, count in [*[(shape, 0, None) for shape in SHAPES], ((4, 6, 8), 2, 3), ((5, 7, 9), 4, 2)]:
-        multiplier = multiplier_of(what, cell, shape, transposed)
+        multiplier = multiplier_of(what, cell, shape, order)
         count = count or multiplier.stored_shape[1]
         expected = whole(multiplier)
         random = np.random.default_rng(7)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ranks import on_ranks
 
 import gpuhomog as gh
 from gpuhomog.errors import AccuracyWarning, InputError
-from gpuhomog.parallel import Slab
 from gpuhomog.units import COULOMB_CONSTANT
 
 DATA = Path(__file__).parents[1] / "data"
@@ -120,11 +120,13 @@ def test_on_every_device_and_slab(triclinic, device):
     expected = gh.charge_density(potential).values
     assert device.to_host(gh.charge_density(there).values) == pytest.approx(expected, abs=1e-13)
     assert device.to_host(gh.electrostatic_potential(there).values) == pytest.approx(-whole)
-    for rank in range(3):
-        slab = Slab.of(15, rank, 3, axis=1)
-        part = replace(field, values=field.values[:, slab.planes].copy(), slab=slab)
-        values = gh.charge_density(part, SALT, net_charge=None).values
-        assert values == pytest.approx(whole[:, slab.planes], abs=1e-14)
+    for size, axis in ((3, 1), (2, 2), (17, 0)):
+        for part in on_ranks(there, size, lambda f: gh.charge_density(replace(f, device=device)), axis):
+            here = tuple(part.slab.planes if i == axis else slice(None) for i in range(3))
+            assert device.to_host(part.values) == pytest.approx(expected[here], abs=1e-13)
+        for part in on_ranks(field, size, lambda f: gh.charge_density(f, SALT), axis):
+            here = tuple(part.slab.planes if i == axis else slice(None) for i in range(3))
+            assert part.values == pytest.approx(whole[here], abs=1e-13)
 
 
 def test_charges_of_the_file():
@@ -167,11 +169,6 @@ class TestLaplacian:
         field = gh.Field.from_array(np.ones((4, 4, 8)), np.eye(3), quantity="electrostatic_potential", boundary="p,p,o")
         with pytest.raises(InputError, match="Axis c of the potential is open"):
             gh.charge_density(field)
-
-    def test_part_of_a_grid(self):
-        field = gh.Field.from_array(np.ones((4, 4, 8)), np.eye(3), quantity="electrostatic_potential")
-        with pytest.raises(InputError, match="one rank"):
-            gh.charge_density(replace(field, values=field.values[:2], slab=Slab.of(4, 0, 2)))
 
 
 class TestBalance:

@@ -97,3 +97,35 @@ class Spectral:
             else:
                 results.append(self.irfftn(modes, values.shape))
         return results
+
+    def rfft_planes(self, values: NDArray[Any]) -> NDArray[Any]:
+        """SciPy's, over the last two axes."""
+        if values.size == 0:
+            complex_dtype = np.result_type(values.dtype, np.complex64)
+            return np.empty((*values.shape[:2], values.shape[2] // 2 + 1), complex_dtype)
+        return scipy.fft.rfftn(values, axes=(1, 2), workers=self.threads)
+
+    def irfft_planes(self, spectrum: NDArray[Any], shape: tuple[int, int, int]) -> NDArray[Any]:
+        """SciPy's, over the last two axes."""
+        if spectrum.size == 0:
+            return np.empty(shape, spectrum.real.dtype)
+        return scipy.fft.irfftn(spectrum, s=shape[1:], axes=(1, 2), workers=self.threads, overwrite_x=True)
+
+    def ifft_lines(self, spectrum: NDArray[Any]) -> NDArray[Any]:
+        """SciPy's, over the first axis."""
+        return scipy.fft.ifft(spectrum, axis=0, workers=self.threads, overwrite_x=True) if spectrum.size else spectrum
+
+    def filter_lines(self, spectrum: NDArray[Any], multiplier: Any, first: int) -> NDArray[Any]:
+        """There and back by SciPy, multiplied row by row, rows shared among the threads."""
+        if spectrum.size == 0:
+            return spectrum
+        modes = scipy.fft.fft(spectrum, axis=0, workers=self.threads, overwrite_x=True)
+        across = multiplier.turned()
+        wanted = modes.dtype if multiplier.is_complex else modes.real.dtype
+
+        def multiply(row: int) -> None:
+            modes[:, row] *= across.plane(first + row).astype(wanted, copy=False)
+
+        with ThreadPoolExecutor(self.threads) as pool:
+            list(pool.map(multiply, range(modes.shape[1])))
+        return self.ifft_lines(modes)

@@ -126,6 +126,14 @@ class Spectral(Memory):
             self._transforms.lines(spectrum, inverse=True)
         return spectrum
 
+    def ifft_lines(self, spectrum: Any) -> Any:
+        """cuFFT in place, then 1/n0 in a pass of its own."""
+        spectrum = self.contiguous(spectrum)
+        if spectrum.size:
+            self._transforms.lines(spectrum, inverse=True)
+            spectrum *= spectrum.real.dtype.type(1.0 / len(spectrum))
+        return spectrum
+
     def multiply_spectrum(self, spectrum: Any, multiplier: Any) -> Any:
         """By the kernel; plane by plane from the host where only that can evaluate the multiplier."""
         self._multiply(spectrum, multiplier, 1.0)
@@ -207,26 +215,29 @@ class Spectral(Memory):
         """
         dtype = spectrum.real.dtype
         sizes = multiplier.stored_shape
-        rows = rows or Rows(0, sizes[1])
+        held = rows or Rows(0, sizes[1])
         evaluated = self._evaluated(multiplier, dtype, scale)
         if evaluated is not None:
             n0, _, n2 = evaluated.sizes
-            batch = spectrum.size // (n0 * rows.count * (n2 // 2 + 1))
-            blocks = min(-(-batch * n0 * rows.count // 8), 32 * self.runtime.n_multiprocessors)
-            grid = (*(np.int32(n) for n in sizes), *rows.arguments)
+            batch = spectrum.size // (n0 * held.count * (n2 // 2 + 1))
+            blocks = min(-(-batch * n0 * held.count // 8), 32 * self.runtime.n_multiprocessors)
+            grid = (*(np.int32(n) for n in sizes), *held.arguments)
             arguments = (spectrum, np.int64(batch), *grid, *evaluated.arguments)
             self.runtime.launch(MULTIPLY, f"spectral_multiply<{c_name(dtype)}>", (blocks,), (256,), arguments)
             return
         kind = spectrum.dtype if multiplier.is_complex else dtype
-        count = max(1, UPLOADED_BYTES // (np.dtype(kind).itemsize * rows.count * (sizes[2] // 2 + 1)))
-        here = slice(rows.first, rows.first + rows.count)
-        if sizes[0] == 1:
-            spectrum *= self.runtime.xp.asarray((multiplier.plane(0)[here] * scale).astype(kind))
+        if sizes[0] == 1 and rows is None:
+            spectrum *= self.runtime.xp.asarray((multiplier.plane(0) * scale).astype(kind))
             return
-        for start in range(0, len(spectrum), count):
-            planes = range(start, min(start + count, len(spectrum)))
-            factors = np.stack([(multiplier.plane(i)[here] * scale).astype(kind) for i in planes])
-            spectrum[start : start + count] *= self.runtime.xp.asarray(factors)
+        axis, first = (0, 0) if rows is None else (1, rows.first)
+        known = multiplier if rows is None else multiplier.turned()  # whose planes are such rows
+        total, width = spectrum.shape[axis], spectrum.shape[1 - axis] * spectrum.shape[2]
+        count = max(1, UPLOADED_BYTES // (np.dtype(kind).itemsize * width))
+        for start in range(0, total, count):
+            planes = range(first + start, first + min(start + count, total))
+            factors = np.stack([(known.plane(i) * scale).astype(kind) for i in planes], axis=axis)
+            part = spectrum[(slice(None),) * axis + (slice(start, start + count),)]
+            part *= self.runtime.xp.asarray(factors)
 
     def _line_plan(self, values: Any, multiplier: Any, scale: float) -> Evaluated | None:
         """The multiplier where fft_lines can have it."""

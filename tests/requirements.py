@@ -1,7 +1,7 @@
 """What tests do where a tool they need is missing: skip with the reason, or fail where it is required.
 
-GPUHOMOG_REQUIRE names what must be there, as "sanitizers,compiler", so that a run meant to check the kernels cannot
-pass by skipping them.
+GPUHOMOG_REQUIRE names what must be there, as "sanitizers,compiler,slurm", so that a run meant to check what needs it
+cannot pass by skipping it.
 """
 
 import os

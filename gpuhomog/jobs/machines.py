@@ -1,0 +1,127 @@
+"""Machines: what data sheets say of the devices that a plan can be made for, each number with its source; options.
+
+Rates are decimal gigabytes per second, of one device and in one direction; sheets give both directions of a link.
+
+>>> MACHINES["h200"].memory
+141.0
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..grid import Grid
+from . import options as o
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One kind of device and the links it has in its maker's own server.
+
+    product    as the maker calls it
+    bandwidth  of its memory, GB/s
+    memory     GB
+    host_link  to the memory of the host, GB/s each way
+    network    to devices of other nodes, GB/s each way and device
+    source     of these numbers
+    """
+
+    product: str
+    bandwidth: float
+    memory: float
+    host_link: float
+    network: float
+    source: str
+
+
+MACHINES = {
+    "a100": Machine(
+        "NVIDIA A100 SXM 80GB",
+        bandwidth=2039.0,
+        memory=80.0,
+        host_link=32.0,  # PCIe 4 x16, 64 GB/s both ways
+        network=25.0,  # eight 200 Gb/s adapters for eight GPUs
+        source="NVIDIA A100 data sheet (June 2021); network: NVIDIA DGX A100 data sheet",
+    ),
+    "h100": Machine(
+        "NVIDIA H100 SXM",
+        bandwidth=3350.0,
+        memory=80.0,
+        host_link=64.0,  # PCIe 5 x16, 128 GB/s both ways
+        network=50.0,  # eight 400 Gb/s adapters for eight GPUs
+        source="NVIDIA H100 data sheet; network: NVIDIA DGX H100 data sheet",
+    ),
+    "h200": Machine(
+        "NVIDIA H200 SXM",
+        bandwidth=4800.0,
+        memory=141.0,
+        host_link=64.0,  # PCIe 5 x16, 128 GB/s both ways
+        network=50.0,  # eight 400 Gb/s adapters for eight GPUs
+        source="NVIDIA H200 data sheet; network: NVIDIA DGX H200 data sheet",
+    ),
+}
+
+COPY_FRACTION = 0.90
+"""Of the bandwidth in the data sheet that a copy reaches: rows "floor" of scaling/results.csv, 1024^3, one H200."""
+USABLE = 0.90
+"""Of a device's memory that values and workspaces may take: the rest is the driver's, and for what is not counted."""
+
+
+def grid_shape(raw: Any) -> tuple[int, int, int]:
+    """Points along each axis; one number stands for three.
+
+    >>> grid_shape("4096"), grid_shape("96x96x144")
+    ((4096, 4096, 4096), (96, 96, 144))
+    """
+    parts = o.split(raw.replace("x", " ").replace("×", " ") if isinstance(raw, str) else raw)
+    try:
+        counts = tuple(o.count(1, 1_000_000)(part) for part in parts)
+    except o.Unusable:
+        counts = ()
+    if len(counts) == 1:
+        counts *= 3
+    if len(counts) != 3:
+        raise o.Unusable("give the points along each axis, such as 96x96x144, each from 1 to 1000000")
+    return counts[0], counts[1], counts[2]
+
+
+def cell_vectors(raw: Any) -> NDArray[np.float64]:
+    """Rows are the lattice vectors: from three lengths of an orthogonal cell, or nine numbers."""
+    try:
+        numbers = [o.number(part) for row in o.split(raw) for part in o.split(row)]
+        vectors = np.diag(numbers) if len(numbers) == 3 else np.array(numbers).reshape(3, 3)
+        Grid((1, 1, 1), vectors)
+    except (o.Unusable, ValueError, InputError):
+        raise o.Unusable("give three lengths in Å, such as 16,16,40, or three vectors as nine numbers") from None
+    return vectors
+
+
+def rate(raw: Any) -> float:
+    """A positive number of GB, or of GB/s."""
+    try:
+        value = o.number(raw)
+    except o.Unusable:
+        value = 0.0
+    if value <= 0:
+        raise o.Unusable("give a positive number of GB, 10^9 bytes")
+    return value
+
+
+PLAN_OPTIONS = (
+    o.Option("gpus", o.count(1, 1_000_000), "N", "GPUs, one rank each; CPUs' ranks with --device cpu. Default: 1."),
+    o.Option("device", o.word(*MACHINES, "cpu"), "NAME", f"{', '.join(MACHINES)} or cpu. Default: h100."),
+    o.Option("bandwidth", rate, "GB/S", "What a copy reaches in the memory of one device. Default: the device's."),
+    o.Option("memory", rate, "GB", "Memory of one device, or of one rank of CPUs. Default: the device's."),
+    o.Option("network", rate, "GB/S", "What one rank sends. Default: the device's, in its maker's server."),
+    o.Option("storage", rate, "GB/S", "What all ranks together read or write. Default: the time is left out."),
+    o.Option("shape", grid_shape, "NxNxN", "Plan for this grid; its points are as far apart as the file's."),
+    o.Option(
+        "cell", cell_vectors, "A,B,C", "And for this cell: three lengths in Å, or nine numbers, vector by vector."
+    ),
+)
+"""Options of `gpuhomog plan`, and keys of the table [plan] of a job file."""

@@ -1,0 +1,501 @@
+"""Plan: memory, bytes and expected time of a job on N ranks, before it runs; expected, not measured.
+
+    time of a part = bytes / rate, of the busiest rank;   parts one after the other:
+    storage        files read and written, by all ranks together
+    host link      values to a device, results back
+    memory         passes over the values in the memory of the device
+    arithmetic     what products and transforms take longer than their passes
+    network        bytes that a rank sends to others (parallel/model.py)
+
+Headers are read, values never, and no array is larger than a line of the grid; a file that does not exist yet is
+planned from a shape and a cell. The way of an average is the one that a run would choose on as many ranks.
+
+In   Job, of read_job(path, planning=True); values of machines.PLAN_OPTIONS by name.
+Out  Outcome: tables for people; for JSON bytes and seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..device import choose_device
+from ..device.gpu import GPU
+from ..errors import InputError
+from ..field import Field
+from ..grid import Grid, parse_boundary
+from ..operators.average import plan_average
+from ..operators.costs import (
+    Cost,
+    average_cost,
+    busiest_bytes,
+    filter_cost,
+    held,
+    planar_cost,
+    read_once,
+    report_cost,
+    shifted_cost,
+)
+from ..parallel import Slab
+from ..readers import open_source
+from .commands import along_xyz, kernel_of
+from .job_file import Job
+from .machines import COPY_FRACTION, MACHINES, USABLE
+from .options import read_values
+from .slurm import BATCH_OPTIONS, ranks_per_node
+from .task import Outcome, Rows, Task
+
+TEXT_BYTES = 18.2
+"""Of a value in text that is written (writers/numerals.py), with its share of the line ends."""
+TEXT_NAMES = ("cube", "xsf", "chgcar", "locpot")
+FILE_BYTES = 8
+"""Of a value in a file that does not exist yet."""
+GB = 1e9
+
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What is planned for: ranks, on GPUs or CPUs; another shape and cell than the file's, if not None."""
+
+    ranks: int
+    on_gpu: bool
+    shape: Shape | None = None
+    cell: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Bytes per second, of one rank and one way; storage: all ranks together. None: not known."""
+
+    memory: float
+    host_link: float | None
+    network: float | None
+    storage: float | None
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a command does with its field: the cost on the busiest rank, fields written (file, shape), the way."""
+
+    cost: Cost
+    fields: tuple[tuple[Path | None, Shape], ...] = ()
+    way: str | None = None
+
+
+@dataclass(frozen=True)
+class PlannedTask:
+    """One task: bytes, of the busiest rank where nothing else is said.
+
+    field    the whole field
+    values   all inputs that are in memory
+    read     from storage, by all ranks; a file that several tasks need is read by the first
+    written  to storage, by all ranks
+    link     between host and device
+    """
+
+    name: str
+    shape: Shape
+    dtype: str
+    way: str | None
+    field: int
+    values: int
+    read: int
+    written: int
+    link: int
+    cost: Cost
+
+    @property
+    def memory(self) -> int:
+        """At most, at once."""
+        return self.values + self.cost.peak
+
+    def seconds(self, rates: Rates) -> dict[str, float | None]:
+        """Expected time of each part; None where its rate is not known."""
+
+        def time(n_bytes: int, rate: float | None) -> float | None:
+            return 0.0 if n_bytes == 0 else None if rate is None else n_bytes / rate
+
+        return {
+            "storage": time(self.read + self.written, rates.storage),
+            "host link": time(self.link, rates.host_link),
+            "memory": self.cost.moved / rates.memory,
+            "arithmetic": (self.cost.busy - self.cost.moved) / rates.memory,
+            "network": time(self.cost.n_sent, rates.network),
+        }
+
+
+def info_work(field: Field, values: Mapping[str, Any]) -> Work:
+    """Its numbers."""
+    return Work(Cost() if values["header"] else report_cost(busiest_bytes(field)))
+
+
+def convert_work(field: Field, values: Mapping[str, Any]) -> Work:
+    """Another unit, and the numbers."""
+    n_bytes = busiest_bytes(field)
+    other_unit = Cost() if values["to"] is None else read_once(n_bytes, n_bytes)
+    return Work(other_unit.beside(report_cost(n_bytes)), ((values["output"], field.grid.shape),))
+
+
+def average_work(field: Field, values: Mapping[str, Any]) -> Work:
+    """Averages, variances and gradients, and their numbers."""
+    with_variance, with_gradient = values["variance"] is not None, values["gradient"] is not None
+    if with_variance:
+        field = replace(field, values=np.broadcast_to(np.float64(0), field.values.shape))
+    plan, way = plan_average(
+        field, kernel_of(dict(values)), values["spacing"], values["sampling"], "auto", values["padded"]
+    )
+    total = average_cost(plan, way)
+    if with_variance or values["outside"] != 0:
+        total = shifted_cost(field, total)
+    if with_variance:
+        total = total.beside(total)
+    if with_gradient:
+        total = total.beside(average_cost(plan, way, (0, 1, 2)))
+    paths = [values["output"], *([values["variance"]] if with_variance else [])]
+    paths += along_xyz(values["gradient"]) if with_gradient else ()
+    out = held(plan.n_out, field.slab.axis, field.comm.size) * field.values.dtype.itemsize
+    return Work(total.beside(report_cost(len(paths) * out)), tuple((path, plan.n_out) for path in paths), way.name)
+
+
+def profile_work(field: Field, values: Mapping[str, Any]) -> Work:
+    """Sums over planes; what is made of them is small."""
+    return Work(planar_cost(field, values["axis"]))
+
+
+WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {
+    "info": info_work,
+    "convert": convert_work,
+    "average": average_work,
+    "profile": profile_work,
+    "surface": profile_work,
+    "interface": profile_work,
+    "step": profile_work,
+}
+
+
+def making_cost(field: Field, values: Mapping[str, Any]) -> Cost:
+    """Ions added, or another quantity made of the input, which stays."""
+    n_bytes = busiest_bytes(field)
+    if values.get("ion_charges") is not None:
+        return filter_cost(field, field.grid.shape).then(read_once(2 * n_bytes, n_bytes))
+    if values.get("to_quantity") == "charge_density":
+        return filter_cost(field, field.grid.shape)
+    return Cost() if values.get("to_quantity") is None else read_once(n_bytes, n_bytes)
+
+
+def unread(values: Mapping[str, Any], layout: Layout) -> tuple[Field, int, bool]:
+    """An input as the busiest rank would hold it, but without values; its bytes in storage; whether they are text."""
+    path: Path = values["file"]
+    dtype = np.dtype(values.get("dtype") or np.float64)
+    grid, axis, is_text = None, 0, False
+    if path.exists():
+        choices = {name: values[name] for name in ("kind", "quantity", "frame") if values.get(name) is not None}
+        source = open_source(path, **choices, survey=False)
+        grid, axis, is_text = source.grid, source.slowest_axis, source.decode_planes is not None
+    elif layout.shape is None or layout.cell is None:
+        raise InputError(
+            f"{path}: no such file. To plan for a file that does not exist yet give --shape and --cell, or shape and "
+            "cell in the table [plan]."
+        )
+    boundary = values.get("boundary") or (grid.boundary if grid is not None else "periodic")
+    if grid is None:
+        shape, cell, stored = layout.shape, layout.cell, FILE_BYTES * prod(layout.shape or ())
+    else:
+        shape = layout.shape or grid.shape
+        stored = round(stored_bytes(path) * prod(shape) / grid.n_points)
+        cell = layout.cell  # if it is not given, the points stay as far apart as they are
+        cell = grid.cell * (np.array(shape) / grid.shape)[:, None] if cell is None else cell
+    assert shape is not None and cell is not None
+    whole = Grid(shape, cell, np.zeros(3), parse_boundary(boundary))
+    rank = layout.ranks - 1  # no rank has more planes than the last
+    slab = Slab.of(shape[axis], rank, layout.ranks, axis)
+    device: Any = GPU if layout.on_gpu else choose_device("cpu")
+    comm: Any = SimpleNamespace(rank=rank, size=layout.ranks)
+    nothing = np.broadcast_to(dtype.type(0), slab.local_shape(shape))
+    return Field(whole, nothing, "scalar", None, device, slab, comm), stored, is_text
+
+
+def stored_bytes(path: Path) -> int:
+    """Bytes of a file, or of all in a folder."""
+    return sum(file.stat().st_size for file in (path.rglob("*") if path.is_dir() else (path,)) if file.is_file())
+
+
+def written_bytes(path: Path, shape: Shape, itemsize: int) -> int:
+    """Bytes of a field in a file of that name; compressed text counts as if it were not."""
+    is_text = any(word in path.name.lower() for word in TEXT_NAMES)
+    return round(prod(shape) * (TEXT_BYTES if is_text else itemsize))
+
+
+def plan_tasks(tasks: Iterable[Task], layout: Layout) -> list[PlannedTask]:
+    """All tasks in order."""
+    known: dict[tuple[str, ...], Field] = {}
+    out, resident = [], 0
+    for task in tasks:
+        values, fields, total, read, link = task.values, [], Cost(), 0, 0
+        for file in (values["file"], *([values["density"]] if values.get("density") is not None else [])):
+            given = {**values, "file": file}
+            names = ("file", "quantity", "unit", "boundary", "kind", "block", "frame", "dtype")
+            key = tuple(str(given.get(name)) for name in names)
+            if key not in known:
+                known[key], stored, is_text = unread(given, layout)
+                n_bytes = busiest_bytes(known[key])
+                resident += n_bytes
+                total = total.beside(read_once(n_bytes))  # are all values finite?
+                read += stored
+                link += -(-stored // layout.ranks) if is_text else n_bytes  # text is decoded on the device
+            fields.append(known[key])
+        field = fields[0]
+        work = WORK[task.command.name](field, values)
+        for density in fields[1:]:
+            total = total.beside(planar_cost(density, values["axis"]))
+        itemsize = field.values.dtype.itemsize if values.get("variance") is None else 8
+        for path, shape in work.fields:
+            link += 0 if path is None else held(shape, field.slab.axis, layout.ranks) * itemsize
+        out.append(
+            PlannedTask(
+                name=f"{task.command.name} of {values['file'].name}",
+                shape=field.grid.shape,
+                dtype=str(field.values.dtype),
+                way=work.way,
+                field=field.grid.n_points * field.values.dtype.itemsize,
+                values=resident,
+                read=read,
+                written=sum(written_bytes(path, shape, itemsize) for path, shape in work.fields if path is not None),
+                link=link if layout.on_gpu else 0,
+                cost=total.beside(making_cost(field, values)).beside(work.cost),
+            )
+        )
+    return out
+
+
+def least_ranks(tasks: Sequence[Task], layout: Layout, memory: float) -> int | None:
+    """The fewest ranks with which the job fits into so many bytes each; None where slabs of one plane do not."""
+
+    def fits(ranks: int) -> bool:
+        return max(task.memory for task in plan_tasks(tasks, replace(layout, ranks=ranks))) <= memory
+
+    planes = max(task.shape[0] for task in plan_tasks(tasks, layout))
+    if not fits(planes):
+        return None
+    low, high = 0, planes  # low does not fit, high does
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fits(middle) else (middle, high)
+    return high
+
+
+def rates_of(options: Mapping[str, Any]) -> tuple[Rates, float | None, tuple[str, ...]]:
+    """Rates, the memory of a device [bytes] if it is known, and what is assumed, one sentence each."""
+    name = options["device"]
+    machine = MACHINES.get(name)
+    notes = []
+    if machine is not None:
+        notes.append(
+            f"{machine.product}: memory {machine.memory:g} GB, {machine.bandwidth:g} GB/s, of which a copy reaches "
+            f"{COPY_FRACTION:.0%} (measured on an H200); host link {machine.host_link:g} GB/s and network "
+            f"{machine.network:g} GB/s each way ({machine.source})."
+        )
+    elif options["bandwidth"] is None:
+        raise InputError(
+            "--device cpu has no bandwidth of its own: give --bandwidth, the GB/s that a copy reaches in the memory of "
+            "one rank."
+        )
+
+    def rate(option: str, default: float | None) -> float | None:
+        given = options[option]
+        if given is not None:
+            notes.append(f"--{option} {given:g}: as given, in GB/s.")
+            return float(given) * GB
+        return None if default is None else default * GB
+
+    memory_rate = rate("bandwidth", None if machine is None else COPY_FRACTION * machine.bandwidth)
+    assert memory_rate is not None
+    rates = Rates(
+        memory_rate,
+        None if machine is None else machine.host_link * GB,
+        rate("network", None if machine is None else machine.network),
+        rate("storage", None),
+    )
+    memory = options["memory"] if options["memory"] is not None else None if machine is None else machine.memory
+    if rates.storage is None:
+        notes.append("Time of the storage is left out: give --storage, the GB/s of all ranks together.")
+    if rates.network is None:
+        notes.append("Time of the network is left out: give --network, the GB/s of a rank each way.")
+    where = "on an H200 at 1024^3" if machine is not None else "on a CPU of two cores at 256^3"
+    notes.append(
+        "Parts follow each other without overlap, and no message waits; products and transforms take as long beside a "
+        f"pass over memory as {where}."
+    )
+    return rates, None if memory is None else memory * GB, tuple(notes)
+
+
+def efficiency(tasks: Sequence[Task], layout: Layout, planned: Sequence[PlannedTask], rates: Rates) -> float | None:
+    """Time on one rank over ranks times the time on all, storage left out; None where a rate is not known."""
+    alone = plan_tasks(tasks, replace(layout, ranks=1))
+    times = []
+    for some in (alone, planned):
+        parts = [t for task in some for part, t in task.seconds(rates).items() if part != "storage"]
+        if any(t is None for t in parts):
+            return None
+        times.append(sum(t for t in parts if t is not None))
+    return times[0] / (layout.ranks * times[1]) if times[1] > 0 else None
+
+
+def submitted_ranks(batch: Mapping[str, Any]) -> int:
+    """Ranks that [batch] asks for."""
+    values = {**read_values(BATCH_OPTIONS, {}), **batch}
+    return int(values["nodes"] * ranks_per_node(values))
+
+
+def plan(job: Job, options: Mapping[str, Any]) -> Outcome:
+    """The plan of a job file.
+
+    Raises InputError where the run would, as far as headers tell; for a missing file without shape and cell; for a
+    CPU without a bandwidth.
+    """
+    options = {name: job.plan.get(name) if value is None else value for name, value in options.items()}
+    options = {**options, "device": options["device"] or "h100"}
+    ranks = options["gpus"] or submitted_ranks(job.batch)
+    layout = Layout(ranks, options["device"] != "cpu", options["shape"], options["cell"])
+    rates, memory, notes = rates_of(options)
+    tasks = [task for task in job.tasks if task.command.name in WORK]
+    planned = plan_tasks(tasks, layout)
+    peak = max(task.memory for task in planned)
+    fits = None if memory is None else peak <= USABLE * memory
+    least = least_ranks(tasks, layout, USABLE * memory) if memory is not None and not fits else None
+    share = efficiency(tasks, layout, planned, rates)
+    reports = [task_report(task, rates) for task in planned]
+    total = total_report(reports)
+    report = {
+        "job": str(job.path),
+        "expected": "not measured",
+        "ranks": ranks,
+        "device": options["device"],
+        "memory": memory,
+        "tasks": reports,
+        "total": total,
+        "fits": fits,
+        "least_ranks": least,
+        "efficiency": share,
+        "assumptions": list(notes),
+    }
+    unit = "GPU" if layout.on_gpu else "rank"
+    tables = [(f"Task {n}, {one['task']}", task_rows(one)) for n, one in enumerate(reports, 1)]
+    rows: Rows = [("ranks", f"{ranks}, {'one GPU each' if layout.on_gpu else 'on CPUs'}"), *time_rows(total)]
+    rows.append(("memory", f"{size(peak)} on a {unit} at once{memory_verdict(fits, memory, least, unit)}"))
+    if ranks > 1:
+        known = "not known: give --network" if share is None else f"{share:.0%}, storage left out"
+        rows.append(("efficiency", known))
+    tables.append(("Total: expected, not measured", [*rows, *(("note", note) for note in notes)]))
+    return Outcome(report, tables)
+
+
+def memory_verdict(fits: bool | None, memory: float | None, least: int | None, unit: str) -> str:
+    """Whether it fits, and what to do if not."""
+    if fits is None or memory is None:
+        return "; whether that fits is not known: give --memory"
+    room = f"{size(USABLE * memory)} ({USABLE:.0%} of {size(memory)})"
+    if fits:
+        return f": fits into {room}"
+    if least is None:
+        return f": more than {room}, on any number of {unit}s"
+    return f": more than {room}; fits on {least} {unit}s"
+
+
+def task_report(task: PlannedTask, rates: Rates) -> dict[str, Any]:
+    """One task for JSON: bytes and seconds."""
+    sent = {kind: {"busiest": int(n.max()), "all": int(n.sum())} for kind, n in task.cost.sent.items() if n.any()}
+    return {
+        "task": task.name,
+        "shape": task.shape,
+        "dtype": task.dtype,
+        "way": task.way,
+        "field_bytes": task.field,
+        "values_bytes": task.values,
+        "memory_bytes": task.memory,
+        "moved_bytes": task.cost.moved,
+        "sent_bytes": sent,
+        "read_bytes": task.read,
+        "written_bytes": task.written,
+        "link_bytes": task.link,
+        **timed(task.seconds(rates)),
+    }
+
+
+def timed(seconds: Mapping[str, float | None]) -> dict[str, Any]:
+    """Times of the parts, their sum as far as it is known, and the longest."""
+    known = {part: time for part, time in seconds.items() if time}
+    return {
+        "seconds": dict(seconds),
+        "total_seconds": sum(known.values()),
+        "limit": max(known, key=lambda part: known[part]) if known else None,
+    }
+
+
+def total_report(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """All tasks together."""
+    seconds: dict[str, float | None] = {}
+    for part in reports[0]["seconds"]:
+        times = [one["seconds"][part] for one in reports]
+        seconds[part] = None if None in times else sum(times)
+    summed = ("moved_bytes", "read_bytes", "written_bytes", "link_bytes")
+    total: dict[str, Any] = {name: sum(one[name] for one in reports) for name in summed}
+    return {"memory_bytes": max(one["memory_bytes"] for one in reports), **total, **timed(seconds)}
+
+
+def task_rows(report: Mapping[str, Any]) -> Rows:
+    """One task for people."""
+    points = " × ".join(map(str, report["shape"]))
+    rows: Rows = [("field", f"{points} points, {report['dtype']}, {size(report['field_bytes'])}")]
+    if report["way"] is not None:
+        rows.append(("way", report["way"]))
+    rows.append(("memory", f"{size(report['memory_bytes'])} at once, of which values {size(report['values_bytes'])}"))
+    rows.append(("moved", f"{size(report['moved_bytes'])} through the memory of the device"))
+    for kind, n in report["sent_bytes"].items():
+        rows.append((f"sent, {kind}", f"{size(n['busiest'])} by the busiest rank, {size(n['all'])} in all"))
+    rows.append(("storage", f"{size(report['read_bytes'])} read, {size(report['written_bytes'])} written"))
+    return [*rows, *time_rows(report)]
+
+
+def time_rows(report: Mapping[str, Any]) -> Rows:
+    """Expected times for people."""
+    parts = [
+        f"{part} {'?' if seconds is None else duration(seconds)}"
+        for part, seconds in report["seconds"].items()
+        if seconds is None or seconds > 0
+    ]
+    limit = "" if report["limit"] is None else f"; limited by {report['limit']}"
+    return [("expected time", f"{duration(report['total_seconds'])} ({', '.join(parts)}){limit}")]
+
+
+def size(n_bytes: float) -> str:
+    """Bytes for people.
+
+    >>> size(0), size(275e9), size(35.2e12)
+    ('0 B', '275 GB', '35.2 TB')
+    """
+    for unit, scale in (("PB", 1e15), ("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if n_bytes >= scale:
+            return f"{n_bytes / scale:.3g} {unit}"
+    return f"{n_bytes:.0f} B"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people.
+
+    >>> duration(0.00234), duration(12.0), duration(7200)
+    ('2.34 ms', '12 s', '2 h')
+    """
+    for unit, scale in (("h", 3600.0), ("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= scale and (unit != "h" or seconds >= 2 * scale):
+            return f"{seconds / scale:.3g} {unit}"
+    return "0 s" if seconds == 0 else f"{seconds / 1e-6:.3g} µs"
