@@ -6,10 +6,13 @@ What goes from slab to slab is cut from whole arrays here: the exchange has test
 import numpy as np
 import pytest
 from cupy_like import CuPyLikeRuntime
+from ranks import on_ranks
 from test_spectral import multiplier_of, whole
 
+import gpuhomog as gh
 from gpuhomog.device import CPU
 from gpuhomog.device.gpu import GPU
+from gpuhomog.fft import Multiplier, OfWavevector, filtered
 from gpuhomog.parallel import Slab
 
 REAL = [np.float32, np.float64]
@@ -120,19 +123,43 @@ def test_parts_of_other_memory(gpu, what):
     assert distance(gpu.to_host(found), np.fft.ifft(modes, axis=0)[:, 1:5]) < 5e-15
 
 
-def test_values_of_a_device_stay_there(sanitizers):
-    """Arrays that refuse to become NumPy's."""
+@pytest.fixture(scope="module")
+def like(sanitizers):
+    """A GPU whose arrays refuse to become NumPy's."""
     runtime = CuPyLikeRuntime()
-    try:
-        like, cpu, shape = GPU(runtime), CPU(), (12, 5, 6)
-        values = np.random.default_rng(5).standard_normal(shape)
-        for what in ("all", "unknown"):
-            multiplier = multiplier_of(what, "triclinic", shape)
-            spectrum = like.rfft_planes(like.asarray(values))
-            lines = like.filter_lines(like.asarray(like.to_host(spectrum)[:, 1:4].copy()), multiplier, 1)
-            expected = cpu.filter_lines(cpu.rfft_planes(values)[:, 1:4].copy(), multiplier, 1)
-            assert distance(like.to_host(lines), expected) < 5e-15
-            back = like.irfft_planes(spectrum, shape)
-            assert distance(like.to_host(back), values) < 1e-15
-    finally:
-        runtime.close()
+    yield GPU(runtime)
+    runtime.close()
+
+
+@pytest.mark.parametrize("what", ["all", "unknown"])
+def test_values_of_a_device_stay_there(like, what):
+    cpu, shape = CPU(), (12, 5, 6)
+    values = np.random.default_rng(5).standard_normal(shape)
+    multiplier = multiplier_of(what, "triclinic", shape)
+    spectrum = like.rfft_planes(like.asarray(values))
+    lines = like.filter_lines(like.asarray(like.to_host(spectrum)[:, 1:4].copy()), multiplier, 1)
+    expected = cpu.filter_lines(cpu.rfft_planes(values)[:, 1:4].copy(), multiplier, 1)
+    assert distance(like.to_host(lines), expected) < 5e-15
+    np.testing.assert_allclose(like.to_host(like.ifft_lines(lines)), cpu.ifft_lines(expected), atol=1e-13)
+    assert distance(like.to_host(like.irfft_planes(spectrum, shape)), values) < 1e-15
+
+
+@pytest.mark.parametrize("kind", ["lines", "disc"])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("size", [2, 13])
+def test_ranks_share_a_filter(like, axis, size, kind):
+    """With the exchanges between, on arrays of the device; a disc across whose planes nothing is sent."""
+    shape = (12, 5, 6)
+    values = np.random.default_rng(6).standard_normal(shape)
+    field = gh.Field.from_array(values, np.eye(3), device=like)
+    if kind == "disc":
+        flat = np.diag([1.0 * (i != axis) for i in range(3)])
+        multipliers = [Multiplier(shape, [OfWavevector(flat, np.cos)])]
+    else:
+        multipliers = [multiplier_of("all", "triclinic", shape), multiplier_of("unknown", "triclinic", shape)]
+    found = on_ranks(
+        field, size, lambda part: filtered(like, part.values, *multipliers, slab=part.slab, comm=part.comm), axis
+    )
+    for number, multiplier in enumerate(multipliers):
+        joined = np.concatenate([like.to_host(results[number]) for results in found], axis=axis)
+        assert distance(joined, long_filter(values, multiplier)) < 1e-14

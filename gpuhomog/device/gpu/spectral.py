@@ -58,12 +58,12 @@ class Rows(NamedTuple):
     """Rows of the second axis that are here."""
 
     first: int
-    count: int
+    n: int
 
     @property
     def arguments(self) -> tuple[np.int32, np.int32]:
         """As kernels take them."""
-        return np.int32(self.first), np.int32(self.count)
+        return np.int32(self.first), np.int32(self.n)
 
 
 class Spectral(Memory):
@@ -219,8 +219,8 @@ class Spectral(Memory):
         evaluated = self._evaluated(multiplier, dtype, scale)
         if evaluated is not None:
             n0, _, n2 = evaluated.sizes
-            batch = spectrum.size // (n0 * held.count * (n2 // 2 + 1))
-            blocks = min(-(-batch * n0 * held.count // 8), 32 * self.runtime.n_multiprocessors)
+            batch = spectrum.size // (n0 * held.n * (n2 // 2 + 1))
+            blocks = min(-(-batch * n0 * held.n // 8), 32 * self.runtime.n_multiprocessors)
             grid = (*(np.int32(n) for n in sizes), *held.arguments)
             arguments = (spectrum, np.int64(batch), *grid, *evaluated.arguments)
             self.runtime.launch(MULTIPLY, f"spectral_multiply<{c_name(dtype)}>", (blocks,), (256,), arguments)
@@ -257,7 +257,7 @@ class Spectral(Memory):
         real = "float" if dtype == np.complex64 else "double"
         n, n1, n2 = evaluated.sizes
         rows = rows or Rows(0, n1)
-        columns, width = rows.count * (n2 // 2 + 1), ROW_BYTES // np.dtype(dtype).itemsize
+        columns, width = rows.n * (n2 // 2 + 1), ROW_BYTES // np.dtype(dtype).itemsize
         roots, sizes = self.table(roots_of_unity(n), dtype), (np.int32(n1), np.int32(n2), *rows.arguments)
         plan: tuple[Any, ...]
         known = fixed_lengths(real).get(n)
