@@ -37,6 +37,8 @@ from ..averaging_kernels import (
 from ..fft import AlongAxes, Derivative, Multiplier, OfWavevector, Part, filtered
 from ..field import Field
 from ..parallel import Slab, contract_planes, sum_over_slabs
+from ..streaming import Unread
+from . import streamed
 from .line_taps import AxisTaps, error_bound, taps_of
 from .line_weights import (
     END_STENCIL,
@@ -113,6 +115,11 @@ class Plan:
         axis = self.field.slab.axis
         return Slab.of(self.n_out[axis], self.field.comm.rank, self.field.comm.size, axis)
 
+    @property
+    def result_bytes(self) -> int:
+        """Of one result on this rank."""
+        return int(np.prod(self.slab.local_shape(self.n_out), dtype=object)) * self.field.values.dtype.itemsize
+
     def is_split(self, axis: int) -> bool:
         """True if this rank lacks planes of the axis."""
         return axis == self.field.slab.axis and not self.field.slab.is_whole
@@ -173,6 +180,10 @@ class Way(Protocol):
 
     name: str
 
+    def streams(self, plan: Plan) -> bool:
+        """True if it can average values that are read some planes at a time, within the memory there is."""
+        ...
+
     def cost(self, plan: Plan) -> float | None:
         """Multiply-adds, or what counts as many; None if this way does not exist for the plan."""
         ...
@@ -205,10 +216,21 @@ def line_transform(kernels: Sequence[AveragingKernel], k: Array, differentiate: 
     return product * (-1j * k) if differentiate else product
 
 
+def partial_along(plan: Plan) -> streamed.AlongSlabs:
+    """The matrix product along the slab's axis, of which each rank keeps its planes."""
+    return lambda values, matrix: contract_planes(plan.field.comm, plan.field.device, plan.field.slab, values, matrix)[
+        0
+    ]
+
+
 class ByLines:
     """One matrix product along each axis: one read of the field, whatever the width of the kernel."""
 
     name = "lines"
+
+    def streams(self, plan: Plan) -> bool:
+        """Results have to fit into memory."""
+        return plan.result_bytes <= streamed.room(plan.field)
 
     def cost(self, plan: Plan) -> float | None:
         """For separable kernels."""
@@ -216,6 +238,8 @@ class ByLines:
 
     def run(self, plan: Plan, values: Any, derivatives: Derivatives) -> list[Any]:
         """Products that several derivatives share are made once."""
+        if isinstance(values, Unread):
+            return self._streamed(plan, values, derivatives)
         order = most_reducing_first(plan.n_in, plan.n_out)
         partial: dict[tuple[bool, ...], Any] = {(): values}
         for position, axis in enumerate(order):
@@ -223,16 +247,29 @@ class ByLines:
             partial = {key: self._along(plan, partial[key[:-1]], axis, key[-1]) for key in sorted(wanted)}
         return [partial[tuple(d == a for a in order)] for d in derivatives]
 
+    def _streamed(self, plan: Plan, values: Unread, derivatives: Derivatives) -> list[Any]:
+        """The same products, chunk by chunk."""
+        known = {
+            (axis, differentiate): self.matrix_along(plan, axis, differentiate)
+            for axis in range(3)
+            for differentiate in {d == axis for d in derivatives}
+        }
+        triples = [(known[0, d == 0], known[1, d == 1], known[2, d == 2]) for d in derivatives]
+        return streamed.contracted(replace(plan.field, values=values), triples, partial_along(plan))
+
     def _along(self, plan: Plan, values: Any, axis: int, differentiate: bool) -> Any:
         """Where the axis is split, each rank contracts its planes and keeps its part of the sum."""
-        line, device = plan.lines[axis], plan.field.device
-        if line.n == 1 and not line.is_open:
-            matrix = np.full((len(line.points), 1), 0.0 if differentiate else 1.0)
-        else:
-            matrix = self.matrix(plan, axis, differentiate)
+        device, matrix = plan.field.device, self.matrix_along(plan, axis, differentiate)
         if not plan.is_split(axis):
             return device.contract(values, matrix, axis)
         return contract_planes(plan.field.comm, device, plan.field.slab, values, matrix)[0]
+
+    def matrix_along(self, plan: Plan, axis: int, differentiate: bool) -> Array:
+        """The weights along an axis, of one sample too."""
+        line = plan.lines[axis]
+        if line.n == 1 and not line.is_open:
+            return np.full((len(line.points), 1), 0.0 if differentiate else 1.0)
+        return self.matrix(plan, axis, differentiate)
 
     def matrix(self, plan: Plan, axis: int, differentiate: bool) -> Array:
         """(n_out, n) weights along one axis."""
@@ -262,6 +299,8 @@ class BySums(ByLines):
 
         Else axes with an output at every sample together, after the ones that reduce.
         """
+        if isinstance(values, Unread):
+            return self._streamed(plan, values, derivatives)
         coarse = self.coarse_windows(plan)
         if coarse is not None and all(d is None for d in derivatives):
             return [plan.field.device.box_sums(values, [coarse])[0, 0]] * len(derivatives)
@@ -342,6 +381,11 @@ class ByLowModes:
 
     name = "low modes"
 
+    def streams(self, plan: Plan) -> bool:
+        """The modes that matter have to fit into memory; results need not."""
+        counts = plan.low_mode_counts
+        return counts is not None and np.prod(counts, dtype=float) * 8 <= streamed.room(plan.field)
+
     def cost(self, plan: Plan) -> float | None:
         """For kernels whose transform falls to nothing."""
         counts = plan.low_mode_counts
@@ -352,6 +396,8 @@ class ByLowModes:
         counts = plan.low_mode_counts
         assert counts is not None
         device = plan.field.device
+        if isinstance(values, Unread):
+            return self._streamed(plan, values, derivatives, counts)
         for axis in most_reducing_first(plan.n_in, counts):
             line, count = plan.lines[axis], counts[axis]
             if count == line.n and not plan.is_split(axis):
@@ -365,6 +411,27 @@ class ByLowModes:
                 values = device.contract(values, projection, axis)
         low = filtered(device, values, *multipliers(plan, counts, derivatives))
         return [self._expanded(plan, one, counts) for one in low]
+
+    def _streamed(
+        self, plan: Plan, values: Unread, derivatives: Derivatives, counts: tuple[int, int, int]
+    ) -> list[Any]:
+        """The projection chunk by chunk; the expansion as well, where the result is larger than memory."""
+        onto, back = [], []
+        for line, count in zip(plan.lines, counts, strict=True):
+            samples, points = ((at + line.offset) / line.period for at in (np.arange(line.n), line.points))
+            onto.append(interpolation_weights(samples, count).T * (count / line.period))
+            back.append(interpolation_weights(points, count))
+        field = replace(plan.field, values=values)
+        (low,) = streamed.contracted(field, [(onto[0], onto[1], onto[2])], partial_along(plan))
+        results = filtered(plan.field.device, low, *multipliers(plan, counts, derivatives))
+        if plan.result_bytes * len(derivatives) <= values.stream.run.room():
+            return [self._expanded(plan, one, counts) for one in results]
+        shape = plan.slab.local_shape(plan.n_out)
+        name = f"{plan.kernel.describe()} at {streamed.digest_of(*back)}"
+        return [
+            streamed.expanded(field, one, (back[0], back[1], back[2]), plan.slab, shape, f"{name} {derivative}")
+            for one, derivative in zip(results, derivatives, strict=True)
+        ]
 
     def _expanded(self, plan: Plan, values: Any, counts: tuple[int, int, int]) -> Any:
         for axis in most_reducing_first(counts, plan.n_out):
@@ -385,6 +452,10 @@ class ByTaps:
     """
 
     name = "taps"
+
+    def streams(self, plan: Plan) -> bool:
+        """It takes all values at once."""
+        return False
 
     def cost(self, plan: Plan) -> float | None:
         """For kernels whose transform falls to nothing, on sizes with divisors."""
@@ -441,6 +512,10 @@ class ByAllModes:
     """FFT of the whole field, zeros around it on open axes; then the output points."""
 
     name = "all modes"
+
+    def streams(self, plan: Plan) -> bool:
+        """It takes all values at once."""
+        return False
 
     def cost(self, plan: Plan) -> float | None:
         """For every kernel on smooth samples; for cell averages, kernels whose images in k can be summed."""

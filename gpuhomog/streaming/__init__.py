@@ -2,7 +2,7 @@
 
 from .checkpoint import Checkpoint
 from .memory import Limit, parse_bytes, resident_bytes
-from .passes import Run, Stream, current_run, running
+from .passes import Run, Stream, current_run, running, together
 from .stops import stopping
 from .turns import in_turns
 from .unread import Unread
@@ -19,4 +19,5 @@ __all__ = [
     "resident_bytes",
     "running",
     "stopping",
+    "together",
 ]

@@ -21,8 +21,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,15 +30,17 @@ from numpy.typing import NDArray
 from ..device import Device, choose_device
 from ..errors import GpuhomogError
 from ..parallel import Comm, Serial, Slab
-from ..parallel.exchange import at
+from ..parallel.exchange import at, empty_like
 from ..parallel.tree import PlaneTree
 from ..progress import task
-from ..reduction import JOIN, PLANES, SUM, Arrays, Reduction, combined, combined_trees
+from ..reduction import JOIN, OWN, PLANES, SUM, Arrays, Reduction, combined, combined_trees
 from .checkpoint import Checkpoint, Nodes
-from .memory import Limit
+from .memory import RESULTS_HELD, Limit
 from .stops import asked, check_stop
-from .turns import pause
+from .turns import in_turns, pause
 from .unread import Unread
+
+T = TypeVar("T")
 
 SMALL = 2**20
 """Results of at most so many bytes are remembered for whoever asks again."""
@@ -94,12 +96,12 @@ class _Request:
     values: Unread
     reduction: Reduction
     reproducible: bool
-    tree: PlaneTree[Arrays] = field(init=False)
-    joined: list[list[Any]] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.tree = PlaneTree(self.reduction.joined)
-        self.joined = [[] for _ in self.reduction.rules]
+        self.in_tree = self.reproducible and OWN not in self.reduction.rules
+        self.tree: PlaneTree[Arrays] = PlaneTree(self.reduction.joined)
+        self.joined: list[list[Any]] = [[] for _ in self.reduction.rules]
+        self.n_own = 0
 
     @property
     def name(self) -> str:
@@ -109,22 +111,32 @@ class _Request:
         """The next planes."""
         device, local = self.values.stream.device, self.reduction.local
         if not self.reproducible:
-            self._join(local(device, values, slab))
+            self._join(local(device, values, slab), slab.n_local)
             return
         for plane in range(slab.start, slab.stop):
             one = values[at(slab.axis, slice(plane - slab.start, plane - slab.start + 1))]
-            self.tree.add(0, plane, local(device, one, Slab(slab.axis, slab.n, plane, plane + 1)))
+            partial = local(device, one, Slab(slab.axis, slab.n, plane, plane + 1))
+            if self.in_tree:
+                self.tree.add(0, plane, partial)
+            else:
+                self._join(partial, 1)
 
-    def _join(self, partial: Arrays) -> None:
+    def _join(self, partial: Arrays, n_planes: int) -> None:
         """Planes to join are kept apart until the end; what is added is, from the second time on, added in place."""
+        slab = self.values.stream.slab
         for known, rule, array in zip(self.joined, self.reduction.rules, partial, strict=True):
-            if rule == JOIN or not known:
+            if rule == OWN:
+                if not known:
+                    known.append(empty_like(self.values.stream.device, array, slab.axis, slab.n_local))
+                known[0][at(slab.axis, slice(self.n_own, self.n_own + n_planes))] = array
+            elif rule == JOIN or not known:
                 known.append(array)
             elif rule in (SUM, PLANES) and len(known) == 2:
                 known[0] += array
             else:
                 one = Reduction("", self.reduction.local, (rule,))
                 known[:] = [*one.joined((known[0],), (array,)), None]
+        self.n_own += n_planes
 
     def _partial(self) -> Arrays:
         return tuple(
@@ -134,27 +146,39 @@ class _Request:
 
     def nodes(self) -> Nodes:
         """What is known, on the host."""
-        to_host = self.values.stream.device.to_host
-        known = self.tree.nodes if self.reproducible else [(0, 0, self._partial())] if self.joined[0] else []
-        return [(level, k, [np.asarray(to_host(array)) for array in part]) for level, k, part in known]
+        device, axis = self.values.stream.device, self.values.stream.slab.axis
+        if self.in_tree:
+            known = self.tree.nodes
+        else:
+            known = [(0, self.n_own, self._partial())] if self.joined[0] else []
+        out: Nodes = []
+        for level, k, part in known:
+            arrays = []
+            for rule, array in zip(self.reduction.rules, part, strict=True):
+                if rule == OWN:  # in the order in which it lies in memory
+                    array = array[at(axis, slice(0, self.n_own))]
+                    array = array.T if axis == 2 else array
+                arrays.append(np.asarray(device.to_host(array)))
+            out.append((level, k, arrays))
+        return out
 
     def restore(self, nodes: Nodes) -> None:
         """What was known when it was kept."""
-        device = self.values.stream.device
+        device, axis = self.values.stream.device, self.values.stream.slab.axis
         for level, k, part in nodes:
             arrays = tuple(
-                device.asarray(array) if rule == PLANES else array
+                device.asarray(array.T if rule == OWN and axis == 2 else array) if rule in (PLANES, OWN) else array
                 for rule, array in zip(self.reduction.rules, part, strict=True)
             )
-            if self.reproducible:
+            if self.in_tree:
                 self.tree.nodes.append((level, k, arrays))
             else:
-                self._join(arrays)
+                self._join(arrays, k)
 
     def result(self, comm: Comm, slab: Slab) -> Arrays:
         """All ranks together."""
         device = self.values.stream.device
-        if self.reproducible:
+        if self.in_tree:
             return combined_trees(self.reduction, comm, device, self.tree, slab)
         return combined(self.reduction, comm, device, self._partial(), slab)
 
@@ -186,15 +210,23 @@ class Run:
                 always = _Request(values, more, reproducible)
                 waiting.setdefault(always.name, always)
         waiting.setdefault(name, request)
+        self.answer()
+        return self._found[name]
+
+    def answer(self) -> None:
+        """Wait until everybody who takes turns has asked, then make the passes."""
         if not pause():
             self.make_passes()
-        return self._found[name]
+
+    def room(self) -> int:
+        """Bytes of a result that may be in memory whole, beside the chunks that it is made from."""
+        return 2**62 if self.limit is None else max(0, self.limit.free() // (2 * RESULTS_HELD))
 
     def make_passes(self) -> None:
         """One pass for each stream that something is asked of."""
         pending, self._pending, self._found = self._pending, {}, {}
         for stream, waiting in pending.items():
-            requests = list(waiting.values())
+            requests = sorted(waiting.values(), key=lambda request: request.values.name)
             found = self._pass(stream, requests)
             for request in requests:
                 if stream.check is not None and not request.values.steps and request.values.name not in self._seen:
@@ -267,6 +299,17 @@ def _chunks(stream: Stream, chunks: Sequence[tuple[int, int]]) -> Iterator[tuple
                 waiting.append(reader.submit(stream.read, *chunks[number + 1]))
             yield first, last, stream.device.asarray(values)
             del values
+
+
+def together(values: Any, *works: Callable[[], T]) -> list[T]:
+    """What the functions return; if the values are unread, their first reductions share a pass, and so the next ones.
+
+    >>> from .unread import Unread
+    >>> values = Unread(a_stream_of(np.ones((4, 3, 2))))
+    >>> len(together(values, lambda: 1, lambda: 2))
+    2
+    """
+    return in_turns(works, values.stream.run.answer) if isinstance(values, Unread) else [work() for work in works]
 
 
 _current: ContextVar[Run | None] = ContextVar("gpuhomog_run", default=None)
