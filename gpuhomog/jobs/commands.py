@@ -32,7 +32,7 @@ from ..writers.tables import Compared
 from ..writers.text import strip_compression
 from . import options as o
 from .demo import check_folder, run_demo
-from .task import Command, Inputs, Outcome, Rows
+from .task import RUN_WIDE, Command, Inputs, Outcome, Rows
 
 
 def shown(value: float, unit: str | None = None) -> str:
@@ -380,7 +380,7 @@ def run_step(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     profile = planar_average(field, values["axis"])
     density = None
     if values["density"] is not None:
-        same = {name: values[name] for name in ("boundary", "dtype", "device")}
+        same = {name: values[name] for name in ("boundary", "dtype", "device", *RUN_WIDE)}
         density = planar_average(inputs.field({"file": values["density"], **same}), values["axis"])
     result = potential_step(
         profile,

@@ -1,6 +1,6 @@
 """Fields larger than memory: read some planes at a time, in one pass for everything that is asked of them."""
 
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, identity_of
 from .memory import Limit, parse_bytes, resident_bytes
 from .passes import Run, Stream, current_run, running, together
 from .stops import stopping
@@ -14,6 +14,7 @@ __all__ = [
     "Stream",
     "Unread",
     "current_run",
+    "identity_of",
     "in_turns",
     "parse_bytes",
     "resident_bytes",
