@@ -454,7 +454,9 @@ def build() -> typer.Typer:
         "Everything is checked before anything is computed; names start at the job file's folder."
     )
     examples = (f"{PROGRAM} run job.toml", "", "where job.toml holds", *JOB_EXAMPLE.splitlines())
-    app.command("run", cls=PlainCommand, **help_of(summary, text, examples))(callback((FRESH, JSON, QUIET), run_job, "JOB"))
+    app.command("run", cls=PlainCommand, **help_of(summary, text, examples))(
+        callback((FRESH, JSON, QUIET), run_job, "JOB")
+    )
     summary = "Submit a job file to Slurm: the same tasks, on many ranks, nodes or GPUs."
     text = (
         "The job file is checked now as run checks it, so that a job which cannot run is refused before it waits. What "

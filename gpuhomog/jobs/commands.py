@@ -27,6 +27,7 @@ from ..operators.planar import planar_average
 from ..operators.potential_step import PotentialStep, potential_step
 from ..readers import inspect_file
 from ..results import Measurement, Profile, Result
+from ..streaming import together
 from ..units import times_length
 from ..writers.tables import Compared
 from ..writers.text import strip_compression
@@ -231,20 +232,25 @@ def run_average(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     kernel = kernel_of(values)
     field = made(inputs, values)
     how = {name: values[name] for name in ("spacing", "sampling", "outside")}
-    writes: dict[Path | None, Field | Result] = {}
+
+    def means() -> tuple[Field, ...]:
+        if values["variance"] is None:
+            return (average(field, kernel, **how, padded=values["padded"]),)
+        return average_and_variance(field, kernel, **how)
+
+    def slopes() -> tuple[Field, ...]:
+        return () if values["gradient"] is None else average_gradient(field, kernel, **how, padded=values["padded"])
+
+    (result, *spread), gradient = together(field.values, means, slopes)
+    writes: dict[Path | None, Field | Result] = {values["output"]: result}
     more: dict[str, Any] = {}
     tables: list[tuple[str, Rows]] = []
-    if values["variance"] is None:
-        result = average(field, kernel, **how, padded=values["padded"])
-    else:
-        result, variance = average_and_variance(field, kernel, **how)
+    for variance in spread:
         more["variance"] = value_report(variance)
         unit = None if field.unit is None else f"({field.unit})^2"
         tables.append(("Local variance", spread_rows(more["variance"], unit)))
         writes[values["variance"]] = variance
-    writes = {values["output"]: result, **writes}
-    if values["gradient"] is not None:
-        gradient = average_gradient(field, kernel, **how, padded=values["padded"])
+    if gradient:
         more["gradient"] = {name: value_report(part) for name, part in zip("xyz", gradient, strict=True)}
         for name, part in zip("xyz", gradient, strict=True):
             tables.append((f"Gradient along {name}", spread_rows(more["gradient"][name], part.unit)))

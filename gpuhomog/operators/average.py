@@ -334,7 +334,9 @@ def _choose_way(plan: Plan, method: str) -> Way:
         if method not in costs and (not costs or method in there):
             values.refuse(
                 f"The average with a {plan.kernel.name} on {' x '.join(map(str, plan.n_out))} points",
-                "give a larger spacing, or a Gaussian kernel" if "lines" in there else "take a Gaussian or a box instead",
+                "give a larger spacing, or a Gaussian kernel"
+                if "lines" in there
+                else "take a Gaussian or a box instead",
             )
     if method == "sums" and method not in costs:
         raise KernelError('method="sums" adds up samples, which only Box and TopHat do: use method="auto".')

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -67,13 +66,17 @@ def product_reduction(field: Field, triples: Sequence[Triple]) -> tuple[Reductio
     order = in_planes_first(shape, triples[0], split)
 
     def in_plane(triple: Triple) -> int:
-        return prod(shape[axis] if triple[axis] is None else len(triple[axis]) for axis in order)  # type: ignore[arg-type]
+        counts = [shape[axis] if (matrix := triple[axis]) is None else len(matrix) for axis in order]
+        return counts[0] * counts[1]
 
     joined_bytes = sum(in_plane(triples[which.index(n)]) * field.slab.n_local for n in range(len(pairs))) * itemsize
-    added_bytes = sum(
-        in_plane(triple) * (field.slab.n if matrix is None else len(matrix))
-        for triple, matrix in zip(triples, matrices, strict=True)
-    ) * itemsize
+    added_bytes = (
+        sum(
+            in_plane(triple) * (field.slab.n if matrix is None else len(matrix))
+            for triple, matrix in zip(triples, matrices, strict=True)
+        )
+        * itemsize
+    )
     joins = field.reproducible or any(matrix is None for matrix in matrices)
     joins = joins or joined_bytes <= SUMS_ARE_SMALLER * added_bytes
     contract = field.device.contract

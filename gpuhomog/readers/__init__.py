@@ -233,8 +233,8 @@ def read(
         reviewed = source.review if name == source.blocks[0] else None
         if max_memory is not None:
             run = current_run() or Run(Limit(parse_bytes(max_memory)))
-            sums = _sums_of if reviewed else None
-            values = unread(source, name, kept, factor, frame, where, slab, ranks, run, sums)
+            reviewing = _sums_of if reviewed else None
+            values = unread(source, name, kept, factor, frame, where, slab, ranks, run, reviewing)
             return _field(source, grid, values, settled, known, name, frame, where, slab, ranks, reproducible)
         try:
             local: Any = None

@@ -188,7 +188,7 @@ class Checkpoint:
                     for dtype, shape in described:
                         array = np.empty(shape, dtype)
                         if array.size:
-                            stream.readinto(array.data.cast("B"))  # type: ignore[attr-defined]
+                            stream.readinto(array.data.cast("B"))
                         read.append(array)
                     nodes.append((level, k, read))
                 results.append(nodes)

@@ -147,10 +147,7 @@ class _Request:
     def nodes(self) -> Nodes:
         """What is known, on the host."""
         device, axis = self.values.stream.device, self.values.stream.slab.axis
-        if self.in_tree:
-            known = self.tree.nodes
-        else:
-            known = [(0, self.n_own, self._partial())] if self.joined[0] else []
+        known = self.tree.nodes if self.in_tree else [(0, self.n_own, self._partial())] * bool(self.joined[0])
         out: Nodes = []
         for level, k, part in known:
             arrays = []
