@@ -47,7 +47,7 @@ from ..parallel import Slab
 from ..readers import open_source
 from .commands import along_xyz, kernel_of
 from .job_file import Job
-from .machines import COPY_FRACTION, MACHINES, USABLE
+from .machines import COPY_FRACTION, MACHINES, SPREAD, USABLE
 from .options import read_values
 from .slurm import BATCH_OPTIONS, ranks_per_node
 from .task import Outcome, Rows, Task
@@ -95,6 +95,7 @@ class Work:
 class PlannedTask:
     """One task: bytes, of the busiest rank where nothing else is said.
 
+    planes   that are shared out
     field    the whole field
     values   all inputs that are in memory
     read     from storage, by all ranks; a file that several tasks need is read by the first
@@ -106,6 +107,7 @@ class PlannedTask:
     shape: Shape
     dtype: str
     way: str | None
+    planes: int
     field: int
     values: int
     read: int
@@ -245,6 +247,9 @@ def plan_tasks(tasks: Iterable[Task], layout: Layout) -> list[PlannedTask]:
             given = {**values, "file": file}
             names = ("file", "quantity", "unit", "boundary", "kind", "block", "frame", "dtype")
             key = tuple(str(given.get(name)) for name in names)
+            if values.get("header"):
+                fields.append(unread(given, layout)[0])
+                continue
             if key not in known:
                 known[key], stored, is_text = unread(given, layout)
                 n_bytes = busiest_bytes(known[key])
@@ -266,6 +271,7 @@ def plan_tasks(tasks: Iterable[Task], layout: Layout) -> list[PlannedTask]:
                 shape=field.grid.shape,
                 dtype=str(field.values.dtype),
                 way=work.way,
+                planes=field.slab.n,
                 field=field.grid.n_points * field.values.dtype.itemsize,
                 values=resident,
                 read=read,
@@ -283,7 +289,7 @@ def least_ranks(tasks: Sequence[Task], layout: Layout, memory: float) -> int | N
     def fits(ranks: int) -> bool:
         return max(task.memory for task in plan_tasks(tasks, replace(layout, ranks=ranks))) <= memory
 
-    planes = max(task.shape[0] for task in plan_tasks(tasks, layout))
+    planes = max(task.planes for task in plan_tasks(tasks, layout))
     if not fits(planes):
         return None
     low, high = 0, planes  # low does not fit, high does
@@ -335,6 +341,10 @@ def rates_of(options: Mapping[str, Any]) -> tuple[Rates, float | None, tuple[str
         "Parts follow each other without overlap, and no message waits; products and transforms take as long beside a "
         f"pass over memory as {where}."
     )
+    if machine is not None:
+        notes.append(
+            f"Memory and arithmetic of one H200 took {SPREAD[0]:g} to {SPREAD[1]:g} times what is expected here."
+        )
     return rates, None if memory is None else memory * GB, tuple(notes)
 
 
@@ -367,12 +377,11 @@ def plan(job: Job, options: Mapping[str, Any]) -> Outcome:
     ranks = options["gpus"] or submitted_ranks(job.batch)
     layout = Layout(ranks, options["device"] != "cpu", options["shape"], options["cell"])
     rates, memory, notes = rates_of(options)
-    tasks = [task for task in job.tasks if task.command.name in WORK]
-    planned = plan_tasks(tasks, layout)
+    planned = plan_tasks(job.tasks, layout)
     peak = max(task.memory for task in planned)
     fits = None if memory is None else peak <= USABLE * memory
-    least = least_ranks(tasks, layout, USABLE * memory) if memory is not None and not fits else None
-    share = efficiency(tasks, layout, planned, rates)
+    least = least_ranks(job.tasks, layout, USABLE * memory) if memory is not None and not fits else None
+    share = efficiency(job.tasks, layout, planned, rates)
     reports = [task_report(task, rates) for task in planned]
     total = total_report(reports)
     report = {
