@@ -260,10 +260,34 @@ def test_room_is_reserved_before_values_are_written(small_disk, monkeypatch, wri
     assert not written
 
 
+def test_rank_0_writes_what_all_ranks_hold(tmp_path, monkeypatch):
+    """A result is the same on every rank; its file is written once, and an error is everyone's."""
+    profile = gh.planar_average(field_of(), 2)
+    gh.write(profile, tmp_path / "one.csv")
+    opened = []
+
+    def replacing(path):
+        opened.append(path)
+        return original(path)
+
+    original = gh.writers.replacing
+    monkeypatch.setattr("gpuhomog.writers.replacing", replacing)
+    on_ranks(field_of(), 3, lambda part: gh.write(profile, tmp_path / "x.csv", comm=part.comm))
+    assert opened == [tmp_path / "x.csv"]
+    assert (tmp_path / "x.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
+
+    def attempt(part):
+        with pytest.raises(InputError, match="does not exist"):
+            gh.write(profile, tmp_path / "missing" / "x.csv", comm=part.comm)
+
+    on_ranks(field_of(), 3, attempt)
+
+
 # processes
 
 KILLED = """
     import os, signal, sys
+    from contextlib import contextmanager
     import numpy as np
     import gpuhomog as gh
     import gpuhomog.writers as writers
@@ -280,10 +304,14 @@ KILLED = """
     if sys.argv[2] == "killed":
         original = writers.at_offsets
 
+        @contextmanager
         def dies(path):
-            if comm.rank == 1:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return original(path)
+            with original(path) as put:
+                def once(*piece):
+                    put(*piece)
+                    if comm.rank == 1:
+                        os.kill(os.getpid(), signal.SIGKILL)
+                yield once
 
         writers.at_offsets = dies
     gh.write(field, sys.argv[1])
