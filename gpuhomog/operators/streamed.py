@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from ..field import Field
 from ..parallel import Slab
+from ..parallel.exchange import at
 from ..reduction import OWN, PLANES, Arrays, Reduction, extrema, plane_sums
 from ..streaming import Stream, Unread
 
@@ -79,7 +80,7 @@ def product_reduction(field: Field, triples: Sequence[Triple]) -> tuple[Reductio
     )
     joins = field.reproducible or any(matrix is None for matrix in matrices)
     joins = joins or joined_bytes <= SUMS_ARE_SMALLER * added_bytes
-    contract = field.device.contract
+    contract = field.device.contract_in_order if field.reproducible else field.device.contract
 
     def local(device: Any, values: Any, slab: Slab) -> Arrays:
         known: dict[tuple[int, ...], Any] = {}
@@ -129,15 +130,16 @@ def finished(field: Field, triples: Sequence[Triple], parts: Arrays, along_slabs
 
 def expanded(field: Field, low: Any, triple: Triple, slab: Slab, shape: tuple[int, int, int], name: str) -> Unread:
     """The matrix products of a whole small array, as planes of `shape` (local) that are made when asked for."""
-    split, device, values = slab.axis, field.device, field.values
+    split, values = slab.axis, field.values
+    contract = field.device.contract_in_order if field.reproducible else field.device.contract
     others = sorted((axis for axis in range(3) if axis != split), key=lambda axis: shape[axis])
 
     def planes(start: int, stop: int) -> Any:
         matrix = triple[split]
-        part = low if matrix is None else device.contract(low, matrix[start:stop], split)
+        part = low[at(split, slice(start, stop))] if matrix is None else contract(low, matrix[start:stop], split)
         for axis in others:
             along = triple[axis]
-            part = part if along is None else device.contract(part, along, axis)
+            part = part if along is None else contract(part, along, axis)
         return part
 
     stream = values.stream
@@ -149,7 +151,7 @@ def expanded(field: Field, low: Any, triple: Triple, slab: Slab, shape: tuple[in
         values.dtype,
         slab,
         field.comm,
-        device,
+        field.device,
         stream.run,
         first=(extrema(), plane_sums(split, split)),
         ahead=False,
