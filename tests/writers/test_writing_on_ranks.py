@@ -8,11 +8,14 @@ import threading
 import zipfile
 import zlib
 from collections import Counter
+from importlib.util import find_spec
+from shutil import which
 
 import h5py
 import numpy as np
 import pytest
 from ranks import on_ranks
+from requirements import needed
 
 import gpuhomog as gh
 from gpuhomog.errors import InputError
@@ -257,10 +260,34 @@ def test_room_is_reserved_before_values_are_written(small_disk, monkeypatch, wri
     assert not written
 
 
+def test_rank_0_writes_what_all_ranks_hold(tmp_path, monkeypatch):
+    """A result is the same on every rank; its file is written once, and an error is everyone's."""
+    profile = gh.planar_average(field_of(), 2)
+    gh.write(profile, tmp_path / "one.csv")
+    opened = []
+
+    def replacing(path):
+        opened.append(path)
+        return original(path)
+
+    original = gh.writers.replacing
+    monkeypatch.setattr("gpuhomog.writers.replacing", replacing)
+    on_ranks(field_of(), 3, lambda part: gh.write(profile, tmp_path / "x.csv", comm=part.comm))
+    assert opened == [tmp_path / "x.csv"]
+    assert (tmp_path / "x.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
+
+    def attempt(part):
+        with pytest.raises(InputError, match="does not exist"):
+            gh.write(profile, tmp_path / "missing" / "x.csv", comm=part.comm)
+
+    on_ranks(field_of(), 3, attempt)
+
+
 # processes
 
 KILLED = """
     import os, signal, sys
+    from contextlib import contextmanager
     import numpy as np
     import gpuhomog as gh
     import gpuhomog.writers as writers
@@ -277,10 +304,14 @@ KILLED = """
     if sys.argv[2] == "killed":
         original = writers.at_offsets
 
+        @contextmanager
         def dies(path):
-            if comm.rank == 1:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return original(path)
+            with original(path) as put:
+                def once(*piece):
+                    put(*piece)
+                    if comm.rank == 1:
+                        os.kill(os.getpid(), signal.SIGKILL)
+                yield once
 
         writers.at_offsets = dies
     gh.write(field, sys.argv[1])
@@ -294,7 +325,7 @@ def on_two_processes(*arguments):
 
 @pytest.mark.parametrize("name", ["x.h5", "x.zarr", "CHGCAR"])
 def test_a_rank_that_is_killed_leaves_the_previous_output(tmp_path, name):
-    pytest.importorskip("mpi4py", reason="mpi4py is not installed: pip install 'gpuhomog[mpi]'")
+    needed("mpi", None if find_spec("mpi4py") and which("mpiexec") else "mpi4py or mpiexec is missing: gpuhomog[mpi]")
     atoms = gh.Structure([92], [[0.0, 0.0, 0.0]])
     old = gh.Field.from_array(np.ones((8, 4, 5)), np.eye(3) * 2, quantity="electron_density", structure=atoms)
     gh.write(old, tmp_path / name)
