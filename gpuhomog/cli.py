@@ -276,7 +276,11 @@ def show(outcome: Outcome, report: Mapping[str, Any]) -> None:
 def run_tasks(tasks: Sequence[Task], as_json: bool, quiet: bool) -> list[dict[str, Any]]:
     """Run tasks on shared inputs, showing each when it is done; their reports, warnings included."""
     ranks = world()
-    agree_on(ranks, {f"task {n} ({task.command.name})": task.words for n, task in enumerate(tasks, 1)}, "run")
+    several = len(tasks) > 1
+    for number, task in enumerate(tasks, 1):
+        agree_on(
+            ranks, task.words, f"run task {number} ({task.command.name})" if several else f"run {task.command.name}"
+        )
     inputs = Inputs(ranks)
     reports = []
     for task in tasks:

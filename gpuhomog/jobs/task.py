@@ -125,7 +125,12 @@ class Task:
     @property
     def words(self) -> dict[str, str]:
         """Its options as they were understood, except what says how to print."""
-        return {key: str(plain_option(value)) for key, value in self.values.items() if key not in (JSON.key, QUIET.key)}
+        silent = (JSON.key, QUIET.key)
+        return {
+            key if key == "file" else f"--{key.replace('_', '-')}": str(plain_option(value))
+            for key, value in self.values.items()
+            if key not in silent
+        }
 
     @property
     def targets(self) -> list[Path]:
