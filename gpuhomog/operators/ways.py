@@ -39,7 +39,7 @@ from ..fft import AlongAxes, Derivative, Multiplier, OfWavevector, Part, filtere
 from ..field import Field
 from ..parallel import Slab, contract_planes, fetch_planes
 from ..parallel.exchange import at
-from .line_taps import AxisTaps, error_bound, taps_of
+from .line_taps import AxisTaps, error_bound, taps_of, untouched
 from .line_weights import (
     END_STENCIL,
     Line,
@@ -516,10 +516,10 @@ class ByTaps:
             return (slab.start * step + along.first + np.arange(whole_steps)) % n
 
         own = plan.slab_of(n // step)
-        local = list(taps)
-        local[axis] = replace(along, first=0)
-        values = plan.fetched(values, n, reached, own.n)
-        return device.compact(device.contract_taps(values, local)[at(axis, slice(0, own.n_local))])
+        in_planes = [untouched(line.period) if i == axis else taps[i] for i, line in enumerate(plan.lines)]
+        across = [replace(along, first=0) if i == axis else untouched(line.period) for i, line in enumerate(plan.lines)]
+        values = plan.fetched(device.contract_taps(values, in_planes), n, reached, own.n)  # planes of coarse points
+        return device.compact(device.contract_taps(values, across)[at(axis, slice(0, own.n_local))])
 
     def _expanded(self, plan: Plan, values: Any, taps: tuple[AxisTaps, ...]) -> Any:
         """Back to every sample; a rank fetches the coarse points whose windows reach its own samples."""
