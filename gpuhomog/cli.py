@@ -5,6 +5,9 @@
     exit     0 done, 1 internal error, 2 input that cannot be right (one sentence, nothing written), 130 Ctrl-C,
              75 stopped by a signal where the same command goes on (--max-memory)
 
+Under mpiexec or srun every rank runs the same command on its own part of the field; the first one talks, and all end
+with one exit code.
+
 The commands and their options are made from the table `jobs.COMMANDS`; there is no other list of them.
 """
 
@@ -21,7 +24,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from threading import Lock, Timer
 from time import monotonic
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, Optional, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -32,6 +35,7 @@ from .jobs import BATCH_OPTIONS, COMMANDS, PLAN_OPTIONS, Command, Inputs, Outcom
 from .jobs.options import COMMON, DRY_RUN, FRESH, GENERAL, JSON, QUIET, Option
 from .jobs.streamed import is_streamed, run_streamed
 from .jobs.wording import as_typed
+from .parallel import Serial, agree_on, launched_rank, world
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # Click's, wherever this version of Typer keeps it
 SLOW = 1.0  # seconds before a progress bar appears
@@ -41,16 +45,20 @@ GOES_ON = 75  # that of a temporary failure (sysexits.h): run it again
 
 PROGRAM = "gpuhomog"
 
+T = TypeVar("T")
+
 
 def say(sentence: str) -> None:
-    """One line on standard error."""
+    """One line on standard error, by the first rank."""
     line = " ".join(str(sentence).split())
-    print(f"{PROGRAM}: {line}", file=sys.stderr, flush=True)
+    if launched_rank() == 0:
+        print(f"{PROGRAM}: {line}", file=sys.stderr, flush=True)
 
 
 def give_json(report: Mapping[str, Any]) -> None:
-    """The one JSON object."""
-    print(json.dumps(report, ensure_ascii=False, allow_nan=False))
+    """The one JSON object, by the first rank."""
+    if launched_rank() == 0:
+        print(json.dumps(report, ensure_ascii=False, allow_nan=False))
 
 
 class PlainHelp:
@@ -93,7 +101,7 @@ class OneSentence(PlainHelp, TyperGroup):
             code = INTERRUPTED
         if code == INTERRUPTED:
             say("interrupted; no half-written file is left.")
-        sys.exit(code or 0)
+        sys.exit(end_together(code or 0))
 
 
 def fail(error: Exception, as_json: bool) -> int:
@@ -128,9 +136,33 @@ def fail(error: Exception, as_json: bool) -> int:
     sentence = " ".join(sentence.split())
     sentence += "" if sentence[-1] in ".?" else "."
     say(sentence)
+    _last_words.append(sentence)
     if as_json:
         give_json({"error": sentence, "exit_code": code})
     return code
+
+
+def end_together(code: int) -> int:
+    """The exit code of all ranks, once all have ended; ranks that wait for one that failed are ended.
+
+    What went wrong on another rank than the first is said there.
+    """
+    try:
+        ranks = world()
+    except GpuhomogError:
+        return code  # which is what has been said
+    if not isinstance(ranks, Serial):
+        codes = ranks.finish(code)  # type: ignore[attr-defined]
+        if ranks.rank == next((rank for rank, other in enumerate(codes) if other > 0), None) and ranks.rank > 0:
+            print(f"{PROGRAM}: rank {ranks.rank} of {ranks.size}: {_last_words[-1]}", file=sys.stderr, flush=True)
+        if -1 in codes:
+            ranks.abort(code)  # type: ignore[attr-defined]
+        code = max(codes)
+    return code
+
+
+_last_words: list[str] = [""]
+"""What this rank had to say when it failed."""
 
 
 def command_of(error: Any) -> str:
@@ -226,7 +258,7 @@ class Bars:
 @contextmanager
 def bars(label: str, wanted: bool) -> Iterator[None]:
     """Show progress inside the block, if wanted and somebody can see it."""
-    if not wanted or not sys.stderr.isatty():
+    if not wanted or launched_rank() != 0 or not sys.stderr.isatty():
         yield
         return
     with Bars(label) as listener, progress.listen(listener):
@@ -234,7 +266,9 @@ def bars(label: str, wanted: bool) -> Iterator[None]:
 
 
 def show(outcome: Outcome, report: Mapping[str, Any]) -> None:
-    """Tables for people, then the files written."""
+    """Tables for people, then the files written, by the first rank."""
+    if launched_rank() != 0:
+        return
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -256,14 +290,22 @@ def show(outcome: Outcome, report: Mapping[str, Any]) -> None:
 
 def run_tasks(tasks: Sequence[Task], as_json: bool, quiet: bool, fresh: bool = False) -> list[dict[str, Any]]:
     """Run tasks on shared inputs, showing each when it is done; their reports, warnings included."""
-    inputs = Inputs()
+    ranks = world()
+    several = len(tasks) > 1
+    for number, task in enumerate(tasks, 1):
+        agree_on(
+            ranks, task.words, f"run task {number} ({task.command.name})" if several else f"run {task.command.name}"
+        )
+    inputs = Inputs(ranks)
     reports = []
     if is_streamed(tasks):
         return run_together(tasks, inputs, as_json, quiet, fresh)
     for task in tasks:
+        if task.command.alone and ranks.rank > 0:
+            continue
         found: list[str] = []
         with collected(found), bars(task.command.name, not quiet):
-            outcome, report = task.run(inputs)
+            outcome, report = task.run(Inputs() if task.command.alone else inputs)
         report["warnings"] = found
         reports.append(report)
         if not (as_json or quiet):
@@ -288,7 +330,7 @@ def run_together(
             show(*told)
 
     with collected([]), bars(tasks[0].command.name if len(tasks) == 1 else "run", not quiet):
-        return [report for _, report in run_streamed(tasks, run, done, fresh=fresh)]
+        return [report for _, report in run_streamed(tasks, run, done, comm=inputs.comm, fresh=fresh)]
 
 
 def run_command(command: Command, given: dict[str, Any]) -> None:
@@ -297,16 +339,28 @@ def run_command(command: Command, given: dict[str, Any]) -> None:
     as_json, quiet = bool(given.get("json")), bool(given.get("quiet"))
     found: list[str] = []
     with collected(found):
-        task = prepare(command, given, file=file)
-    (report,) = run_tasks([task], as_json, quiet, bool(given.get("fresh")))
-    report["warnings"] = [*found, *report["warnings"]]
-    if as_json:
-        give_json({**report, "version": __version__})
+        task = on_every_rank(lambda: prepare(command, given, file=file))
+    for report in run_tasks([task], as_json, quiet, bool(given.get("fresh"))):
+        report["warnings"] = [*found, *report["warnings"]]
+        if as_json:
+            give_json({**report, "version": __version__})
+
+
+def on_every_rank(prepared: Callable[[], T]) -> T:
+    """What a check that every rank makes gives; if one rank refuses, all do."""
+    result, error = None, None
+    try:
+        result = prepared()
+    except GpuhomogError as refused:
+        error = refused
+    world().agree(error)
+    assert result is not None
+    return result
 
 
 def run_job(given: dict[str, Any]) -> None:
     """A job file: check all of it, then run its tasks in order."""
-    job = read_job(given["file"])
+    job = on_every_rank(lambda: read_job(given["file"]))
     as_json, quiet = bool(given["json"]), bool(given["quiet"])
     if job.batch and not quiet and "SLURM_JOB_ID" not in os.environ:
         say(f"[batch] of {job.path} is for submitted jobs; running here.")

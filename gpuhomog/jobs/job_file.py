@@ -2,7 +2,7 @@
 
     [input]                      file and how to read it (the options of a command's "Input" heading)
     [[task]]                     command, then that command's option names; a task may name its own file
-    [run]                        device, dtype: for every task that does not say otherwise; max_memory, reproducible
+    [run]                        device, dtype: for every task that does not say otherwise; max_memory
     [batch]                      options of `gpuhomog submit`; checked here, used when a job is submitted
     [plan]                       options of `gpuhomog plan`; checked here, used when a job is planned
 
@@ -41,7 +41,7 @@ def device_name(raw: Any) -> str:
     return raw
 
 
-RUN_OPTIONS = (o.DEVICE, o.DTYPE, o.MAX_MEMORY, o.REPRODUCIBLE)
+RUN_OPTIONS = (o.DEVICE, o.DTYPE, o.MAX_MEMORY)
 DEVICE_ELSEWHERE = replace(o.DEVICE, parse=device_name)
 INPUT_OPTIONS = (Option("file", o.path, "", "File to read."), *o.READING, *o.MAKING)
 TABLES = ("input", "task", "run", "batch", "plan")

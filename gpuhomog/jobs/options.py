@@ -397,7 +397,16 @@ FILE_UNIT = Option(
     "cube files and arrays: atomic units.",
     panel=INPUT,
 )
-READING = (QUANTITY, FILE_UNIT, BOUNDARY, KIND, BLOCK, FRAME, DTYPE)
+REPRODUCIBLE = Option(
+    "reproducible",
+    flag,
+    "",
+    "Add up planes in one fixed order: sums, profiles and averages with box or tophat have the same bits on any number "
+    "of ranks. Slower.",
+    default=False,
+    panel=INPUT,
+)
+READING = (QUANTITY, FILE_UNIT, BOUNDARY, KIND, BLOCK, FRAME, DTYPE, REPRODUCIBLE)
 
 KERNEL = Option(
     "kernel",
@@ -553,14 +562,6 @@ MAX_MEMORY = Option(
     panel=GENERAL,
     python={"max_memory": ""},
 )
-REPRODUCIBLE = Option(
-    "reproducible",
-    flag,
-    "",
-    "The same bits for any number of ranks and any --max-memory; slower.",
-    default=False,
-    panel=GENERAL,
-)
 FRESH = Option(
     "fresh",
     flag,
@@ -574,7 +575,7 @@ JSON = Option("json", flag, "", "Print one JSON object on standard output.", def
 QUIET = Option("quiet", flag, "", "No progress bars and no tables.", default=False, short="q", panel=GENERAL)
 DRY_RUN = Option("dry-run", flag, "", "Print the script of the job and submit nothing.", default=False, panel=GENERAL)
 MAKING = (ION_CHARGES, ION_WIDTH, NET_CHARGE, TO_QUANTITY)
-STREAMING = (MAX_MEMORY, FRESH, REPRODUCIBLE)
+STREAMING = (MAX_MEMORY, FRESH)
 COMMON = (DEVICE, JSON, QUIET)
 READING_COMMON = (DEVICE, *STREAMING, JSON, QUIET)
 
