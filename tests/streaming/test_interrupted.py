@@ -203,6 +203,11 @@ def test_what_was_found_is_not_sought_again(folder, undisturbed):
     goes_on(folder, undisturbed)
 
 
+def table_of(content):
+    """The lines of a table that hold numbers."""
+    return [line for line in content.splitlines() if not line.startswith(b"#")]
+
+
 @pytest.fixture
 def stopped(folder):
     """A folder with the state of a run that was stopped."""
@@ -278,7 +283,8 @@ def test_a_full_disk_while_state_is_kept(tmp_path, field_file, undisturbed):
         subprocess.run(["mount", "-o", "remount,size=16m", small], check=True)
         code, said, _ = ran(small, "run", "job.toml", "-q")
         assert code == 0, said
-        assert {name: (small / name).read_bytes() for name in OUTPUTS}["a.csv"] == undisturbed["a.csv"]
+        for name in ("a.csv", "b.csv"):  # but for the place of the input, which their provenance states
+            assert table_of((small / name).read_bytes()) == table_of(undisturbed[name])
     finally:
         subprocess.run(["umount", small], check=True)
 
