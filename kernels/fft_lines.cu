@@ -6,7 +6,8 @@
 // A block holds `width` neighbouring columns in shared memory. Forward it decimates in frequency, back in time: every
 // step works in place, and the modes, which come in reversed digits, are multiplied where they are.
 //
-// source, target (batch, n0, columns) complex, C order, columns = n1 (n2/2 + 1); may be the same
+// source, target (batch, n0, columns) complex, C order, columns = n_rows (n2/2 + 1); may be the same: the rows
+//                first .. first + n_rows - 1 of the n1 of the second axis, all of them or those of a slab
 // roots          (n0,) complex: exp(-2 pi i j / n0)
 // parts .. radial  the multiplier of modes (k0, k1, k2), see multiplier.cuh
 // fft_lines<T, R0, R1, R2>   n0 = R0 R1 R2, R1 may be 1
@@ -157,11 +158,11 @@ template <typename T> struct Lines {
   }
 
   // The last step forward, the product, and the first step back: the same rows. first_mode(b) is that of row 0.
-  template <int R, typename FirstMode>
-  __device__ __forceinline__ void multiplied(const Multiplier<T> &multiplier, FirstMode first_mode) const {
+  template <int R, typename FirstMode> __device__ __forceinline__ void
+  multiplied(const Multiplier<T> &multiplier, int first_row, FirstMode first_mode) const {
     __syncthreads();
     const unsigned width = plain_number(multiplier.n2) / 2 + 1, at = column();
-    const int k1 = at / width, k2 = at - k1 * width;
+    const int row = at / width, k2 = at - row * width, k1 = first_row + row;
     const int step = n / R;
 #pragma unroll 1
     for (int i = plain_number(threadIdx.y); i < step; i += groups) {
@@ -237,17 +238,17 @@ template <typename T> __host__ __device__ constexpr int resident(int threads) {
 
 template <typename T, int R0, int R1, int R2>
 __global__ void __launch_bounds__(WIDTH<T> * R1 * R2, resident<T>(WIDTH<T> * R1 * R2))
-    fft_lines(const Complex<T> *source, Complex<T> *target, int n1, int n2, const Complex<T> *__restrict__ roots,
-              int parts, const T *__restrict__ numbers, const Complex<T> *__restrict__ tables,
-              const T *__restrict__ radial) {
+    fft_lines(const Complex<T> *source, Complex<T> *target, int n1, int n2, int first, int n_rows,
+              const Complex<T> *__restrict__ roots, int parts, const T *__restrict__ numbers,
+              const Complex<T> *__restrict__ tables, const T *__restrict__ radial) {
   constexpr int n = R0 * R1 * R2;
-  const unsigned columns = n1 * (n2 / 2 + 1);
+  const unsigned columns = static_cast<unsigned>(n_rows) * (n2 / 2 + 1);
   const long long start = static_cast<long long>(blockIdx.y) * n * columns;
   const Lines<T> lines{{static_cast<int>(threadIdx.x), shift_of<R2>()}, roots, n, R1 * R2, columns};
   const Multiplier<T> multiplier{parts, n, n1, n2, numbers, tables, radial};
   lines.template first<R0>(source + start);
   if constexpr (R1 > 1) lines.template middle<R1, true>(R2);
-  lines.template multiplied<R2>(multiplier, [](int b) { return b / R1 + R0 * (b % R1); });
+  lines.template multiplied<R2>(multiplier, first, [](int b) { return b / R1 + R0 * (b % R1); });
   if constexpr (R1 > 1) lines.template middle<R1, false>(R2);
   lines.template last<R0>(target + start);
 }
@@ -280,9 +281,10 @@ template <typename Call> __device__ __forceinline__ void with_radix(int radix, C
 }
 
 template <typename T> __global__ void __launch_bounds__(ANY_THREADS, 1)
-    fft_lines_any(const Complex<T> *source, Complex<T> *target, int n, int n1, int n2, unsigned long long radices,
-                  const int *__restrict__ order, const Complex<T> *__restrict__ roots, int parts,
-                  const T *__restrict__ numbers, const Complex<T> *__restrict__ tables, const T *__restrict__ radial) {
+    fft_lines_any(const Complex<T> *source, Complex<T> *target, int n, int n1, int n2, int first, int n_rows,
+                  unsigned long long radices, const int *__restrict__ order, const Complex<T> *__restrict__ roots,
+                  int parts, const T *__restrict__ numbers, const Complex<T> *__restrict__ tables,
+                  const T *__restrict__ radial) {
   const auto radix = [radices](int step) {
     const int r = static_cast<int>(radices >> plain_number(4 * step) & 15);
     return r ? r : 16;
@@ -290,7 +292,7 @@ template <typename T> __global__ void __launch_bounds__(ANY_THREADS, 1)
   int steps = 1; // products of the radices: those of all steps are n
   for (int product = radix(0); product < n; ++steps) product *= radix(steps);
   const int last = radix(steps - 1), shift = last % 2 ? 31 : 31 - __clz(last);
-  const unsigned columns = n1 * (n2 / 2 + 1);
+  const unsigned columns = static_cast<unsigned>(n_rows) * (n2 / 2 + 1);
   const long long start = static_cast<long long>(blockIdx.y) * n * columns;
   const Lines<T> lines{{static_cast<int>(threadIdx.x), shift}, roots, n, static_cast<int>(blockDim.y), columns};
   const Multiplier<T> multiplier{parts, n, n1, n2, numbers, tables, radial};
@@ -301,7 +303,7 @@ template <typename T> __global__ void __launch_bounds__(ANY_THREADS, 1)
     with_radix(radix(step), [&](auto r) { lines.template middle<decltype(r)::value, true>(span); });
   }
   with_radix(radix(steps - 1), [&](auto r) {
-    lines.template multiplied<decltype(r)::value>(multiplier, [order](int b) { return order[b]; });
+    lines.template multiplied<decltype(r)::value>(multiplier, first, [order](int b) { return order[b]; });
   });
   for (int step = steps - 2; step > 0; --step) {
     with_radix(radix(step), [&](auto r) { lines.template middle<decltype(r)::value, false>(span); });

@@ -1,7 +1,7 @@
 """Tables of the newest rows of results.csv, written between the marks in README.md.
 
 Rows of the GPU: every peer of the same run stands beside ours, the strongest first, as its time over ours; targets
-and predictions (targets.csv) stand beside what was measured.
+and predictions (targets.csv) stand beside what was measured, and so does what a plan expects (expected.py).
 
 python scaling/render.py          rewrite the tables
 python scaling/render.py --check  fail if they are not current
@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
+from expected import comparison
 from rows import RESULTS
 
 README = Path(__file__).with_name("README.md")
@@ -51,6 +52,10 @@ def tables(rows: list[Row], targets: list[Row]) -> str:
     key = lambda row: tuple(row[c] for c in ("script", "size", "dtype", "device", "threads", "commit", "tree"))  # noqa: E731
     known = newest(rows)
     out = target_tables(known, targets)
+    planned = comparison([row for row in known if row["script"] == ON_GPU])
+    if planned:
+        out.append("\nWhat `gpuhomog plan` expects of one device, beside what was measured (expected.py)\n")
+        out.append(table(("case", "of", "way", "expected ms", "measured ms", "measured / expected"), planned))
     for group, members in groupby(sorted(known, key=lambda r: (key(r), rows.index(r))), key=key):
         script, size, dtype, device, threads, commit, tree = group
         listed = list(members)

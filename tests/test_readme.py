@@ -25,12 +25,14 @@ def test_exactly_two_setup_commands():
 
 
 def test_every_command_shown_exists():
-    from gpuhomog.jobs import COMMANDS
+    from gpuhomog.jobs import BATCH_OPTIONS, COMMANDS, PLAN_OPTIONS
 
+    options = {name: {option.name for option in command.options} for name, command in COMMANDS.items()}
+    options |= {"run": set(), "submit": {option.name for option in BATCH_OPTIONS} | {"dry-run"}}
+    options |= {"plan": {option.name for option in PLAN_OPTIONS}}
     shown = re.findall(r"^    gpuhomog (\w+)(.*)$", README, re.MULTILINE)
     assert len(shown) >= 8
     for command, rest in shown:
-        assert command in COMMANDS or command == "run", command
-        known = {option.name for option in COMMANDS[command].options} if command in COMMANDS else set()
+        assert command in options, command
         for option in re.findall(r"--([a-z-]+)", rest):
-            assert option in known, f"{command} --{option}"
+            assert option in options[command], f"{command} --{option}"

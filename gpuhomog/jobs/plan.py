@@ -47,7 +47,7 @@ from ..parallel import Slab
 from ..readers import open_source
 from .commands import along_xyz, kernel_of
 from .job_file import Job
-from .machines import COPY_FRACTION, MACHINES, USABLE
+from .machines import COPY_FRACTION, MACHINES, SPREAD, USABLE
 from .options import read_values
 from .slurm import BATCH_OPTIONS, ranks_per_node
 from .task import Outcome, Rows, Task
@@ -341,6 +341,10 @@ def rates_of(options: Mapping[str, Any]) -> tuple[Rates, float | None, tuple[str
         "Parts follow each other without overlap, and no message waits; products and transforms take as long beside a "
         f"pass over memory as {where}."
     )
+    if machine is not None:
+        notes.append(
+            f"Memory and arithmetic of one H200 took {SPREAD[0]:g} to {SPREAD[1]:g} times what is expected here."
+        )
     return rates, None if memory is None else memory * GB, tuple(notes)
 
 

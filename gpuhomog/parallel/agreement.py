@@ -17,8 +17,12 @@ from .comm import Comm
 
 
 def agree_on(comm: Comm, facts: Mapping[str, Any], what: str) -> None:
-    """Raise InputError on every rank if a fact differs between ranks; `what` says what they are about to do."""
-    everyone = comm.gather(dict(facts))
+    """Raise the same InputError on every rank if a fact differs between ranks.
+
+    what  what they are about to do, a verb and perhaps a name; that of rank 0 is in the sentence
+    """
+    gathered = comm.gather((what, dict(facts)))
+    what, everyone = gathered[0][0], [brought for _, brought in gathered]
     for name, first in everyone[0].items():
         for rank, found in enumerate(everyone):
             if found.get(name) != first:

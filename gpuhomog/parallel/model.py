@@ -41,18 +41,18 @@ def planes_held(n: int, size: int) -> Bytes:
     return held
 
 
-def fetch_bytes(n: int, wanted: Sequence[tuple[int, int]], plane_bytes: int) -> Bytes:
+def fetch_bytes(n: int, wanted: Sequence[range], plane_bytes: int) -> Bytes:
     """Ranks fetch planes from those that hold them.
 
     n       planes in all
-    wanted  for each rank the planes start … stop it wants, modulo n; of more than n the first n. Empty: nothing
+    wanted  for each rank the planes it wants, modulo n; each comes once, however often it is asked for
     """
     size = len(wanted)
     wants = np.zeros(n + 1, dtype=np.int64)  # differences, from plane to plane, of how many ranks want it
     sent = np.zeros(size, dtype=np.int64)
-    for rank, (start, stop) in enumerate(wanted):
+    for rank, planes in enumerate(wanted):
         own = Slab.of(n, rank, size)
-        for low, high in _inside(n, start, stop):
+        for low, high in _pieces(n, planes):
             wants[low] += 1
             wants[high] -= 1
             sent[rank] -= max(0, min(high, own.stop) - max(low, own.start))  # a rank sends nothing to itself
@@ -63,12 +63,14 @@ def fetch_bytes(n: int, wanted: Sequence[tuple[int, int]], plane_bytes: int) -> 
     return sent * plane_bytes
 
 
-def _inside(n: int, start: int, stop: int) -> list[tuple[int, int]]:
-    """Planes start … stop modulo n, each once, as one or two pieces."""
-    count = min(stop - start, n)
-    if count <= 0:
+def _pieces(n: int, planes: range) -> list[tuple[int, int]]:
+    """Planes modulo n, each once, as stretches start … stop."""
+    if planes.step != 1:
+        return [(plane, plane + 1) for plane in {plane % n for plane in planes}]
+    count = min(len(planes), n)
+    low = planes.start % n
+    if count == 0:
         return []
-    low = start % n
     return [(low, low + count)] if low + count <= n else [(low, n), (0, low + count - n)]
 
 
@@ -78,13 +80,9 @@ def halo_bytes(n: int, size: int, before: int, after: int, plane_bytes: int, per
     for rank in range(size):
         own = Slab.of(n, rank, size)
         start, stop = own.start - before, own.stop + after
-        if own.n_local == 0:
-            start = stop = 0
-        elif not periodic:
+        if not periodic:
             start, stop = max(0, start), min(n, stop)
-        elif stop - start >= n:
-            start, stop = 0, n
-        wanted.append((start, stop))
+        wanted.append(range(start, stop if own.n_local else start))
     return fetch_bytes(n, wanted, plane_bytes)
 
 

@@ -15,8 +15,10 @@ overrides. No quantity is ever guessed from a name alone, and none is turned int
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import partial
+from hashlib import sha256
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ from ..device import Device, choose_device
 from ..errors import FileFormatError, GpuhomogError, InputError, UnitsError, nearest_known
 from ..field import Field
 from ..grid import Grid, parse_boundary
-from ..parallel import Comm, Serial, Slab
+from ..parallel import Comm, Serial, Slab, agree_on
 from ..units import ATOMIC_UNITS, QUANTITIES, check_quantity, conversion_factor
 from . import ase_files, cube, hdf5, numpy_files, siesta, vasp, xsf, zarr_store
 from .compressed import open_bytes
@@ -185,7 +187,8 @@ def read(
     boundary  "periodic", "open" or one per axis; None: what the file states, periodic if it does not
     dtype     float64 (default) or float32
     device    "auto", "cpu" or "gpu:N"
-    comm      ranks that share the field: each reads its own planes of the file's slowest axis; None: this process
+    comm      ranks that share the field: each reads its own planes of the file's slowest axis (of a compressed file it
+              decompresses what comes before them too, as any other would have to); None: this process
     kind      the file's kind, where its content is not to decide
     block     which field of a file with several: "magnetization", "down", "orbital 5"; the first if None
     frame     which of several cells in the file
@@ -197,12 +200,12 @@ def read(
     integral is not what the atoms allow; nothing is ever renormalized.
     """
     ranks = comm or Serial()
-    where = choose_device(device)
-    kept = np.dtype(np.float64 if dtype is None else dtype)
-    if kept not in (np.dtype(np.float64), np.dtype(np.float32)):
-        raise InputError(f"dtype {kept}: fields are float64 or float32.")
     error: Exception | None = None
     try:
+        where = choose_device(device)
+        kept = np.dtype(np.float64 if dtype is None else dtype)
+        if kept not in (np.dtype(np.float64), np.dtype(np.float32)):
+            raise InputError(f"dtype {kept}: fields are float64 or float32.")
         source = open_source(path, kind=kind, quantity=quantity, frame=frame, survey=block is not None or frame != 0)
         if block is not None and block not in source.blocks:
             raise InputError(f'{source.path} has no block "{block}": {nearest_known(block, source.blocks)}')
@@ -211,6 +214,13 @@ def read(
         grid = source.grid
         if boundary is not None:
             grid = Grid(grid.shape, grid.cell, grid.origin, parse_boundary(boundary))
+        options = {"quantity": settled, "unit": known, "block": name, "frame": frame, "dtype": str(kept)}
+        facts = options | {"reproducible": reproducible} | (_identity(source, grid) if ranks.size > 1 else {})
+    except (GpuhomogError, OSError) as failed:
+        error = failed
+    ranks.agree(error)
+    agree_on(ranks, facts, f"read {Path(path).name}")
+    try:
         axis = source.slowest_axis
         slab = Slab.of(grid.shape[axis], ranks.rank, ranks.size, axis)
         try:
@@ -269,6 +279,23 @@ def read(
     if not source.finite or kept != np.float64:  # float32 may overflow
         field.check_finite(str(source.path))
     return field
+
+
+def _identity(source: Source, grid: Grid) -> dict[str, Any]:
+    """What is the same for every rank that sees the same file, wherever it is mounted."""
+    path = source.path
+    seen: dict[str, Any] = {"format": source.format, "shape": grid.shape, "boundary": grid.boundary}
+    seen |= {"cell": grid.cell.tolist(), "origin": grid.origin.tolist()}
+    if path.is_dir():
+        texts = [path / name for name in ("zarr.json", ".zattrs", "field/values/zarr.json", "field/values/.zarray")]
+        content = b"".join(text.read_bytes() for text in texts if text.is_file())
+        return seen | {"digest of its metadata": sha256(content).hexdigest()[:16]}
+    with path.open("rb") as file:
+        begin, size = file.read(_HEAD), file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _HEAD))
+        end = file.read(_HEAD)
+    seen |= {"size of the file in bytes": size, "digest of its first 64 KiB": sha256(begin).hexdigest()[:16]}
+    return seen | {"digest of its last 64 KiB": sha256(end).hexdigest()[:16]}
 
 
 def _sums(values: NDArray[Any]) -> NDArray[np.float64]:

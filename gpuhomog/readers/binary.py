@@ -84,14 +84,14 @@ def read_layout(
     try:
         stream.seek(layout.offset + start * plane_bytes)
         if local.dtype == layout.dtype:
-            complete = _fill(stream, local.reshape(-1).view(np.uint8).data) if local.size else True
+            complete = fill(stream, local.reshape(-1).view(np.uint8).data) if local.size else True
         else:
             step = max(1, COPY_BYTES // plane_bytes)
             part = np.empty((min(step, stop - start), *planar), dtype=layout.dtype)
             complete = True
             for first in range(0, stop - start, step):
                 count = min(step, stop - start - first)
-                complete = complete and _fill(stream, part[:count].reshape(-1).view(np.uint8).data)
+                complete = complete and fill(stream, part[:count].reshape(-1).view(np.uint8).data)
                 local[first : first + count] = part[:count]
     except DAMAGED as error:
         raise FileFormatError(f"{path}: planes {start}:{stop} cannot be read ({error}); it is damaged.") from None
@@ -100,7 +100,7 @@ def read_layout(
     return local.transpose(2, 1, 0) if layout.fortran_order else local
 
 
-def _fill(stream: IO[bytes], view: memoryview) -> bool:
+def fill(stream: IO[bytes], view: memoryview) -> bool:
     """Fill the view from the stream; False if the stream ends first."""
     done = 0
     while done < len(view):

@@ -1,6 +1,8 @@
 """Bytes of a file, plain or compressed with gzip, bzip2 or xz; which one it is, the first bytes tell.
 
-A plain file can be read anywhere at once by several threads; a compressed one is a stream that is read forward.
+A plain file can be read anywhere at once by several threads; a compressed one is a stream that is read forward. Each
+rank therefore decompresses all that comes before its planes: one that did it for all would take as long, while the
+others waited. Decompress a large file once, or convert it, before many ranks read it.
 
 In   path.
 Out  ByteFile: head(), read_at() for plain files, cursor() for both.

@@ -2,7 +2,7 @@
 
 The arrays have the names of the HDF5 files (readers/hdf5.py). Text is in attributes, since Zarr has no text
 arrays that every library reads: format, version and provenance on the root, boundary on `field`, unit and
-quantity on `field/values`.
+quantity on `field/values`. A rank reads the chunks that its planes are in, whole.
 
 In   path of the folder; needs zarr (extra `formats`).
 Out  Source with the stored boundary. Refused as for HDF5.

@@ -11,13 +11,14 @@
 #include "multiplier.cuh"
 
 template <typename T> __global__ void fft_lines(const Complex<T> *__restrict__ source, Complex<T> *__restrict__ target,
-                                                int n, int n1, int n2, int parts, const T *__restrict__ numbers,
-                                                const Complex<T> *__restrict__ tables, const T *__restrict__ radial) {
+                                                int n, int n1, int n2, int first, int n_rows, int parts,
+                                                const T *__restrict__ numbers, const Complex<T> *__restrict__ tables,
+                                                const T *__restrict__ radial) {
   extern __shared__ double2 shared_line[];
   const Multiplier<T> multiplier{parts, n, n1, n2, numbers, tables, radial};
   Complex<T> *line = reinterpret_cast<Complex<T> *>(shared_line), *modes = line + n;
   const int width = n2 / 2 + 1, column = blockIdx.x;
-  const long long columns = static_cast<long long>(n1) * width, start = blockIdx.y * n * columns + column;
+  const long long columns = static_cast<long long>(n_rows) * width, start = blockIdx.y * n * columns + column;
   for (int i = threadIdx.x; i < n; i += blockDim.x) line[i] = source[start + i * columns];
   __syncthreads();
   for (int back = 0; back < 2; ++back) {
@@ -35,7 +36,7 @@ template <typename T> __global__ void fft_lines(const Complex<T> *__restrict__ s
       if (back)
         target[start + k * columns] = sum;
       else
-        modes[k] = times<T>(sum, multiplier.mean(k, column / width, column % width));
+        modes[k] = times<T>(sum, multiplier.mean(k, first + column / width, column % width));
     }
     __syncthreads();
   }

@@ -332,7 +332,7 @@ def test_version(run):
     assert run("--version").out == f"gpuhomog {gh.__version__}\n"
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, "run"])
+@pytest.mark.parametrize("name", [*COMMANDS, "run", "submit"])
 def test_help_of_every_command(run, name):
     ran = run(name, "--help")
     assert ran.code == 0 and "Examples" in ran.out and f"gpuhomog {name}" in ran.out

@@ -7,6 +7,7 @@ kernel's parameters, and runs threads and blocks in two orders, which must give 
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -89,6 +90,7 @@ class HostRuntime:
         self._timeout = timeout
         self._flags = tuple(flags)
         self._servers: dict[str, Server] = {}
+        self._one_at_a_time = threading.Lock()  # the ranks of some tests are threads
 
     def free_bytes(self) -> tuple[int, int]:
         """`memory`, which a test may set."""
@@ -112,6 +114,18 @@ class HostRuntime:
         shared: int = 0,
     ) -> None:
         """Run one kernel; KernelError where it breaks a rule, LaunchError where the launch does."""
+        with self._one_at_a_time:
+            self._launch(file, instance, grid, block, arguments, shared)
+
+    def _launch(
+        self,
+        file: str,
+        instance: str,
+        grid: Sequence[int],
+        block: Sequence[int],
+        arguments: Sequence[Any],
+        shared: int,
+    ) -> None:
         whole_grid, whole_block = _three(grid), _three(block)
         where = f"kernels/{file} {instance} <<<{whole_grid}, {whole_block}, {shared}>>>"
         server = self._server(file)

@@ -73,6 +73,8 @@ def modes(gpu, dtype):
         tables = [AlongAxes([lambda n: np.exp(-0.1 * n * n), None, lambda n: np.sinc(n / 5)])]
         gpu.filter(values, [Multiplier(shape, parts, True), Multiplier(shape, tables)])
         gpu.multiply_spectrum(gpu.rfftn(values), Multiplier(shape, parts, True))
+        slab, wide = gpu.rfft_planes(values), (shape[0], 3 * shape[1], shape[2])
+        gpu.irfft_planes(gpu.filter_lines(slab, Multiplier(wide, parts, True), shape[1]), shape)
 
 
 def cylinders(gpu, dtype):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gpuhomog.device.gpu.spectral import first_modes, fixed_lengths, radices
+from gpuhomog.device.gpu.spectral import Rows, first_modes, fixed_lengths, radices
 from gpuhomog.fft import AlongAxes, Multiplier
 
 FIXED = sorted(fixed_lengths("float"))
@@ -81,11 +81,50 @@ def test_the_first_rung(gpu, n, real):
     modes, multiplier = case(n, 2, 6, real, batch=2)
     evaluated = gpu._evaluated(multiplier, real, 1.0)
     source, target = gpu.asarray(modes), gpu.empty(modes.shape, modes.dtype)
-    arguments = (source, target, np.int32(n), np.int32(2), np.int32(6), *evaluated.arguments)
+    sizes = (np.int32(size) for size in (n, 2, 6, 0, 2))
+    arguments = (source, target, *sizes, *evaluated.arguments)
     name = "float" if real == np.float32 else "double"
     launch = (f"fft_lines<{name}>", (8, 2), (64,), arguments, 2 * n * modes.itemsize)
     gpu.runtime.launch("ladder/fft_lines.cu", *launch)
     expected = expected_lines(modes, multiplier)
+    wrong = np.linalg.norm(gpu.to_host(target) - expected) / np.linalg.norm(expected)
+    assert wrong < (1e-6 if real == np.float32 else 2e-15)
+
+
+def rows_of(n, n1, n2, real, first, count):
+    """Modes of some rows of the second axis, and what is expected there: n1/2 and -n1/2 differ, and so do all rows."""
+    random = np.random.default_rng(n + first)
+    half = n2 // 2 + 1
+    modes = random.standard_normal((n, count, half)) + 1j * random.standard_normal((n, count, half))
+    parts = [AlongAxes([lambda k: np.cos(k), lambda k: 1 / (2 + np.sin(k)) + 0.1j * k, lambda k: 1 / (1 + k * k)])]
+    multiplier = Multiplier((n, n1, n2), parts, is_complex=True)
+    m = np.stack([multiplier.plane(i) for i in range(n)])[:, first : first + count]
+    expected = n * np.fft.ifft(np.fft.fft(modes.astype(np.clongdouble), axis=0) * m, axis=0)
+    return modes.astype(np.result_type(real, np.complex64)), multiplier, expected
+
+
+@pytest.mark.parametrize("real", [np.float32, np.float64])
+@pytest.mark.parametrize(("n", "n1", "n2"), [(12, 8, 6), (12, 7, 5), (256, 4, 2), (49, 6, 9)])
+def test_rows_of_a_slab(gpu, n, n1, n2, real):
+    """A slab holds some rows of the second axis: their wavevectors are those of the whole grid."""
+    for first, count in [(0, n1), (0, 2), (n1 // 2, 1), (n1 // 2 - 1, 3), (n1 - 1, 1), (2, n1 - 2)]:
+        modes, multiplier, expected = rows_of(n, n1, n2, real, first, count)
+        evaluated = gpu._evaluated(multiplier, real, 1.0)
+        found = gpu.asarray(modes.copy())
+        gpu._filter_lines(evaluated, modes.dtype, Rows(first, count))(found, found, 1)
+        wrong = np.linalg.norm(gpu.to_host(found) - expected) / np.linalg.norm(expected)
+        assert wrong < (5e-7 if real == np.float32 else 1e-15)
+
+
+@pytest.mark.parametrize("real", [np.float32, np.float64])
+def test_rows_of_a_slab_by_the_first_rung(gpu, real):
+    modes, multiplier, expected = rows_of(6, 8, 4, real, 3, 4)
+    evaluated = gpu._evaluated(multiplier, real, 1.0)
+    source, target = gpu.asarray(modes), gpu.empty(modes.shape, modes.dtype)
+    sizes = (np.int32(size) for size in (6, 8, 4, 3, 4))
+    name = "float" if real == np.float32 else "double"
+    launch = (f"fft_lines<{name}>", (12, 1), (64,), (source, target, *sizes, *evaluated.arguments))
+    gpu.runtime.launch("ladder/fft_lines.cu", *launch, 2 * 6 * modes.itemsize)
     wrong = np.linalg.norm(gpu.to_host(target) - expected) / np.linalg.norm(expected)
     assert wrong < (1e-6 if real == np.float32 else 2e-15)
 

@@ -44,14 +44,16 @@ def test_halos_bring_every_plane_once(n, size, before, after, periodic):
     assert model.halo_bytes(n, size, before, after, 3, periodic).tolist() == sent(messages, size)
 
 
-@given(counts, st.lists(st.tuples(st.integers(-20, 20), st.integers(0, 25)), min_size=1, max_size=7))
+@given(
+    counts,
+    st.lists(st.tuples(st.integers(-20, 20), st.integers(0, 25), st.integers(1, 4)), min_size=1, max_size=7),
+)
 def test_any_planes_can_be_fetched(n, wanted):
     held = holder(n, len(wanted))
-    messages = []
-    for rank, (start, count) in enumerate(wanted):
-        messages += [(held[plane], rank, 5) for plane in {(start + i) % n for i in range(count)}]
-    found = model.fetch_bytes(n, [(start, start + count) for start, count in wanted], 5)
-    assert found.tolist() == sent(messages, len(wanted))
+    asked = [[start + step * i for i in range(count)] for start, count, step in wanted]
+    messages = [(held[plane], rank, 5) for rank, planes in enumerate(asked) for plane in {p % n for p in planes}]
+    ranges = [range(start, start + step * count, step) for start, count, step in wanted]
+    assert model.fetch_bytes(n, ranges, 5).tolist() == sent(messages, len(wanted))
 
 
 @given(st.tuples(counts, counts, st.integers(1, 3)), sizes, st.permutations([0, 1, 2]))

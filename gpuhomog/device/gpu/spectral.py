@@ -2,6 +2,7 @@
 transforms back in one read and one write.
 
     filter             10 passes over the values (one pass: one read or one write); 8 across the planes of a disc
+    filter_lines       2, of all points along the first axis and some rows of the second, as slabs of it have them
     multiply_spectrum  1 read, 1 write of the spectrum, the multiplier evaluated by the kernel
 
 The forward transform goes into a spectrum of its own, the inverse into the result: a filter needs room for three
@@ -53,6 +54,18 @@ class Evaluated(NamedTuple):
     arguments: tuple[Any, ...]
 
 
+class Rows(NamedTuple):
+    """Rows of the second axis that are here."""
+
+    first: int
+    n: int
+
+    @property
+    def arguments(self) -> tuple[np.int32, np.int32]:
+        """As kernels take them."""
+        return np.int32(self.first), np.int32(self.n)
+
+
 class Spectral(Memory):
     """Transforms and products of spectra; see device.Device for what each method promises."""
 
@@ -81,6 +94,45 @@ class Spectral(Memory):
         self._transforms.real_axes(spectrum, values, 3)
         values *= values.dtype.type(1.0 / prod(shape))
         return values
+
+    def rfft_planes(self, values: Any) -> Any:
+        """cuFFT, some planes in a call."""
+        values = self.contiguous(values)
+        spectrum = self._spectrum(values.shape, values.dtype)
+        if values.size:
+            self._transforms.real_axes(values, spectrum, 2, self._planes_at_once(values))
+        return spectrum
+
+    def irfft_planes(self, spectrum: Any, shape: tuple[int, int, int]) -> Any:
+        """cuFFT, some planes in a call, then 1/(n1 n2) in a pass of its own."""
+        values = self.empty(shape, np.float32 if spectrum.dtype == np.complex64 else np.float64)
+        if values.size:
+            self._transforms.real_axes(self.contiguous(spectrum), values, 2, self._planes_at_once(values))
+            values *= values.dtype.type(1.0 / (shape[1] * shape[2]))
+        return values
+
+    def filter_lines(self, spectrum: Any, multiplier: Any, first: int) -> Any:
+        """One kernel, in place; by cuFFT and a product where that does not know the length or the multiplier."""
+        spectrum = self.contiguous(spectrum)
+        if not spectrum.size:
+            return spectrum
+        n0, scale, rows = len(spectrum), 1.0 / len(spectrum), Rows(first, spectrum.shape[1])
+        plan = self._evaluated(multiplier, spectrum.real.dtype, scale) if self._has_lines(n0) else None
+        if plan is not None:
+            self._filter_lines(plan, spectrum.dtype, rows)(spectrum, spectrum, 1)
+        else:
+            self._transforms.lines(spectrum, inverse=False)
+            self._multiply(spectrum, multiplier, scale, rows)
+            self._transforms.lines(spectrum, inverse=True)
+        return spectrum
+
+    def ifft_lines(self, spectrum: Any) -> Any:
+        """cuFFT in place, then 1/n0 in a pass of its own."""
+        spectrum = self.contiguous(spectrum)
+        if spectrum.size:
+            self._transforms.lines(spectrum, inverse=True)
+            spectrum *= spectrum.real.dtype.type(1.0 / len(spectrum))
+        return spectrum
 
     def multiply_spectrum(self, spectrum: Any, multiplier: Any) -> Any:
         """By the kernel; plane by plane from the host where only that can evaluate the multiplier."""
@@ -156,27 +208,36 @@ class Spectral(Memory):
         fit = int(self.runtime.cache_bytes * CACHE_SHARE / (2 * n1 * (n2 + 2) * values.dtype.itemsize))
         return max(2, fit // 2 * 2)
 
-    def _multiply(self, spectrum: Any, multiplier: Any, scale: float) -> None:
-        """Times the multiplier and a number, in place; where it has one point along an axis, alike along it."""
+    def _multiply(self, spectrum: Any, multiplier: Any, scale: float, rows: Rows | None = None) -> None:
+        """Times the multiplier and a number, in place; where it has one point along an axis, alike along it.
+
+        rows: those of the second axis that the spectrum holds; all of them if None.
+        """
         dtype = spectrum.real.dtype
         sizes = multiplier.stored_shape
+        held = rows or Rows(0, sizes[1])
         evaluated = self._evaluated(multiplier, dtype, scale)
         if evaluated is not None:
-            n0, n1, n2 = evaluated.sizes
-            batch = spectrum.size // (n0 * n1 * (n2 // 2 + 1))
-            blocks = min(-(-batch * n0 * n1 // 8), 32 * self.runtime.n_multiprocessors)
-            arguments = (spectrum, np.int64(batch), *(np.int32(n) for n in sizes), *evaluated.arguments)
+            n0, _, n2 = evaluated.sizes
+            batch = spectrum.size // (n0 * held.n * (n2 // 2 + 1))
+            blocks = min(-(-batch * n0 * held.n // 8), 32 * self.runtime.n_multiprocessors)
+            grid = (*(np.int32(n) for n in sizes), *held.arguments)
+            arguments = (spectrum, np.int64(batch), *grid, *evaluated.arguments)
             self.runtime.launch(MULTIPLY, f"spectral_multiply<{c_name(dtype)}>", (blocks,), (256,), arguments)
             return
         kind = spectrum.dtype if multiplier.is_complex else dtype
-        count = max(1, UPLOADED_BYTES // (np.dtype(kind).itemsize * sizes[1] * (sizes[2] // 2 + 1)))
-        if sizes[0] == 1:
+        if sizes[0] == 1 and rows is None:
             spectrum *= self.runtime.xp.asarray((multiplier.plane(0) * scale).astype(kind))
             return
-        for start in range(0, len(spectrum), count):
-            planes = range(start, min(start + count, len(spectrum)))
-            factors = np.stack([(multiplier.plane(i) * scale).astype(kind) for i in planes])
-            spectrum[start : start + count] *= self.runtime.xp.asarray(factors)
+        axis, first = (0, 0) if rows is None else (1, rows.first)
+        known = multiplier if rows is None else multiplier.turned()  # whose planes are such rows
+        total, width = spectrum.shape[axis], spectrum.shape[1 - axis] * spectrum.shape[2]
+        count = max(1, UPLOADED_BYTES // (np.dtype(kind).itemsize * width))
+        for start in range(0, total, count):
+            planes = range(first + start, first + min(start + count, total))
+            factors = np.stack([(known.plane(i) * scale).astype(kind) for i in planes], axis=axis)
+            part = spectrum[(slice(None),) * axis + (slice(start, start + count),)]
+            part *= self.runtime.xp.asarray(factors)
 
     def _line_plan(self, values: Any, multiplier: Any, scale: float) -> Evaluated | None:
         """The multiplier where fft_lines can have it."""
@@ -186,12 +247,18 @@ class Spectral(Memory):
         """True if fft_lines transforms lines of this length."""
         return ROW_BYTES * n <= self.runtime.shared_bytes and radices(n) is not None
 
-    def _filter_lines(self, evaluated: Evaluated, dtype: Any) -> Callable[[Any, Any, int], None]:
-        """A launch (source, target, batch): the lines of each of the batch filtered; may be the same memory."""
+    def _filter_lines(
+        self, evaluated: Evaluated, dtype: Any, rows: Rows | None = None
+    ) -> Callable[[Any, Any, int], None]:
+        """A launch (source, target, batch): the lines of each of the batch filtered; may be the same memory.
+
+        rows: those of the second axis that source and target hold; all of them if None.
+        """
         real = "float" if dtype == np.complex64 else "double"
         n, n1, n2 = evaluated.sizes
-        columns, width = n1 * (n2 // 2 + 1), ROW_BYTES // np.dtype(dtype).itemsize
-        roots, sizes = self.table(roots_of_unity(n), dtype), (np.int32(n1), np.int32(n2))
+        rows = rows or Rows(0, n1)
+        columns, width = rows.n * (n2 // 2 + 1), ROW_BYTES // np.dtype(dtype).itemsize
+        roots, sizes = self.table(roots_of_unity(n), dtype), (np.int32(n1), np.int32(n2), *rows.arguments)
         plan: tuple[Any, ...]
         known = fixed_lengths(real).get(n)
         if known is not None:

@@ -8,11 +8,14 @@ import threading
 import zipfile
 import zlib
 from collections import Counter
+from importlib.util import find_spec
+from shutil import which
 
 import h5py
 import numpy as np
 import pytest
 from ranks import on_ranks
+from requirements import needed
 
 import gpuhomog as gh
 from gpuhomog.errors import InputError
@@ -294,7 +297,7 @@ def on_two_processes(*arguments):
 
 @pytest.mark.parametrize("name", ["x.h5", "x.zarr", "CHGCAR"])
 def test_a_rank_that_is_killed_leaves_the_previous_output(tmp_path, name):
-    pytest.importorskip("mpi4py", reason="mpi4py is not installed: pip install 'gpuhomog[mpi]'")
+    needed("mpi", None if find_spec("mpi4py") and which("mpiexec") else "mpi4py or mpiexec is missing: gpuhomog[mpi]")
     atoms = gh.Structure([92], [[0.0, 0.0, 0.0]])
     old = gh.Field.from_array(np.ones((8, 4, 5)), np.eye(3) * 2, quantity="electron_density", structure=atoms)
     gh.write(old, tmp_path / name)

@@ -1,0 +1,92 @@
+"""What `gpuhomog plan` expects of cases that were measured on a GPU: the model beside the clock.
+
+    expected = bytes moved, or the arithmetic in their place where that takes longer, over the rate of a copy
+
+For one device, values in its memory. What the host does within a call is no part of the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import numpy as np
+
+import gpuhomog as gh
+from gpuhomog.averaging_kernels import AveragingKernel
+from gpuhomog.device.gpu import GPU
+from gpuhomog.grid import Grid
+from gpuhomog.jobs.machines import COPY_FRACTION, MACHINES
+from gpuhomog.operators.average import plan_average
+from gpuhomog.operators.costs import Cost, average_cost, filter_cost, planar_cost
+from gpuhomog.parallel import Slab
+
+Row = dict[str, str]
+Expected = tuple[Cost, str]
+"""Cost, and the way."""
+DEVICES = {"NVIDIA H200": "h200"}
+
+
+def unread(size: str, dtype: str) -> gh.Field:
+    """A field of that size without values, points 1 Å apart."""
+    n = int(size.split("^")[0])
+    values = np.broadcast_to(np.dtype(dtype).type(0), (n, n, n))
+    comm = SimpleNamespace(rank=0, size=1)
+    return gh.Field(Grid((n, n, n), np.eye(3) * n), values, "scalar", None, GPU, Slab.of(n), comm)
+
+
+def averaged(kernel: AveragingKernel, spacing: float | None = None, sampling: str = "bandlimited") -> Callable:
+    """Expectation of an average by the method that was measured."""
+
+    def expected(field: gh.Field, method: str) -> Expected:
+        plan, way = plan_average(field, kernel, spacing, sampling, method, False)
+        return average_cost(plan, way), way.name
+
+    return expected
+
+
+CASES: dict[tuple[str, str], Callable[[gh.Field, str], Expected]] = {
+    ("planar average, one axis", "gpuhomog"): lambda field, _: (planar_cost(field, 0), ""),
+    ("coarse box, w 65, step 8, cells", "gpuhomog, gh.average"): averaged(gh.Box(65.0), 8.0, "cell"),
+    ("gaussian, full grid, std 4", "gpuhomog"): averaged(gh.Gaussian(8.0)),
+    ("gaussian, full grid, std 16", "gpuhomog"): averaged(gh.Gaussian(32.0)),
+    ("gaussian, full grid, std 64", "gpuhomog"): averaged(gh.Gaussian(128.0)),
+    ("gaussian, std 16, step 8", "gpuhomog"): averaged(gh.Gaussian(32.0), 8.0),
+    ("gaussian, full grid, std 16", "gpuhomog, low modes"): averaged(gh.Gaussian(32.0)),
+    ("gaussian, full grid, std 64", "gpuhomog, low modes"): averaged(gh.Gaussian(128.0)),
+    ("gaussian, std 16, step 8", "gpuhomog, low modes"): averaged(gh.Gaussian(32.0), 8.0),
+    ("ball, full grid, radius 64", "gpuhomog"): averaged(gh.Ball(2 * 64 / 5**0.5)),
+    ("poisson", "gpuhomog"): lambda field, _: (filter_cost(field, field.grid.shape), "all modes"),
+}
+
+
+def method_of(row: Row) -> str:
+    """The method of a row's average: in its name, or in its note."""
+    named = row["what"].removeprefix("gpuhomog").lstrip(", ")
+    if named and not named.startswith("gh."):
+        return named
+    by = [part for part in row["note"].split("; ") if part.startswith("gpuhomog by ")]
+    return by[0].removeprefix("gpuhomog by ") if by else "auto"
+
+
+def expected_of(row: Row) -> tuple[float, str] | None:
+    """Expected seconds and the way of a row; None where there is no model of it."""
+    case = CASES.get((row["case"], row["what"]))
+    if case is None or row["device"] not in DEVICES or not row["seconds"]:
+        return None
+    cost, way = case(unread(row["size"], row["dtype"]), method_of(row))
+    machine = MACHINES[DEVICES[row["device"]]]
+    return cost.busy / (COPY_FRACTION * machine.bandwidth * 1e9), way
+
+
+def comparison(rows: list[Row]) -> list[list[str]]:
+    """Case, of, way, expected ms, measured ms, measured over expected."""
+    lines = []
+    for row in rows:
+        found = expected_of(row)
+        if found is not None:
+            seconds, measured = found[0], float(row["seconds"])
+            of = f"{row['size']} {row['dtype']}"
+            times = [f"{1e3 * t:.3g}" for t in (seconds, measured)]
+            lines.append([row["case"], of, found[1], *times, f"{measured / seconds:.2g}"])
+    return lines
