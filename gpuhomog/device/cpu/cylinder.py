@@ -85,7 +85,7 @@ class Cylinder:
         incoming: NDArray[Any] | None = None,
     ) -> NDArray[Any]:
         """All modes of a plane at once, plane after plane."""
-        flat = spectrum.reshape(len(spectrum), -1)
+        flat = _by_mode(spectrum)
         classes = fit.classes[:, columns].ravel()
         weights = np.concatenate([fit.own_weight[None], fit.weights])[:, classes]
         near = fit.near[:, classes]
@@ -112,7 +112,7 @@ class Cylinder:
         columns: slice = slice(None),
     ) -> NDArray[Any]:
         """The last of the recursions' states, and the last planes."""
-        flat = spectrum.reshape(len(spectrum), -1)
+        flat = _by_mode(spectrum)
         classes = fit.classes[:, columns].ravel()
         ends = np.zeros((len(SIDES[side]), fit.n_states, len(classes)), spectrum.dtype)
         for direction, end in zip(SIDES[side], ends, strict=True):
@@ -135,17 +135,17 @@ class Cylinder:
         """Rank after rank, in place."""
         own_factor = fit.own_factor[fit.classes[:, columns].ravel()]
         powers = {n: propagator_powers(fit, n) for n in set(n_planes)}
-        by_rank = ends.reshape(len(n_planes), len(SIDES[side]), fit.n_states, -1)
+        by_rank = ends.reshape(len(n_planes), len(SIDES[side]), fit.n_states, len(own_factor))
         for number, direction in enumerate(SIDES[side]):
             hand_on(by_rank[:, number], own_factor, powers, n_planes, direction)
-        return ends
+        return by_rank.reshape(ends.shape)
 
     def convolve_modes(
         self, spectrum: NDArray[Any], table: Any, side: str = "both", *, columns: slice = slice(None)
     ) -> NDArray[Any]:
         """Twice the planes, so that nothing wraps around."""
         planes = len(spectrum)
-        flat = spectrum.reshape(planes, -1)
+        flat = _by_mode(spectrum)
         classes = table.classes[:, columns].ravel()
         n = scipy.fft.next_fast_len(2 * planes - 1)
         potential = np.zeros(flat.shape, complex)
@@ -157,6 +157,11 @@ class Cylinder:
                 summed = np.fft.ifft(np.fft.fft(arriving, n, axis=0) * response, axis=0)
                 potential[::direction, chunk] += summed[:planes]
         return potential.reshape(spectrum.shape).astype(spectrum.dtype, copy=False)
+
+
+def _by_mode(spectrum: NDArray[Any]) -> NDArray[Any]:
+    """(planes, modes)."""
+    return spectrum.reshape(len(spectrum), spectrum.shape[1] * spectrum.shape[2])
 
 
 def _arriving(flat: NDArray[Any], kernel: Any, direction: int, planes: slice) -> NDArray[Any]:

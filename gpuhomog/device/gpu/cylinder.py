@@ -101,7 +101,8 @@ class Cylinder(Spectral):
         incoming: Any = None,
     ) -> Any:
         """In place where one side is wanted."""
-        return self._march(spectrum, fit, side, planes, columns, incoming)
+        incoming = None if incoming is None else self.contiguous(incoming)
+        return self._march(self.contiguous(spectrum), fit, side, planes, columns, incoming)
 
     def _march(
         self,
@@ -149,6 +150,7 @@ class Cylinder(Spectral):
         columns: slice = slice(None),
     ) -> Any:
         """One read of the spectrum a side."""
+        spectrum = self.contiguous(spectrum)
         dtype = spectrum.real.dtype
         shape = (len(SIDES[side]) * fit.n_states, *spectrum.shape[1:])
         if not spectrum.size:
@@ -190,7 +192,7 @@ class Cylinder(Spectral):
         by_rank = ends.reshape(len(n_planes), len(SIDES[side]), fit.n_states, own_factor.size)
         for number, direction in enumerate(SIDES[side]):
             hand_on(by_rank[:, number], own_factor, powers, n_planes, direction)
-        return ends
+        return by_rank.reshape(ends.shape)
 
     def cylinder_convolve(self, values: Any, table: Any, *, axis: int = 0, side: str = "both") -> Any:
         """Spectra of chunks of planes into one array."""
@@ -203,7 +205,7 @@ class Cylinder(Spectral):
 
     def convolve_modes(self, spectrum: Any, table: Any, side: str = "both", *, columns: slice = slice(None)) -> Any:
         """In place."""
-        return self._convolve(spectrum, table, side, columns)
+        return self._convolve(self.contiguous(spectrum), table, side, columns)
 
     def _convolve(self, spectrum: Any, table: Any, side: str, columns: slice = slice(None), scale: float = 1.0) -> Any:
         """CuFFT along the normal, modes in chunks."""
