@@ -79,9 +79,9 @@ def together(size, work):
     threads = [threading.Thread(target=run, args=(rank,)) for rank in range(size)]
     [t.start() for t in threads]
     [t.join() for t in threads]
-    for result in results:
-        if isinstance(result, Exception):
-            raise result
+    errors = [result for result in results if isinstance(result, Exception)]
+    for error in sorted(errors, key=lambda error: isinstance(error, threading.BrokenBarrierError)):
+        raise error  # what broke the barrier rather than what it broke
     return results
 
 

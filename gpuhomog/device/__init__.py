@@ -66,6 +66,10 @@ class Device(Protocol):
         """Σ_i matrix[o, i] values[.., i, ..] along an axis, in the precision of the values."""
         ...
 
+    def contract_in_order(self, values: Any, matrix: NDArray[np.float64], axis: int) -> Any:
+        """The same, summed in float64 in the order of the samples: the bits of a line do not depend on other lines."""
+        ...
+
     def window_sum(self, values: Any, axis: int, window: Any, n_out: int) -> Any:
         """Weighted sum over a window (start, step, head, inside, tail, scale) at n_out points of a periodic axis.
 

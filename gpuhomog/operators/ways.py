@@ -15,10 +15,10 @@ Out  arrays on the field's device, one for each derivative asked for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import ceil
+from math import ceil, prod
 from typing import Any, Protocol
 
 import numpy as np
@@ -34,10 +34,12 @@ from ..averaging_kernels import (
     Stages,
     TopHat,
 )
+from ..device.cpu.spectral import sampled_lines
 from ..fft import AlongAxes, Derivative, Multiplier, OfWavevector, Part, filtered
 from ..field import Field
-from ..parallel import Slab, contract_planes, sum_over_slabs
-from .line_taps import AxisTaps, error_bound, taps_of
+from ..parallel import Slab, contract_planes, fetch_planes
+from ..parallel.exchange import at
+from .line_taps import AxisTaps, error_bound, taps_of, untouched
 from .line_weights import (
     END_STENCIL,
     Line,
@@ -114,8 +116,67 @@ class Plan:
         return Slab.of(self.n_out[axis], self.field.comm.rank, self.field.comm.size, axis)
 
     def is_split(self, axis: int) -> bool:
-        """True if this rank lacks planes of the axis."""
-        return axis == self.field.slab.axis and not self.field.slab.is_whole
+        """True if ranks share the planes of the axis, also where one of them has all."""
+        return axis == self.field.slab.axis and self.field.comm.size > 1
+
+    def order(self, n_in: Sequence[int], n_out: Sequence[int]) -> list[int]:
+        """The axes in the order in which matrix products along them cost least.
+
+        The split axis comes last where the others become shorter, first where they become longer: little is sent.
+        Reproducible sums keep that order on one rank.
+        """
+        axes = most_reducing_first(n_in, n_out)
+        split = self.field.slab.axis
+        if not (self.is_split(split) or self.field.reproducible):
+            return axes
+        others = [axis for axis in axes if axis != split]
+        shorter = prod(n_out[axis] for axis in others) <= prod(n_in[axis] for axis in others)
+        return [*others, split] if shorter else [split, *others]
+
+    def slab_of(self, n: int) -> Slab:
+        """The slab of this rank where the split axis has n planes."""
+        comm = self.field.comm
+        return Slab.of(n, comm.rank, comm.size, self.field.slab.axis)
+
+    def contracted(self, values: Any, matrix: Array, axis: int, n: int | None = None) -> Any:
+        """Matrix product along an axis; of the split one, which has n planes (the field's), ranks keep their slab."""
+        device, in_order = self.field.device, self.field.reproducible
+        if not self.is_split(axis):
+            return device.contract_in_order(values, matrix, axis) if in_order else device.contract(values, matrix, axis)
+        slab = self.field.slab if n is None else self.slab_of(n)
+        return contract_planes(self.field.comm, device, slab, values, matrix, in_order)[0]
+
+    def fetched(self, values: Any, n: int, wanted: Callable[[Slab], NDArray[np.int64]], n_out: int) -> Any:
+        """The planes, of n of the split axis, that each rank wants for its slab of n_out."""
+        comm, axis = self.field.comm, self.field.slab.axis
+        each = [wanted(Slab.of(n_out, rank, comm.size, axis)) for rank in range(comm.size)]
+        return fetch_planes(comm, self.field.device, self.slab_of(n), values, each)
+
+    def padded(self, values: Any) -> Any:
+        """Zeros around the values on open axes; of the split one each rank has its slab of the padded axis then."""
+        device = self.field.device
+        for axis, line in enumerate(self.lines):
+            if not line.is_open:
+                continue
+            if not self.is_split(axis):
+                values = device.pad(values, axis, line.offset, line.period)
+                continue
+
+            def inside(slab: Slab, line: Line = line) -> NDArray[np.int64]:
+                low, high = (min(max(x - line.offset, 0), line.n) for x in (slab.start, slab.stop))
+                return np.arange(low, high)
+
+            own = self.slab_of(line.period)
+            values = self.fetched(values, line.n, inside, line.period)
+            before = min(max(line.offset - own.start, 0), own.n_local)
+            values = device.pad(values, axis, before, own.n_local)
+        return values
+
+    def filtered(self, values: Any, *kernels: Multiplier) -> list[Any]:
+        """Every mode multiplied; values are on the grid of the multipliers, which may be another than the field's."""
+        axis = self.field.slab.axis
+        slab = self.slab_of(kernels[0].shape[axis])
+        return filtered(self.field.device, values, *kernels, slab=slab, comm=self.field.comm)
 
     @cached_property
     def factors(self) -> tuple[tuple[AveragingKernel, ...], ...] | None:
@@ -216,7 +277,7 @@ class ByLines:
 
     def run(self, plan: Plan, values: Any, derivatives: Derivatives) -> list[Any]:
         """Products that several derivatives share are made once."""
-        order = most_reducing_first(plan.n_in, plan.n_out)
+        order = plan.order(plan.n_in, plan.n_out)
         partial: dict[tuple[bool, ...], Any] = {(): values}
         for position, axis in enumerate(order):
             wanted = {tuple(d == a for a in order[: position + 1]) for d in derivatives}
@@ -224,15 +285,12 @@ class ByLines:
         return [partial[tuple(d == a for a in order)] for d in derivatives]
 
     def _along(self, plan: Plan, values: Any, axis: int, differentiate: bool) -> Any:
-        """Where the axis is split, each rank contracts its planes and keeps its part of the sum."""
-        line, device = plan.lines[axis], plan.field.device
+        line = plan.lines[axis]
         if line.n == 1 and not line.is_open:
             matrix = np.full((len(line.points), 1), 0.0 if differentiate else 1.0)
         else:
             matrix = self.matrix(plan, axis, differentiate)
-        if not plan.is_split(axis):
-            return device.contract(values, matrix, axis)
-        return contract_planes(plan.field.comm, device, plan.field.slab, values, matrix)[0]
+        return plan.contracted(values, matrix, axis)
 
     def matrix(self, plan: Plan, axis: int, differentiate: bool) -> Array:
         """(n_out, n) weights along one axis."""
@@ -262,16 +320,38 @@ class BySums(ByLines):
 
         Else axes with an output at every sample together, after the ones that reduce.
         """
+        if plan.field.reproducible:
+            return super().run(plan, values, derivatives)
         coarse = self.coarse_windows(plan)
         if coarse is not None and all(d is None for d in derivatives):
             return [plan.field.device.box_sums(values, [coarse])[0, 0]] * len(derivatives)
         windows = [self._full_window(plan, axis) for axis in range(3)]
         if any(d is not None for d in derivatives) or not any(windows):
             return super().run(plan, values, derivatives)
-        for axis in most_reducing_first(plan.n_in, plan.n_out):
+        for axis in plan.order(plan.n_in, plan.n_out):
             if windows[axis] is None and (plan.lines[axis].n > 1 or plan.lines[axis].is_open):
                 values = self._along(plan, values, axis, False)
-        return [plan.field.device.box_filter(values, tuple(windows))] * len(derivatives)
+        return [self._box_filter(plan, values, windows)] * len(derivatives)
+
+    def _box_filter(self, plan: Plan, values: Any, windows: list[Window | None]) -> Any:
+        """All windows at once; of the split axis with the planes that the windows of a rank's own points reach."""
+        axis = plan.field.slab.axis
+        window = windows[axis]
+        if not plan.is_split(axis) or window is None:
+            return plan.field.device.box_filter(values, tuple(windows)) if values.size else values
+        length = len(window.head) + window.inside + len(window.tail)
+
+        def reached(slab: Slab) -> NDArray[np.int64]:
+            first, count = slab.start + window.start, slab.n_local + length - 1
+            return np.arange(first, first + count * (slab.n_local > 0)) % slab.n
+
+        n = plan.n_in[axis]
+        values = plan.fetched(values, n, reached, n)
+        if values.size == 0:
+            return values
+        windows[axis] = replace(window, start=0)
+        everywhere = plan.field.device.box_filter(values, tuple(windows))
+        return plan.field.device.compact(everywhere[at(axis, slice(0, plan.slab.n_local))])
 
     def coarse_windows(self, plan: Plan) -> tuple[Window, Window, Window] | None:
         """The three windows of outputs some samples apart along every axis, as device.box_sums takes them."""
@@ -279,17 +359,18 @@ class BySums(ByLines):
         return None if a is None or b is None or c is None else (a, b, c)
 
     def _full_window(self, plan: Plan, axis: int) -> Window | None:
-        """The window, where a whole periodic axis has an output at every sample."""
+        """The window, where a periodic axis has an output at every sample."""
         line = plan.lines[axis]
         assert plan.factors is not None
         kernel = plan.factors[axis][0]
         everywhere = line.n > 1 and len(line.points) == line.n and line.stride == 1
-        if line.is_open or plan.is_split(axis) or not everywhere or not isinstance(kernel, TopHat):
+        if line.is_open or not everywhere or not isinstance(kernel, TopHat):
             return None
         return window_of(kernel.full_width / line.step, float(line.points[0]), 1, self._stencil(plan))
 
     def _along(self, plan: Plan, values: Any, axis: int, differentiate: bool) -> Any:
-        window = None if differentiate or plan.is_split(axis) else self._window(plan, axis)
+        plain = differentiate or plan.is_split(axis) or plan.field.reproducible
+        window = None if plain else self._window(plan, axis)
         if window is None:
             return super()._along(plan, values, axis, differentiate)
         return plan.field.device.window_sum(values, axis, window, len(plan.lines[axis].points))
@@ -314,16 +395,14 @@ class BySums(ByLines):
             return super().matrix(plan, axis, differentiate)
         return sum_weights(plan.lines[axis], kernel, self._stencil(plan))
 
-    def error_bound(self, plan: Plan) -> float | None:
+    def error_bound(self, plan: Plan) -> float:
         """Bound of the rms error, from the power spectrum of a sample of the lines along each axis.
 
-        A bound, since the averages along the other axes damp it further. None where a rank lacks planes, and 0
-        for cell averages, which running sums average exactly.
+        A bound, since the averages along the other axes damp it further. 0 for cell averages, which running sums
+        average exactly.
         """
         if plan.sampling == CELL:
             return 0.0
-        if any(plan.is_split(axis) for axis in range(3)):
-            return None
         assert plan.factors is not None
         total = 0.0
         for axis, line in enumerate(plan.lines):
@@ -332,9 +411,23 @@ class BySums(ByLines):
                 continue
             one = replace(line, points=np.zeros(1))
             wrong = sum_weights(one, kernel, END_STENCIL) - spectral_weights(one, kernel.transform)
-            power = plan.field.device.line_power(plan.field.values, axis, LINES_SAMPLED)
+            power = _line_power(plan.field, axis)
             total += float((power / line.n**2 * np.abs(np.fft.rfft(wrong[0])) ** 2).sum())
         return float(np.sqrt(total))
+
+
+def _line_power(field: Field, axis: int) -> Array:
+    """device.line_power of the whole field; lines that several ranks have are put together first."""
+    device, slab = field.device, field.slab
+    if field.comm.size == 1:
+        return device.line_power(field.values, axis, LINES_SAMPLED)
+    chosen = list(sampled_lines(field.grid.shape, axis, LINES_SAMPLED))
+    step = chosen[slab.axis].step or 1
+    chosen[slab.axis] = slice(-slab.start % step, None, step)
+    some = device.to_host(device.compact(field.values[tuple(chosen)]))
+    joined = field.comm.concatenate(np.ascontiguousarray(np.moveaxis(some, slab.axis, 0)))
+    lines = np.moveaxis(joined, 0, slab.axis)
+    return device.line_power(device.asarray(np.ascontiguousarray(lines)), axis, lines.size)
 
 
 class ByLowModes:
@@ -351,30 +444,23 @@ class ByLowModes:
         """The projection, which reads the field, is made once."""
         counts = plan.low_mode_counts
         assert counts is not None
-        device = plan.field.device
-        for axis in most_reducing_first(plan.n_in, counts):
+        for axis in plan.order(plan.n_in, counts):
             line, count = plan.lines[axis], counts[axis]
-            if count == line.n and not plan.is_split(axis):
+            if count == line.n == line.period:
                 continue
             samples = (np.arange(line.n) + line.offset) / line.period
             projection = interpolation_weights(samples, count).T * (count / line.period)
-            if plan.is_split(axis):
-                partial = device.contract(values, projection[:, plan.field.slab.planes], axis)
-                values = sum_over_slabs(plan.field.comm, device, partial)
-            else:
-                values = device.contract(values, projection, axis)
-        low = filtered(device, values, *multipliers(plan, counts, derivatives))
+            values = plan.contracted(values, projection, axis)
+        low = plan.filtered(values, *multipliers(plan, counts, derivatives))
         return [self._expanded(plan, one, counts) for one in low]
 
     def _expanded(self, plan: Plan, values: Any, counts: tuple[int, int, int]) -> Any:
-        for axis in most_reducing_first(counts, plan.n_out):
+        for axis in plan.order(counts, plan.n_out):
             line, count = plan.lines[axis], counts[axis]
-            if count == line.n == len(line.points) and line.stride == 1 and not plan.is_split(axis):
+            if count == line.n == len(line.points) and line.stride == 1:
                 continue
             points = (line.points + line.offset) / line.period
-            if plan.is_split(axis):
-                points = points[plan.slab.planes]
-            values = plan.field.device.contract(values, interpolation_weights(points, count), axis)
+            values = plan.contracted(values, interpolation_weights(points, count), axis, count)
         return values
 
 
@@ -389,7 +475,7 @@ class ByTaps:
     def cost(self, plan: Plan) -> float | None:
         """For kernels whose transform falls to nothing, on sizes with divisors."""
         taps = plan.taps
-        if taps is None or any(plan.is_split(axis) for axis in range(3)):
+        if taps is None:
             return None
         device, dtype = plan.field.device, plan.field.values.dtype.name
         sizes = np.array([line.period for line in plan.lines], dtype=float)
@@ -405,19 +491,55 @@ class ByTaps:
 
     def run(self, plan: Plan, values: Any, derivatives: Derivatives) -> list[Any]:
         """The contraction, which reads the field, is made once."""
-        taps, device = plan.taps, plan.field.device
+        taps = plan.taps
         assert taps is not None
-        for axis, line in enumerate(plan.lines):
-            if line.is_open:
-                values = device.pad(values, axis, line.offset, line.period)
-        coarse = device.contract_taps(values, taps)
+        coarse_shape = [line.period // along.decimation for line, along in zip(plan.lines, taps, strict=True)]
+        coarse = self._contracted(plan, plan.padded(values), taps)
         expands = self._expands(plan)
         undo = AlongAxes([along.undo(2 if expands else 1) for along in taps])
-        kernels = multipliers(plan, coarse.shape, derivatives)
-        results = filtered(device, coarse, *[replace(one, parts=[*one.parts, undo]) for one in kernels])
+        kernels = multipliers(plan, (coarse_shape[0], coarse_shape[1], coarse_shape[2]), derivatives)
+        results = plan.filtered(coarse, *[replace(one, parts=[*one.parts, undo]) for one in kernels])
         if expands:
-            return [sampled(plan, device.expand_taps(one, taps)) for one in results]
-        return [self._interpolated(plan, one) for one in results]
+            return [sampled(plan, self._expanded(plan, one, taps)) for one in results]
+        return [self._interpolated(plan, one, coarse_shape) for one in results]
+
+    def _contracted(self, plan: Plan, values: Any, taps: tuple[AxisTaps, ...]) -> Any:
+        """Onto the coarse points; a rank fetches the samples that the windows of its own coarse points reach."""
+        device, axis = plan.field.device, plan.field.slab.axis
+        if not plan.is_split(axis):
+            return device.contract_taps(values, taps)
+        along, n = taps[axis], plan.lines[axis].period
+        step, length = along.decimation, len(along.weights)
+
+        def reached(slab: Slab) -> NDArray[np.int64]:
+            whole_steps = -(-((slab.n_local - 1) * step + length) // step) * step * (slab.n_local > 0)
+            return (slab.start * step + along.first + np.arange(whole_steps)) % n
+
+        own = plan.slab_of(n // step)
+        in_planes = [untouched(line.period) if i == axis else taps[i] for i, line in enumerate(plan.lines)]
+        across = [replace(along, first=0) if i == axis else untouched(line.period) for i, line in enumerate(plan.lines)]
+        values = plan.fetched(device.contract_taps(values, in_planes), n, reached, own.n)  # planes of coarse points
+        return device.compact(device.contract_taps(values, across)[at(axis, slice(0, own.n_local))])
+
+    def _expanded(self, plan: Plan, values: Any, taps: tuple[AxisTaps, ...]) -> Any:
+        """Back to every sample; a rank fetches the coarse points whose windows reach its own samples."""
+        device, axis = plan.field.device, plan.field.slab.axis
+        if not plan.is_split(axis):
+            return device.expand_taps(values, taps)
+        along, n = taps[axis], plan.lines[axis].period
+        step, last = along.decimation, along.first + len(along.weights) - 1
+
+        def lowest(slab: Slab) -> int:
+            return -((last - slab.start) // step)
+
+        def reaching(slab: Slab) -> NDArray[np.int64]:
+            highest = (slab.stop - 1 - along.first) // step
+            return np.arange(lowest(slab), highest + 1 if slab.n_local else lowest(slab)) % (n // step)
+
+        own = plan.slab_of(n)
+        values = plan.fetched(values, n // step, reaching, n)
+        first = own.start - lowest(own) * step
+        return device.compact(device.expand_taps(values, taps)[at(axis, slice(first, first + own.n_local))])
 
     def error_bound(self, plan: Plan) -> float:
         """Bound of the rms error over the rms of the field, beside rounding."""
@@ -428,12 +550,12 @@ class ByTaps:
         """True if the output has every grid point."""
         return all(line.stride == 1 and len(line.points) >= line.n for line in plan.lines)
 
-    def _interpolated(self, plan: Plan, values: Any) -> Any:
+    def _interpolated(self, plan: Plan, values: Any, coarse: Sequence[int]) -> Any:
         """From the coarse points, which hold every mode that is left, to the output points."""
-        for axis in most_reducing_first(values.shape, plan.n_out):
-            line, count = plan.lines[axis], values.shape[axis]
+        for axis in plan.order(coarse, plan.n_out):
+            line, count = plan.lines[axis], coarse[axis]
             points = (line.points + line.offset) / line.period
-            values = plan.field.device.contract(values, interpolation_weights(points, count), axis)
+            values = plan.contracted(values, interpolation_weights(points, count), axis, count)
         return values
 
 
@@ -451,28 +573,29 @@ class ByAllModes:
 
     def run(self, plan: Plan, values: Any, derivatives: Derivatives) -> list[Any]:
         """The spectrum is made once."""
-        for axis, line in enumerate(plan.lines):
-            if line.is_open:
-                values = plan.field.device.pad(values, axis, line.offset, line.period)
         periods = (plan.lines[0].period, plan.lines[1].period, plan.lines[2].period)
-        results = filtered(plan.field.device, values, *multipliers(plan, periods, derivatives))
+        results = plan.filtered(plan.padded(values), *multipliers(plan, periods, derivatives))
         return [sampled(plan, one) for one in results]
 
 
 def sampled(plan: Plan, values: Any) -> Any:
     """Values on the whole padded grid, at the output points."""
-    device = plan.field.device
     for axis, line in enumerate(plan.lines):
         stride = line.stride
         if stride is None:
             points = (line.points + line.offset) / line.period
-            values = device.contract(values, interpolation_weights(points, line.period), axis)
+            values = plan.contracted(values, interpolation_weights(points, line.period), axis, line.period)
         elif stride != 1 or len(line.points) != line.period:
-            start = int(line.points[0]) + line.offset
-            chosen = [slice(None)] * 3
-            chosen[axis] = slice(start, start + stride * len(line.points), stride)
-            values = values[tuple(chosen)]
-    return device.compact(values)
+            chosen = int(line.points[0]) + line.offset + stride * np.arange(len(line.points))
+            if plan.is_split(axis):
+
+                def own(slab: Slab, chosen: NDArray[np.int64] = chosen) -> NDArray[np.int64]:
+                    return chosen[slab.planes]
+
+                values = plan.fetched(values, line.period, own, len(chosen))
+            else:
+                values = values[at(axis, slice(chosen[0], chosen[-1] + 1, stride))]
+    return plan.field.device.compact(values)
 
 
 def multipliers(plan: Plan, shape: tuple[int, int, int], derivatives: Derivatives) -> list[Multiplier]:

@@ -181,24 +181,28 @@ def sum_over_slabs(comm: Comm, device: Any, partial: Any) -> Any:
     return partial if comm.size == 1 else device.asarray(comm.sum(device.to_host(partial)))
 
 
-def contract_planes(comm: Comm, device: Any, slab: Slab, values: Any, matrix: NDArray[np.float64]) -> tuple[Any, Slab]:
+def contract_planes(
+    comm: Comm, device: Any, slab: Slab, values: Any, matrix: NDArray[np.float64], in_order: bool = False
+) -> tuple[Any, Slab]:
     """Σ_i matrix[o, i] values[.., i, ..] along the split axis; each rank keeps its planes of the result.
 
-    Few outputs: every rank contracts its own planes and the partial results are summed. Many: the values are
-    transposed, contracted where the axis is whole, and transposed back. The same numbers to rounding.
+    Few outputs: every rank contracts its own planes and the partial results are summed. Many, or sums in the order of
+    the planes (in_order: the same bits for any number of ranks): the values are transposed, contracted where the axis
+    is whole, and transposed back. The same numbers to rounding.
     """
     axis = slab.axis
     target = Slab.of(len(matrix), comm.rank, comm.size, axis)
+    contract = device.contract_in_order if in_order else device.contract
     if comm.size == 1:
-        return device.contract(values, matrix, axis), target
+        return contract(values, matrix, axis), target
     other = 1 if axis == 0 else 0
     whole = [slab.n if i == axis else n for i, n in enumerate(values.shape)]
     by_sums, by_transposes = contraction_choices(whole, len(matrix), values.dtype.itemsize, comm.size, axis)
-    if by_sums.sum() <= by_transposes.sum():
+    if by_sums.sum() <= by_transposes.sum() and not in_order:
         partial = device.contract(values, matrix[:, slab.planes], axis)
         return device.compact(sum_to_slab(comm, device, partial, target)), target
     turned, across = transpose(comm, device, slab, values, other, values.shape[other])
-    contracted = device.contract(turned, matrix, axis)
+    contracted = contract(turned, matrix, axis)
     return transpose(comm, device, across, contracted, axis, len(matrix))
 
 

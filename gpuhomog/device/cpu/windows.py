@@ -37,6 +37,10 @@ class Windows:
             return np.matmul(weights, values)
         return (values.reshape(n0 * n1, n2) @ weights.T).reshape(n0, n1, n_out)
 
+    def contract_in_order(self, values: NDArray[Any], matrix: NDArray[np.float64], axis: int) -> NDArray[Any]:
+        """Sample by sample in float64: no library that orders sums by shape or by threads."""
+        return contracted_in_order(np, values, matrix, axis)
+
     def window_sum(self, values: NDArray[Any], axis: int, window: Any, n_out: int) -> NDArray[Any]:
         """Partial sums of each stretch of `step` samples, by weight class, finished on the coarse line.
 
@@ -91,6 +95,22 @@ class Windows:
                 out[w, p] = sums
             power = power * deviation
         return out
+
+
+def contracted_in_order(xp: Any, values: Any, matrix: NDArray[np.float64], axis: int) -> Any:
+    """The sum over samples one after another, zeros of the matrix left out; xp is where the values live."""
+    lines = xp.moveaxis(values, axis, 0)
+    out = xp.zeros((len(matrix), *lines.shape[1:]))
+    for sample in range(matrix.shape[1]):
+        reached = np.flatnonzero(matrix[:, sample])
+        if not reached.size:
+            continue
+        low, high = int(reached[0]), int(reached[-1]) + 1
+        rows = slice(low, high) if high - low == reached.size else xp.asarray(reached)
+        weights = xp.asarray(matrix[reached, sample][:, None, None])
+        out[rows] += weights * lines[sample]
+    order = "F" if is_fortran_ordered(values) else "C"
+    return xp.asarray(xp.moveaxis(out, 0, axis), dtype=values.dtype, order=order)
 
 
 def _running_sum(values: NDArray[Any], axis: int, first: int, count: int) -> NDArray[np.float64]:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..cpu.memory import is_fortran_ordered
+from ..cpu.windows import contracted_in_order
 from .memory import Memory, c_name
 from .sources import instances
 
@@ -180,6 +181,10 @@ class Windows(Memory):
         if axis == 1:
             return xp.matmul(weights, values)
         return (values.reshape(n0 * n1, n2) @ weights.T).reshape(n0, n1, n_out)
+
+    def contract_in_order(self, values: Any, matrix: NDArray[np.float64], axis: int) -> Any:
+        """Sample by sample, an elementwise kernel each: slow, and the same bits whatever the shape."""
+        return contracted_in_order(self.runtime.xp, values, matrix, axis)
 
     def window_sum(self, values: Any, axis: int, window: Any, n_out: int) -> Any:
         """A thread moves the sum along a few neighbouring outputs; everything in float64."""
