@@ -6,13 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cupy_like import CuPyLikeRuntime
 from disc_weights import disc_weight
+from ranks import on_ranks
 from scipy.signal import fftconvolve
 from scipy.special import j1
 
 from gpuhomog.device import CPU
+from gpuhomog.device.gpu import GPU
 from gpuhomog.device.gpu.cylinder import SUM_PLANES
+from gpuhomog.field import Field
 from gpuhomog.operators import cylinder_fit, cylinder_kernel, cylinder_table
+from gpuhomog.operators.cylinder_potential import cylinder_sums
+from gpuhomog.parallel import Slab
 
 DATA = Path(__file__).parents[1] / "data" / "checks"
 OBLIQUE = np.array([[3.0, 0.0], [0.8, 2.6]])
@@ -349,3 +355,118 @@ def test_first_rung_of_the_direct_sums(gpu, dtype):
     gpu.runtime.launch("ladder/cylinder_sum.cu", f"cylinder_sum<{name}>", (1, 1, 1), (32,), arguments)
     size = np.abs(expected).max()
     np.testing.assert_allclose(gpu.to_host(parts), expected, rtol=0, atol=32 * np.finfo(dtype).eps * size)
+
+
+def marched_in_slabs(device, spectrum, fit, side, size):
+    """End states, the scan over ranks and the march, slab by slab, the scan's modes shared by ranks as well."""
+    n, _, n_columns = spectrum.shape
+    slabs = [Slab.of(n, rank, size).planes for rank in range(size)]
+    columns = [Slab.of(n_columns, rank, size).planes for rank in range(size)]
+    ends = [
+        device.to_host(device.march_end_states(device.asarray(spectrum[here].copy()), fit, side, planes=here))
+        for here in slabs
+    ]
+    n_planes = [here.stop - here.start for here in slabs]
+    of_all = np.concatenate(ends)
+    met = [
+        device.to_host(
+            device.march_incoming(device.asarray(of_all[:, :, some].copy()), fit, n_planes, side, columns=some)
+        )
+        for some in columns
+    ]
+    by_rank = np.split(np.concatenate(met, axis=2), size)
+    parts = [
+        device.march_modes(
+            device.asarray(spectrum[here].copy()), fit, side, planes=here, incoming=device.asarray(states)
+        )
+        for here, states in zip(slabs, by_rank, strict=True)
+    ]
+    return ends, np.concatenate([device.to_host(part) for part in parts])
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize(
+    ("dtype", "sections"),
+    [(np.float32, 4), (np.float32, 6), (np.float64, 6), (np.float64, 8), (np.float64, 10)],
+)
+def test_a_march_goes_on_from_slab_to_slab(gpu, dtype, sections, side):
+    """Slabs of whole batches and of parts of one, thinner than the near planes, empty."""
+    values = field((13, 6, 9), dtype)
+    fit = cylinder_fit.march_fit(OBLIQUE, (6, 9), 0.4, 13, 1.9, sections=[sections], order=3, dtype=dtype)
+    whole = np.fft.rfft2(CPU().cylinder_march(values.astype(np.float64), fit, side=side))
+    spectrum = CPU().rfft_planes(values)
+    for size in (1, 2, 3, 5, 8, 15):
+        ends, potential = marched_in_slabs(gpu, spectrum, fit, side, size)
+        expected, on_cpu = marched_in_slabs(CPU(), spectrum, fit, side, size)
+        for found, states in zip(ends, expected, strict=True):
+            assert found.dtype == spectrum.dtype
+            np.testing.assert_allclose(found, states, rtol=0, atol=rounding(values) * np.abs(spectrum).max())
+        for found in (potential, on_cpu):
+            assert found.dtype == spectrum.dtype
+            np.testing.assert_allclose(found, whole, rtol=0, atol=rounding(values) * np.abs(whole).max())
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("kind", ["march", "convolve"])
+def test_columns_of_modes(gpu, kind, side):
+    """All planes and a few columns, cut from a larger array; ranks without columns."""
+    values = field((9, 4, 7))
+    arguments = (OBLIQUE, (4, 7), 0.4, 9, 1.9)
+    spectrum = CPU().rfft_planes(values)
+    for device in (gpu, CPU()):
+        if kind == "march":
+            kernel, work = cylinder_fit.march_fit(*arguments, sections=[6]), device.march_modes
+            expected = CPU().cylinder_march(values, kernel, side=side)
+        else:
+            kernel, work = cylinder_table.cylinder_table(*arguments), device.convolve_modes
+            expected = CPU().cylinder_convolve(values, kernel, side=side)
+        columns = [slice(0, 1), slice(1, 1), slice(1, 4)]
+        parts = [work(device.asarray(spectrum)[:, :, some], kernel, side, columns=some) for some in columns]
+        found = np.fft.irfft2(np.concatenate([device.to_host(part) for part in parts], axis=2), s=(4, 7))
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("size", [1, 2, 8])
+@pytest.mark.parametrize("axis", [0, 2])
+@pytest.mark.parametrize("planes", [5, 60])
+def test_sums_on_ranks_with_arrays_of_a_gpu(sanitizers, axis, size, planes):
+    """Few planes are transposed, many marched from states."""
+    values = np.moveaxis(field((planes, 4, 5)), 0, axis)
+    fit = cylinder_fit.march_fit(OBLIQUE, (4, 5), 0.4, planes, 1.9, sections=[6])
+    expected = CPU().cylinder_march(values, fit, axis=axis)
+    runtime = CuPyLikeRuntime()
+    try:
+        device = GPU(runtime)
+        given = Field.from_array(values, np.eye(3), device=device)
+        parts = on_ranks(given, size, lambda part: device.to_host(cylinder_sums(part, fit, axis)), axis)
+    finally:
+        runtime.close()
+    found = np.concatenate(parts, axis=axis)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("side", SIDES)
+def test_first_rung_of_states(gpu, dtype, side):
+    values = field((11, 5, 6), dtype)
+    fit = cylinder_fit.march_fit(OBLIQUE, (5, 6), 0.4, 11, 1.9, sections=[6], dtype=dtype)
+    spectrum = CPU().rfft_planes(values)
+    launch, launched = gpu.runtime.launch, []
+
+    def on_the_ladder(file, instance, grid, block, arguments, shared=0):
+        first, out, *rest = arguments
+        target = gpu.empty(first.shape, first.dtype) if out is first else out
+        launched.append(instance.split("<")[0])
+        launch(f"ladder/{file}", instance, grid, block, (first, target, *rest), shared)
+        if target is not out:
+            out[...] = target
+
+    gpu.runtime.launch = on_the_ladder
+    try:
+        ends, potential = marched_in_slabs(gpu, spectrum, fit, side, 5)
+    finally:
+        del gpu.runtime.launch
+    assert set(launched) == {"cylinder_march", "cylinder_end_states"}
+    expected, marched = marched_in_slabs(CPU(), spectrum, fit, side, 5)
+    for found, states in zip((*ends, potential), (*expected, marched), strict=True):
+        np.testing.assert_allclose(found, states, rtol=0, atol=rounding(values) * np.abs(marched).max())
