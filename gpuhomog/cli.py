@@ -4,6 +4,9 @@
     stderr   everything else: warnings, errors, progress bars (on a terminal only)
     exit     0 done, 1 internal error, 2 input that cannot be right (one sentence, nothing written), 130 Ctrl-C
 
+Under mpiexec or srun every rank runs the same command on its own part of the field; the first one talks, and all end
+with one exit code.
+
 The commands and their options are made from the table `jobs.COMMANDS`; there is no other list of them.
 """
 
@@ -19,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock, Timer
 from time import monotonic
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, Optional, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -29,6 +32,7 @@ from .errors import AccuracyWarning, GpuhomogError, InputError
 from .jobs import BATCH_OPTIONS, COMMANDS, PLAN_OPTIONS, Command, Inputs, Outcome, Task, plan, prepare, read_job, submit
 from .jobs.options import COMMON, DRY_RUN, GENERAL, JSON, QUIET, Option
 from .jobs.wording import as_typed
+from .parallel import Serial, agree_on, launched_rank, world
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # Click's, wherever this version of Typer keeps it
 SLOW = 1.0  # seconds before a progress bar appears
@@ -37,16 +41,20 @@ INTERRUPTED = 130  # exit code of a program that Ctrl-C ended
 
 PROGRAM = "gpuhomog"
 
+T = TypeVar("T")
+
 
 def say(sentence: str) -> None:
-    """One line on standard error."""
+    """One line on standard error, by the first rank."""
     line = " ".join(str(sentence).split())
-    print(f"{PROGRAM}: {line}", file=sys.stderr, flush=True)
+    if launched_rank() == 0:
+        print(f"{PROGRAM}: {line}", file=sys.stderr, flush=True)
 
 
 def give_json(report: Mapping[str, Any]) -> None:
-    """The one JSON object."""
-    print(json.dumps(report, ensure_ascii=False, allow_nan=False))
+    """The one JSON object, by the first rank."""
+    if launched_rank() == 0:
+        print(json.dumps(report, ensure_ascii=False, allow_nan=False))
 
 
 class PlainHelp:
@@ -89,7 +97,7 @@ class OneSentence(PlainHelp, TyperGroup):
             code = INTERRUPTED
         if code == INTERRUPTED:
             say("interrupted; no half-written file is left.")
-        sys.exit(code or 0)
+        sys.exit(end_together(code or 0))
 
 
 def fail(error: Exception, as_json: bool) -> int:
@@ -123,9 +131,33 @@ def fail(error: Exception, as_json: bool) -> int:
     sentence = " ".join(sentence.split())
     sentence += "" if sentence[-1] in ".?" else "."
     say(sentence)
+    _last_words.append(sentence)
     if as_json:
         give_json({"error": sentence, "exit_code": code})
     return code
+
+
+def end_together(code: int) -> int:
+    """The exit code of all ranks, once all have ended; ranks that wait for one that failed are ended.
+
+    What went wrong on another rank than the first is said there.
+    """
+    try:
+        ranks = world()
+    except GpuhomogError:
+        return code  # which is what has been said
+    if not isinstance(ranks, Serial):
+        codes = ranks.finish(code)  # type: ignore[attr-defined]
+        if ranks.rank == next((rank for rank, other in enumerate(codes) if other > 0), None) and ranks.rank > 0:
+            print(f"{PROGRAM}: rank {ranks.rank} of {ranks.size}: {_last_words[-1]}", file=sys.stderr, flush=True)
+        if -1 in codes:
+            ranks.abort(code)  # type: ignore[attr-defined]
+        code = max(codes)
+    return code
+
+
+_last_words: list[str] = [""]
+"""What this rank had to say when it failed."""
 
 
 def command_of(error: Any) -> str:
@@ -211,7 +243,7 @@ class Bars:
 @contextmanager
 def bars(label: str, wanted: bool) -> Iterator[None]:
     """Show progress inside the block, if wanted and somebody can see it."""
-    if not wanted or not sys.stderr.isatty():
+    if not wanted or launched_rank() != 0 or not sys.stderr.isatty():
         yield
         return
     with Bars(label) as listener, progress.listen(listener):
@@ -219,7 +251,9 @@ def bars(label: str, wanted: bool) -> Iterator[None]:
 
 
 def show(outcome: Outcome, report: Mapping[str, Any]) -> None:
-    """Tables for people, then the files written."""
+    """Tables for people, then the files written, by the first rank."""
+    if launched_rank() != 0:
+        return
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -241,12 +275,20 @@ def show(outcome: Outcome, report: Mapping[str, Any]) -> None:
 
 def run_tasks(tasks: Sequence[Task], as_json: bool, quiet: bool) -> list[dict[str, Any]]:
     """Run tasks on shared inputs, showing each when it is done; their reports, warnings included."""
-    inputs = Inputs()
+    ranks = world()
+    several = len(tasks) > 1
+    for number, task in enumerate(tasks, 1):
+        agree_on(
+            ranks, task.words, f"run task {number} ({task.command.name})" if several else f"run {task.command.name}"
+        )
+    inputs = Inputs(ranks)
     reports = []
     for task in tasks:
+        if task.command.alone and ranks.rank > 0:
+            continue
         found: list[str] = []
         with collected(found), bars(task.command.name, not quiet):
-            outcome, report = task.run(inputs)
+            outcome, report = task.run(Inputs() if task.command.alone else inputs)
         report["warnings"] = found
         reports.append(report)
         if not (as_json or quiet):
@@ -260,16 +302,28 @@ def run_command(command: Command, given: dict[str, Any]) -> None:
     as_json, quiet = bool(given.get("json")), bool(given.get("quiet"))
     found: list[str] = []
     with collected(found):
-        task = prepare(command, given, file=file)
-    (report,) = run_tasks([task], as_json, quiet)
-    report["warnings"] = [*found, *report["warnings"]]
-    if as_json:
-        give_json({**report, "version": __version__})
+        task = on_every_rank(lambda: prepare(command, given, file=file))
+    for report in run_tasks([task], as_json, quiet):
+        report["warnings"] = [*found, *report["warnings"]]
+        if as_json:
+            give_json({**report, "version": __version__})
+
+
+def on_every_rank(prepared: Callable[[], T]) -> T:
+    """What a check that every rank makes gives; if one rank refuses, all do."""
+    result, error = None, None
+    try:
+        result = prepared()
+    except GpuhomogError as refused:
+        error = refused
+    world().agree(error)
+    assert result is not None
+    return result
 
 
 def run_job(given: dict[str, Any]) -> None:
     """A job file: check all of it, then run its tasks in order."""
-    job = read_job(given["file"])
+    job = on_every_rank(lambda: read_job(given["file"]))
     as_json, quiet = bool(given["json"]), bool(given["quiet"])
     if job.batch and not quiet and "SLURM_JOB_ID" not in os.environ:
         say(f"[batch] of {job.path} is for submitted jobs; running here.")

@@ -254,10 +254,13 @@ def run_average(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     report |= more
     rows: Rows = [("points", " × ".join(map(str, result.grid.shape))), *value_rows(numbers)]
 
+    drawn = None if values["plot"] is None else result.on_first_rank()
+
     def draw() -> Any:
         from ..plots import plot_slices
 
-        return plot_slices(result, at=values["at"], width=values["figure_width"] or "page")
+        assert drawn is not None
+        return plot_slices(drawn, at=values["at"], width=values["figure_width"] or "page")
 
     option = "eps" if values["width"] is None else "width"
     given = np.atleast_1d(values[option])
@@ -732,6 +735,7 @@ _TABLE = (
         run_demo,
         check_folder,
         reads=False,
+        alone=True,
     ),
     Command(
         "devices",
@@ -742,6 +746,7 @@ _TABLE = (
         (o.JSON, o.QUIET),
         run_devices,
         reads=False,
+        alone=True,
     ),
     Command(
         "tune",
@@ -750,6 +755,7 @@ _TABLE = (
         ("gpuhomog tune CHGCAR",),
         (*o.READING, *o.COMMON),
         run_tune,
+        alone=True,
     ),
 )
 

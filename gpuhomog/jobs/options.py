@@ -396,7 +396,16 @@ FILE_UNIT = Option(
     "cube files and arrays: atomic units.",
     panel=INPUT,
 )
-READING = (QUANTITY, FILE_UNIT, BOUNDARY, KIND, BLOCK, FRAME, DTYPE)
+REPRODUCIBLE = Option(
+    "reproducible",
+    flag,
+    "",
+    "Add up planes in one fixed order: sums, profiles and averages with box or tophat have the same bits on any number "
+    "of ranks. Slower.",
+    default=False,
+    panel=INPUT,
+)
+READING = (QUANTITY, FILE_UNIT, BOUNDARY, KIND, BLOCK, FRAME, DTYPE, REPRODUCIBLE)
 
 KERNEL = Option(
     "kernel",
