@@ -15,11 +15,11 @@ plane, or with zeros around it where the kernel was made for a larger plane.
 In   Field on any device, in slabs of any axis, and a kernel made for its grid, the same on every rank.
 Out  the sums at the planes of the field's own slab, on its device.
 
->>> from .cylinder_fit import march_fit
->>> field = Field.from_array([[[1.0, -1.0]], [[0.0, 0.0]], [[0.0, 0.0]]], 3 * np.eye(3))
->>> fit = march_fit(3 * np.eye(2), (1, 2), 1.0, 3, 1.0)
->>> cylinder_sums(field, fit, "a", side="low").shape
-(3, 1, 2)
+>>> from .cylinder_table import cylinder_table
+>>> field = Field.from_array([[[1.0]], [[0.0]], [[0.0]]], [[3.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 3.0]])
+>>> kernel = cylinder_table([[3.0, 0.0], [0.0, 3.0]], (1, 1), step=1.0, n=3, radius=2.0)
+>>> cylinder_sums(field, kernel, "a", side="low").ravel().round(6).tolist()
+[0.25, 0.309017, 0.207107]
 """
 
 from __future__ import annotations
