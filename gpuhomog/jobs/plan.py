@@ -37,7 +37,9 @@ from ..operators.costs import (
     average_cost,
     busiest_bytes,
     filter_cost,
+    gradient_cost,
     held,
+    ions_cost,
     planar_cost,
     read_once,
     report_cost,
@@ -161,7 +163,7 @@ def average_work(field: Field, values: Mapping[str, Any]) -> Work:
     if with_variance:
         total = total.beside(total)
     if with_gradient:
-        total = total.beside(average_cost(plan, way, (0, 1, 2)))
+        total = total.beside(gradient_cost(plan, way))
     paths = [values["output"], *([values["variance"]] if with_variance else [])]
     paths += along_xyz(values["gradient"]) if with_gradient else ()
     out = held(plan.n_out, field.slab.axis, field.comm.size) * field.values.dtype.itemsize
@@ -186,12 +188,14 @@ WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {
 
 def making_cost(field: Field, values: Mapping[str, Any]) -> Cost:
     """Ions added, or another quantity made of the input, which stays."""
-    n_bytes = busiest_bytes(field)
-    if values.get("ion_charges") is not None:
-        return filter_cost(field, field.grid.shape).then(read_once(2 * n_bytes, n_bytes))
-    if values.get("to_quantity") == "charge_density":
+    if "to_quantity" not in values:  # ions are only counted
+        return Cost()
+    if values["ion_charges"] is not None:
+        return ions_cost(field)
+    if values["to_quantity"] == "charge_density":
         return filter_cost(field, field.grid.shape)
-    return Cost() if values.get("to_quantity") is None else read_once(n_bytes, n_bytes)
+    n_bytes = busiest_bytes(field)
+    return Cost() if values["to_quantity"] is None else read_once(n_bytes, n_bytes)
 
 
 def unread(values: Mapping[str, Any], layout: Layout) -> tuple[Field, int, bool]:
@@ -341,10 +345,8 @@ def rates_of(options: Mapping[str, Any]) -> tuple[Rates, float | None, tuple[str
         "Parts follow each other without overlap, and no message waits; products and transforms take as long beside a "
         f"pass over memory as {where}."
     )
-    if machine is not None:
-        notes.append(
-            f"Memory and arithmetic of one H200 took {SPREAD[0]:g} to {SPREAD[1]:g} times what is expected here."
-        )
+    what = "two cores" if machine is None else "one H200"
+    notes.append(f"Memory and arithmetic of {what} took {SPREAD[what][0]:g} to {SPREAD[what][1]:g} times as long.")
     return rates, None if memory is None else memory * GB, tuple(notes)
 
 
@@ -482,7 +484,8 @@ def time_rows(report: Mapping[str, Any]) -> Rows:
         for part, seconds in report["seconds"].items()
         if seconds is None or seconds > 0
     ]
-    limit = "" if report["limit"] is None else f"; limited by {report['limit']}"
+    known = " as far as is known" if None in report["seconds"].values() else ""
+    limit = "" if report["limit"] is None else f"; limited by {report['limit']}{known}"
     return [("expected time", f"{duration(report['total_seconds'])} ({', '.join(parts)}){limit}")]
 
 

@@ -118,7 +118,7 @@ def shifted_cost(part: Field, cost: Cost) -> Cost:
 
 
 def report_cost(n_bytes: int) -> Cost:
-    """What is told about a field: mean, integral, smallest and largest value."""
+    """What is told about a field: mean, integral, smallest and largest value; a few numbers are sent, not counted."""
     return Cost(moved=REPORT_READS * n_bytes, busy=float(REPORT_READS * n_bytes))
 
 
@@ -133,6 +133,17 @@ def filter_cost(part: Field, shape: Sequence[int], n_results: int = 1) -> Cost:
     sent = {} if size == 1 else {"transpose": model.filter_bytes(stored, itemsize, size, n_results)}
     spectra = (1 if n_results == 1 else 2) + (size > 1)  # before a transpose and after it
     return Cost((spectra + n_results) * n_bytes, n_results * n_bytes, round(passes * n_bytes), busy, sent)
+
+
+def ions_cost(part: Field) -> Cost:
+    """Gaussian ions, whose modes each rank makes on its host, less the values."""
+    size, itemsize, n_bytes = part.comm.size, part.values.dtype.itemsize, busiest_bytes(part)
+    n_0, n_1, n_2 = (part.grid.shape[i] for i in SLOWEST_FIRST[part.slab.axis])
+    sent = model.transpose_bytes((n_0, n_1, n_2 // 2 + 1), 2 * itemsize, size, 1, 0)
+    spectra = 1 + (size > 1)  # before a transpose and after it
+    moved = FILTER_PASSES // 2 * n_bytes
+    ions = Cost((spectra + 1) * n_bytes, n_bytes, moved, float(moved), {"transpose": sent} if size > 1 else {})
+    return ions.then(Cost(n_bytes, n_bytes, 3 * n_bytes, 3.0 * n_bytes))
 
 
 def contraction_cost(part: Field, shape: Sequence[int], n_out: int, axis: int) -> Cost:
@@ -194,6 +205,13 @@ def average_cost(plan: Plan, way: Way, derivatives: Derivatives = (None,)) -> Co
         total = total.then(times(len(products), contraction_cost(plan.field, sizes, plan.n_out[axis], axis)))
         sizes[axis] = plan.n_out[axis]
     return total
+
+
+def gradient_cost(plan: Plan, way: Way) -> Cost:
+    """Derivatives along the lattice vectors, then x, y and z of them, each three products and their sum."""
+    out = held(plan.n_out, plan.field.slab.axis, plan.field.comm.size) * plan.field.values.dtype.itemsize
+    along = average_cost(plan, way, (0, 1, 2))
+    return along.then(Cost(4 * out, 3 * out, 42 * out, 42.0 * out))
 
 
 def _low_modes_cost(plan: Plan, n: int) -> Cost:

@@ -54,6 +54,32 @@ def test_memory_at_once_is_what_numpy_takes(case, dtype):
     assert taken == pytest.approx(costs.average_cost(plan, way).peak, rel=0.1)  # tables of weights are not counted
 
 
+def test_memory_of_gradients_variances_and_ions(rng):
+    n = 72
+    atoms = gh.Structure([11, 17], [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    values, cell = rng.random((n, n, n)), np.eye(3) * n * 0.2
+    field = Field.from_array(values, cell, quantity="electron_density", structure=atoms, device="cpu")
+    part, kernel = unread(n, device=CPU()), gh.Gaussian(4.0)
+    averaged = costs.shifted_cost(
+        part, costs.average_cost(*plan_average(part, gh.Ball(3.0), None, None, "auto", False))
+    )
+    cases = [
+        (
+            lambda: gh.average_gradient(field, kernel),
+            costs.gradient_cost(*plan_average(part, kernel, None, None, "auto", False)),
+        ),
+        (lambda: gh.average_and_variance(field, gh.Ball(3.0)), averaged.beside(averaged)),
+        (lambda: gh.charge_density(field, {"Na": 1, "Cl": 7}, net_charge=None), costs.ions_cost(part)),
+    ]
+    for call, cost in cases:
+        call()
+        tracemalloc.start()
+        call()
+        taken = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert taken == pytest.approx(cost.peak, rel=0.1)
+
+
 def test_planar_sums_by_hand():
     # 20³ float32 on 4 ranks: 5 planes of 400 points of 4 bytes = 8000 bytes, read once.
     # Normal to the slabs each rank hands over 5 sums of 8 bytes, along them all 20.
@@ -161,3 +187,25 @@ def test_the_busiest_rank_has_the_largest_slab():
         most = max(Slab.of(n, rank, size).n_local for rank in range(size))
         assert costs.busiest_bytes(unread(n, size)) == most * n * n * 8
         assert unread(n, size).slab.n_local == most  # which is the last
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 13])
+@pytest.mark.parametrize("axis", [0, 2])
+def test_bytes_of_ions_and_of_a_laplacian_are_those_that_ranks_count(rng, axis, size):
+    cell = np.diag([6.0, 7.0, 8.0])
+    atoms = gh.Structure([11, 17], [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    values = rng.random((10, 12, 14))
+    electrons = Field.from_array(values, cell, quantity="electron_density", structure=atoms, device="cpu")
+    potential = Field.from_array(values, cell, quantity="electrostatic_potential", device="cpu")
+    comm = SimpleNamespace(rank=size - 1, size=size)
+    made = {
+        costs.ions_cost: (electrons, {"ion_charges": {"Na": 1, "Cl": 7}, "net_charge": None}),
+        lambda part: costs.filter_cost(part, part.grid.shape): (potential, {}),
+    }
+    for cost_of, (field, options) in made.items():
+        counted = on_ranks(
+            field, size, lambda p, o=options: (gh.charge_density(p, **o), p.comm.sent["transpose"]), axis
+        )
+        last = replace(field, slab=Slab.of(field.grid.shape[axis], size - 1, size, axis), comm=comm)
+        expected = cost_of(last).sent.get("transpose", np.zeros(size, dtype=np.int64))
+        assert [sent for _, sent in counted] == expected.tolist()
