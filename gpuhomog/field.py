@@ -21,6 +21,7 @@ from .errors import InputError
 from .grid import Grid, axis_index, parse_boundary
 from .parallel import Comm, Serial, Slab, fetch_planes
 from .reduction import Arrays, Reduction, extrema, plane_sums, reduced
+from .streaming import Unread
 from .structure import Structure
 from .units import QUANTITIES, check_quantity, conversion_factor, internal_unit
 
@@ -30,7 +31,8 @@ class Field:
     """Values on a grid.
 
     grid        the whole Grid, on every rank
-    values      (n_a, n_b, n_c) local part, float32 or float64, on `device`; read-only, not copied
+    values      (n_a, n_b, n_c) local part, float32 or float64, on `device`; read-only, not copied; or Unread values,
+                which are read or made some planes at a time
     quantity    one of units.QUANTITIES
     unit        unit string; None if the file does not say (quantity "scalar" only)
     device      where the values live
@@ -179,6 +181,8 @@ class Field:
 
     def reduce(self, reduction: Reduction) -> Arrays:
         """A reduction of the whole field: its arrays, the same on every rank."""
+        if isinstance(self.values, Unread):
+            return self.values.reduce(reduction, self.reproducible)
         return reduced(reduction, self.comm, self.device, self.values, self.slab, self.reproducible)
 
     def plane_sums(self, axis: int | str) -> NDArray[np.float64]:

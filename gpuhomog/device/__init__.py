@@ -86,7 +86,8 @@ class Device(Protocol):
         """(windows, n_powers, n_a/step_a, n_b/step_b, n_c/step_c): window_sum along all axes of (values - centre)^p.
 
         p = 1 … n_powers, 1 or 2. Each window is three, one an axis; all have the same step along an axis, which
-        divides its samples. In the precision and memory order of the values, which must be finite.
+        divides its samples; None along the first or last axis sums within its planes only. In the precision and
+        memory order of the values, which must be finite.
         """
         ...
 

@@ -345,10 +345,8 @@ def rates_of(options: Mapping[str, Any]) -> tuple[Rates, float | None, tuple[str
         "Parts follow each other without overlap, and no message waits; products and transforms take as long beside a "
         f"pass over memory as {where}."
     )
-    if machine is not None:
-        notes.append(
-            f"Memory and arithmetic of one H200 took {SPREAD[0]:g} to {SPREAD[1]:g} times what is expected here."
-        )
+    what = "two cores" if machine is None else "one H200"
+    notes.append(f"Memory and arithmetic of {what} took {SPREAD[what][0]:g} to {SPREAD[what][1]:g} times as long.")
     return rates, None if memory is None else memory * GB, tuple(notes)
 
 
@@ -486,7 +484,8 @@ def time_rows(report: Mapping[str, Any]) -> Rows:
         for part, seconds in report["seconds"].items()
         if seconds is None or seconds > 0
     ]
-    limit = "" if report["limit"] is None else f"; limited by {report['limit']}"
+    known = " as far as is known" if None in report["seconds"].values() else ""
+    limit = "" if report["limit"] is None else f"; limited by {report['limit']}{known}"
     return [("expected time", f"{duration(report['total_seconds'])} ({', '.join(parts)}){limit}")]
 
 

@@ -85,6 +85,10 @@ class Command:
         return [(option, file) for option, name in named if name is not None for file in option.files(name)]
 
 
+RUN_WIDE = ("max_memory", "reproducible")
+"""Options of reading that hold for all tasks of a run."""
+
+
 class Inputs:
     """Fields by file and reading options: each is read once, however many tasks use it.
 
@@ -107,7 +111,7 @@ class Inputs:
 
     def field(self, values: Mapping[str, Any]) -> Field:
         """The field of a task's input file, read as its options say."""
-        names = ("quantity", "unit", "boundary", "kind", "block", "frame", "dtype", "device", "reproducible")
+        names = ("quantity", "unit", "boundary", "kind", "block", "frame", "dtype", "device", *RUN_WIDE)
         options: dict[str, Any] = {name: values[name] for name in names if values.get(name) is not None}
         key = (str(values["file"].resolve()), *(f"{name}={value}" for name, value in options.items()))
         if key not in self._fields:
