@@ -29,7 +29,7 @@ from ..field import Field
 from ..parallel import Slab, model
 from .line_weights import Line
 from .planar import family_bins, parse_planes
-from .ways import ByAllModes, ByLines, ByLowModes, BySums, ByTaps, Derivatives, Plan, Way
+from .ways import WAYS, ByAllModes, ByLines, ByLowModes, BySums, ByTaps, Derivatives, Plan, Way
 
 FILTER_PASSES = 10
 """Reads and writes of the field in a filter in Fourier space (device/gpu/spectral.py)."""
@@ -205,6 +205,27 @@ def average_cost(plan: Plan, way: Way, derivatives: Derivatives = (None,)) -> Co
         total = total.then(times(len(products), contraction_cost(plan.field, sizes, plan.n_out[axis], axis)))
         sizes[axis] = plan.n_out[axis]
     return total
+
+
+def streamed(plan: Plan) -> tuple[int, Way] | None:
+    """What an average of values that are read some planes at a time has in memory beside them, and its way.
+
+    Planes contracted along their own axes, or three times the sum of what each gives of the result (streamed.py); then
+    the result itself, but for low modes, from which it is made as it is written. None where it takes all values.
+    """
+    part, itemsize = plan.field, plan.field.values.dtype.itemsize
+    axis, here = part.slab.axis, -(-part.slab.n // part.comm.size)
+    known = []
+    for way, counts in ((WAYS["lines"], plan.n_out), (WAYS["low modes"], plan.low_mode_counts)):
+        cost = way.cost(plan)
+        if counts is not None and cost is not None:
+            between = prod(counts) // counts[axis] * min(here, 3 * counts[axis]) * itemsize
+            result = held(plan.n_out, axis, part.comm.size) * itemsize if way.name == "lines" else 0
+            known.append((cost, between + result, way))
+    if not known:
+        return None
+    _, n_bytes, way = min(known, key=lambda one: one[0])
+    return n_bytes, way
 
 
 def gradient_cost(plan: Plan, way: Way) -> Cost:
