@@ -158,11 +158,12 @@ def contraction_cost(part: Field, shape: Sequence[int], n_out: int, axis: int) -
     if by_sums.sum() <= by_transposes.sum():
         partial = prod(after) * itemsize
         product = read_once(before, partial, work)
-        return product.then(Cost(partial + out, out, partial + 2 * out, partial + 2.0 * out, {"sum": by_sums}))
+        return product.then(Cost(partial, out, partial + 2 * out, partial + 2.0 * out, {"sum": by_sums}))
     other = 1 if axis == 0 else 0
     turned, across = held(shape, other, size) * itemsize, held(after, other, size) * itemsize
-    there = Cost(turned, turned, before + turned, float(before + turned), {"transpose": by_transposes})
-    return there.then(read_once(turned, across, work)).then(read_once(across, out))
+    moved = before + 2 * turned + 2 * across + out  # there, the product, and back; all of it is held to the end
+    busy = before + turned + max(float(turned + across), work) + across + out
+    return Cost(turned + across + out, out, moved, busy, {"transpose": by_transposes})
 
 
 def fetch_cost(part: Field, shape: Sequence[int], wanted: Callable[[Slab], range], n_out: int) -> Cost:
