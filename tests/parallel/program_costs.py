@@ -1,4 +1,4 @@
-"""What every rank of test_costs_over_mpi.py does: averages, the memory they take and the bytes they send against the plan.
+"""What every rank of test_costs_over_mpi.py does: memory that averages take and bytes they send, against the plan.
 
 mpiexec -n N python program_costs.py    prints one line from each rank that found everything right
 """
