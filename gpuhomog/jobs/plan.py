@@ -407,6 +407,8 @@ def plan(job: Job, options: Mapping[str, Any]) -> Outcome:
     ranks = options["gpus"] or submitted_ranks(job.batch)
     layout = Layout(ranks, options["device"] != "cpu", options["shape"], options["cell"])
     rates, memory, notes = rates_of(options)
+    if any(task.values.get("reproducible") for task in job.tasks):
+        notes += ("Reproducible runs take longer and send more than is planned here: sums keep one order.",)
     planned = plan_tasks(job.tasks, layout)
     peak = max(task.memory for task in planned)
     fits = None if memory is None else peak <= USABLE * memory
