@@ -53,10 +53,10 @@ def tables(rows: list[Row], targets: list[Row]) -> str:
     key = lambda row: tuple(row[c] for c in ("script", "size", "dtype", "device", "threads", "commit", "tree"))  # noqa: E731
     known = newest(rows)
     out = target_tables(known, targets)
-    planned = comparison([row for row in known if row["script"] == ON_GPU])
+    planned = comparison(known)
     if planned:
         out.append("\nWhat `gpuhomog plan` expects of one device, beside what was measured (expected.py)\n")
-        out.append(table(("case", "of", "way", "expected ms", "measured ms", "measured / expected"), planned))
+        out.append(table(("case", "of", "device", "way", "expected ms", "measured ms", "measured / expected"), planned))
     for group, members in groupby(sorted(known, key=lambda r: (key(r), rows.index(r))), key=key):
         script, size, dtype, device, threads, commit, tree = group
         listed = list(members)

@@ -194,7 +194,8 @@ def _means_and_variances(field: Field, plans: Sequence[tuple[Plan, Way]], outsid
     if isinstance(field.values, Unread):
         return _streamed_variances(field, field.values, plans, outside)
     device = field.device
-    windows = [way.coarse_windows(plan) if isinstance(way, BySums) else None for plan, way in plans]
+    in_one_read = not field.reproducible
+    windows = [way.coarse_windows(plan) if in_one_read and isinstance(way, BySums) else None for plan, way in plans]
     together = [triple for triple in windows if triple is not None]
     if OPEN in field.grid.boundary:
         centre = outside
@@ -204,7 +205,9 @@ def _means_and_variances(field: Field, plans: Sequence[tuple[Plan, Way]], outsid
     results, done = [], 0
     for (plan, way), triple in zip(plans, windows, strict=True):
         if triple is not None and sums is not None:
-            mean, square = (device.asarray(sums[done, power], np.float64) for power in range(2))
+            assert isinstance(way, BySums)
+            powers = [device.asarray(sums[done, power], np.float64) for power in range(2)]
+            mean, square = (way.finished(plan, device.compact(power)) for power in powers)
             done += 1
         else:
             (mean,) = way.run(plan, device.asarray(field.values, np.float64) - centre, (None,))
@@ -261,9 +264,11 @@ def _mean_of_planes(field: Field, values: Unread) -> float:
 
 
 def _mean_of_some(field: Field) -> float:
-    """Mean of some thousand points: squares may be taken about any number near the mean."""
-    skip = [max(1, n // 16) for n in field.grid.shape]
-    return float(field.device.to_host(field.values[:: skip[0], :: skip[1], :: skip[2]]).mean(dtype=np.float64))
+    """Mean of some thousand points: squares may be taken about any number near the mean, the same on all ranks."""
+    skip = [max(1, n // 16) for n in field.values.shape]
+    some = field.device.to_host(field.values[:: skip[0], :: skip[1], :: skip[2]])
+    total, count = field.comm.sum(np.array([some.sum(dtype=np.float64), some.size]))
+    return float(total / count)
 
 
 def _less(field: Field, outside: float) -> Any:

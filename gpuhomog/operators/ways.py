@@ -359,7 +359,8 @@ class BySums(ByLines):
             return super().run(plan, values, derivatives)
         coarse = self.coarse_windows(plan)
         if coarse is not None and all(d is None for d in derivatives):
-            return [plan.field.device.box_sums(values, [coarse])[0, 0]] * len(derivatives)
+            sums = plan.field.device.box_sums(values, [coarse])[0, 0]
+            return [self.finished(plan, sums)] * len(derivatives)
         windows = [self._full_window(plan, axis) for axis in range(3)]
         if any(d is not None for d in derivatives) or not any(windows):
             return super().run(plan, values, derivatives)
@@ -388,10 +389,25 @@ class BySums(ByLines):
         everywhere = plan.field.device.box_filter(values, tuple(windows))
         return plan.field.device.compact(everywhere[at(axis, slice(0, plan.slab.n_local))])
 
-    def coarse_windows(self, plan: Plan) -> tuple[Window, Window, Window] | None:
-        """The three windows of outputs some samples apart along every axis, as device.box_sums takes them."""
-        a, b, c = (None if plan.is_split(axis) else self._window(plan, axis) for axis in range(3))
-        return None if a is None or b is None or c is None else (a, b, c)
+    def coarse_windows(self, plan: Plan) -> tuple[Window | None, Window | None, Window | None] | None:
+        """The three windows of outputs some samples apart along every axis, as device.box_sums takes them.
+
+        None for the split axis: `finished` does it.
+        """
+        found: list[Window | None] = [self._window(plan, axis) for axis in range(3)]
+        if None in found:
+            return None
+        split = plan.field.slab.axis
+        if plan.is_split(split):
+            if split == 1:
+                return None
+            found[split] = None
+        return found[0], found[1], found[2]
+
+    def finished(self, plan: Plan, sums: Any) -> Any:
+        """Sums within planes made whole along the split axis."""
+        axis = plan.field.slab.axis
+        return plan.contracted(sums, self.matrix(plan, axis, False), axis) if plan.is_split(axis) else sums
 
     def _full_window(self, plan: Plan, axis: int) -> Window | None:
         """The window, where a periodic axis has an output at every sample."""

@@ -14,7 +14,7 @@ from shutil import which
 import h5py
 import numpy as np
 import pytest
-from ranks import on_ranks
+from ranks import on_ranks, together
 from requirements import needed
 
 import gpuhomog as gh
@@ -27,7 +27,7 @@ PLAIN = ["x.h5", "x.zarr", "x.npz", "x.cube", "x.xsf", "CHGCAR", "x.LOCPOT"]
 COMPRESSED = ["x.cube.gz", "x.xsf.bz2", "CHGCAR.xz"]
 
 
-def field_of(shape=(5, 4, 7), order="C", quantity="electron_density"):
+def field_of(shape=(6, 3, 7), order="C", quantity="electron_density"):
     values = np.random.default_rng(5).random(shape)
     atoms = gh.Structure([11, 17, 11], [[0, 0, 0], [1.5, 2, 2.5], [1, 1, 1]])
     return gh.Field.from_array(np.asarray(values, order=order), CELL, quantity=quantity, structure=atoms)
@@ -65,10 +65,10 @@ def write_by_ranks(size, axis, field, path):
 def small(monkeypatch):
     """Blocks and chunks of a few planes."""
 
-    def plane_blocks(field, axis, label, owned):
-        return planes.plane_blocks(field, axis, label, owned, n_bytes=500)
+    def use_blocks(*arguments):
+        planes.use_blocks(*arguments, n_bytes=500)
 
-    monkeypatch.setattr("gpuhomog.writers.plane_blocks", plane_blocks)
+    monkeypatch.setattr("gpuhomog.writers.use_blocks", use_blocks)
     monkeypatch.setattr("gpuhomog.writers.hdf5.CHUNK_BYTES", 500)
     monkeypatch.setattr("gpuhomog.writers.zarr_store.CHUNK_BYTES", 700)
 
@@ -91,7 +91,7 @@ def written(monkeypatch):
 @pytest.mark.parametrize("name", [*PLAIN, *COMPRESSED])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_the_bytes_do_not_depend_on_the_number_of_ranks(tmp_path, small, name, order):
-    """Slabs of any axis, in either memory order; 8 ranks are more than the planes of two axes, 11 than of all."""
+    """Slabs of any axis, in either memory order; 8 and more ranks are more than there are planes."""
     field = field_for(name, order=order)
     (tmp_path / "one").mkdir()
     gh.write(field, tmp_path / "one" / name)
@@ -148,13 +148,32 @@ def test_one_rank_writes_where_the_others_do_not_see_the_folder(tmp_path, monkey
         assert list(written.values()) == [(tmp_path / "x.cube").stat().st_size]
 
 
-def test_ranks_agree_on_the_memory_order(tmp_path):
-    """A slab of one plane is in both orders at once, an empty one in none; the others are in Fortran order."""
-    field = field_of(shape=(4, 1, 4), order="F")
+@pytest.mark.parametrize(("order", "size"), [("F", 3), ("F", 7), ("C", 3)])
+def test_ranks_agree_on_the_memory_order(tmp_path, order, size):
+    """A slab of one plane of one line is in both orders at once, an empty one in none; the others tell."""
+    field = field_of(shape=(4, 1, 4), order=order)
     gh.write(field, tmp_path / "one.npz")
-    for size in (3, 7):
-        assert write_by_ranks(size, 2, field, tmp_path / "x.npz") == [None] * size
-        assert (tmp_path / "x.npz").read_bytes() == (tmp_path / "one.npz").read_bytes()
+    assert write_by_ranks(size, 2, field, tmp_path / "x.npz") == [None] * size
+    assert (tmp_path / "x.npz").read_bytes() == (tmp_path / "one.npz").read_bytes()
+
+
+@pytest.mark.parametrize(("source", "name"), [("CHGCAR", "x.npz"), ("CHGCAR", "x.xsf.gz"), ("x.h5", "y.h5")])
+def test_values_that_are_read_as_they_are_written(tmp_path, small, source, name):
+    """A field larger than memory passes through in blocks, on one rank and on several."""
+    gh.write(field_of(), tmp_path / source)
+    gh.write(gh.read(tmp_path / source), tmp_path / f"one_{name}")
+    expected = content(tmp_path / f"one_{name}")
+    gh.write(gh.read(tmp_path / source, max_memory="2GB"), tmp_path / name)
+    assert content(tmp_path / name) == expected
+    together(3, lambda comm: gh.write(gh.read(tmp_path / source, max_memory="2GB", comm=comm), tmp_path / name))
+    assert content(tmp_path / name) == expected
+
+
+def test_values_that_are_read_by_planes_of_another_axis(tmp_path):
+    gh.write(field_of(), tmp_path / "CHGCAR")
+    with pytest.raises(InputError, match=r"^Writing x\.h5, which is made of planes of a, needs all values .* \.npz"):
+        together(2, lambda comm: gh.write(gh.read(tmp_path / "CHGCAR", max_memory="2GB", comm=comm), tmp_path / "x.h5"))
+    assert names(tmp_path) == ["CHGCAR"]
 
 
 # errors
@@ -207,8 +226,8 @@ def test_errors_before_writing_reach_all_ranks(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["x.cube", "CHGCAR"])
 def test_a_value_that_text_cannot_hold_stops_all_ranks(tmp_path, name):
-    values = np.ones((5, 4, 7))
-    values[4, 3, 6] = 1e120
+    values = np.ones((6, 3, 7))
+    values[5, 2, 6] = 1e120
     errors = write_by_ranks(3, 0, field_of().derive(values, "planted"), tmp_path / name)
     assert len(set(errors)) == 1 and "above 1e99, which the text format cannot hold" in errors[0]
     assert names(tmp_path) == []
