@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from ..field import Field
 from ..parallel import Slab
 from ..progress import task
+from ..streaming import Unread
 
 BLOCK_BYTES = 32 * 2**20
 
@@ -61,6 +62,10 @@ def use_blocks(
     comm, slab = field.comm, field.slab
     start, stop = owned[comm.rank]
     step = max(1, n_bytes // (field.grid.points_per_plane(axis) * field.values.dtype.itemsize))
+    watched = None
+    if isinstance(field.values, Unread):
+        watched = field.values.watched(field.reproducible)
+        step = min(comm.gather(min(step, field.values.planes_at_once())))
     held = comm.gather((slab.axis, slab.start, slab.stop))
     at_home = all((axis, *planes) == rank for planes, rank in zip(owned, held, strict=True))
     error: Exception | None = None
@@ -70,7 +75,10 @@ def use_blocks(
             first, last = wanted[comm.rank]
             try:
                 if at_home:
-                    block = field.device.to_host(field.values[_index(axis, first - slab.start, last - slab.start)])
+                    planes = field.values[_index(axis, first - slab.start, last - slab.start)]
+                    if watched is not None:
+                        watched.see(planes, first, last)
+                    block = field.device.to_host(planes)
                 else:
                     sent = [_part(field, axis, planes) for planes in wanted]
             except Exception as caught:
@@ -87,6 +95,8 @@ def use_blocks(
                 break
             advance(last - first)
     comm.agree(error)
+    if watched is not None:
+        watched.end()
 
 
 def _part(field: Field, axis: int, planes: Planes) -> NDArray[Any]:

@@ -185,8 +185,9 @@ def test_a_signal_stops_at_the_next_chunk_with_code_75(folder, undisturbed, name
     assert code == 75, said
     assert said.count("\n") == 1
     done, of = (int(word) for word in said.split("after chunk ")[1].split(";")[0].split(" of "))
-    assert said.startswith(f"gpuhomog: stopped by {name} after chunk ") and "run the same command again to go on" in said
-    assert 0 < done < of and planes_done(folder) == -(-SHAPE[0] * done // of) or planes_done(folder) % done == 0
+    assert said.startswith(f"gpuhomog: stopped by {name} after chunk ")
+    assert said.endswith("run the same command again to go on.\n")
+    assert 0 < done < of and planes_done(folder) % done == 0 and planes_done(folder) // done == -(-SHAPE[0] // of)
     goes_on(folder, undisturbed)
 
 
@@ -241,9 +242,7 @@ def test_another_input_other_options_or_an_altered_state_are_refused_with_what_d
     for kept in ("manifest.json", "pass-1-rank-0"):
         content = (stopped / STATE / kept).read_bytes()
         place = content.index(b"eps") if kept.endswith("json") else len(content) // 2
-        (stopped / STATE / kept).write_bytes(
-            content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
-        )
+        (stopped / STATE / kept).write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
         assert "was altered or damaged. Discard what was kept with --fresh" in refused(stopped)
         (stopped / STATE / kept).write_bytes(content[:-7])
         assert "was altered or damaged" in refused(stopped)
