@@ -29,7 +29,7 @@ from ..field import Field
 from ..parallel import Slab, model
 from .line_weights import Line
 from .planar import family_bins, parse_planes
-from .ways import ByAllModes, ByLines, ByLowModes, BySums, ByTaps, Derivatives, Plan, Way
+from .ways import WAYS, ByAllModes, ByLines, ByLowModes, BySums, ByTaps, Derivatives, Plan, Way
 
 FILTER_PASSES = 10
 """Reads and writes of the field in a filter in Fourier space (device/gpu/spectral.py)."""
@@ -158,11 +158,12 @@ def contraction_cost(part: Field, shape: Sequence[int], n_out: int, axis: int) -
     if by_sums.sum() <= by_transposes.sum():
         partial = prod(after) * itemsize
         product = read_once(before, partial, work)
-        return product.then(Cost(partial + out, out, partial + 2 * out, partial + 2.0 * out, {"sum": by_sums}))
+        return product.then(Cost(partial, out, partial + 2 * out, partial + 2.0 * out, {"sum": by_sums}))
     other = 1 if axis == 0 else 0
     turned, across = held(shape, other, size) * itemsize, held(after, other, size) * itemsize
-    there = Cost(turned, turned, before + turned, float(before + turned), {"transpose": by_transposes})
-    return there.then(read_once(turned, across, work)).then(read_once(across, out))
+    moved = before + 2 * turned + 2 * across + out  # there, the product, and back; all of it is held to the end
+    busy = before + turned + max(float(turned + across), work) + across + out
+    return Cost(turned + across + out, out, moved, busy, {"transpose": by_transposes})
 
 
 def fetch_cost(part: Field, shape: Sequence[int], wanted: Callable[[Slab], range], n_out: int) -> Cost:
@@ -205,6 +206,27 @@ def average_cost(plan: Plan, way: Way, derivatives: Derivatives = (None,)) -> Co
         total = total.then(times(len(products), contraction_cost(plan.field, sizes, plan.n_out[axis], axis)))
         sizes[axis] = plan.n_out[axis]
     return total
+
+
+def streamed(plan: Plan) -> tuple[int, Way] | None:
+    """What an average of values that are read some planes at a time has in memory beside them, and its way.
+
+    Planes contracted along their own axes, or three times the sum of what each gives of the result (streamed.py); then
+    the result itself, but for low modes, from which it is made as it is written. None where it takes all values.
+    """
+    part, itemsize = plan.field, plan.field.values.dtype.itemsize
+    axis, here = part.slab.axis, -(-part.slab.n // part.comm.size)
+    known = []
+    for way, counts in ((WAYS["lines"], plan.n_out), (WAYS["low modes"], plan.low_mode_counts)):
+        cost = way.cost(plan)
+        if counts is not None and cost is not None:
+            between = prod(counts) // counts[axis] * min(here, 3 * counts[axis]) * itemsize
+            result = held(plan.n_out, axis, part.comm.size) * itemsize if way.name == "lines" else 0
+            known.append((cost, between + result, way))
+    if not known:
+        return None
+    _, n_bytes, way = min(known, key=lambda one: one[0])
+    return n_bytes, way
 
 
 def gradient_cost(plan: Plan, way: Way) -> Cost:

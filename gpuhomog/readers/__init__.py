@@ -220,7 +220,8 @@ def read(
         if boundary is not None:
             grid = Grid(grid.shape, grid.cell, grid.origin, parse_boundary(boundary))
         options = {"quantity": settled, "unit": known, "block": name, "frame": frame, "dtype": str(kept)}
-        facts = options | {"reproducible": reproducible} | (_identity(source, grid) if ranks.size > 1 else {})
+        options |= {"reproducible": reproducible, "max_memory": max_memory}
+        facts = options | (_identity(source, grid) if ranks.size > 1 else {})
     except (GpuhomogError, OSError) as failed:
         error = failed
     ranks.agree(error)

@@ -14,7 +14,7 @@ from shutil import which
 import h5py
 import numpy as np
 import pytest
-from ranks import on_ranks
+from ranks import on_ranks, together
 from requirements import needed
 
 import gpuhomog as gh
@@ -65,10 +65,10 @@ def write_by_ranks(size, axis, field, path):
 def small(monkeypatch):
     """Blocks and chunks of a few planes."""
 
-    def plane_blocks(field, axis, label, owned):
-        return planes.plane_blocks(field, axis, label, owned, n_bytes=500)
+    def use_blocks(*arguments):
+        planes.use_blocks(*arguments, n_bytes=500)
 
-    monkeypatch.setattr("gpuhomog.writers.plane_blocks", plane_blocks)
+    monkeypatch.setattr("gpuhomog.writers.use_blocks", use_blocks)
     monkeypatch.setattr("gpuhomog.writers.hdf5.CHUNK_BYTES", 500)
     monkeypatch.setattr("gpuhomog.writers.zarr_store.CHUNK_BYTES", 700)
 
@@ -155,6 +155,25 @@ def test_ranks_agree_on_the_memory_order(tmp_path, order, size):
     gh.write(field, tmp_path / "one.npz")
     assert write_by_ranks(size, 2, field, tmp_path / "x.npz") == [None] * size
     assert (tmp_path / "x.npz").read_bytes() == (tmp_path / "one.npz").read_bytes()
+
+
+@pytest.mark.parametrize(("source", "name"), [("CHGCAR", "x.npz"), ("CHGCAR", "x.xsf.gz"), ("x.h5", "y.h5")])
+def test_values_that_are_read_as_they_are_written(tmp_path, small, source, name):
+    """A field larger than memory passes through in blocks, on one rank and on several."""
+    gh.write(field_of(), tmp_path / source)
+    gh.write(gh.read(tmp_path / source), tmp_path / f"one_{name}")
+    expected = content(tmp_path / f"one_{name}")
+    gh.write(gh.read(tmp_path / source, max_memory="2GB"), tmp_path / name)
+    assert content(tmp_path / name) == expected
+    together(3, lambda comm: gh.write(gh.read(tmp_path / source, max_memory="2GB", comm=comm), tmp_path / name))
+    assert content(tmp_path / name) == expected
+
+
+def test_values_that_are_read_by_planes_of_another_axis(tmp_path):
+    gh.write(field_of(), tmp_path / "CHGCAR")
+    with pytest.raises(InputError, match=r"^Writing x\.h5, which is made of planes of a, needs all values .* \.npz"):
+        together(2, lambda comm: gh.write(gh.read(tmp_path / "CHGCAR", max_memory="2GB", comm=comm), tmp_path / "x.h5"))
+    assert names(tmp_path) == ["CHGCAR"]
 
 
 # errors
