@@ -8,6 +8,7 @@ import threading
 import zipfile
 import zlib
 from collections import Counter
+from dataclasses import replace
 from importlib.util import find_spec
 from shutil import which
 
@@ -211,6 +212,32 @@ def test_an_error_of_one_rank_is_everyones_and_changes_nothing(tmp_path, monkeyp
     assert f"{name}: could not be written (No space left on device); what stood under this name" in errors[0]
     assert content(tmp_path / name) == before
     assert names(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("axis", [0, 2])
+def test_planes_that_one_rank_cannot_bring_stop_all(tmp_path, small, axis):
+    """What is read or copied from a device only when it is written may fail then."""
+    gh.write(field_of(), tmp_path / "x.h5")
+    before = content(tmp_path / "x.h5")
+
+    class Failing:
+        def __init__(self, device):
+            self.device = device
+
+        def __getattr__(self, name):
+            return getattr(self.device, name)
+
+        def to_host(self, values):
+            raise InputError("planted: the device is gone")
+
+    def attempt(part):
+        device = Failing(part.device) if part.comm.rank == 1 else part.device
+        with pytest.raises(InputError, match=r"^rank 1 of 3: planted: the device is gone$"):
+            gh.write(replace(part, device=device), tmp_path / "x.h5")
+
+    on_ranks(field_of(), 3, attempt, axis)
+    assert content(tmp_path / "x.h5") == before
+    assert names(tmp_path) == ["x.h5"]
 
 
 def test_errors_before_writing_reach_all_ranks(tmp_path, monkeypatch):
