@@ -529,7 +529,8 @@ def build() -> typer.Typer:
     text = (
         "Only headers are read. A file that does not exist yet is planned from --shape and --cell, or from \\[plan] of "
         "the job file, whose keys are these options. If a GPU has too little memory the fewest that have enough are "
-        "named, and whether --max-memory would do. All times are expected ones, of the assumptions printed below them, not measured."
+        "named, and whether --max-memory would do. All times are expected ones, of the assumptions printed below them, "
+        "not measured."
     )
     examples = (
         f"{PROGRAM} plan job.toml --gpus 8",
