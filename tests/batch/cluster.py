@@ -49,7 +49,7 @@ SlurmdPidFile={folder}/slurmd.pid
 SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
 GresTypes=gpu
-NodeName={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=4 RealMemory=1000 Gres=gpu:2 State=UNKNOWN
+NodeName={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=8 RealMemory=1000 Gres=gpu:2 State=UNKNOWN
 PartitionName=short Nodes={host} Default=YES MaxTime=10 State=UP
 """
 DEVICES = """\
@@ -115,11 +115,11 @@ class Cluster:
             "munged", "--foreground", "--force", f"--key-file={munge / 'key'}", f"--socket={munge / 'socket'}",
             f"--pid-file={munge / 'pid'}", f"--log-file={munge / 'log'}", f"--seed-file={munge / 'seed'}",
         )  # fmt: skip
-        self._wait_until((munge / "socket").exists, "munged listens")
+        self.wait_until((munge / "socket").exists, "munged listens")
         configuration = self.environment["SLURM_CONF"]
         self._launch("slurmctld", "-D", "-i", "-f", configuration)
         self._launch("slurmd", "-D", "-f", configuration)
-        self._wait_until(lambda: self.ask("sinfo", "--noheader", "--format=%T") == "idle", "the node is idle")
+        self.wait_until(lambda: self.ask("sinfo", "--noheader", "--format=%T") == "idle", "the node is idle")
 
     def _launch(self, program, *arguments):
         with (self.folder / f"{program}.err").open("wb") as said:
@@ -130,7 +130,7 @@ class Cluster:
                 )
             )  # fmt: skip
 
-    def _wait_until(self, true, what, seconds=30):
+    def wait_until(self, true, what, seconds=30):
         end = time.monotonic() + seconds
         while not true():
             dead = [daemon.args[0] for daemon in self.daemons if daemon.poll() is not None]
@@ -151,9 +151,9 @@ class Cluster:
         words = self.ask("scontrol", "--oneliner", "show", "job", str(job)).split()
         return dict(word.split("=", 1) for word in words if "=" in word)
 
-    def wait(self, job, states, seconds=40):
+    def wait(self, job, states, seconds=90):
         """Wait until a job is in one of these states; its facts."""
-        self._wait_until(
+        self.wait_until(
             lambda: self.facts(job).get("JobState") in states, f"job {job} is {' or '.join(states)}", seconds
         )
         return self.facts(job)
