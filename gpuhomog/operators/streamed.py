@@ -26,7 +26,7 @@ from ..field import Field
 from ..parallel import Slab
 from ..parallel.exchange import at, empty_like
 from ..reduction import OWN, PLANES, Arrays, Reduction, extrema, plane_sums
-from ..streaming import Stream, Unread
+from ..streaming import RESULTS_HELD, Stream, Unread
 from .line_weights import Window
 
 Matrix = NDArray[np.float64]
@@ -164,6 +164,7 @@ class RunningPlanes:
         self._field, self._window, self._in_planes, self._is_open = field, window, in_planes, is_open
         self._last = stop - 1 + window.start + self.reach - 1  # the last plane that will be needed
         self._kept: dict[int, Any] = {}
+        self._count = 0  # planes read at once
         self._sum: Any = None
         self._position: int | None = None
         self._reader: ThreadPoolExecutor | None = None
@@ -191,7 +192,9 @@ class RunningPlanes:
         outer = inner + window.inside
         for old in [plane for plane in self._kept if plane < first - 1]:
             del self._kept[old]
-        self._get(first)  # from here on planes are read in their order
+        for plane in range(first, outer + len(window.tail)):  # planes are read in their order
+            if plane not in self._kept:
+                self._load(plane)
         if self._position == number - 1 and window.inside and not self._field.reproducible:
             self._sum = self._sum + self._get(outer - 1) - self._get(inner - 1)
         else:
@@ -207,23 +210,28 @@ class RunningPlanes:
         return device.asarray(total * window.scale, self._field.values.dtype)
 
     def _get(self, plane: int) -> Any:
-        """A plane, in double precision; what is not there is read with those after it."""
-        if plane not in self._kept:
-            count = self._field.values.stream.planes_at_once(0)
-            stop = min(plane + count, max(self._last, plane) + 1)
-            if self._ahead is not None and self._ahead[:2] == (plane, stop):
-                planes = self._ahead[2].result()
-            else:
-                planes = self._read(plane, stop)
-            self._ahead = None
-            if stop <= self._last:
-                self._reader = self._reader or ThreadPoolExecutor(1)
-                after = stop, min(stop + count, self._last + 1)
-                self._ahead = (*after, self._reader.submit(self._read, *after))
-            axis, done = self._field.slab.axis, self._in_planes(planes)
-            for number in range(plane, stop):
-                self._kept[number] = done[at(axis, slice(number - plane, number - plane + 1))]
+        """A plane, in double precision."""
         return self._field.device.asarray(self._kept[plane], np.float64)
+
+    def _load(self, plane: int) -> None:
+        """A plane, and those after it that fit into a chunk; the next chunk is read meanwhile."""
+        if self._count == 0:
+            stream = self._field.values.stream
+            self._count = stream.planes_at_once((self.reach + 4) * stream.plane_bytes // RESULTS_HELD)
+        count = self._count
+        stop = min(plane + count, max(self._last, plane) + 1)
+        if self._ahead is not None and self._ahead[0] == plane:
+            stop, planes = self._ahead[1], self._ahead[2].result()
+        else:
+            planes = self._read(plane, stop)
+        self._ahead = None
+        if stop <= self._last:
+            self._reader = self._reader or ThreadPoolExecutor(1)
+            after = stop, min(stop + count, self._last + 1)
+            self._ahead = (*after, self._reader.submit(self._read, *after))
+        axis, done = self._field.slab.axis, self._in_planes(planes)
+        for number in range(plane, stop):
+            self._kept[number] = done[at(axis, slice(number - plane, number - plane + 1))]
 
     def _read(self, start: int, stop: int) -> Any:
         """Planes start:stop of a line of planes that repeats, or ends."""
