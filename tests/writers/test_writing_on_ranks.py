@@ -305,29 +305,6 @@ def test_room_is_reserved_before_values_are_written(small_disk, monkeypatch, wri
     assert not written
 
 
-def test_rank_0_writes_what_all_ranks_hold(tmp_path, monkeypatch):
-    """A result is the same on every rank; its file is written once, and an error is everyone's."""
-    profile = gh.planar_average(field_of(), 2)
-    gh.write(profile, tmp_path / "one.csv")
-    opened = []
-
-    def replacing(path):
-        opened.append(path)
-        return original(path)
-
-    original = gh.writers.replacing
-    monkeypatch.setattr("gpuhomog.writers.replacing", replacing)
-    on_ranks(field_of(), 3, lambda part: gh.write(profile, tmp_path / "x.csv", comm=part.comm))
-    assert opened == [tmp_path / "x.csv"]
-    assert (tmp_path / "x.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
-
-    def attempt(part):
-        with pytest.raises(InputError, match="does not exist"):
-            gh.write(profile, tmp_path / "missing" / "x.csv", comm=part.comm)
-
-    on_ranks(field_of(), 3, attempt)
-
-
 # processes
 
 MPI = None if find_spec("mpi4py") and which("mpiexec") else "mpi4py or mpiexec is missing: install gpuhomog[mpi]"
