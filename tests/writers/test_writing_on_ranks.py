@@ -350,6 +350,30 @@ def test_processes_write_the_same_bytes(tmp_path, source):
     assert told == {f"rank 0 of 3: {tmp_path / source}_missing: no such file."}
 
 
+def command_line(n, *arguments):
+    command = [sys.executable, "-m", "gpuhomog", *map(str, arguments)]
+    launched = ["mpiexec", "-n", str(n), *command] if n > 1 else command
+    return subprocess.run(launched, capture_output=True, text=True, timeout=120)
+
+
+def test_the_command_on_ranks(tmp_path, small_disk):
+    """The same bytes as without ranks; a full disk is one sentence, said once, and exit code 2."""
+    needed("mpi", MPI)
+    (tmp_path / "one").mkdir()
+    gh.write(field_of(shape=(20, 20, 20)), tmp_path / "CHGCAR")
+    for name in ("x.h5", "x.cube"):
+        assert command_line(1, "convert", tmp_path / "CHGCAR", "-o", tmp_path / "one" / name).returncode == 0
+        answer = command_line(2, "convert", tmp_path / "CHGCAR", "-o", tmp_path / name)
+        assert answer.returncode == 0, answer.stderr
+        assert content(tmp_path / name) == content(tmp_path / "one" / name)
+    (small_disk / "filler").write_bytes(bytes(200_000))
+    answer = command_line(2, "convert", tmp_path / "CHGCAR", "-o", small_disk / "x.cube")
+    assert answer.returncode == 2
+    told = [line for line in answer.stderr.splitlines() if "warning" not in line]
+    assert len(told) == 1 and "x.cube: needs 0.00 GB, and 0.00 GB are free there" in told[0]
+    assert names(small_disk) == ["filler"]
+
+
 KILLED = """
     import os, signal, sys
     from contextlib import contextmanager
