@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, nearest_known
 from ..field import Field
-from ..parallel import Comm, Serial, agree_on
+from ..parallel import agree_on
 from ..results import Result
 from ..streaming import Unread
 from . import cube, hdf5, npz, tables, vasp, xsf, zarr_store
@@ -175,13 +175,11 @@ def check_output(
         field_format(path).check_target(path, target)
 
 
-def write(field_or_result: Field | Result, path: str | os.PathLike[str], *, comm: Comm | None = None) -> Path:
+def write(field_or_result: Field | Result, path: str | os.PathLike[str]) -> Path:
     """Write a Field, Profile or other result; the suffix chooses the format (see the module). Returns the path.
 
-    comm  ranks that all hold this result: rank 0 writes it. A field brings its own ranks: each calls this, and writes
-          its own planes
-
-    The file appears complete or not at all; what stood under the name stays if anything fails, on whichever rank.
+    The file appears complete or not at all; what stood under the name stays if anything fails, on whichever rank. Every
+    rank of a field calls this, and writes its own planes; a result, which all ranks hold, is for one of them to write.
 
     Raises InputError for an unknown suffix, a folder that is missing or cannot be written, an output that is an
     input of the field (its provenance names them), a quantity the format cannot hold, a full disk, or values that are
@@ -190,7 +188,7 @@ def write(field_or_result: Field | Result, path: str | os.PathLike[str], *, comm
     if isinstance(field_or_result, Field):
         _write_field(field_or_result, path)
     elif isinstance(field_or_result, Result):
-        _write_result(field_or_result, path, comm or Serial())
+        _write_result(field_or_result, path)
     else:
         raise InputError(f"Cannot write a {type(field_or_result).__name__}: give a Field, Profile or other result.")
     return Path(path)
@@ -290,17 +288,11 @@ def _sentence(path: str | os.PathLike[str], error: Exception) -> Exception:
     return refused(path, error) if isinstance(error, OSError) else error
 
 
-def _write_result(result: Result, path: str | os.PathLike[str], comm: Comm) -> None:
-    error: Exception | None = None
-    if comm.rank == 0:
-        try:
-            save = result_writer(path)
-            check_target(path, inputs_of(getattr(result, "provenance", ())))
-            with replacing(path) as temporary:
-                save(temporary, result)
-        except Exception as caught:
-            error = caught
-    comm.agree(error)
+def _write_result(result: Result, path: str | os.PathLike[str]) -> None:
+    save = result_writer(path)
+    check_target(path, inputs_of(getattr(result, "provenance", ())))
+    with replacing(path) as temporary:
+        save(temporary, result)
 
 
 def _check_room(path: str | os.PathLike[str], target: Path, n_bytes: float) -> None:

@@ -20,7 +20,7 @@ import gpuhomog as gh
 
 @pytest.fixture(scope="session")
 def cluster():
-    """A Slurm of one node with eight CPUs and two GPUs, which are no GPUs."""
+    """A Slurm of two nodes with eight CPUs and two GPUs each, which are no GPUs."""
     needed("slurm", why_no_slurm())
     folder = tempfile.mkdtemp(prefix="slurm", dir="/tmp")  # short: the sockets' names are limited
     os.chmod(folder, 0o755)
@@ -82,7 +82,7 @@ def chain(cluster, tmp_path_factory):
     folder = tmp_path_factory.mktemp("chain")
     write_field(folder)
     (folder / "job.toml").write_text(TASKS)
-    given = (*stand_in(folder / "stand-in", UNFINISHED), "--ranks-per-node", 2, "--time", "00:01:00", "--chain", 4)
+    given = (*stand_in(folder / "stand-in", UNFINISHED), "--nodes", 2, "--time", "00:01:00", "--chain", 4)
     return folder, submitted(cluster, folder / "job.toml", *given, folder=folder)["job_ids"]
 
 
@@ -98,24 +98,24 @@ def completed(cluster, number, code="0:0", folder=Path()):
     assert (facts["JobState"], facts["ExitCode"]) == (state, code), log_of(number, folder)
 
 
-def here(job, tmp_path):
-    """The job's tasks by their commands, in one process without Slurm."""
-    field = gh.read(job.parent / "field.h5")
+def here(file):
+    """The job's tasks by their functions, in this process."""
+    field = gh.read(file)
     return gh.average(field, gh.Gaussian(1.0), spacing=1.0), gh.planar_average(field, "c")
 
 
 @pytest.mark.parametrize("name", ["work", "it's\n#SBATCH --comment=evil\n$(touch x)"])
 def test_a_job_gives_what_it_gives_here(job, cluster, mpi, name):
-    """Two ranks; also in a folder whose name would be a directive of Slurm and a command of bash."""
+    """Two ranks on two nodes; also in a folder whose name would be a directive of Slurm and a command of bash."""
     path = job()
     folder = path.parent.rename(path.parent.with_name(name))
     path = folder / path.name
-    (number,) = submitted(cluster, path, "--ranks-per-node", 2, "--name", "two", "--time", "00:05:00")["job_ids"]
+    (number,) = submitted(cluster, path, "--nodes", 2, "--name", "two", "--time", "00:05:00")["job_ids"]
     completed(cluster, number)
     facts = cluster.facts(number)
     assert (facts["JobName"], facts["NumTasks"], facts["TimeLimit"]) == ("two", "2", "00:05:00")
     assert "Comment" not in facts and sorted(os.listdir()) == [f"slurm-{number}.out"]
-    average, profile = here(path, folder)
+    average, profile = here(folder / "field.h5")
     assert np.abs(gh.read(folder / "smooth.h5").values - average.values).max() < 1e-12
     assert np.abs(gh.read_profile(folder / "profile.csv").values - profile.values).max() < 1e-12
     assert log_of(number).count("wrote ") == 2  # one rank speaks
@@ -135,16 +135,26 @@ with open(f"rank{ranks.rank}.json", "w") as file:
 @pytest.mark.parametrize("launcher", ["srun", "mpiexec"])
 def test_each_rank_is_a_rank_of_mpi_with_a_gpu_of_its_own(job, cluster, tmp_path, mpi, launcher):
     path = job()
-    given = (*stand_in(tmp_path / "stand-in", RANK), "--gpus-per-node", 2, "--cpus-per-rank", 2, "--launcher", launcher)
+    given = (
+        *stand_in(tmp_path / "stand-in", RANK),
+        "--nodes",
+        2,
+        "--gpus-per-node",
+        2,
+        "--cpus-per-rank",
+        2,
+        "--launcher",
+        launcher,
+    )
     (number,) = submitted(cluster, path, *given)["job_ids"]
     completed(cluster, number)
-    for rank in (0, 1):
+    for rank in range(4):  # two on each node
         report = json.loads(Path(f"rank{rank}.json").read_text())
         inside = ["gpuhomog", "run", str(path)]
         assert report.pop("command") == ["exec", "--nv", f"--bind={path.parent}", "docker://stand/in", *inside]
-        seen = {"GPUHOMOG_DEVICE": f"gpu:{rank}", "CUDA_VISIBLE_DEVICES": "0,1", "OMP_NUM_THREADS": "2"}
-        assert report == {"total": 3, "size": 2, **seen}
-    assert sorted(path.name for path in Path().glob("rank*")) == ["rank0.json", "rank1.json"]
+        seen = {"GPUHOMOG_DEVICE": f"gpu:{rank % 2}", "CUDA_VISIBLE_DEVICES": "0,1", "OMP_NUM_THREADS": "2"}
+        assert report == {"total": 10, "size": 4, **seen}
+    assert sorted(path.name for path in Path().glob("rank*")) == [f"rank{n}.json" for n in range(4)]
 
 
 def test_a_refusal_is_one_sentence(job, cluster):

@@ -305,29 +305,6 @@ def test_room_is_reserved_before_values_are_written(small_disk, monkeypatch, wri
     assert not written
 
 
-def test_rank_0_writes_what_all_ranks_hold(tmp_path, monkeypatch):
-    """A result is the same on every rank; its file is written once, and an error is everyone's."""
-    profile = gh.planar_average(field_of(), 2)
-    gh.write(profile, tmp_path / "one.csv")
-    opened = []
-
-    def replacing(path):
-        opened.append(path)
-        return original(path)
-
-    original = gh.writers.replacing
-    monkeypatch.setattr("gpuhomog.writers.replacing", replacing)
-    on_ranks(field_of(), 3, lambda part: gh.write(profile, tmp_path / "x.csv", comm=part.comm))
-    assert opened == [tmp_path / "x.csv"]
-    assert (tmp_path / "x.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
-
-    def attempt(part):
-        with pytest.raises(InputError, match="does not exist"):
-            gh.write(profile, tmp_path / "missing" / "x.csv", comm=part.comm)
-
-    on_ranks(field_of(), 3, attempt)
-
-
 # processes
 
 MPI = None if find_spec("mpi4py") and which("mpiexec") else "mpi4py or mpiexec is missing: install gpuhomog[mpi]"
@@ -371,6 +348,30 @@ def test_processes_write_the_same_bytes(tmp_path, source):
         assert content(tmp_path / name) == content(tmp_path / "one" / name), name
     told = {(tmp_path / f"{source}_told_{rank}").read_text() for rank in range(3)}
     assert told == {f"rank 0 of 3: {tmp_path / source}_missing: no such file."}
+
+
+def command_line(n, *arguments):
+    command = [sys.executable, "-m", "gpuhomog", *map(str, arguments)]
+    launched = ["mpiexec", "-n", str(n), *command] if n > 1 else command
+    return subprocess.run(launched, capture_output=True, text=True, timeout=120)
+
+
+def test_the_command_on_ranks(tmp_path, small_disk):
+    """The same bytes as without ranks; a full disk is one sentence, said once, and exit code 2."""
+    needed("mpi", MPI)
+    (tmp_path / "one").mkdir()
+    gh.write(field_of(shape=(20, 20, 20)), tmp_path / "CHGCAR")
+    for name in ("x.h5", "x.cube"):
+        assert command_line(1, "convert", tmp_path / "CHGCAR", "-o", tmp_path / "one" / name).returncode == 0
+        answer = command_line(2, "convert", tmp_path / "CHGCAR", "-o", tmp_path / name)
+        assert answer.returncode == 0, answer.stderr
+        assert content(tmp_path / name) == content(tmp_path / "one" / name)
+    (small_disk / "filler").write_bytes(bytes(200_000))
+    answer = command_line(2, "convert", tmp_path / "CHGCAR", "-o", small_disk / "x.cube")
+    assert answer.returncode == 2
+    told = [line for line in answer.stderr.splitlines() if "warning" not in line]
+    assert len(told) == 1 and "x.cube: needs 0.00 GB, and 0.00 GB are free there" in told[0]
+    assert names(small_disk) == ["filler"]
 
 
 KILLED = """
