@@ -239,9 +239,13 @@ class Run:
         if not pause():
             self.make_passes()
 
+    def free(self) -> int:
+        """Bytes that may still be taken."""
+        return 2**62 if self.limit is None else max(0, self.limit.free())
+
     def room(self) -> int:
         """Bytes of a result that may be in memory whole, beside the chunks that it is made from."""
-        return 2**62 if self.limit is None else max(0, self.limit.free() // (2 * RESULTS_HELD))
+        return self.free() // (2 * RESULTS_HELD)
 
     def make_passes(self) -> None:
         """One pass for each stream that something is asked of."""
