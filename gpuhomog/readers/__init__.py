@@ -215,6 +215,7 @@ def read(
         if boundary is not None:
             grid = Grid(grid.shape, grid.cell, grid.origin, parse_boundary(boundary))
         options = {"quantity": settled, "unit": known, "block": name, "frame": frame, "dtype": str(kept)}
+        options["device"] = where.name.partition(":")[0]  # ranks send each other arrays of one kind of device
         facts = options | {"reproducible": reproducible} | (_identity(source, grid) if ranks.size > 1 else {})
     except (GpuhomogError, OSError) as failed:
         error = failed
