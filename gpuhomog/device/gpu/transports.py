@@ -139,18 +139,16 @@ class MappedMemory(Transport):
             handle = runtime.ipcGetMemHandle(self._own)
         except Exception as reason:
             error = f"CUDA IPC gives no handle of memory ({first_line(reason)})"
-        handles = comm.gather((handle, error))
-        error = None
-        if all(reason is None for _, reason in handles):
-            for rank, (theirs, _) in enumerate(handles):
+        handles = comm.gather(handle)
+        try:
+            agree(comm, error)
+            for rank, theirs in enumerate(handles):
                 try:
                     if rank != comm.rank:
                         self._peers[rank] = runtime.ipcOpenMemHandle(theirs)
                 except Exception as reason:
                     error = f"memory of rank {rank} cannot be mapped ({first_line(reason)})"
                     break
-        try:
-            agree(comm, next((reason for _, reason in handles if reason), None))
             agree(comm, error)
         except Unavailable:
             self.close()
@@ -294,6 +292,9 @@ class Staged(Transport):
     def open(self, forced: bool) -> None:
         """Buffers grow when they are needed, and are kept."""
         self._pinned = [np.empty(0, np.uint8)] * 4
+
+    def check(self) -> None:
+        """The communicator has been used before."""
 
     def carry(self, rounds: Sequence[tuple[Mapping[int, Any], Mapping[int, Any]]]) -> None:
         """As many exchanges on all ranks as there are rounds."""
