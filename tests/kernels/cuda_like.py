@@ -1,7 +1,8 @@
 """Several GPUs in one process: CuPy's words for streams, pinned and mapped memory, and NCCL's; ranks are threads.
 
-Copies between host and device come as late as CUDA allows: what comes down arrives when somebody waits for it, and what
-goes up must still be there unchanged then. Addresses are checked: each rank sees its own memory and what it has mapped.
+Copies between host and device come as early or as late as CUDA allows: what comes down arrives at once or when somebody
+waits for it, and what goes up must still be there unchanged then. Addresses are checked: each rank sees its own memory
+and what it has mapped.
 """
 
 from __future__ import annotations
@@ -54,10 +55,17 @@ class Stream:
 
     def __init__(self) -> None:
         self.pending: list[Any] = []
+        self.turns = np.random.default_rng(1)
 
     def run(self, count: int) -> None:
         for _ in range(count):
             self.pending.pop(0)()
+
+    def add(self, copy: Any) -> None:
+        """Sooner or later, after all before it."""
+        self.pending.append(copy)
+        if self.turns.random() < 0.5:
+            self.synchronize()
 
     def synchronize(self) -> None:
         self.run(len(self.pending))
@@ -77,7 +85,7 @@ class OnGPU(DeviceArray):
             return super().get()
         assert out.shape == self.shape and out.dtype == self.dtype and out.flags.c_contiguous
         source = np.array(self.values, order="C")
-        self.stream.pending.append(lambda: out.__setitem__(..., source))
+        self.stream.add(lambda: out.__setitem__(..., source))
         if blocking:
             self.stream.synchronize()
         return out
@@ -92,7 +100,7 @@ class OnGPU(DeviceArray):
             if (host != before).any():
                 raise CUDAError("memory of the host was overwritten before it had gone up")
 
-        self.stream.pending.append(check)
+        self.stream.add(check)
 
 
 class CudaLike(CuPyLike):

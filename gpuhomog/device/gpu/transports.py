@@ -321,7 +321,7 @@ class Staged(Transport):
                 target.data.copy_from_host_async(landed[rank].ctypes.data, landed[rank].nbytes)
                 if target is not part:
                     part[...] = target
-        self.device.runtime.synchronize()
+        self.device.runtime.synchronize()  # the next exchange may need larger buffers
 
     def _down(self, rounds: Sequence[Any], number: int) -> tuple[dict[int, NDArray[Any]], Any]:
         """Start the way down of a round: where it arrives, and what is to be waited for."""
