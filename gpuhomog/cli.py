@@ -2,7 +2,11 @@
 
     stdout   tables for people, or with --json one JSON object, for errors too: {"error": …}
     stderr   everything else: warnings, errors, progress bars (on a terminal only)
-    exit     0 done, 1 internal error, 2 input that cannot be right (one sentence, nothing written), 130 Ctrl-C
+    exit     0 done, 1 internal error, 2 input that cannot be right (one sentence, nothing written), 130 Ctrl-C,
+             75 stopped by a signal where the same command goes on (--max-memory)
+
+Under mpiexec or srun every rank runs the same command on its own part of the field; the first one talks, and all end
+with one exit code.
 
 The commands and their options are made from the table `jobs.COMMANDS`; there is no other list of them.
 """
@@ -16,37 +20,45 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from threading import Lock, Timer
 from time import monotonic
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, Optional, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from . import __version__, progress
-from .errors import AccuracyWarning, GpuhomogError, InputError
+from .errors import AccuracyWarning, GpuhomogError, InputError, Stopped
 from .jobs import BATCH_OPTIONS, COMMANDS, PLAN_OPTIONS, Command, Inputs, Outcome, Task, plan, prepare, read_job, submit
-from .jobs.options import COMMON, DRY_RUN, GENERAL, JSON, QUIET, Option
+from .jobs.options import COMMON, DRY_RUN, FRESH, GENERAL, JSON, QUIET, Option
+from .jobs.streamed import is_streamed, run_streamed
 from .jobs.wording import as_typed
+from .parallel import Serial, agree_on, launched_rank, world
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # Click's, wherever this version of Typer keeps it
 SLOW = 1.0  # seconds before a progress bar appears
 
 INTERRUPTED = 130  # exit code of a program that Ctrl-C ended
+GOES_ON = 75  # that of a temporary failure (sysexits.h): run it again
 
 PROGRAM = "gpuhomog"
 
+T = TypeVar("T")
+
 
 def say(sentence: str) -> None:
-    """One line on standard error."""
+    """One line on standard error, by the first rank."""
     line = " ".join(str(sentence).split())
-    print(f"{PROGRAM}: {line}", file=sys.stderr, flush=True)
+    if launched_rank() == 0:
+        print(f"{PROGRAM}: {line}", file=sys.stderr, flush=True)
 
 
 def give_json(report: Mapping[str, Any]) -> None:
-    """The one JSON object."""
-    print(json.dumps(report, ensure_ascii=False, allow_nan=False))
+    """The one JSON object, by the first rank."""
+    if launched_rank() == 0:
+        print(json.dumps(report, ensure_ascii=False, allow_nan=False))
 
 
 class PlainHelp:
@@ -89,7 +101,7 @@ class OneSentence(PlainHelp, TyperGroup):
             code = INTERRUPTED
         if code == INTERRUPTED:
             say("interrupted; no half-written file is left.")
-        sys.exit(code or 0)
+        sys.exit(end_together(code or 0))
 
 
 def fail(error: Exception, as_json: bool) -> int:
@@ -100,7 +112,8 @@ def fail(error: Exception, as_json: bool) -> int:
         stop = "" if sentence[-1] in ".?" else "."
         sentence = f'{sentence}{stop} "{PROGRAM}{command_of(error)} --help" lists what there is.'
     elif isinstance(error, GpuhomogError):
-        sentence, code = as_typed(str(error)), 2 if isinstance(error, InputError) else 1
+        sentence = as_typed(str(error))
+        code = 2 if isinstance(error, InputError) else GOES_ON if isinstance(error, Stopped) else 1
     elif isinstance(error, typer.Abort):
         return INTERRUPTED
     elif isinstance(error, BrokenPipeError):
@@ -123,9 +136,33 @@ def fail(error: Exception, as_json: bool) -> int:
     sentence = " ".join(sentence.split())
     sentence += "" if sentence[-1] in ".?" else "."
     say(sentence)
+    _last_words.append(sentence)
     if as_json:
         give_json({"error": sentence, "exit_code": code})
     return code
+
+
+def end_together(code: int) -> int:
+    """The exit code of all ranks, once all have ended; ranks that wait for one that failed are ended.
+
+    What went wrong on another rank than the first is said there.
+    """
+    try:
+        ranks = world()
+    except GpuhomogError:
+        return code  # which is what has been said
+    if not isinstance(ranks, Serial):
+        codes = ranks.finish(code)  # type: ignore[attr-defined]
+        if ranks.rank == next((rank for rank, other in enumerate(codes) if other > 0), None) and ranks.rank > 0:
+            print(f"{PROGRAM}: rank {ranks.rank} of {ranks.size}: {_last_words[-1]}", file=sys.stderr, flush=True)
+        if -1 in codes:
+            ranks.abort(code)  # type: ignore[attr-defined]
+        code = max(codes)
+    return code
+
+
+_last_words: list[str] = [""]
+"""What this rank had to say when it failed."""
 
 
 def command_of(error: Any) -> str:
@@ -134,9 +171,15 @@ def command_of(error: Any) -> str:
     return f" {name}" if name and name != PROGRAM else ""
 
 
+_found: ContextVar[list[str]] = ContextVar("gpuhomog_warnings")
+
+
 @contextmanager
 def collected(found: list[str]) -> Iterator[None]:
-    """Gather warnings as sentences, each once, and show each as one line on standard error."""
+    """Gather warnings as sentences, each once, and show each as one line on standard error.
+
+    Tasks that take turns inside the block gather their own: each has a context of its own, in which it sets _found.
+    """
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
         sentence = as_typed(" ".join(str(message).split()))
@@ -144,14 +187,18 @@ def collected(found: list[str]) -> Iterator[None]:
             return
         if not issubclass(category, AccuracyWarning | UserWarning):
             sentence = f"{category.__name__}: {sentence}"
-        if sentence not in found:
-            found.append(sentence)
+        if sentence not in _found.get():
+            _found.get().append(sentence)
             say(f"warning: {sentence}")
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("always")
-        warnings.showwarning = show
-        yield
+    token = _found.set(found)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.showwarning = show
+            yield
+    finally:
+        _found.reset(token)
 
 
 class Bars:
@@ -211,7 +258,7 @@ class Bars:
 @contextmanager
 def bars(label: str, wanted: bool) -> Iterator[None]:
     """Show progress inside the block, if wanted and somebody can see it."""
-    if not wanted or not sys.stderr.isatty():
+    if not wanted or launched_rank() != 0 or not sys.stderr.isatty():
         yield
         return
     with Bars(label) as listener, progress.listen(listener):
@@ -219,7 +266,9 @@ def bars(label: str, wanted: bool) -> Iterator[None]:
 
 
 def show(outcome: Outcome, report: Mapping[str, Any]) -> None:
-    """Tables for people, then the files written."""
+    """Tables for people, then the files written, by the first rank."""
+    if launched_rank() != 0:
+        return
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -239,19 +288,49 @@ def show(outcome: Outcome, report: Mapping[str, Any]) -> None:
         console.print(f"wrote {path}", markup=False, soft_wrap=True)
 
 
-def run_tasks(tasks: Sequence[Task], as_json: bool, quiet: bool) -> list[dict[str, Any]]:
+def run_tasks(tasks: Sequence[Task], as_json: bool, quiet: bool, fresh: bool = False) -> list[dict[str, Any]]:
     """Run tasks on shared inputs, showing each when it is done; their reports, warnings included."""
-    inputs = Inputs()
+    ranks = world()
+    several = len(tasks) > 1
+    for number, task in enumerate(tasks, 1):
+        agree_on(
+            ranks, task.words, f"run task {number} ({task.command.name})" if several else f"run {task.command.name}"
+        )
+    inputs = Inputs(ranks)
     reports = []
+    if is_streamed(tasks):
+        return run_together(tasks, inputs, as_json, quiet, fresh)
     for task in tasks:
+        if task.command.alone and ranks.rank > 0:
+            continue
         found: list[str] = []
         with collected(found), bars(task.command.name, not quiet):
-            outcome, report = task.run(inputs)
+            outcome, report = task.run(Inputs() if task.command.alone else inputs)
         report["warnings"] = found
         reports.append(report)
         if not (as_json or quiet):
             show(outcome, report)
     return reports
+
+
+def run_together(
+    tasks: Sequence[Task], inputs: Inputs, as_json: bool, quiet: bool, fresh: bool
+) -> list[dict[str, Any]]:
+    """The same for tasks that keep within a limit of memory: they share the passes over their inputs."""
+
+    def run(number: int, task: Task) -> tuple[Outcome, dict[str, Any]]:
+        found: list[str] = []
+        _found.set(found)  # of this task's own context
+        outcome, report = task.run(inputs)
+        report["warnings"] = found
+        return outcome, report
+
+    def done(number: int, told: tuple[Outcome, dict[str, Any]]) -> None:
+        if not (as_json or quiet):
+            show(*told)
+
+    with collected([]), bars(tasks[0].command.name if len(tasks) == 1 else "run", not quiet):
+        return [report for _, report in run_streamed(tasks, run, done, comm=inputs.comm, fresh=fresh)]
 
 
 def run_command(command: Command, given: dict[str, Any]) -> None:
@@ -260,20 +339,32 @@ def run_command(command: Command, given: dict[str, Any]) -> None:
     as_json, quiet = bool(given.get("json")), bool(given.get("quiet"))
     found: list[str] = []
     with collected(found):
-        task = prepare(command, given, file=file)
-    (report,) = run_tasks([task], as_json, quiet)
-    report["warnings"] = [*found, *report["warnings"]]
-    if as_json:
-        give_json({**report, "version": __version__})
+        task = on_every_rank(lambda: prepare(command, given, file=file))
+    for report in run_tasks([task], as_json, quiet, bool(given.get("fresh"))):
+        report["warnings"] = [*found, *report["warnings"]]
+        if as_json:
+            give_json({**report, "version": __version__})
+
+
+def on_every_rank(prepared: Callable[[], T]) -> T:
+    """What a check that every rank makes gives; if one rank refuses, all do."""
+    result, error = None, None
+    try:
+        result = prepared()
+    except GpuhomogError as refused:
+        error = refused
+    world().agree(error)
+    assert result is not None
+    return result
 
 
 def run_job(given: dict[str, Any]) -> None:
     """A job file: check all of it, then run its tasks in order."""
-    job = read_job(given["file"])
+    job = on_every_rank(lambda: read_job(given["file"]))
     as_json, quiet = bool(given["json"]), bool(given["quiet"])
     if job.batch and not quiet and "SLURM_JOB_ID" not in os.environ:
         say(f"[batch] of {job.path} is for submitted jobs; running here.")
-    reports = run_tasks(job.tasks, as_json, quiet)
+    reports = run_tasks(job.tasks, as_json, quiet, bool(given["fresh"]))
     if as_json:
         give_json({"command": "run", "job": str(job.path), "tasks": reports, "version": __version__})
 
@@ -417,7 +508,9 @@ def build() -> typer.Typer:
         "Everything is checked before anything is computed; names start at the job file's folder."
     )
     examples = (f"{PROGRAM} run job.toml", "", "where job.toml holds", *JOB_EXAMPLE.splitlines())
-    app.command("run", cls=PlainCommand, **help_of(summary, text, examples))(callback((JSON, QUIET), run_job, "JOB"))
+    app.command("run", cls=PlainCommand, **help_of(summary, text, examples))(
+        callback((FRESH, JSON, QUIET), run_job, "JOB")
+    )
     summary = "Submit a job file to Slurm: the same tasks, on many ranks, nodes or GPUs."
     text = (
         "The job file is checked now as run checks it, so that a job which cannot run is refused before it waits. What "

@@ -36,6 +36,10 @@ class DeviceError(InputError):
     """The device asked for is not there, or the field does not fit on it."""
 
 
+class Stopped(GpuhomogError):
+    """A signal asked to stop; what was found is kept, and the same call goes on from there."""
+
+
 class AccuracyWarning(UserWarning):
     """The result is what was asked for, but a stated condition of its accuracy is not met."""
 

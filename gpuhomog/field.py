@@ -19,8 +19,9 @@ from numpy.typing import ArrayLike, NDArray
 from .device import Device, choose_device
 from .errors import InputError
 from .grid import Grid, axis_index, parse_boundary
-from .parallel import Comm, Serial, Slab
+from .parallel import Comm, Serial, Slab, fetch_planes
 from .reduction import Arrays, Reduction, extrema, plane_sums, reduced
+from .streaming import Unread
 from .structure import Structure
 from .units import QUANTITIES, check_quantity, conversion_factor, internal_unit
 
@@ -30,7 +31,8 @@ class Field:
     """Values on a grid.
 
     grid        the whole Grid, on every rank
-    values      (n_a, n_b, n_c) local part, float32 or float64, on `device`; read-only, not copied
+    values      (n_a, n_b, n_c) local part, float32 or float64, on `device`; read-only, not copied; or Unread values,
+                which are read or made some planes at a time
     quantity    one of units.QUANTITIES
     unit        unit string; None if the file does not say (quantity "scalar" only)
     device      where the values live
@@ -146,6 +148,15 @@ class Field:
         done = {"step": step} if isinstance(step, str) else dict(step)
         return replace(self, values=values, provenance=(*self.provenance, done), **attributes)
 
+    def on_first_rank(self) -> Field | None:
+        """The whole field on rank 0, as a field of one process; None on the other ranks."""
+        ranks = range(self.comm.size)
+        wanted = [np.arange(self.slab.n if rank == 0 else 0) for rank in ranks]
+        values = fetch_planes(self.comm, self.device, self.slab, self.values, wanted)
+        if self.comm.rank > 0:
+            return None
+        return replace(self, values=values, slab=Slab.of(self.slab.n, axis=self.slab.axis), comm=Serial())
+
     def to_host(self) -> NDArray[Any]:
         """The local values as a NumPy array."""
         return self.device.to_host(self.values)
@@ -170,6 +181,8 @@ class Field:
 
     def reduce(self, reduction: Reduction) -> Arrays:
         """A reduction of the whole field: its arrays, the same on every rank."""
+        if isinstance(self.values, Unread):
+            return self.values.reduce(reduction, self.reproducible)
         return reduced(reduction, self.comm, self.device, self.values, self.slab, self.reproducible)
 
     def plane_sums(self, axis: int | str) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
     local   (device, values, slab) → partial arrays of the planes of that slab
     rules   how the partial arrays of other planes join them, one word for each array
               "join"      an entry for each plane of the slab's axis, along the array's first axis
+              "own"       planes along the slab's axis, of which each rank keeps those it found (of unread fields only)
               "sum"       added
               "planes"    added; holds planes of the result, of which in the end each rank keeps its own
               "least", "greatest"
@@ -12,7 +13,7 @@ Planar sums, extrema and averages at coarse points are reductions. `reduced` put
 Field.reduce calls it, or reads the planes first where they are larger than memory.
 
 In   a Reduction, the planes of one rank.
-Out  its arrays, whole on every rank; of rule "planes" the rank's own planes.
+Out  its arrays, whole on every rank; of rules "own" and "planes" the rank's own planes, on the device.
 
 >>> from .device import choose_device
 >>> from .parallel import Serial
@@ -36,7 +37,7 @@ from .parallel.tree import PlaneTree
 
 Arrays = tuple[Any, ...]
 
-JOIN, SUM, PLANES, LEAST, GREATEST = "join", "sum", "planes", "least", "greatest"
+JOIN, OWN, SUM, PLANES, LEAST, GREATEST = "join", "own", "sum", "planes", "least", "greatest"
 _JOINED: dict[str, Callable[[Any, Any], Any]] = {
     JOIN: lambda a, b: np.concatenate([a, b]),
     SUM: lambda a, b: a + b,
@@ -51,15 +52,17 @@ class Reduction:
     """One reduction.
 
     name    what it is, with every parameter: what was computed before is recognised by it
-    local   (device, values, slab) → partial arrays; "planes" on the device, all others on the host
+    local   (device, values, slab) → partial arrays; "own" and "planes" on the device, all others on the host
     rules   how they join
     n_out   planes along the slab's axis of an array of rule "planes"
+    n_bytes of its arrays, where they are not small
     """
 
     name: str
     local: Callable[[Device, Any, Slab], Arrays]
     rules: tuple[str, ...]
     n_out: int = 0
+    n_bytes: int = 0
 
     def joined(self, first: Arrays, second: Arrays) -> Arrays:
         """The arrays of some planes and those of the planes right after them, as one."""
@@ -110,6 +113,8 @@ def combined(reduction: Reduction, comm: Comm, device: Device, partial: Arrays, 
             out.append(comm.sum(array))
         elif rule == PLANES:
             out.append(sum_to_slab(comm, device, array, Slab.of(reduction.n_out, comm.rank, comm.size, slab.axis)))
+        elif rule == OWN:
+            out.append(array)
         else:
             each = comm.gather(array)
             out.append(np.min(each, axis=0) if rule == LEAST else np.max(each, axis=0))

@@ -22,7 +22,9 @@ from gpuhomog.averaging_kernels import TopHat
 from gpuhomog.device import CPU
 from gpuhomog.device.decode import PADDING, FixedWidth
 from gpuhomog.fft import InverseSquare, Multiplier, filtered
-from gpuhomog.operators import cylinder_kernel
+from gpuhomog.operators.cylinder_fit import march_fit
+from gpuhomog.operators.cylinder_kernel import khat
+from gpuhomog.operators.cylinder_table import disc_points
 from gpuhomog.operators.line_weights import END_STENCIL, Line, spectral_weights, sum_weights, window_of
 
 NARROWEST_BY_TAPS = 6
@@ -507,7 +509,7 @@ def cylinder_fit(n: int, radius: int, dtype: str) -> Any:
     if n > 1024:
         raise MemoryError("the fit of its kernel takes too long on the host for this size")
     tolerance = 5e-7 if dtype == "float32" else 1e-11
-    return cylinder_kernel.march_fit(np.eye(2) * n, (n, n), 1.0, n, radius, tolerance=tolerance)
+    return march_fit(np.eye(2) * n, (n, n), 1.0, n, radius, tolerance=tolerance)
 
 
 def cylinder(bench: Bench) -> Case:
@@ -516,7 +518,7 @@ def cylinder(bench: Bench) -> Case:
     fit = cylinder_fit(bench.n, radius, bench.dtype.name)
 
     def response(distance: Any, length: Any) -> Any:
-        table = cylinder_kernel.khat(length, distance[:, None], radius)
+        table = khat(length, distance[:, None], radius)
         table[0] *= 0.5
         return table
 
@@ -546,7 +548,7 @@ def cylinder_points(bench: Bench) -> Case:
     """Direct sums at a few points, both sides."""
     n, radius, device = bench.n, float(bench.parameters.radius), bench.device
     xp, values, own, n_points = bench.xp, bench.values, 2.38, 64
-    disc = cylinder_kernel.disc_points(np.eye(2), radius)
+    disc = disc_points(np.eye(2), radius)
     points = np.random.default_rng(3).integers(0, n, (n_points, 3))
     reach = int(radius)
 

@@ -23,6 +23,7 @@ TARGETS = Path(__file__).with_name("targets.csv")
 START, END = "<!-- tables: python scaling/render.py -->", "<!-- end of tables -->"
 SHOWN = ("case", "what", "seconds", "ratio_to_peer", "error")
 ON_GPU = "gpu.py"
+ON_RANKS = "mpi.py"
 OURS = "gpuhomog"
 Row = dict[str, str]
 
@@ -52,16 +53,20 @@ def tables(rows: list[Row], targets: list[Row]) -> str:
     key = lambda row: tuple(row[c] for c in ("script", "size", "dtype", "device", "threads", "commit", "tree"))  # noqa: E731
     known = newest(rows)
     out = target_tables(known, targets)
-    planned = comparison([row for row in known if row["script"] == ON_GPU])
+    planned = comparison(known)
     if planned:
         out.append("\nWhat `gpuhomog plan` expects of one device, beside what was measured (expected.py)\n")
-        out.append(table(("case", "of", "way", "expected ms", "measured ms", "measured / expected"), planned))
+        out.append(table(("case", "of", "device", "way", "expected ms", "measured ms", "measured / expected"), planned))
     for group, members in groupby(sorted(known, key=lambda r: (key(r), rows.index(r))), key=key):
         script, size, dtype, device, threads, commit, tree = group
         listed = list(members)
         if script == ON_GPU:
             out.append(f"\n`{script}`, {size} {dtype}, {device}, commit {commit} ({tree}), {listed[0]['versions']}\n")
             out.append(gpu_table(listed))
+        elif script == ON_RANKS:
+            about = f"{device}, a core for each rank, commit {commit} ({tree}), {listed[0]['versions']}"
+            out.append(f"\n`{script}`, {size} {dtype}, {about}\n")
+            out.append(ranks_table(listed))
         else:
             out.append(f"\n`{script}`, {size} {dtype}, {device}, {threads} threads, commit {commit} ({tree})\n")
             out.append(table(tuple(c.replace("_", " ") for c in SHOWN), ([row[c] for c in SHOWN] for row in listed)))
@@ -94,6 +99,13 @@ def gpu_table(rows: list[Row]) -> str:
     head = ("case", "what", "fraction of floor", "peer's time over ours", "ms", "error", "note")
     failed = [f"\n{row['case']}, {row['what']}: {row['note']}" for row in rows if not row["seconds"]]
     return "\n".join([table(head, lines), *failed])
+
+
+def ranks_table(rows: list[Row]) -> str:
+    """Time on so many ranks, speed-up or efficiency, and what the busiest rank sends."""
+    head = ("case", "ranks", "seconds", "speed-up or efficiency", "error", "bytes sent by the busiest rank", "note")
+    shown = ("case", "what", "seconds", "ratio_to_peer", "error", "bytes", "note")
+    return table(head, ([row[c] for c in shown] for row in rows))
 
 
 def target_tables(rows: list[Row], targets: list[Row]) -> list[str]:

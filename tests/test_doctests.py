@@ -8,6 +8,8 @@ import pytest
 
 import gpuhomog
 
+pytestmark = pytest.mark.smoke
+
 MODULES = [m.name for m in pkgutil.walk_packages(gpuhomog.__path__, "gpuhomog.") if "__main__" not in m.name]
 
 

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from gpuhomog.errors import InputError
 from gpuhomog.grid import Grid, axis_index, parse_boundary
 
+pytestmark = pytest.mark.smoke
+
 NUMBERS = st.floats(-4, 4)
 
 

@@ -9,6 +9,8 @@ from gpuhomog import units
 from gpuhomog.errors import UnitsError
 from gpuhomog.units import check_quantity, conversion_factor, times_length
 
+pytestmark = pytest.mark.smoke
+
 
 def test_constants_are_codata_2022():
     table = codata.physical_constants

@@ -94,7 +94,8 @@ class Device(Protocol):
         """(windows, n_powers, n_a/step_a, n_b/step_b, n_c/step_c): window_sum along all axes of (values - centre)^p.
 
         p = 1 … n_powers, 1 or 2. Each window is three, one an axis; all have the same step along an axis, which
-        divides its samples. In the precision and memory order of the values, which must be finite.
+        divides its samples; None along the first or last axis sums within its planes only. In the precision and
+        memory order of the values, which must be finite.
         """
         ...
 
@@ -132,7 +133,7 @@ class Device(Protocol):
         """(M, 2) sums of value/distance over the grid points of the cylinders about M points, float64, on the host.
 
         Column 0: planes up to the point's own, 1: planes from it on. points: (M, 3) grid indices (a, b, c). disc:
-        in-plane offsets within the radius and their squared distances (operators.cylinder_kernel.disc_points); the
+        in-plane offsets within the radius and their squared distances (operators.cylinder_table.disc_points); the
         planes along `axis` are a `step` apart, right above one another; `own` stands for 1/0. Planes at distance d
         count by ends[d] (one beyond) and by source[side]; periodic in the plane, or nothing outside.
         """
@@ -141,13 +142,59 @@ class Device(Protocol):
     def cylinder_march(self, values: Any, fit: Any, *, axis: int = 0, side: str = "both") -> Any:
         """Σ over planes at and below ("low"), at and above ("high") or both, of the fitted kernel, at all points.
 
-        fit: operators.cylinder_kernel.MarchFit. Periodic in the plane; pad for an open one. Memory beside the values
+        fit: operators.cylinder_fit.MarchFit. Periodic in the plane; pad for an open one. Memory beside the values
         and the result: their spectrum, twice that for "both".
         """
         ...
 
     def cylinder_convolve(self, values: Any, table: Any, *, axis: int = 0, side: str = "both") -> Any:
-        """As cylinder_march, with the kernel given at every distance: operators.cylinder_kernel.CylinderTable."""
+        """As cylinder_march, with the kernel given at every distance: operators.cylinder_table.CylinderTable."""
+        ...
+
+    def march_modes(
+        self,
+        spectrum: Any,
+        fit: Any,
+        side: str = "both",
+        *,
+        planes: slice = slice(None),
+        columns: slice = slice(None),
+        incoming: Any = None,
+    ) -> Any:
+        """cylinder_march between the transforms: spectrum and result as rfft_planes gives them; memory may be reused.
+
+        Of the fit's whole grid the spectrum holds some planes and, of the half spectrum's last axis, some columns.
+        incoming: states behind the slabs before this one on each side, as march_incoming gives them; None: nothing.
+        """
+        ...
+
+    def march_end_states(
+        self,
+        spectrum: Any,
+        fit: Any,
+        side: str = "both",
+        *,
+        planes: slice = slice(None),
+        columns: slice = slice(None),
+    ) -> Any:
+        """(sides * fit.n_states, n_1, columns) states of the march behind the last of these planes of each side.
+
+        A state is the recursions' (own, then two of each section) and the last planes times their weights, the last
+        one first; as if nothing were behind the slab on the other end.
+        """
+        ...
+
+    def march_incoming(
+        self, ends: Any, fit: Any, n_planes: Sequence[int], side: str = "both", *, columns: slice = slice(None)
+    ) -> Any:
+        """End states of all slabs, one below the other, to the states that each slab meets: an affine exclusive scan.
+
+        n_planes: of each slab. Same shape; the memory may be reused.
+        """
+        ...
+
+    def convolve_modes(self, spectrum: Any, table: Any, side: str = "both", *, columns: slice = slice(None)) -> Any:
+        """cylinder_convolve between the transforms, of all planes and some columns, as in march_modes."""
         ...
 
     def interval_moments(self, values: Any, edges: Any, references: Any, *, axis: int = 2) -> Any:

@@ -27,12 +27,13 @@ from ..operators.planar import planar_average
 from ..operators.potential_step import PotentialStep, potential_step
 from ..readers import inspect_file
 from ..results import Measurement, Profile, Result
+from ..streaming import together
 from ..units import times_length
 from ..writers.tables import Compared
 from ..writers.text import strip_compression
 from . import options as o
 from .demo import check_folder, run_demo
-from .task import Command, Inputs, Outcome, Rows
+from .task import RUN_WIDE, Command, Inputs, Outcome, Rows
 
 
 def shown(value: float, unit: str | None = None) -> str:
@@ -231,20 +232,25 @@ def run_average(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     kernel = kernel_of(values)
     field = made(inputs, values)
     how = {name: values[name] for name in ("spacing", "sampling", "outside")}
-    writes: dict[Path | None, Field | Result] = {}
+
+    def means() -> tuple[Field, ...]:
+        if values["variance"] is None:
+            return (average(field, kernel, **how, padded=values["padded"]),)
+        return average_and_variance(field, kernel, **how)
+
+    def slopes() -> tuple[Field, ...]:
+        return () if values["gradient"] is None else average_gradient(field, kernel, **how, padded=values["padded"])
+
+    (result, *spread), gradient = together(field.values, means, slopes)
+    writes: dict[Path | None, Field | Result] = {values["output"]: result}
     more: dict[str, Any] = {}
     tables: list[tuple[str, Rows]] = []
-    if values["variance"] is None:
-        result = average(field, kernel, **how, padded=values["padded"])
-    else:
-        result, variance = average_and_variance(field, kernel, **how)
+    for variance in spread:
         more["variance"] = value_report(variance)
         unit = None if field.unit is None else f"({field.unit})^2"
         tables.append(("Local variance", spread_rows(more["variance"], unit)))
         writes[values["variance"]] = variance
-    writes = {values["output"]: result, **writes}
-    if values["gradient"] is not None:
-        gradient = average_gradient(field, kernel, **how, padded=values["padded"])
+    if gradient:
         more["gradient"] = {name: value_report(part) for name, part in zip("xyz", gradient, strict=True)}
         for name, part in zip("xyz", gradient, strict=True):
             tables.append((f"Gradient along {name}", spread_rows(more["gradient"][name], part.unit)))
@@ -254,10 +260,13 @@ def run_average(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     report |= more
     rows: Rows = [("points", " × ".join(map(str, result.grid.shape))), *value_rows(numbers)]
 
+    drawn = None if values["plot"] is None else result.on_first_rank()
+
     def draw() -> Any:
         from ..plots import plot_slices
 
-        return plot_slices(result, at=values["at"], width=values["figure_width"] or "page")
+        assert drawn is not None
+        return plot_slices(drawn, at=values["at"], width=values["figure_width"] or "page")
 
     option = "eps" if values["width"] is None else "width"
     given = np.atleast_1d(values[option])
@@ -380,7 +389,7 @@ def run_step(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     profile = planar_average(field, values["axis"])
     density = None
     if values["density"] is not None:
-        same = {name: values[name] for name in ("boundary", "dtype", "device")}
+        same = {name: values[name] for name in ("boundary", "dtype", "device", *RUN_WIDE)}
         density = planar_average(inputs.field({"file": values["density"], **same}), values["axis"])
     result = potential_step(
         profile,
@@ -561,7 +570,7 @@ _TABLE = (
             *o.READING,
             o.ION_CHARGES,
             replace(o.NET_CHARGE, help="Charge in e that the cell should have."),
-            *o.COMMON,
+            *o.READING_COMMON,
         ),
         run_info,
         python=("gh.charge_balance",),
@@ -576,7 +585,7 @@ _TABLE = (
             "gpuhomog convert CHGCAR --ion-charges Na=1,Cl=7 -o charge.h5",
             "gpuhomog convert LOCPOT --to Ha -o potential.cube",
         ),
-        (*o.READING, *o.MAKING, required(o.OUT), TO, *o.COMMON),
+        (*o.READING, *o.MAKING, required(o.OUT), TO, *o.READING_COMMON),
         run_convert,
         check_making,
     ),
@@ -607,7 +616,7 @@ _TABLE = (
             o.PLOT,
             AT,
             o.FIGURE_WIDTH,
-            *o.COMMON,
+            *o.READING_COMMON,
         ),
         run_average,
         check_average,
@@ -635,7 +644,7 @@ _TABLE = (
             PLANAR,
             o.PLOT,
             o.FIGURE_WIDTH,
-            *o.COMMON,
+            *o.READING_COMMON,
         ),
         run_profile,
         check_making,
@@ -664,7 +673,7 @@ _TABLE = (
             result_out("the result"),
             o.PLOT,
             o.FIGURE_WIDTH,
-            *o.COMMON,
+            *o.READING_COMMON,
         ),
         run_surface,
         check_making,
@@ -689,7 +698,7 @@ _TABLE = (
             result_out("the result"),
             o.PLOT,
             o.FIGURE_WIDTH,
-            *o.COMMON,
+            *o.READING_COMMON,
         ),
         run_interface,
         check_making,
@@ -717,7 +726,7 @@ _TABLE = (
             result_out("the result"),
             o.PLOT,
             o.FIGURE_WIDTH,
-            *o.COMMON,
+            *o.READING_COMMON,
         ),
         run_step,
         check_making,
@@ -732,6 +741,7 @@ _TABLE = (
         run_demo,
         check_folder,
         reads=False,
+        alone=True,
     ),
     Command(
         "devices",
@@ -742,6 +752,7 @@ _TABLE = (
         (o.JSON, o.QUIET),
         run_devices,
         reads=False,
+        alone=True,
     ),
     Command(
         "tune",
@@ -750,6 +761,7 @@ _TABLE = (
         ("gpuhomog tune CHGCAR",),
         (*o.READING, *o.COMMON),
         run_tune,
+        alone=True,
     ),
 )
 

@@ -2,7 +2,7 @@
 
     [input]                      file and how to read it (the options of a command's "Input" heading)
     [[task]]                     command, then that command's option names; a task may name its own file
-    [run]                        device, dtype: for every task that does not say otherwise
+    [run]                        device, dtype: for every task that does not say otherwise; max_memory
     [batch]                      options of `gpuhomog submit`; checked here, used when a job is submitted
     [plan]                       options of `gpuhomog plan`; checked here, used when a job is planned
 
@@ -41,7 +41,7 @@ def device_name(raw: Any) -> str:
     return raw
 
 
-RUN_OPTIONS = (o.DEVICE, o.DTYPE)
+RUN_OPTIONS = (o.DEVICE, o.DTYPE, o.MAX_MEMORY)
 DEVICE_ELSEWHERE = replace(o.DEVICE, parse=device_name)
 INPUT_OPTIONS = (Option("file", o.path, "", "File to read."), *o.READING, *o.MAKING)
 TABLES = ("input", "task", "run", "batch", "plan")
@@ -142,9 +142,12 @@ def read_task(
         command = replace(command, options=for_machine(command.options, elsewhere))
     where = f"{where} ({name}): "
     own = {key: value for key, value in entry.items() if key not in ("command", "file")}
-    for key in ("json", "quiet"):
+    for key in ("json", "quiet", "fresh"):
         if key in own:
             raise InputError(f'{where}"{key}" is not a key of tasks: give --{key} to gpuhomog run.')
+    for key in ("max-memory", "max_memory"):
+        if key in own:
+            raise InputError(f'{where}"{key}" is the limit of the whole run: write it under [run].')
     known = {option.key for option in command.options}
     raw = {key: value for key, value in common.items() if key != "file" and key.replace("-", "_") in known}
     raw = {key.replace("-", "_"): value for key, value in raw.items()}

@@ -26,6 +26,7 @@ from ..device import choose_device
 from ..errors import InputError, nearest_known
 from ..grid import parse_boundary
 from ..operators.planar import parse_planes
+from ..streaming import parse_bytes
 from ..units import check_quantity, conversion_factor
 
 
@@ -396,7 +397,16 @@ FILE_UNIT = Option(
     "cube files and arrays: atomic units.",
     panel=INPUT,
 )
-READING = (QUANTITY, FILE_UNIT, BOUNDARY, KIND, BLOCK, FRAME, DTYPE)
+REPRODUCIBLE = Option(
+    "reproducible",
+    flag,
+    "",
+    "Add up planes in one fixed order: sums, profiles and averages with box or tophat have the same bits on any number "
+    "of ranks. Slower.",
+    default=False,
+    panel=INPUT,
+)
+READING = (QUANTITY, FILE_UNIT, BOUNDARY, KIND, BLOCK, FRAME, DTYPE, REPRODUCIBLE)
 
 KERNEL = Option(
     "kernel",
@@ -543,11 +553,31 @@ DEVICE = Option(
     default="auto",
     panel=GENERAL,
 )
+MAX_MEMORY = Option(
+    "max-memory",
+    checked(parse_bytes),
+    "8GB",
+    "Memory that each process may take: the input is then read some planes at a time, in one pass, and what was found "
+    "is kept, so that the same command goes on after an interruption.",
+    panel=GENERAL,
+    python={"max_memory": ""},
+)
+FRESH = Option(
+    "fresh",
+    flag,
+    "",
+    "With --max-memory: begin anew, and discard what an interrupted run has kept.",
+    default=False,
+    panel=GENERAL,
+    python={"fresh=True": ""},
+)
 JSON = Option("json", flag, "", "Print one JSON object on standard output.", default=False, panel=GENERAL)
 QUIET = Option("quiet", flag, "", "No progress bars and no tables.", default=False, short="q", panel=GENERAL)
 DRY_RUN = Option("dry-run", flag, "", "Print the script of the job and submit nothing.", default=False, panel=GENERAL)
 MAKING = (ION_CHARGES, ION_WIDTH, NET_CHARGE, TO_QUANTITY)
+STREAMING = (MAX_MEMORY, FRESH)
 COMMON = (DEVICE, JSON, QUIET)
+READING_COMMON = (DEVICE, *STREAMING, JSON, QUIET)
 
 
 def read_values(options: Sequence[Option], raw: Mapping[str, Any], where: str = "") -> dict[str, Any]:

@@ -37,14 +37,18 @@ from ..operators.costs import (
     average_cost,
     busiest_bytes,
     filter_cost,
+    gradient_cost,
     held,
+    ions_cost,
     planar_cost,
     read_once,
     report_cost,
     shifted_cost,
+    streamed,
 )
 from ..parallel import Slab
 from ..readers import open_source
+from ..streaming.memory import CHUNKS_HELD
 from .commands import along_xyz, kernel_of
 from .job_file import Job
 from .machines import COPY_FRACTION, MACHINES, SPREAD, USABLE
@@ -84,23 +88,32 @@ class Rates:
 
 @dataclass(frozen=True)
 class Work:
-    """What a command does with its field: the cost on the busiest rank, fields written (file, shape), the way."""
+    """What a command does with its field.
+
+    cost    on the busiest rank
+    fields  written: file, shape
+    way     of an average
+    kept    bytes beside values that are read some planes at a time (--max-memory); None: it needs all at once
+    """
 
     cost: Cost
     fields: tuple[tuple[Path | None, Shape], ...] = ()
     way: str | None = None
+    kept: int | None = 0
 
 
 @dataclass(frozen=True)
 class PlannedTask:
     """One task: bytes, of the busiest rank where nothing else is said.
 
-    planes   that are shared out
-    field    the whole field
-    values   all inputs that are in memory
-    read     from storage, by all ranks; a file that several tasks need is read by the first
-    written  to storage, by all ranks
-    link     between host and device
+    planes     that are shared out
+    field      the whole field
+    memory     at most, at once
+    by_planes  the same where values are read some planes at a time (--max-memory); None: it needs all at once
+    values     all inputs that are in memory
+    read       from storage, by all ranks; a file that several tasks need is read by the first
+    written    to storage, by all ranks
+    link       between host and device
     """
 
     name: str
@@ -109,16 +122,13 @@ class PlannedTask:
     way: str | None
     planes: int
     field: int
+    memory: int
+    by_planes: int | None
     values: int
     read: int
     written: int
     link: int
     cost: Cost
-
-    @property
-    def memory(self) -> int:
-        """At most, at once."""
-        return self.values + self.cost.peak
 
     def seconds(self, rates: Rates) -> dict[str, float | None]:
         """Expected time of each part; None where its rate is not known."""
@@ -155,17 +165,26 @@ def average_work(field: Field, values: Mapping[str, Any]) -> Work:
     plan, way = plan_average(
         field, kernel_of(dict(values)), values["spacing"], values["sampling"], "auto", values["padded"]
     )
+    by_planes = streamed(plan)
+    if by_planes is not None and values.get("max_memory") is not None:
+        way = by_planes[1]
     total = average_cost(plan, way)
     if with_variance or values["outside"] != 0:
         total = shifted_cost(field, total)
     if with_variance:
         total = total.beside(total)
     if with_gradient:
-        total = total.beside(average_cost(plan, way, (0, 1, 2)))
+        total = total.beside(gradient_cost(plan, way))
     paths = [values["output"], *([values["variance"]] if with_variance else [])]
     paths += along_xyz(values["gradient"]) if with_gradient else ()
     out = held(plan.n_out, field.slab.axis, field.comm.size) * field.values.dtype.itemsize
-    return Work(total.beside(report_cost(len(paths) * out)), tuple((path, plan.n_out) for path in paths), way.name)
+    n_results = 1 + with_variance + 3 * with_gradient
+    return Work(
+        total.beside(report_cost(len(paths) * out)),
+        tuple((path, plan.n_out) for path in paths),
+        way.name,
+        None if by_planes is None else n_results * by_planes[0],
+    )
 
 
 def profile_work(field: Field, values: Mapping[str, Any]) -> Work:
@@ -186,12 +205,19 @@ WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {
 
 def making_cost(field: Field, values: Mapping[str, Any]) -> Cost:
     """Ions added, or another quantity made of the input, which stays."""
-    n_bytes = busiest_bytes(field)
-    if values.get("ion_charges") is not None:
-        return filter_cost(field, field.grid.shape).then(read_once(2 * n_bytes, n_bytes))
-    if values.get("to_quantity") == "charge_density":
+    if "to_quantity" not in values:  # ions are only counted
+        return Cost()
+    if values["ion_charges"] is not None:
+        return ions_cost(field)
+    if values["to_quantity"] == "charge_density":
         return filter_cost(field, field.grid.shape)
-    return Cost() if values.get("to_quantity") is None else read_once(n_bytes, n_bytes)
+    n_bytes = busiest_bytes(field)
+    return Cost() if values["to_quantity"] is None else read_once(n_bytes, n_bytes)
+
+
+def needs_all(values: Mapping[str, Any]) -> bool:
+    """True if what is made of the input takes all its values at once."""
+    return "to_quantity" in values and (values["ion_charges"] is not None or values["to_quantity"] == "charge_density")
 
 
 def unread(values: Mapping[str, Any], layout: Layout) -> tuple[Field, int, bool]:
@@ -243,6 +269,7 @@ def plan_tasks(tasks: Iterable[Task], layout: Layout) -> list[PlannedTask]:
     out, resident = [], 0
     for task in tasks:
         values, fields, total, read, link = task.values, [], Cost(), 0, 0
+        limited = values.get("max_memory") is not None
         for file in (values["file"], *([values["density"]] if values.get("density") is not None else [])):
             given = {**values, "file": file}
             names = ("file", "quantity", "unit", "boundary", "kind", "block", "frame", "dtype")
@@ -253,7 +280,7 @@ def plan_tasks(tasks: Iterable[Task], layout: Layout) -> list[PlannedTask]:
             if key not in known:
                 known[key], stored, is_text = unread(given, layout)
                 n_bytes = busiest_bytes(known[key])
-                resident += n_bytes
+                resident += 0 if limited else n_bytes
                 total = total.beside(read_once(n_bytes))  # are all values finite?
                 read += stored
                 link += -(-stored // layout.ranks) if is_text else n_bytes  # text is decoded on the device
@@ -262,6 +289,9 @@ def plan_tasks(tasks: Iterable[Task], layout: Layout) -> list[PlannedTask]:
         work = WORK[task.command.name](field, values)
         for density in fields[1:]:
             total = total.beside(planar_cost(density, values["axis"]))
+        total, making = total.beside(making_cost(field, values)).beside(work.cost), needs_all(values)
+        plane = field.grid.n_points // field.slab.n * field.values.dtype.itemsize
+        by_planes = None if work.kept is None or making else work.kept + CHUNKS_HELD * plane
         itemsize = field.values.dtype.itemsize if values.get("variance") is None else 8
         for path, shape in work.fields:
             link += 0 if path is None else held(shape, field.slab.axis, layout.ranks) * itemsize
@@ -273,11 +303,13 @@ def plan_tasks(tasks: Iterable[Task], layout: Layout) -> list[PlannedTask]:
                 way=work.way,
                 planes=field.slab.n,
                 field=field.grid.n_points * field.values.dtype.itemsize,
+                memory=by_planes if limited and by_planes is not None else resident + total.peak,
+                by_planes=by_planes,
                 values=resident,
                 read=read,
                 written=sum(written_bytes(path, shape, itemsize) for path, shape in work.fields if path is not None),
                 link=link if layout.on_gpu else 0,
-                cost=total.beside(making_cost(field, values)).beside(work.cost),
+                cost=total,
             )
         )
     return out
@@ -341,10 +373,8 @@ def rates_of(options: Mapping[str, Any]) -> tuple[Rates, float | None, tuple[str
         "Parts follow each other without overlap, and no message waits; products and transforms take as long beside a "
         f"pass over memory as {where}."
     )
-    if machine is not None:
-        notes.append(
-            f"Memory and arithmetic of one H200 took {SPREAD[0]:g} to {SPREAD[1]:g} times what is expected here."
-        )
+    what = "two cores" if machine is None else "one H200"
+    notes.append(f"Memory and arithmetic of {what} took {SPREAD[what][0]:g} to {SPREAD[what][1]:g} times as long.")
     return rates, None if memory is None else memory * GB, tuple(notes)
 
 
@@ -381,6 +411,8 @@ def plan(job: Job, options: Mapping[str, Any]) -> Outcome:
     peak = max(task.memory for task in planned)
     fits = None if memory is None else peak <= USABLE * memory
     least = least_ranks(job.tasks, layout, USABLE * memory) if memory is not None and not fits else None
+    some = [task.by_planes for task in planned]
+    by_planes = None if None in some else max(n_bytes for n_bytes in some if n_bytes is not None)
     share = efficiency(job.tasks, layout, planned, rates)
     reports = [task_report(task, rates) for task in planned]
     total = total_report(reports)
@@ -394,6 +426,7 @@ def plan(job: Job, options: Mapping[str, Any]) -> Outcome:
         "total": total,
         "fits": fits,
         "least_ranks": least,
+        "by_planes_bytes": by_planes,
         "efficiency": share,
         "assumptions": list(notes),
     }
@@ -401,6 +434,8 @@ def plan(job: Job, options: Mapping[str, Any]) -> Outcome:
     tables = [(f"Task {n}, {one['task']}", task_rows(one)) for n, one in enumerate(reports, 1)]
     rows: Rows = [("ranks", f"{ranks}, {'one GPU each' if layout.on_gpu else 'on CPUs'}"), *time_rows(total)]
     rows.append(("memory", f"{size(peak)} on a {unit} at once{memory_verdict(fits, memory, least, unit)}"))
+    if fits is False and by_planes is not None and memory is not None and by_planes <= USABLE * memory:
+        rows.append(("", f"or read some planes at a time: --max-memory, {size(by_planes)} beside the program's own"))
     if ranks > 1:
         known = "not known: give --network" if share is None else f"{share:.0%}, storage left out"
         rows.append(("efficiency", known))
@@ -482,7 +517,8 @@ def time_rows(report: Mapping[str, Any]) -> Rows:
         for part, seconds in report["seconds"].items()
         if seconds is None or seconds > 0
     ]
-    limit = "" if report["limit"] is None else f"; limited by {report['limit']}"
+    known = " as far as is known" if None in report["seconds"].values() else ""
+    limit = "" if report["limit"] is None else f"; limited by {report['limit']}{known}"
     return [("expected time", f"{duration(report['total_seconds'])} ({', '.join(parts)}){limit}")]
 
 

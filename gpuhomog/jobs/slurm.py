@@ -17,9 +17,10 @@ an MPI library to which Slurm does not speak.
 
 End of time. Slurm signals the script's process (B:USR1), which is the launcher by then (exec): it hands USR1 to all
 ranks, they stop at the next chunk with exit code 75, and the job counts as failed. Each job of a chain waits for all
-before it to fail (afternotok), so that the first that finishes cancels the rest. A job that lost its node or was
-preempted starts again (--requeue), which is safe as runs resume; a job never requeues itself, since one that makes no
-progress would go on for ever. Its output goes on in the same file (--open-mode=append).
+before it to fail (afternotok), so that the first that finishes cancels the rest; after a failure that no repetition
+mends the others fail in the same way. A job that lost its node or was preempted is not started again under its number
+(--no-requeue), the next of its chain goes on: MPICH names its shared memory after the job, and a second start on the
+same node, where ranks that were killed left theirs, failed or hung when it was tried.
 
 In   option values; the command; nothing here has passed through a shell, and all of it is quoted where one reads it.
 Out  text; job numbers. InputError where a value cannot be, Slurm is not there, or refuses.
@@ -33,8 +34,7 @@ Out  text; job numbers. InputError where a value cannot be, Slurm is not there, 
 #SBATCH --cpus-per-task=1
 #SBATCH --time=01:00:00
 #SBATCH --signal=B:USR1@120
-#SBATCH --requeue
-#SBATCH --open-mode=append
+#SBATCH --no-requeue
 export OMP_NUM_THREADS=1
 exec srun --cpus-per-task=1 --wait=60 --mpi=pmi2 gpuhomog run 'a b.toml'
 """
@@ -211,7 +211,7 @@ def directives(values: Mapping[str, Any]) -> list[str]:
         "signal": f"B:USR1@{max(before, 1)}",
     }
     given = [f"--{name}={value}" for name, value in asked.items() if value is not None]
-    return [*given, "--requeue", "--open-mode=append"]
+    return [*given, "--no-requeue"]
 
 
 def own_gpu(values: Mapping[str, Any]) -> str:

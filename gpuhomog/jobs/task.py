@@ -14,11 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, nearest_known
 from ..field import Field
+from ..parallel import Comm, Serial
 from ..readers import read
 from ..results import Result, plain
 from ..writers import check_output, write
@@ -61,6 +63,7 @@ class Command:
     check    refuses option values that cannot go together; nothing is read yet
     reads    True if it takes an input file
     argument what stands for the input in the help
+    alone    True if the first of several ranks runs it for all
     python   calls that do the same in a script, as messages name them (wording.py)
     """
 
@@ -73,6 +76,7 @@ class Command:
     check: Callable[[dict[str, Any]], None] = lambda values: None
     reads: bool = True
     argument: str = "FILE"
+    alone: bool = False
     python: tuple[str, ...] = ()
 
     def files(self, values: Mapping[str, Any], *kinds: str) -> list[tuple[Option, Path]]:
@@ -81,19 +85,37 @@ class Command:
         return [(option, file) for option, name in named if name is not None for file in option.files(name)]
 
 
-class Inputs:
-    """Fields by file and reading options: each is read once, however many tasks use it."""
+RUN_WIDE = ("max_memory", "reproducible")
+"""Options of reading that hold for all tasks of a run."""
 
-    def __init__(self) -> None:
+
+class Inputs:
+    """Fields by file and reading options: each is read once, however many tasks use it.
+
+    comm  ranks that share every field
+    """
+
+    def __init__(self, comm: Comm | None = None) -> None:
+        self.comm: Comm = comm or Serial()
         self._fields: dict[tuple[Any, ...], Field] = {}
+
+    def first(self, work: Callable[[], Any]) -> None:
+        """Work that the first rank does for all; if it fails, it fails for all."""
+        error: Exception | None = None
+        if self.comm.rank == 0:
+            try:
+                work()
+            except Exception as failed:
+                error = failed
+        self.comm.agree(error)
 
     def field(self, values: Mapping[str, Any]) -> Field:
         """The field of a task's input file, read as its options say."""
-        names = ("quantity", "unit", "boundary", "kind", "block", "frame", "dtype", "device")
+        names = ("quantity", "unit", "boundary", "kind", "block", "frame", "dtype", "device", *RUN_WIDE)
         options: dict[str, Any] = {name: values[name] for name in names if values.get(name) is not None}
         key = (str(values["file"].resolve()), *(f"{name}={value}" for name, value in options.items()))
         if key not in self._fields:
-            self._fields[key] = read(values["file"], **options)
+            self._fields[key] = read(values["file"], comm=self.comm, **options)
         return self._fields[key]
 
 
@@ -103,6 +125,16 @@ class Task:
 
     command: Command
     values: dict[str, Any] = dataclass_field(default_factory=dict)
+
+    @property
+    def words(self) -> dict[str, str]:
+        """Its options as they were understood, except what says how to print."""
+        silent = (JSON.key, QUIET.key)
+        return {
+            key if key == "file" else f"--{key.replace('_', '-')}": str(plain_option(value))
+            for key, value in self.values.items()
+            if key not in silent
+        }
 
     @property
     def targets(self) -> list[Path]:
@@ -119,12 +151,17 @@ class Task:
         outcome = self.command.run(inputs, self.values)
         outputs = list(outcome.outputs)
         for path, writable in outcome.writes.items():
-            if path is not None:
+            if path is None:
+                continue
+            if isinstance(writable, Field):
                 outputs.append(write(writable, path))
-        if self.values.get("plot") is not None and outcome.draw is not None:
-            from ..plots import save_figure
-
-            outputs.append(save_figure(outcome.draw(), self.values["plot"]))
+            else:
+                inputs.first(partial(write, writable, path))
+                outputs.append(path)
+        figure: Path | None = self.values.get("plot")
+        if figure is not None and outcome.draw is not None:
+            inputs.first(partial(save, outcome.draw, figure))
+            outputs.append(figure)
         given = {
             option.name: plain_option(self.values[option.key])
             for option in self.command.options
@@ -137,6 +174,13 @@ class Task:
             report["input"] = str(self.values["file"])
         report |= {"options": given, "result": plain(outcome.report), "outputs": [str(path) for path in outputs]}
         return outcome, report
+
+
+def save(draw: Callable[[], Any], path: Path) -> None:
+    """A figure as a file."""
+    from ..plots import save_figure
+
+    save_figure(draw(), path)
 
 
 def sources(command: Command, values: Mapping[str, Any]) -> list[Path]:

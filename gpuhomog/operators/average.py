@@ -44,12 +44,16 @@ from ..errors import AccuracyWarning, InputError, KernelError, nearest_known
 from ..field import Field
 from ..grid import AXIS_NAMES, OPEN, Grid
 from ..results import Profile
+from ..streaming import Unread, together
 from ..units import times_length
 from .line_weights import Line
 from .unrolled import check_sampling
 from .ways import CELL, WAYS, BySums, ByTaps, Plan, Way, on_axis
 
 METHODS = ("auto", *WAYS)
+
+PLANES_FOR_CENTRE = 4
+"""Planes of an unread field that are read beforehand, for a number near its mean."""
 
 
 @overload
@@ -187,8 +191,11 @@ def averages_and_variances(
 
 
 def _means_and_variances(field: Field, plans: Sequence[tuple[Plan, Way]], outside: float) -> list[tuple[Field, Field]]:
+    if isinstance(field.values, Unread):
+        return _streamed_variances(field, field.values, plans, outside)
     device = field.device
-    windows = [way.coarse_windows(plan) if isinstance(way, BySums) else None for plan, way in plans]
+    in_one_read = not field.reproducible
+    windows = [way.coarse_windows(plan) if in_one_read and isinstance(way, BySums) else None for plan, way in plans]
     together = [triple for triple in windows if triple is not None]
     if OPEN in field.grid.boundary:
         centre = outside
@@ -198,26 +205,70 @@ def _means_and_variances(field: Field, plans: Sequence[tuple[Plan, Way]], outsid
     results, done = [], 0
     for (plan, way), triple in zip(plans, windows, strict=True):
         if triple is not None and sums is not None:
-            mean, square = (device.asarray(sums[done, power], np.float64) for power in range(2))
+            assert isinstance(way, BySums)
+            powers = [device.asarray(sums[done, power], np.float64) for power in range(2)]
+            mean, square = (way.finished(plan, device.compact(power)) for power in powers)
             done += 1
         else:
             (mean,) = way.run(plan, device.asarray(field.values, np.float64) - centre, (None,))
             (square,) = way.run(plan, device.squared_deviation(field.values, centre), (None,))
-        variance = square - mean * mean
-        variance = variance * (variance > 0)  # rounding may leave -1e-17 where the field is constant
-        results.append(
-            (
-                _result(plan, way, mean + centre, {"step": "average"}),
-                _result(plan, way, variance, {"step": "variance"}, quantity="scalar", unit=None),
-            )
-        )
+        results.append(_mean_and_variance(plan, way, mean, square, centre))
     return results
 
 
+def _mean_and_variance(plan: Plan, way: Way, mean: Any, square: Any, centre: float) -> tuple[Field, Field]:
+    """From the averages of the values and of their squares, both about the centre."""
+    variance = square - mean * mean
+    variance = variance * (variance > 0)  # rounding may leave -1e-17 where the field is constant
+    return (
+        _result(plan, way, mean + centre, {"step": "average"}),
+        _result(plan, way, variance, {"step": "variance"}, quantity="scalar", unit=None),
+    )
+
+
+def _streamed_variances(
+    field: Field, values: Unread, plans: Sequence[tuple[Plan, Way]], outside: float
+) -> list[tuple[Field, Field]]:
+    """The same of values that are read some planes at a time: all powers under all kernels in one pass."""
+    device = field.device
+    centre = outside if OPEN in field.grid.boundary else _mean_of_planes(field, values)
+    deviation = values.mapped(f"less {centre!r}", lambda v: device.asarray(v, np.float64) - centre, np.float64)
+    squared = values.mapped(f"squared less {centre!r}", lambda v: device.squared_deviation(v, centre), np.float64)
+
+    def averaged(plan: Plan, way: Way, powers: Unread) -> Any:
+        (result,) = way.run(plan, powers, (None,))
+        if isinstance(result, Unread):
+            values.refuse(f"The variance on {' x '.join(map(str, plan.n_out))} points", "give a larger spacing")
+        return result
+
+    works = [
+        lambda plan=plan, way=way, powers=powers: averaged(plan, way, powers)
+        for plan, way in plans
+        for powers in (deviation, squared)
+    ]
+    found = together(values, *works)
+    return [
+        _mean_and_variance(plan, way, found[2 * number], found[2 * number + 1], centre)
+        for number, (plan, way) in enumerate(plans)
+    ]
+
+
+def _mean_of_planes(field: Field, values: Unread) -> float:
+    """Mean of a few planes, the same on every rank: squares may be taken about any number near the mean."""
+    slab, sums = field.slab, np.zeros(2)
+    for plane in range(slab.start, slab.stop, max(1, slab.n // PLANES_FOR_CENTRE)):
+        one = values.planes(plane, plane + 1)
+        sums += float(field.device.planar_sum(one, slab.axis).sum()), one.size
+    total, count = field.comm.sum(sums)
+    return float(total / count)
+
+
 def _mean_of_some(field: Field) -> float:
-    """Mean of some thousand points: squares may be taken about any number near the mean."""
-    skip = [max(1, n // 16) for n in field.grid.shape]
-    return float(field.device.to_host(field.values[:: skip[0], :: skip[1], :: skip[2]]).mean(dtype=np.float64))
+    """Mean of some thousand points: squares may be taken about any number near the mean, the same on all ranks."""
+    skip = [max(1, n // 16) for n in field.values.shape]
+    some = field.device.to_host(field.values[:: skip[0], :: skip[1], :: skip[2]])
+    total, count = field.comm.sum(np.array([some.sum(dtype=np.float64), some.size]))
+    return float(total / count)
 
 
 def _less(field: Field, outside: float) -> Any:
@@ -281,6 +332,14 @@ def plan_average(
 def _choose_way(plan: Plan, method: str) -> Way:
     """The cheapest of the ways that exist for this kernel; the one asked for if it exists."""
     costs = {name: cost for name, way in WAYS.items() if (cost := way.cost(plan)) is not None}
+    values = plan.field.values
+    if isinstance(values, Unread) and costs:
+        there = list(costs)
+        costs = {name: cost for name, cost in costs.items() if WAYS[name].streams(plan)}
+        if method not in costs and (not costs or method in there):
+            points = " x ".join(map(str, plan.n_out))
+            works = "give a larger spacing, or a Gaussian kernel" if "lines" in there else "take a Gaussian or a box"
+            values.refuse(f"The average with a {plan.kernel.name} on {points} points", works)
     if method == "sums" and method not in costs:
         raise KernelError('method="sums" adds up samples, which only Box and TopHat do: use method="auto".')
     if method != "auto":

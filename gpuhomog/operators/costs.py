@@ -18,16 +18,18 @@ Out  Cost.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
 import numpy as np
 
+from ..fft import SLOWEST_FIRST
 from ..field import Field
-from ..parallel import model
+from ..parallel import Slab, model
+from .line_weights import Line
 from .planar import family_bins, parse_planes
-from .ways import ByAllModes, ByLines, ByLowModes, BySums, ByTaps, Derivatives, Plan, Way, most_reducing_first
+from .ways import WAYS, ByAllModes, ByLines, ByLowModes, BySums, ByTaps, Derivatives, Plan, Way
 
 FILTER_PASSES = 10
 """Reads and writes of the field in a filter in Fourier space (device/gpu/spectral.py)."""
@@ -116,7 +118,7 @@ def shifted_cost(part: Field, cost: Cost) -> Cost:
 
 
 def report_cost(n_bytes: int) -> Cost:
-    """What is told about a field: mean, integral, smallest and largest value."""
+    """What is told about a field: mean, integral, smallest and largest value; a few numbers are sent, not counted."""
     return Cost(moved=REPORT_READS * n_bytes, busy=float(REPORT_READS * n_bytes))
 
 
@@ -124,16 +126,24 @@ def filter_cost(part: Field, shape: Sequence[int], n_results: int = 1) -> Cost:
     """Filters in Fourier space on a grid of that shape, split as the field is: the spectrum, then each result."""
     size, axis, itemsize = part.comm.size, part.slab.axis, part.values.dtype.itemsize
     n_bytes = held(shape, axis, size) * itemsize
-    columns = (
-        part.device.filter_in_columns[part.values.dtype.name] / part.device.pass_in_columns[part.values.dtype.name]
-    )
     passes = FILTER_PASSES * (1 + n_results) / 2
-    stored = list(shape) if axis == 0 else list(reversed(shape))
+    columns = part.device.filter_in_columns[part.values.dtype.name] * (1 + n_results) / 2
+    busy = max(passes, columns / part.device.pass_in_columns[part.values.dtype.name]) * n_bytes
+    stored = [shape[i] for i in SLOWEST_FIRST[axis]]
     sent = {} if size == 1 else {"transpose": model.filter_bytes(stored, itemsize, size, n_results)}
-    spectra = 1 if n_results == 1 else 2
-    spectra += size > 1  # before a transpose and after it
-    busy = max(passes, columns * (1 + n_results) / 2) * n_bytes
+    spectra = (1 if n_results == 1 else 2) + (size > 1)  # before a transpose and after it
     return Cost((spectra + n_results) * n_bytes, n_results * n_bytes, round(passes * n_bytes), busy, sent)
+
+
+def ions_cost(part: Field) -> Cost:
+    """Gaussian ions, whose modes each rank makes on its host, less the values."""
+    size, itemsize, n_bytes = part.comm.size, part.values.dtype.itemsize, busiest_bytes(part)
+    n_0, n_1, n_2 = (part.grid.shape[i] for i in SLOWEST_FIRST[part.slab.axis])
+    sent = model.transpose_bytes((n_0, n_1, n_2 // 2 + 1), 2 * itemsize, size, 1, 0)
+    spectra = 1 + (size > 1)  # before a transpose and after it
+    moved = FILTER_PASSES // 2 * n_bytes
+    ions = Cost((spectra + 1) * n_bytes, n_bytes, moved, float(moved), {"transpose": sent} if size > 1 else {})
+    return ions.then(Cost(n_bytes, n_bytes, 3 * n_bytes, 3.0 * n_bytes))
 
 
 def contraction_cost(part: Field, shape: Sequence[int], n_out: int, axis: int) -> Cost:
@@ -152,86 +162,120 @@ def contraction_cost(part: Field, shape: Sequence[int], n_out: int, axis: int) -
     other = 1 if axis == 0 else 0
     turned, across = held(shape, other, size) * itemsize, held(after, other, size) * itemsize
     there = Cost(turned, turned, before + turned, float(before + turned), {"transpose": by_transposes})
-    back = read_once(across, out)
-    return there.then(read_once(turned, across, work)).then(back)
+    return there.then(read_once(turned, across, work)).then(read_once(across, out))
 
 
-def contractions_cost(part: Field, shape: Sequence[int], n_out: Sequence[int], skip_equal: bool = False) -> Cost:
-    """Matrix products along all three axes, the most reducing first."""
+def fetch_cost(part: Field, shape: Sequence[int], wanted: Callable[[Slab], range], n_out: int) -> Cost:
+    """Planes of the split axis of an array of that shape, which each rank wants for its slab of n_out."""
+    size, axis, itemsize = part.comm.size, part.slab.axis, part.values.dtype.itemsize
+    if size == 1:
+        return Cost()
+    planes = [wanted(Slab.of(n_out, rank, size, axis)) for rank in range(size)]
+    plane = prod(shape) // shape[axis] * itemsize
+    most = plane * max(map(len, planes))
+    return Cost(most, most, 2 * most, 2.0 * most, {"planes": model.fetch_bytes(shape[axis], planes, plane)})
+
+
+def contractions_cost(plan: Plan, shape: Sequence[int], n_out: Sequence[int], skip: Sequence[int] = ()) -> Cost:
+    """Matrix products along the axes that are not skipped, in the order of the plan."""
     total, sizes = Cost(), list(shape)
-    for axis in most_reducing_first(shape, n_out):
-        if skip_equal and sizes[axis] == n_out[axis] and (axis != part.slab.axis or part.comm.size == 1):
-            continue
-        total = total.then(contraction_cost(part, sizes, n_out[axis], axis))
+    for axis in plan.order(shape, n_out):
+        if axis not in skip:
+            total = total.then(contraction_cost(plan.field, sizes, n_out[axis], axis))
         sizes[axis] = n_out[axis]
     return total
 
 
 def average_cost(plan: Plan, way: Way, derivatives: Derivatives = (None,)) -> Cost:
     """The average by the way that was chosen, or its derivatives."""
-    n = len(derivatives)
     if isinstance(way, ByLowModes):
-        return _low_modes_cost(plan, n)
+        return _low_modes_cost(plan, len(derivatives))
     if isinstance(way, ByTaps):
-        return _taps_cost(plan, n)
+        return _taps_cost(plan, len(derivatives))
     if isinstance(way, ByAllModes):
-        return _all_modes_cost(plan, n)
+        return _all_modes_cost(plan, len(derivatives))
     assert isinstance(way, ByLines)
-    if isinstance(way, BySums) and n == 1 and way.coarse_windows(plan) is not None:
+    if isinstance(way, BySums) and len(derivatives) == 1 and way.coarse_windows(plan) is not None:
         n_bytes = busiest_bytes(plan.field)
         out = held(plan.n_out, plan.field.slab.axis, plan.field.comm.size) * plan.field.values.dtype.itemsize
         return read_once(n_bytes, out, plan.field.device.sums_in_passes * n_bytes)
-    return times(n, contractions_cost(plan.field, plan.n_in, plan.n_out))  # what derivatives share is not deducted
+    total, sizes, order = Cost(), list(plan.n_in), plan.order(plan.n_in, plan.n_out)
+    for position, axis in enumerate(order):
+        products = {tuple(d == a for a in order[: position + 1]) for d in derivatives}  # each is made once
+        total = total.then(times(len(products), contraction_cost(plan.field, sizes, plan.n_out[axis], axis)))
+        sizes[axis] = plan.n_out[axis]
+    return total
+
+
+def streamed(plan: Plan) -> tuple[int, Way] | None:
+    """What an average of values that are read some planes at a time has in memory beside them, and its way.
+
+    Planes contracted along their own axes, or three times the sum of what each gives of the result (streamed.py); then
+    the result itself, but for low modes, from which it is made as it is written. None where it takes all values.
+    """
+    part, itemsize = plan.field, plan.field.values.dtype.itemsize
+    axis, here = part.slab.axis, -(-part.slab.n // part.comm.size)
+    known = []
+    for way, counts in ((WAYS["lines"], plan.n_out), (WAYS["low modes"], plan.low_mode_counts)):
+        cost = way.cost(plan)
+        if counts is not None and cost is not None:
+            between = prod(counts) // counts[axis] * min(here, 3 * counts[axis]) * itemsize
+            result = held(plan.n_out, axis, part.comm.size) * itemsize if way.name == "lines" else 0
+            known.append((cost, between + result, way))
+    if not known:
+        return None
+    _, n_bytes, way = min(known, key=lambda one: one[0])
+    return n_bytes, way
+
+
+def gradient_cost(plan: Plan, way: Way) -> Cost:
+    """Derivatives along the lattice vectors, then x, y and z of them, each three products and their sum."""
+    out = held(plan.n_out, plan.field.slab.axis, plan.field.comm.size) * plan.field.values.dtype.itemsize
+    along = average_cost(plan, way, (0, 1, 2))
+    return along.then(Cost(4 * out, 3 * out, 42 * out, 42.0 * out))
 
 
 def _low_modes_cost(plan: Plan, n: int) -> Cost:
-    """Projection, whose sums every rank gets whole; a small filter; expansion."""
-    part, counts = plan.field, plan.low_mode_counts
+    """Projection, a small filter, expansion of each result."""
+    counts = plan.low_mode_counts
     assert counts is not None
-    itemsize, size, axis = part.values.dtype.itemsize, part.comm.size, part.slab.axis
-    total, sizes, small = Cost(), list(plan.n_in), prod(counts) * itemsize
-    for along in most_reducing_first(plan.n_in, counts):
-        before = held(sizes, axis, size) if size > 1 and sizes[axis] == plan.n_in[axis] else prod(sizes)
-        work = before * itemsize * counts[along] / part.device.pass_in_columns[part.values.dtype.name]
-        sizes[along] = counts[along]
-        local = (
-            held(sizes, axis, size) if size > 1 and along != axis and sizes[axis] == plan.n_in[axis] else prod(sizes)
-        )
-        total = total.then(read_once(before * itemsize, local * itemsize, work))
-        if along == axis and size > 1:
-            sent = model.sum_bytes(prod(sizes) * itemsize, size)
-            total = total.then(Cost(2 * local * itemsize, local * itemsize, sent={"sum": sent}))
-    filtered = FILTER_PASSES * small * (1 + n) / 2
-    total = total.then(Cost((2 + n) * small, n * small, round(filtered), filtered))
-    out = [-(-count // size) if i == axis else count for i, count in enumerate(plan.n_out)]
-    expanded, sizes = Cost(), list(counts)
-    for along in most_reducing_first(counts, plan.n_out):
-        before = prod(sizes) * itemsize
-        sizes[along] = out[along]
-        work = before * out[along] / part.device.pass_in_columns[part.values.dtype.name]
-        expanded = expanded.then(read_once(before, prod(sizes) * itemsize, work))
-    return total.then(times(n, expanded))
+    kept = [axis for axis, line in enumerate(plan.lines) if counts[axis] == line.n == line.period]
+    total = contractions_cost(plan, plan.n_in, counts, kept).then(filter_cost(plan.field, counts, n))
+    sampled = [axis for axis in kept if len(plan.lines[axis].points) == counts[axis] and plan.lines[axis].stride == 1]
+    return total.then(times(n, contractions_cost(plan, counts, plan.n_out, sampled)))
 
 
 def _taps_cost(plan: Plan, n: int) -> Cost:
     """Contraction, a small filter, expansion of each result."""
     part, taps = plan.field, plan.taps
     assert taps is not None
-    dtype, itemsize = part.values.dtype.name, part.values.dtype.itemsize
-    column = itemsize / part.device.pass_in_columns[dtype]
+    dtype, itemsize, size, axis = part.values.dtype.name, part.values.dtype.itemsize, part.comm.size, part.slab.axis
     periods = [line.period for line in plan.lines]
     coarse = [period // along.decimation for period, along in zip(periods, taps, strict=True)]
-    fine, points = prod(periods), prod(coarse) * itemsize
-    planes = periods[0] * coarse[1] * coarse[2] * itemsize
-    work = fine * taps[1].n_cells * (1 + 1 / taps[1].decimation) * part.device.tap_in_columns[dtype] * column
-    there = fine * itemsize
-    padded = filled(there) if fine > prod(plan.n_in) else Cost()
-    total = padded.then(_worked(read_once(there, planes), work)).then(read_once(planes, points))
-    total = total.then(filter_cost(part, coarse, n))
-    one = contractions_cost(part, coarse, plan.n_out)
-    if all(line.stride == 1 and len(line.points) >= line.n for line in plan.lines):
-        one = read_once(points, planes).then(_worked(read_once(planes, there), work))
-    return total.then(times(n, one))
+    slow = axis if size > 1 else 0  # contracted last, expanded first: what is between is small
+    between = [period if i == slow else m for i, (period, m) in enumerate(zip(periods, coarse, strict=True))]
+    fine, planes, points = (held(shape, axis, size) * itemsize for shape in (periods, between, coarse))
+    taps_of_point = taps[1].n_cells * (1 + 1 / taps[1].decimation)
+    work = fine * taps_of_point * part.device.tap_in_columns[dtype] / part.device.pass_in_columns[dtype]
+    along = taps[axis]
+    step, first, length = along.decimation, along.first, len(along.weights)
+
+    def samples(slab: Slab) -> range:  # under the windows of coarse points, in whole steps
+        steps = -(-((slab.n_local - 1) * step + length) // step) if slab.n_local else 0
+        return range(slab.start * step + first, (slab.start + steps) * step + first)
+
+    def reaching(slab: Slab) -> range:  # coarse points whose windows hold a sample
+        low, high = -((first + length - 1 - slab.start) // step), (slab.stop - 1 - first) // step + 1
+        return range(low, high if slab.n_local else low)
+
+    there = _worked(read_once(fine, planes), work).then(fetch_cost(part, between, samples, coarse[axis]))
+    there = there.then(read_once(planes, points))
+    total = _padded(plan, there).then(filter_cost(part, coarse, n))
+    if not all(line.stride == 1 and len(line.points) >= line.n for line in plan.lines):
+        return total.then(times(n, contractions_cost(plan, coarse, plan.n_out)))
+    back = fetch_cost(part, coarse, reaching, periods[axis])
+    back = back.then(read_once(points, planes)).then(_worked(read_once(planes, fine), work))
+    return total.then(times(n, back.then(_sampled(plan, fine))))
 
 
 def _worked(cost: Cost, work: float) -> Cost:
@@ -241,15 +285,45 @@ def _worked(cost: Cost, work: float) -> Cost:
 
 def _all_modes_cost(plan: Plan, n: int) -> Cost:
     """The filter of the whole field, padded on open axes; then the output points."""
-    part = plan.field
     periods = [line.period for line in plan.lines]
-    n_bytes, itemsize = busiest_bytes(part), part.values.dtype.itemsize
-    padded = held(periods, part.slab.axis, part.comm.size) * itemsize
-    filtered = filter_cost(part, periods, n)
-    total = filtered if padded == n_bytes else read_once(n_bytes, padded).beside(filtered)
-    if all(line.stride == 1 and len(line.points) == line.period for line in plan.lines):
-        return total
-    if any(line.stride is None for line in plan.lines):
-        return total.then(times(n, contractions_cost(part, periods, plan.n_out, skip_equal=True)))
-    out = held(plan.n_out, part.slab.axis, part.comm.size) * itemsize
-    return total.then(times(n, read_once(out, out)))
+    n_bytes = held(periods, plan.field.slab.axis, plan.field.comm.size) * plan.field.values.dtype.itemsize
+    filtered = _padded(plan, filter_cost(plan.field, periods, n))
+    return filtered.then(times(n, _sampled(plan, n_bytes)))
+
+
+def _padded(plan: Plan, cost: Cost) -> Cost:
+    """The same, done to the values with zeros around them on open axes: a second array."""
+    part, axis = plan.field, plan.field.slab.axis
+    if not any(line.is_open for line in plan.lines):
+        return cost
+    line, periods = plan.lines[axis], [line.period for line in plan.lines]
+    pad = read_once(busiest_bytes(part), held(periods, axis, part.comm.size) * part.values.dtype.itemsize)
+    if line.is_open:
+
+        def inside(slab: Slab) -> range:
+            return range(*(min(max(x - line.offset, 0), line.n) for x in (slab.start, slab.stop)))
+
+        shape = [period if i < axis else n for i, (n, period) in enumerate(zip(plan.n_in, periods, strict=True))]
+        pad = fetch_cost(part, shape, inside, line.period).then(pad)
+    return pad.beside(cost)
+
+
+def _sampled(plan: Plan, n_bytes: int) -> Cost:
+    """The output points of values on the whole padded grid, so many bytes of it here."""
+    part, axis = plan.field, plan.field.slab.axis
+    total, sizes = Cost(peak=n_bytes, kept=n_bytes), [line.period for line in plan.lines]
+    for along, line in enumerate(plan.lines):
+        n_out, stride = len(line.points), line.stride
+        if stride is None:
+            total = total.then(contraction_cost(part, sizes, n_out, along))
+        elif along == axis and part.comm.size > 1 and (stride != 1 or n_out != line.period):
+            total = total.then(fetch_cost(part, sizes, _every(line, stride), n_out))
+        sizes[along] = n_out
+    out = held(plan.n_out, axis, part.comm.size) * part.values.dtype.itemsize
+    return total if out == n_bytes else total.then(read_once(out, out))
+
+
+def _every(line: Line, stride: int) -> Callable[[Slab], range]:
+    """The planes of a padded axis that are output points of a slab."""
+    start = int(line.points[0]) + line.offset
+    return lambda slab: range(start + stride * slab.start, start + stride * slab.stop, stride)

@@ -39,7 +39,9 @@ from ..fft import AlongAxes, Derivative, Multiplier, OfWavevector, Part, filtere
 from ..field import Field
 from ..parallel import Slab, contract_planes, fetch_planes
 from ..parallel.exchange import at
-from .line_taps import AxisTaps, error_bound, taps_of
+from ..streaming import Unread
+from . import streamed
+from .line_taps import AxisTaps, error_bound, taps_of, untouched
 from .line_weights import (
     END_STENCIL,
     Line,
@@ -115,6 +117,11 @@ class Plan:
         axis = self.field.slab.axis
         return Slab.of(self.n_out[axis], self.field.comm.rank, self.field.comm.size, axis)
 
+    @property
+    def result_bytes(self) -> int:
+        """Of one result on this rank."""
+        return int(np.prod(self.slab.local_shape(self.n_out), dtype=object)) * self.field.values.dtype.itemsize
+
     def is_split(self, axis: int) -> bool:
         """True if ranks share the planes of the axis, also where one of them has all."""
         return axis == self.field.slab.axis and self.field.comm.size > 1
@@ -145,6 +152,10 @@ class Plan:
             return device.contract_in_order(values, matrix, axis) if in_order else device.contract(values, matrix, axis)
         slab = self.field.slab if n is None else self.slab_of(n)
         return contract_planes(self.field.comm, device, slab, values, matrix, in_order)[0]
+
+    def along_slabs(self, values: Any, matrix: Array) -> Any:
+        """Matrix product along the slab's axis of the field."""
+        return self.contracted(values, matrix, self.field.slab.axis)
 
     def fetched(self, values: Any, n: int, wanted: Callable[[Slab], NDArray[np.int64]], n_out: int) -> Any:
         """The planes, of n of the split axis, that each rank wants for its slab of n_out."""
@@ -234,6 +245,10 @@ class Way(Protocol):
 
     name: str
 
+    def streams(self, plan: Plan) -> bool:
+        """True if it can average values that are read some planes at a time, within the memory there is."""
+        ...
+
     def cost(self, plan: Plan) -> float | None:
         """Multiply-adds, or what counts as many; None if this way does not exist for the plan."""
         ...
@@ -271,12 +286,18 @@ class ByLines:
 
     name = "lines"
 
+    def streams(self, plan: Plan) -> bool:
+        """Results have to fit into memory."""
+        return plan.result_bytes <= streamed.room(plan.field)
+
     def cost(self, plan: Plan) -> float | None:
         """For separable kernels."""
         return None if plan.factors is None else product_cost(plan.n_in, plan.n_out)
 
     def run(self, plan: Plan, values: Any, derivatives: Derivatives) -> list[Any]:
         """Products that several derivatives share are made once."""
+        if isinstance(values, Unread):
+            return self._streamed(plan, values, derivatives)
         order = plan.order(plan.n_in, plan.n_out)
         partial: dict[tuple[bool, ...], Any] = {(): values}
         for position, axis in enumerate(order):
@@ -284,13 +305,25 @@ class ByLines:
             partial = {key: self._along(plan, partial[key[:-1]], axis, key[-1]) for key in sorted(wanted)}
         return [partial[tuple(d == a for a in order)] for d in derivatives]
 
+    def _streamed(self, plan: Plan, values: Unread, derivatives: Derivatives) -> list[Any]:
+        """The same products, chunk by chunk."""
+        known = {
+            (axis, differentiate): self.matrix_along(plan, axis, differentiate)
+            for axis in range(3)
+            for differentiate in {d == axis for d in derivatives}
+        }
+        triples = [(known[0, d == 0], known[1, d == 1], known[2, d == 2]) for d in derivatives]
+        return streamed.contracted(replace(plan.field, values=values), triples, plan.along_slabs)
+
     def _along(self, plan: Plan, values: Any, axis: int, differentiate: bool) -> Any:
+        return plan.contracted(values, self.matrix_along(plan, axis, differentiate), axis)
+
+    def matrix_along(self, plan: Plan, axis: int, differentiate: bool) -> Array:
+        """The weights along an axis, of one sample too."""
         line = plan.lines[axis]
         if line.n == 1 and not line.is_open:
-            matrix = np.full((len(line.points), 1), 0.0 if differentiate else 1.0)
-        else:
-            matrix = self.matrix(plan, axis, differentiate)
-        return plan.contracted(values, matrix, axis)
+            return np.full((len(line.points), 1), 0.0 if differentiate else 1.0)
+        return self.matrix(plan, axis, differentiate)
 
     def matrix(self, plan: Plan, axis: int, differentiate: bool) -> Array:
         """(n_out, n) weights along one axis."""
@@ -320,11 +353,14 @@ class BySums(ByLines):
 
         Else axes with an output at every sample together, after the ones that reduce.
         """
+        if isinstance(values, Unread):
+            return self._streamed(plan, values, derivatives)
         if plan.field.reproducible:
             return super().run(plan, values, derivatives)
         coarse = self.coarse_windows(plan)
         if coarse is not None and all(d is None for d in derivatives):
-            return [plan.field.device.box_sums(values, [coarse])[0, 0]] * len(derivatives)
+            sums = plan.field.device.box_sums(values, [coarse])[0, 0]
+            return [self.finished(plan, sums)] * len(derivatives)
         windows = [self._full_window(plan, axis) for axis in range(3)]
         if any(d is not None for d in derivatives) or not any(windows):
             return super().run(plan, values, derivatives)
@@ -353,10 +389,25 @@ class BySums(ByLines):
         everywhere = plan.field.device.box_filter(values, tuple(windows))
         return plan.field.device.compact(everywhere[at(axis, slice(0, plan.slab.n_local))])
 
-    def coarse_windows(self, plan: Plan) -> tuple[Window, Window, Window] | None:
-        """The three windows of outputs some samples apart along every axis, as device.box_sums takes them."""
-        a, b, c = (None if plan.is_split(axis) else self._window(plan, axis) for axis in range(3))
-        return None if a is None or b is None or c is None else (a, b, c)
+    def coarse_windows(self, plan: Plan) -> tuple[Window | None, Window | None, Window | None] | None:
+        """The three windows of outputs some samples apart along every axis, as device.box_sums takes them.
+
+        None for the split axis: `finished` does it.
+        """
+        found: list[Window | None] = [self._window(plan, axis) for axis in range(3)]
+        if None in found:
+            return None
+        split = plan.field.slab.axis
+        if plan.is_split(split):
+            if split == 1:
+                return None
+            found[split] = None
+        return found[0], found[1], found[2]
+
+    def finished(self, plan: Plan, sums: Any) -> Any:
+        """Sums within planes made whole along the split axis."""
+        axis = plan.field.slab.axis
+        return plan.contracted(sums, self.matrix(plan, axis, False), axis) if plan.is_split(axis) else sums
 
     def _full_window(self, plan: Plan, axis: int) -> Window | None:
         """The window, where a periodic axis has an output at every sample."""
@@ -435,6 +486,11 @@ class ByLowModes:
 
     name = "low modes"
 
+    def streams(self, plan: Plan) -> bool:
+        """The modes that matter have to fit into memory; results need not."""
+        counts = plan.low_mode_counts
+        return counts is not None and np.prod(counts, dtype=float) * 8 <= streamed.room(plan.field)
+
     def cost(self, plan: Plan) -> float | None:
         """For kernels whose transform falls to nothing."""
         counts = plan.low_mode_counts
@@ -444,6 +500,8 @@ class ByLowModes:
         """The projection, which reads the field, is made once."""
         counts = plan.low_mode_counts
         assert counts is not None
+        if isinstance(values, Unread):
+            return self._streamed(plan, values, derivatives, counts)
         for axis in plan.order(plan.n_in, counts):
             line, count = plan.lines[axis], counts[axis]
             if count == line.n == line.period:
@@ -453,6 +511,32 @@ class ByLowModes:
             values = plan.contracted(values, projection, axis)
         low = plan.filtered(values, *multipliers(plan, counts, derivatives))
         return [self._expanded(plan, one, counts) for one in low]
+
+    def _streamed(
+        self, plan: Plan, values: Unread, derivatives: Derivatives, counts: tuple[int, int, int]
+    ) -> list[Any]:
+        """The projection chunk by chunk; the expansion as well, where the result is larger than memory."""
+        onto: list[Array | None] = []
+        back: list[Array | None] = []
+        for line, count in zip(plan.lines, counts, strict=True):
+            samples, points = ((at + line.offset) / line.period for at in (np.arange(line.n), line.points))
+            all_modes = count == line.n == line.period
+            onto.append(None if all_modes else interpolation_weights(samples, count).T * (count / line.period))
+            as_they_are = all_modes and count == len(line.points) and line.stride == 1
+            back.append(None if as_they_are else interpolation_weights(points, count))
+        field, axis = replace(plan.field, values=values), plan.field.slab.axis
+        (low,) = streamed.contracted(field, [(onto[0], onto[1], onto[2])], plan.along_slabs)
+        results = plan.filtered(low, *multipliers(plan, counts, derivatives))
+        if plan.result_bytes * len(derivatives) <= values.stream.run.room():
+            return [self._expanded(plan, one, counts) for one in results]
+        made, n_out = [], plan.n_out[axis]
+        for one, derivative in zip(results, derivatives, strict=True):
+            whole = plan.fetched(one, counts[axis], lambda slab: np.arange(counts[axis]), n_out)
+            modes = streamed.digest_of(plan.field.device.to_host(whole), *back)
+            name = f"{plan.kernel.describe()}, derivative {derivative}, from modes {modes}"
+            shape = plan.slab.local_shape(plan.n_out)
+            made.append(streamed.expanded(field, whole, (back[0], back[1], back[2]), plan.slab, shape, name))
+        return made
 
     def _expanded(self, plan: Plan, values: Any, counts: tuple[int, int, int]) -> Any:
         for axis in plan.order(counts, plan.n_out):
@@ -471,6 +555,10 @@ class ByTaps:
     """
 
     name = "taps"
+
+    def streams(self, plan: Plan) -> bool:
+        """It takes all values at once."""
+        return False
 
     def cost(self, plan: Plan) -> float | None:
         """For kernels whose transform falls to nothing, on sizes with divisors."""
@@ -516,10 +604,10 @@ class ByTaps:
             return (slab.start * step + along.first + np.arange(whole_steps)) % n
 
         own = plan.slab_of(n // step)
-        local = list(taps)
-        local[axis] = replace(along, first=0)
-        values = plan.fetched(values, n, reached, own.n)
-        return device.compact(device.contract_taps(values, local)[at(axis, slice(0, own.n_local))])
+        in_planes = [untouched(line.period) if i == axis else taps[i] for i, line in enumerate(plan.lines)]
+        across = [replace(along, first=0) if i == axis else untouched(line.period) for i, line in enumerate(plan.lines)]
+        values = plan.fetched(device.contract_taps(values, in_planes), n, reached, own.n)  # planes of coarse points
+        return device.compact(device.contract_taps(values, across)[at(axis, slice(0, own.n_local))])
 
     def _expanded(self, plan: Plan, values: Any, taps: tuple[AxisTaps, ...]) -> Any:
         """Back to every sample; a rank fetches the coarse points whose windows reach its own samples."""
@@ -563,6 +651,10 @@ class ByAllModes:
     """FFT of the whole field, zeros around it on open axes; then the output points."""
 
     name = "all modes"
+
+    def streams(self, plan: Plan) -> bool:
+        """It takes all values at once."""
+        return False
 
     def cost(self, plan: Plan) -> float | None:
         """For every kernel on smooth samples; for cell averages, kernels whose images in k can be summed."""

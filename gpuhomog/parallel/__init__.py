@@ -13,7 +13,7 @@ from .exchange import (
     with_halo,
     without_halo,
 )
-from .launch import launched_size, world
+from .launch import launched_rank, launched_size, world
 from .slab import Slab
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "combine_planes",
     "contract_planes",
     "fetch_planes",
+    "launched_rank",
     "launched_size",
     "sum_over_slabs",
     "sum_to_slab",

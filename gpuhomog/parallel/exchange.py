@@ -146,7 +146,9 @@ def add_halo(comm: Comm, device: Any, slab: Slab, values: Any, before: int, afte
     return out
 
 
-def transpose(comm: Comm, device: Any, slab: Slab, values: Any, axis: int, n: int) -> tuple[Any, Slab]:
+def transpose(
+    comm: Comm, device: Any, slab: Slab, values: Any, axis: int, n: int, kind: str = "transpose"
+) -> tuple[Any, Slab]:
     """Slabs of another axis of n planes: that one is split, the former one whole on every rank. Its own inverse."""
     target = Slab.of(n, comm.rank, comm.size, axis)
     if comm.size == 1 or axis == slab.axis:
@@ -154,7 +156,7 @@ def transpose(comm: Comm, device: Any, slab: Slab, values: Any, axis: int, n: in
     out = empty_like(device, values[at(axis, target.planes)], slab.axis, slab.n)
     sent = [values[at(axis, other.planes)] for other in slabs(target, comm.size)]
     received = [out[at(slab.axis, other.planes)] for other in slabs(slab, comm.size)]
-    _exchange(comm, device, "transpose", slab.axis, sent, received)
+    _exchange(comm, device, kind, slab.axis, sent, received)
     return out, target
 
 

@@ -36,6 +36,21 @@ def launched_size(environment: Mapping[str, str] = os.environ) -> tuple[int, str
     return None
 
 
+RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID")
+"""Variables that hold the number of this rank."""
+
+
+def launched_rank(environment: Mapping[str, str] = os.environ) -> int:
+    """Number that the launcher gave this process; 0 without one. Known before MPI starts, and if it cannot.
+
+    >>> launched_rank({"PMI_SIZE": "4", "PMI_RANK": "1"}), launched_rank({"SLURM_PROCID": "3"})
+    (1, 0)
+    """
+    if launched_size(environment) is None:
+        return 0
+    return next((int(environment[name]) for name in RANKS if environment.get(name, "").isdigit()), 0)
+
+
 @cache
 def world() -> Comm:
     """All ranks of this launch; Serial for a process that was started alone.

@@ -6,6 +6,8 @@
     contraction  n_in → n_out planes along the split axis: sum to slab, or transpose, product and transpose back,
                  whichever sends less in all
     filter       slab FFT: the half spectrum transposed, and back
+    march        along the split axis: states behind each slab, which do not grow with it, there and back, or the half
+                 spectrum there and back, whichever sends less in all
     sum, join    what a rank hands to the communicator, once: how MPI spreads it is MPI's
 
 A rank sends nothing to itself. Uneven and empty slabs count as Slab.of makes them; the tests of the exchanges hold
@@ -129,6 +131,30 @@ def filter_bytes(shape: Sequence[int], itemsize: int, size: int, n_multipliers: 
     there = transpose_bytes(spectrum, 2 * itemsize, size, 0, 1)
     back = transpose_bytes(spectrum, 2 * itemsize, size, 1, 0)
     return there + n_multipliers * back
+
+
+def end_state_bytes(plane: Sequence[int], n_states: int, itemsize: int, size: int, sides: int = 1) -> Bytes:
+    """States of recursions across slabs: modes shared among the ranks, which hand the states on, and give them back.
+
+    plane     points of a plane of real values, of which a state is a half spectrum
+    n_states  of one side
+
+    2 (1 - 1/size) states sent by each rank in two messages to each other one, however many there are. Every state to
+    every rank behind it would be up to size - 1 of them, and from rank to rank size - 1 messages one after the other.
+    """
+    return _there_and_back((size * sides * n_states, plane[0], plane[1] // 2 + 1), 2 * itemsize, size)
+
+
+def march_choices(shape: Sequence[int], n_states: int, itemsize: int, size: int, sides: int = 1) -> tuple[Bytes, Bytes]:
+    """Its two ways for real values split along their first axis: end states, and the half spectrum there and back."""
+    spectrum = (shape[0], shape[1], shape[2] // 2 + 1)
+    by_transposes = _there_and_back(spectrum, 2 * itemsize, size)
+    return end_state_bytes(shape[1:], n_states, itemsize, size, sides), by_transposes
+
+
+def _there_and_back(shape: tuple[int, int, int], itemsize: int, size: int) -> Bytes:
+    """Split along the first axis, then along the last, and again along the first."""
+    return transpose_bytes(shape, itemsize, size, 0, 2) + transpose_bytes(shape, itemsize, size, 2, 0)
 
 
 def join_bytes(n: int, size: int, plane_bytes: int) -> Bytes:

@@ -31,10 +31,12 @@ from ..errors import FileFormatError, GpuhomogError, InputError, UnitsError, nea
 from ..field import Field
 from ..grid import Grid, parse_boundary
 from ..parallel import Comm, Serial, Slab, agree_on
+from ..streaming import Limit, Run, current_run, parse_bytes
 from ..units import ATOMIC_UNITS, QUANTITIES, check_quantity, conversion_factor
 from . import ase_files, cube, hdf5, numpy_files, siesta, vasp, xsf, zarr_store
 from .compressed import open_bytes
 from .source import Choices, Source
+from .streamed import unread
 
 MODULES: tuple[Any, ...] = (numpy_files, hdf5, zarr_store, siesta, xsf, vasp, cube, ase_files)
 """Reader modules in the order in which they are asked; the most certain first, the most general last."""
@@ -178,6 +180,7 @@ def read(
     frame: int = 0,
     unit: str | None = None,
     reproducible: bool = False,
+    max_memory: int | str | None = None,
 ) -> Field:
     """Read a file into a Field.
 
@@ -195,6 +198,8 @@ def read(
     unit      unit of the values, for files that do not say; with a quantity, atomic units by default for cube and
               arrays
     reproducible  sums of this field and what is made from it have the same bits for any number of ranks: slower
+    max_memory  bytes, or a text such as "8GB", that this process may take: no values are read now, but some planes at
+              a time when results are asked for, each time in one pass. What needs all values at once is then refused
 
     Raises InputError, FileFormatError, UnitsError, DeviceError: one sentence each. Warns AccuracyWarning where the
     integral is not what the atoms allow; nothing is ever renormalized.
@@ -224,6 +229,14 @@ def read(
     try:
         axis = source.slowest_axis
         slab = Slab.of(grid.shape[axis], ranks.rank, ranks.size, axis)
+        internal = QUANTITIES[settled] or known
+        factor = conversion_factor(known, internal) if known is not None and internal is not None else 1.0
+        reviewed = source.review if name == source.blocks[0] else None
+        if max_memory is not None:
+            run = current_run() or Run(Limit(parse_bytes(max_memory)))
+            reviewing = _sums_of if reviewed else None
+            values = unread(source, name, kept, factor, frame, where, slab, ranks, run, reviewing)
+            return _field(source, grid, values, settled, known, name, frame, where, slab, ranks, reproducible)
         try:
             local: Any = None
             if where.decodes_text and source.decode_planes is not None:
@@ -236,7 +249,6 @@ def read(
                 f"{source.path}: {slab.n_local} planes of {grid.shape} points do not fit in memory; read with "
                 "dtype=np.float32 or on more ranks."
             ) from None
-        reviewed = source.review if name == source.blocks[0] else None
         total = sums(local) if reviewed else np.zeros(2)
     except (GpuhomogError, OSError) as failed:
         error = failed
@@ -250,36 +262,47 @@ def read(
         except GpuhomogError as failed:
             error = failed
         ranks.agree(error)
-    internal = QUANTITIES[settled] or known
-    if known is not None and internal is not None:
-        factor = conversion_factor(known, internal)
-        if factor != 1.0:
-            local *= local.dtype.type(factor)
+    if factor != 1.0:
+        local *= local.dtype.type(factor)
+    values = where.asarray(local)
+    field = _field(source, grid, values, settled, known, name, frame, where, slab, ranks, reproducible)
+    if not source.finite or kept != np.float64:  # float32 may overflow
+        field.check_finite(str(source.path))
+    return field
+
+
+def _field(
+    source: Source,
+    grid: Grid,
+    values: Any,
+    quantity: str,
+    unit: str | None,
+    block: str,
+    frame: int,
+    device: Device,
+    slab: Slab,
+    comm: Comm,
+    reproducible: bool,
+) -> Field:
+    """The Field of values that were read, or will be."""
     step = {
         "step": "read",
         "path": str(source.path),
         "format": source.format,
-        "block": name,
+        "block": block,
         "frame": frame,
-        "unit": known,
+        "unit": unit,
         "shape": list(grid.shape),
-        "device": where.name,
+        "device": device.name,
     }
-    field = Field(
-        grid,
-        where.asarray(local),
-        settled,
-        internal,
-        where,
-        slab,
-        ranks,
-        source.structure,
-        (*source.provenance, step),
-        reproducible,
-    )
-    if not source.finite or kept != np.float64:  # float32 may overflow
-        field.check_finite(str(source.path))
-    return field
+    steps = (*source.provenance, step)
+    kept_in = QUANTITIES[quantity] or unit
+    return Field(grid, values, quantity, kept_in, device, slab, comm, source.structure, steps, reproducible)
+
+
+def _sums_of(device: Device, values: Any) -> NDArray[np.float64]:
+    """The sums that a review asks for."""
+    return _sums(values) if isinstance(values, np.ndarray) else _sums_on(device, values)
 
 
 def _identity(source: Source, grid: Grid) -> dict[str, Any]:

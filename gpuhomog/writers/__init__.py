@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, nearest_known
 from ..field import Field
-from ..parallel import agree_on
+from ..parallel import Comm, Serial, agree_on
 from ..results import Result
 from . import cube, hdf5, npz, tables, vasp, xsf, zarr_store
 from .atomic import check_target, inputs_of, refused, replacing, reserve
@@ -174,11 +174,13 @@ def check_output(
         field_format(path).check_target(path, target)
 
 
-def write(field_or_result: Field | Result, path: str | os.PathLike[str]) -> Path:
+def write(field_or_result: Field | Result, path: str | os.PathLike[str], *, comm: Comm | None = None) -> Path:
     """Write a Field, Profile or other result; the suffix chooses the format (see the module). Returns the path.
 
-    The file appears complete or not at all; what stood under the name stays if anything fails. Every rank of
-    the field's communicator calls this, and writes its own planes.
+    comm  ranks that all hold this result: rank 0 writes it. A field brings its own ranks: each calls this, and writes
+          its own planes
+
+    The file appears complete or not at all; what stood under the name stays if anything fails, on whichever rank.
 
     Raises InputError for an unknown suffix, a folder that is missing or cannot be written, an output that is an
     input of the field (its provenance names them), a quantity the format cannot hold, a full disk.
@@ -186,7 +188,7 @@ def write(field_or_result: Field | Result, path: str | os.PathLike[str]) -> Path
     if isinstance(field_or_result, Field):
         _write_field(field_or_result, path)
     elif isinstance(field_or_result, Result):
-        _write_result(field_or_result, path)
+        _write_result(field_or_result, path, comm or Serial())
     else:
         raise InputError(f"Cannot write a {type(field_or_result).__name__}: give a Field, Profile or other result.")
     return Path(path)
@@ -280,11 +282,17 @@ def _sentence(path: str | os.PathLike[str], error: Exception | None) -> Exceptio
     return refused(path, error) if isinstance(error, OSError) else error
 
 
-def _write_result(result: Result, path: str | os.PathLike[str]) -> None:
-    save = result_writer(path)
-    check_target(path, inputs_of(getattr(result, "provenance", ())))
-    with replacing(path) as temporary:
-        save(temporary, result)
+def _write_result(result: Result, path: str | os.PathLike[str], comm: Comm) -> None:
+    error: Exception | None = None
+    if comm.rank == 0:
+        try:
+            save = result_writer(path)
+            check_target(path, inputs_of(getattr(result, "provenance", ())))
+            with replacing(path) as temporary:
+                save(temporary, result)
+        except Exception as caught:
+            error = caught
+    comm.agree(error)
 
 
 def _check_room(path: str | os.PathLike[str], target: Path, n_bytes: float) -> None:

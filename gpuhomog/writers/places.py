@@ -96,3 +96,4 @@ def in_order(path: Path, compression: str) -> Iterator[Put]:
                 end += len(piece)
 
         yield put
+        assert not waiting, "pieces of the file are missing"

@@ -74,10 +74,9 @@ def _exchanged(field: Field, axis: int, wanted: Sequence[Planes], held: Sequence
     """The planes of an axis that this rank wants, joined from the slabs of all ranks, in the file's memory order."""
     comm, slab = field.comm, field.slab
     first, last = wanted[comm.rank]
-    order = "F" if axis == 2 else "C"
     shape = list(field.grid.shape)
     shape[axis] = last - first
-    block = np.empty(shape, field.values.dtype, order=order)  # type: ignore[call-overload]
+    block = _turned(np.empty(shape[::-1] if axis == 2 else shape, field.values.dtype), axis)
     sent, received = [], []
     for planes, holds in zip(wanted, held, strict=True):
         if axis == slab.axis:
@@ -85,12 +84,17 @@ def _exchanged(field: Field, axis: int, wanted: Sequence[Planes], held: Sequence
             mine = _index(axis, *(_within(plane, first, last) for plane in holds))
         else:
             theirs, mine = _index(axis, *planes), _index(slab.axis, *holds)
-        # In one memory order on all ranks: an exchange takes elements as they lie.
-        sent.append(np.asarray(field.device.to_host(field.values[theirs]), order=order))  # type: ignore[call-overload]
-        received.append(block[mine])
+        # Turned so that what is sent has no gaps, and what comes as few as can be.
+        sent.append(np.ascontiguousarray(_turned(field.device.to_host(field.values[theirs]), axis)))
+        received.append(_turned(block[mine], axis))
     comm.sent["planes"] += sum(part.nbytes for rank, part in enumerate(sent) if rank != comm.rank)
     comm.exchange(sent, received)
     return block
+
+
+def _turned(values: NDArray[Any], axis: int) -> NDArray[Any]:
+    """The values with their slowest axis in the file first, and back."""
+    return values.T if axis == 2 else values
 
 
 def _within(plane: int, start: int, stop: int) -> int:

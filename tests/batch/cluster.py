@@ -7,6 +7,7 @@ Out  Cluster: the environment in which sbatch, squeue and srun find it; state, e
 """
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -40,6 +41,7 @@ ReturnToService=2
 SwitchType=switch/none
 KillWait=2
 MinJobAge=3600
+FirstJobId={first}
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
 SlurmctldPidFile={folder}/slurmctld.pid
@@ -93,7 +95,9 @@ class Cluster:
         key.write_bytes(os.urandom(128))
         key.chmod(0o400)
         configuration = self.folder / "slurm.conf"
-        configuration.write_text(CONFIGURATION.format(host=host, folder=self.folder, ports=free_ports(2)))
+        # MPICH names its shared memory after the job: what a job of another cluster left there must not be met again.
+        first = random.SystemRandom().randrange(1000, 60_000_000)
+        configuration.write_text(CONFIGURATION.format(host=host, folder=self.folder, ports=free_ports(2), first=first))
         (self.folder / "gres.conf").write_text(DEVICES)
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "SBATCH_"))},
@@ -155,7 +159,11 @@ class Cluster:
         return self.facts(job)
 
     def stop(self):
-        """End the daemons, the last started first."""
+        """Cancel what a failed test left, then end the daemons, the last started first."""
+        if self.daemons and self.ask("squeue", "--noheader"):
+            self.ask("scancel", "--full", "--signal=KILL", "--user=root")
+            self.ask("scancel", "--user=root")
+            time.sleep(2)
         for daemon in reversed(self.daemons):
             if daemon.poll() is None:
                 daemon.send_signal(signal.SIGTERM)

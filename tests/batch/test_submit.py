@@ -95,8 +95,7 @@ def test_everything_asked_for_is_in_the_script(job, program, tools):
         "#SBATCH --account=phys-1",
         "#SBATCH --qos=long",
         "#SBATCH --signal=B:USR1@120",
-        "#SBATCH --requeue",
-        "#SBATCH --open-mode=append",
+        "#SBATCH --no-requeue",
         "set -e",
         f"source {setup}",
         "export OMP_NUM_THREADS=8",
@@ -110,7 +109,7 @@ def test_nothing_asked_for_is_one_rank_by_the_sites_defaults(job, program, tools
     assert program("submit", path, "--dry-run") == (
         0,
         "#!/bin/bash\n#SBATCH --job-name=job\n#SBATCH --nodes=1\n#SBATCH --ntasks-per-node=1\n"
-        "#SBATCH --cpus-per-task=1\n#SBATCH --signal=B:USR1@120\n#SBATCH --requeue\n#SBATCH --open-mode=append\n"
+        "#SBATCH --cpus-per-task=1\n#SBATCH --signal=B:USR1@120\n#SBATCH --no-requeue\n"
         "export OMP_NUM_THREADS=1\n"
         f"exec srun --cpus-per-task=1 --wait=60 --mpi=pmi2 {tools}/python -P -m gpuhomog run {path}\n",
         "",

@@ -69,6 +69,28 @@ def test_what_does_not_fit_says_how_many_do(run):
     # no number of ranks holds less than a plane
     report = run("plan", file, "--memory", "0.009", "--json").json
     assert (report["fits"], report["least_ranks"]) == (False, None)
+    assert "on any number of GPUs" in " ".join(run("plan", file, "--memory", "0.009").out.split())
+
+
+def test_reading_some_planes_at_a_time_is_offered_where_that_helps(run):
+    # 1024³ float64: six planes of 1024² values are in memory, 50331648 bytes, and of an average on 16³ points, on one
+    # rank, 3 · 16 planes of 16² sums and the result, (48 + 16) · 256 · 8 = 131072
+    table = '[plan]\nshape = "1024"\ncell = [1024, 1024, 1024]\nmemory = 1\n'
+    coarse = AVERAGE.replace('"gaussian"', '"box"').replace("eps = 6", "width = 70\nspacing = 64")
+    file = job(PROFILE + coarse, table)
+    report = run("plan", file, "--json").json
+    assert report["by_planes_bytes"] == 6 * 1024**2 * 8 + 131072 and report["fits"] is False
+    shown = " ".join(run("plan", file).out.split())
+    assert "or read some planes at a time: --max-memory, 50.5 MB beside the program's own" in shown
+    # asked for, it is planned so
+    limited = run("plan", job(PROFILE + coarse, '[run]\nmax_memory = "900MB"\n' + table), "--json").json
+    assert limited["fits"] is True and limited["total"]["memory_bytes"] == report["by_planes_bytes"]
+    assert [task["values_bytes"] for task in limited["tasks"]] == [0, 0]
+    # a ball needs all values at once
+    ball = coarse.replace('"box"', '"ball"').replace("width = 70", "eps = 70")
+    report = run("plan", job(PROFILE + ball, table), "--json").json
+    assert report["by_planes_bytes"] is None and report["least_ranks"] > 1
+    assert "--max-memory" not in run("plan", "job.toml").out
 
 
 def test_the_largest_jobs_are_planned_without_memory(run):

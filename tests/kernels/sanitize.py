@@ -18,7 +18,7 @@ from gpuhomog.device import choose_device
 from gpuhomog.device.decode import PADDING, FixedWidth
 from gpuhomog.device.gpu.sources import instances, kernel_files
 from gpuhomog.fft import AlongAxes, Derivative, Multiplier, OfWavevector
-from gpuhomog.operators import cylinder_kernel
+from gpuhomog.operators import cylinder_fit, cylinder_table
 from gpuhomog.operators.line_weights import Window
 
 OBLIQUE = np.array([[3.0, 0.0], [0.8, 2.6]])
@@ -80,9 +80,13 @@ def modes(gpu, dtype):
 def cylinders(gpu, dtype):
     values = gpu.asarray(noise((13, 6, 9), dtype))
     for section in (4, 6) if dtype == np.float32 else (6, 8, 10):
-        gpu.cylinder_march(values, cylinder_kernel.march_fit(OBLIQUE, (6, 9), 0.4, 13, 1.9, sections=[section]))
-    gpu.cylinder_convolve(values, cylinder_kernel.cylinder_table(OBLIQUE, (6, 9), 0.4, 13, 1.9))
-    disc = cylinder_kernel.disc_points(OBLIQUE / 6, 1.1)
+        fit = cylinder_fit.march_fit(OBLIQUE, (6, 9), 0.4, 13, 1.9, sections=[section])
+        gpu.cylinder_march(values, fit)
+        slab = gpu.rfft_planes(values[3:10])
+        ends = gpu.march_end_states(slab, fit, planes=slice(3, 10))
+        gpu.march_modes(slab, fit, planes=slice(3, 10), incoming=gpu.march_incoming(ends, fit, [7]))
+    gpu.cylinder_convolve(values, cylinder_table.cylinder_table(OBLIQUE, (6, 9), 0.4, 13, 1.9))
+    disc = cylinder_table.disc_points(OBLIQUE / 6, 1.1)
     gpu.cylinder_sum(values, np.array([[0, 0, 0], [12, 5, 8], [6, 3, 4]]), disc, 0.4, 3.0)
 
 

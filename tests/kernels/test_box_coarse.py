@@ -157,6 +157,27 @@ def test_several_windows_and_squares(gpu, case, n_windows, n_powers, dtype):
         np.testing.assert_allclose(found[:, p], expected, atol=tolerance(values, p + 1))
 
 
+@BOTH
+@ORDERS
+@pytest.mark.parametrize("case", ["4, cells", "8, stencils", "odd steps", "one output", "small steps"])
+def test_planes_alone(gpu, case, dtype, order):
+    """None along the slowest axis: the planes of a slab, which others may finish."""
+    shape, steps, widths, q = CASES[case]
+    values = noise(shape, dtype, order)
+    slowest = 0 if order == "C" else 2
+    windows = [triple([w * (1 + 0.11 * i) for w in widths], steps, q) for i in range(2)]
+    windows = [tuple(None if axis == slowest else window for axis, window in enumerate(each)) for each in windows]
+    found = gpu.to_host(gpu.box_sums(gpu.asarray(values), windows, 2, 0.5))
+    for w, each in enumerate(windows):
+        expected = values.astype(np.float64) - 0.5
+        for p in range(2):
+            sums = expected ** (p + 1)
+            for axis, window in enumerate(each):
+                if window is not None:
+                    sums = CPU().window_sum(sums, axis, window, shape[axis] // steps[axis])
+            np.testing.assert_allclose(found[w, p], sums, atol=tolerance(values, p + 1))
+
+
 def test_every_instance_is_run(host_gpu):
     """Each by a case of its own, where all sums are multiples of 1/64 that float32 holds exactly."""
     for kind, dtype in (("float", np.float32), ("double", np.float64)):

@@ -6,12 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cupy_like import CuPyLikeRuntime
+from disc_weights import disc_weight
+from ranks import on_ranks
 from scipy.signal import fftconvolve
 from scipy.special import j1
 
 from gpuhomog.device import CPU
+from gpuhomog.device.gpu import GPU
 from gpuhomog.device.gpu.cylinder import SUM_PLANES
-from gpuhomog.operators import cylinder_kernel as ck
+from gpuhomog.field import Field
+from gpuhomog.operators import cylinder_fit, cylinder_kernel, cylinder_table
+from gpuhomog.operators.cylinder_potential import cylinder_sums
+from gpuhomog.parallel import Slab
 
 DATA = Path(__file__).parents[1] / "data" / "checks"
 OBLIQUE = np.array([[3.0, 0.0], [0.8, 2.6]])
@@ -31,7 +38,7 @@ def field(shape, dtype=np.float64, order="C"):
 def written_out(values, steps, step, radius, own, periodic, ends=(0.5,), source=None):
     """Every pair of points, one by one: (planes, n1, n2, 2)."""
     planes, n1, n2 = values.shape
-    offsets, _ = ck.disc_points(steps, radius)
+    offsets, _ = cylinder_table.disc_points(steps, radius)
     source = np.ones((2, planes)) if source is None else source
     sums = np.zeros((planes, n1, n2, 2))
     for x, a, b in np.ndindex(planes, n1, n2):
@@ -64,7 +71,7 @@ def test_direct_sums_written_out(axis, periodic):
     found = CPU().cylinder_sum(
         given,
         all_points(given.shape),
-        ck.disc_points(steps, 2.1),
+        cylinder_table.disc_points(steps, 2.1),
         0.9,
         3.3,
         axis=axis,
@@ -81,10 +88,10 @@ def test_direct_sums_written_out(axis, periodic):
 def test_sampled_kernel_equals_direct_sums(vectors, radius):
     values, step = field((7, 6, 5)), 0.5
     steps = vectors / np.array([[6], [5]])
-    own = ck.node_weight(steps)
-    direct = CPU().cylinder_sum(values, all_points(values.shape), ck.disc_points(steps, radius), step, own)
+    own = cylinder_table.node_weight(steps)
+    direct = CPU().cylinder_sum(values, all_points(values.shape), cylinder_table.disc_points(steps, radius), step, own)
     direct *= step * sqrt(np.linalg.det(steps @ steps.T)) / (4 * pi)
-    table = ck.sampled_table(vectors, (6, 5), step, 7, radius, own)
+    table = cylinder_table.sampled_table(vectors, (6, 5), step, 7, radius, own)
     for side, expected in (("low", direct[:, 0]), ("high", direct[:, 1]), ("both", direct.sum(axis=1))):
         found = CPU().cylinder_convolve(values, table, side=side).ravel()
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13 * np.abs(expected).max() * 7)
@@ -94,7 +101,7 @@ def test_open_in_the_plane_is_a_padded_convolution():
     """scipy.signal.fftconvolve with the sampled kernel of both sides."""
     values, step, radius = field((6, 9, 8)), 0.5, 1.9
     steps = np.eye(2) * 0.5
-    own = ck.box_mean_of_inverse_distance(0.5, 0.5, 0.5)
+    own = cylinder_table.box_mean_of_inverse_distance(0.5, 0.5, 0.5)
     reach = 3
     x, y, z = np.meshgrid(*(step * np.arange(-r, r + 1) for r in (5, reach, reach)), indexing="ij")
     r = np.sqrt(x**2 + y**2 + z**2)
@@ -102,12 +109,12 @@ def test_open_in_the_plane_is_a_padded_convolution():
         kernel = np.where(r > 0, 1 / r, own) * (y**2 + z**2 <= radius**2)
     expected = fftconvolve(values, kernel)[5:-5, reach:-reach, reach:-reach]
     sums = CPU().cylinder_sum(
-        values, all_points(values.shape), ck.disc_points(steps, radius), step, own, periodic=False
+        values, all_points(values.shape), cylinder_table.disc_points(steps, radius), step, own, periodic=False
     )
     np.testing.assert_allclose(sums.sum(axis=1), expected.ravel(), rtol=0, atol=1e-12 * np.abs(expected).max())
     padded = np.pad(values, [(0, 0), (0, reach), (0, reach)])
     vectors, shape = np.diag(0.5 * np.array(padded.shape[1:])), padded.shape[1:]
-    table = ck.sampled_table(vectors, shape, step, 6, radius, own)
+    table = cylinder_table.sampled_table(vectors, shape, step, 6, radius, own)
     found = CPU().cylinder_convolve(padded, table)[:, :9, :8] * 4 * pi / step**3
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
 
@@ -116,9 +123,9 @@ def test_open_in_the_plane_is_a_padded_convolution():
 def test_analytic_kernel_mode_by_mode(side):
     """Plane pairs one by one with Khat itself."""
     values, step, radius, order = field((9, 4, 5)), 0.3, 2.2, 3
-    table = ck.cylinder_table(OBLIQUE, (4, 5), step, 9, radius, order=order, inverse_eps0=1.7)
-    lengths = ck.in_plane_wavevectors(OBLIQUE, (4, 5))
-    ends = ck.gregory_weights(order)
+    table = cylinder_table.cylinder_table(OBLIQUE, (4, 5), step, 9, radius, order=order, inverse_eps0=1.7)
+    lengths = cylinder_table.in_plane_wavevectors(OBLIQUE, (4, 5))
+    ends = cylinder_table.gregory_weights(order)
     low, high = np.ones(9), np.ones(9)
     low[:3], high[-3:] = ends, ends[::-1]
     modes = np.fft.rfft2(values)
@@ -126,7 +133,7 @@ def test_analytic_kernel_mode_by_mode(side):
     for x in range(9):
         for u in range(9):
             d = abs(x - u)
-            kernel = sum(ck.khat(g, step * d, radius) for g in lengths) / 2 * step * 1.7
+            kernel = sum(cylinder_kernel.khat(g, step * d, radius) for g in lengths) / 2 * step * 1.7
             weight = (low[u] if u <= x and side != "high" else 0) + (high[u] if u >= x and side != "low" else 0)
             total[x] += weight * (ends[d] if d < 3 else 1.0) * kernel * modes[u]
     expected = np.fft.irfft2(total, s=(4, 5))
@@ -139,8 +146,8 @@ def test_analytic_kernel_mode_by_mode(side):
 def test_march_equals_convolution(sections, within, side):
     values = field((80, 6, 7))
     arguments = (np.diag([3.0, 3.5]), (6, 7), 0.5, 80, 4.0)
-    fit = ck.march_fit(*arguments, sections=[sections], order=3)
-    table = ck.cylinder_table(*arguments, order=3)
+    fit = cylinder_fit.march_fit(*arguments, sections=[sections], order=3)
+    table = cylinder_table.cylinder_table(*arguments, order=3)
     assert fit.error < within
     expected = CPU().cylinder_convolve(values, table, side=side)
     found = CPU().cylinder_march(values, fit, side=side)
@@ -157,14 +164,14 @@ def periodic_gaussian(x, centre, deviation, period):
 
 def of_rhobar(values, vectors, step, radius, plane, point, order):
     """Φ^[ρ̄] from below and above, eq. 70: disc averages by J1, planes by W."""
-    z = ck.in_plane_wavevectors(vectors, values.shape[1:])[0] * radius
+    z = cylinder_table.in_plane_wavevectors(vectors, values.shape[1:])[0] * radius
     with np.errstate(invalid="ignore"):
         averages = np.fft.irfft2(np.fft.rfft2(values) * np.where(z > 0, 2 * j1(z) / z, 1.0), s=values.shape[1:])
     line = averages[:, point[0], point[1]] * step / 2
     sums = []
     for part in (line[: plane + 1][::-1], line[plane:]):
-        weights = ck.disc_weight(radius, step * np.arange(len(part)))
-        weights[:order] *= ck.gregory_weights(order)
+        weights = disc_weight(radius, step * np.arange(len(part)))
+        weights[:order] *= cylinder_table.gregory_weights(order)
         sums.append(part @ weights)
     return sums
 
@@ -181,7 +188,7 @@ def test_polar_slab(potential_checks):
             values += charge * gaussian(x, centre[0], sd)[:, None, None] * in_plane
     plane, point = round(16 / h), (round(n / 4), round(-n / 8) % n)
     vectors = np.eye(2) * 4
-    table = ck.cylinder_table(vectors, (n, n), h, len(x), radius, order=order)
+    table = cylinder_table.cylinder_table(vectors, (n, n), h, len(x), radius, order=order)
     whole = [CPU().cylinder_convolve(values, table, side=side)[plane, point[0], point[1]] for side in ("low", "high")]
     smooth = of_rhobar(values, vectors, h, radius, plane, point, order)
     for side, total, average in zip(("L", "r"), whole, smooth, strict=True):
@@ -199,7 +206,7 @@ def test_open_blob(potential_checks):
     values = gaussian(x, -2, 0.6)[:, None, None] * gaussian(y, 1.5, 0.6)[:, None] * gaussian(z, 0.5, 0.6)
     values = np.concatenate([values, np.zeros((8, 40, 40))])  # x_b is not the last plane
     vectors = np.eye(2) * 10.0
-    table = ck.cylinder_table(vectors, (40, 40), h, len(values), radius, order=order)
+    table = cylinder_table.cylinder_table(vectors, (40, 40), h, len(values), radius, order=order)
     whole = CPU().cylinder_convolve(values, table, side="low")[64, 12, 16]
     average = of_rhobar(values, vectors, h, radius, 64, (12, 16), order)[0]
     np.testing.assert_allclose([whole, average], check["expected"], rtol=0, atol=check["tolerance"])
@@ -209,7 +216,7 @@ def test_uniform_cylinder(potential_checks):
     """Ends of the matter at planes: both end weights are seen."""
     check = potential_checks["uniform_cylinder_axis"]
     values = np.ones((121, 1, 1))
-    table = ck.cylinder_table(np.eye(2), (1, 1), 3 / 120, 121, 2.0, order=10)
+    table = cylinder_table.cylinder_table(np.eye(2), (1, 1), 3 / 120, 121, 2.0, order=10)
     for side, plane in (("low", 120), ("high", 0)):
         found = CPU().cylinder_convolve(values, table, side=side)[plane, 0, 0]
         assert found == pytest.approx(check["expected"], abs=check["tolerance"])
@@ -228,7 +235,7 @@ def rounding(values, fit_scale=1.0):
 )
 def test_march_of_the_kernel_equals_the_cpu(gpu, dtype, sections, side, order):
     values = field((13, 6, 9), dtype, order)
-    fit = ck.march_fit(OBLIQUE, (6, 9), 0.4, 13, 1.9, sections=[sections], order=3)
+    fit = cylinder_fit.march_fit(OBLIQUE, (6, 9), 0.4, 13, 1.9, sections=[sections], order=3)
     expected = CPU().cylinder_march(values, fit, side=side)
     given = gpu.asarray(values)
     found = gpu.to_host(gpu.cylinder_march(given, fit, side=side))
@@ -244,7 +251,7 @@ def test_march_of_the_kernel_equals_the_cpu(gpu, dtype, sections, side, order):
 def test_march_along_every_axis(gpu, shape, axis, order):
     planes_first = field(shape)
     values = np.array(np.moveaxis(planes_first, 0, axis), order=order)
-    fit = ck.march_fit(np.diag([3.0, 2.0]), shape[1:], 0.4, max(shape[0], 1), 1.9, sections=[6])
+    fit = cylinder_fit.march_fit(np.diag([3.0, 2.0]), shape[1:], 0.4, max(shape[0], 1), 1.9, sections=[6])
     found = gpu.to_host(gpu.cylinder_march(gpu.asarray(values), fit, axis=axis))
     assert found.shape == values.shape
     if values.size:
@@ -258,7 +265,7 @@ def test_convolution_on_the_gpu_equals_the_cpu(gpu, monkeypatch, dtype, side):
     monkeypatch.setattr("gpuhomog.device.gpu.cylinder.CONVOLVED_BYTES", 6000)  # modes in several chunks
     monkeypatch.setattr("gpuhomog.device.gpu.spectral.CACHE_SHARE", 1e-9)  # planes one by one
     values = field((11, 6, 5), dtype)
-    table = ck.cylinder_table(OBLIQUE, (6, 5), 0.4, 11, 1.9, order=6)
+    table = cylinder_table.cylinder_table(OBLIQUE, (6, 5), 0.4, 11, 1.9, order=6)
     expected = CPU().cylinder_convolve(values, table, side=side)
     found = gpu.to_host(gpu.cylinder_convolve(gpu.asarray(values), table, side=side))
     np.testing.assert_allclose(found, expected, rtol=0, atol=rounding(values) * np.abs(expected).max())
@@ -272,7 +279,7 @@ def test_direct_sums_of_the_kernel_equal_the_cpu(gpu, dtype, axis, order, period
     values = np.array(np.moveaxis(field((7, 11, 5), dtype), 0, axis), order=order)
     steps = OBLIQUE / 5
     points = all_points(values.shape)[::37]
-    arguments = (points, ck.disc_points(steps, 2.0), 0.45, 3.3)
+    arguments = (points, cylinder_table.disc_points(steps, 2.0), 0.45, 3.3)
     options = {"axis": axis, "periodic": periodic, "ends": (0.4, 1.1), "source": np.linspace(0.5, 1, 14).reshape(2, 7)}
     expected = CPU().cylinder_sum(values, *arguments, **options)
     size = CPU().cylinder_sum(np.abs(values), *arguments, **options)
@@ -286,7 +293,7 @@ def test_direct_sums_in_several_slices(gpu, monkeypatch):
     monkeypatch.setattr("gpuhomog.device.gpu.cylinder.SUM_BLOCK", 32)
     values = field((2 * SUM_PLANES + 3, 6, 7))
     points = [(0, 0, 0), (SUM_PLANES, 5, 6), (2 * SUM_PLANES + 2, 3, 2)]
-    arguments = (ck.disc_points(np.eye(2) * 0.5, 3.0), 0.5, 5.0)
+    arguments = (cylinder_table.disc_points(np.eye(2) * 0.5, 3.0), 0.5, 5.0)
     for chosen in (points, points[1]):
         expected = CPU().cylinder_sum(values, chosen, *arguments)
         found = gpu.cylinder_sum(gpu.asarray(values), chosen, *arguments)
@@ -297,7 +304,7 @@ def test_direct_sums_in_several_slices(gpu, monkeypatch):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_first_rung_of_the_march(gpu, dtype):
     values = field((9, 5, 6), dtype)
-    fit = ck.march_fit(OBLIQUE, (5, 6), 0.4, 9, 1.9, sections=[6])
+    fit = cylinder_fit.march_fit(OBLIQUE, (5, 6), 0.4, 9, 1.9, sections=[6])
     launched = []
     launch = gpu.runtime.launch
 
@@ -324,7 +331,7 @@ def test_first_rung_of_the_march(gpu, dtype):
 def test_first_rung_of_the_direct_sums(gpu, dtype):
     values = field((7, 6, 5), dtype)
     points = all_points(values.shape)[::29]
-    offsets, squared = ck.disc_points(OBLIQUE / 5, 1.4)
+    offsets, squared = cylinder_table.disc_points(OBLIQUE / 5, 1.4)
     expected = CPU().cylinder_sum(values, points, (offsets, squared), 0.4, 3.0)
     parts = gpu.asarray(np.zeros((len(points), 2)))
     arguments = (
@@ -348,3 +355,118 @@ def test_first_rung_of_the_direct_sums(gpu, dtype):
     gpu.runtime.launch("ladder/cylinder_sum.cu", f"cylinder_sum<{name}>", (1, 1, 1), (32,), arguments)
     size = np.abs(expected).max()
     np.testing.assert_allclose(gpu.to_host(parts), expected, rtol=0, atol=32 * np.finfo(dtype).eps * size)
+
+
+def marched_in_slabs(device, spectrum, fit, side, size):
+    """End states, the scan over ranks and the march, slab by slab, the scan's modes shared by ranks as well."""
+    n, _, n_columns = spectrum.shape
+    slabs = [Slab.of(n, rank, size).planes for rank in range(size)]
+    columns = [Slab.of(n_columns, rank, size).planes for rank in range(size)]
+    ends = [
+        device.to_host(device.march_end_states(device.asarray(spectrum[here].copy()), fit, side, planes=here))
+        for here in slabs
+    ]
+    n_planes = [here.stop - here.start for here in slabs]
+    of_all = np.concatenate(ends)
+    met = [
+        device.to_host(
+            device.march_incoming(device.asarray(of_all[:, :, some].copy()), fit, n_planes, side, columns=some)
+        )
+        for some in columns
+    ]
+    by_rank = np.split(np.concatenate(met, axis=2), size)
+    parts = [
+        device.march_modes(
+            device.asarray(spectrum[here].copy()), fit, side, planes=here, incoming=device.asarray(states)
+        )
+        for here, states in zip(slabs, by_rank, strict=True)
+    ]
+    return ends, np.concatenate([device.to_host(part) for part in parts])
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize(
+    ("dtype", "sections"),
+    [(np.float32, 4), (np.float32, 6), (np.float64, 6), (np.float64, 8), (np.float64, 10)],
+)
+def test_a_march_goes_on_from_slab_to_slab(gpu, dtype, sections, side):
+    """Slabs of whole batches and of parts of one, thinner than the near planes, empty."""
+    values = field((13, 6, 9), dtype)
+    fit = cylinder_fit.march_fit(OBLIQUE, (6, 9), 0.4, 13, 1.9, sections=[sections], order=3, dtype=dtype)
+    whole = np.fft.rfft2(CPU().cylinder_march(values.astype(np.float64), fit, side=side))
+    spectrum = CPU().rfft_planes(values)
+    for size in (1, 2, 3, 5, 8, 15):
+        ends, potential = marched_in_slabs(gpu, spectrum, fit, side, size)
+        expected, on_cpu = marched_in_slabs(CPU(), spectrum, fit, side, size)
+        for found, states in zip(ends, expected, strict=True):
+            assert found.dtype == spectrum.dtype
+            np.testing.assert_allclose(found, states, rtol=0, atol=rounding(values) * np.abs(spectrum).max())
+        for found in (potential, on_cpu):
+            assert found.dtype == spectrum.dtype
+            np.testing.assert_allclose(found, whole, rtol=0, atol=rounding(values) * np.abs(whole).max())
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("kind", ["march", "convolve"])
+def test_columns_of_modes(gpu, kind, side):
+    """All planes and a few columns, cut from a larger array; ranks without columns."""
+    values = field((9, 4, 7))
+    arguments = (OBLIQUE, (4, 7), 0.4, 9, 1.9)
+    spectrum = CPU().rfft_planes(values)
+    for device in (gpu, CPU()):
+        if kind == "march":
+            kernel, work = cylinder_fit.march_fit(*arguments, sections=[6]), device.march_modes
+            expected = CPU().cylinder_march(values, kernel, side=side)
+        else:
+            kernel, work = cylinder_table.cylinder_table(*arguments), device.convolve_modes
+            expected = CPU().cylinder_convolve(values, kernel, side=side)
+        columns = [slice(0, 1), slice(1, 1), slice(1, 4)]
+        parts = [work(device.asarray(spectrum)[:, :, some], kernel, side, columns=some) for some in columns]
+        found = np.fft.irfft2(np.concatenate([device.to_host(part) for part in parts], axis=2), s=(4, 7))
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("size", [1, 2, 8])
+@pytest.mark.parametrize("axis", [0, 2])
+@pytest.mark.parametrize("planes", [5, 60])
+def test_sums_on_ranks_with_arrays_of_a_gpu(sanitizers, axis, size, planes):
+    """Few planes are transposed, many marched from states."""
+    values = np.moveaxis(field((planes, 4, 5)), 0, axis)
+    fit = cylinder_fit.march_fit(OBLIQUE, (4, 5), 0.4, planes, 1.9, sections=[6])
+    expected = CPU().cylinder_march(values, fit, axis=axis)
+    runtime = CuPyLikeRuntime()
+    try:
+        device = GPU(runtime)
+        given = Field.from_array(values, np.eye(3), device=device)
+        parts = on_ranks(given, size, lambda part: device.to_host(cylinder_sums(part, fit, axis)), axis)
+    finally:
+        runtime.close()
+    found = np.concatenate(parts, axis=axis)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("side", SIDES)
+def test_first_rung_of_states(gpu, dtype, side):
+    values = field((11, 5, 6), dtype)
+    fit = cylinder_fit.march_fit(OBLIQUE, (5, 6), 0.4, 11, 1.9, sections=[6], dtype=dtype)
+    spectrum = CPU().rfft_planes(values)
+    launch, launched = gpu.runtime.launch, []
+
+    def on_the_ladder(file, instance, grid, block, arguments, shared=0):
+        first, out, *rest = arguments
+        target = gpu.empty(first.shape, first.dtype) if out is first else out
+        launched.append(instance.split("<")[0])
+        launch(f"ladder/{file}", instance, grid, block, (first, target, *rest), shared)
+        if target is not out:
+            out[...] = target
+
+    gpu.runtime.launch = on_the_ladder
+    try:
+        ends, potential = marched_in_slabs(gpu, spectrum, fit, side, 5)
+    finally:
+        del gpu.runtime.launch
+    assert set(launched) == {"cylinder_march", "cylinder_end_states"}
+    expected, marched = marched_in_slabs(CPU(), spectrum, fit, side, 5)
+    for found, states in zip((*ends, potential), (*expected, marched), strict=True):
+        np.testing.assert_allclose(found, states, rtol=0, atol=rounding(values) * np.abs(marched).max())

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import gpuhomog as gh
 
-pytestmark = pytest.mark.filterwarnings("ignore:eps = .* exceeds a quarter")
+pytestmark = [pytest.mark.smoke, pytest.mark.filterwarnings("ignore:eps = .* exceeds a quarter")]
 
 CELLS = [
     np.diag([3.0, 4.0, 5.0]),

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 import gpuhomog as gh
 from gpuhomog.units import COULOMB_CONSTANT
 
+pytestmark = pytest.mark.smoke
+
 LENGTH, PERIOD, LAYERS, FIRST = 48.0, 2.6, 11, 9.0
 SPAN = PERIOD * (LAYERS - 1)
 

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 import gpuhomog as gh
 
+pytestmark = pytest.mark.smoke
+
 DATA = Path(__file__).parents[1] / "data"
 CELL = np.array([[4.1, 0.3, -0.2], [1.1, 3.7, 0.5], [-0.6, 0.9, 5.2]])
 

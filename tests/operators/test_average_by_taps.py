@@ -235,12 +235,18 @@ def test_where_it_does_not_exist():
             gh.average(one, kernel, method="taps", sampling=sampling)
 
 
-def test_ranks_that_lack_planes_go_another_way():
-    field = gh.Field.from_array(noise((48, 48, 36)), CELLS["cubic"])
-    with pytest.raises(KernelError, match='method="taps" does not exist'):
-        on_ranks(field, 2, lambda part: gh.average(part, gh.Gaussian(3.0), method="taps"))
-    parts = on_ranks(field, 2, lambda part: gh.average(part, gh.Gaussian(3.0)))
-    assert {part.provenance[-1]["way"] for part in parts} <= {"lines", "low modes"}
+def test_ranks_send_planes_of_coarse_points():
+    """The planes are contracted before they are sent, and expanded after: a window reaches over a few of them."""
+    field, kernel = gh.Field.from_array(noise((48, 48, 36)), CELLS["cubic"]), gh.Gaussian(3.0)
+    a, b, c = plan_of(field, kernel).taps
+    coarse_plane = 8 * (48 // b.decimation) * (36 // c.decimation)
+    averaged = lambda part: (gh.average(part, kernel, method="taps"), part.comm.sent["planes"])  # noqa: E731
+    parts = on_ranks(field, 2, averaged)
+    whole = gh.average(field, kernel, method="taps").values
+    joined = np.concatenate([part.values for part, _ in parts])
+    assert np.abs(joined - whole).max() < 1e-13
+    for _, sent in parts:
+        assert 0 < sent <= (24 + 48 // a.decimation // 2) * coarse_plane  # what a rank holds, before and after
 
 
 def test_the_cpu_prefers_low_modes_and_a_gpu_would_not(monkeypatch):

@@ -1,11 +1,12 @@
 """Costs of operators: against memory that NumPy really took, bytes worked out by hand, and laws."""
 
 import tracemalloc
-import warnings
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from ranks import on_ranks
 
 import gpuhomog as gh
 from gpuhomog.device import CPU
@@ -15,6 +16,8 @@ from gpuhomog.grid import Grid
 from gpuhomog.operators import costs
 from gpuhomog.operators.average import average, plan_average
 from gpuhomog.parallel import Slab
+
+pytestmark = pytest.mark.filterwarnings("ignore:eps = .* exceeds a quarter")  # small fields are fast
 
 
 def unread(n, size=1, dtype="float64", device=GPU):
@@ -41,16 +44,40 @@ def test_memory_at_once_is_what_numpy_takes(case, dtype):
     n = 72
     values = np.random.default_rng(0).standard_normal((n, n, n)).astype(dtype)
     field = Field.from_array(values, np.eye(3) * n * 0.2, device="cpu")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the kernel is wide for this small a cell
-        plan, way = plan_average(unread(n, dtype=dtype, device=CPU()), kernel, spacing, None, method, False)
-        average(field, kernel, spacing=spacing, method=method)  # fills caches of tables
-        tracemalloc.start()
-        average(field, kernel, spacing=spacing, method=method)
-        taken = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
+    plan, way = plan_average(unread(n, dtype=dtype, device=CPU()), kernel, spacing, None, method, False)
+    average(field, kernel, spacing=spacing, method=method)  # fills caches of tables
+    tracemalloc.start()
+    average(field, kernel, spacing=spacing, method=method)
+    taken = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
     assert way.name == method
     assert taken == pytest.approx(costs.average_cost(plan, way).peak, rel=0.1)  # tables of weights are not counted
+
+
+def test_memory_of_gradients_variances_and_ions(rng):
+    n = 72
+    atoms = gh.Structure([11, 17], [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    values, cell = rng.random((n, n, n)), np.eye(3) * n * 0.2
+    field = Field.from_array(values, cell, quantity="electron_density", structure=atoms, device="cpu")
+    part, kernel = unread(n, device=CPU()), gh.Gaussian(4.0)
+    averaged = costs.shifted_cost(
+        part, costs.average_cost(*plan_average(part, gh.Ball(3.0), None, None, "auto", False))
+    )
+    cases = [
+        (
+            lambda: gh.average_gradient(field, kernel),
+            costs.gradient_cost(*plan_average(part, kernel, None, None, "auto", False)),
+        ),
+        (lambda: gh.average_and_variance(field, gh.Ball(3.0)), averaged.beside(averaged)),
+        (lambda: gh.charge_density(field, {"Na": 1, "Cl": 7}, net_charge=None), costs.ions_cost(part)),
+    ]
+    for call, cost in cases:
+        call()
+        tracemalloc.start()
+        call()
+        taken = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert taken == pytest.approx(cost.peak, rel=0.1)
 
 
 def test_planar_sums_by_hand():
@@ -65,19 +92,58 @@ def test_planar_sums_by_hand():
 
 
 def test_a_coarse_average_by_hand():
-    # 20³ float64 on 2 ranks to 4³ by matrix products along a, b, c: each rank holds 10 planes, 32000 bytes.
-    #   a (split): reads 32000, writes 4 partial planes of 400 points, 12800; sends the 2 planes that the other keeps,
-    #              6400; adds two times 2 planes into 6400: reads the partial, writes parts and sum, 12800 + 12800
-    #   b: reads 6400, writes 2 · 4 · 20 · 8 = 1280;   c: reads 1280, writes 2 · 4 · 4 · 8 = 256
-    part = unread(20, 2)
-    cost = costs.contractions_cost(part, (20, 20, 20), (4, 4, 4))
-    assert cost.sent["sum"].tolist() == [6400, 6400] and cost.n_sent == 6400
+    # 20³ float64 on 2 ranks to 4³ by matrix products along b, c and, last, the split axis a: 10 planes, 32000 bytes.
+    #   b: reads 32000, writes 10 · 4 · 20 · 8 = 6400;   c: reads 6400, writes 10 · 4 · 4 · 8 = 1280
+    #   a: reads 1280, writes 4 partial planes of 16 points, 512; sends the 2 planes that the other keeps, 256;
+    #      adds two times 2 planes into 256: reads the partial, writes parts and sum, 512 + 512
+    plan, way = plan_average(unread(20, 2), gh.Box(2.0), 1.0, None, "lines", False)
+    assert plan.n_out == (4, 4, 4)
+    cost = costs.average_cost(plan, way)
+    assert cost.sent["sum"].tolist() == [256, 256] and cost.n_sent == 256
     assert cost.kept == 256
-    assert cost.moved == (32000 + 12800) + (12800 + 2 * 6400) + (6400 + 1280) + (1280 + 256)
-    # arithmetic: 4 columns of a product, where 20 take as long as a pass, hide behind the memory
-    assert cost.busy == cost.moved
-    # at once: the partial planes, as many received, and the sum
-    assert cost.peak == 12800 + 12800 + 6400
+    assert cost.moved == (32000 + 6400) + (6400 + 1280) + (1280 + 512) + (512 + 2 * 256)
+    assert cost.busy == cost.moved  # arithmetic of 4 columns, where 20 take as long as a pass, hides behind the memory
+    assert cost.peak == 6400 + 1280  # the products along b and c
+
+
+RANKS = {
+    "lines, coarse": (gh.Gaussian(2.0), 1.5, "lines", "ppp"),
+    "lines, every point": (gh.Box(1.4), None, "lines", "ppo"),
+    "low modes": (gh.Gaussian(2.5), None, "low modes", "opp"),
+    "taps": (gh.Gaussian(3.5), None, "taps", "ppp"),
+    "taps, coarse": (gh.Gaussian(3.6), 1.5, "taps", "ppo"),
+    "all modes": (gh.Ball(1.5), None, "all modes", "ppp"),
+    "all modes, coarse": (gh.PowerLaw(1.0), 0.8, "all modes", "oop"),
+}
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 8, 17])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("case", RANKS)
+def test_bytes_sent_are_those_that_ranks_count(rng, case, axis, size):
+    """Uneven and empty slabs, windows wider than slabs, padded axes; byte for byte."""
+    kernel, spacing, method, letters = RANKS[case]
+    boundary = ["open" if letter == "o" else "periodic" for letter in letters]
+    values = rng.standard_normal((16, 24, 32))
+    field = Field.from_array(values, np.diag([6.4, 8.0, 9.6]), boundary=boundary, device="cpu")
+    counted = on_ranks(field, size, lambda part: (average(part, kernel, spacing=spacing, method=method), part)[1], axis)
+    comm = SimpleNamespace(rank=size - 1, size=size)
+    last = replace(field, slab=Slab.of(field.grid.shape[axis], size - 1, size, axis), comm=comm)
+    cost = costs.average_cost(*plan_average(last, kernel, spacing, None, method, False))
+    for kind in {"sum", "planes", "halo", "transpose"}:
+        expected = cost.sent.get(kind, np.zeros(size, dtype=np.int64)).tolist()
+        assert [part.comm.sent[kind] for part in counted] == expected
+    assert size == 1 or cost.n_sent > 0
+
+
+@pytest.mark.parametrize("size", [1, 3, 17])
+@pytest.mark.parametrize("planes", ["a", "c", "110"])
+def test_bytes_of_planar_sums_are_those_that_ranks_count(rng, planes, size):
+    field = Field.from_array(rng.standard_normal((12, 14, 16)), np.eye(3) * 5.0, device="cpu")
+    counted = on_ranks(field, size, lambda part: (gh.planar_average(part, planes), part.comm.sent["sum"])[1])
+    comm = SimpleNamespace(rank=size - 1, size=size)
+    cost = costs.planar_cost(replace(field, slab=Slab.of(12, size - 1, size), comm=comm), planes)
+    assert counted == cost.sent["sum"].tolist()
 
 
 def test_a_filter_by_hand():
@@ -121,3 +187,25 @@ def test_the_busiest_rank_has_the_largest_slab():
         most = max(Slab.of(n, rank, size).n_local for rank in range(size))
         assert costs.busiest_bytes(unread(n, size)) == most * n * n * 8
         assert unread(n, size).slab.n_local == most  # which is the last
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 13])
+@pytest.mark.parametrize("axis", [0, 2])
+def test_bytes_of_ions_and_of_a_laplacian_are_those_that_ranks_count(rng, axis, size):
+    cell = np.diag([6.0, 7.0, 8.0])
+    atoms = gh.Structure([11, 17], [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    values = rng.random((10, 12, 14))
+    electrons = Field.from_array(values, cell, quantity="electron_density", structure=atoms, device="cpu")
+    potential = Field.from_array(values, cell, quantity="electrostatic_potential", device="cpu")
+    comm = SimpleNamespace(rank=size - 1, size=size)
+    made = {
+        costs.ions_cost: (electrons, {"ion_charges": {"Na": 1, "Cl": 7}, "net_charge": None}),
+        lambda part: costs.filter_cost(part, part.grid.shape): (potential, {}),
+    }
+    for cost_of, (field, options) in made.items():
+        counted = on_ranks(
+            field, size, lambda p, o=options: (gh.charge_density(p, **o), p.comm.sent["transpose"]), axis
+        )
+        last = replace(field, slab=Slab.of(field.grid.shape[axis], size - 1, size, axis), comm=comm)
+        expected = cost_of(last).sent.get("transpose", np.zeros(size, dtype=np.int64))
+        assert [sent for _, sent in counted] == expected.tolist()

@@ -146,6 +146,25 @@ def test_reproducible_sums_are_right(rng):
         assert average.reproducible
 
 
+@pytest.mark.parametrize("size", [2, 3, 17])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("sampling", ["bandlimited", "cell"])
+def test_coarse_sums_of_all_axes_at_once(rng, size, axis, sampling):
+    """Means, variances and several windows by running sums within the planes, then across the slabs."""
+    field = gh.Field.from_array(rng.standard_normal((12, 16, 20)) + 3.0, np.diag([4.0, 5.0, 6.0]))
+    how = {"spacing": (4.0 / 3, 5.0 / 4, 6.0 / 4), "sampling": sampling, "method": "sums"}
+
+    def several(f):
+        pairs = gh.averages_and_variances(f, [gh.Box(1.7), gh.Box(3.6)], **how)
+        return [part for pair in pairs for part in pair] + [gh.average(f, gh.Box(1.7), **how)]
+
+    whole = several(field)
+    for parts in on_ranks(field, size, several, axis):
+        for part, expected in zip(parts, whole, strict=True):
+            here = tuple(part.slab.planes if i == axis else slice(None) for i in range(3))
+            assert part.values == pytest.approx(expected.values[here], abs=2e-13)
+
+
 @pytest.mark.parametrize("size", [2, 5])
 def test_gradient_and_variance_on_ranks_equal_one(triclinic, rng, size):
     field = gh.Field.from_array(rng.standard_normal((7, 12, 10)), triclinic)

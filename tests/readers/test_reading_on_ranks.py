@@ -128,7 +128,14 @@ def test_compressed_text_on_ranks(tmp_path, folder, values):
 
 
 @pytest.mark.parametrize(
-    "layout", [{"compression": "gzip"}, {"chunks": (5, 16, 96)}, {"dtype": ">f4"}, {"dtype": "i2"}]
+    "layout",
+    [
+        {"compression": "gzip"},
+        {"compression": "gzip", "chunks": (5, 96, 96)},
+        {"chunks": (5, 16, 96)},
+        {"dtype": ">f4"},
+        {"dtype": "i2"},
+    ],
 )
 def test_hdf5_of_any_layout_on_ranks(tmp_path, folder, values, layout):
     """Compressed, in chunks of parts of planes, of other numbers: by h5py or past it."""

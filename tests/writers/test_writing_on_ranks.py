@@ -27,7 +27,7 @@ PLAIN = ["x.h5", "x.zarr", "x.npz", "x.cube", "x.xsf", "CHGCAR", "x.LOCPOT"]
 COMPRESSED = ["x.cube.gz", "x.xsf.bz2", "CHGCAR.xz"]
 
 
-def field_of(shape=(5, 4, 7), order="C", quantity="electron_density"):
+def field_of(shape=(6, 3, 7), order="C", quantity="electron_density"):
     values = np.random.default_rng(5).random(shape)
     atoms = gh.Structure([11, 17, 11], [[0, 0, 0], [1.5, 2, 2.5], [1, 1, 1]])
     return gh.Field.from_array(np.asarray(values, order=order), CELL, quantity=quantity, structure=atoms)
@@ -91,7 +91,7 @@ def written(monkeypatch):
 @pytest.mark.parametrize("name", [*PLAIN, *COMPRESSED])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_the_bytes_do_not_depend_on_the_number_of_ranks(tmp_path, small, name, order):
-    """Slabs of any axis, in either memory order; 8 ranks are more than the planes of two axes, 11 than of all."""
+    """Slabs of any axis, in either memory order; 8 and more ranks are more than there are planes."""
     field = field_for(name, order=order)
     (tmp_path / "one").mkdir()
     gh.write(field, tmp_path / "one" / name)
@@ -148,13 +148,13 @@ def test_one_rank_writes_where_the_others_do_not_see_the_folder(tmp_path, monkey
         assert list(written.values()) == [(tmp_path / "x.cube").stat().st_size]
 
 
-def test_ranks_agree_on_the_memory_order(tmp_path):
-    """A slab of one plane is in both orders at once, an empty one in none; the others are in Fortran order."""
-    field = field_of(shape=(4, 1, 4), order="F")
+@pytest.mark.parametrize(("order", "size"), [("F", 3), ("F", 7), ("C", 3)])
+def test_ranks_agree_on_the_memory_order(tmp_path, order, size):
+    """A slab of one plane of one line is in both orders at once, an empty one in none; the others tell."""
+    field = field_of(shape=(4, 1, 4), order=order)
     gh.write(field, tmp_path / "one.npz")
-    for size in (3, 7):
-        assert write_by_ranks(size, 2, field, tmp_path / "x.npz") == [None] * size
-        assert (tmp_path / "x.npz").read_bytes() == (tmp_path / "one.npz").read_bytes()
+    assert write_by_ranks(size, 2, field, tmp_path / "x.npz") == [None] * size
+    assert (tmp_path / "x.npz").read_bytes() == (tmp_path / "one.npz").read_bytes()
 
 
 # errors
@@ -207,8 +207,8 @@ def test_errors_before_writing_reach_all_ranks(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["x.cube", "CHGCAR"])
 def test_a_value_that_text_cannot_hold_stops_all_ranks(tmp_path, name):
-    values = np.ones((5, 4, 7))
-    values[4, 3, 6] = 1e120
+    values = np.ones((6, 3, 7))
+    values[5, 2, 6] = 1e120
     errors = write_by_ranks(3, 0, field_of().derive(values, "planted"), tmp_path / name)
     assert len(set(errors)) == 1 and "above 1e99, which the text format cannot hold" in errors[0]
     assert names(tmp_path) == []
@@ -260,10 +260,77 @@ def test_room_is_reserved_before_values_are_written(small_disk, monkeypatch, wri
     assert not written
 
 
+def test_rank_0_writes_what_all_ranks_hold(tmp_path, monkeypatch):
+    """A result is the same on every rank; its file is written once, and an error is everyone's."""
+    profile = gh.planar_average(field_of(), 2)
+    gh.write(profile, tmp_path / "one.csv")
+    opened = []
+
+    def replacing(path):
+        opened.append(path)
+        return original(path)
+
+    original = gh.writers.replacing
+    monkeypatch.setattr("gpuhomog.writers.replacing", replacing)
+    on_ranks(field_of(), 3, lambda part: gh.write(profile, tmp_path / "x.csv", comm=part.comm))
+    assert opened == [tmp_path / "x.csv"]
+    assert (tmp_path / "x.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
+
+    def attempt(part):
+        with pytest.raises(InputError, match="does not exist"):
+            gh.write(profile, tmp_path / "missing" / "x.csv", comm=part.comm)
+
+    on_ranks(field_of(), 3, attempt)
+
+
 # processes
+
+MPI = None if find_spec("mpi4py") and which("mpiexec") else "mpi4py or mpiexec is missing: install gpuhomog[mpi]"
+
+
+def on_processes(n, code, *arguments):
+    command = ["mpiexec", "-n", str(n), sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+READS_AND_WRITES = """
+    import sys
+    from pathlib import Path
+    import gpuhomog as gh
+    from gpuhomog.parallel import world
+
+    comm, (source, *targets) = world(), sys.argv[1:]
+    assert comm.size == 3
+    field = gh.read(source, comm=comm)
+    for target in targets:
+        gh.write(field, target)
+    try:
+        gh.read(source if comm.rank else source + "_missing", comm=comm)
+    except gh.errors.InputError as error:
+        Path(f"{source}_told_{comm.rank}").write_text(str(error))
+"""
+
+
+@pytest.mark.parametrize("source", ["CHGCAR", "x.h5"])
+def test_processes_write_the_same_bytes(tmp_path, source):
+    """Read by planes of c and in Fortran order, or of a and in C order; written in every format."""
+    needed("mpi", MPI)
+    (tmp_path / "one").mkdir()
+    gh.write(field_of(), tmp_path / source)
+    written = ["y.h5", "y.zarr", "y.npz", "y.cube", "y.xsf", "CHGCAR_y", "y.xsf.gz"]
+    field = gh.read(tmp_path / source)
+    answer = on_processes(3, READS_AND_WRITES, tmp_path / source, *(tmp_path / name for name in written))
+    assert answer.returncode == 0, answer.stderr
+    for name in written:
+        gh.write(field, tmp_path / "one" / name)
+        assert content(tmp_path / name) == content(tmp_path / "one" / name), name
+    told = {(tmp_path / f"{source}_told_{rank}").read_text() for rank in range(3)}
+    assert told == {f"rank 0 of 3: {tmp_path / source}_missing: no such file."}
+
 
 KILLED = """
     import os, signal, sys
+    from contextlib import contextmanager
     import numpy as np
     import gpuhomog as gh
     import gpuhomog.writers as writers
@@ -280,33 +347,32 @@ KILLED = """
     if sys.argv[2] == "killed":
         original = writers.at_offsets
 
+        @contextmanager
         def dies(path):
-            if comm.rank == 1:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return original(path)
+            with original(path) as put:
+                def once(*piece):
+                    put(*piece)
+                    if comm.rank == 1:
+                        os.kill(os.getpid(), signal.SIGKILL)
+                yield once
 
         writers.at_offsets = dies
     gh.write(field, sys.argv[1])
 """
 
 
-def on_two_processes(*arguments):
-    command = ["mpiexec", "-n", "2", sys.executable, "-c", textwrap.dedent(KILLED), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
-
-
 @pytest.mark.parametrize("name", ["x.h5", "x.zarr", "CHGCAR"])
 def test_a_rank_that_is_killed_leaves_the_previous_output(tmp_path, name):
-    needed("mpi", None if find_spec("mpi4py") and which("mpiexec") else "mpi4py or mpiexec is missing: gpuhomog[mpi]")
+    needed("mpi", MPI)
     atoms = gh.Structure([92], [[0.0, 0.0, 0.0]])
     old = gh.Field.from_array(np.ones((8, 4, 5)), np.eye(3) * 2, quantity="electron_density", structure=atoms)
     gh.write(old, tmp_path / name)
     before = content(tmp_path / name)
-    assert on_two_processes(tmp_path / name, "killed").returncode != 0
+    assert on_processes(2, KILLED, tmp_path / name, "killed").returncode != 0
     assert content(tmp_path / name) == before
     left = [n for n in names(tmp_path) if n != name]
     assert len(left) == 1 and left[0].endswith(".part")
-    answer = on_two_processes(tmp_path / name, "alive")
+    answer = on_processes(2, KILLED, tmp_path / name, "alive")
     assert answer.returncode == 0, answer.stderr
     assert names(tmp_path) == [name]
     assert gh.read(tmp_path / name).mean() == pytest.approx(2.0)

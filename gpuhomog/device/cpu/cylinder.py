@@ -3,12 +3,14 @@
     cylinder_sum       direct sums of charge over distance at chosen points
     cylinder_march     spectra of planes, then recursions from plane to plane
     cylinder_convolve  spectra of planes, then causal sums by zero-padded FFT, modes in chunks
+    march_…            the recursions alone, over a part of the planes or of the modes
 
 Everything in float64; results in the precision of the values.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,43 +63,152 @@ class Cylinder:
         return sums
 
     def cylinder_march(self, values: NDArray[Any], fit: Any, *, axis: int = 0, side: str = "both") -> NDArray[Any]:
-        """All modes of a plane at once, plane after plane."""
-        field = np.moveaxis(values, axis, 0)
-        planes, n1, n2 = field.shape
-        spectrum = np.fft.rfft2(field.astype(np.float64)).reshape(planes, -1)
-        classes = fit.classes.ravel()
-        own_factor, own_weight, near = fit.own_factor[classes], fit.own_weight[classes], fit.near[:, classes]
-        weights = fit.weights[:, classes]
-        potential = np.zeros_like(spectrum)
-        for direction in SIDES[side]:
-            arriving = spectrum[::direction] * fit.source[0 if direction == 1 else 1][::direction, None]
-            out = potential[::direction]
-            own = np.zeros(len(classes), dtype=complex)
-            state = np.zeros((len(fit.propagators), 2, len(classes)), dtype=complex)
-            for x in range(planes):
-                own = own_factor * own + arriving[x]
-                state = fit.propagators @ state + arriving[x]
-                out[x] += own_weight * own + np.einsum("sm,sm->m", weights, state.reshape(weights.shape))
-                for d in range(min(len(near), x + 1)):
-                    out[x] += near[d] * arriving[x - d]
-        return _from_planes(potential, (planes, n1, n2), axis, values)
+        """Spectra of all planes, marched, and back."""
+        field = np.moveaxis(values, axis, 0).astype(np.float64)
+        potential = self.march_modes(np.fft.rfft2(field), fit, side)
+        return _from_planes(potential, field.shape, axis, values)
 
     def cylinder_convolve(self, values: NDArray[Any], table: Any, *, axis: int = 0, side: str = "both") -> NDArray[Any]:
+        """Spectra of all planes, convolved, and back."""
+        field = np.moveaxis(values, axis, 0).astype(np.float64)
+        potential = self.convolve_modes(np.fft.rfft2(field), table, side)
+        return _from_planes(potential, field.shape, axis, values)
+
+    def march_modes(
+        self,
+        spectrum: NDArray[Any],
+        fit: Any,
+        side: str = "both",
+        *,
+        planes: slice = slice(None),
+        columns: slice = slice(None),
+        incoming: NDArray[Any] | None = None,
+    ) -> NDArray[Any]:
+        """All modes of a plane at once, plane after plane."""
+        flat = _by_mode(spectrum)
+        classes = fit.classes[:, columns].ravel()
+        weights = np.concatenate([fit.own_weight[None], fit.weights])[:, classes]
+        near = fit.near[:, classes]
+        behind = np.zeros((len(SIDES[side]), fit.n_states, len(classes)))
+        if incoming is not None:
+            behind = incoming.reshape(behind.shape)
+        potential = np.zeros(flat.shape, complex)
+        for direction, state in zip(SIDES[side], behind, strict=True):
+            arriving = _arriving(flat, fit, direction, planes)
+            out = potential[::direction]
+            for x, states in enumerate(_recursions(arriving, fit, classes, state)):
+                out[x] += np.einsum("sm,sm->m", weights, states)
+                for d in range(len(near)):
+                    out[x] += near[d] * (arriving[x - d] if d <= x else state[len(weights) + d - x - 1])
+        return potential.reshape(spectrum.shape).astype(spectrum.dtype, copy=False)
+
+    def march_end_states(
+        self,
+        spectrum: NDArray[Any],
+        fit: Any,
+        side: str = "both",
+        *,
+        planes: slice = slice(None),
+        columns: slice = slice(None),
+    ) -> NDArray[Any]:
+        """The last of the recursions' states, and the last planes."""
+        flat = _by_mode(spectrum)
+        classes = fit.classes[:, columns].ravel()
+        ends = np.zeros((len(SIDES[side]), fit.n_states, len(classes)), spectrum.dtype)
+        for direction, end in zip(SIDES[side], ends, strict=True):
+            arriving = _arriving(flat, fit, direction, planes)
+            past = end[fit.n_states - len(fit.near) + 1 :]
+            past[: len(arriving)] = arriving[::-1][: len(past)]
+            for states in _recursions(arriving, fit, classes, np.zeros(end.shape)):
+                end[: len(states)] = states
+        return ends.reshape(-1, *spectrum.shape[1:])
+
+    def march_incoming(
+        self,
+        ends: NDArray[Any],
+        fit: Any,
+        n_planes: Sequence[int],
+        side: str = "both",
+        *,
+        columns: slice = slice(None),
+    ) -> NDArray[Any]:
+        """Rank after rank, in place."""
+        own_factor = fit.own_factor[fit.classes[:, columns].ravel()]
+        powers = {n: propagator_powers(fit, n) for n in set(n_planes)}
+        by_rank = ends.reshape(len(n_planes), len(SIDES[side]), fit.n_states, len(own_factor))
+        for number, direction in enumerate(SIDES[side]):
+            hand_on(by_rank[:, number], own_factor, powers, n_planes, direction)
+        return by_rank.reshape(ends.shape)
+
+    def convolve_modes(
+        self, spectrum: NDArray[Any], table: Any, side: str = "both", *, columns: slice = slice(None)
+    ) -> NDArray[Any]:
         """Twice the planes, so that nothing wraps around."""
-        field = np.moveaxis(values, axis, 0)
-        planes, n1, n2 = field.shape
-        spectrum = np.fft.rfft2(field.astype(np.float64)).reshape(planes, -1)
-        classes = table.classes.ravel()
+        planes = len(spectrum)
+        flat = _by_mode(spectrum)
+        classes = table.classes[:, columns].ravel()
         n = scipy.fft.next_fast_len(2 * planes - 1)
-        potential = np.zeros_like(spectrum)
+        potential = np.zeros(flat.shape, complex)
         for start in range(0, len(classes), MODES_AT_ONCE):
             chunk = slice(start, start + MODES_AT_ONCE)
             response = np.fft.fft(table.table[:planes, classes[chunk]], n, axis=0)
             for direction in SIDES[side]:
-                arriving = spectrum[::direction, chunk] * table.source[0 if direction == 1 else 1][::direction, None]
+                arriving = _arriving(flat[:, chunk], table, direction, slice(None))
                 summed = np.fft.ifft(np.fft.fft(arriving, n, axis=0) * response, axis=0)
                 potential[::direction, chunk] += summed[:planes]
-        return _from_planes(potential, (planes, n1, n2), axis, values)
+        return potential.reshape(spectrum.shape).astype(spectrum.dtype, copy=False)
+
+
+def _by_mode(spectrum: NDArray[Any]) -> NDArray[Any]:
+    """(planes, modes)."""
+    return spectrum.reshape(len(spectrum), spectrum.shape[1] * spectrum.shape[2])
+
+
+def _arriving(flat: NDArray[Any], kernel: Any, direction: int, planes: slice) -> NDArray[Any]:
+    """Weighted planes in the order in which a march along the direction meets them."""
+    weights = kernel.source[0 if direction == 1 else 1][planes]
+    return np.asarray(flat[::direction] * weights[::direction, None])
+
+
+def _recursions(
+    arriving: NDArray[Any], fit: Any, classes: NDArray[np.int32], behind: NDArray[Any]
+) -> Iterator[NDArray[Any]]:
+    """(1 + 2 sections, modes) states at each plane in turn, from those behind the plane before the first."""
+    own_factor = fit.own_factor[classes]
+    state = behind[: 1 + 2 * len(fit.propagators)].astype(complex)
+    for plane in arriving:
+        state[0] = own_factor * state[0] + plane
+        pairs = state[1:].reshape(len(fit.propagators), 2, -1)
+        pairs[:] = fit.propagators @ pairs + plane
+        yield state
+
+
+def propagator_powers(fit: Any, n: int) -> NDArray[np.float64]:
+    """(sections, 2, 2, 1) propagators over n planes."""
+    return np.linalg.matrix_power(fit.propagators, n)[..., None]
+
+
+def hand_on(ends: Any, own_factor: Any, powers: Mapping[int, Any], n_planes: Sequence[int], direction: int) -> None:
+    """The end states (ranks, states, modes) of all ranks become what each of them meets: an affine exclusive scan.
+
+    state behind a rank = what it met, decayed over its planes, + its own end state; zero before the first. The planes
+    at the end of a state move back by as many places.
+    """
+    ranks = range(len(n_planes))[::direction]
+    met = ends[ranks[0]].copy()
+    met[...] = 0
+    for rank in ranks:
+        behind, n, m = ends[rank].copy(), n_planes[rank], powers[n_planes[rank]]
+        ends[rank] = met
+        behind[0] += own_factor**n * met[0]
+        last = 1 + 2 * len(m)
+        one, two = met[1:last:2], met[2:last:2]
+        behind[1:last:2] += m[:, 0, 0] * one + m[:, 0, 1] * two
+        behind[2:last:2] += m[:, 1, 0] * one + m[:, 1, 1] * two
+        past = met[last:]
+        if n < len(past):
+            behind[last + n :] += past[: len(past) - n]
+        met = behind
 
 
 def plane_first(point: Any, axis: int) -> list[int]:

@@ -82,7 +82,7 @@ class Windows:
         if is_fortran_ordered(values):
             turned = self.box_sums(values.T, [triple[::-1] for triple in windows], n_powers, centre)
             return turned.transpose(0, 1, 4, 3, 2)
-        steps = [window.step for window in windows[0]]
+        steps = [1 if window is None else window.step for window in windows[0]]
         n_out = [n // step for n, step in zip(values.shape, steps, strict=True)]
         deviation = values - values.dtype.type(centre)
         out = np.empty((len(windows), n_powers, *n_out), values.dtype)
@@ -91,7 +91,8 @@ class Windows:
             for w, triple in enumerate(windows):
                 sums = power
                 for axis in sorted(range(3), key=lambda axis: -steps[axis]):
-                    sums = self.window_sum(sums, axis, triple[axis], n_out[axis])
+                    if triple[axis] is not None:
+                        sums = self.window_sum(sums, axis, triple[axis], n_out[axis])
                 out[w, p] = sums
             power = power * deviation
         return out

@@ -4,17 +4,19 @@ cylinder_sum       each point reads its cylinder
 cylinder_march     10 passes for one side, 13 for both: planes to modes 4, march 2 or 5, modes to planes 4; an axis that
 is not the slowest in memory costs 4 more
 cylinder_convolve  at any accuracy, for reference: 2 n planes of complex values a chunk of modes
+march_end_states   1 pass a side; the states themselves are 12 to 24 planes of the spectrum
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..cpu.cylinder import SIDES, plane_first
+from ..cpu.cylinder import SIDES, hand_on, plane_first, propagator_powers
 from ..cpu.memory import is_fortran_ordered
 from .memory import c_name
 from .spectral import Spectral
@@ -84,64 +86,159 @@ class Cylinder(Spectral):
         planes = self._planes_first(values, axis)
         if not values.size:
             return self.copy(values)
-        n, n1, n2 = planes.shape
-        dtype = values.dtype
-        spectrum = self._to_modes(planes)
-        modes = n1 * (n2 // 2 + 1)
-        propagators, mode_table, classes = self._uploaded(fit, dtype, is_fortran_ordered(values))
-        sections = len(fit.propagators)
-        instance = f"cylinder_march<{c_name(dtype)}, {sections}>"
+        fit = fit.exchanged if is_fortran_ordered(values) else fit
+        out = self._march(self._to_modes(planes), fit, side, scale=1 / (planes.shape[1] * planes.shape[2]))
+        return self._from_modes(out, planes.shape, axis, values)
+
+    def march_modes(
+        self,
+        spectrum: Any,
+        fit: Any,
+        side: str = "both",
+        *,
+        planes: slice = slice(None),
+        columns: slice = slice(None),
+        incoming: Any = None,
+    ) -> Any:
+        """In place where one side is wanted."""
+        incoming = None if incoming is None else self.contiguous(incoming)
+        return self._march(self.contiguous(spectrum), fit, side, planes, columns, incoming)
+
+    def _march(
+        self,
+        spectrum: Any,
+        fit: Any,
+        side: str,
+        planes: slice = slice(None),
+        columns: slice = slice(None),
+        incoming: Any = None,
+        scale: float = 1.0,
+    ) -> Any:
+        """Times a number, which costs nothing here."""
+        if not spectrum.size:
+            return spectrum
+        dtype = spectrum.real.dtype
+        propagators, mode_table, classes = self._uploaded(fit, dtype, columns)
+        instance = f"cylinder_march<{c_name(dtype)}, {len(fit.propagators)}>"
+        n, modes = len(spectrum), spectrum.size // len(spectrum)
         out = spectrum if side != "both" else self.empty(spectrum.shape, spectrum.dtype)
-        for added, direction in enumerate(SIDES[side]):
+        for number, direction in enumerate(SIDES[side]):
+            states = slice(number * fit.n_states, (number + 1) * fit.n_states)
             arguments = (
                 spectrum,
                 out,
                 propagators,
                 mode_table,
                 classes,
-                self._plane_weights(fit, direction, dtype),
+                self._plane_weights(fit, direction, dtype, planes, scale),
+                np.uintp(0) if incoming is None else incoming[states],
                 *(np.int64(size) for size in (n, modes, mode_table.shape[1])),
                 np.int32(direction),
-                np.int32(added),
+                np.int32(number),
             )
             grid = (-(-modes // MARCH_BLOCK),)
             self.runtime.launch("cylinder_march.cu", instance, grid, (MARCH_BLOCK,), arguments)
-        return self._from_modes(out, planes.shape, axis, values)
+        return out
+
+    def march_end_states(
+        self,
+        spectrum: Any,
+        fit: Any,
+        side: str = "both",
+        *,
+        planes: slice = slice(None),
+        columns: slice = slice(None),
+    ) -> Any:
+        """One read of the spectrum a side."""
+        spectrum = self.contiguous(spectrum)
+        dtype = spectrum.real.dtype
+        shape = (len(SIDES[side]) * fit.n_states, *spectrum.shape[1:])
+        if not spectrum.size:
+            return self.runtime.xp.zeros(shape, spectrum.dtype)
+        ends = self.empty(shape, spectrum.dtype)
+        propagators, mode_table, classes = self._uploaded(fit, dtype, columns)
+        instance = f"cylinder_end_states<{c_name(dtype)}, {len(fit.propagators)}>"
+        modes = spectrum.size // len(spectrum)
+        for number, direction in enumerate(SIDES[side]):
+            arguments = (
+                spectrum,
+                ends[number * fit.n_states : (number + 1) * fit.n_states],
+                propagators,
+                mode_table,
+                classes,
+                self._plane_weights(fit, direction, dtype, planes),
+                np.int64(len(spectrum)),
+                np.int64(modes),
+                np.int32(direction),
+            )
+            grid = (-(-modes // MARCH_BLOCK),)
+            self.runtime.launch("cylinder_march.cu", instance, grid, (MARCH_BLOCK,), arguments)
+        return ends
+
+    def march_incoming(
+        self,
+        ends: Any,
+        fit: Any,
+        n_planes: Sequence[int],
+        side: str = "both",
+        *,
+        columns: slice = slice(None),
+    ) -> Any:
+        """Rank after rank, in place; of the size of few planes, so that array operations do."""
+        dtype = ends.real.dtype
+        _, mode_table, classes = self._uploaded(fit, dtype, columns)
+        own_factor = mode_table[0][classes.ravel()]
+        powers = {n: self.asarray(propagator_powers(fit, n).astype(dtype)) for n in set(n_planes)}
+        by_rank = ends.reshape(len(n_planes), len(SIDES[side]), fit.n_states, own_factor.size)
+        for number, direction in enumerate(SIDES[side]):
+            hand_on(by_rank[:, number], own_factor, powers, n_planes, direction)
+        return by_rank.reshape(ends.shape)
 
     def cylinder_convolve(self, values: Any, table: Any, *, axis: int = 0, side: str = "both") -> Any:
-        """CuFFT along the normal, modes in chunks."""
+        """Spectra of chunks of planes into one array."""
         planes = self._planes_first(values, axis)
         if not values.size:
             return self.copy(values)
+        table = table.exchanged if is_fortran_ordered(values) else table
+        out = self._convolve(self._to_modes(planes), table, side, scale=1 / (planes.shape[1] * planes.shape[2]))
+        return self._from_modes(out, planes.shape, axis, values)
+
+    def convolve_modes(self, spectrum: Any, table: Any, side: str = "both", *, columns: slice = slice(None)) -> Any:
+        """In place."""
+        return self._convolve(self.contiguous(spectrum), table, side, columns)
+
+    def _convolve(self, spectrum: Any, table: Any, side: str, columns: slice = slice(None), scale: float = 1.0) -> Any:
+        """CuFFT along the normal, modes in chunks."""
+        if not spectrum.size:
+            return spectrum
         xp = self.runtime.xp
-        n = len(planes)
-        spectrum = self._to_modes(planes)
+        n, dtype = len(spectrum), spectrum.real.dtype
         flat = spectrum.reshape(n, -1)
-        exchanged = is_fortran_ordered(values)
-        classes = (exchanged_classes(table.classes, table.shape) if exchanged else table.classes).ravel()
+        classes = table.classes[:, columns].ravel()
         padded = 2 * n
         at_once = max(1, CONVOLVED_BYTES // (4 * padded * spectrum.dtype.itemsize))
         for start in range(0, len(classes), at_once):
             chunk = slice(start, start + at_once)
-            kernel = xp.asarray(np.ascontiguousarray(table.table[:n, classes[chunk]], dtype=values.dtype))
+            kernel = xp.asarray(np.ascontiguousarray(table.table[:n, classes[chunk]], dtype=dtype))
             response = xp.fft.fft(kernel, padded, axis=0)
             total = xp.zeros(kernel.shape, spectrum.dtype)
             for direction in SIDES[side]:
-                weights = self._plane_weights(table, direction, values.dtype)
+                weights = self._plane_weights(table, direction, dtype, slice(None), scale)
                 arriving = (flat[:, chunk] * weights[:, None])[::direction]
                 total[::direction] += xp.fft.ifft(xp.fft.fft(arriving, padded, axis=0) * response, axis=0)[:n]
             flat[:, chunk] = total
-        return self._from_modes(spectrum, planes.shape, axis, values)
+        return spectrum
 
-    def _uploaded(self, fit: Any, dtype: Any, exchanged: bool) -> tuple[Any, Any, Any]:
-        """Propagators, table of the modes and classes on the device, kept as long as the fit lives."""
+    def _uploaded(self, fit: Any, dtype: Any, columns: slice) -> tuple[Any, Any, Any]:
+        """Propagators, table of the modes and classes of some columns on the device, kept as long as the fit lives."""
         kept = self._fits.setdefault(fit, {})
         if dtype.name not in kept:
             of_modes = np.concatenate([fit.own_factor[None], fit.own_weight[None], fit.weights, fit.near])
             kept[dtype.name] = tuple(self.asarray(table.astype(dtype)) for table in (fit.propagators, of_modes))
-        if exchanged not in kept:
-            kept[exchanged] = self.asarray(exchanged_classes(fit.classes, fit.shape) if exchanged else fit.classes)
-        return *kept[dtype.name], kept[exchanged]
+        ends = columns.indices(fit.classes.shape[1])
+        if ends not in kept:
+            kept[ends] = self.asarray(np.ascontiguousarray(fit.classes[:, columns]))
+        return *kept[dtype.name], kept[ends]
 
     def _planes_first(self, values: Any, axis: int) -> Any:
         """(planes, ...) C-ordered; a copy where the planes' axis is not the slowest in memory.
@@ -154,15 +251,14 @@ class Cylinder(Spectral):
         return self.contiguous(xp.moveaxis(values, axis, 0))
 
     def _to_modes(self, planes: Any) -> Any:
-        """Not normalized: the weights of the planes are."""
+        """Not normalized."""
         spectrum = self._spectrum(planes.shape, planes.dtype)
         self._transforms.real_axes(planes, spectrum, 2, self._planes_at_once(planes))
         return spectrum
 
-    def _plane_weights(self, table: Any, direction: int, dtype: Any) -> Any:
-        """Weights of the planes on one side, by the number of points of a plane."""
-        source = table.source[0 if direction == 1 else 1]
-        return self.table(source / (table.shape[0] * table.shape[1]), dtype)
+    def _plane_weights(self, kernel: Any, direction: int, dtype: Any, planes: slice, scale: float = 1.0) -> Any:
+        """Weights of some planes on one side, times a number."""
+        return self.table(kernel.source[0 if direction == 1 else 1][planes] * scale, dtype)
 
     def _from_modes(self, spectrum: Any, shape: tuple[int, int, int], axis: int, values: Any) -> Any:
         """Potentials in the shape, the precision and the memory order of the values."""
@@ -172,11 +268,3 @@ class Cylinder(Spectral):
         if is_fortran_ordered(values):
             return self.contiguous(xp.moveaxis(out, 0, 2 - axis)).T
         return self.contiguous(xp.moveaxis(out, 0, axis))
-
-
-def exchanged_classes(classes: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.int32]:
-    """(n2, n1//2 + 1) of (n1, n2//2 + 1): classes where the in-plane axes are exchanged; opposite modes are alike."""
-    n1, n2 = shape
-    i, j = np.arange(n1 // 2 + 1)[None, :], np.arange(n2)[:, None]
-    stored = j <= n2 // 2
-    return np.ascontiguousarray(classes[np.where(stored, i, -i % n1), np.where(stored, j, n2 - j)])

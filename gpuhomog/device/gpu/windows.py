@@ -141,16 +141,16 @@ def plane_instance(c_type: str, step: int, groups: int, n_windows: int, n_powers
 
 @lru_cache(maxsize=64)
 def plane_tables(
-    triples: tuple[tuple[Stretches, ...], ...], groups: int, n_powers: int, n_out: tuple[int, ...], width: int
+    pairs: tuple[tuple[Stretches, ...], ...], groups: int, n_powers: int, n_out: tuple[int, ...], width: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int32], int]:
     """Weights along b (rows padded to a multiple of `width`) and c, spans, rows of the ring; as box_planes has them."""
-    along_b = np.stack([triple[1].weights(groups) for triple in triples], axis=1)
+    along_b = np.stack([b.weights(groups) for b, _ in pairs], axis=1)
     rows = along_b.reshape(len(along_b), -1)
     padded = np.zeros((len(rows), -(-rows.shape[1] // width) * width))
     padded[:, : rows.shape[1]] = rows
-    along_c = np.stack([np.moveaxis(triple[2].weights(groups), 2, 0).reshape(-1, 2) for triple in triples])
+    along_c = np.stack([np.moveaxis(c.weights(groups), 2, 0).reshape(-1, 2) for _, c in pairs])
     spans, ring_rows = [], 0
-    for _, b, c in triples:
+    for b, c in pairs:
         shift, reach, laps = b.span(groups, n_out[1])
         spans.append([(shift + reach) % n_out[1], reach, laps, ring_rows, *c.span(groups, n_out[2])])
         ring_rows += reach * n_powers
@@ -212,11 +212,12 @@ class Windows(Memory):
 
     def box_sums(self, values: Any, windows: Sequence[Sequence[Any]], n_powers: int = 1, centre: float = 0.0) -> Any:
         """As many windows in one read as an instance takes; then the slowest axis, on 1/(step_b step_c) of it."""
-        if is_fortran_ordered(values):
-            turned = self.box_sums(values.T, [triple[::-1] for triple in windows], n_powers, centre)
+        planes_alone = None in windows[0]
+        if windows[0][2] is None if planes_alone else is_fortran_ordered(values):
+            turned = self.box_sums(self.contiguous(values.T), [triple[::-1] for triple in windows], n_powers, centre)
             return turned.transpose(0, 1, 4, 3, 2)
         values = self.contiguous(values)
-        steps = [window.step for window in windows[0]]
+        steps = [1 if window is None else window.step for window in windows[0]]
         n_out = tuple(n // step for n, step in zip(values.shape, steps, strict=True))
         out = self.empty((len(windows), n_powers, *n_out), values.dtype)
         if values.size == 0:
@@ -232,19 +233,22 @@ class Windows(Memory):
         """Write the first windows' sums; how many."""
         dtype, (n_planes, _, n_c) = values.dtype, values.shape
         vector = 16 // dtype.itemsize
-        cut = [tuple(stretches(window) for window in triple) for triple in windows]
+        summed = [window for window in windows[0] if window is not None]  # of planes alone, two
+        cut = [tuple(stretches(window) for window in triple if window is not None) for triple in windows]
         known = [triple for triple in cut if None not in triple]
         groups = max((s.groups for triple in known for s in triple if s is not None), default=1)
-        step_a, step_b, step_c = (window.step for window in windows[0])
+        step_a, step_b, step_c = (1, *(window.step for window in summed))[-3:]
         step = step_b if step_b == step_c else 0
         instance = plane_instance(c_name(dtype), step, groups, len(windows), n_powers)
         threads = 0 if instance is None else -(-n_c // (32 * instance.columns(vector))) * 32
-        if instance is None or len(known) < len(cut) or threads > MOST_THREADS or min(n_out) < instance.groups:
+        shortest = min(n_out[-len(summed) :])
+        if instance is None or len(known) < len(cut) or threads > MOST_THREADS or shortest < instance.groups:
             return self._box_sums_by_axis(values, windows[0], n_powers, centre, n_out, out)
 
         n_windows = min(instance.windows, len(windows))
         chosen = tuple(cut[min(w, n_windows - 1)] for w in range(instance.windows))
-        along_b, along_c, spans, ring_rows = plane_tables(chosen, instance.groups, n_powers, n_out, vector)
+        in_planes = tuple(triple[-2:] for triple in chosen)
+        along_b, along_c, spans, ring_rows = plane_tables(in_planes, instance.groups, n_powers, n_out, vector)
         numbers = instance.windows * n_powers
 
         def shared_bytes(ring: int) -> int:
@@ -263,7 +267,12 @@ class Windows(Memory):
         )
         shared = shared_bytes(ring_rows if ring_is_shared else 0)
         self.runtime.launch(FILE, instance.name, (blocks,), (threads,), arguments, shared)
-        self._box_columns(planes, windows[:n_windows], [triple[0] for triple in chosen], instance, out)
+        if len(summed) == 3:
+            self._box_columns(planes, windows[:n_windows], [triple[0] for triple in chosen], instance, out)
+            return n_windows
+        for w, (_, along_b, along_c) in enumerate(windows[:n_windows]):
+            scale = dtype.type(along_b.scale * along_c.scale)
+            self.runtime.xp.multiply(planes[w * n_powers : (w + 1) * n_powers], scale, out=out[w])
         return n_windows
 
     def _box_columns(
@@ -305,7 +314,8 @@ class Windows(Memory):
         power = deviation
         for p in range(n_powers):
             sums = power
-            for axis in sorted(range(3), key=lambda axis: -triple[axis].step):
+            summed = [axis for axis in range(3) if triple[axis] is not None]
+            for axis in sorted(summed, key=lambda axis: -triple[axis].step):
                 sums = self.window_sum(sums, axis, triple[axis], n_out[axis])
             out[0, p] = sums
             power = power * deviation

@@ -1,0 +1,96 @@
+"""Streamed reading: a Source whose planes are read when they are asked for, some at a time.
+
+What reading checks of an array in memory, the first pass checks of the planes as they come, before any result is
+given to anybody: that all values are finite, and that they can be what the file says they are (Source.review).
+
+In   Source, what was settled about its values, the run whose memory and passes they share.
+Out  Unread values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..device import Device
+from ..errors import InputError
+from ..parallel import Comm, Slab
+from ..parallel.exchange import at
+from ..reduction import SUM, Arrays, Reduction, extrema, plane_sums
+from ..streaming import Run, Stream, Unread
+from .source import Source
+
+Sums = Callable[[Device, Any], np.ndarray[Any, np.dtype[np.float64]]]
+"""(device, values) → Σ values, -Σ of the negative ones."""
+
+
+def unread(
+    source: Source,
+    block: str,
+    dtype: np.dtype[Any],
+    factor: float,
+    frame: int,
+    device: Device,
+    slab: Slab,
+    comm: Comm,
+    run: Run,
+    sums: Sums | None,
+) -> Unread:
+    """The values of a block, times factor, as planes that are read when asked for; sums if they are reviewed."""
+    grid = source.grid
+
+    def read(start: int, stop: int) -> Any:
+        values: Any = source.read_planes(start, stop, block, dtype)
+        if factor != 1.0:
+            values *= values.dtype.type(factor)
+        return values
+
+    first = [_finite_extrema(str(source.path)), plane_sums(slab.axis, slab.axis)]
+    if sums is not None:
+        first.append(Reduction("sums as read", lambda device, values, slab: (sums(device, values),), (SUM,)))
+
+    def check(found: dict[str, Arrays]) -> None:
+        for name, arrays in found.items():
+            if sums is not None and source.review is not None and ": sums as read" in name:
+                total, negative = (float(value) for value in arrays[0])
+                weight = total + 2 * negative
+                source.review(total / factor / grid.n_points, negative / weight if weight > 0 else 0.0)
+
+    return Unread(
+        Stream(
+            name=f"{source.path.resolve()} {block} {frame} {dtype} times {factor!r}",
+            title=source.path.name,
+            read=read,
+            shape=slab.local_shape(grid.shape),
+            dtype=dtype,
+            slab=slab,
+            comm=comm,
+            device=device,
+            run=run,
+            first=tuple(first),
+            check=check,
+        )
+    )
+
+
+def _finite_extrema(name: str) -> Reduction:
+    """Smallest and largest value; what is not finite is refused where it is met."""
+    usual = extrema()
+
+    def local(device: Device, values: Any, slab: Slab) -> Arrays:
+        low, high = usual.local(device, values, slab)
+        if values.size and not np.isfinite(low[0] + high[0]):
+            bad = ~np.isfinite(device.to_host(values))
+            planes = bad.any(axis=tuple(axis for axis in range(3) if axis != slab.axis))
+            plane = int(np.argmax(planes))
+            first = np.argwhere(bad[at(slab.axis, slice(plane, plane + 1))])[0]
+            first[slab.axis] += slab.start + plane
+            raise InputError(
+                f"{name}: values are NaN or infinite (first at {[int(i) for i in first]}); they would spread to whole "
+                "planes. Repair the data or leave it out."
+            )
+        return low, high
+
+    return Reduction(usual.name, local, usual.rules)

@@ -1,0 +1,24 @@
+"""Fields larger than memory: read some planes at a time, in one pass for everything that is asked of them."""
+
+from .checkpoint import Checkpoint, identity_of
+from .memory import Limit, parse_bytes, resident_bytes
+from .passes import Run, Stream, current_run, running, together
+from .stops import stopping
+from .turns import in_turns
+from .unread import Unread
+
+__all__ = [
+    "Checkpoint",
+    "Limit",
+    "Run",
+    "Stream",
+    "Unread",
+    "current_run",
+    "identity_of",
+    "in_turns",
+    "parse_bytes",
+    "resident_bytes",
+    "running",
+    "stopping",
+    "together",
+]

@@ -1,0 +1,342 @@
+"""Passes: fields larger than memory are read in chunks of planes, once for all that is asked of them.
+
+    Stream.planes            (start, stop) → planes, from a file or made from other planes
+    Run.reduce               asks for a reduction; tasks that take turns (turns.py) all ask before planes are read
+    Run.make_passes          one pass for each stream that something is asked of
+
+While a chunk is computed with, a thread reads the next one. The first reductions of a stream (its extrema and sums,
+which commands report and checks need) come with whatever is asked first. Partial results are kept by a Checkpoint
+between chunks, and a pass that was interrupted goes on after the last chunk that was kept.
+
+Chunks are put together in their order, so a pass gives the same bits again where the chunks are the same, whether it
+was interrupted or not. A reproducible field adds its planes in one fixed tree, whatever the chunks and ranks.
+
+In   streams, reductions.
+Out  their arrays, as Field.reduce gives them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..device import Device, choose_device
+from ..errors import GpuhomogError
+from ..parallel import Comm, Serial, Slab
+from ..parallel.exchange import at, empty_like
+from ..parallel.tree import PlaneTree
+from ..progress import task
+from ..reduction import JOIN, OWN, PLANES, SUM, Arrays, Reduction, combined, combined_trees
+from .checkpoint import Checkpoint, Nodes
+from .memory import RESULTS_HELD, Limit
+from .stops import asked, check_stop
+from .turns import in_turns, pause
+from .unread import Unread
+
+T = TypeVar("T")
+
+SMALL = 2**20
+"""Results of at most so many bytes are remembered for whoever asks again."""
+
+
+@dataclass(eq=False)
+class Stream:
+    """Planes that come one after the other.
+
+    name    what they are, with every parameter
+    title   what messages call it
+    read    (start, stop) → values (a, b, c) of those planes of the slab's axis, on the host or the device
+    shape   local, as of the whole slab
+    run     whose memory and passes it shares
+    first   reductions that every pass over values nobody has seen finds, too
+    check   hears the results of `first` before anybody else; raises where the values cannot be
+    ahead   True: a thread reads the next chunk meanwhile
+    """
+
+    name: str
+    title: str
+    read: Callable[[int, int], Any]
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    slab: Slab
+    comm: Comm
+    device: Device
+    run: Run
+    first: tuple[Reduction, ...] = ()
+    check: Callable[[dict[str, Arrays]], None] | None = None
+    ahead: bool = True
+
+    def planes(self, start: int, stop: int) -> Any:
+        """The planes start:stop on the device."""
+        return self.device.asarray(self.read(start, stop))
+
+    @property
+    def plane_bytes(self) -> int:
+        """Of one plane, in double precision: steps may make that of it."""
+        n_points = int(np.prod([n for axis, n in enumerate(self.shape) if axis != self.slab.axis], dtype=object))
+        return max(1, n_points * 8)
+
+    def planes_at_once(self, result_bytes: int) -> int:
+        """Planes a chunk, beside results of so many bytes."""
+        limit = self.run.limit or Limit(2**62)
+        return limit.planes_at_once(self.plane_bytes, max(1, self.slab.n_local), result_bytes, self.title)
+
+
+@dataclass(eq=False)
+class _Request:
+    """A reduction of some values, and what of it is known: tree nodes, or one for all planes so far."""
+
+    values: Unread
+    reduction: Reduction
+    reproducible: bool
+
+    def __post_init__(self) -> None:
+        self.in_tree = self.reproducible and OWN not in self.reduction.rules
+        self.tree: PlaneTree[Arrays] = PlaneTree(self.reduction.joined)
+        self.joined: list[list[Any]] = [[] for _ in self.reduction.rules]
+        self.n_own = 0
+
+    @property
+    def name(self) -> str:
+        return f"{self.values.name}: {self.reduction.name}{', plane by plane' if self.reproducible else ''}"
+
+    def add(self, values: Any, slab: Slab) -> None:
+        """The next planes."""
+        device, local = self.values.stream.device, self.reduction.local
+        if not self.reproducible:
+            self._join(local(device, values, slab), slab.n_local)
+            return
+        for plane in range(slab.start, slab.stop):
+            one = values[at(slab.axis, slice(plane - slab.start, plane - slab.start + 1))]
+            partial = local(device, one, Slab(slab.axis, slab.n, plane, plane + 1))
+            if self.in_tree:
+                self.tree.add(0, plane, partial)
+            else:
+                self._join(partial, 1)
+
+    def _join(self, partial: Arrays, n_planes: int) -> None:
+        """Planes to join are kept apart until the end; what is added is, from the second time on, added in place."""
+        slab = self.values.stream.slab
+        for known, rule, array in zip(self.joined, self.reduction.rules, partial, strict=True):
+            if rule == OWN:
+                if not known:
+                    known.append(empty_like(self.values.stream.device, array, slab.axis, slab.n_local))
+                known[0][at(slab.axis, slice(self.n_own, self.n_own + n_planes))] = array
+            elif rule == JOIN or not known:
+                known.append(array)
+            elif rule in (SUM, PLANES) and len(known) == 2:
+                known[0] += array
+            else:
+                one = Reduction("", self.reduction.local, (rule,))
+                known[:] = [*one.joined((known[0],), (array,)), None]
+        self.n_own += n_planes
+
+    def _partial(self) -> Arrays:
+        return tuple(
+            (known[0] if len(known) == 1 else np.concatenate(known)) if rule == JOIN else known[0]
+            for known, rule in zip(self.joined, self.reduction.rules, strict=True)
+        )
+
+    def nodes(self) -> Nodes:
+        """What is known, on the host."""
+        device, axis = self.values.stream.device, self.values.stream.slab.axis
+        known = self.tree.nodes if self.in_tree else [(0, self.n_own, self._partial())] * bool(self.joined[0])
+        out: Nodes = []
+        for level, k, part in known:
+            arrays = []
+            for rule, array in zip(self.reduction.rules, part, strict=True):
+                if rule == OWN:  # in the order in which it lies in memory
+                    array = array[at(axis, slice(0, self.n_own))]
+                    array = array.T if axis == 2 else array
+                arrays.append(np.asarray(device.to_host(array)))
+            out.append((level, k, arrays))
+        return out
+
+    def restore(self, nodes: Nodes) -> None:
+        """What was known when it was kept."""
+        device, axis = self.values.stream.device, self.values.stream.slab.axis
+        for level, k, part in nodes:
+            arrays = tuple(
+                device.asarray(array.T if rule == OWN and axis == 2 else array) if rule in (PLANES, OWN) else array
+                for rule, array in zip(self.reduction.rules, part, strict=True)
+            )
+            if self.in_tree:
+                self.tree.nodes.append((level, k, arrays))
+            else:
+                self._join(arrays, k)
+
+    def result(self, comm: Comm, slab: Slab) -> Arrays:
+        """All ranks together."""
+        device = self.values.stream.device
+        if self.in_tree:
+            return combined_trees(self.reduction, comm, device, self.tree, slab)
+        return combined(self.reduction, comm, device, self._partial(), slab)
+
+
+class Run:
+    """Passes that share one limit of memory and one checkpoint.
+
+    limit       bytes that this process may take; None: as it likes
+    checkpoint  where partial results are kept; None: nowhere
+    """
+
+    def __init__(self, limit: Limit | None = None, checkpoint: Checkpoint | None = None) -> None:
+        self.limit, self.checkpoint = limit, checkpoint
+        self._pending: dict[Stream, dict[str, _Request]] = {}
+        self._seen: set[str] = set()
+        self._remembered: dict[str, Arrays] = {}
+        self._found: dict[str, Arrays] = {}
+        self._number = 0
+
+    def reduce(self, values: Unread, reduction: Reduction, reproducible: bool) -> Arrays:
+        """The arrays of a reduction: remembered, or found by a pass that everybody who waits shares."""
+        request = _Request(values, reduction, reproducible)
+        name, stream = request.name, values.stream
+        if name in self._remembered:
+            return self._remembered[name]
+        waiting = self._pending.setdefault(stream, {})
+        if values.name not in self._seen:
+            for more in stream.first:
+                always = _Request(values, more, reproducible)
+                waiting.setdefault(always.name, always)
+        waiting.setdefault(name, request)
+        self.answer()
+        return self._found[name]
+
+    def answer(self) -> None:
+        """Wait until everybody who takes turns has asked, then make the passes."""
+        if not pause():
+            self.make_passes()
+
+    def room(self) -> int:
+        """Bytes of a result that may be in memory whole, beside the chunks that it is made from."""
+        return 2**62 if self.limit is None else max(0, self.limit.free() // (2 * RESULTS_HELD))
+
+    def make_passes(self) -> None:
+        """One pass for each stream that something is asked of."""
+        pending, self._pending, self._found = self._pending, {}, {}
+        for stream, waiting in pending.items():
+            requests = sorted(waiting.values(), key=lambda request: request.values.name)
+            found = self._pass(stream, requests)
+            for request in requests:
+                if stream.check is not None and not request.values.steps and request.values.name not in self._seen:
+                    stream.check(found)
+                self._seen.add(request.values.name)
+            self._found |= found
+            self._remembered |= {
+                name: arrays for name, arrays in found.items() if sum(array.nbytes for array in arrays) <= SMALL
+            }
+
+    def _pass(self, stream: Stream, requests: Sequence[_Request]) -> dict[str, Arrays]:
+        """The results of one pass, by name."""
+        comm, slab, keeper = stream.comm, stream.slab, self.checkpoint
+        self._number += 1
+        error: Exception | None = None
+        try:
+            choose_device(stream.device)
+            start = slab.start
+            if keeper is not None:
+                kept = keeper.load(self._number, [request.name for request in requests])
+                if kept is not None:
+                    start = kept[0]
+                    for request, nodes in zip(requests, kept[1], strict=True):
+                        request.restore(nodes)
+            planes = stream.planes_at_once(sum(request.reduction.n_bytes for request in requests))
+            chunks = [(first, min(first + planes, slab.stop)) for first in range(slab.start, slab.stop, planes)]
+            if start == slab.start and not slab.n_local:
+                chunks = [(start, start)]
+            left = [(max(first, start), last) for first, last in chunks if last > start or first == last]
+            done = len(chunks) - len(left)
+            with task(f"reading {stream.title}", slab.n_local) as advance:
+                advance(start - slab.start)
+                for first, last, values in _chunks(stream, left):
+                    self._add(requests, values, Slab(slab.axis, slab.n, first, last))
+                    del values
+                    done += 1
+                    advance(last - first)
+                    stop = asked() is not None and last < slab.stop
+                    if keeper is not None and (stop or last == slab.stop or keeper.is_due()):
+                        keeper.save(self._number, [r.name for r in requests], last, [r.nodes() for r in requests])
+                    if stop:
+                        check_stop(f"after chunk {done} of {len(chunks)}")
+        except (GpuhomogError, OSError, MemoryError) as failed:
+            error = failed
+        comm.agree(error)
+        return {request.name: request.result(comm, slab) for request in requests}
+
+    @staticmethod
+    def _add(requests: Sequence[_Request], values: Any, slab: Slab) -> None:
+        """The planes of a chunk to every request; steps that several share are done once."""
+        after: dict[str, Any] = {}
+        for request in requests:
+            name = request.values.name
+            if name not in after:
+                after = {name: request.values.applied(values)}  # requests of the same steps follow each other
+            request.add(after[name], slab)
+
+
+def _chunks(stream: Stream, chunks: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, Any]]:
+    """(start, stop, planes), read one chunk ahead."""
+    if not stream.ahead:
+        for first, last in chunks:
+            yield first, last, stream.planes(first, last)
+        return
+    with ThreadPoolExecutor(1) as reader:
+        waiting = [reader.submit(stream.read, *chunk) for chunk in chunks[:1]]
+        for number, (first, last) in enumerate(chunks):
+            values = waiting.pop().result()
+            if number + 1 < len(chunks):
+                waiting.append(reader.submit(stream.read, *chunks[number + 1]))
+            yield first, last, stream.device.asarray(values)
+            del values
+
+
+def together(values: Any, *works: Callable[[], T]) -> list[T]:
+    """What the functions return; if the values are unread, their first reductions share a pass, and so the next ones.
+
+    >>> from .unread import Unread
+    >>> values = Unread(a_stream_of(np.ones((4, 3, 2))))
+    >>> len(together(values, lambda: 1, lambda: 2))
+    2
+    """
+    return in_turns(works, values.stream.run.answer) if isinstance(values, Unread) else [work() for work in works]
+
+
+_current: ContextVar[Run | None] = ContextVar("gpuhomog_run", default=None)
+
+
+def current_run() -> Run | None:
+    """The run inside which this is called."""
+    return _current.get()
+
+
+@contextmanager
+def running(run: Run) -> Iterator[Run]:
+    """Streams opened inside the block belong to this run."""
+    token = _current.set(run)
+    try:
+        yield run
+    finally:
+        _current.reset(token)
+
+
+def a_stream_of(values: NDArray[Any]) -> Stream:
+    """The planes of an array, for examples."""
+    return Stream(
+        "an array",
+        "an array",
+        lambda start, stop: values[start:stop],
+        values.shape,
+        values.dtype,
+        Slab.of(len(values)),
+        Serial(),
+        choose_device("cpu"),
+        Run(),
+    )

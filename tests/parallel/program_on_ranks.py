@@ -1,0 +1,135 @@
+"""What every rank of test_mpi.py does: its part of every exchange and operator against the whole, which it has too.
+
+mpiexec -n N python program_on_ranks.py    prints one line from each rank that found everything right
+"""
+
+import sys
+import warnings
+from dataclasses import replace
+
+import numpy as np
+
+import gpuhomog as gh
+from gpuhomog.device import choose_device
+from gpuhomog.parallel import (
+    Slab,
+    add_halo,
+    agree_on,
+    contract_planes,
+    model,
+    transpose,
+    with_halo,
+    without_halo,
+    world,
+)
+from gpuhomog.parallel.exchange import at
+
+warnings.simplefilter("ignore", gh.errors.AccuracyWarning)
+CPU = choose_device("cpu")
+comm = world()
+rng = np.random.default_rng(7)
+
+
+def part_of(field, axis):
+    slab = Slab.of(field.grid.shape[axis], comm.rank, comm.size, axis)
+    return replace(field, values=field.values[at(axis, slab.planes)], slab=slab, comm=comm)
+
+
+def same(found, expected, tolerance):
+    assert found.shape == expected.shape, (found.shape, expected.shape)
+    assert np.abs(found - expected).max(initial=0.0) <= tolerance * np.abs(expected).max(initial=1.0)
+
+
+# exchanges, in both memory orders and precisions, and their bytes
+for dtype in (np.float32, np.float64, np.complex128):
+    whole = rng.standard_normal((7, 5, 6)).astype(dtype)
+    for order in "CF":
+        for axis in range(3):
+            slab = Slab.of(whole.shape[axis], comm.rank, comm.size, axis)
+            mine = np.array(whole[at(axis, slab.planes)], order=order)
+            before = comm.sent["halo"]
+            wide = with_halo(comm, CPU, slab, mine, 3, 9)
+            planes = np.arange(slab.start - 3, slab.stop + 9) if slab.n_local else np.arange(0)
+            same(wide, np.take(whole, planes % slab.n, axis=axis), 0)
+            if comm.size > 1:
+                expected = model.halo_bytes(slab.n, comm.size, 3, 9, whole.nbytes // slab.n)[comm.rank]
+                assert comm.sent["halo"] - before == expected
+            same(without_halo(slab, wide, 3), mine, 0)
+            counts = np.bincount(
+                np.concatenate(
+                    [
+                        np.arange(s.start - 3, s.stop + 9) % slab.n
+                        for s in (Slab.of(slab.n, rank, comm.size) for rank in range(comm.size))
+                        if s.n_local
+                    ]
+                ),
+                minlength=slab.n,
+            )
+            added = add_halo(comm, CPU, slab, wide, 3, 9)
+            weights = counts[slab.planes].reshape([-1 if i == axis else 1 for i in range(3)])
+            same(added, mine * weights, 1e-6 if dtype == np.float32 else 1e-14)
+            for other in {0, 1, 2} - {axis}:
+                turned, across = transpose(comm, CPU, slab, mine, other, whole.shape[other])
+                same(turned, whole[at(other, across.planes)], 0)
+                same(transpose(comm, CPU, across, turned, axis, slab.n)[0], mine, 0)
+            if dtype == np.float64:
+                for n_out in (1, 4, 20):
+                    matrix = rng.standard_normal((n_out, slab.n))
+                    product = np.moveaxis(np.tensordot(matrix, whole, (1, axis)), 0, axis)
+                    for in_order in (False, True):
+                        result, target = contract_planes(comm, CPU, slab, mine, matrix, in_order)
+                        same(result, product[at(axis, target.planes)], 1e-13)
+
+# collectives
+assert comm.gather(comm.rank) == list(range(comm.size))
+assert comm.broadcast(("first", comm.rank)) == ("first", 0)
+same(comm.sum(np.full(3, comm.rank + 1.0)), np.full(3, comm.size * (comm.size + 1) / 2), 0)
+same(
+    comm.concatenate(np.full((comm.rank, 2), comm.rank)),
+    np.repeat(np.arange(comm.size), range(comm.size))[:, None] * np.ones(2),
+    0,
+)
+agree_on(comm, {"same": 1}, "test")
+if comm.size > 1:
+    for refuse in (
+        lambda: comm.agree(ValueError("lost") if comm.rank == 1 else None),
+        lambda: agree_on(comm, {"width": comm.rank}, "average"),
+    ):
+        try:
+            refuse()
+        except ValueError as error:
+            assert "rank 1" in str(error) and len(set(comm.gather(str(error)))) == 1, error
+        else:
+            raise AssertionError("not refused")
+
+# operators
+cell = np.array([[4.1, 0.3, -0.2], [1.1, 3.7, 0.5], [-0.6, 0.9, 5.2]])
+values = rng.standard_normal((16, 24, 20))
+field = gh.Field.from_array(values, cell, quantity="electrostatic_potential")
+for axis in range(3):
+    part = part_of(field, axis)
+    for kernel, options in (
+        (gh.Box(1.1), {}),
+        (gh.Box(2.9), {"method": "sums"}),
+        (gh.Gaussian(1.8), {"spacing": 0.7}),
+        (gh.Gaussian(1.0), {"method": "low modes"}),
+        (gh.Ball(1.2), {}),
+        (gh.PowerLaw(0.9), {"spacing": 1.0}),
+    ):
+        found, expected = gh.average(part, kernel, **options), gh.average(field, kernel, **options)
+        same(found.values, expected.values[at(axis, found.slab.planes)], 1e-12)
+    found, expected = gh.charge_density(part), gh.charge_density(field)
+    same(found.values, expected.values[at(axis, found.slab.planes)], 1e-12)
+    for planes in (0, "b", "c", (1, 1, 0)):
+        same(gh.planar_average(part, planes).values, gh.planar_average(field, planes).values, 1e-12)
+    assert part.extrema() == field.extrema()
+    box = gh.Box(1.1)
+    exact = replace(part, reproducible=True)
+    one = replace(field, reproducible=True, slab=Slab.of(field.grid.shape[axis], axis=axis))
+    found, expected = gh.average(exact, box, spacing=0.7), gh.average(one, box, spacing=0.7)
+    assert (found.values == expected.values[at(axis, found.slab.planes)]).all()
+    assert all((exact.plane_sums(normal) == one.plane_sums(normal)).all() for normal in range(3))
+
+comm.agree(None)
+print(f"rank {comm.rank} of {comm.size}: all right", flush=True)
+sys.stdout.flush()

@@ -1,0 +1,168 @@
+"""Averages of fields on disk, against the same averages of arrays, and against what is known of a wave."""
+
+import numpy as np
+import pytest
+from ranks import together
+
+import gpuhomog as gh
+from gpuhomog.errors import InputError
+from gpuhomog.streaming import Limit, Run, Unread
+
+pytestmark = pytest.mark.filterwarnings("ignore:eps = .* exceeds a quarter")
+SHAPE = (30, 21, 25)
+OBLIQUE = np.array([[30.0, 0, 0], [5.0, 21, 0], [1.5, 2.0, 25]])
+KERNELS = {"gaussian": gh.Gaussian(7.0), "box": gh.Box((5.3, 7.0, 4.4)), "tophat": gh.TopHat(3.0)}
+
+
+@pytest.fixture(params=["C", "F"])
+def values(request, rng):
+    return np.asarray(rng.normal(size=SHAPE) + 3.0, order=request.param)
+
+
+def close(streamed, array):
+    scale = np.abs(array.values).max()
+    np.testing.assert_allclose(streamed.values, array.values, rtol=0, atol=2e-14 * scale)
+    assert (streamed.grid.cell == array.grid.cell).all() and (streamed.grid.origin == array.grid.origin).all()
+    assert streamed.unit == array.unit and streamed.quantity == array.quantity
+
+
+def passes_of(field):
+    """How often the planes of a field are read from now on, all in all."""
+    stream, count = field.values.stream, [0]
+    read = stream.read
+
+    def counting(start, stop):
+        count[0] += stop - start
+        return read(start, stop)
+
+    stream.read = counting
+    return lambda: count[0] / stream.slab.n
+
+
+@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("spacing", [None, 4.0, (31.0, 2.5, 7.0)])
+@pytest.mark.parametrize("boundary", ["p,p,p", "o,p,o"])
+@pytest.mark.parametrize("sampling", ["bandlimited", "cell"])
+def test_orthogonal_cells(stored, small_chunks, values, name, spacing, boundary, sampling):
+    path, kernel = stored(values), KERNELS[name]
+    small_chunks(4 * 21 * 25 * 8)
+    how = {"spacing": spacing, "outside": 0.25 if "o" in boundary else 0.0, "sampling": sampling}
+    array, field = gh.read(path, boundary=boundary), gh.read(path, boundary=boundary, max_memory="1GB")
+    read = passes_of(field)
+    close(gh.average(field, kernel, **how), gh.average(array, kernel, **how))
+    assert read() == 1
+
+
+@pytest.mark.parametrize("name", ["gaussian", "box"])
+@pytest.mark.parametrize("spacing", [None, 4.0])
+def test_oblique_cells(stored, small_chunks, values, name, spacing):
+    path = stored(values, OBLIQUE)
+    small_chunks(4 * 21 * 25 * 8)
+    array, field = gh.read(path), gh.read(path, max_memory="1GB")
+    kernel = KERNELS[name]
+    close(gh.average(field, kernel, spacing=spacing), gh.average(array, kernel, spacing=spacing))
+
+
+@pytest.mark.parametrize("cell", [np.diag([30.0, 21, 25]), OBLIQUE], ids=["orthogonal", "oblique"])
+@pytest.mark.parametrize("boundary", ["p,p,p", "p,o,p"])
+def test_mean_and_variance_under_two_kernels_in_one_pass(stored, small_chunks, values, cell, boundary):
+    path = stored(values, cell)
+    small_chunks(4 * 21 * 25 * 8)
+    array, field = gh.read(path, boundary=boundary), gh.read(path, boundary=boundary, max_memory="1GB")
+    kernels = [gh.Gaussian(7.0), gh.Box(6.0)]
+    how = {"spacing": 4.0, "outside": 3.0 if "o" in boundary else 0.0}
+    read = passes_of(field)
+    streamed = gh.operators.average.averages_and_variances(field, kernels, **how)
+    assert read() == pytest.approx(1, abs=0.3)  # and a few planes for the centre
+    for pair, other in zip(streamed, gh.operators.average.averages_and_variances(array, kernels, **how), strict=True):
+        close(pair[0], other[0])
+        np.testing.assert_allclose(pair[1].values, other[1].values, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("cell", [np.diag([30.0, 21, 25]), OBLIQUE], ids=["orthogonal", "oblique"])
+def test_gradients(stored, small_chunks, values, cell):
+    path = stored(values, cell)
+    small_chunks(4 * 21 * 25 * 8)
+    array, field = gh.read(path), gh.read(path, max_memory="1GB")
+    read = passes_of(field)
+    for one, other in zip(
+        gh.average_gradient(field, gh.Gaussian(7.0), spacing=4.0),
+        gh.average_gradient(array, gh.Gaussian(7.0), spacing=4.0),
+        strict=True,
+    ):
+        close(one, other)
+    assert read() == 1
+
+
+def test_a_wave_is_damped_as_the_theory_says(stored, small_chunks):
+    x = np.arange(48) * 0.5
+    wave = np.cos(2 * np.pi * 3 * x / 24)[:, None, None] * np.ones((1, 10, 12))
+    small_chunks(5 * 10 * 12 * 8)
+    field = gh.read(stored(wave, np.diag([24.0, 5.0, 6.0])), max_memory="1GB")
+    smooth = gh.average(field, gh.Gaussian(2.0), spacing=2.0)
+    k = 2 * np.pi * 3 / 24
+    expected = np.exp(-(k**2) * 2.0**2 / 8) * np.cos(k * smooth.grid.plane_positions(0))
+    np.testing.assert_allclose(smooth.values, expected[:, None, None] * np.ones(smooth.values.shape), atol=1e-13)
+
+
+def little_room(monkeypatch):
+    """Nothing but the modes fits."""
+    monkeypatch.setattr(Run, "room", lambda self: 8 * 20**3)
+
+
+@pytest.mark.parametrize("cell", [np.diag([30.0, 21, 25]), OBLIQUE], ids=["orthogonal", "oblique"])
+def test_results_larger_than_memory_are_made_as_they_are_written(
+    stored, small_chunks, values, cell, monkeypatch, tmp_path
+):
+    path = stored(values, cell)
+    small_chunks(4 * 21 * 25 * 8)
+    array, field = gh.read(path), gh.read(path, max_memory="1GB")
+    little_room(monkeypatch)
+    kernel = gh.Gaussian(12.0)
+    read = passes_of(field)
+    smooth, whole = gh.average(field, kernel), gh.average(array, kernel)
+    assert isinstance(smooth.values, Unread) and smooth.values.shape == SHAPE
+    assert smooth.extrema() == pytest.approx(whole.extrema(), rel=1e-13)
+    suffix = ".npz" if values.flags.f_contiguous else ".h5"
+    written = gh.read(gh.write(smooth, tmp_path / f"smooth{suffix}"))
+    np.testing.assert_allclose(written.values, whole.values, rtol=0, atol=1e-13)
+    assert read() == 1
+    with pytest.raises(InputError, match=r"average with a box on 30 x 21 x 25 points needs all values.*larger spacing"):
+        gh.average(field, gh.Box(5.0))
+
+
+@pytest.mark.parametrize("reproducible", [False, True])
+@pytest.mark.parametrize("size", [2, 3, 5])
+@pytest.mark.parametrize("cell", [np.diag([30.0, 21, 25]), OBLIQUE], ids=["orthogonal", "oblique"])
+def test_ranks(stored, small_chunks, values, cell, size, reproducible):
+    path = stored(values, cell)
+    small_chunks(3 * 21 * 25 * 8)
+    array = gh.read(path, reproducible=reproducible)
+    kernel = gh.Gaussian(7.0)
+    expected = gh.average(array, kernel, spacing=4.0).values
+    axis = array.slab.axis
+
+    def streamed(comm):
+        field = gh.read(path, max_memory="1GB", comm=comm, reproducible=reproducible)
+        part = gh.average(field, kernel, spacing=4.0)
+        assert part.values.shape == part.slab.local_shape(part.grid.shape)
+        return part.values
+
+    joined = np.concatenate(together(size, streamed), axis=axis)
+    np.testing.assert_allclose(joined, expected, rtol=0, atol=2e-14 * np.abs(expected).max())
+    if reproducible and cell is not OBLIQUE:  # there transforms of slabs round otherwise than those of the whole
+        assert (joined == expected).all()
+
+
+@pytest.mark.parametrize("planes", [1, 7, 100])
+def test_reproducible_averages_have_the_bits_of_the_array_whatever_the_chunks(stored, small_chunks, values, planes):
+    path = stored(values)
+    small_chunks(planes * 21 * 25 * 8)
+    array, field = gh.read(path, reproducible=True), gh.read(path, reproducible=True, max_memory="1GB")
+    for kernel in KERNELS.values():
+        one, other = gh.average(field, kernel, spacing=4.0), gh.average(array, kernel, spacing=4.0)
+        assert (one.values == other.values).all()
+
+
+def test_a_limit_says_what_may_be_in_memory_whole():
+    assert Run(Limit(1)).room() == 0 and Run().room() > 2**60
