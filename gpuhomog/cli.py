@@ -123,10 +123,12 @@ def fail(error: Exception, as_json: bool) -> int:
         name = f"{error.filename}: " if error.filename else ""
         sentence = f"{name}{error.strerror or error}. Check the name, the folder and its permissions."
     elif isinstance(error, MemoryError):
-        larger = "use a larger machine"
-        if str(error):  # CuPy says how many bytes; NumPy may, too
-            larger = f"{larger}, or --device cpu in place of a GPU ({error})"
-        sentence, code = f"not enough memory for this grid: read it with --dtype float32, or {larger}.", 1
+        told = f" ({str(error).rstrip('.')})" if str(error) else ""  # how many bytes
+        if type(error).__name__ == "OutOfMemoryError":  # CuPy's
+            short, larger = "the GPU's memory", "use --device cpu, a GPU with more memory, or more ranks"
+        else:
+            short, larger = "memory", "use a larger machine, or more ranks"
+        sentence, code = f"{short} does not suffice for this grid{told}: read it with --dtype float32, or {larger}.", 1
     elif os.environ.get("GPUHOMOG_DEBUG"):
         raise error
     else:
@@ -529,7 +531,8 @@ def build() -> typer.Typer:
     text = (
         "Only headers are read. A file that does not exist yet is planned from --shape and --cell, or from \\[plan] of "
         "the job file, whose keys are these options. If a GPU has too little memory the fewest that have enough are "
-        "named. All times are expected ones, of the assumptions printed below them, not measured."
+        "named, and whether --max-memory would do. All times are expected ones, of the assumptions printed below them, "
+        "not measured."
     )
     examples = (
         f"{PROGRAM} plan job.toml --gpus 8",

@@ -45,6 +45,9 @@ class StrictArray:
 
     nbytes = property(lambda self: self._values.nbytes)
 
+    def reshape(self, *shape):
+        return StrictArray(self._values.reshape(*shape))
+
     def transpose(self, order):
         return StrictArray(self._values.transpose(order))
 

@@ -281,6 +281,10 @@ class Device(Protocol):
         """Inverse complex transform along the first axis, normalized by 1/n_0; the memory may be reused."""
         ...
 
+    def fft_rows(self, spectrum: Any, inverse: bool = False) -> Any:
+        """Complex transform along the second axis, the inverse normalized by 1/n_1; the memory may be reused."""
+        ...
+
     decodes_text: bool
     """True where decode_text is faster than the host's cores: text is sent there rather than numbers."""
 

@@ -27,7 +27,7 @@ from ..operators.planar import planar_average
 from ..operators.potential_step import PotentialStep, potential_step
 from ..readers import inspect_file
 from ..results import Measurement, Profile, Result
-from ..streaming import together
+from ..streaming import Unread, together
 from ..units import times_length
 from ..writers.tables import Compared
 from ..writers.text import strip_compression
@@ -181,8 +181,13 @@ def run_convert(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     field = made(inputs, values)
     if values["to"] is not None:
         field = field.to(values["to"])
-    numbers = value_report(field)
-    return Outcome({**grid_report(field), **numbers}, (("Written", value_rows(numbers)),), {values["output"]: field})
+
+    def told() -> Outcome:
+        numbers = value_report(field)
+        rows = (("Written", value_rows(numbers)),)
+        return Outcome({**grid_report(field), **numbers}, rows, {values["output"]: field})
+
+    return Outcome({}, (), {values["output"]: field}, later=told) if isinstance(field.values, Unread) else told()
 
 
 def made(inputs: Inputs, values: dict[str, Any]) -> Field:
@@ -243,36 +248,40 @@ def run_average(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         return () if values["gradient"] is None else average_gradient(field, kernel, **how, padded=values["padded"])
 
     (result, *spread), gradient = together(field.values, means, slopes)
+    slopes_to = along_xyz(values["gradient"]) if gradient else ()
     writes: dict[Path | None, Field | Result] = {values["output"]: result}
-    more: dict[str, Any] = {}
-    tables: list[tuple[str, Rows]] = []
-    for variance in spread:
-        more["variance"] = value_report(variance)
-        unit = None if field.unit is None else f"({field.unit})^2"
-        tables.append(("Local variance", spread_rows(more["variance"], unit)))
-        writes[values["variance"]] = variance
-    if gradient:
-        more["gradient"] = {name: value_report(part) for name, part in zip("xyz", gradient, strict=True)}
-        for name, part in zip("xyz", gradient, strict=True):
-            tables.append((f"Gradient along {name}", spread_rows(more["gradient"][name], part.unit)))
-        writes |= dict(zip(along_xyz(values["gradient"]), gradient, strict=True))
-    numbers = value_report(result)
-    report = {**grid_report(result), **numbers, "kernel": kernel.describe(), "provenance": result.provenance}
-    report |= more
-    rows: Rows = [("points", " × ".join(map(str, result.grid.shape))), *value_rows(numbers)]
-
-    drawn = None if values["plot"] is None else result.on_first_rank()
+    writes |= dict(zip([values["variance"]] * len(spread), spread, strict=True))
+    writes |= dict(zip(slopes_to, gradient, strict=True))
+    unread = [field.values for field in (result, *gradient) if isinstance(field.values, Unread)]
+    if unread and values["plot"] is not None:
+        unread[0].refuse("A figure", "give a larger spacing")
 
     def draw() -> Any:
         from ..plots import plot_slices
 
-        assert drawn is not None
-        return plot_slices(drawn, at=values["at"], width=values["figure_width"] or "page")
+        return plot_slices(result, at=values["at"], width=values["figure_width"] or "page")
 
-    option = "eps" if values["width"] is None else "width"
-    given = np.atleast_1d(values[option])
-    size = (", then " if option == "eps" else " × ").join(f"{length:g}" for length in given)
-    return Outcome(report, ((f"Average, {values['kernel']}, {option} {size} Å", rows), *tables), writes, draw)
+    def told() -> Outcome:
+        more: dict[str, Any] = {}
+        tables: list[tuple[str, Rows]] = []
+        for variance in spread:
+            more["variance"] = value_report(variance)
+            unit = None if field.unit is None else f"({field.unit})^2"
+            tables.append(("Local variance", spread_rows(more["variance"], unit)))
+        if gradient:
+            more["gradient"] = {name: value_report(part) for name, part in zip("xyz", gradient, strict=True)}
+            for name, part in zip("xyz", gradient, strict=True):
+                tables.append((f"Gradient along {name}", spread_rows(more["gradient"][name], part.unit)))
+        numbers = value_report(result)
+        report = {**grid_report(result), **numbers, "kernel": kernel.describe(), "provenance": result.provenance}
+        rows: Rows = [("points", " × ".join(map(str, result.grid.shape))), *value_rows(numbers)]
+        option = "eps" if values["width"] is None else "width"
+        given = np.atleast_1d(values[option])
+        size = (", then " if option == "eps" else " × ").join(f"{length:g}" for length in given)
+        title = f"Average, {values['kernel']}, {option} {size} Å"
+        return Outcome(report | more, ((title, rows), *tables), writes, draw)
+
+    return Outcome({}, (), writes, later=told) if unread else told()
 
 
 def spread_rows(report: dict[str, Any], unit: str | None) -> Rows:

@@ -263,56 +263,77 @@ def written_bytes(path: Path, shape: Shape, itemsize: int) -> int:
     return round(prod(shape) * (TEXT_BYTES if is_text else itemsize))
 
 
+class PlannedInputs:
+    """Fields by file and reading options, as task.Inputs has them, without values.
+
+    resident  bytes of those that are in memory
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.resident = 0
+        self._fields: dict[tuple[str, ...], Field] = {}
+
+    def field(self, values: Mapping[str, Any]) -> tuple[Field, int, int]:
+        """The field; what is read for it from storage, and sent to the device, 0 if an earlier task has read it."""
+        names = ("file", "quantity", "unit", "boundary", "kind", "block", "frame", "dtype")
+        key = tuple(str(values.get(name)) for name in names)
+        if key in self._fields:
+            return self._fields[key], 0, 0
+        field, stored, is_text = unread(values, self.layout)
+        if values.get("header"):
+            return field, 0, 0
+        self._fields[key] = field
+        n_bytes = busiest_bytes(field)
+        if values.get("max_memory") is None:
+            self.resident += n_bytes
+        return field, stored, -(-stored // self.layout.ranks) if is_text else n_bytes  # text is decoded on the device
+
+
+def plan_task(task: Task, inputs: PlannedInputs) -> PlannedTask:
+    """One task, after those that have filled the inputs."""
+    values, layout = task.values, inputs.layout
+    field, read, link = inputs.field(values)
+    total = read_once(busiest_bytes(field)) if read else Cost()  # are all values finite?
+    if values.get("density") is not None:
+        same = {name: values.get(name) for name in ("boundary", "dtype", "max_memory")}
+        density, more, to_device = inputs.field({"file": values["density"], **same})
+        read, link = read + more, link + to_device
+        total = total.beside(read_once(busiest_bytes(density))).beside(planar_cost(density, values["axis"]))
+    work = WORK[task.command.name](field, values)
+    total = total.beside(making_cost(field, values)).beside(work.cost)
+    plane = field.grid.n_points // field.slab.n * field.values.dtype.itemsize
+    by_planes = None if work.kept is None or needs_all(values) else work.kept + CHUNKS_HELD * plane
+    limited = values.get("max_memory") is not None and by_planes is not None
+    itemsize = field.values.dtype.itemsize if values.get("variance") is None else 8
+    files = [(path, shape) for path, shape in work.fields if path is not None]
+    link += sum(held(shape, field.slab.axis, layout.ranks) * itemsize for _, shape in files)
+    return PlannedTask(
+        name=f"{task.command.name} of {values['file'].name}",
+        shape=field.grid.shape,
+        dtype=str(field.values.dtype),
+        way=work.way,
+        planes=field.slab.n,
+        field=field.grid.n_points * field.values.dtype.itemsize,
+        memory=by_planes if limited and by_planes is not None else inputs.resident + total.peak,
+        by_planes=by_planes,
+        values=inputs.resident,
+        read=read,
+        written=sum(written_bytes(path, shape, itemsize) for path, shape in files),
+        link=link if layout.on_gpu else 0,
+        cost=total,
+    )
+
+
 def plan_tasks(tasks: Iterable[Task], layout: Layout) -> list[PlannedTask]:
-    """All tasks in order."""
-    known: dict[tuple[str, ...], Field] = {}
-    out, resident = [], 0
-    for task in tasks:
-        values, fields, total, read, link = task.values, [], Cost(), 0, 0
-        limited = values.get("max_memory") is not None
-        for file in (values["file"], *([values["density"]] if values.get("density") is not None else [])):
-            given = {**values, "file": file}
-            names = ("file", "quantity", "unit", "boundary", "kind", "block", "frame", "dtype")
-            key = tuple(str(given.get(name)) for name in names)
-            if values.get("header"):
-                fields.append(unread(given, layout)[0])
-                continue
-            if key not in known:
-                known[key], stored, is_text = unread(given, layout)
-                n_bytes = busiest_bytes(known[key])
-                resident += 0 if limited else n_bytes
-                total = total.beside(read_once(n_bytes))  # are all values finite?
-                read += stored
-                link += -(-stored // layout.ranks) if is_text else n_bytes  # text is decoded on the device
-            fields.append(known[key])
-        field = fields[0]
-        work = WORK[task.command.name](field, values)
-        for density in fields[1:]:
-            total = total.beside(planar_cost(density, values["axis"]))
-        total, making = total.beside(making_cost(field, values)).beside(work.cost), needs_all(values)
-        plane = field.grid.n_points // field.slab.n * field.values.dtype.itemsize
-        by_planes = None if work.kept is None or making else work.kept + CHUNKS_HELD * plane
-        itemsize = field.values.dtype.itemsize if values.get("variance") is None else 8
-        for path, shape in work.fields:
-            link += 0 if path is None else held(shape, field.slab.axis, layout.ranks) * itemsize
-        out.append(
-            PlannedTask(
-                name=f"{task.command.name} of {values['file'].name}",
-                shape=field.grid.shape,
-                dtype=str(field.values.dtype),
-                way=work.way,
-                planes=field.slab.n,
-                field=field.grid.n_points * field.values.dtype.itemsize,
-                memory=by_planes if limited and by_planes is not None else resident + total.peak,
-                by_planes=by_planes,
-                values=resident,
-                read=read,
-                written=sum(written_bytes(path, shape, itemsize) for path, shape in work.fields if path is not None),
-                link=link if layout.on_gpu else 0,
-                cost=total,
-            )
-        )
-    return out
+    """All tasks in order; an InputError says which task it is about."""
+    inputs, planned = PlannedInputs(layout), []
+    for number, task in enumerate(tasks, 1):
+        try:
+            planned.append(plan_task(task, inputs))
+        except InputError as error:
+            raise type(error)(f"task {number} ({task.command.name}): {error}") from None
+    return planned
 
 
 def least_ranks(tasks: Sequence[Task], layout: Layout, memory: float) -> int | None:
@@ -374,7 +395,9 @@ def rates_of(options: Mapping[str, Any]) -> tuple[Rates, float | None, tuple[str
         f"pass over memory as {where}."
     )
     what = "two cores" if machine is None else "one H200"
-    notes.append(f"Memory and arithmetic of {what} took {SPREAD[what][0]:g} to {SPREAD[what][1]:g} times as long.")
+    notes.append(
+        f"Memory and arithmetic of {what} took {SPREAD[what][0]:g} to {SPREAD[what][1]:g} times as long as this says."
+    )
     return rates, None if memory is None else memory * GB, tuple(notes)
 
 
@@ -407,6 +430,8 @@ def plan(job: Job, options: Mapping[str, Any]) -> Outcome:
     ranks = options["gpus"] or submitted_ranks(job.batch)
     layout = Layout(ranks, options["device"] != "cpu", options["shape"], options["cell"])
     rates, memory, notes = rates_of(options)
+    if any(task.values.get("reproducible") for task in job.tasks):
+        notes += ("Reproducible runs take longer and send more than is planned here: sums keep one order.",)
     planned = plan_tasks(job.tasks, layout)
     peak = max(task.memory for task in planned)
     fits = None if memory is None else peak <= USABLE * memory
@@ -519,7 +544,8 @@ def time_rows(report: Mapping[str, Any]) -> Rows:
     ]
     known = " as far as is known" if None in report["seconds"].values() else ""
     limit = "" if report["limit"] is None else f"; limited by {report['limit']}{known}"
-    return [("expected time", f"{duration(report['total_seconds'])} ({', '.join(parts)}){limit}")]
+    told = f" ({', '.join(parts)})" if parts else ""
+    return [("expected time", f"{duration(report['total_seconds'])}{told}{limit}")]
 
 
 def size(n_bytes: float) -> str:

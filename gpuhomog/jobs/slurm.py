@@ -12,8 +12,9 @@ so that a site which does bind them is right as well; GPUHOMOG_DEVICE carries th
 
 Launcher. srun by default: it is on every node, starts the ranks where Slurm put them, accounts for them, and passes
 signals on. It needs the process manager interface (--mpi) that the MPI library speaks; MPICH from PyPI, which
-gpuhomog[mpi] brings, speaks pmi2, and that is taken where it is installed, else what the site has set. mpiexec is for
-an MPI library to which Slurm does not speak.
+gpuhomog[mpi] and the images of docker/ bring, speaks pmi2, and that is taken where it is installed and for containers,
+else what the site has set. Ranks that do not find each other are refused when they start. mpiexec is for an MPI library
+to which Slurm does not speak.
 
 End of time. Slurm signals the script's process (B:USR1), which is the launcher by then (exec): it hands USR1 to all
 ranks, they stop at the next chunk with exit code 75, and the job counts as failed. Each job of a chain waits for all
@@ -173,7 +174,8 @@ BATCH_OPTIONS = (
         "mpi",
         interface,
         "TYPE",
-        'How srun speaks to MPI: one of "srun --mpi=list". Default: pmi2 with MPICH from PyPI, else the site\'s.',
+        'How srun speaks to MPI: one of "srun --mpi=list". Default: pmi2 where MPI is the MPICH of PyPI or a container\'s, '
+        "else the site's.",
         panel=HOW,
     ),
     Option("system", word("slurm"), "S", "Batch system: slurm, so far.", default="slurm", panel=HOW),

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ..parallel import Comm, Serial
 from ..streaming import Checkpoint, Limit, Run, identity_of, in_turns, parse_bytes, running, stopping
 from .options import FRESH, JSON, MAX_MEMORY, QUIET
-from .task import Task, plain_option
+from .task import FIGURE_SUFFIXES, Task, plain_option
 
 T = TypeVar("T")
 
@@ -47,6 +48,16 @@ def facts_of(tasks: Sequence[Task]) -> dict[str, Any]:
     return {"inputs": [identity_of(source) for source in sources], "tasks": stated}
 
 
+def import_libraries(tasks: Sequence[Task]) -> None:
+    """Import now what writing will need: its memory is then there when what is left is shared out."""
+    suffixes = {suffix for task in tasks for path in (*task.targets, *task.sources) for suffix in path.suffixes}
+    modules = {"scipy.fft": True, "h5py": bool(suffixes & {".h5", ".hdf5"}), "zarr": ".zarr" in suffixes}
+    modules["gpuhomog.plots"] = bool(suffixes & set(FIGURE_SUFFIXES))
+    for module, is_needed in modules.items():
+        if is_needed:
+            import_module(module)
+
+
 def run_streamed(
     tasks: Sequence[Task],
     each: Callable[[int, Task], T],
@@ -56,6 +67,7 @@ def run_streamed(
     fresh: bool = False,
 ) -> list[T]:
     """What `each` gives for each task; `done` hears of it as soon as the task has ended."""
+    import_libraries(tasks)
     given = next(task.values[MAX_MEMORY.key] for task in tasks if task.values.get(MAX_MEMORY.key) is not None)
     folder = state_folder(tasks)
     with ExitStack() as stack:

@@ -47,7 +47,7 @@ def submit(file: Path, given: Mapping[str, Any], *, dry_run: bool = False) -> Su
     values = {**read_values(BATCH_OPTIONS, {}), **job.batch, **typed}
     if values["name"] is None:
         values["name"] = re.sub(r"[^A-Za-z0-9_.-]", "_", job.path.stem)[:60].lstrip(".-") or "gpuhomog"
-    if values["mpi"] is None and values["container"] is None and has_mpich():
+    if values["mpi"] is None and (values["container"] is not None or has_mpich()):
         values["mpi"] = "pmi2"
     check(job, values)
     beside = Path(sys.executable).with_name("mpiexec")  # of the MPI that was installed with this Python

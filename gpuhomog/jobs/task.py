@@ -41,6 +41,7 @@ class Outcome:
     writes    what goes into which file
     draw      makes the figure that --plot saves
     outputs   files already written
+    later     what is known only when the files are written, as they are larger than memory: the Outcome then
     """
 
     report: Mapping[str, Any]
@@ -48,6 +49,7 @@ class Outcome:
     writes: Mapping[Path | None, Field | Result] = dataclass_field(default_factory=dict)
     draw: Callable[[], Any] | None = None
     outputs: tuple[Path, ...] = ()
+    later: Callable[[], Outcome] | None = None
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,8 @@ class Task:
             else:
                 inputs.first(partial(write, writable, path))
                 outputs.append(path)
+        if outcome.later is not None:
+            outcome = outcome.later()
         figure: Path | None = self.values.get("plot")
         if figure is not None and outcome.draw is not None:
             inputs.first(partial(save, outcome.draw, figure))

@@ -152,17 +152,19 @@ def contraction_cost(part: Field, shape: Sequence[int], n_out: int, axis: int) -
     after = [n_out if i == axis else n for i, n in enumerate(shape)]
     before, out = (held(s, part.slab.axis, size) * itemsize for s in (shape, after))
     work = before * n_out / part.device.pass_in_columns[part.values.dtype.name]
+    matrix = n_out * shape[axis] * itemsize
     if axis != part.slab.axis or size == 1:
-        return read_once(before, out, work)
+        return Cost(out + matrix, out, before + out, max(float(before + out), work))
     by_sums, by_transposes = model.contraction_choices(shape, n_out, itemsize, size, axis)
     if by_sums.sum() <= by_transposes.sum():
         partial = prod(after) * itemsize
-        product = read_once(before, partial, work)
-        return product.then(Cost(partial + out, out, partial + 2 * out, partial + 2.0 * out, {"sum": by_sums}))
+        product = Cost(partial + matrix, partial, before + partial, max(float(before + partial), work))
+        return product.then(Cost(partial, out, partial + 2 * out, partial + 2.0 * out, {"sum": by_sums}))
     other = 1 if axis == 0 else 0
     turned, across = held(shape, other, size) * itemsize, held(after, other, size) * itemsize
-    there = Cost(turned, turned, before + turned, float(before + turned), {"transpose": by_transposes})
-    return there.then(read_once(turned, across, work)).then(read_once(across, out))
+    moved = before + 2 * turned + 2 * across + out  # there, the product, and back; all of it is held to the end
+    busy = before + turned + max(float(turned + across), work) + across + out
+    return Cost(turned + across + max(out, matrix), out, moved, busy, {"transpose": by_transposes})
 
 
 def fetch_cost(part: Field, shape: Sequence[int], wanted: Callable[[Slab], range], n_out: int) -> Cost:

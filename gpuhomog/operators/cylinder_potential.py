@@ -6,8 +6,8 @@ Within planes the modes k are whole on a rank whose slab lies across the normal.
 from slab to slab: each rank finds the states of the recursions behind its own planes, ranks hand them on (an affine
 exclusive scan, for which they share the modes), and each marches over its planes from the state that it meets. That
 reads the spectrum once more, and sends states, which do not grow with the slabs. Where slabs are thinner than states,
-and for a kernel given at every distance (CylinderTable), the half spectrum is transposed, and back. Slabs of another
-axis are transposed before and after.
+and for a kernel given at every distance (CylinderTable), the half spectrum is transposed, and back; where slabs cut the
+planes it is transposed between the transforms along their axes. Then all planes of a mode are on one rank.
 
 The building block of potentials, which add units, end points and the far field; open along the normal, periodic in the
 plane, or with zeros around it where the kernel was made for a larger plane.
@@ -29,6 +29,7 @@ from zlib import crc32
 
 from ..device import Device
 from ..errors import InputError
+from ..fft import SLOWEST_FIRST
 from ..field import Field
 from ..grid import axis_index
 from ..parallel import Comm, Slab, agree_on, transpose
@@ -51,23 +52,29 @@ def cylinder_sums(field: Field, kernel: MarchFit | CylinderTable, axis: int | st
     broadcast one).
     """
     normal = axis_index(axis)
-    device, comm = field.device, field.comm
-    in_plane = [i for i in range(3) if i != normal]
+    device, comm, slab, values = field.device, field.comm, field.slab, field.values
     _check(field, kernel, normal, side)
-    values, slab = transpose(comm, device, field.slab, field.values, normal, field.grid.shape[normal])
-    for i, n in zip(in_plane, kernel.shape, strict=True):
-        values = device.pad(values, i, 0, n) if n > values.shape[i] else values
+    if comm.size > 1 and slab.axis == normal:
+        return _sums_across_slabs(device, comm, slab, values, kernel, side)
     if comm.size > 1:
-        # the fastest axis is transformed first; slabs of the last axis are of values whose first axis that is
-        exchanged = field.slab.axis == 2
-        sums = _sums_on_slabs(device, comm, slab, values, kernel.exchanged if exchanged else kernel, side, exchanged)
-    elif isinstance(kernel, MarchFit):
+        return _sums_along_slabs(device, comm, slab, values, kernel, normal, side)
+    for i, n in zip(_in_plane(normal), kernel.shape, strict=True):
+        values = _padded(device, values, i, n)
+    if isinstance(kernel, MarchFit):
         sums = device.cylinder_march(values, kernel, axis=normal, side=side)
     else:
         sums = device.cylinder_convolve(values, kernel, axis=normal, side=side)
-    inside = tuple(slice(None) if i == normal else slice(field.grid.shape[i]) for i in range(3))
-    sums, _ = transpose(comm, device, slab, sums[inside], field.slab.axis, field.slab.n)
-    return device.compact(sums)
+    n_a, n_b, n_c = field.grid.shape
+    return device.compact(sums[:n_a, :n_b, :n_c])
+
+
+def _in_plane(normal: int) -> list[int]:
+    return [i for i in range(3) if i != normal]
+
+
+def _padded(device: Device, values: Any, axis: int, n: int) -> Any:
+    """With zeros behind, n samples in all."""
+    return device.pad(values, axis, 0, n) if n > values.shape[axis] else values
 
 
 def _check(field: Field, kernel: MarchFit | CylinderTable, normal: int, side: str) -> None:
@@ -79,7 +86,7 @@ def _check(field: Field, kernel: MarchFit | CylinderTable, normal: int, side: st
     if side not in N_SIDES:
         raise InputError(f'Unknown side "{side}" of a cylinder: choose "low", "high" or "both".')
     n = field.grid.shape[normal]
-    plane = [points for i, points in enumerate(field.grid.shape) if i != normal]
+    plane = [field.grid.shape[i] for i in _in_plane(normal)]
     if found != n or any(points > most for points, most in zip(plane, of_plane, strict=True)):
         raise InputError(
             f"The kernel of the cylinder is for {found} planes of {of_plane} points, but the field has {n} of {plane} "
@@ -87,25 +94,55 @@ def _check(field: Field, kernel: MarchFit | CylinderTable, normal: int, side: st
         )
 
 
-def _sums_on_slabs(
-    device: Device, comm: Comm, slab: Slab, values: Any, kernel: MarchFit | CylinderTable, side: str, exchanged: bool
+def _sums_across_slabs(
+    device: Device, comm: Comm, slab: Slab, values: Any, kernel: MarchFit | CylinderTable, side: str
 ) -> Any:
-    """Of slabs across the normal; exchanged: the kernel is for planes whose second axis comes first."""
-    in_plane = [i for i in range(3) if i != slab.axis]
-    order = (slab.axis, *(in_plane[::-1] if exchanged else in_plane))
+    """Of whole planes."""
+    order = SLOWEST_FIRST[slab.axis]
+    kernel = kernel.exchanged if order[1] > order[2] else kernel
     planes = values.transpose(order)
+    _, n_1, n_2 = planes.shape
+    planes = _padded(device, _padded(device, planes, 1, kernel.shape[0]), 2, kernel.shape[1])
     spectrum = device.rfft_planes(planes)
     if isinstance(kernel, MarchFit) and _states_send_less(comm, slab, kernel, side):
         potential = _march_from_states(device, comm, slab, spectrum, kernel, side)
     else:
         split = Slab(0, slab.n, slab.start, slab.stop)
-        lines, columns = transpose(comm, device, split, spectrum, 2, spectrum.shape[2])
-        if isinstance(kernel, MarchFit):
-            lines = device.march_modes(lines, kernel, side, columns=columns.planes)
-        else:
-            lines = device.convolve_modes(lines, kernel, side, columns=columns.planes)
-        potential, _ = transpose(comm, device, columns, lines, 0, slab.n)
-    return device.irfft_planes(potential, planes.shape).transpose(tuple(order.index(i) for i in range(3)))
+        modes, columns = transpose(comm, device, split, spectrum, 2, spectrum.shape[2])
+        modes = _sums_of_modes(device, modes, kernel, side, columns)
+        potential, _ = transpose(comm, device, columns, modes, 0, slab.n)
+    sums = device.irfft_planes(potential, planes.shape)[:, :n_1, :n_2]
+    return device.compact(sums.transpose(order))
+
+
+def _sums_along_slabs(
+    device: Device, comm: Comm, slab: Slab, values: Any, kernel: MarchFit | CylinderTable, normal: int, side: str
+) -> Any:
+    """Of slabs that cut the planes: of two transforms the one along the split axis waits for its lines."""
+    whole = 3 - normal - slab.axis
+    order = (normal, slab.axis, whole)
+    kernel = kernel.exchanged if slab.axis > whole else kernel
+    lines = values.transpose(order)
+    n, n_local, n_whole = lines.shape
+    lines = _padded(device, lines, 2, kernel.shape[1])
+    n_lines, n_columns = n * n_local, kernel.shape[1] // 2 + 1
+    spectrum = device.rfft_planes(lines.reshape(n_lines, 1, kernel.shape[1])).reshape(n, n_local, n_columns)
+    split = Slab(1, slab.n, slab.start, slab.stop)
+    rows, columns = transpose(comm, device, split, spectrum, 2, n_columns)
+    modes = device.fft_rows(_padded(device, rows, 1, kernel.shape[0]))
+    modes = _sums_of_modes(device, modes, kernel, side, columns)
+    rows = device.fft_rows(modes, inverse=True)[:, : slab.n]
+    back, _ = transpose(comm, device, columns, rows, 1, slab.n)
+    sums = device.irfft_planes(back.reshape(n_lines, 1, n_columns), (n_lines, 1, kernel.shape[1]))
+    sums = sums.reshape(n, n_local, kernel.shape[1])[:, :, :n_whole]
+    return device.compact(sums.transpose(tuple(order.index(i) for i in range(3))))
+
+
+def _sums_of_modes(device: Device, modes: Any, kernel: MarchFit | CylinderTable, side: str, columns: Slab) -> Any:
+    """All planes of some columns of modes."""
+    if isinstance(kernel, MarchFit):
+        return device.march_modes(modes, kernel, side, columns=columns.planes)
+    return device.convolve_modes(modes, kernel, side, columns=columns.planes)
 
 
 def _states_send_less(comm: Comm, slab: Slab, fit: MarchFit, side: str) -> bool:

@@ -2,6 +2,7 @@
 
     contracted    reads: the axes in the planes first, chunk by chunk, then the slab's axis
     expanded      writes: from few points to all, planes as they are asked for
+    running       reads and writes: sums over a window of planes
 
 The planes of a chunk are contracted along their own axes as they come. What is left of them is small: it is joined, and
 contracted along the slab's axis at the end, as if it had been in memory from the start; or, where that is smaller,
@@ -14,6 +15,7 @@ Out  arrays on the device, the rank's own planes; or Unread values to be written
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import blake2b
 from typing import Any
 
@@ -22,9 +24,10 @@ from numpy.typing import NDArray
 
 from ..field import Field
 from ..parallel import Slab
-from ..parallel.exchange import at
+from ..parallel.exchange import at, empty_like
 from ..reduction import OWN, PLANES, Arrays, Reduction, extrema, plane_sums
-from ..streaming import Stream, Unread
+from ..streaming import RESULTS_HELD, Stream, Unread
+from .line_weights import Window
 
 Matrix = NDArray[np.float64]
 Triple = tuple[Matrix | None, Matrix | None, Matrix | None]
@@ -130,7 +133,7 @@ def finished(field: Field, triples: Sequence[Triple], parts: Arrays, along_slabs
 
 def expanded(field: Field, low: Any, triple: Triple, slab: Slab, shape: tuple[int, int, int], name: str) -> Unread:
     """The matrix products of a whole small array, as planes of `shape` (local) that are made when asked for."""
-    split, values = slab.axis, field.values
+    split = slab.axis
     contract = field.device.contract_in_order if field.reproducible else field.device.contract
     others = sorted((axis for axis in range(3) if axis != split), key=lambda axis: shape[axis])
 
@@ -142,13 +145,145 @@ def expanded(field: Field, low: Any, triple: Triple, slab: Slab, shape: tuple[in
             part = part if along is None else contract(part, along, axis)
         return part
 
-    stream = values.stream
-    made = Stream(
-        f"{values.name}, {name}",
+    return Unread(_made(field, planes, slab, shape, name))
+
+
+class RunningPlanes:
+    """Planes of a running sum along the slab's axis, each from the one before it: one entered the window, one left.
+
+    values     what is summed
+    window     line_weights.Window of step 1, output 0 being plane 0 of the result
+    in_planes  what is done to some planes within themselves first
+    is_open    True: there is nothing beyond the planes; False: they repeat
+
+    Planes that the window covers are kept, so that, asked for in order, each plane is read once and the halo of a slab
+    besides. Sums are kept in double precision; a reproducible field adds up every window anew.
+    """
+
+    def __init__(self, field: Field, window: Window, in_planes: Callable[[Any], Any], is_open: bool, stop: int) -> None:
+        self._field, self._window, self._in_planes, self._is_open = field, window, in_planes, is_open
+        self._last = stop - 1 + window.start + self.reach - 1  # the last plane that will be needed
+        self._kept: dict[int, Any] = {}
+        self._count = 0  # planes read at once
+        self._sum: Any = None
+        self._position: int | None = None
+        self._reader: ThreadPoolExecutor | None = None
+        self._ahead: tuple[int, int, Future[Any]] | None = None
+
+    @property
+    def reach(self) -> int:
+        """Planes that a window covers."""
+        return len(self._window.head) + self._window.inside + len(self._window.tail)
+
+    def planes(self, start: int, stop: int) -> Any:
+        """Planes start:stop of the result."""
+        axis, device, out = self._field.slab.axis, self._field.device, None
+        for number in range(start, stop):
+            one = self._plane(number)
+            if out is None:
+                out = empty_like(device, one, axis, stop - start)
+            out[at(axis, slice(number - start, number - start + 1))] = one
+        return out
+
+    def _plane(self, number: int) -> Any:
+        window, device = self._window, self._field.device
+        first = number + window.start
+        inner = first + len(window.head)
+        outer = inner + window.inside
+        for old in [plane for plane in self._kept if plane < first - 1]:
+            del self._kept[old]
+        for plane in range(first, outer + len(window.tail)):  # planes are read in their order
+            if plane not in self._kept:
+                self._load(plane)
+        if self._position == number - 1 and window.inside and not self._field.reproducible:
+            self._sum = self._sum + self._get(outer - 1) - self._get(inner - 1)
+        else:
+            self._sum = 0.0
+            for plane in range(inner, outer):
+                self._sum = self._sum + self._get(plane)
+        self._position = number
+        total = self._sum
+        for weights, place in ((window.head, first), (window.tail, outer)):
+            for offset, weight in enumerate(weights):
+                if weight != 0.0:
+                    total = total + self._get(place + offset) * weight
+        return device.asarray(total * window.scale, self._field.values.dtype)
+
+    def _get(self, plane: int) -> Any:
+        """A plane, in double precision."""
+        return self._field.device.asarray(self._kept[plane], np.float64)
+
+    def _load(self, plane: int) -> None:
+        """A plane, and those after it that fit into a chunk; the next chunk is read meanwhile."""
+        if self._count == 0:
+            stream = self._field.values.stream
+            self._count = stream.planes_at_once((self.reach + 4) * stream.plane_bytes // RESULTS_HELD)
+        count = self._count
+        stop = min(plane + count, max(self._last, plane) + 1)
+        if self._ahead is not None and self._ahead[0] == plane:
+            stop, planes = self._ahead[1], self._ahead[2].result()
+        else:
+            planes = self._read(plane, stop)
+        self._ahead = None
+        if stop <= self._last:
+            self._reader = self._reader or ThreadPoolExecutor(1)
+            after = stop, min(stop + count, self._last + 1)
+            self._ahead = (*after, self._reader.submit(self._read, *after))
+        axis, done = self._field.slab.axis, self._in_planes(planes)
+        for number in range(plane, stop):
+            self._kept[number] = done[at(axis, slice(number - plane, number - plane + 1))]
+
+    def _read(self, start: int, stop: int) -> Any:
+        """Planes start:stop of a line of planes that repeats, or ends."""
+        slab, values = self._field.slab, self._field.values
+        parts = []
+        while start < stop:
+            turn, plane = divmod(start, slab.n)
+            count = min(stop - start, slab.n - plane)
+            there = values.planes(plane, plane + count)
+            parts.append(there * 0 if self._is_open and turn != 0 else there)
+            start += count
+        return parts[0] if len(parts) == 1 else joined(self._field.device, parts, slab.axis)
+
+
+def joined(device: Any, parts: Sequence[Any], axis: int) -> Any:
+    """Some planes and those after them as one array."""
+    out = empty_like(device, parts[0], axis, sum(part.shape[axis] for part in parts))
+    start = 0
+    for part in parts:
+        out[at(axis, slice(start, start + part.shape[axis]))] = part
+        start += part.shape[axis]
+    return out
+
+
+def running(
+    field: Field,
+    window: Window,
+    in_planes: Callable[[Any], Any],
+    is_open: bool,
+    slab: Slab,
+    shape: tuple[int, int, int],
+    name: str,
+) -> Unread:
+    """Running sums as planes of `shape` (local) that are made when asked for, best in order."""
+    values = field.values
+    sums = RunningPlanes(field, window, in_planes, is_open, slab.stop)
+    made = _made(field, sums.planes, slab, shape, name)
+    made.held_bytes = (sums.reach + 4) * values.stream.plane_bytes
+    return Unread(made)
+
+
+def _made(
+    field: Field, planes: Callable[[int, int], Any], slab: Slab, shape: tuple[int, int, int], name: str
+) -> Stream:
+    """The stream of a result."""
+    stream, split = field.values.stream, slab.axis
+    return Stream(
+        f"{field.values.name}, {name}",
         f"the average of {stream.title}",
         planes,
         shape,
-        values.dtype,
+        field.values.dtype,
         slab,
         field.comm,
         field.device,
@@ -156,4 +291,3 @@ def expanded(field: Field, low: Any, triple: Triple, slab: Slab, shape: tuple[in
         first=(extrema(), plane_sums(split, split)),
         ahead=False,
     )
-    return Unread(made)

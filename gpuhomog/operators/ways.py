@@ -57,6 +57,8 @@ from .line_weights import (
 Array = NDArray[np.float64]
 Derivatives = Sequence[int | None]
 
+AXES = range(3)
+
 CELL = "cell"
 SHORTEST_STRETCH = 4
 """Below this many samples between outputs a running sum costs more than a matrix product."""
@@ -354,7 +356,8 @@ class BySums(ByLines):
         Else axes with an output at every sample together, after the ones that reduce.
         """
         if isinstance(values, Unread):
-            return self._streamed(plan, values, derivatives)
+            fits = super().streams(plan)
+            return (self._streamed if fits else self._streamed_planes)(plan, values, derivatives)
         if plan.field.reproducible:
             return super().run(plan, values, derivatives)
         coarse = self.coarse_windows(plan)
@@ -368,6 +371,47 @@ class BySums(ByLines):
             if windows[axis] is None and (plan.lines[axis].n > 1 or plan.lines[axis].is_open):
                 values = self._along(plan, values, axis, False)
         return [self._box_filter(plan, values, windows)] * len(derivatives)
+
+    def streams(self, plan: Plan) -> bool:
+        """Results that do not fit are made plane by plane, if the planes of a window do."""
+        window = self._plane_window(plan)
+        if super().streams(plan) or window is None:
+            return super().streams(plan)
+        length = len(window.head) + window.inside + len(window.tail)
+        return (length + 4) * plan.field.values.stream.plane_bytes <= streamed.room(plan.field)
+
+    def _plane_window(self, plan: Plan) -> Window | None:
+        """The window along the slab's axis where it has an output at every sample; an open line ends in zeros."""
+        axis = plan.field.slab.axis
+        line = plan.lines[axis]
+        assert plan.factors is not None
+        kernel = plan.factors[axis][0]
+        if line.n == 1 or line.stride != 1 or not isinstance(kernel, TopHat):
+            return None
+        return window_of(kernel.full_width / line.step, float(line.points[0]), 1, self._stencil(plan))
+
+    def _streamed_planes(self, plan: Plan, values: Unread, derivatives: Derivatives) -> list[Any]:
+        """Running sums along the slab's axis over planes that were summed within themselves."""
+        window, split, device = self._plane_window(plan), plan.field.slab.axis, plan.field.device
+        assert window is not None
+        if any(d is not None for d in derivatives):
+            values.refuse("The gradient at every point", "give a larger spacing")
+        windows = [None if axis == split or plan.field.reproducible else self._full_window(plan, axis) for axis in AXES]
+        others = [axis for axis in AXES if axis != split and windows[axis] is None]
+        matrices = {axis: self.matrix_along(plan, axis, False) for axis in others}
+        contract = device.contract_in_order if plan.field.reproducible else device.contract
+
+        def in_planes(planes: Any) -> Any:
+            for axis, matrix in matrices.items():
+                planes = contract(planes, matrix, axis)
+            return device.box_filter(planes, tuple(windows)) if any(windows) else planes
+
+        name = (
+            f"{plan.kernel.describe()} at {streamed.digest_of(*(line.points for line in plan.lines))} {plan.sampling}"
+        )
+        shape = plan.slab.local_shape(plan.n_out)
+        field, is_open = replace(plan.field, values=values), plan.lines[split].is_open
+        return [streamed.running(field, window, in_planes, is_open, plan.slab, shape, name)]
 
     def _box_filter(self, plan: Plan, values: Any, windows: list[Window | None]) -> Any:
         """All windows at once; of the split axis with the planes that the windows of a rank's own points reach."""
@@ -446,14 +490,16 @@ class BySums(ByLines):
             return super().matrix(plan, axis, differentiate)
         return sum_weights(plan.lines[axis], kernel, self._stencil(plan))
 
-    def error_bound(self, plan: Plan) -> float:
+    def error_bound(self, plan: Plan) -> float | None:
         """Bound of the rms error, from the power spectrum of a sample of the lines along each axis.
 
         A bound, since the averages along the other axes damp it further. 0 for cell averages, which running sums
-        average exactly.
+        average exactly; None where the values are read some planes at a time, and lines across them never are.
         """
         if plan.sampling == CELL:
             return 0.0
+        if isinstance(plan.field.values, Unread):
+            return None
         assert plan.factors is not None
         total = 0.0
         for axis, line in enumerate(plan.lines):

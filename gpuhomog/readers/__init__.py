@@ -16,7 +16,7 @@ overrides. No quantity is ever guessed from a name alone, and none is turned int
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from hashlib import sha256
 from os import PathLike, fspath
@@ -220,8 +220,9 @@ def read(
         if boundary is not None:
             grid = Grid(grid.shape, grid.cell, grid.origin, parse_boundary(boundary))
         options = {"quantity": settled, "unit": known, "block": name, "frame": frame, "dtype": str(kept)}
+        options |= {"reproducible": reproducible, "max_memory": max_memory}
         options["device"] = where.name.partition(":")[0]  # ranks send each other arrays of one kind of device
-        facts = options | {"reproducible": reproducible} | (_identity(source, grid) if ranks.size > 1 else {})
+        facts = options | (_identity(source, grid) if ranks.size > 1 else {})
     except (GpuhomogError, OSError) as failed:
         error = failed
     ranks.agree(error)
@@ -232,27 +233,31 @@ def read(
         internal = QUANTITIES[settled] or known
         factor = conversion_factor(known, internal) if known is not None and internal is not None else 1.0
         reviewed = source.review if name == source.blocks[0] else None
+        local: Any = None
+        sums: Callable[[Any], NDArray[np.float64]] = _sums
         if max_memory is not None:
             run = current_run() or Run(Limit(parse_bytes(max_memory)))
             reviewing = _sums_of if reviewed else None
-            values = unread(source, name, kept, factor, frame, where, slab, ranks, run, reviewing)
-            return _field(source, grid, values, settled, known, name, frame, where, slab, ranks, reproducible)
+            local = unread(source, name, kept, factor, frame, where, slab, ranks, run, reviewing)
+            local.planes_at_once()  # or there is not even memory for one
         try:
-            local: Any = None
-            if where.decodes_text and source.decode_planes is not None:
+            if local is None and where.decodes_text and source.decode_planes is not None:
                 local = source.decode_planes(slab.start, slab.stop, name, kept, where)
-            sums = _sums if local is None else partial(_sums_on, where)
+                sums = partial(_sums_on, where)
             if local is None:
                 local = source.read_planes(slab.start, slab.stop, name, kept)
+                sums = _sums
         except MemoryError:
             raise InputError(
                 f"{source.path}: {slab.n_local} planes of {grid.shape} points do not fit in memory; read with "
                 "dtype=np.float32 or on more ranks."
             ) from None
-        total = sums(local) if reviewed else np.zeros(2)
+        total = sums(local) if reviewed and max_memory is None else np.zeros(2)
     except (GpuhomogError, OSError) as failed:
         error = failed
     ranks.agree(error)
+    if max_memory is not None:
+        return _field(source, grid, local, settled, known, name, frame, where, slab, ranks, reproducible)
     if reviewed is not None:
         summed = ranks.sum(total)
         positive = summed[0] + summed[1]

@@ -47,17 +47,16 @@ def unread(
             values *= values.dtype.type(factor)
         return values
 
-    first = [_finite_extrema(str(source.path)), plane_sums(slab.axis, slab.axis)]
+    review = None
     if sums is not None:
-        first.append(Reduction("sums as read", lambda device, values, slab: (sums(device, values),), (SUM,)))
 
-    def check(found: dict[str, Arrays]) -> None:
-        for name, arrays in found.items():
-            if sums is not None and source.review is not None and ": sums as read" in name:
-                total, negative = (float(value) for value in arrays[0])
-                weight = total + 2 * negative
+        def told(found: Arrays) -> None:
+            total, negative = (float(value) for value in found[0])
+            weight = total + 2 * negative
+            if source.review is not None:
                 source.review(total / factor / grid.n_points, negative / weight if weight > 0 else 0.0)
 
+        review = Reduction("sums as read", lambda device, values, slab: (sums(device, values),), (SUM,)), told
     return Unread(
         Stream(
             name=f"{source.path.resolve()} {block} {frame} {dtype} times {factor!r}",
@@ -69,8 +68,8 @@ def unread(
             comm=comm,
             device=device,
             run=run,
-            first=tuple(first),
-            check=check,
+            first=(_finite_extrema(str(source.path)), plane_sums(slab.axis, slab.axis)),
+            review=review,
         )
     )
 

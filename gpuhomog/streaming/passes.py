@@ -56,8 +56,10 @@ class Stream:
     shape   local, as of the whole slab
     run     whose memory and passes it shares
     first   reductions that every pass over values nobody has seen finds, too
-    check   hears the results of `first` before anybody else; raises where the values cannot be
+    review  reductions of the planes as they are read, and who hears of them before anybody hears of anything; raises
+            where the values cannot be
     ahead   True: a thread reads the next chunk meanwhile
+    held_bytes  that whoever makes the planes keeps between them
     """
 
     name: str
@@ -70,8 +72,9 @@ class Stream:
     device: Device
     run: Run
     first: tuple[Reduction, ...] = ()
-    check: Callable[[dict[str, Arrays]], None] | None = None
+    review: tuple[Reduction, Callable[[Arrays], None]] | None = None
     ahead: bool = True
+    held_bytes: int = 0
 
     def planes(self, start: int, stop: int) -> Any:
         """The planes start:stop on the device."""
@@ -86,7 +89,8 @@ class Stream:
     def planes_at_once(self, result_bytes: int) -> int:
         """Planes a chunk, beside results of so many bytes."""
         limit = self.run.limit or Limit(2**62)
-        return limit.planes_at_once(self.plane_bytes, max(1, self.slab.n_local), result_bytes, self.title)
+        held = result_bytes + self.held_bytes // RESULTS_HELD
+        return limit.planes_at_once(self.plane_bytes, max(1, self.slab.n_local), held, self.title)
 
 
 @dataclass(eq=False)
@@ -206,9 +210,29 @@ class Run:
             for more in stream.first:
                 always = _Request(values, more, reproducible)
                 waiting.setdefault(always.name, always)
+        if stream.review is not None and stream.name not in self._seen:
+            always = _Request(Unread(stream), stream.review[0], reproducible)
+            waiting.setdefault(always.name, always)
         waiting.setdefault(name, request)
         self.answer()
         return self._found[name]
+
+    def watch(self, values: Unread, reproducible: bool) -> Watched:
+        """What finds the first reductions of values while somebody else goes through their planes."""
+        if values.stream.review is not None and values.stream.name not in self._seen and values.steps:
+            self.reduce(Unread(values.stream), values.stream.first[0], reproducible)  # or nobody would review them
+        return Watched(self, values, reproducible)
+
+    def remember(self, stream: Stream, found: dict[str, Arrays], seen: set[str]) -> None:
+        """Results of values of these names, reviewed before they count."""
+        if stream.review is not None and stream.name not in self._seen:
+            wanted = f"{stream.name}: {stream.review[0].name}"
+            stream.review[1](next(arrays for name, arrays in found.items() if name.startswith(wanted)))
+            seen = seen | {stream.name}
+        self._seen |= seen
+        self._found |= found
+        small = {name: arrays for name, arrays in found.items() if sum(array.nbytes for array in arrays) <= SMALL}
+        self._remembered |= small
 
     def answer(self) -> None:
         """Wait until everybody who takes turns has asked, then make the passes."""
@@ -224,15 +248,7 @@ class Run:
         pending, self._pending, self._found = self._pending, {}, {}
         for stream, waiting in pending.items():
             requests = sorted(waiting.values(), key=lambda request: request.values.name)
-            found = self._pass(stream, requests)
-            for request in requests:
-                if stream.check is not None and not request.values.steps and request.values.name not in self._seen:
-                    stream.check(found)
-                self._seen.add(request.values.name)
-            self._found |= found
-            self._remembered |= {
-                name: arrays for name, arrays in found.items() if sum(array.nbytes for array in arrays) <= SMALL
-            }
+            self.remember(stream, self._pass(stream, requests), {request.values.name for request in requests})
 
     def _pass(self, stream: Stream, requests: Sequence[_Request]) -> dict[str, Arrays]:
         """The results of one pass, by name."""
@@ -280,6 +296,35 @@ class Run:
             if name not in after:
                 after = {name: request.values.applied(values)}  # requests of the same steps follow each other
             request.add(after[name], slab)
+
+
+class Watched:
+    """The first reductions of values whose planes somebody writes, in their order, each rank its own."""
+
+    def __init__(self, run: Run, values: Unread, reproducible: bool) -> None:
+        self._run, self._values, self._next = run, values, values.stream.slab.start
+        wanted = list(values.stream.first)
+        if values.stream.review is not None and not values.steps:
+            wanted.append(values.stream.review[0])
+        self._requests = [_Request(values, one, reproducible) for one in wanted]
+
+    def see(self, planes: Any, start: int, stop: int) -> None:
+        """The planes start:stop on the device."""
+        slab = self._values.stream.slab
+        if start == self._next:
+            self._next = stop
+            for request in self._requests:
+                request.add(planes, Slab(slab.axis, slab.n, start, stop))
+
+    def end(self) -> None:
+        """On every rank: if all planes were seen everywhere, the results are remembered."""
+        stream = self._values.stream
+        slab = stream.slab
+        if slab.n_local == 0:
+            self.see(stream.planes(slab.start, slab.start), slab.start, slab.start)
+        if all(stream.comm.gather(self._next == slab.stop)):
+            found = {request.name: request.result(stream.comm, slab) for request in self._requests}
+            self._run.remember(stream, found, {self._values.name})
 
 
 def _chunks(stream: Stream, chunks: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, Any]]:

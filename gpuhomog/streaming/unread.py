@@ -27,7 +27,7 @@ from ..reduction import Arrays, Reduction
 from .stops import check_stop
 
 if TYPE_CHECKING:
-    from .passes import Stream
+    from .passes import Stream, Watched
 
 Step = tuple[str, Callable[[Any], Any], np.dtype[Any]]
 """(name, values of some planes → new values of those planes, their precision)"""
@@ -76,6 +76,10 @@ class Unread:
     def reduce(self, reduction: Reduction, reproducible: bool = False) -> Arrays:
         """A reduction of the whole field; all that is asked for before planes are read is found in one pass."""
         return self.stream.run.reduce(self, reduction, reproducible)
+
+    def watched(self, reproducible: bool) -> Watched:
+        """Somebody goes through all planes anyway: what he sees need not be read again for the first reductions."""
+        return self.stream.run.watch(self, reproducible)
 
     def planes_at_once(self) -> int:
         """Planes that may be in memory as one array."""

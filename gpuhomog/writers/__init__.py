@@ -34,12 +34,13 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, nearest_known
 from ..field import Field
-from ..parallel import Comm, Serial, agree_on
+from ..parallel import agree_on
 from ..results import Result
+from ..streaming import Unread
 from . import cube, hdf5, npz, tables, vasp, xsf, zarr_store
 from .atomic import check_target, inputs_of, refused, replacing, reserve
-from .places import Places, at_offsets, in_order
-from .planes import owners, plane_blocks
+from .places import Places, Put, at_offsets, in_order
+from .planes import Planes, owners, use_blocks
 from .text import strip_compression
 
 
@@ -174,21 +175,20 @@ def check_output(
         field_format(path).check_target(path, target)
 
 
-def write(field_or_result: Field | Result, path: str | os.PathLike[str], *, comm: Comm | None = None) -> Path:
+def write(field_or_result: Field | Result, path: str | os.PathLike[str]) -> Path:
     """Write a Field, Profile or other result; the suffix chooses the format (see the module). Returns the path.
 
-    comm  ranks that all hold this result: rank 0 writes it. A field brings its own ranks: each calls this, and writes
-          its own planes
-
-    The file appears complete or not at all; what stood under the name stays if anything fails, on whichever rank.
+    The file appears complete or not at all; what stood under the name stays if anything fails, on whichever rank. Every
+    rank of a field calls this, and writes its own planes; a result, which all ranks hold, is for one of them to write.
 
     Raises InputError for an unknown suffix, a folder that is missing or cannot be written, an output that is an
-    input of the field (its provenance names them), a quantity the format cannot hold, a full disk.
+    input of the field (its provenance names them), a quantity the format cannot hold, a full disk, or values that are
+    read some planes at a time where the format's planes are those of another axis.
     """
     if isinstance(field_or_result, Field):
         _write_field(field_or_result, path)
     elif isinstance(field_or_result, Result):
-        _write_result(field_or_result, path, comm or Serial())
+        _write_result(field_or_result, path)
     else:
         raise InputError(f"Cannot write a {type(field_or_result).__name__}: give a Field, Profile or other result.")
     return Path(path)
@@ -209,6 +209,9 @@ def _write_field(field: Field, path: str | os.PathLike[str]) -> None:
     comm.agree(error)
     agree_on(comm, {"name of the output": Path(path).name, "quantity": field.quantity, "unit": field.unit}, "write")
     axis = kind.slowest_axis(field)
+    if isinstance(field.values, Unread) and axis != field.slab.axis:
+        what = f"Writing {Path(path).name}, which is made of planes of {'abc'[axis]},"
+        field.values.refuse(what, f"write .npz, which takes the planes of {'abc'[field.slab.axis]} as they are read")
     with ExitStack() as stack:
         known: tuple[Path, Any] | None = None
         if comm.rank == 0:
@@ -222,8 +225,7 @@ def _write_field(field: Field, path: str | os.PathLike[str]) -> None:
         temporary, begun = comm.broadcast(known)  # type: ignore[misc]
         shared = not kind.compression and all(comm.gather(is_visible(temporary)))
         places = kind.places(field, axis, begun)
-        blocks = plane_blocks(field, axis, f"writing {Path(path).name}", owners(field, axis, shared=shared))
-        parts = _write_planes(kind, field, path, temporary, places, blocks)
+        parts = _write_planes(kind, field, path, temporary, places, axis, owners(field, axis, shared=shared))
         if comm.rank == 0:
             try:
                 if kind.finish is not None:
@@ -250,49 +252,47 @@ def _write_planes(
     path: str | os.PathLike[str],
     temporary: Path,
     places: Places,
-    blocks: Iterable[tuple[int, NDArray[Any]]],
+    axis: int,
+    owned: Sequence[Planes],
 ) -> list[npz.Checked]:
     """Write the planes of this rank; returns the checksums of all ranks' parts. The ranks agree on errors."""
-    crc, n_bytes = 0, 0
+    checked: npz.Checked = (0, 0)
     error: Exception | None = None
     with ExitStack() as stack:
-        put = None
-        for start, block in blocks:
+        put: Put | None = None
+
+        def write_block(start: int, block: NDArray[Any]) -> None:
+            nonlocal put, checked
             try:
-                put = put or stack.enter_context(
-                    in_order(temporary, kind.compression) if kind.compression else at_offsets(temporary)
-                )
+                if put is None:
+                    ordered = in_order(temporary, kind.compression) if kind.compression else at_offsets(temporary)
+                    put = stack.enter_context(ordered)
                 for name, offset, content in places.pieces(start, block):
                     put(name, offset, content)
                     if kind.finish is not None:
-                        crc, n_bytes = zlib.crc32(content, crc), n_bytes + memoryview(content).nbytes
-            except Exception as caught:
-                error = caught
-                break
+                        checked = zlib.crc32(content, checked[0]), checked[1] + memoryview(content).nbytes
+            except OSError as refusal:
+                raise refused(path, refusal) from refusal
+
+        use_blocks(field, axis, f"writing {Path(path).name}", owned, write_block)
         try:
             stack.close()
         except Exception as caught:
-            error = error or caught
-    field.comm.agree(_sentence(path, error))
-    return field.comm.gather((crc, n_bytes))
+            error = _sentence(path, caught)
+    field.comm.agree(error)
+    return field.comm.gather(checked)
 
 
-def _sentence(path: str | os.PathLike[str], error: Exception | None) -> Exception | None:
+def _sentence(path: str | os.PathLike[str], error: Exception) -> Exception:
     """The error as it is told: one sentence where the system refused."""
     return refused(path, error) if isinstance(error, OSError) else error
 
 
-def _write_result(result: Result, path: str | os.PathLike[str], comm: Comm) -> None:
-    error: Exception | None = None
-    if comm.rank == 0:
-        try:
-            save = result_writer(path)
-            check_target(path, inputs_of(getattr(result, "provenance", ())))
-            with replacing(path) as temporary:
-                save(temporary, result)
-        except Exception as caught:
-            error = caught
-    comm.agree(error)
+def _write_result(result: Result, path: str | os.PathLike[str]) -> None:
+    save = result_writer(path)
+    check_target(path, inputs_of(getattr(result, "provenance", ())))
+    with replacing(path) as temporary:
+        save(temporary, result)
 
 
 def _check_room(path: str | os.PathLike[str], target: Path, n_bytes: float) -> None:

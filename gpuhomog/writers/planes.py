@@ -1,22 +1,24 @@
 """Planes of a field, block by block, on the host: what every file of a field is written from.
 
 A block holds whole planes of the axis that is slowest in the file, 32 MiB or one plane, copied from the device when
-its turn comes: no second copy of the field exists. Each rank gets the blocks of the planes it writes. Where it holds
-them already nothing is sent; else (slabs of another axis, or one rank writes all) every step is one exchange, before
-which the ranks agree that nobody has failed, so that an error on one ends the others too.
+its turn comes (or only then read or made, where the values are Unread): no second copy of the field exists. Each rank
+gets the blocks of the planes it writes. Where it holds them already nothing is sent; else (slabs of another axis, or
+one rank writes all) every step is one exchange, before which the ranks agree that nobody has failed.
 
 In   Field, any device, whole or slab; which planes each rank writes.
-Out  (start, values) pairs; values (a, b, c) with the planes start: of one axis.
+Out  (start, values) for each block; values (a, b, c) with the planes start: of one axis. The same error on every rank
+     if anything fails on one.
 
 >>> from gpuhomog import Field
 >>> field = Field.from_array(np.arange(24.0).reshape(2, 3, 4), np.eye(3))
->>> [(start, block.shape) for start, block in plane_blocks(field, 2, "writing", owners(field, 2), n_bytes=100)]
-[(0, (2, 3, 2)), (2, (2, 3, 2))]
+>>> use_blocks(field, 2, "", owners(field, 2), lambda start, block: print(start, block.shape), n_bytes=100)
+0 (2, 3, 2)
+2 (2, 3, 2)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,7 @@ from numpy.typing import NDArray
 from ..field import Field
 from ..parallel import Slab
 from ..progress import task
+from ..streaming import Unread
 
 BLOCK_BYTES = 32 * 2**20
 
@@ -43,50 +46,80 @@ def owners(field: Field, axis: int, *, shared: bool = True) -> list[Planes]:
     return [(slab.start, slab.stop) for slab in slabs]
 
 
-def plane_blocks(
-    field: Field, axis: int, label: str, owned: Sequence[Planes], *, n_bytes: int = BLOCK_BYTES
-) -> Iterator[tuple[int, NDArray[Any]]]:
-    """This rank's planes in blocks of at most `n_bytes`, reported to progress; owned[r] are the planes of rank r.
+def use_blocks(
+    field: Field,
+    axis: int,
+    label: str,
+    owned: Sequence[Planes],
+    use: Callable[[int, NDArray[Any]], None],
+    *,
+    n_bytes: int = BLOCK_BYTES,
+) -> None:
+    """Call use(start, block) for this rank's planes in blocks of at most `n_bytes`, reported to progress.
 
-    Every rank goes through its blocks to the end, or brings its error to comm.agree.
+    owned  the planes that each rank writes
     """
-    slab = field.slab
-    start, stop = owned[field.comm.rank]
+    comm, slab = field.comm, field.slab
+    start, stop = owned[comm.rank]
     step = max(1, n_bytes // (field.grid.points_per_plane(axis) * field.values.dtype.itemsize))
-    held = field.comm.gather((slab.axis, slab.start, slab.stop))
+    watched = None
+    if isinstance(field.values, Unread):
+        watched = field.values.watched(field.reproducible)
+        step = min(comm.gather(min(step, field.values.planes_at_once())))
+    held = comm.gather((slab.axis, slab.start, slab.stop))
     at_home = all((axis, *planes) == rank for planes, rank in zip(owned, held, strict=True))
+    error: Exception | None = None
     with task(label, stop - start) as advance:
         for offset in range(0, stop - start if at_home else max(b - a for a, b in owned), step):
-            first, last = min(start + offset, stop), min(start + offset + step, stop)
-            if at_home:
-                here = _index(axis, first - slab.start, last - slab.start)
-                block = field.device.to_host(field.values[here])
-            else:
-                field.comm.agree(None)
-                wanted = [(min(a + offset, b), min(a + offset + step, b)) for a, b in owned]
-                block = _exchanged(field, axis, wanted, [(a, b) for _, a, b in held])
-            if last > first:
-                yield first, block
+            wanted = [(min(a + offset, b), min(a + offset + step, b)) for a, b in owned]
+            first, last = wanted[comm.rank]
+            try:
+                if at_home:
+                    planes = field.values[_index(axis, first - slab.start, last - slab.start)]
+                    if watched is not None:
+                        watched.see(planes, first, last)
+                    block = field.device.to_host(planes)
+                else:
+                    sent = [_part(field, axis, planes) for planes in wanted]
+            except Exception as caught:
+                error = caught
+            if not at_home:
+                comm.agree(error)
+                block = _exchanged(field, axis, sent, (first, last), [planes for _, *planes in held])
+            try:
+                if error is None and last > first:
+                    use(first, block)
+            except Exception as caught:
+                error = caught
+            if at_home and error is not None:
+                break
             advance(last - first)
+    comm.agree(error)
+    if watched is not None:
+        watched.end()
 
 
-def _exchanged(field: Field, axis: int, wanted: Sequence[Planes], held: Sequence[Planes]) -> NDArray[Any]:
-    """The planes of an axis that this rank wants, joined from the slabs of all ranks, in the file's memory order."""
+def _part(field: Field, axis: int, planes: Planes) -> NDArray[Any]:
+    """What this rank holds of some planes of an axis, on the host, without gaps in the memory order of the file."""
+    slab = field.slab
+    if axis == slab.axis:
+        planes = _within(planes[0], slab.start, slab.stop), _within(planes[1], slab.start, slab.stop)
+    return np.ascontiguousarray(_turned(field.device.to_host(field.values[_index(axis, *planes)]), axis))
+
+
+def _exchanged(
+    field: Field, axis: int, sent: Sequence[NDArray[Any]], wanted: Planes, held: Sequence[Sequence[int]]
+) -> NDArray[Any]:
+    """The planes of an axis that this rank wants, joined from what every rank holds of them."""
     comm, slab = field.comm, field.slab
-    first, last = wanted[comm.rank]
     shape = list(field.grid.shape)
-    shape[axis] = last - first
+    shape[axis] = wanted[1] - wanted[0]
     block = _turned(np.empty(shape[::-1] if axis == 2 else shape, field.values.dtype), axis)
-    sent, received = [], []
-    for planes, holds in zip(wanted, held, strict=True):
+    received = []
+    for start, stop in held:
         if axis == slab.axis:
-            theirs = _index(axis, *(_within(plane, slab.start, slab.stop) for plane in planes))
-            mine = _index(axis, *(_within(plane, first, last) for plane in holds))
-        else:
-            theirs, mine = _index(axis, *planes), _index(slab.axis, *holds)
-        # Turned so that what is sent has no gaps, and what comes as few as can be.
-        sent.append(np.ascontiguousarray(_turned(field.device.to_host(field.values[theirs]), axis)))
-        received.append(_turned(block[mine], axis))
+            start, stop = _within(start, *wanted), _within(stop, *wanted)
+        received.append(_turned(block[_index(slab.axis, start, stop)], axis))
     comm.sent["planes"] += sum(part.nbytes for rank, part in enumerate(sent) if rank != comm.rank)
     comm.exchange(sent, received)
     return block

@@ -1,4 +1,4 @@
-"""A Slurm cluster of one node for the tests: munged, slurmctld and slurmd on private ports, in one folder.
+"""A Slurm cluster of two nodes for the tests, both this machine: four daemons on private ports, in one folder.
 
 Nothing of the machine's own Slurm is read or changed: SLURM_CONF points here, and munge has its own key and socket.
 
@@ -24,7 +24,6 @@ SlurmctldHost={host}(127.0.0.1)
 SlurmUser=root
 SlurmdUser=root
 SlurmctldPort={ports[0]}
-SlurmdPort={ports[1]}
 AuthType=auth/munge
 AuthInfo=socket={folder}/munge/socket
 CredType=cred/munge
@@ -43,14 +42,14 @@ KillWait=2
 MinJobAge=3600
 FirstJobId={first}
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={folder}/spool/%n
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/slurmd.%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
+SlurmdLogFile={folder}/slurmd.%n.log
 GresTypes=gpu
-NodeName={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=4 RealMemory=1000 Gres=gpu:2 State=UNKNOWN
-PartitionName=short Nodes={host} Default=YES MaxTime=10 State=UP
+NodeName=n[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]},{ports[2]} CPUs=8 RealMemory=1000 Gres=gpu:2
+PartitionName=short Nodes=n[1-2] Default=YES MaxTime=10 State=UP
 """
 DEVICES = """\
 Name=gpu File=/dev/zero
@@ -83,7 +82,7 @@ def free_ports(count):
 
 
 class Cluster:
-    """One node, started when made; stop() ends every daemon."""
+    """Two nodes, started when made; stop() ends every daemon."""
 
     def __init__(self, folder):
         self.folder = Path(folder)
@@ -97,7 +96,7 @@ class Cluster:
         configuration = self.folder / "slurm.conf"
         # MPICH names its shared memory after the job: what a job of another cluster left there must not be met again.
         first = random.SystemRandom().randrange(1000, 60_000_000)
-        configuration.write_text(CONFIGURATION.format(host=host, folder=self.folder, ports=free_ports(2), first=first))
+        configuration.write_text(CONFIGURATION.format(host=host, folder=self.folder, ports=free_ports(3), first=first))
         (self.folder / "gres.conf").write_text(DEVICES)
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "SBATCH_"))},
@@ -115,14 +114,15 @@ class Cluster:
             "munged", "--foreground", "--force", f"--key-file={munge / 'key'}", f"--socket={munge / 'socket'}",
             f"--pid-file={munge / 'pid'}", f"--log-file={munge / 'log'}", f"--seed-file={munge / 'seed'}",
         )  # fmt: skip
-        self._wait_until((munge / "socket").exists, "munged listens")
+        self.wait_until((munge / "socket").exists, "munged listens")
         configuration = self.environment["SLURM_CONF"]
         self._launch("slurmctld", "-D", "-i", "-f", configuration)
-        self._launch("slurmd", "-D", "-f", configuration)
-        self._wait_until(lambda: self.ask("sinfo", "--noheader", "--format=%T") == "idle", "the node is idle")
+        for node in ("n1", "n2"):
+            self._launch("slurmd", "-D", "-N", node, "-f", configuration)
+        self.wait_until(lambda: self.ask("sinfo", "--noheader", "--format=%T %D") == "idle 2", "both nodes are idle")
 
     def _launch(self, program, *arguments):
-        with (self.folder / f"{program}.err").open("wb") as said:
+        with (self.folder / f"{len(self.daemons)}-{program}.err").open("wb") as said:
             self.daemons.append(
                 subprocess.Popen(
                     [where(program), *arguments],
@@ -130,7 +130,7 @@ class Cluster:
                 )
             )  # fmt: skip
 
-    def _wait_until(self, true, what, seconds=30):
+    def wait_until(self, true, what, seconds=30):
         end = time.monotonic() + seconds
         while not true():
             dead = [daemon.args[0] for daemon in self.daemons if daemon.poll() is not None]
@@ -151,9 +151,9 @@ class Cluster:
         words = self.ask("scontrol", "--oneliner", "show", "job", str(job)).split()
         return dict(word.split("=", 1) for word in words if "=" in word)
 
-    def wait(self, job, states, seconds=40):
+    def wait(self, job, states, seconds=90):
         """Wait until a job is in one of these states; its facts."""
-        self._wait_until(
+        self.wait_until(
             lambda: self.facts(job).get("JobState") in states, f"job {job} is {' or '.join(states)}", seconds
         )
         return self.facts(job)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cluster import Cluster, why_no_slurm
+from job_to_submit import TASKS, write_field
 from requirements import needed
 
 import gpuhomog as gh
@@ -19,7 +20,7 @@ import gpuhomog as gh
 
 @pytest.fixture(scope="session")
 def cluster():
-    """A Slurm of one node with four CPUs and two GPUs, which are no GPUs."""
+    """A Slurm of two nodes with eight CPUs and two GPUs each, which are no GPUs."""
     needed("slurm", why_no_slurm())
     folder = tempfile.mkdtemp(prefix="slurm", dir="/tmp")  # short: the sockets' names are limited
     os.chmod(folder, 0o755)
@@ -37,67 +38,84 @@ def mpi():
     needed("mpi", None if find_spec("mpi4py") else "mpi4py is not installed")
 
 
-@pytest.fixture
-def submit(cluster):
-    """submit(job, option, …) → the report; the program is started as users start it."""
-
-    def call(*arguments, check=True):
-        ran = subprocess.run(
-            [sys.executable, "-P", "-m", "gpuhomog", "submit", *map(str, arguments), "--json"],
-            env=cluster.environment, capture_output=True, text=True, check=False, timeout=60,
-        )  # fmt: skip
-        assert not check or ran.returncode == 0, ran.stderr
-        return json.loads(ran.stdout)
-
-    return call
+def submitted(cluster, *arguments, folder=None, check=True):
+    """The report of a submission; the program is started as users start it, in the folder or the current one."""
+    ran = subprocess.run(
+        [sys.executable, "-P", "-m", "gpuhomog", "submit", *map(str, arguments), "--json"],
+        env=cluster.environment, cwd=folder, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert not check or ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout)
 
 
-@pytest.fixture
-def stand_in(tmp_path):
-    """stand_in(program) → options of submit that let every rank run this Python text in place of a container."""
-
-    def make(program):
-        folder = tmp_path / "stand-in"
-        folder.mkdir()
-        apptainer = folder / "apptainer"
-        apptainer.write_text(f"#!{sys.executable}\n{program}")
-        apptainer.chmod(0o755)
-        setup = folder / "setup.sh"
-        setup.write_text(f"export PATH='{folder}:{Path(sys.executable).parent}':$PATH\n")
-        return ["--container", "docker://stand/in", "--setup", setup, "--mpi", "pmi2"]
-
-    return make
+def stand_in(folder, program):
+    """Options of submit that let every rank run this Python text in place of a container; makes the folder."""
+    folder.mkdir()
+    apptainer = folder / "apptainer"
+    apptainer.write_text(f"#!{sys.executable}\n{program}")
+    apptainer.chmod(0o755)
+    setup = folder / "setup.sh"
+    setup.write_text(f"export PATH='{folder}:{Path(sys.executable).parent}':$PATH\n")
+    return ["--container", "docker://stand/in", "--setup", setup, "--mpi", "pmi2"]
 
 
-def log_of(number):
+# Stops when told to, the first time; goes on and finishes the second time.
+UNFINISHED = """
+import os, signal, sys, time
+from pathlib import Path
+started = Path(f"{os.environ['SLURM_PROCID']}.{os.environ['SLURM_JOB_ID']}")
+told = []
+signal.signal(signal.SIGUSR1, lambda *_: told.append(1))
+started.touch()
+if len(list(Path().glob(f"{os.environ['SLURM_PROCID']}.*"))) == 2:
+    sys.exit(0)
+for _ in range(1200):
+    time.sleep(0.1)
+    if told:
+        sys.exit(75)
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def chain(cluster, tmp_path_factory):
+    """Folder and numbers of a chain of four whose first waits for the end of its time, while the tests go on."""
+    folder = tmp_path_factory.mktemp("chain")
+    write_field(folder)
+    (folder / "job.toml").write_text(TASKS)
+    given = (*stand_in(folder / "stand-in", UNFINISHED), "--nodes", 2, "--time", "00:01:00", "--chain", 4)
+    return folder, submitted(cluster, folder / "job.toml", *given, folder=folder)["job_ids"]
+
+
+def log_of(number, folder=Path()):
     """What a job printed."""
-    return Path(f"slurm-{number}.out").read_text(encoding="utf-8")
+    return (folder / f"slurm-{number}.out").read_text(encoding="utf-8")
 
 
-def completed(cluster, number, code="0:0"):
+def completed(cluster, number, code="0:0", folder=Path()):
     """Wait for a job; it must have ended so."""
     facts = cluster.wait(number, ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL"))
-    assert (facts["JobState"], facts["ExitCode"]) == ("COMPLETED" if code == "0:0" else "FAILED", code), log_of(number)
+    state = "COMPLETED" if code == "0:0" else "FAILED"
+    assert (facts["JobState"], facts["ExitCode"]) == (state, code), log_of(number, folder)
 
 
-def here(job, tmp_path):
-    """The job's tasks by their commands, in one process without Slurm."""
-    field = gh.read(job.parent / "field.h5")
+def here(file):
+    """The job's tasks by their functions, in this process."""
+    field = gh.read(file)
     return gh.average(field, gh.Gaussian(1.0), spacing=1.0), gh.planar_average(field, "c")
 
 
 @pytest.mark.parametrize("name", ["work", "it's\n#SBATCH --comment=evil\n$(touch x)"])
-def test_a_job_gives_what_it_gives_here(job, cluster, submit, mpi, name):
-    """Two ranks; also in a folder whose name would be a directive of Slurm and a command of bash."""
+def test_a_job_gives_what_it_gives_here(job, cluster, mpi, name):
+    """Two ranks on two nodes; also in a folder whose name would be a directive of Slurm and a command of bash."""
     path = job()
     folder = path.parent.rename(path.parent.with_name(name))
     path = folder / path.name
-    (number,) = submit(path, "--ranks-per-node", 2, "--name", "two", "--time", "00:05:00")["job_ids"]
+    (number,) = submitted(cluster, path, "--nodes", 2, "--name", "two", "--time", "00:05:00")["job_ids"]
     completed(cluster, number)
     facts = cluster.facts(number)
     assert (facts["JobName"], facts["NumTasks"], facts["TimeLimit"]) == ("two", "2", "00:05:00")
     assert "Comment" not in facts and sorted(os.listdir()) == [f"slurm-{number}.out"]
-    average, profile = here(path, folder)
+    average, profile = here(folder / "field.h5")
     assert np.abs(gh.read(folder / "smooth.h5").values - average.values).max() < 1e-12
     assert np.abs(gh.read_profile(folder / "profile.csv").values - profile.values).max() < 1e-12
     assert log_of(number).count("wrote ") == 2  # one rank speaks
@@ -115,51 +133,42 @@ with open(f"rank{ranks.rank}.json", "w") as file:
 
 
 @pytest.mark.parametrize("launcher", ["srun", "mpiexec"])
-def test_each_rank_is_a_rank_of_mpi_with_a_gpu_of_its_own(job, cluster, submit, stand_in, mpi, launcher):
+def test_each_rank_is_a_rank_of_mpi_with_a_gpu_of_its_own(job, cluster, tmp_path, mpi, launcher):
     path = job()
-    given = (*stand_in(RANK), "--gpus-per-node", 2, "--cpus-per-rank", 2, "--launcher", launcher)
-    (number,) = submit(path, *given)["job_ids"]
+    given = (
+        *stand_in(tmp_path / "stand-in", RANK),
+        "--nodes",
+        2,
+        "--gpus-per-node",
+        2,
+        "--cpus-per-rank",
+        2,
+        "--launcher",
+        launcher,
+    )
+    (number,) = submitted(cluster, path, *given)["job_ids"]
     completed(cluster, number)
-    for rank in (0, 1):
+    for rank in range(4):  # two on each node
         report = json.loads(Path(f"rank{rank}.json").read_text())
         inside = ["gpuhomog", "run", str(path)]
         assert report.pop("command") == ["exec", "--nv", f"--bind={path.parent}", "docker://stand/in", *inside]
-        seen = {"GPUHOMOG_DEVICE": f"gpu:{rank}", "CUDA_VISIBLE_DEVICES": "0,1", "OMP_NUM_THREADS": "2"}
-        assert report == {"total": 3, "size": 2, **seen}
-    assert sorted(path.name for path in Path().glob("rank*")) == ["rank0.json", "rank1.json"]
+        seen = {"GPUHOMOG_DEVICE": f"gpu:{rank % 2}", "CUDA_VISIBLE_DEVICES": "0,1", "OMP_NUM_THREADS": "2"}
+        assert report == {"total": 10, "size": 4, **seen}
+    assert sorted(path.name for path in Path().glob("rank*")) == [f"rank{n}.json" for n in range(4)]
 
 
-# Stops when told to, the first time; goes on and finishes the second time.
-UNFINISHED = """
-import os, signal, sys, time
-from pathlib import Path
-started = Path(f"{os.environ['SLURM_PROCID']}.{os.environ['SLURM_JOB_ID']}")
-told = []
-signal.signal(signal.SIGUSR1, lambda *_: told.append(1))
-started.touch()
-if len(list(Path().glob(f"{os.environ['SLURM_PROCID']}.*"))) == 2:
-    sys.exit(0)
-for _ in range(600):
-    time.sleep(0.1)
-    if told:
-        sys.exit(75)
-"""
-
-
-def test_a_chain_goes_on_until_one_finishes(job, cluster, submit, stand_in):
-    """The first is told to stop before its time is over, the second finishes, the others never run."""
-    given = (*stand_in(UNFINISHED), "--ranks-per-node", 2, "--time", "00:01:00", "--chain", 4)
-    first, second, *others = submit(job(), *given)["job_ids"]
-    assert cluster.wait(second, ("PENDING",))["Reason"] == "Dependency"
-    completed(cluster, first, "75:0")
-    completed(cluster, second)
-    for number in others:
-        cluster.wait(number, ("CANCELLED",))
-    ran = {path.name for path in Path().glob("[01].*")}
-    assert ran == {f"{rank}.{number}" for rank in (0, 1) for number in (first, second)}
-
-
-def test_a_refusal_is_one_sentence(job, cluster, submit):
-    report = submit(job(), "--partition", "nowhere", check=False)
+def test_a_refusal_is_one_sentence(job, cluster):
+    report = submitted(cluster, job(), "--partition", "nowhere", check=False)
     assert report["exit_code"] == 2 and "(" in report["error"] and "artition" in report["error"]
     assert report["error"].endswith("Nothing was submitted. Change what it names, and submit again.")
+
+
+def test_a_chain_goes_on_until_one_finishes(cluster, chain):
+    """The first is told to stop before its time is over, the second finishes, the others never run."""
+    folder, (first, second, *others) = chain
+    completed(cluster, first, "75:0", folder)
+    completed(cluster, second, folder=folder)
+    for number in others:
+        cluster.wait(number, ("CANCELLED",))
+    ran = {path.name for path in folder.glob("[01].*")}
+    assert ran == {f"{rank}.{number}" for rank in (0, 1) for number in (first, second)}

@@ -174,7 +174,8 @@ def test_ranks_may_share_gpus_evenly(job, program, tools):
     assert (code, out) == (2, "") and "--ranks-per-node 3" in err and "multiple" in err
 
 
-def test_a_container_sees_all_folders_of_the_job(job, program, tools, tmp_path):
+def test_a_container_sees_all_folders_of_the_job(job, program, tools, tmp_path, monkeypatch):
+    monkeypatch.setattr(SUBMIT, "has_mpich", lambda: False)
     (tmp_path / "inputs").mkdir()
     job().with_name("field.h5").rename(tmp_path / "inputs" / "field.h5")
     convert = '[[task]]\ncommand = "convert"\nfile = "../inputs/field.h5"\noutput = "{}"\n'
@@ -191,7 +192,7 @@ def test_a_container_sees_all_folders_of_the_job(job, program, tools, tmp_path):
     ):
         middle = [word for word in call if word.startswith("--bind")]
         assert set(middle) == bound and call == [*begins, *middle, name, "gpuhomog", "run", str(path)]
-    assert " --mpi=" not in program("submit", path, "--container", image, "--dry-run")[1]
+    assert " --mpi=pmi2 " in program("submit", path, "--container", image, "--dry-run")[1]  # of the project's images
 
 
 def test_a_container_cannot_be_shown_every_folder(job, program, tools, tmp_path):

@@ -424,13 +424,23 @@ def test_a_closed_pipe_is_not_an_error():
     assert "Traceback" not in ran.stderr and "Exception" not in ran.stderr
 
 
-def test_memory_that_is_not_there_is_one_sentence(run, wave, monkeypatch):
+class OutOfMemoryError(MemoryError):
+    """CuPy's, by its name."""
+
+
+@pytest.mark.parametrize(("error", "words", "others"), [
+    (MemoryError(), "memory does not suffice for this grid: read it with --dtype float32, or use a larger", "GPU"),
+    (MemoryError("Unable to allocate 8 GiB"), "for this grid (Unable to allocate 8 GiB): read", "GPU"),
+    (OutOfMemoryError("Out of memory allocating 512 bytes."), "the GPU's memory does not suffice for this grid (Out of "
+     "memory allocating 512 bytes): read it with --dtype float32, or use --device cpu", "machine"),
+])  # fmt: skip
+def test_memory_that_is_not_there_is_one_sentence(run, wave, monkeypatch, error, words, others):
     def starve(*_):
-        raise MemoryError
+        raise error
 
     monkeypatch.setattr(cli, "run_tasks", starve)
     ran = run("info", wave)
-    assert ran.code == 1 and "--dtype float32" in ran.sentence
+    assert ran.code == 1 and words in ran.sentence and others not in ran.sentence
 
 
 # Progress

@@ -192,7 +192,12 @@ BAD = {
     "flat cell": (PROFILE, SHAPE, ("--cell", "1,1,0"), ["--cell", "16,16,40"]),
     "negative rate": (PROFILE, SHAPE, ("--storage", "-3"), ["--storage", "positive"]),
     "unknown key": (PROFILE, SHAPE + "gpu = 4\n", (), ["[plan]", '"gpu"', "gpus"]),
-    "kernel wider than an open axis": (AVERAGE.replace("eps = 6", 'eps = 60\nboundary = "open"'), SHAPE, (), ["wide"]),
+    "kernel wider than an open axis": (
+        AVERAGE.replace("eps = 6", 'eps = 60\nboundary = "open"'),
+        SHAPE,
+        (),
+        ["wide", "task 1 (average)"],
+    ),
     "no such job": (None, "", (), ["job.toml", "no such file"]),
 }
 
@@ -219,3 +224,17 @@ def test_copies_reach_what_was_measured():
     assert found
     for rate in found:
         assert rate == pytest.approx(COPY_FRACTION * MACHINES["h200"].bandwidth * 1e9, rel=0.01)
+
+
+def test_an_input_is_read_once_and_a_density_beside_it(run, field_file, tmp_path):
+    gh.write(gh.Field.from_array(np.ones((48, 40, 32)), np.diag([24.0, 10.0, 6.4]), device="cpu"), tmp_path / "rho.npz")
+    step = '[[task]]\ncommand = "step"\naxis = "c"\ndensity = "rho.npz"\n'
+    header = '[[task]]\ncommand = "info"\nheader = true\n'
+    report = run("plan", job(header + step + PROFILE, file=field_file), "--json").json
+    told, both, again = report["tasks"]
+    sizes = [Path(name).stat().st_size for name in (field_file, "rho.npz")]
+    assert (told["read_bytes"], both["read_bytes"], again["read_bytes"]) == (0, sum(sizes), 0)
+    one = 48 * 40 * 32 * 8
+    assert (told["values_bytes"], both["values_bytes"], again["values_bytes"]) == (0, 2 * one, 2 * one)
+    assert (told["moved_bytes"], both["moved_bytes"], again["moved_bytes"]) == (0, 4 * one, one)
+    assert "()" not in run("plan", "job.toml").out

@@ -428,9 +428,10 @@ def test_columns_of_modes(gpu, kind, side):
 
 @pytest.mark.parametrize("size", [1, 2, 8])
 @pytest.mark.parametrize("axis", [0, 2])
+@pytest.mark.parametrize("split", [0, 2])
 @pytest.mark.parametrize("planes", [5, 60])
-def test_sums_on_ranks_with_arrays_of_a_gpu(sanitizers, axis, size, planes):
-    """Few planes are transposed, many marched from states."""
+def test_sums_on_ranks_with_arrays_of_a_gpu(sanitizers, axis, split, size, planes):
+    """Few planes are transposed, many marched from states; slabs across the normal or along it."""
     values = np.moveaxis(field((planes, 4, 5)), 0, axis)
     fit = cylinder_fit.march_fit(OBLIQUE, (4, 5), 0.4, planes, 1.9, sections=[6])
     expected = CPU().cylinder_march(values, fit, axis=axis)
@@ -438,10 +439,10 @@ def test_sums_on_ranks_with_arrays_of_a_gpu(sanitizers, axis, size, planes):
     try:
         device = GPU(runtime)
         given = Field.from_array(values, np.eye(3), device=device)
-        parts = on_ranks(given, size, lambda part: device.to_host(cylinder_sums(part, fit, axis)), axis)
+        parts = on_ranks(given, size, lambda part: device.to_host(cylinder_sums(part, fit, axis)), split)
     finally:
         runtime.close()
-    found = np.concatenate(parts, axis=axis)
+    found = np.concatenate(parts, axis=split)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13 * np.abs(expected).max())
 
 

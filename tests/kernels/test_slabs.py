@@ -100,6 +100,21 @@ def test_lines_back(gpu, shape, kind):
         assert distance(found, expected) < 10 * np.finfo(kind).eps
 
 
+@pytest.mark.parametrize("kind", [np.complex64, np.complex128])
+@pytest.mark.parametrize("shape", [(3, 12, 4), (1, 11, 2), (3, 6, 0), (0, 4, 3)])
+def test_rows(gpu, shape, kind):
+    """Against the sums that define them, on the GPU and on the CPU; the inverse is normalized."""
+    random = np.random.default_rng(3)
+    modes = (random.standard_normal(shape) + 1j * random.standard_normal(shape)).astype(kind)
+    turns = np.outer(np.arange(shape[1]), np.arange(shape[1])) % shape[1] / shape[1]
+    for device in (gpu, CPU()):
+        for inverse, sign, scale in ((False, -1, 1.0), (True, 1, 1 / shape[1])):
+            found = device.to_host(device.fft_rows(device.asarray(modes.copy()), inverse))
+            expected = np.einsum("uv,xvk->xuk", np.exp(sign * 2j * np.pi * turns), modes) * scale
+            assert found.dtype == kind and found.shape == shape
+            assert distance(found, expected) < 10 * np.finfo(kind).eps
+
+
 @pytest.mark.parametrize("shape", [(0, 4, 5), (6, 0, 5)])
 def test_slabs_without_planes_or_rows(gpu, shape):
     spectrum = gpu.rfft_planes(gpu.asarray(np.zeros(shape, np.float32))) if shape[1] else gpu.empty((6, 0, 3), "F")

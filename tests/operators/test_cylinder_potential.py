@@ -193,15 +193,17 @@ def test_the_way_that_sends_less_is_taken(planes, side):
 
 
 @pytest.mark.parametrize("split", [1, 2])
-def test_slabs_of_another_axis_are_transposed_before_and_after(split):
-    shape, size = (72, 4, 6), 3
-    kernel = fitted(shape)
-    found = sent(field(shape), kernel, size, "low", split)
-    there = model.transpose_bytes(shape, 8, size, split, 0) + model.transpose_bytes(shape, 8, size, 0, split)
-    halved_last = (4, 6) if split == 1 else (6, 4)  # slabs of the last axis: of values whose first is the fastest
-    states = model.end_state_bytes(halved_last, 12, 8, size)
-    assert [kinds["transpose"] for kinds in found] == there.tolist()
-    assert [kinds["state"] for kinds in found] == states.tolist()
+@pytest.mark.parametrize("size", [2, 3, 8])
+def test_slabs_that_cut_the_planes_send_the_half_spectrum_there_and_back(size, split):
+    """Less than the field there and back and states between."""
+    shape = (72, 6, 6)
+    columns = [Slab.of(4, rank, size).n_local for rank in range(size)]
+    rows = [Slab.of(6, rank, size).n_local for rank in range(size)]
+    expected = [72 * 16 * (r * (4 - c) + (6 - r) * c) for r, c in zip(rows, columns, strict=True)]
+    for kernel in (fitted(shape), cylinder_table(IN_PLANE, shape[1:], STEP, shape[0], 2.0)):
+        found = sent(field(shape), kernel, size, "low", split)
+        assert [kinds.get("transpose", 0) for kinds in found] == expected
+        assert all(kinds.keys() <= {"transpose"} for kinds in found)
 
 
 def test_a_table_is_transposed_and_one_rank_sends_nothing():

@@ -96,6 +96,20 @@ def test_a_filter_transposes_the_half_spectrum(shape, size, n_multipliers):
     assert model.filter_bytes(shape, 8, size, n_multipliers).tolist() == expected
 
 
+@given(st.tuples(counts, st.integers(1, 4), st.integers(1, 7)), sizes, st.integers(1, 5), st.integers(1, 2))
+def test_a_march_sends_states_or_the_half_spectrum(shape, size, n_states, sides):
+    """State by state, mode by mode: to the rank that hands it on, and one back for the slab that meets it."""
+    half = np.fft.rfftn(np.zeros(shape)).shape
+    hands_on, held = holder(half[2], size), holder(shape[0], size)
+    states = [(rank, hands_on[k], 16) for rank in range(size) for k in range(half[2])] * (half[1] * n_states * sides)
+    states += [(there, back, n_bytes) for back, there, n_bytes in states]
+    spectrum = [(held[i[0]], hands_on[i[2]], 16) for i in np.ndindex(half)]
+    spectrum += [(there, back, n_bytes) for back, there, n_bytes in spectrum]
+    assert model.end_state_bytes(shape[1:], n_states, 8, size, sides).tolist() == sent(states, size)
+    found = model.march_choices(shape, n_states, 8, size, sides)
+    assert [choice.tolist() for choice in found] == [sent(states, size), sent(spectrum, size)]
+
+
 def test_sums_and_joins_hand_over_what_a_rank_has():
     assert model.sum_bytes(80, 1).tolist() == [0]
     assert model.sum_bytes(80, 3).tolist() == [80, 80, 80]

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 from ranks import together
+from requirements import needed
 
 import gpuhomog as gh
 from gpuhomog.errors import FileFormatError, InputError
@@ -88,8 +89,7 @@ def read_bytes():
 @pytest.mark.parametrize("name", NAMES)
 def test_a_rank_reads_its_own_bytes(folder, values, name):
     """Counted by the system. Beside its planes a rank reads headers, samples and the ends of the file: below 2 MB."""
-    if not COUNTERS.exists():
-        pytest.skip("this system does not count the bytes that a process reads")
+    needed("io-counts", None if COUNTERS.exists() else f"there is no {COUNTERS}: the system counts no bytes")
     path, options = folder / name, OPTIONS | UNITLESS.get(name, {})
     size = path.stat().st_size if path.is_file() else sum(p.stat().st_size for p in path.rglob("*"))
     gh.read(path, **options)  # what is imported only now is not counted

@@ -166,3 +166,58 @@ def test_reproducible_averages_have_the_bits_of_the_array_whatever_the_chunks(st
 
 def test_a_limit_says_what_may_be_in_memory_whole():
     assert Run(Limit(1)).room() == 0 and Run().room() > 2**60
+
+
+@pytest.mark.parametrize("sampling", ["cell", "bandlimited"])
+@pytest.mark.parametrize("boundary", ["p,p,p", "o,p,p", "p,p,o", "p,o,p"])
+@pytest.mark.parametrize("kernel", [gh.Box((7.3, 5.0, 6.5)), gh.Box((11.0, 14.0, 9.9))], ids=["narrow", "wide"])
+def test_running_sums_at_every_point_read_each_plane_once_and_a_halo(
+    stored, small_chunks, values, sampling, boundary, kernel, monkeypatch, tmp_path
+):
+    path = stored(values)
+    small_chunks(4 * 21 * 25 * 8)
+    how = {"sampling": sampling, "method": "sums", "outside": 0.5 if "o" in boundary else 0.0}
+    if sampling == "bandlimited" and kernel.along(1).full_width < 6:
+        pytest.skip("the end stencils of a window so narrow overlap: there is no running sum")
+    array, field = gh.read(path, boundary=boundary), gh.read(path, boundary=boundary, max_memory="1GB")
+    monkeypatch.setattr(Run, "room", lambda self: 20 * 30 * 25 * 8)  # some planes, not the result
+    smooth, whole = gh.average(field, kernel, **how), gh.average(array, kernel, **how)
+    assert isinstance(smooth.values, Unread)
+    read = passes_of(field)
+    written = gh.read(gh.write(smooth, tmp_path / "smooth.npz"))
+    np.testing.assert_allclose(written.values, whole.values, rtol=0, atol=1e-13 * np.abs(whole.values).max())
+    n, width = whole.grid.shape[whole.slab.axis], kernel.along(whole.slab.axis).full_width
+    most = 1 + (width + 10) / n  # with end stencils
+    assert 1 < read() < most
+    assert smooth.extrema() == pytest.approx(whole.extrema(), rel=1e-13) and read() < most  # found while writing
+
+
+def test_running_sums_on_ranks(stored, small_chunks, values, monkeypatch):
+    path, kernel = stored(values), gh.Box(5.0)
+    small_chunks(2 * 21 * 25 * 8)
+    how = {"sampling": "cell", "method": "sums"}
+    whole = gh.average(gh.read(path), kernel, **how)
+    monkeypatch.setattr(Run, "room", lambda self: 52_000)  # the planes of a window, not half of the result
+
+    def streamed(comm):
+        part = gh.average(gh.read(path, max_memory="1GB", comm=comm), kernel, **how)
+        assert isinstance(part.values, Unread)
+        return part.values[:, :, :]
+
+    joined = np.concatenate(together(2, streamed), axis=whole.slab.axis)
+    np.testing.assert_allclose(joined, whole.values, rtol=0, atol=1e-13)
+
+
+def test_a_file_is_converted_with_one_read(stored, small_chunks, values, tmp_path):
+    path = stored(values, quantity="charge_density", unit="e/bohr^3")
+    small_chunks(4 * 21 * 25 * 8)
+    field, array = gh.read(path, max_memory="1GB"), gh.read(path)
+    read = passes_of(field)
+    written = gh.read(gh.write(field, tmp_path / "copy.npz"))
+    assert (written.values == array.values).all()
+    assert field.extrema() == array.extrema() and field.mean() == pytest.approx(array.mean(), rel=1e-14)
+    assert read() == 1
+    other = ".h5" if values.flags.f_contiguous else ".xsf"
+    with pytest.raises(InputError, match=r"made of planes of [ac], needs all values .* write .npz"):
+        gh.write(gh.read(path, max_memory="1GB"), tmp_path / f"copy{other}")
+    assert not (tmp_path / f"copy{other}").exists()

@@ -52,11 +52,11 @@ class Planted(Exception):
 def test_an_exception_in_the_middle_changes_nothing(tmp_path, monkeypatch, name, error):
     gh.write(field_of(1.0), tmp_path / name)
 
-    def blocks(field, axis, label, owned):
-        yield 0, field.values[tuple(slice(0, 1) if a == axis else slice(None) for a in range(3))]
+    def use_blocks(field, axis, label, owned, use):
+        use(0, field.values[tuple(slice(0, 1) if a == axis else slice(None) for a in range(3))])
         raise error("planted")
 
-    monkeypatch.setattr("gpuhomog.writers.plane_blocks", blocks)
+    monkeypatch.setattr("gpuhomog.writers.use_blocks", use_blocks)
     with pytest.raises(InputError if error is OSError else error):
         gh.write(field_of(2.0), tmp_path / name)
     assert names(tmp_path) == [name]
@@ -84,10 +84,10 @@ KILLED = """
     import numpy as np
     import gpuhomog as gh
     import gpuhomog.writers as writers
-    def blocks(field, axis, label, owned):
-        yield 0, field.values[tuple(slice(0, 1) if a == axis else slice(None) for a in range(3))]
+    def use_blocks(field, axis, label, owned, use):
+        use(0, field.values[tuple(slice(0, 1) if a == axis else slice(None) for a in range(3))])
         os.kill(os.getpid(), signal.SIGKILL)
-    writers.plane_blocks = blocks
+    writers.use_blocks = use_blocks
     atoms = gh.Structure([92], [[0.0, 0.0, 0.0]])
     field = gh.Field.from_array(np.full((6, 4, 5), 2.0), np.eye(3) * 2, quantity="electron_density", structure=atoms)
     gh.write(field, sys.argv[1])

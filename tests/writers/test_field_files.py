@@ -10,7 +10,7 @@ import pytest
 import gpuhomog as gh
 from gpuhomog.errors import InputError
 from gpuhomog.progress import listen
-from gpuhomog.writers.planes import plane_blocks
+from gpuhomog.writers.planes import use_blocks
 
 BOHR, HARTREE = 0.529177210544, 27.211386245981
 CELL = np.array([[3.0, 0.0, 0.0], [0.5, 4.0, 0.0], [0.0, 0.3, 5.0]])
@@ -243,10 +243,10 @@ def test_values_that_text_cannot_hold_are_refused(tmp_path):
 def in_blocks(monkeypatch, n_bytes):
     """Let the writers take blocks of so many bytes."""
 
-    def small(field, axis, label, owned):
-        return plane_blocks(field, axis, label, owned, n_bytes=n_bytes)
+    def small(*arguments):
+        use_blocks(*arguments, n_bytes=n_bytes)
 
-    monkeypatch.setattr("gpuhomog.writers.plane_blocks", small)
+    monkeypatch.setattr("gpuhomog.writers.use_blocks", small)
 
 
 @pytest.mark.parametrize("name", [*BINARY, "x.cube", "x.xsf", "CHGCAR"])

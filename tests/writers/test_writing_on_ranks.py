@@ -8,13 +8,14 @@ import threading
 import zipfile
 import zlib
 from collections import Counter
+from dataclasses import replace
 from importlib.util import find_spec
 from shutil import which
 
 import h5py
 import numpy as np
 import pytest
-from ranks import on_ranks
+from ranks import on_ranks, together
 from requirements import needed
 
 import gpuhomog as gh
@@ -65,10 +66,10 @@ def write_by_ranks(size, axis, field, path):
 def small(monkeypatch):
     """Blocks and chunks of a few planes."""
 
-    def plane_blocks(field, axis, label, owned):
-        return planes.plane_blocks(field, axis, label, owned, n_bytes=500)
+    def use_blocks(*arguments):
+        planes.use_blocks(*arguments, n_bytes=500)
 
-    monkeypatch.setattr("gpuhomog.writers.plane_blocks", plane_blocks)
+    monkeypatch.setattr("gpuhomog.writers.use_blocks", use_blocks)
     monkeypatch.setattr("gpuhomog.writers.hdf5.CHUNK_BYTES", 500)
     monkeypatch.setattr("gpuhomog.writers.zarr_store.CHUNK_BYTES", 700)
 
@@ -157,6 +158,25 @@ def test_ranks_agree_on_the_memory_order(tmp_path, order, size):
     assert (tmp_path / "x.npz").read_bytes() == (tmp_path / "one.npz").read_bytes()
 
 
+@pytest.mark.parametrize(("source", "name"), [("CHGCAR", "x.npz"), ("CHGCAR", "x.xsf.gz"), ("x.h5", "y.h5")])
+def test_values_that_are_read_as_they_are_written(tmp_path, small, source, name):
+    """A field larger than memory passes through in blocks, on one rank and on several."""
+    gh.write(field_of(), tmp_path / source)
+    gh.write(gh.read(tmp_path / source), tmp_path / f"one_{name}")
+    expected = content(tmp_path / f"one_{name}")
+    gh.write(gh.read(tmp_path / source, max_memory="2GB"), tmp_path / name)
+    assert content(tmp_path / name) == expected
+    together(3, lambda comm: gh.write(gh.read(tmp_path / source, max_memory="2GB", comm=comm), tmp_path / name))
+    assert content(tmp_path / name) == expected
+
+
+def test_values_that_are_read_by_planes_of_another_axis(tmp_path):
+    gh.write(field_of(), tmp_path / "CHGCAR")
+    with pytest.raises(InputError, match=r"^Writing x\.h5, which is made of planes of a, needs all values .* \.npz"):
+        together(2, lambda comm: gh.write(gh.read(tmp_path / "CHGCAR", max_memory="2GB", comm=comm), tmp_path / "x.h5"))
+    assert names(tmp_path) == ["CHGCAR"]
+
+
 # errors
 
 
@@ -192,6 +212,32 @@ def test_an_error_of_one_rank_is_everyones_and_changes_nothing(tmp_path, monkeyp
     assert f"{name}: could not be written (No space left on device); what stood under this name" in errors[0]
     assert content(tmp_path / name) == before
     assert names(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("axis", [0, 2])
+def test_planes_that_one_rank_cannot_bring_stop_all(tmp_path, small, axis):
+    """What is read or copied from a device only when it is written may fail then."""
+    gh.write(field_of(), tmp_path / "x.h5")
+    before = content(tmp_path / "x.h5")
+
+    class Failing:
+        def __init__(self, device):
+            self.device = device
+
+        def __getattr__(self, name):
+            return getattr(self.device, name)
+
+        def to_host(self, values):
+            raise InputError("planted: the device is gone")
+
+    def attempt(part):
+        device = Failing(part.device) if part.comm.rank == 1 else part.device
+        with pytest.raises(InputError, match=r"^rank 1 of 3: planted: the device is gone$"):
+            gh.write(replace(part, device=device), tmp_path / "x.h5")
+
+    on_ranks(field_of(), 3, attempt, axis)
+    assert content(tmp_path / "x.h5") == before
+    assert names(tmp_path) == ["x.h5"]
 
 
 def test_errors_before_writing_reach_all_ranks(tmp_path, monkeypatch):
@@ -231,8 +277,7 @@ def small_disk(tmp_path):
     mount = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)], capture_output=True, text=True
     )
-    if mount.returncode:
-        pytest.skip(f"a small file system cannot be mounted here: {mount.stderr.strip()}")
+    needed("mount", f"no small file system can be mounted: {mount.stderr.strip()}" if mount.returncode else None)
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
 
@@ -258,29 +303,6 @@ def test_room_is_reserved_before_values_are_written(small_disk, monkeypatch, wri
     errors = write_by_ranks(2, 0, field_of(shape=(40, 40, 40)), small_disk / "x.cube")
     assert all("No space left on device" in error for error in errors)
     assert not written
-
-
-def test_rank_0_writes_what_all_ranks_hold(tmp_path, monkeypatch):
-    """A result is the same on every rank; its file is written once, and an error is everyone's."""
-    profile = gh.planar_average(field_of(), 2)
-    gh.write(profile, tmp_path / "one.csv")
-    opened = []
-
-    def replacing(path):
-        opened.append(path)
-        return original(path)
-
-    original = gh.writers.replacing
-    monkeypatch.setattr("gpuhomog.writers.replacing", replacing)
-    on_ranks(field_of(), 3, lambda part: gh.write(profile, tmp_path / "x.csv", comm=part.comm))
-    assert opened == [tmp_path / "x.csv"]
-    assert (tmp_path / "x.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
-
-    def attempt(part):
-        with pytest.raises(InputError, match="does not exist"):
-            gh.write(profile, tmp_path / "missing" / "x.csv", comm=part.comm)
-
-    on_ranks(field_of(), 3, attempt)
 
 
 # processes
@@ -328,6 +350,30 @@ def test_processes_write_the_same_bytes(tmp_path, source):
     assert told == {f"rank 0 of 3: {tmp_path / source}_missing: no such file."}
 
 
+def command_line(n, *arguments):
+    command = [sys.executable, "-m", "gpuhomog", *map(str, arguments)]
+    launched = ["mpiexec", "-n", str(n), *command] if n > 1 else command
+    return subprocess.run(launched, capture_output=True, text=True, timeout=120)
+
+
+def test_the_command_on_ranks(tmp_path, small_disk):
+    """The same bytes as without ranks; a full disk is one sentence, said once, and exit code 2."""
+    needed("mpi", MPI)
+    (tmp_path / "one").mkdir()
+    gh.write(field_of(shape=(20, 20, 20)), tmp_path / "CHGCAR")
+    for name in ("x.h5", "x.cube"):
+        assert command_line(1, "convert", tmp_path / "CHGCAR", "-o", tmp_path / "one" / name).returncode == 0
+        answer = command_line(2, "convert", tmp_path / "CHGCAR", "-o", tmp_path / name)
+        assert answer.returncode == 0, answer.stderr
+        assert content(tmp_path / name) == content(tmp_path / "one" / name)
+    (small_disk / "filler").write_bytes(bytes(200_000))
+    answer = command_line(2, "convert", tmp_path / "CHGCAR", "-o", small_disk / "x.cube")
+    assert answer.returncode == 2
+    told = [line for line in answer.stderr.splitlines() if "warning" not in line]
+    assert len(told) == 1 and "x.cube: needs 0.00 GB, and 0.00 GB are free there" in told[0]
+    assert names(small_disk) == ["filler"]
+
+
 KILLED = """
     import os, signal, sys
     from contextlib import contextmanager
@@ -344,7 +390,7 @@ KILLED = """
     atoms = gh.Structure([92], [[0.0, 0.0, 0.0]])
     whole = gh.Field.from_array(values, np.eye(3) * 2, quantity="electron_density", structure=atoms)
     field = replace(whole, values=values[slab.planes], slab=slab, comm=comm)
-    if sys.argv[2] == "killed":
+    if len(sys.argv) > 2:
         original = writers.at_offsets
 
         @contextmanager
@@ -352,7 +398,7 @@ KILLED = """
             with original(path) as put:
                 def once(*piece):
                     put(*piece)
-                    if comm.rank == 1:
+                    if comm.rank == int(sys.argv[2]):
                         os.kill(os.getpid(), signal.SIGKILL)
                 yield once
 
@@ -361,18 +407,18 @@ KILLED = """
 """
 
 
-@pytest.mark.parametrize("name", ["x.h5", "x.zarr", "CHGCAR"])
-def test_a_rank_that_is_killed_leaves_the_previous_output(tmp_path, name):
+@pytest.mark.parametrize(("name", "rank"), [("x.h5", 0), ("x.h5", 1), ("x.zarr", 1), ("CHGCAR", 0)])
+def test_a_rank_that_is_killed_leaves_the_previous_output(tmp_path, name, rank):
     needed("mpi", MPI)
     atoms = gh.Structure([92], [[0.0, 0.0, 0.0]])
     old = gh.Field.from_array(np.ones((8, 4, 5)), np.eye(3) * 2, quantity="electron_density", structure=atoms)
     gh.write(old, tmp_path / name)
     before = content(tmp_path / name)
-    assert on_processes(2, KILLED, tmp_path / name, "killed").returncode != 0
+    assert on_processes(2, KILLED, tmp_path / name, rank).returncode != 0
     assert content(tmp_path / name) == before
     left = [n for n in names(tmp_path) if n != name]
     assert len(left) == 1 and left[0].endswith(".part")
-    answer = on_processes(2, KILLED, tmp_path / name, "alive")
+    answer = on_processes(2, KILLED, tmp_path / name)
     assert answer.returncode == 0, answer.stderr
     assert names(tmp_path) == [name]
     assert gh.read(tmp_path / name).mean() == pytest.approx(2.0)

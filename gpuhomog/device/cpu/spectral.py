@@ -115,6 +115,11 @@ class Spectral:
         """SciPy's, over the first axis."""
         return scipy.fft.ifft(spectrum, axis=0, workers=self.threads, overwrite_x=True) if spectrum.size else spectrum
 
+    def fft_rows(self, spectrum: NDArray[Any], inverse: bool = False) -> NDArray[Any]:
+        """SciPy's, over the second axis."""
+        transform = scipy.fft.ifft if inverse else scipy.fft.fft
+        return transform(spectrum, axis=1, workers=self.threads, overwrite_x=True) if spectrum.size else spectrum
+
     def filter_lines(self, spectrum: NDArray[Any], multiplier: Any, first: int) -> NDArray[Any]:
         """There and back by SciPy, multiplied row by row, rows shared among the threads."""
         if spectrum.size == 0:
