@@ -125,10 +125,10 @@ def fail(error: Exception, as_json: bool) -> int:
     elif isinstance(error, MemoryError):
         told = f" ({str(error).rstrip('.')})" if str(error) else ""  # how many bytes
         if type(error).__name__ == "OutOfMemoryError":  # CuPy's
-            short, larger = "the GPU's memory", "use --device cpu, a GPU with more memory, or more ranks"
+            where, larger = " on the GPU", "use --device cpu, a GPU with more memory, or more ranks"
         else:
-            short, larger = "memory", "use a larger machine, or more ranks"
-        sentence, code = f"{short} does not suffice for this grid{told}: read it with --dtype float32, or {larger}.", 1
+            where, larger = "", "use a larger machine, or more ranks"
+        sentence, code = f"not enough memory{where} for this grid{told}: read it with --dtype float32, or {larger}.", 1
     elif os.environ.get("GPUHOMOG_DEBUG"):
         raise error
     else:
