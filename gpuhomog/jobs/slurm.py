@@ -174,8 +174,8 @@ BATCH_OPTIONS = (
         "mpi",
         interface,
         "TYPE",
-        'How srun speaks to MPI: one of "srun --mpi=list". Default: pmi2 where MPI is the MPICH of PyPI or a container\'s, '
-        "else the site's.",
+        'How srun speaks to MPI: one of "srun --mpi=list". Default: pmi2 with MPICH from PyPI and in containers, else '
+        "what the site has set.",
         panel=HOW,
     ),
     Option("system", word("slurm"), "S", "Batch system: slurm, so far.", default="slurm", panel=HOW),
