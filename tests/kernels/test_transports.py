@@ -556,7 +556,7 @@ def test_averages_of_processes_that_share_a_real_gpu(real_gpu, tmp_path, wanted,
 
 def averages_on_ranks(folder, wanted, count, device):
     values = np.random.default_rng(1).standard_normal((17, 24, 30))
-    field = gh.Field.from_array(values, np.diag([5.0, 7.0, 9.0]), device="cpu")
+    field = gh.Field.from_array(values, np.diag([10.0, 14.0, 18.0]), device="cpu")
     gh.write(field, folder / "in.h5")
     for name, kernel in (("ball", gh.Ball(2.0)), ("gaussian", gh.Gaussian(2.0)), ("tophat", gh.TopHat(2.0))):
         given = ["average", "in.h5", "--kernel", name, "--eps", "2", "--device", device, "-o", f"{name}.h5"]
