@@ -56,7 +56,9 @@ def submit(file: Path, given: Mapping[str, Any], *, dry_run: bool = False) -> Su
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise InputError(f"{file}: a name that the job needs is not UTF-8 text; rename that file or folder.") from None
+        raise InputError(
+            f"{str(file)!a}: a name that the job needs is not UTF-8 text; rename that file or folder."
+        ) from None
     return Submission(text, () if dry_run else tuple(send(text, values)), values["chain"])
 
 
