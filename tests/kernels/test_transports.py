@@ -21,7 +21,7 @@ from ranks import Rank, Team, together
 from requirements import needed
 
 import gpuhomog as gh
-from gpuhomog.device.gpu import GPU, transports
+from gpuhomog.device.gpu import GPU, n_gpus, transports
 from gpuhomog.device.gpu.runtime import CuPyRuntime
 from gpuhomog.device.gpu.transports import ORDER, Staged, Unavailable, pieces
 from gpuhomog.errors import DeviceError
@@ -464,8 +464,8 @@ EXCHANGE = """
     from gpuhomog.parallel import world
 
     comm = world()
-    if sys.argv[1] == "real":
-        device = choose_device("gpu:0")
+    if sys.argv[1] in ("gpu", "gpu:0"):
+        device = choose_device(sys.argv[1])
     else:
         from cuda_like import CudaLikeRuntime, SharedMachine
         device = GPU(CudaLikeRuntime(SharedMachine(Path(sys.argv[1])), 0))
@@ -517,7 +517,7 @@ def test_processes_whose_mpi_takes_no_gpu_memory(tmp_path):
 @pytest.mark.gpu
 @pytest.mark.parametrize("wanted", ["", "ipc", "staged", "nccl"])
 def test_processes_that_share_a_real_gpu(real_gpu, wanted):
-    told = processes(2, wanted, "real")
+    told = processes(2, wanted, "gpu:0")
     print(told)
     if wanted == "nccl":
         shared, missing = "share one GPU, which NCCL refuses", "NCCL cannot be used (its library is missing"
@@ -528,6 +528,18 @@ def test_processes_that_share_a_real_gpu(real_gpu, wanted):
         assert told == {"name": "ipc", "why_not": {}}
     else:
         assert told["name"] == "ipc", told["why_not"]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("wanted", ["", "ipc", "nccl", "staged"])
+def test_processes_on_real_gpus_of_their_own(real_gpu, wanted):
+    if n_gpus() < 2:
+        pytest.skip("one GPU is visible; two are needed")
+    told = processes(min(4, n_gpus()), wanted, "gpu")
+    print(told)
+    if "its library is missing" in told.get("refused", ""):
+        pytest.skip(told["refused"])
+    assert told["name"] == (wanted or "ipc"), told
 
 
 @pytest.mark.gpu
