@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from ..averaging_kernels import AveragingKernel, Box, Stages
-from ..device import choose_device, compiled_kernels, describe_gpus, why_no_gpu
-from ..device.fftw import tune, wisdom_path
+from ..device import choose_device
+from ..device.fftw import tune
 from ..errors import InputError
 from ..field import Field
 from ..operators.average import average, average_and_variance, average_gradient
@@ -33,6 +33,7 @@ from ..writers.tables import Compared
 from ..writers.text import strip_compression
 from . import options as o
 from .demo import check_folder, run_demo
+from .devices import run_devices
 from .task import RUN_WIDE, Command, Inputs, Outcome, Rows
 
 
@@ -425,41 +426,6 @@ def run_interface(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     return excess_outcome("plot_interface", field, profile, result, values)
 
 
-def run_devices(inputs: Inputs, values: dict[str, Any]) -> Outcome:
-    """Where this installation can compute."""
-    device: Any = choose_device("cpu")
-    reason = why_no_gpu()
-    gpus = [] if reason else describe_gpus()
-    auto = choose_device("auto").name
-    folder, compiled = compiled_kernels()
-    wisdom = wisdom_path()
-    has_wisdom = wisdom.exists()
-    report = {
-        "devices": [{"name": device.name, "threads": device.threads}, *gpus],
-        "auto": auto,
-        "why_no_gpu": reason,
-        "compiled_kernels": {"folder": str(folder), "files": compiled} if gpus else None,
-        "fftw_wisdom": str(wisdom) if has_wisdom else None,
-    }
-    found = [("cpu", f"{device.threads} thread{'s' if device.threads > 1 else ''}")]
-    for gpu in gpus:
-        free, total = (gpu[name] / 2**30 for name in ("free_bytes", "memory_bytes"))
-        found.append((gpu["name"], f"{gpu['product']}, {free:.1f} of {total:.1f} GiB free"))
-    rows: Rows = [(name, f"{what}; chosen by --device auto" if name == auto else what) for name, what in found]
-    if gpus:
-        first = gpus[0]
-        driver = f"driver {first['driver'] or '?'} (CUDA {first['driver_cuda']})"
-        rows += [
-            ("compute capability", ", ".join(gpu["compute_capability"] for gpu in gpus)),
-            ("versions", f"{driver}, CUDA runtime {first['runtime_cuda']}, CuPy {first['cupy']}"),
-            ("CUDA kernels", f"compiled when first used; {compiled} files so far in {folder}"),
-        ]
-    else:
-        rows += [("gpu", f"none: {reason}")]
-    rows += [("FFTW wisdom", str(wisdom) if has_wisdom else 'none yet (made by "gpuhomog tune")')]
-    return Outcome(report, (("Devices", rows),))
-
-
 def run_tune(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Plan the transforms of a file's grid."""
     field = inputs.field(values)
@@ -756,12 +722,13 @@ _TABLE = (
         "devices",
         "List where this installation can compute.",
         "Threads, GPUs with their memory and versions, or the reason why there is none. The environment variable "
-        "GPUHOMOG_DEVICE says what --device auto is; otherwise it is the first GPU, else the CPU.",
+        "GPUHOMOG_DEVICE says what --device auto is; otherwise it is the first GPU (of several ranks on a node each "
+        "takes the next), else the CPU. Under mpiexec also what each rank computes on, how arrays get from rank to "
+        "rank, and why not faster; GPUHOMOG_TRANSPORT=ipc, nccl, mpi or staged chooses.",
         ("gpuhomog devices",),
         (o.JSON, o.QUIET),
         run_devices,
         reads=False,
-        alone=True,
     ),
     Command(
         "tune",
