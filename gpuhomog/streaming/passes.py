@@ -164,7 +164,7 @@ class _Request:
                 if rule == OWN:  # in the order in which it lies in memory
                     array = array[at(axis, slice(0, self.n_own))]
                     array = array.T if axis == 2 else array
-                arrays.append(np.asarray(device.to_host(array)))
+                arrays.append(np.asarray(device.to_host(array) if rule in (PLANES, OWN) else array))
             out.append((level, k, arrays))
         return out
 
