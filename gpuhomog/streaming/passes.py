@@ -65,6 +65,7 @@ class Stream:
             where the values cannot be
     ahead   True: a thread reads the next chunk meanwhile
     held_bytes  that whoever makes the planes keeps between them
+    chunk_bytes of a chunk at most; None: what is usual
     """
 
     name: str
@@ -80,6 +81,7 @@ class Stream:
     review: tuple[Reduction, Callable[[Arrays], None]] | None = None
     ahead: bool = True
     held_bytes: int = 0
+    chunk_bytes: int | None = None
 
     def planes(self, start: int, stop: int) -> Any:
         """The planes start:stop on the device."""
@@ -95,7 +97,8 @@ class Stream:
         """Planes a chunk, beside results of so many bytes."""
         limit = self.run.limit or Limit(2**62)
         held = result_bytes + self.held_bytes // RESULTS_HELD
-        return limit.planes_at_once(self.plane_bytes, max(1, self.slab.n_local), held, self.title)
+        n_planes = max(1, self.slab.n_local)
+        return limit.planes_at_once(self.plane_bytes, n_planes, held, self.title, self.chunk_bytes)
 
 
 @dataclass(eq=False)
