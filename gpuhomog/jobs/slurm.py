@@ -42,12 +42,11 @@ exec srun --cpus-per-task=1 --wait=60 --mpi=pmi2 gpuhomog run 'a b.toml'
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -248,7 +247,7 @@ def script(values: Mapping[str, Any], command: Sequence[str], mpiexec: str = "mp
     return "\n".join(lines) + "\n"
 
 
-def send(text: str, values: Mapping[str, Any], run: Callable[..., Any] = subprocess.run) -> list[str]:
+def send(text: str, values: Mapping[str, Any]) -> list[str]:
     """Submit a script as a chain of jobs; their numbers, first to last.
 
     Raises InputError if sbatch is not there or refuses; the sentence names the jobs that were already submitted.
@@ -266,7 +265,7 @@ def send(text: str, values: Mapping[str, Any], run: Callable[..., Any] = subproc
         if jobs:
             # After all before it: the one just before counts as failed, too, once it has been cancelled.
             asked += [f"--dependency=afternotok:{':'.join(jobs)}", "--kill-on-invalid-dep=yes"]
-        answer = run(asked, input=os.fsencode(text), capture_output=True, check=False)
+        answer = subprocess.run(asked, input=text.encode(), capture_output=True, check=False)
         said = " ".join(answer.stderr.decode(errors="replace").replace("sbatch: error: ", "").split())
         sent = f" Jobs already submitted: {', '.join(jobs)}." if jobs else " Nothing was submitted."
         if answer.returncode:

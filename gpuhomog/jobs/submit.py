@@ -53,6 +53,12 @@ def submit(file: Path, given: Mapping[str, Any], *, dry_run: bool = False) -> Su
     beside = Path(sys.executable).with_name("mpiexec")  # of the MPI that was installed with this Python
     own = values["container"] is None and beside.exists()
     text = script(values, command(job, values), str(beside) if own else "mpiexec")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{str(file)!a}: a name that the job needs is not UTF-8 text; rename that file or folder."
+        ) from None
     return Submission(text, () if dry_run else tuple(send(text, values)), values["chain"])
 
 

@@ -68,7 +68,7 @@ def tools(tmp_path, monkeypatch):
 
 def run_script(text, **environment):
     """Run a batch script as Slurm does, in an empty current folder; nothing may come of it there."""
-    subprocess.run(["bash"], input=os.fsencode(text), env={**os.environ, **environment}, check=True, timeout=20)
+    subprocess.run(["bash"], input=text.encode(), env={**os.environ, **environment}, check=True, timeout=20)
 
 
 def test_everything_asked_for_is_in_the_script(job, program, tools):
@@ -353,6 +353,12 @@ def test_a_setup_that_fails_ends_the_job(job, program, tools):
     assert calls(tools / "srun") == []
 
 
+def test_a_name_that_is_no_text_is_refused(job, program, tools):
+    path = job().rename(job().with_name(os.fsdecode(b"a\xff.toml")))
+    code, out, err = program("submit", path, "--dry-run")
+    assert (code, out) == (2, "") and err.count("\n") == 1 and "UTF-8" in err
+
+
 def test_inside_a_job_nothing_is_said_of_batch(job, program, monkeypatch):
     path = job("[batch]\nnodes = 2\n", tasks=(job().read_text().split("[[task]]")[0] + '[[task]]\ncommand = "info"\n'))
     assert "[batch]" in program("run", path)[2]
@@ -396,7 +402,7 @@ def test_names_reach_the_program_as_they_are(tmp_path_factory, folder_name, name
             submit(folder / name, given, dry_run=True)
         return
     text = submit(folder / name, given, dry_run=True).script
-    subprocess.run(["bash"], input=os.fsencode(text), cwd=empty, check=True, timeout=20)
+    subprocess.run(["bash"], input=text.encode(), cwd=empty, check=True, timeout=20)
     (called,) = calls(srun)
     assert called[-2:] == ["run", str(folder / name)]
     if contained:

@@ -433,8 +433,8 @@ class OutOfMemoryError(MemoryError):
 @pytest.mark.parametrize(("error", "words", "others"), [
     (MemoryError(), "not enough memory for this grid: read it with --dtype float32, or use a larger", "GPU"),
     (MemoryError("Unable to allocate 8 GiB"), "for this grid (Unable to allocate 8 GiB): read", "GPU"),
-    (OutOfMemoryError("Out of memory allocating 512 bytes."), "not enough memory on the GPU for this grid (Out of memory "
-     "allocating 512 bytes): read it with --dtype float32, or use --device cpu", "machine"),
+    (OutOfMemoryError("Out of memory allocating 512 bytes."), "not enough memory on the GPU for this grid (Out of "
+     "memory allocating 512 bytes): read it with --dtype float32, or use --device cpu", "machine"),
 ])  # fmt: skip
 def test_memory_that_is_not_there_is_one_sentence(run, wave, monkeypatch, error, words, others):
     def starve(*_):

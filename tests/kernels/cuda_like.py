@@ -8,9 +8,11 @@ and what it has mapped.
 from __future__ import annotations
 
 import ctypes
+import os
 import queue
 import threading
 from collections import Counter
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -34,10 +36,47 @@ class Machine:
         self.lock = threading.Lock()
         self.lines: dict[Any, queue.Queue] = {}
 
+    def allocate(self, n_bytes: int) -> np.ndarray:
+        """Memory of a GPU."""
+        return np.full(n_bytes, 255, np.uint8)
+
+    def export(self, address: int) -> bytes:
+        """A handle, by which another rank finds the memory."""
+        handle = f"memory {address}".encode()
+        self.exported[handle] = address
+        return handle
+
+    def find(self, handle: bytes) -> tuple[int, int]:
+        """Address and bytes of exported memory."""
+        address = self.exported[handle]
+        return address, self.allocated[address].nbytes
+
     def line(self, *key: Any) -> queue.Queue:
         """What one rank has sent another."""
         with self.lock:
             return self.lines.setdefault(key, queue.Queue())
+
+
+class SharedMachine(Machine):
+    """The same for ranks that are processes: memory is files of a folder, which all of them can map."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder, self.files = folder, {}
+
+    def allocate(self, n_bytes: int) -> np.ndarray:
+        path = self.folder / f"{os.getpid()}-{len(self.files)}"
+        memory = np.memmap(path, np.uint8, "w+", shape=n_bytes)
+        self.files[address_of(memory)] = path
+        return memory
+
+    def export(self, address: int) -> bytes:
+        return str(self.files[address]).encode()
+
+    def find(self, handle: bytes) -> tuple[int, int]:
+        memory = np.memmap(handle.decode(), np.uint8, "r+")
+        self.allocated[address_of(memory)] = memory
+        return address_of(memory), memory.nbytes
 
 
 def address_of(values: np.ndarray) -> int:
@@ -149,7 +188,7 @@ class CudaLike(CuPyLike):
         return SimpleNamespace(record=record, synchronize=synchronize)
 
     def _malloc(self, n_bytes: int) -> int:
-        memory = np.full(n_bytes, 255, np.uint8)
+        memory = self.machine.allocate(n_bytes)
         self.machine.allocated[address_of(memory)] = memory
         self.seen[address_of(memory)] = n_bytes
         return address_of(memory)
@@ -160,15 +199,14 @@ class CudaLike(CuPyLike):
         del self.machine.allocated[address], self.seen[address]
 
     def _export(self, address: int) -> bytes:
-        handle = f"memory {address} of gpu {self.number}".encode()
-        self.machine.exported[handle] = address
+        handle = self.machine.export(address)
         return handle
 
     def _map(self, handle: bytes) -> int:
-        address = self.machine.exported[handle]
+        address, n_bytes = self.machine.find(handle)
         if address in self.seen:
             raise CUDAError("cudaErrorInvalidContext: memory of this very process")
-        self.seen[address] = self.machine.allocated[address].nbytes
+        self.seen[address] = n_bytes
         self.machine.mapped[address] += 1
         return address
 

@@ -4,12 +4,14 @@ Marked gpu: the same by processes under mpiexec that share a real GPU.
 """
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
 import threading
 import time
 from importlib.util import find_spec
+from pathlib import Path
 from shutil import which
 
 import numpy as np
@@ -18,12 +20,14 @@ from cuda_like import CUDAError, CudaLikeRuntime, Machine, NCCLLike
 from ranks import Rank, Team, together
 from requirements import needed
 
-from gpuhomog.device.gpu import GPU, transports
+import gpuhomog as gh
+from gpuhomog.device.gpu import GPU, n_gpus, transports
 from gpuhomog.device.gpu.runtime import CuPyRuntime
 from gpuhomog.device.gpu.transports import ORDER, Staged, Unavailable, pieces
 from gpuhomog.errors import DeviceError
 from gpuhomog.parallel import Slab
 
+HERE = Path(__file__).parent
 NAMES = [kind.name for kind in ORDER]
 PRECISIONS = [np.float32, np.float64, np.complex64, np.complex128]
 
@@ -451,13 +455,20 @@ def test_every_rank_hears_the_first_reason():
 
 EXCHANGE = """
     import json, sys
+    from pathlib import Path
     import numpy as np
     from gpuhomog.device import choose_device
+    from gpuhomog.device.gpu import GPU
     from gpuhomog.device.gpu.transports import Transport, Staged
     from gpuhomog.errors import DeviceError
     from gpuhomog.parallel import world
 
-    comm, device = world(), choose_device("gpu:0")
+    comm = world()
+    if sys.argv[1] in ("gpu", "gpu:0"):
+        device = choose_device(sys.argv[1])
+    else:
+        from cuda_like import CudaLikeRuntime, SharedMachine
+        device = GPU(CudaLikeRuntime(SharedMachine(Path(sys.argv[1])), 0))
     Transport.most_bytes, Staged.most_bytes = 1 << 20, 1 << 18
     here, ranks = comm.rank, range(comm.size)
     told = {}
@@ -481,15 +492,32 @@ EXCHANGE = """
 """
 
 
+def processes(count, wanted, where):
+    """What ranks say that exchanged arrays, on a real GPU or in files of a folder."""
+    needed("mpi", None if find_spec("mpi4py") and which("mpiexec") else "mpi4py or mpiexec is missing: gpuhomog[mpi]")
+    command = ["mpiexec", "-n", str(count), sys.executable, "-c", textwrap.dedent(EXCHANGE), str(where)]
+    paths = os.pathsep.join([str(folder) for folder in (HERE, HERE.parent, *filter(None, [os.getenv("PYTHONPATH")]))])
+    environment = {**os.environ, "PYTHONPATH": paths, transports.ENVIRONMENT: wanted}
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+    assert answer.returncode == 0, answer.stderr
+    return json.loads(answer.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("wanted", ["", "ipc", "staged"])
+def test_processes(tmp_path, wanted):
+    """Through real MPI, and memory that processes really share."""
+    assert processes(3, wanted, tmp_path) == {"name": wanted or "ipc", "why_not": {}}
+
+
+def test_processes_whose_mpi_takes_no_gpu_memory(tmp_path):
+    told = processes(2, "mpi", tmp_path)
+    assert told.get("name") == "mpi" or "of GPU memory: unset it" in told["refused"]
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("wanted", ["", "ipc", "staged", "nccl"])
-def test_processes_that_share_a_real_gpu(real_gpu, monkeypatch, wanted):
-    needed("mpi", None if find_spec("mpi4py") and which("mpiexec") else "mpi4py or mpiexec is missing: gpuhomog[mpi]")
-    monkeypatch.setenv(transports.ENVIRONMENT, wanted)
-    command = ["mpiexec", "-n", "2", sys.executable, "-c", textwrap.dedent(EXCHANGE)]
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert answer.returncode == 0, answer.stderr
-    told = json.loads(answer.stdout.splitlines()[-1])
+def test_processes_that_share_a_real_gpu(real_gpu, wanted):
+    told = processes(2, wanted, "gpu:0")
     print(told)
     if wanted == "nccl":
         shared, missing = "share one GPU, which NCCL refuses", "NCCL cannot be used (its library is missing"
@@ -500,6 +528,18 @@ def test_processes_that_share_a_real_gpu(real_gpu, monkeypatch, wanted):
         assert told == {"name": "ipc", "why_not": {}}
     else:
         assert told["name"] == "ipc", told["why_not"]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("wanted", ["", "ipc", "nccl", "staged"])
+def test_processes_on_real_gpus_of_their_own(real_gpu, wanted):
+    if n_gpus() < 2:
+        pytest.skip("one GPU is visible; two are needed")
+    told = processes(min(4, n_gpus()), wanted, "gpu")
+    print(told)
+    if "its library is missing" in told.get("refused", ""):
+        pytest.skip(told["refused"])
+    assert told["name"] == (wanted or "ipc"), told
 
 
 @pytest.mark.gpu
@@ -515,3 +555,26 @@ def test_pinned_memory_of_a_real_gpu(real_gpu, place, monkeypatch):
 def test_a_real_gpu_knows_its_place(real_gpu):
     assert len(real_gpu.runtime.pci_address()) == 3
     assert CuPyRuntime(0).pci_address() == real_gpu.runtime.pci_address()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("wanted", ["ipc", "staged"])
+def test_averages_of_processes_that_share_a_real_gpu(real_gpu, tmp_path, wanted, count):
+    """The command itself: through modes and windows, on ranks that share the field."""
+    needed("mpi", None if find_spec("mpi4py") and which("mpiexec") else "mpi4py or mpiexec is missing: gpuhomog[mpi]")
+    averages_on_ranks(tmp_path, wanted, count, "gpu:0")
+
+
+def averages_on_ranks(folder, wanted, count, device):
+    values = np.random.default_rng(1).standard_normal((17, 24, 30))
+    field = gh.Field.from_array(values, np.diag([10.0, 14.0, 18.0]), device="cpu")
+    gh.write(field, folder / "in.h5")
+    for name, kernel in (("ball", gh.Ball(2.0)), ("gaussian", gh.Gaussian(2.0)), ("tophat", gh.TopHat(2.0))):
+        given = ["average", "in.h5", "--kernel", name, "--eps", "2", "--device", device, "-o", f"{name}.h5"]
+        command = ["mpiexec", "-n", str(count), sys.executable, "-m", "gpuhomog", *given]
+        environment = {**os.environ, transports.ENVIRONMENT: wanted}
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, cwd=folder)
+        assert answer.returncode == 0, answer.stderr
+        expected = gh.average(field, kernel).values
+        np.testing.assert_allclose(gh.read(folder / f"{name}.h5", device="cpu").values, expected, atol=1e-12)

@@ -17,7 +17,7 @@ from requirements import needed
 import gpuhomog as gh
 
 HERE = Path(__file__).parent
-MPIEXEC = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+MPIEXEC = shutil.which("mpiexec")
 CLI = (sys.executable, "-m", "gpuhomog")
 
 
