@@ -83,7 +83,8 @@ HANN_LOBE = 2
 class Scales(Result):
     """Microscale, macroscale, and what lies between.
 
-    a           2π/ka: wavelength at which the microscopic power begins [Å]; None for a constant field
+    a           2π/ka: wavelength at which the microscopic power begins [Å], of a field in three dimensions to a shell,
+                an eighth of the box's wavevector; None for a constant field
     L           2π/kL: shortest macroscopic wavelength [Å]; infinite (null in files) where no power lies below the gap
     box         longest wavelength of the field [Å]
     ratio       min(L, box)/a
