@@ -202,6 +202,7 @@ class Run:
         self._seen: set[str] = set()
         self._remembered: dict[str, Arrays] = {}
         self._found: dict[str, Arrays] = {}
+        self._streams: dict[str, Stream] = {}
         self._number = 0
 
     def reduce(self, values: Unread, reduction: Reduction, reproducible: bool) -> Arrays:
@@ -238,6 +239,10 @@ class Run:
         self._found |= found
         small = {name: arrays for name, arrays in found.items() if sum(array.nbytes for array in arrays) <= SMALL}
         self._remembered |= small
+
+    def shared(self, stream: Stream) -> Stream:
+        """The stream of this name: tasks that make the same planes from others share the passes over them."""
+        return self._streams.setdefault(stream.name, stream)
 
     def answer(self) -> None:
         """Wait until everybody who takes turns has asked, then make the passes."""
