@@ -19,6 +19,7 @@ from .operators.macroscopic import macroscopic_average
 from .operators.periods import PeriodEstimate, find_periods
 from .operators.planar import planar_average
 from .operators.potential_step import PotentialStep, potential_step
+from .operators.scales import Scales, scales
 from .readers import read
 from .readers.ase_files import from_ase
 from .readers.tables import read_profile, read_result
@@ -47,6 +48,7 @@ __all__ = [
     "PowerLaw",
     "Profile",
     "Sampled",
+    "Scales",
     "Stages",
     "Structure",
     "SurfaceCharge",
@@ -70,6 +72,7 @@ __all__ = [
     "read",
     "read_profile",
     "read_result",
+    "scales",
     "surface_charge",
     "write",
 ]

@@ -91,6 +91,8 @@ class OneSentence(PlainHelp, TyperGroup):
     def main(self, args: Sequence[str] | None = None, **extra: Any) -> Any:  # type: ignore[override]
         """Run and exit."""
         given = list(sys.argv[1:] if args is None else args) or ["--help"]
+        if launched_rank() > 0:
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115  the first rank talks
         extra["standalone_mode"] = False
         extra["prog_name"] = PROGRAM
         try:

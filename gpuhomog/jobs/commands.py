@@ -25,6 +25,7 @@ from ..operators.excess import InterfaceCharge, SurfaceCharge, interface_charge,
 from ..operators.macroscopic import macroscopic_average
 from ..operators.planar import planar_average
 from ..operators.potential_step import PotentialStep, potential_step
+from ..operators.scales import scales
 from ..readers import inspect_file
 from ..results import Measurement, Profile, Result
 from ..streaming import Unread, together
@@ -426,6 +427,27 @@ def run_interface(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     return excess_outcome("plot_interface", field, profile, result, values)
 
 
+def run_scales(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """Microscale, macroscale and exponent of a field."""
+    field = made(inputs, values)
+    how = {name: values[name] for name in ("between", "window", "tau")}
+    result = scales(field, values["axis"], **how)
+
+    def draw() -> Any:
+        from ..plots import plot_scales
+
+        return plot_scales(result, width=values["figure_width"] or "column")
+
+    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+
+
+def check_scales(values: dict[str, Any]) -> None:
+    """A window is one of a profile."""
+    check_making(values)
+    if values["window"] is not None and values["axis"] is None:
+        raise InputError("--window belongs to a profile: give --axis a, b, c or h,k,l with it.")
+
+
 def run_tune(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Plan the transforms of a file's grid."""
     field = inputs.field(values)
@@ -502,6 +524,17 @@ STEP_PERIOD = o.Option(
     "Period of the bulk in Å, or two for two bulks; auto finds it, none leaves the level of the bulk undefined.",
     default="auto",
     panel=o.METHOD,
+)
+
+
+SCALES_AXIS = replace(
+    o.AXIS,
+    help="Analyse the profile across the planes of axis a, b or c, or of the lattice planes h,k,l. Default: the whole "
+    "field, by shells of |k|.",
+    default=None,
+)
+TAU = o.Option(
+    "tau", o.number, "T", "Largest power in the gap, over that above and below it.", default=0.01, panel=o.METHOD
 )
 
 
@@ -623,6 +656,31 @@ _TABLE = (
         ),
         run_profile,
         check_making,
+    ),
+    Command(
+        "scales",
+        "Find at which scales a field is microscopic and macroscopic, and what that permits.",
+        "The power of the field's waves is looked through for the widest gap: below it lies what is macroscopic, above "
+        "it the microscopic structure. Recommended is the eps of an averaging kernel in between. How the power grows "
+        "in the gap (alpha) says whether surface charges and potential steps exist for such a field.",
+        (
+            "gpuhomog scales CHGCAR --plot scales.pdf",
+            "gpuhomog scales LOCPOT --axis c --window 10,30 --json",
+        ),
+        (
+            *o.READING,
+            *o.MAKING,
+            SCALES_AXIS,
+            o.WINDOW,
+            o.GAP,
+            TAU,
+            result_out("the result, with the spectrum,"),
+            o.PLOT,
+            o.FIGURE_WIDTH,
+            *o.READING_COMMON,
+        ),
+        run_scales,
+        check_scales,
     ),
     Command(
         "surface",

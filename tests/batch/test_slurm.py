@@ -161,6 +161,57 @@ def test_each_rank_has_a_gpu_of_its_own(job, cluster, tmp_path, mpi, launcher):
     assert sorted(path.name for path in Path().glob("rank*")) == [f"rank{n}.json" for n in range(4)]
 
 
+# Bash, before a job: the first of a chain shall take long, and waits for whoever listens to its progress.
+SLOW_AT_FIRST = """\
+if mkdir '{folder}/started' 2> /dev/null; then
+    export PYTHONPATH="{folder}/slow${{PYTHONPATH:+:$PYTHONPATH}}"
+fi
+"""
+WAITS = """
+import time
+from gpuhomog import progress
+listening = progress.listen(lambda *report: time.sleep(0.5))
+listening.__enter__()
+"""
+PROFILE = """
+[input]
+file = "large.npy"
+[run]
+max-memory = "250MB"
+[[task]]
+command = "profile"
+axis = "a"
+periods = "none"
+output = "profile.csv"
+"""
+
+
+def test_a_job_that_is_stopped_goes_on_in_the_next_of_its_chain(job, cluster, mpi):
+    """A field of 1 GB, of which the file holds four planes: what is not written is zero and takes no space."""
+    path = job(tasks=PROFILE)
+    folder = path.parent
+    values = np.lib.format.open_memmap(folder / "large.npy", mode="w+", dtype=np.float64, shape=(2000, 256, 256))
+    expected = np.zeros(2000)
+    for plane in (3, 999, 1000, 1998):
+        values[plane] = expected[plane] = plane + 0.5
+    values.flush()
+    del values
+    (folder / "large.json").write_text('{"cell": [[200, 0, 0], [0, 26, 0], [0, 0, 26]], "quantity": "scalar"}')
+    (folder / "setup.sh").write_text(SLOW_AT_FIRST.format(folder=folder))
+    (folder / "slow").mkdir()
+    (folder / "slow" / "sitecustomize.py").write_text(WAITS)
+    given = ("--nodes", 2, "--setup", folder / "setup.sh", "--chain", 3)
+    first, second, third = submitted(cluster, path, *given)["job_ids"]
+    cluster.wait_until((folder / "profile.csv.part" / "pass-1-rank-0").exists, "a part of the result is kept")
+    cluster.ask("scancel", "--batch", "--signal=USR1", first)  # what Slurm does near the end of the time
+    completed(cluster, first, "75:0")
+    assert "stopped by SIGUSR1 after chunk" in log_of(first) and "wrote" not in log_of(first)
+    completed(cluster, second)
+    cluster.wait(third, ("CANCELLED",))
+    assert log_of(second).count("wrote ") == 1 and not (folder / "profile.csv.part").exists()
+    assert np.array_equal(gh.read_profile(folder / "profile.csv").values, expected)
+
+
 def test_ranks_that_do_not_find_each_other_are_refused(job, cluster, mpi):
     path = job()
     (number,) = submitted(cluster, path, "--nodes", 2, "--launcher", "srun", "--mpi", "none")["job_ids"]

@@ -304,6 +304,8 @@ def test_demo_fails_where_a_number_is_not_the_known_one(run, monkeypatch):
         ("surface", (), ".svg", b"<?xml"),
         ("interface", ("--between", "10,20"), ".png", b"\x89PNG"),
         ("step", (), ".png", b"\x89PNG"),
+        ("scales", (), ".png", b"\x89PNG"),
+        ("scales", ("--axis", "c", "--window", "10,16"), ".pdf", b"%PDF"),
     ],
 )
 def test_figures_of_every_kind(run, slab, command, more, suffix, magic):
@@ -347,7 +349,7 @@ def test_help_lists_every_command(run):
     ran = run("--help")
     assert run().out == ran.out and (ran.code, ran.err) == (0, "")
     assert all(f" {name} " in ran.out for name in ("info", "convert", "average", "profile", "surface", "interface"))
-    assert all(f" {name} " in ran.out for name in ("step", "demo", "run", "tune", "devices"))
+    assert all(f" {name} " in ran.out for name in ("step", "scales", "demo", "run", "tune", "devices"))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
