@@ -423,7 +423,7 @@ def with_ions(field: Field, values: Unread, charges: NDArray[np.float64], std: f
             spectrum = (by_plane[:, [plane]] * waves[second]).T @ waves[third] * in_plane
             ions[plane - start] = np.fft.irfft2(spectrum, s=(shape[second], shape[third]))
         turned = ions.transpose(np.argsort((split, second, third)))
-        return field.device.asarray(turned) - values.planes(start, stop)
+        return turned - values.applied(stream.read(start, stop))
 
     name = f"{values.name}, less ions {digest_of(fractional, charges)} of width {std!r}"
     first = (extrema(), plane_sums(axis, axis))

@@ -234,29 +234,31 @@ class RunningPlanes:
         count = self._count
         stop = min(plane + count, max(self._last, plane) + 1)
         if self._ahead is not None and self._ahead[0] == plane:
-            stop, planes = self._ahead[1], self._ahead[2].result()
+            stop, parts = self._ahead[1], self._ahead[2].result()
         else:
-            planes = self._read(plane, stop)
+            parts = self._read(plane, stop)
         self._ahead = None
         if stop <= self._last:
             self._reader = self._reader or ThreadPoolExecutor(1)
             after = stop, min(stop + count, self._last + 1)
             self._ahead = (*after, self._reader.submit(self._read, *after))
+        device, values = self._field.device, self._field.values
+        up = [values.applied(device.asarray(part)) for part, _ in parts]
+        up = [one * 0 if is_nothing else one for one, (_, is_nothing) in zip(up, parts, strict=True)]
+        planes = up[0] if len(up) == 1 else joined(device, up, self._field.slab.axis)
         axis, done = self._field.slab.axis, self._in_planes(planes)
         for number in range(plane, stop):
             self._kept[number] = done[at(axis, slice(number - plane, number - plane + 1))]
 
-    def _read(self, start: int, stop: int) -> Any:
-        """Planes start:stop of a line of planes that repeats, or ends."""
-        slab, values = self._field.slab, self._field.values
-        parts = []
+    def _read(self, start: int, stop: int) -> list[tuple[Any, bool]]:
+        """Planes start:stop of a line of planes that repeats, or ends: pieces as they are read, and which are nothing."""
+        slab, stream, parts = self._field.slab, self._field.values.stream, []
         while start < stop:
             turn, plane = divmod(start, slab.n)
             count = min(stop - start, slab.n - plane)
-            there = values.planes(plane, plane + count)
-            parts.append(there * 0 if self._is_open and turn != 0 else there)
+            parts.append((stream.read(plane, plane + count), self._is_open and turn != 0))
             start += count
-        return parts[0] if len(parts) == 1 else joined(self._field.device, parts, slab.axis)
+        return parts
 
 
 def joined(device: Any, parts: Sequence[Any], axis: int) -> Any:

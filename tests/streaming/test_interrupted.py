@@ -284,7 +284,12 @@ def test_another_input_other_options_or_an_altered_state_are_refused_with_what_d
 
 
 def test_fresh_discards_what_was_kept(stopped, undisturbed):
-    goes_on(stopped, undisturbed, "--fresh")
+    """The state is one of other options, so that going on from it would be refused."""
+    (stopped / "job.toml").write_text(JOB.replace("eps = 40", "eps = 30"))
+    refused(stopped)
+    code, said, _ = ran(stopped, "run", "job.toml", "-q", "--fresh")
+    assert code == 0, said
+    assert (stopped / "a.csv").read_bytes() == undisturbed["a.csv"] and not (stopped / STATE).exists()
 
 
 def test_two_runs_of_one_output_at_once_are_refused(folder, undisturbed):
