@@ -256,6 +256,40 @@ def test_a_result_is_read_later_on_all_ranks_if_one_has_not_the_memory(stored, v
     np.testing.assert_allclose(joined, whole.values, rtol=0, atol=1e-13)
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_reproducible_variances_have_the_same_bits_for_any_ranks(stored, rng, order):
+    values = np.asarray(rng.normal(size=(13, 11, 14)) * 10.0 ** rng.integers(-3, 3, size=(13, 11, 14)), order=order)
+    path, bits = stored(values), set()
+    for size in (1, 2, 3, 5):
+
+        def streamed(comm):
+            field = gh.read(path, max_memory="1GB", comm=comm, reproducible=True)
+            return [part.values for part in gh.average_and_variance(field, gh.Box(5.0), spacing=2.0)]
+
+        ranks = together(size, streamed)
+        axis = 0 if order == "C" else 2
+        bits.add(tuple(np.concatenate([rank[which] for rank in ranks], axis=axis).tobytes() for which in range(2)))
+    assert len(bits) == 1
+
+
+def test_a_rank_without_memory_for_a_plane_ends_the_writing_of_all(stored, values, tmp_path):
+    path = stored(values)
+
+    def written(comm):
+        field = gh.read(path, max_memory="1GB", comm=comm)
+        if comm.rank == 1:
+            field.values.stream.run.limit = Limit(1)
+        try:
+            gh.write(field, tmp_path / "copy.npz")
+        except InputError as error:
+            return str(error)
+        return None
+
+    told = together(3, written)
+    assert len(set(told)) == 1 and told[0].startswith("rank 1 of 3: ") and "not enough" in told[0]
+    assert not (tmp_path / "copy.npz").exists()
+
+
 def test_a_file_is_converted_with_one_read(stored, small_chunks, values, tmp_path):
     path = stored(values, quantity="charge_density", unit="e/bohr^3")
     small_chunks(4 * 21 * 25 * 8)
