@@ -23,6 +23,7 @@ from .operators.potential_step import PotentialStep, potential_step
 from .operators.regions import Region, box_region
 from .readers import read
 from .readers.ase_files import from_ase
+from .readers.regions_file import read_regions
 from .readers.tables import read_profile, read_result
 from .results import Measurement, Profile
 from .structure import Structure
@@ -76,6 +77,7 @@ __all__ = [
     "potential_step",
     "read",
     "read_profile",
+    "read_regions",
     "read_result",
     "surface_charge",
     "write",

@@ -192,6 +192,11 @@ def profile_work(field: Field, values: Mapping[str, Any]) -> Work:
     return Work(planar_cost(field, values["axis"]))
 
 
+def corners_work(field: Field, values: Mapping[str, Any]) -> Work:
+    """Weighted sums over windows; each value is read once, on the host."""
+    return Work(read_once(busiest_bytes(field)))
+
+
 WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {
     "info": info_work,
     "convert": convert_work,
@@ -200,6 +205,7 @@ WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {
     "surface": profile_work,
     "interface": profile_work,
     "step": profile_work,
+    "corners": corners_work,
 }
 
 
