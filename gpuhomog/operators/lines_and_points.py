@@ -58,8 +58,9 @@ REACH = 8.0
 """A smoothed edge of a window is over after this many s: erfc there is below rounding."""
 FIT_REACH = 6.0
 """Standard deviations of the window in which V_ref is fitted, between its centre and what is 4 eps from a boundary."""
-VARIANTS = ((0.8, 0.8), (0.8, 1.0), (1.0, 1.2))
-"""Factors of s and ρ, of what else could have been chosen, from whose values the uncertainty comes."""
+VARIANTS = ((0.8, 0.8, 4.0), (0.8, 1.0, 1.0), (1.0, 1.2, 6.0))
+"""Other choices: factors of s and of ρ, and what a change of the value is multiplied by: an error that falls as 1/ρ,
+as that of excess t away from its line does (t³/ρ), changes by a quarter or a sixth of itself."""
 PLANES_AT_ONCE = 16
 NAMES = ("point", "line", "face")
 
@@ -71,7 +72,7 @@ class Excess:
     corners  its points [Å], as they were given
     size     area [Å^2], length [Å], or 1
     value    per area, per length, or of the point: the field's unit times Å, Å^2, Å^3 (codimension 1, 2, 3); the
-             uncertainty is the root mean square change with other s and ρ
+             uncertainty is the largest change with other s and ρ
     """
 
     corners: tuple[tuple[float, ...], ...]
@@ -181,9 +182,9 @@ def lines_and_points(
              the cells of the grid, of matter cut sharply
 
     Source: Fig. 5 and section VI.C of the paper, as its definitions imply. Raises InputError for windows that reach
-    half of a line, for points closer than two radii, for regions that overlap, for V_ref to be fitted in a region that is
-    not 4 eps deep, for regions that reach their periodic images or leave an open cell, and for regions that cannot be;
-    KernelError if eps is below two samples.
+    half of a line, for points closer than two radii, for regions that overlap, for V_ref to be fitted in a region
+    that is not 4 eps deep, for regions that reach their periodic images or leave an open cell, and for regions that
+    cannot be; KernelError if eps is below two samples.
     """
     sampling = check_sampling(sampling)
     found = complex_of(regions)
@@ -201,12 +202,13 @@ def lines_and_points(
     radius = REACH * size / 2 if rho is None else float(rho)
     if not radius >= REACH * size / 2 * (1 - 1e-12):
         raise InputError(f"rho = {rho} Å is below 4 eps = {4 * size:.4g} Å: the windows would not be smooth.")
-    settings = [(size / 2, radius)]
+    settings, factors = [(size / 2, radius)], [0.0]
     shape.check(*settings[0])
-    for s_factor, rho_factor in VARIANTS:
+    for s_factor, rho_factor, factor in VARIANTS:
         other = (size / 2 * s_factor, radius * rho_factor)
         if shape.fits(*other) and other[0] >= lattice.spacing * (1 - 1e-9):
             settings.append(other)
+            factors.append(factor)
     windows = [shape.windows(*setting) for setting in settings]
     sums = lattice.sums(field, [window for one in windows for window in one], sampling)
     n = len(windows[0])
@@ -214,7 +216,7 @@ def lines_and_points(
         shape.excesses(*setting, one, sums[i * n : (i + 1) * n])
         for i, (setting, one) in enumerate(zip(settings, windows, strict=True))
     ]
-    return _result(field, found, shape, lattice, regions, settings[0], runs, sampling)
+    return _result(field, found, shape, lattice, regions, settings[0], runs, factors, sampling)
 
 
 def _result(
@@ -225,13 +227,14 @@ def _result(
     regions: Sequence[Region],
     setting: tuple[float, float],
     runs: list[_Run],
+    factors: list[float],
     sampling: str,
 ) -> LinesAndPoints:
     dimension, first = found.dimension, runs[0]
 
     def spread(values: list[float]) -> float | None:
-        others = np.array(values[1:]) - values[0]
-        return float(np.sqrt(np.mean(others**2))) if len(others) else None
+        changes = np.abs(np.array(values) - values[0]) * factors
+        return float(changes.max()) if len(changes) > 1 else None
 
     def measured(values: list[float], power: int) -> Measurement:
         return Measurement(values[0], times_length(field.unit, power), spread(values))
@@ -385,7 +388,6 @@ class _Lattice:
             directions = np.eye(3)
         else:
             axes = ((across + 1) % 3, (across + 2) % 3)
-            axes = (axes[1], axes[0]) if across == 1 else axes  # a and c across b, in this order
             along = grid.cell[across] / np.linalg.norm(grid.cell[across])
             first = grid.cell[axes[0]] - (grid.cell[axes[0]] @ along) * along
             first = first / np.linalg.norm(first)
@@ -633,7 +635,7 @@ class _Shape:
                 f"reach {reach:.4g} Å: give a smaller eps, or a cell with more space between."
             )
         for feature in reversed(self.features):
-            for other, apart in self.apart[feature]:
+            for other, apart in sorted(self.apart[feature], key=lambda pair: len(pair[0])):
                 if not set(other) & set(feature) and apart < reach * (1 - 1e-9):
                     limit = "two radii" if len(feature) == len(other) == 1 else "the reach of the windows"
                     advice = f"give an eps below {eps * apart / reach:.4g} Å" if apart > 1e-3 * reach else ""
