@@ -21,6 +21,7 @@ from .operators.periods import PeriodEstimate, find_periods
 from .operators.planar import planar_average
 from .operators.potential_step import PotentialStep, potential_step
 from .operators.regions import Region, box_region
+from .operators.scales import Scales, scales
 from .readers import read
 from .readers.ase_files import from_ase
 from .readers.regions_file import read_regions
@@ -53,6 +54,7 @@ __all__ = [
     "Profile",
     "Region",
     "Sampled",
+    "Scales",
     "Stages",
     "Structure",
     "SurfaceCharge",
@@ -79,6 +81,7 @@ __all__ = [
     "read_profile",
     "read_regions",
     "read_result",
+    "scales",
     "surface_charge",
     "write",
 ]

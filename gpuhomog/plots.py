@@ -2,6 +2,7 @@
 
     plot_profile   planar average, macroscopic average, uncertainty band, atoms, vacuum, windows
     plot_surface   cumulative charge, bulk window, surface charges; plot_interface: of an interface
+    plot_scales    power by wavevector, with the gap between the scales
     plot_step      potential with the levels of vacuum and bulk
     plot_corners   excesses of edges and corners where they are
     plot_slices    three planes of a 3D field in true geometry, one colour scale
@@ -45,6 +46,7 @@ from .operators.bulk import between_two, find_body
 from .operators.excess import InterfaceCharge, SurfaceCharge
 from .operators.lines_and_points import Excess, LinesAndPoints, Plane
 from .operators.potential_step import PotentialStep, potential_of_charge
+from .operators.scales import Scales
 from .operators.unrolled import Unrolled, check_sampling
 from .results import Measurement, Profile
 from .structure import SYMBOLS, Structure
@@ -495,6 +497,66 @@ def plot_step(
         measured.append(("bulk − low", result.bulk_minus_low, BLUE))
     write_measurements(axes, measured)
     return figure
+
+
+BINS_PER_DECADE = 12
+
+
+@styled
+def plot_scales(result: Scales, *, width: str = "column") -> Figure:
+    """Power per mode against the wavevector, with the gap between the scales and the power law fitted in it.
+
+    result  Scales
+    width   "column" (3.4 inches) or "page" (7 inches)
+
+    Thin: each mode or shell of modes; points: their means over bins of equal ratio.
+    """
+    figure = new_figure(width, 2.55)
+    (axes,) = figure_rows(figure, [2.03])
+    k, density = result.k, result.power / result.modes
+    if result.between is None or result.a is None or result.L is None:
+        raise InputError(f"No spectrum to draw: {result.verdict}")
+    bins = np.floor(np.log10(k / k[0]) * BINS_PER_DECADE).astype(int)
+    total, modes, middle = (np.bincount(bins, part) for part in (result.power, result.modes, np.log(k)))
+    filled = modes > 0
+    means = total[filled] / modes[filled]
+    places = np.exp(middle[filled] / np.bincount(bins)[filled])
+    top = float(density.max())
+    bottom = max(float(means[means > 0].min()), 1e-14 * top) / 3
+    axes.loglog(k, np.maximum(density, bottom / 10), color=GREY, lw=0.4, alpha=0.6, zorder=2)
+    axes.loglog(places, np.maximum(means, bottom / 10), "o", ms=2.4, color=BLACK, zorder=3)
+    axes.set_xlim(k[0] / 1.3, k[-1] * 1.3)
+    axes.set_ylim(bottom, 10 ** (np.log10(top) + 0.28 * np.log10(top / bottom)))
+    axes.axvspan(max(result.between[0], k[0] / 1.3), result.between[1], color=SKY, alpha=0.3, lw=0, zorder=0)
+    for length, colour in ((result.L, VERMILION), (result.a, GREEN)):
+        if np.isfinite(length):
+            axes.axvline(2 * np.pi / length, color=colour, lw=0.9, zorder=1)
+    if result.fit is not None and result.fitted is not None:
+        c, alpha, b = result.fit
+        fitted = np.geomspace(*result.fitted, 200)
+        axes.loglog(fitted, np.exp(c + alpha * np.log(fitted) + b * fitted**2), color=BLUE, lw=1.4, zorder=4)
+    texts = [
+        (f"$L$ = {'∞' if np.isinf(result.L) else f'{result.L:.4g} Å'}", VERMILION),
+        (f"$a$ = {result.a:.4g} Å", GREEN),
+        (f"eps = {result.eps:.3g} Å", BLACK),
+        (f"α = {print_measurement(result.alpha)}" if result.alpha.defined else "α not defined", BLUE),
+    ]
+    for number, (text, colour) in enumerate(texts):
+        x, y = 0.03 + 0.5 * (number % 2), 0.97 - 0.1 * (number // 2)
+        axes.text(x, y, text, transform=axes.transAxes, va="top", fontsize=7, color=colour, zorder=6, bbox=PAPER)
+    axes.set_xlabel(axis_label("wavevector", "1/Å"))
+    axes.set_ylabel(axis_label("power per mode", None if result.unit is None else squared(result.unit)))
+    return figure
+
+
+def squared(unit: str) -> str:
+    """The square of a unit.
+
+    >>> squared("e/Å^3"), squared("V")
+    ('e^2/Å^6', 'V^2')
+    """
+    words = re.findall(r"([*/]?)([^*/^]+)(?:\^(-?\d+))?", unit)
+    return "".join(f"{sign}{name}" + ("" if name == "1" else f"^{2 * int(power or 1)}") for sign, name, power in words)
 
 
 def charge_axes(
@@ -988,6 +1050,7 @@ __all__ = [
     "WIDTHS",
     "plot_interface",
     "plot_profile",
+    "plot_scales",
     "plot_slices",
     "plot_step",
     "plot_surface",

@@ -6,6 +6,7 @@ import sys
 import matplotlib
 import numpy as np
 import pytest
+from disordered import disordered
 from matplotlib.collections import QuadMesh
 
 import gpuhomog as gh
@@ -277,6 +278,27 @@ def test_interface_figure_marks_both_bulks(slab):
         level = line_of(lower, colour=colour)
         assert np.mean(level.get_xdata()) == pytest.approx(x)
         np.testing.assert_allclose(level.get_ydata(), 0.3, atol=1e-3)
+
+
+def test_scales_figure_marks_the_gap_and_the_power_law():
+    x = np.arange(8192) * 0.125
+    values = disordered(2, (8192,), 0.125, seed=3) + 0.2 * np.sin(2 * np.pi * 8 * x / 1024)
+    result = gh.scales(gh.Profile(x, values, "V", "electrostatic_potential", 1024.0))
+    (axes,) = plots.plot_scales(result).axes
+    assert axes.get_ylabel() == "power per mode (V$^{2}$)" and axes.get_xscale() == axes.get_yscale() == "log"
+    for colour, length in ((plots.VERMILION, result.L), (plots.GREEN, result.a)):
+        assert line_of(axes, colour=colour).get_xdata()[0] == pytest.approx(2 * np.pi / length)
+    law = line_of(axes, colour=plots.BLUE)
+    k, power = law.get_xdata(), law.get_ydata()
+    assert (k[0], k[-1]) == pytest.approx(result.fitted)
+    slope = np.log(power[1] / power[0]) / np.log(k[1] / k[0])
+    assert slope == pytest.approx(result.alpha.value, abs=0.05)
+    inside = (result.k >= k[0]) & (result.k <= k[-1])  # the curve runs through the modes
+    ratio = (result.power / result.modes)[inside] / np.interp(result.k[inside], k, power)
+    assert ratio.mean() == pytest.approx(1, abs=0.1)
+    assert [text.get_text()[:3] for text in axes.texts] == ["$L$", "$a$", "eps", "α ="]
+    with pytest.raises(InputError, match="No spectrum to draw: The field is constant"):
+        plots.plot_scales(gh.scales(gh.Profile(x, np.ones(8192), "V", "electrostatic_potential", 1024.0)))
 
 
 @pytest.mark.parametrize("from_charge", [False, True])

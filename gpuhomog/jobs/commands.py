@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from ..averaging_kernels import AveragingKernel, Box, Stages
-from ..device import choose_device, compiled_kernels, describe_gpus, why_no_gpu
-from ..device.fftw import tune, wisdom_path
+from ..device import choose_device
+from ..device.fftw import tune
 from ..errors import InputError
 from ..field import Field
 from ..operators.average import average, average_and_variance, average_gradient
@@ -27,6 +27,7 @@ from ..operators.macroscopic import macroscopic_average
 from ..operators.planar import planar_average
 from ..operators.potential_step import PotentialStep, potential_step
 from ..operators.regions import Region, box_region
+from ..operators.scales import scales
 from ..readers import inspect_file
 from ..readers.regions_file import read_regions
 from ..results import Measurement, Profile, Result
@@ -36,6 +37,7 @@ from ..writers.tables import Compared
 from ..writers.text import strip_compression
 from . import options as o
 from .demo import check_folder, run_demo
+from .devices import run_devices
 from .task import RUN_WIDE, Command, Inputs, Outcome, Rows
 
 
@@ -428,6 +430,27 @@ def run_interface(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     return excess_outcome("plot_interface", field, profile, result, values)
 
 
+def run_scales(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """Microscale, macroscale and exponent of a field."""
+    field = made(inputs, values)
+    how = {name: values[name] for name in ("between", "window", "tau")}
+    result = scales(field, values["axis"], **how)
+
+    def draw() -> Any:
+        from ..plots import plot_scales
+
+        return plot_scales(result, width=values["figure_width"] or "column")
+
+    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+
+
+def check_scales(values: dict[str, Any]) -> None:
+    """A window is one of a profile."""
+    check_making(values)
+    if values["window"] is not None and values["axis"] is None:
+        raise InputError("--window belongs to a profile: give --axis a, b, c or h,k,l with it.")
+
+
 def regions_of(values: dict[str, Any]) -> list[Region]:
     """The regions that the options name."""
     if (values["regions"] is None) == (values["box"] is None):
@@ -465,41 +488,6 @@ def run_corners(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         return plot_corners(result, plane, width=values["figure_width"])
 
     return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
-
-
-def run_devices(inputs: Inputs, values: dict[str, Any]) -> Outcome:
-    """Where this installation can compute."""
-    device: Any = choose_device("cpu")
-    reason = why_no_gpu()
-    gpus = [] if reason else describe_gpus()
-    auto = choose_device("auto").name
-    folder, compiled = compiled_kernels()
-    wisdom = wisdom_path()
-    has_wisdom = wisdom.exists()
-    report = {
-        "devices": [{"name": device.name, "threads": device.threads}, *gpus],
-        "auto": auto,
-        "why_no_gpu": reason,
-        "compiled_kernels": {"folder": str(folder), "files": compiled} if gpus else None,
-        "fftw_wisdom": str(wisdom) if has_wisdom else None,
-    }
-    found = [("cpu", f"{device.threads} thread{'s' if device.threads > 1 else ''}")]
-    for gpu in gpus:
-        free, total = (gpu[name] / 2**30 for name in ("free_bytes", "memory_bytes"))
-        found.append((gpu["name"], f"{gpu['product']}, {free:.1f} of {total:.1f} GiB free"))
-    rows: Rows = [(name, f"{what}; chosen by --device auto" if name == auto else what) for name, what in found]
-    if gpus:
-        first = gpus[0]
-        driver = f"driver {first['driver'] or '?'} (CUDA {first['driver_cuda']})"
-        rows += [
-            ("compute capability", ", ".join(gpu["compute_capability"] for gpu in gpus)),
-            ("versions", f"{driver}, CUDA runtime {first['runtime_cuda']}, CuPy {first['cupy']}"),
-            ("CUDA kernels", f"compiled when first used; {compiled} files so far in {folder}"),
-        ]
-    else:
-        rows += [("gpu", f"none: {reason}")]
-    rows += [("FFTW wisdom", str(wisdom) if has_wisdom else 'none yet (made by "gpuhomog tune")')]
-    return Outcome(report, (("Devices", rows),))
 
 
 def run_tune(inputs: Inputs, values: dict[str, Any]) -> Outcome:
@@ -578,6 +566,17 @@ STEP_PERIOD = o.Option(
     "Period of the bulk in Å, or two for two bulks; auto finds it, none leaves the level of the bulk undefined.",
     default="auto",
     panel=o.METHOD,
+)
+
+
+SCALES_AXIS = replace(
+    o.AXIS,
+    help="Analyse the profile across the planes of axis a, b or c, or of the lattice planes h,k,l. Default: the whole "
+    "field, by shells of |k|.",
+    default=None,
+)
+TAU = o.Option(
+    "tau", o.number, "T", "Largest power in the gap, over that above and below it.", default=0.01, panel=o.METHOD
 )
 
 
@@ -699,6 +698,31 @@ _TABLE = (
         ),
         run_profile,
         check_making,
+    ),
+    Command(
+        "scales",
+        "Find at which scales a field is microscopic and macroscopic, and what that permits.",
+        "The power of the field's waves is looked through for the widest gap: below it lies what is macroscopic, above "
+        "it the microscopic structure. Recommended is the eps of an averaging kernel in between. How the power grows "
+        "in the gap (alpha) says whether surface charges and potential steps exist for such a field.",
+        (
+            "gpuhomog scales CHGCAR --plot scales.pdf",
+            "gpuhomog scales LOCPOT --axis c --window 10,30 --json",
+        ),
+        (
+            *o.READING,
+            *o.MAKING,
+            SCALES_AXIS,
+            o.WINDOW,
+            o.GAP,
+            TAU,
+            result_out("the result, with the spectrum,"),
+            o.PLOT,
+            o.FIGURE_WIDTH,
+            *o.READING_COMMON,
+        ),
+        run_scales,
+        check_scales,
     ),
     Command(
         "surface",
@@ -827,12 +851,13 @@ _TABLE = (
         "devices",
         "List where this installation can compute.",
         "Threads, GPUs with their memory and versions, or the reason why there is none. The environment variable "
-        "GPUHOMOG_DEVICE says what --device auto is; otherwise it is the first GPU, else the CPU.",
+        "GPUHOMOG_DEVICE says what --device auto is; otherwise it is the first GPU (of several ranks on a node each "
+        "takes the next), else the CPU. Under mpiexec also what each rank computes on, how arrays get from rank to "
+        "rank, and why not faster; GPUHOMOG_TRANSPORT=ipc, nccl, mpi or staged chooses.",
         ("gpuhomog devices",),
         (o.JSON, o.QUIET),
         run_devices,
         reads=False,
-        alone=True,
     ),
     Command(
         "tune",

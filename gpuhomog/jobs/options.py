@@ -129,6 +129,17 @@ def interval(raw: Any) -> tuple[float, float]:
     return values[0], values[1]
 
 
+def two_wavevectors(raw: Any) -> tuple[float, float]:
+    """Two rising positive numbers in 1/Å."""
+    try:
+        values = tuple(number(part) for part in split(raw))
+    except Unusable:
+        values = ()
+    if len(values) != 2 or not 0 < values[0] < values[1]:
+        raise Unusable("give two wavevectors 0 < kL < ka in 1/Å, such as 0.05,2")
+    return values[0], values[1]
+
+
 def box(raw: Any) -> tuple[float, ...]:
     """From and to along two or three coordinates."""
     try:
@@ -536,6 +547,20 @@ BETWEEN = Option(
     "X1,X2",
     "Two positions in Å, one deep in the bulk below the interface, one deep in the bulk above it.",
     required=True,
+    panel=METHOD,
+)
+GAP = Option(
+    "between",
+    two_wavevectors,
+    "KL,KA",
+    "Wavevectors in 1/Å between which the gap is. Default: the widest gap that keeps the scales apart.",
+    panel=METHOD,
+)
+WINDOW = Option(
+    "window",
+    interval,
+    "LOW,HIGH",
+    "Of a profile only what lies between these positions in Å: the bulk of a slab, whose surfaces would count.",
     panel=METHOD,
 )
 BULK_PERIODS = Option(

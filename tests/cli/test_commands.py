@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import gpuhomog as gh
 from gpuhomog import cli, plots
 from gpuhomog.cli import Bars, app, as_typed
-from gpuhomog.jobs import COMMANDS, commands
+from gpuhomog.jobs import COMMANDS, devices
 
 DATA = Path(__file__).parent.parent / "data"
 SILICON = DATA / "Si_CHGCAR.gz"
@@ -247,6 +247,7 @@ def test_potentials_change_sign_only_when_told(run):
 def test_devices(run):
     report = run("devices", "--json").json["result"]
     assert report["auto"] == "cpu" and report["devices"][0]["threads"] >= 1
+    assert report["transport"] is None and [rank["device"] for rank in report["ranks"]] == ["cpu"]
     assert (report["why_no_gpu"] is None) == (len(report["devices"]) > 1)
     assert "chosen by --device auto" in run("devices").out
 
@@ -254,13 +255,13 @@ def test_devices(run):
 def test_devices_with_a_gpu_and_without(run, monkeypatch):
     first = {"name": "gpu:0", "product": "NVIDIA H100", "memory_bytes": 80 << 30, "free_bytes": 60 << 30}
     first |= {"compute_capability": "9.0", "driver": None, "driver_cuda": "13.0", "runtime_cuda": "13.2", "cupy": "14"}
-    monkeypatch.setattr(commands, "why_no_gpu", lambda: None)
-    monkeypatch.setattr(commands, "describe_gpus", lambda: [first])
+    monkeypatch.setattr(devices, "why_no_gpu", lambda: None)
+    monkeypatch.setattr(devices, "describe_gpus", lambda: [first])
     out = run("devices").out
     assert "NVIDIA H100, 60.0 of 80.0 GiB free" in out and "CUDA 13.0" in out and "compiled when first used" in out
     report = run("devices", "--json").json["result"]
     assert report["devices"][1] == first and report["compiled_kernels"]["files"] >= 0
-    monkeypatch.setattr(commands, "why_no_gpu", lambda: "of one reason")
+    monkeypatch.setattr(devices, "why_no_gpu", lambda: "of one reason")
     assert "none: of one reason" in run("devices").out
     assert run("devices", "--json").json["result"]["why_no_gpu"] == "of one reason"
 
@@ -303,6 +304,8 @@ def test_demo_fails_where_a_number_is_not_the_known_one(run, monkeypatch):
         ("surface", (), ".svg", b"<?xml"),
         ("interface", ("--between", "10,20"), ".png", b"\x89PNG"),
         ("step", (), ".png", b"\x89PNG"),
+        ("scales", (), ".png", b"\x89PNG"),
+        ("scales", ("--axis", "c", "--window", "10,16"), ".pdf", b"%PDF"),
     ],
 )
 def test_figures_of_every_kind(run, slab, command, more, suffix, magic):
@@ -346,7 +349,7 @@ def test_help_lists_every_command(run):
     ran = run("--help")
     assert run().out == ran.out and (ran.code, ran.err) == (0, "")
     assert all(f" {name} " in ran.out for name in ("info", "convert", "average", "profile", "surface", "interface"))
-    assert all(f" {name} " in ran.out for name in ("step", "demo", "run", "tune", "devices"))
+    assert all(f" {name} " in ran.out for name in ("step", "scales", "demo", "run", "tune", "devices"))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -423,13 +426,23 @@ def test_a_closed_pipe_is_not_an_error():
     assert "Traceback" not in ran.stderr and "Exception" not in ran.stderr
 
 
-def test_memory_that_is_not_there_is_one_sentence(run, wave, monkeypatch):
+class OutOfMemoryError(MemoryError):
+    """CuPy's, by its name."""
+
+
+@pytest.mark.parametrize(("error", "words", "others"), [
+    (MemoryError(), "not enough memory for this grid: read it with --dtype float32, or use a larger", "GPU"),
+    (MemoryError("Unable to allocate 8 GiB"), "for this grid (Unable to allocate 8 GiB): read", "GPU"),
+    (OutOfMemoryError("Out of memory allocating 512 bytes."), "not enough memory on the GPU for this grid (Out of "
+     "memory allocating 512 bytes): read it with --dtype float32, or use --device cpu", "machine"),
+])  # fmt: skip
+def test_memory_that_is_not_there_is_one_sentence(run, wave, monkeypatch, error, words, others):
     def starve(*_):
-        raise MemoryError
+        raise error
 
     monkeypatch.setattr(cli, "run_tasks", starve)
     ran = run("info", wave)
-    assert ran.code == 1 and "--dtype float32" in ran.sentence
+    assert ran.code == 1 and words in ran.sentence and others not in ran.sentence
 
 
 # Progress
