@@ -15,13 +15,16 @@ from .grid import Grid
 from .operators.average import average, average_and_variance, average_gradient, averages_and_variances
 from .operators.charge import ChargeBalance, charge_balance, charge_density, electrostatic_potential
 from .operators.excess import InterfaceCharge, SurfaceCharge, cut_charge, interface_charge, surface_charge
+from .operators.lines_and_points import Excess, LinesAndPoints, lines_and_points
 from .operators.macroscopic import macroscopic_average
 from .operators.periods import PeriodEstimate, find_periods
 from .operators.planar import planar_average
 from .operators.potential_step import PotentialStep, potential_step
+from .operators.regions import Region, box_region
 from .operators.scales import Scales, scales
 from .readers import read
 from .readers.ase_files import from_ase
+from .readers.regions_file import read_regions
 from .readers.tables import read_profile, read_result
 from .results import Measurement, Profile
 from .structure import Structure
@@ -34,6 +37,7 @@ __all__ = [
     "ChargeBalance",
     "DeviceError",
     "Disc",
+    "Excess",
     "Field",
     "FileFormatError",
     "Gaussian",
@@ -42,11 +46,13 @@ __all__ = [
     "InputError",
     "InterfaceCharge",
     "KernelError",
+    "LinesAndPoints",
     "Measurement",
     "PeriodEstimate",
     "PotentialStep",
     "PowerLaw",
     "Profile",
+    "Region",
     "Sampled",
     "Scales",
     "Stages",
@@ -59,6 +65,7 @@ __all__ = [
     "average_and_variance",
     "average_gradient",
     "averages_and_variances",
+    "box_region",
     "charge_balance",
     "charge_density",
     "cut_charge",
@@ -66,11 +73,13 @@ __all__ = [
     "find_periods",
     "from_ase",
     "interface_charge",
+    "lines_and_points",
     "macroscopic_average",
     "planar_average",
     "potential_step",
     "read",
     "read_profile",
+    "read_regions",
     "read_result",
     "scales",
     "surface_charge",
