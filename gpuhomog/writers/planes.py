@@ -75,7 +75,6 @@ def use_blocks(
         step = min(comm.gather(step))
     held = comm.gather((slab.axis, slab.start, slab.stop))
     at_home = all((axis, *planes) == rank for planes, rank in zip(owned, held, strict=True))
-    error: Exception | None = None
     with task(label, stop - start) as advance:
         for offset in range(0, stop - start if at_home else max(b - a for a, b in owned), step):
             wanted = [(min(a + offset, b), min(a + offset + step, b)) for a, b in owned]
