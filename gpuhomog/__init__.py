@@ -19,6 +19,14 @@ from .operators.lines_and_points import Excess, LinesAndPoints, lines_and_points
 from .operators.macroscopic import macroscopic_average
 from .operators.periods import PeriodEstimate, find_periods
 from .operators.planar import planar_average
+from .operators.point_charges import (
+    MolecularCharge,
+    PointCharges,
+    PointSurfaceCharge,
+    crystal_surface_charge,
+    molecular_charge,
+    point_surface_charge,
+)
 from .operators.potential_step import PotentialStep, potential_step
 from .operators.regions import Region, box_region
 from .operators.scales import Scales, scales
@@ -48,7 +56,10 @@ __all__ = [
     "KernelError",
     "LinesAndPoints",
     "Measurement",
+    "MolecularCharge",
     "PeriodEstimate",
+    "PointCharges",
+    "PointSurfaceCharge",
     "PotentialStep",
     "PowerLaw",
     "Profile",
@@ -68,6 +79,7 @@ __all__ = [
     "box_region",
     "charge_balance",
     "charge_density",
+    "crystal_surface_charge",
     "cut_charge",
     "electrostatic_potential",
     "find_periods",
@@ -75,7 +87,9 @@ __all__ = [
     "interface_charge",
     "lines_and_points",
     "macroscopic_average",
+    "molecular_charge",
     "planar_average",
+    "point_surface_charge",
     "potential_step",
     "read",
     "read_profile",
