@@ -251,7 +251,7 @@ class RunningPlanes:
             self._kept[number] = done[at(axis, slice(number - plane, number - plane + 1))]
 
     def _read(self, start: int, stop: int) -> list[tuple[Any, bool]]:
-        """Planes start:stop of a line of planes that repeats, or ends: pieces as they are read, and which are nothing."""
+        """Planes start:stop of a line that repeats, or ends: pieces as they are read, and which are nothing."""
         slab, stream, parts = self._field.slab, self._field.values.stream, []
         while start < stop:
             turn, plane = divmod(start, slab.n)

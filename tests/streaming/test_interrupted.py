@@ -14,6 +14,8 @@ import time
 import numpy as np
 import pytest
 
+import gpuhomog as gh
+
 SHAPE = (400, 320, 320)
 LIMIT = "300MB"
 JOB = """
@@ -358,3 +360,32 @@ def test_the_least_memory_named_is_enough_and_holds(folder, undisturbed):
     code, said, peak = ran(folder, "run", "job.toml", "-q")
     assert code == 0, said
     assert peak <= least * 10**6 < 200e6
+
+
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGTERM])
+def test_interrupted_while_an_output_larger_than_memory_is_written(tmp_path, rng, blow):
+    """What stood under the name stays until all is written; the pass is not made again, only the writing."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    values = rng.normal(size=(240, 160, 160))
+    np.save(folder / "field.npy", values)
+    (folder / "field.json").write_text(json.dumps({"cell": np.diag([240.0, 160.0, 160.0]).tolist()}))
+    words = "average field.npy --kernel gaussian --eps 40 --max-memory 140MB --device cpu -o smooth.npz -q".split()
+    (folder / "smooth.npz").write_text("the previous result\n")
+    process = started(folder, *words)
+    end = time.monotonic() + 60
+    while not any(folder.glob(".smooth.npz.*.part")) and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.0005)
+    process.send_signal(blow)
+    code, said = ended(process)
+    assert code in (75, -signal.SIGKILL) and (folder / "smooth.npz").read_text() == "the previous result\n"
+    assert blow == signal.SIGKILL or "stopped by SIGTERM between planes" in said
+    kept = (folder / "smooth.npz.part" / "pass-1-rank-0").read_bytes()
+    assert json.loads(kept.split(b"\n")[0])["planes"] == 240
+
+    code, said, peak = ran(folder, *words)
+    assert code == 0, said
+    assert sorted(p.name for p in folder.iterdir()) == ["field.json", "field.npy", "smooth.npz"]
+    assert peak <= 140e6
+    expected = gh.average(gh.Field.from_array(values, np.diag([240.0, 160.0, 160.0])), gh.Gaussian(40.0))
+    np.testing.assert_allclose(gh.read(folder / "smooth.npz").values, expected.values, atol=1e-14)
