@@ -17,6 +17,7 @@ from .operators.charge import ChargeBalance, charge_balance, charge_density, ele
 from .operators.excess import InterfaceCharge, SurfaceCharge, cut_charge, interface_charge, surface_charge
 from .operators.lines_and_points import Excess, LinesAndPoints, lines_and_points
 from .operators.macroscopic import macroscopic_average
+from .operators.multistage import Homogenized, Stage, homogenize
 from .operators.periods import PeriodEstimate, find_periods
 from .operators.planar import planar_average
 from .operators.point_charges import (
@@ -51,6 +52,7 @@ __all__ = [
     "Gaussian",
     "GpuhomogError",
     "Grid",
+    "Homogenized",
     "InputError",
     "InterfaceCharge",
     "KernelError",
@@ -66,6 +68,7 @@ __all__ = [
     "Region",
     "Sampled",
     "Scales",
+    "Stage",
     "Stages",
     "Structure",
     "SurfaceCharge",
@@ -84,6 +87,7 @@ __all__ = [
     "electrostatic_potential",
     "find_periods",
     "from_ase",
+    "homogenize",
     "interface_charge",
     "lines_and_points",
     "macroscopic_average",

@@ -75,6 +75,17 @@ def test_packets_are_points_at_their_centres(parts, sign):
     assert float(points.low_kernel) == pytest.approx(float(whole.low_kernel), abs=1e-10)
 
 
+def test_each_moment_is_about_its_own_origin():
+    """Moved origins change S1 by -σ times the way."""
+    points = crystal(((1.0, 0.0), (-1.0, 0.3)), 40, start=5.0)
+    about_zero = gh.point_surface_charge(points, period=1.0, origin=0.0)
+    about_own = gh.point_surface_charge(points, period=1.0)
+    assert (about_own.origin_low, about_own.origin_high) == (5.0, 44.3)
+    low, high = float(about_zero.low_dipole) - 5.0 * 0.3, float(about_zero.high_dipole) + 44.3 * 0.3
+    assert float(about_own.low_dipole) == pytest.approx(low, abs=1e-10)
+    assert float(about_own.high_dipole) == pytest.approx(high, abs=1e-10)
+
+
 def test_first_moment_of_rows_of_ions():
     """Fig. 11: +1 at 2 + j, -1 at 2.3 + j: S1 = .495 about 0, by zeta regularisation."""
     points = crystal(((1.0, 0.0), (-1.0, 0.3)), 80, start=2.0)
@@ -120,6 +131,9 @@ def test_charge_between_cells_is_the_difference_of_their_dipoles():
     points = gh.PointCharges(x, q)
     np.testing.assert_allclose(points.cell_charge(np.arange(1, 12), 1.0), dipoles[:-1] - dipoles[1:], atol=1e-12)
     np.testing.assert_allclose(points.dipole_density(np.arange(12) + 0.5, 1.0), dipoles, atol=1e-12)
+    stretched = gh.PointCharges(2.5 * points.positions, points.charges)
+    found = stretched.cell_charge(2.5 * np.arange(1, 12), 2.5)
+    np.testing.assert_allclose(found, dipoles[:-1] - dipoles[1:], atol=1e-12)
 
 
 def test_ions_of_a_structure_against_gaussians_on_a_grid():
