@@ -17,8 +17,17 @@ from .operators.charge import ChargeBalance, charge_balance, charge_density, ele
 from .operators.excess import InterfaceCharge, SurfaceCharge, cut_charge, interface_charge, surface_charge
 from .operators.lines_and_points import Excess, LinesAndPoints, lines_and_points
 from .operators.macroscopic import macroscopic_average
+from .operators.multistage import Homogenized, Stage, homogenize
 from .operators.periods import PeriodEstimate, find_periods
 from .operators.planar import planar_average
+from .operators.point_charges import (
+    MolecularCharge,
+    PointCharges,
+    PointSurfaceCharge,
+    crystal_surface_charge,
+    molecular_charge,
+    point_surface_charge,
+)
 from .operators.potential_step import PotentialStep, potential_step
 from .operators.regions import Region, box_region
 from .operators.scales import Scales, scales
@@ -43,18 +52,23 @@ __all__ = [
     "Gaussian",
     "GpuhomogError",
     "Grid",
+    "Homogenized",
     "InputError",
     "InterfaceCharge",
     "KernelError",
     "LinesAndPoints",
     "Measurement",
+    "MolecularCharge",
     "PeriodEstimate",
+    "PointCharges",
+    "PointSurfaceCharge",
     "PotentialStep",
     "PowerLaw",
     "Profile",
     "Region",
     "Sampled",
     "Scales",
+    "Stage",
     "Stages",
     "Structure",
     "SurfaceCharge",
@@ -68,14 +82,18 @@ __all__ = [
     "box_region",
     "charge_balance",
     "charge_density",
+    "crystal_surface_charge",
     "cut_charge",
     "electrostatic_potential",
     "find_periods",
     "from_ase",
+    "homogenize",
     "interface_charge",
     "lines_and_points",
     "macroscopic_average",
+    "molecular_charge",
     "planar_average",
+    "point_surface_charge",
     "potential_step",
     "read",
     "read_profile",
