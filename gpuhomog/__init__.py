@@ -31,10 +31,12 @@ from .operators.point_charges import (
 from .operators.potential_step import PotentialStep, potential_step
 from .operators.regions import Region, box_region
 from .operators.scales import Scales, scales
+from .operators.trajectory_average import Frame, TrajectoryAverage, average_over_frames, trajectory_profile
 from .readers import read
 from .readers.ase_files import from_ase
 from .readers.regions_file import read_regions
 from .readers.tables import read_profile, read_result
+from .readers.trajectories import read_trajectory
 from .results import Measurement, Profile
 from .structure import Structure
 from .writers import write
@@ -49,6 +51,7 @@ __all__ = [
     "Excess",
     "Field",
     "FileFormatError",
+    "Frame",
     "Gaussian",
     "GpuhomogError",
     "Grid",
@@ -73,11 +76,13 @@ __all__ = [
     "Structure",
     "SurfaceCharge",
     "TopHat",
+    "TrajectoryAverage",
     "UnitsError",
     "__version__",
     "average",
     "average_and_variance",
     "average_gradient",
+    "average_over_frames",
     "averages_and_variances",
     "box_region",
     "charge_balance",
@@ -99,7 +104,9 @@ __all__ = [
     "read_profile",
     "read_regions",
     "read_result",
+    "read_trajectory",
     "scales",
     "surface_charge",
+    "trajectory_profile",
     "write",
 ]
