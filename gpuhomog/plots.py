@@ -316,7 +316,7 @@ def plot_profile(
 ) -> Figure:
     """Planar average, macroscopic average and its uncertainty along the normal, with the atoms above.
 
-    planar       the microscopic profile
+    planar       the microscopic profile, drawn with a band of its uncertainty if that is known
     macroscopic  its macroscopic average: drawn with a band of its uncertainty (or its residual ripple) and bars
                  as long as its windows; once more by itself, magnified, where it varies far less than the planar
     structure    atoms, drawn as marks above the curves; default: the planar profile's own
@@ -343,6 +343,10 @@ def plot_profile(
     name = NAMES.get(planar.quantity, planar.quantity)
     main = curves[0]
     main.plot(*closed(planar, planar.values), color=BLACK, lw=0.7, label="planar average", zorder=3)
+    if planar.uncertainty is not None:
+        x, low = closed(planar, planar.values - planar.uncertainty)
+        _, high = closed(planar, planar.values + planar.uncertainty)
+        main.fill_between(x, low, high, color=SKY, lw=0, alpha=0.6, label="standard error", zorder=2)
     if macroscopic is not None:
         draw_macroscopic(main, macroscopic, "macroscopic average")
         if magnified:

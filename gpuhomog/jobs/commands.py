@@ -28,8 +28,10 @@ from ..operators.planar import planar_average
 from ..operators.potential_step import PotentialStep, potential_step
 from ..operators.regions import Region, box_region
 from ..operators.scales import scales
+from ..operators.trajectory_average import trajectory_profile
 from ..readers import inspect_file
 from ..readers.regions_file import read_regions
+from ..readers.trajectories import read_trajectory
 from ..results import Measurement, Profile, Result
 from ..streaming import Unread, together
 from ..units import times_length
@@ -490,6 +492,40 @@ def run_corners(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
 
 
+def run_trajectory(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """Mean charge profile of a trajectory."""
+    frames = read_trajectory(
+        values["file"],
+        values["topology"],
+        charges=values["charges"],
+        cell=None if values["cell"] is None else np.reshape(values["cell"], (3, 3)),
+        start=values["start"],
+        step=values["every"],
+        format=values["format"],
+        atom_style=values["atom_style"],
+    )
+    result = trajectory_profile(frames, values["spacing"], axis=values["axis"])
+    step = result.provenance[-1]
+    time, spread = step["correlation_time"]
+    errors = result.uncertainty if result.uncertainty is not None else np.zeros(1)
+    rows: Rows = [
+        ("frames", f"{step['frames']}, blocks of {step['block']}"),
+        ("correlation time", f"{time:.3g} ± {spread:.2g} frames"),
+        ("direction", f"along {result.planes}, {result.length:.6f} Å, {len(result.values)} cells"),
+        ("smallest, largest", f"{shown(result.values.min())}, {shown(result.values.max(), result.unit)}"),
+        ("standard error", f"{np.sqrt(np.mean(errors**2)):.2g} {result.unit}, root mean square"),
+    ]
+    if not step["converged"]:
+        rows.append(("note", "too few frames for their memory: the errors are lower bounds"))
+
+    def draw() -> Any:
+        from ..plots import plot_profile
+
+        return plot_profile(result, width=values["figure_width"] or "column")
+
+    return Outcome({"profile": result}, (("Mean over frames", rows),), {values["output"]: result}, draw)
+
+
 def run_tune(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Plan the transforms of a file's grid."""
     field = inputs.field(values)
@@ -834,6 +870,34 @@ _TABLE = (
         ),
         run_corners,
         check_corners,
+    ),
+    Command(
+        "trajectory",
+        "Mean charge profile of a molecular dynamics trajectory, with standard errors.",
+        "Reads what MDAnalysis reads (LAMMPS, GROMACS, XYZ and others), one frame at a time. The errors take into "
+        "account how long frames remember each other, and say so where the run is too short to know.",
+        (
+            "gpuhomog trajectory run.xtc --topology run.tpr --spacing 0.2 -o profile.csv --plot profile.pdf",
+            "gpuhomog trajectory run.xyz --charges Na=1,Cl=-1 --cell 20,0,0,0,20,0,0,0,60 --spacing 0.5",
+        ),
+        (
+            o.TOPOLOGY,
+            o.CHARGES,
+            o.CELL_ROWS,
+            o.TRAJECTORY_FORMAT,
+            o.ATOM_STYLE,
+            o.START,
+            o.EVERY,
+            replace(o.UNIFORM_AXIS, help="Along which the profile is: a, b or c."),
+            o.BIN,
+            result_out("the profile"),
+            o.PLOT,
+            o.FIGURE_WIDTH,
+            o.JSON,
+            o.QUIET,
+        ),
+        run_trajectory,
+        alone=True,
     ),
     Command(
         "demo",
