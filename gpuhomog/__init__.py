@@ -14,11 +14,30 @@ from .field import Field
 from .grid import Grid
 from .operators.average import average, average_and_variance, average_gradient, averages_and_variances
 from .operators.charge import ChargeBalance, charge_balance, charge_density, electrostatic_potential
-from .operators.excess import InterfaceCharge, SurfaceCharge, cut_charge, interface_charge, surface_charge
+from .operators.excess import (
+    InterfaceCharge,
+    InterfaceExcess,
+    SurfaceCharge,
+    SurfaceExcess,
+    interface_charge,
+    interface_excess,
+    surface_charge,
+    surface_excess,
+)
 from .operators.macroscopic import macroscopic_average
+from .operators.moments import MomentDensities, Partition, moment_densities, partition
 from .operators.periods import PeriodEstimate, find_periods
 from .operators.planar import planar_average
 from .operators.potential_step import PotentialStep, potential_step
+from .operators.terminations import (
+    PlaneExcess,
+    PolarizationQuantum,
+    Termination,
+    Terminations,
+    plane_excess,
+    polarization_quantum,
+    terminations,
+)
 from .readers import read
 from .readers.ase_files import from_ase
 from .readers.tables import read_profile, read_result
@@ -40,9 +59,14 @@ __all__ = [
     "Grid",
     "InputError",
     "InterfaceCharge",
+    "InterfaceExcess",
     "KernelError",
     "Measurement",
+    "MomentDensities",
+    "Partition",
     "PeriodEstimate",
+    "PlaneExcess",
+    "PolarizationQuantum",
     "PotentialStep",
     "PowerLaw",
     "Profile",
@@ -50,6 +74,9 @@ __all__ = [
     "Stages",
     "Structure",
     "SurfaceCharge",
+    "SurfaceExcess",
+    "Termination",
+    "Terminations",
     "TopHat",
     "UnitsError",
     "__version__",
@@ -59,17 +86,23 @@ __all__ = [
     "averages_and_variances",
     "charge_balance",
     "charge_density",
-    "cut_charge",
     "electrostatic_potential",
     "find_periods",
     "from_ase",
     "interface_charge",
+    "interface_excess",
     "macroscopic_average",
+    "moment_densities",
+    "partition",
     "planar_average",
+    "plane_excess",
+    "polarization_quantum",
     "potential_step",
     "read",
     "read_profile",
     "read_result",
     "surface_charge",
+    "surface_excess",
+    "terminations",
     "write",
 ]

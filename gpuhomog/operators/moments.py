@@ -267,7 +267,8 @@ def moment_densities(
         first, second = _spectral(profile, bulk.reference, np.array([position]))[:2]
         means = replace(means, m1=float(first[0]), m2=2 * float(second[0]), w=float(second[0]))
         m1, w, density = _spectral(profile, bulk.reference, places)
-        fields = [m1, 2 * w, w, density, -2 * m1, -m1]
+        whole = abs(len(places) * (places[1] - places[0]) - profile.length) < 1e-6 * profile.length
+        fields = [m1, 2 * w, w, density, -2 * m1, _slope(w, places, profile.length) if whole else -m1]
     elif by_period:
         assert length is not None
         fields = _by_period(line, places, length)
