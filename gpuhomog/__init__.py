@@ -29,6 +29,7 @@ from .operators.moments import MomentDensities, Partition, moment_densities, par
 from .operators.periods import PeriodEstimate, find_periods
 from .operators.planar import planar_average
 from .operators.potential_step import PotentialStep, potential_step
+from .operators.surface_map import SurfaceMap, surface_map
 from .operators.terminations import (
     PlaneExcess,
     PolarizationQuantum,
@@ -75,6 +76,7 @@ __all__ = [
     "Structure",
     "SurfaceCharge",
     "SurfaceExcess",
+    "SurfaceMap",
     "Termination",
     "Terminations",
     "TopHat",
@@ -103,6 +105,7 @@ __all__ = [
     "read_result",
     "surface_charge",
     "surface_excess",
+    "surface_map",
     "terminations",
     "write",
 ]

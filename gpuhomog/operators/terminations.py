@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import hypot, isfinite
 from typing import Any
 
@@ -43,12 +43,16 @@ from .unrolled import quiet_runs
 
 Array = NDArray[np.float64]
 
-GAP_LEVEL = 0.01
+GAP_LEVEL = 0.05
 """A stretch where |ρ̄| is below this fraction of its maximum is a gap between planes."""
+LEAST_GAP = 0.05
+"""A shorter stretch, in spacings, is where ρ̄ changes sign."""
 SLICED_LEVEL = 1e-5
 """A cut where |ρ̄| exceeds this fraction of its maximum slices packets: 4.8 standard deviations of a Gaussian."""
 POSITIONS_PER_SAMPLE, FEWEST_POSITIONS = 4, 256
 """How finely cut positions are scanned."""
+LEAST_DENSITY, NO_DENSITY = 1e-7, 1e-13
+"""|ρ̄| below this fraction of the largest value of the field, or this much, is rounding: each plane is neutral."""
 NEUTRAL_QUANTUM = 1e-3
 """A gap whose |σ| is below this fraction of the quantum (or of its uncertainty) is neutral."""
 
@@ -151,14 +155,16 @@ class Terminations(Result):
     """Every termination of a family of planes: σ against the position of the cut.
 
     charge     σ(x_t) over one spacing, a Profile [e/Å^2]
+    density    ρ̄ at the same positions, a Profile; less the reference if one was given
     cuts       the gaps between atomic planes, in order
     neutral    positions where σ = 0 [Å]: always at least two, but a cut there may slice atoms
-    polar      False if a gap between planes is neutral, True if none is, None if there is no gap
+    polar      False if a gap between planes is neutral or every plane is, True if no gap is, None if there is none
     quantum    e/A_Ω (2e/A_Ω for paired electrons) [e/Å^2]; None if the area is not known or this is no charge
     planes, spacing, area, harmonics, reference, remarks, provenance   as in PlaneExcess
     """
 
     charge: Profile
+    density: Profile
     cuts: tuple[Termination, ...]
     neutral: tuple[float, ...]
     polar: bool | None
@@ -173,7 +179,9 @@ class Terminations(Result):
 
     def tables(self) -> Tables:
         """For people."""
-        polar = {True: "yes: no gap between planes is neutral", False: "no", None: "not known"}[self.polar]
+        polar = {True: "yes: no gap between planes is neutral", False: "no", None: "not known: there is no gap"}[
+            self.polar
+        ]
         cuts = []
         for cut in self.cuts:
             notes = ["neutral"] * cut.neutral + ["slices packets"] * cut.sliced
@@ -181,12 +189,12 @@ class Terminations(Result):
             cuts.append((f"cut at {cut.position:.4f} Å", text))
         how = [
             ("polar", polar),
-            ("σ = 0 at", ", ".join(f"{x:.4f}" for x in self.neutral) + " Å" if self.neutral else "nowhere"),
+            ("σ = 0 at", ", ".join(f"{x:.4f}" for x in self.neutral) + " Å" if self.neutral else "every position"),
             ("quantum", "not known" if self.quantum is None else f"{self.quantum:.8g} {self.charge.unit}"),
             ("planes", f"{self.planes}, {self.spacing:.6f} Å apart, {self.harmonics} harmonics"),
             *(("note", remark) for remark in self.remarks),
         ]
-        return ("Terminations", tuple(cuts) or (("cuts", "no gap between planes"),)), ("The planes", tuple(how))
+        return ("Terminations", tuple(cuts) or (("cuts", "no gap between charged planes"),)), ("The planes", tuple(how))
 
     def __str__(self) -> str:
         return text_of(self.tables())
@@ -219,12 +227,13 @@ def polarization_quantum(cell: Grid | ArrayLike, planes: Planes, *, paired: bool
 
 @dataclass(frozen=True, eq=False)
 class _Family:
-    """Harmonics of one period of a crystal along the normal of its planes."""
+    """Harmonics of one period of a crystal along the normal of its planes; `least`: |ρ̄| that is more than rounding."""
 
     profile: Profile
     wavevectors: Array
     coefficients: NDArray[np.complex128]
     gross: float
+    least: float
 
     def sums(self, x: Array) -> tuple[Array, Array, Array]:
         """σ, M2 and ρ̄ - mean at positions."""
@@ -253,10 +262,15 @@ def _family(field: Field | Profile, planes: Planes | None, reference: float | No
             raise InputError(f"reference = {reference}: give the finite mean of the bulk, in the unit of the field.")
         profile = profile_of(field, planes)
     if profile.boundary == OPEN:
-        raise InputError("This profile is open: the charge of a cut is that of a periodic bulk. Use surface_charge.")
+        raise InputError(
+            f"Axis {profile.planes} has an open boundary: the charge of a cut is that of a periodic bulk. Read the "
+            "field as periodic, or find the surfaces of a slab with gh.surface_charge."
+        )
     gross = float(np.abs(profile.values - profile.mean()).mean()) * profile.length
+    values = field.internal().extrema() if isinstance(field, Field) else (profile.values.min(), profile.values.max())
+    least = max(LEAST_DENSITY * max(map(abs, values)), NO_DENSITY)
     apart = abs(profile.mean() - (reference or 0.0)) * profile.length
-    if apart > NEUTRAL_PERIOD * gross and apart > 1e-12 * abs(profile.mean()) * profile.length:
+    if apart > max(NEUTRAL_PERIOD * gross, least * profile.length):
         unit = times_length(profile.unit, 1)
         raise InputError(
             f"The crystal is not neutral: one spacing of the planes {profile.planes} carries {apart:.3g} {unit} "
@@ -267,7 +281,7 @@ def _family(field: Field | Profile, planes: Planes | None, reference: float | No
     harmonics = np.arange(1, (n - 1) // 2 + 1)
     coefficients = 2 * np.fft.rfft(profile.values)[1 : len(harmonics) + 1] / n
     wavevectors = np.asarray(2 * np.pi * harmonics / profile.length, dtype=np.float64)
-    return _Family(profile, wavevectors, coefficients, gross)
+    return _Family(profile, wavevectors, coefficients, gross, least)
 
 
 def plane_excess(
@@ -296,7 +310,7 @@ def plane_excess(
     family = _family(field, planes, reference)
     profile = family.profile
     charge, second, density = (float(v[0]) for v in family.sums(np.array([float(position)])))
-    peak = float(np.abs(profile.values - (reference or 0.0)).max()) or 1.0
+    peak = max(float(np.abs(profile.values - (reference or 0.0)).max()), family.least / SLICED_LEVEL)
     local = abs(density + profile.mean() - (reference or 0.0)) / peak
     remarks: tuple[str, ...] = ()
     if local > SLICED_LEVEL:
@@ -337,8 +351,8 @@ def terminations(
     field, planes, reference  as in plane_excess
     paired                    electrons come in pairs: the quantum is 2e/A_Ω
 
-    The cell is taken to be primitive in the plane; a larger one has a smaller e/A_Ω. Gaps are stretches where |ρ̄| stays
-    below 1 % of its maximum. Source: eqs. 39, 51, 56 of the paper. Raises InputError as plane_excess; gaps into which
+    The cell is taken to be primitive in the plane; a larger one has a smaller e/A_Ω. Gaps are stretches of a
+    twentieth of the spacing where |ρ̄| stays below 5 % of its maximum. Source: eqs. 39, 51, 56 of the paper. Raises InputError as plane_excess; gaps into which
     packets reach are said in the remarks.
     """
     family = _family(field, planes, reference)
@@ -347,27 +361,34 @@ def terminations(
     n = max(FEWEST_POSITIONS, POSITIONS_PER_SAMPLE * len(profile.values))
     x = profile.position[0] + np.arange(n) * (profile.length / n)
     charge, _, density = family.sums(x)
-    density = np.abs(density + base)
+    signed = density + base
+    density = np.abs(signed)
     unit = times_length(profile.unit, 1)
     is_charge = unit == "e/Å^2"
     quantum = (2 if paired else 1) / profile.area if profile.area and is_charge else None
-    cuts = _gaps(family, x, charge, density, quantum, unit)
-    neutral = _zeros(family, x, charge)
+    planes_neutral = bool(density.max() <= family.least)
+    cuts = () if planes_neutral else _gaps(family, x, charge, density, quantum, unit)
+    neutral = () if planes_neutral else _zeros(family, x, charge)
     polar = None if not cuts else not any(cut.neutral for cut in cuts)
     remarks = []
-    if not cuts:
+    if planes_neutral:
+        polar, charge, signed = False, np.zeros(n), np.zeros(n)
+        remarks.append("each plane is neutral by itself: σ = 0 wherever the crystal is cut")
+    elif not cuts:
         remarks.append(
-            f"no gap: |ρ̄| nowhere falls below {GAP_LEVEL:.0%} of its maximum between the planes, so every frozen cut "
-            "slices them and σ depends on where"
+            f"no gap: |ρ̄| nowhere stays below {GAP_LEVEL:.0%} of its maximum between the planes, so every frozen cut "
+            "slices packets and σ depends on where"
         )
     elif any(cut.sliced for cut in cuts):
         where = ", ".join(f"{cut.position:.4f}" for cut in cuts if cut.sliced)
         remarks.append(f"frozen cuts slice packets at {where} Å: |ρ̄| there exceeds {SLICED_LEVEL:g} of its maximum")
+    curve = Profile(
+        x, charge, unit, "scalar", profile.length, planes=profile.planes, normal=profile.normal, area=profile.area,
+        uncertainty=np.full(n, family.error), structure=profile.structure, provenance=profile.provenance,
+    )  # fmt: skip
     return Terminations(
-        charge=Profile(
-            x, charge, unit, "scalar", profile.length, planes=profile.planes, normal=profile.normal, area=profile.area,
-            uncertainty=np.full(n, family.error), structure=profile.structure, provenance=profile.provenance,
-        ),
+        charge=curve,
+        density=replace(curve, values=signed, unit=profile.unit, quantity=profile.quantity, uncertainty=None),
         cuts=cuts,
         neutral=neutral,
         polar=polar,
@@ -379,7 +400,7 @@ def terminations(
         reference=profile.mean(),
         remarks=tuple(remarks),
         provenance=(*profile.provenance, {"step": "terminations", "positions": n}),
-    )  # fmt: skip
+    )
 
 
 def _gaps(
@@ -392,7 +413,7 @@ def _gaps(
         return ()
     found = []
     for first, count in sorted(quiet_runs(density <= GAP_LEVEL * peak, periodic=True)):
-        if count < 2 or count == n:
+        if count < LEAST_GAP * n or count == n:
             continue
         places = (first + np.arange(count)) % n
         level = density[places]
