@@ -77,12 +77,16 @@ def _outward(zeros: Array, start: float, least: float) -> list[float]:
     return chosen[1:]
 
 
-def _up_to(edges: list[float], x_b: float, reach: float, period: float | None) -> list[float]:
-    """The edges up to that nearest to the last whole period within reach."""
+def _up_to(edges: list[float], zeros: Array, x_b: float, reach: float, window: Window, least: float) -> list[float]:
+    """The edges on one side, the last of them the zero nearest to the last whole period within reach."""
+    period = window.period
     if period is None or not edges or reach < period:
         return edges
-    last = x_b + np.sign(edges[0] - x_b) * period * np.floor(reach / period * (1 + 1e-9))
-    return edges[: int(np.argmin(np.abs(np.array(edges) - last))) + 1]
+    side = np.sign(edges[0] - x_b)
+    wanted = x_b + side * period * np.floor(reach / period * (1 + 1e-9))
+    outside = zeros[side * (zeros - x_b) > 0]
+    last = float(outside[np.argmin(np.abs(outside - wanted))])
+    return [e for e in edges if side * (last - e) >= least] + [last]
 
 
 def find_edges(line: Unrolled, x_b: float, window: Window) -> tuple[Array, tuple[float, float]]:
@@ -102,7 +106,7 @@ def find_edges(line: Unrolled, x_b: float, window: Window) -> tuple[Array, tuple
     below = _outward(zeros[zeros < x_b][::-1], x_b, least)
     stretches = np.array([x_b - reach, *below[::-1], x_b, *above, x_b + reach])
     widest = int(np.argmax(np.diff(stretches)))
-    above, below = (_up_to(edges, x_b, reach, window.period) for edges in (above, below))
+    above, below = (_up_to(edges, zeros, x_b, reach, window, least) for edges in (above, below))
     return np.array([*below[::-1], x_b, *above]), (float(stretches[widest]), float(stretches[widest + 1]))
 
 

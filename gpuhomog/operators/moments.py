@@ -42,7 +42,7 @@ from ..results import Measurement, Profile, Result, Tables, between_positions, t
 from ..units import times_length
 from .bulk import GivenPeriod, find_body, resolve_period
 from .excess import profile_of
-from .level_sets import Window, edges_around, local_mean_crossing
+from .level_sets import Window, edges_around, local_mean_crossing, usable
 from .partition import PartitionMoments, midpoints, partition_moments
 from .planar import Planes
 from .unrolled import BANDLIMITED, CELL, Unrolled, check_sampling, unroll
@@ -455,19 +455,24 @@ def _by_period(line: Unrolled, x: Array, period: float) -> list[Array]:
 
 def _by_crossings(bulk: _Bulk, x: Array) -> tuple[list[Array] | None, tuple[str, ...]]:
     """M1, M2, W and their slopes of the partition at each x; None, with the reason, where some x has none."""
-    rows = []
     line, window = bulk.line, bulk.window
-    refused = 0
-    for place in x:
-        try:
-            edges = edges_around(line, float(place), window)
-        except InputError:
-            refused += 1
-            continue
-        found, _ = bulk.about(edges, float(place))
-        rows.append([found.m1, found.m2, found.w])
+    found = [usable(line, float(place), window) for place in x]
+    refused = sum(edges is None for edges in found)
     if refused:
         return None, (f"no fields: at {refused} of {len(x)} positions x_b there is no partition",)
+    partitions = [edges for edges in found if edges is not None]
+    ends = np.concatenate(partitions)
+    running = np.stack([line.double_cumulative(ends), line.triple_cumulative(ends)])
+    rows, first = [], 0
+    for place, level, edges in zip(x, line.cumulative(x), partitions, strict=True):
+        double, triple = running[:, first : first + len(edges)]
+        first += len(edges)
+        length = edges[-1] - edges[0]
+        rise, lever = double[-1] - double[0], edges[[0, -1]] - place
+        second = np.diff(edges) / 2 * (double[1:] + double[:-1]) - np.diff(triple)  # ∫ (x - x_m) C of each
+        w = lever[1] * double[-1] - lever[0] * double[0] - (triple[-1] - triple[0])
+        w -= level * (lever[1] ** 2 - lever[0] ** 2) / 2
+        rows.append([level - rise / length, -2 * second.sum() / length, -w / length])
     m1, m2, w = np.array(rows).T
     slopes = [_slope(v, x, window.cell) for v in (m2, w)]
     return [m1, m2, w, line.density(x), *slopes], ()

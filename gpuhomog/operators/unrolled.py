@@ -89,7 +89,7 @@ class Unrolled:
         """∫ |f| over the line."""
         return float(np.abs(self.values).sum() * self.spacing)
 
-    @property
+    @cached_property
     def highest(self) -> float:
         """Largest |C|, by sums of samples."""
         return float(np.abs(np.cumsum(self.values)).max() * self.spacing)

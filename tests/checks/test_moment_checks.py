@@ -19,9 +19,7 @@ def point_charges(charges, start, stop, h, boundary="open"):
     for position, q in charges:
         values[round((position - start) / h)] += q / h
     length = h * len(values)
-    return gh.Profile(
-        start + h * np.arange(len(values)), values, "e/Å^3", "charge_density", length, boundary=boundary
-    )
+    return gh.Profile(start + h * np.arange(len(values)), values, "e/Å^3", "charge_density", length, boundary=boundary)
 
 
 @pytest.mark.parametrize("sampling", ["bandlimited", "cell"])
