@@ -854,7 +854,7 @@ def low_k_exponent(line: Unrolled, low: float, high: float, eps: float) -> float
         return None
     alpha = 1 + 2 * float(np.log(scatter[0] / scatter[1]) / np.log(wide / narrow))
     fall = 1 + 2 * float(np.log(scatter[1] / max(float(scatter[2]), 1e-300)) / np.log(4.0))
-    return alpha if fall < RIPPLE_ALPHA else None
+    return alpha if max(alpha, fall) < RIPPLE_ALPHA else None
 
 
 def not_converged(alpha: float) -> str:
@@ -1072,7 +1072,7 @@ def _interface(
     alpha = None
     if reason is None:
         exponents = [
-            low_k_exponent(line, *stretch, width)
+            low_k_exponent(line, *stretch, width / 2)
             for p, stretch in zip(found, windows_around(line, x), strict=True)
             if p is None
         ]

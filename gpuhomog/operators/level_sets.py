@@ -101,7 +101,11 @@ def find_edges(line: Unrolled, x_b: float, window: Window) -> tuple[Array, tuple
         widest = int(np.argmax(np.diff(edges)))
         return edges, (float(edges[widest]), float(edges[widest + 1]))
     reach = min(x_b - window.low, window.high - x_b)
-    zeros = zeros_of(line, level, x_b - reach, x_b + reach)
+    ends = (float(x_b - reach), float(x_b + reach))
+    between = line.running_at_edges[1][slice(*np.searchsorted(line.running_at_edges[0], ends))]
+    if reach > 0 and np.abs(np.r_[between, line.cumulative(ends)] - level).max() <= ZERO * line.highest:
+        return np.array([ends[0], x_b, ends[1]]), ends[:1] * 2  # C stays where it is: any edge is one
+    zeros = zeros_of(line, level, *ends)
     above = _outward(zeros[zeros > x_b], x_b, least)
     below = _outward(zeros[zeros < x_b][::-1], x_b, least)
     stretches = np.array([x_b - reach, *below[::-1], x_b, *above, x_b + reach])
