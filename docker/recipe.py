@@ -78,7 +78,8 @@ def build(container: str, variant: Variant) -> hpccm.Stage:
             *given,
             "cd /usr/src/gpuhomog",
             "python3 -m venv /opt/gpuhomog",
-            '/opt/gpuhomog/bin/pip install --no-cache-dir ${WHEELS:+--no-index --find-links="$WHEELS"} ".[$EXTRAS]"',
+            '/opt/gpuhomog/bin/pip install --no-cache-dir ${WHEELS:+--no-index --find-links="$WHEELS"} '
+            '".${EXTRAS:+[$EXTRAS]}"',
         ]
     )
     return stage

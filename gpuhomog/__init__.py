@@ -24,11 +24,14 @@ from .operators.excess import (
     surface_charge,
     surface_excess,
 )
+from .operators.lines_and_points import Excess, LinesAndPoints, lines_and_points
 from .operators.macroscopic import macroscopic_average
 from .operators.moments import MomentDensities, Partition, moment_densities, partition
 from .operators.periods import PeriodEstimate, find_periods
 from .operators.planar import planar_average
 from .operators.potential_step import PotentialStep, potential_step
+from .operators.regions import Region, box_region
+from .operators.scales import Scales, scales
 from .operators.surface_map import SurfaceMap, surface_map
 from .operators.terminations import (
     PlaneExcess,
@@ -41,6 +44,7 @@ from .operators.terminations import (
 )
 from .readers import read
 from .readers.ase_files import from_ase
+from .readers.regions_file import read_regions
 from .readers.tables import read_profile, read_result
 from .results import Measurement, Profile
 from .structure import Structure
@@ -53,6 +57,7 @@ __all__ = [
     "ChargeBalance",
     "DeviceError",
     "Disc",
+    "Excess",
     "Field",
     "FileFormatError",
     "Gaussian",
@@ -62,6 +67,7 @@ __all__ = [
     "InterfaceCharge",
     "InterfaceExcess",
     "KernelError",
+    "LinesAndPoints",
     "Measurement",
     "MomentDensities",
     "Partition",
@@ -71,7 +77,9 @@ __all__ = [
     "PotentialStep",
     "PowerLaw",
     "Profile",
+    "Region",
     "Sampled",
+    "Scales",
     "Stages",
     "Structure",
     "SurfaceCharge",
@@ -86,6 +94,7 @@ __all__ = [
     "average_and_variance",
     "average_gradient",
     "averages_and_variances",
+    "box_region",
     "charge_balance",
     "charge_density",
     "electrostatic_potential",
@@ -93,6 +102,7 @@ __all__ = [
     "from_ase",
     "interface_charge",
     "interface_excess",
+    "lines_and_points",
     "macroscopic_average",
     "moment_densities",
     "partition",
@@ -102,7 +112,9 @@ __all__ = [
     "potential_step",
     "read",
     "read_profile",
+    "read_regions",
     "read_result",
+    "scales",
     "surface_charge",
     "surface_excess",
     "surface_map",

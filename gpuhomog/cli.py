@@ -91,6 +91,8 @@ class OneSentence(PlainHelp, TyperGroup):
     def main(self, args: Sequence[str] | None = None, **extra: Any) -> Any:  # type: ignore[override]
         """Run and exit."""
         given = list(sys.argv[1:] if args is None else args) or ["--help"]
+        if launched_rank() > 0:
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115  the first rank talks
         extra["standalone_mode"] = False
         extra["prog_name"] = PROGRAM
         try:
@@ -123,10 +125,12 @@ def fail(error: Exception, as_json: bool) -> int:
         name = f"{error.filename}: " if error.filename else ""
         sentence = f"{name}{error.strerror or error}. Check the name, the folder and its permissions."
     elif isinstance(error, MemoryError):
-        larger = "use a larger machine"
-        if str(error):  # CuPy says how many bytes; NumPy may, too
-            larger = f"{larger}, or --device cpu in place of a GPU ({error})"
-        sentence, code = f"not enough memory for this grid: read it with --dtype float32, or {larger}.", 1
+        told = f" ({str(error).rstrip('.')})" if str(error) else ""  # how many bytes
+        if type(error).__name__ == "OutOfMemoryError":  # CuPy's
+            where, larger = " on the GPU", "use --device cpu, a GPU with more memory, or more ranks"
+        else:
+            where, larger = "", "use a larger machine, or more ranks"
+        sentence, code = f"not enough memory{where} for this grid{told}: read it with --dtype float32, or {larger}.", 1
     elif os.environ.get("GPUHOMOG_DEBUG"):
         raise error
     else:

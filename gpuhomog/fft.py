@@ -351,6 +351,65 @@ def _filtered_slabs(
     return [result.transpose(order) for result in results]
 
 
+def shell_powers(
+    device: Device,
+    values: Any,
+    rows: NDArray[np.float64],
+    width: float,
+    *,
+    slab: Slab | None = None,
+    comm: Comm | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Sums over shells of wavevectors, on every rank: (n_shells,) modes, their |k|, their |f~|²/N².
+
+    values  (n_a, n_b, n_c); a rank's planes where ranks share them
+    rows    (3, 3) reciprocal vectors [1/Å]
+    width   of a shell [1/Å]: shell s holds the modes with |k| nearest to s times it; shell 0 is empty of k = 0
+    slab, comm  as in `filtered`
+
+    Both of k and -k count, so that by Parseval's theorem all powers add up to the variance. A mode N/2 of an even axis
+    stands for both signs: its |k|² is the mean of the two. Slabs are transposed once.
+    """
+    own = Slab.of(values.shape[0]) if slab is None or comm is None or comm.size == 1 else slab
+    order = SLOWEST_FIRST[own.axis]
+    planes = values.transpose(order)
+    n_0, n_1, n_2 = shape = (own.n, *planes.shape[1:])
+    spectrum = device.rfft_planes(planes)
+    lines = Slab.of(n_1, axis=1)
+    if comm is not None and comm.size > 1:
+        spectrum, lines = transpose(comm, device, Slab(0, own.n, own.start, own.stop), spectrum, 1, n_1)
+    spectrum = device.ifft_lines(spectrum)  # the forward transform over n_0, its modes in the order 0, -1, -2, …
+    metric = _metric(rows)[np.ix_(order, order)]
+    modes = [-np.fft.fftfreq(n_0, 1 / n_0), np.fft.fftfreq(n_1, 1 / n_1), np.arange(n_2 // 2 + 1.0)]
+    signed = [np.where(2 * np.abs(mode) == n, 0.0, mode) for mode, n in zip(modes, shape, strict=True)]
+    first, third = modes[0][:, None], modes[2][None, :]
+    outer = metric[0, 0] * first**2 + metric[2, 2] * third**2
+    outer = outer + 2 * metric[0, 2] * np.multiply.outer(signed[0], signed[2])
+    twice = np.full(n_2 // 2 + 1, 2.0)
+    twice[0] = 1.0
+    if n_2 % 2 == 0:
+        twice[-1] = 1.0
+    weight = np.broadcast_to(twice, outer.shape).ravel()
+    largest = np.sqrt(sum(metric[i, i] * (n / 2) ** 2 for i, n in enumerate(shape)) * 3)
+    n_shells = int(np.rint(largest / width)) + 2
+    sums = np.zeros((3, n_shells))
+    for i in range(lines.n_local):
+        row, sign = modes[1][lines.start + i], signed[1][lines.start + i]
+        square = outer + metric[1, 1] * row**2
+        square = square + 2 * sign * (metric[0, 1] * signed[0][:, None] + metric[1, 2] * signed[2][None, :])
+        k = np.sqrt(np.maximum(square, 0.0)).ravel()
+        line = device.to_host(device.compact(spectrum[:, i : i + 1, :])).astype(np.complex128).ravel()
+        shell = np.rint(k / width).astype(np.intp)
+        power = weight * (line.real**2 + line.imag**2) / float(n_1 * n_2) ** 2
+        for which, part in enumerate((weight, weight * k, power)):
+            sums[which] += np.bincount(shell, part, n_shells)
+    if comm is not None and comm.size > 1:
+        sums = comm.sum(sums)
+    sums[:, 0] = 0.0
+    filled = int(np.flatnonzero(sums[0])[-1]) + 1 if sums[0].any() else 1
+    return sums[0, :filled], sums[1, :filled], sums[2, :filled]
+
+
 def values_of_modes(
     device: Device, multiplier: Multiplier, modes: Callable[[int, int], NDArray[Any]], comm: Comm
 ) -> Any:

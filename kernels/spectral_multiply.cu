@@ -18,8 +18,8 @@
 constexpr int BLOCK = 256;
 constexpr int IN_FLIGHT = 4;
 
-// Blocks on a multiprocessor that leave a thread 64 registers for float, 128 for double.
-template <typename T> constexpr int RESIDENT = 16 / static_cast<int>(sizeof(T));
+// Blocks on a multiprocessor that leave a thread 64 registers for float, 80 for double: with more blocks some spill.
+template <typename T> constexpr int RESIDENT = sizeof(T) == 4 ? 4 : 3;
 
 template <typename T> __global__ void __launch_bounds__(BLOCK, RESIDENT<T>)
     spectral_multiply(Complex<T> *modes, long long batch, int n0, int n1, int n2, int first, int n_rows, int parts,

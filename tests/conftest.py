@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from strict_device import StrictDevice
 
 from gpuhomog.device import choose_device, why_no_gpu
 
+# Programs that were installed beside this Python, as mpiexec was, are found without its environment being active.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 os.environ["GPUHOMOG_DEVICE"] = "cpu"  # what "auto" is in all tests, so that they are the same on machines with a GPU
 
 # The same examples every time: a failure is one for whoever runs the tests next, too.

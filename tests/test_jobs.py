@@ -253,7 +253,9 @@ def test_options_of_commands_mirror_the_operators():
         "surface": (gh.surface_charge, set()),
         "interface": (gh.interface_charge, set()),
         "step": (gh.potential_step, set()),
+        "corners": (gh.lines_and_points, set()),
         "profile": (gh.macroscopic_average, set()),
+        "scales": (gh.scales, set()),
     }
     for name, (function, without) in pairs.items():
         known = {option.key for option in COMMANDS[name].options}
@@ -264,7 +266,11 @@ def test_options_of_commands_mirror_the_operators():
 def test_defaults_of_options_are_those_of_the_operators():
     import inspect
 
-    for name, function in (("surface", gh.surface_charge), ("interface", gh.interface_charge)):
+    for name, function in (
+        ("surface", gh.surface_charge),
+        ("interface", gh.interface_charge),
+        ("scales", gh.scales),
+    ):
         options = {option.key: option for option in COMMANDS[name].options}
         for parameter in inspect.signature(function).parameters.values():
             if parameter.kind == parameter.KEYWORD_ONLY and parameter.default is not parameter.empty:

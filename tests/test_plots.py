@@ -6,6 +6,7 @@ import sys
 import matplotlib
 import numpy as np
 import pytest
+from disordered import disordered
 from matplotlib.collections import QuadMesh
 
 import gpuhomog as gh
@@ -279,6 +280,27 @@ def test_interface_figure_marks_both_bulks(slab):
         np.testing.assert_allclose(level.get_ydata(), 0.3, atol=1e-3)
 
 
+def test_scales_figure_marks_the_gap_and_the_power_law():
+    x = np.arange(8192) * 0.125
+    values = disordered(2, (8192,), 0.125, seed=3) + 0.2 * np.sin(2 * np.pi * 8 * x / 1024)
+    result = gh.scales(gh.Profile(x, values, "V", "electrostatic_potential", 1024.0))
+    (axes,) = plots.plot_scales(result).axes
+    assert axes.get_ylabel() == "power per mode (V$^{2}$)" and axes.get_xscale() == axes.get_yscale() == "log"
+    for colour, length in ((plots.VERMILION, result.L), (plots.GREEN, result.a)):
+        assert line_of(axes, colour=colour).get_xdata()[0] == pytest.approx(2 * np.pi / length)
+    law = line_of(axes, colour=plots.BLUE)
+    k, power = law.get_xdata(), law.get_ydata()
+    assert (k[0], k[-1]) == pytest.approx(result.fitted)
+    slope = np.log(power[1] / power[0]) / np.log(k[1] / k[0])
+    assert slope == pytest.approx(result.alpha.value, abs=0.05)
+    inside = (result.k >= k[0]) & (result.k <= k[-1])  # the curve runs through the modes
+    ratio = (result.power / result.modes)[inside] / np.interp(result.k[inside], k, power)
+    assert ratio.mean() == pytest.approx(1, abs=0.1)
+    assert [text.get_text()[:3] for text in axes.texts] == ["$L$", "$a$", "eps", "α ="]
+    with pytest.raises(InputError, match="No spectrum to draw: The field is constant"):
+        plots.plot_scales(gh.scales(gh.Profile(x, np.ones(8192), "V", "electrostatic_potential", 1024.0)))
+
+
 @pytest.mark.parametrize("from_charge", [False, True])
 def test_step_figure_draws_each_level_where_it_was_taken(slab, from_charge):
     if from_charge:
@@ -403,3 +425,82 @@ def test_pyplot_is_never_imported():
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"
+
+
+def checkerboard(shape):
+    index = np.indices(shape)
+    return gh.Field.from_array((-1.0) ** index.sum(axis=0), np.diag([*map(float, shape)]), boundary="open")
+
+
+def test_corners_of_a_plate_are_drawn_where_they_are():
+    from gpuhomog.operators.lines_and_points import plane_across
+
+    field = checkerboard((41, 40, 1))
+    result = gh.lines_and_points(field, [gh.box_region((-0.5, -0.5), (40.5, 39.5))])
+    figure = plots.plot_corners(result, plane_across(field, "c"))
+    axes = figure.axes[0]
+    texts = {text.get_text(): text.xy for text in axes.texts}
+    assert [label for label in texts if label.startswith("λ")] == ["λ = 0"]
+    places = [tuple(map(float, text.xy)) for text in axes.texts if text.get_text() == "q = 0.25"]
+    assert sorted(places) == [(-0.5, -0.5), (40.5, -0.5)]
+    lines = {tuple(map(tuple, line.get_xydata())) for line in axes.lines if len(line.get_xdata()) == 2}
+    assert ((-0.5, -0.5), (40.5, -0.5)) in lines and len(lines) == 4
+    (mesh,) = axes.collections
+    np.testing.assert_array_equal(mesh.get_array().reshape(41, 40), field.values[:, :, 0])
+
+
+def test_corners_of_a_body_have_their_colours():
+    result = gh.lines_and_points(checkerboard((36, 36, 36)), [gh.box_region((-0.5,) * 3, (35.5,) * 3)])
+    figure = plots.plot_corners(result)
+    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    assert titles == ["faces", "lines", "points"]
+    points = figure.axes[4]
+    np.testing.assert_allclose(points.collections[0].get_array(), [float(p.value) for p in result.points])
+
+
+def terminations_of_sheets():
+    """Sheets of +0.1 and -0.1 e/Å^2, 0.6 Å apart every 3 Å, with their atoms."""
+    x = np.arange(300) * 0.01
+    values = sum(
+        q * np.exp(-(((x - p - shift) / 0.05) ** 2) / 2) / (0.05 * np.sqrt(2 * np.pi))
+        for q, p in ((0.1, 1.0), (-0.1, 1.6))
+        for shift in (-3.0, 0.0, 3.0)
+    )
+    atoms = gh.Structure([11, 17], [[0, 0, 1.0], [0, 0, 1.6]])
+    bulk = gh.Profile(x, values, "e/Å^3", "charge_density", 3.0, area=9.0, structure=atoms)
+    return bulk, gh.terminations(bulk)
+
+
+def test_terminations_figure_shows_the_curve_its_gaps_and_its_zeros():
+    _, result = terminations_of_sheets()
+    figure = plots.plot_terminations(result)
+    atoms, upper, lower = figure.axes
+    x, y = line_of(lower, colour=plots.BLUE).get_data()
+    by_hand = np.where((x > 1.2) & (x < 1.4), -0.08, 0.02)  # cut between the sheets, or outside them
+    away = (np.abs(x - 1.0) > 0.25) & (np.abs(x - 1.6) > 0.25)
+    np.testing.assert_allclose(y[away], by_hand[away], atol=1e-6)
+    assert (x[0], x[-1], lower.get_xlim()) == (0.0, 3.0, (0.0, 3.0))
+    marks = [line for line in lower.lines if line.get_marker() == "D" and len(line.get_xdata())]
+    np.testing.assert_allclose(marks[0].get_xdata(), result.neutral)
+    assert not np.any(marks[0].get_ydata()) and len(result.neutral) == 2
+    labels = [text.get_text() for text in lower.texts]
+    assert "−0.08" in labels and "0.02" in labels
+    assert any(label.startswith("polar;  quantum 0.1111 e Å") for label in labels)
+    assert upper.get_ylabel().startswith("charge density") and lower.get_ylabel() == "σ of the cut (e Å$^{-2}$)"
+    assert [text.get_text() for text in atoms.get_yticklabels()] == ["Cl", "Na"]
+
+
+def test_one_cut_is_marked_among_the_others():
+    bulk, result = terminations_of_sheets()
+    cut = gh.plane_excess(bulk, position=4.3)
+    lower = plots.plot_terminations(result, cut).axes[-1]
+    (mark,) = [line for line in lower.lines if line.get_marker() == "s" and len(line.get_xdata())]
+    assert (mark.get_xdata()[0], mark.get_ydata()[0]) == pytest.approx((1.3, -0.08), abs=1e-6)
+
+
+def test_an_excess_is_drawn_over_its_bulk_value(slab):
+    raised = profile_of(slab.values + 0.2 * (np.abs(np.arange(512) - 256) < 120), 32.0)
+    result = gh.surface_excess(raised, reference=0.2, x_surface=(8.53125, 23.46875), period=1.0)
+    lower = plots.plot_surface(raised, result).axes[-1]
+    curve = line_of(lower, colour=plots.BLUE).get_ydata()
+    assert abs(curve[-1]) < 1e-2 and np.abs(curve).max() < 1.2

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ..errors import DeviceError
 from .cpu import CPU
 from .decode import FixedWidth
+from .node import local_rank
 
 
 @runtime_checkable
@@ -37,6 +38,13 @@ class Device(Protocol):
 
     def empty(self, shape: Any, dtype: Any) -> Any:
         """New memory on this device, in C order, contents undefined; DeviceError where it does not fit."""
+        ...
+
+    def transport(self, comm: Any) -> Any:
+        """How arrays here get from rank to rank: an object with exchange(sent, received), as Comm has it.
+
+        None where the communicator takes them as they are, or by way of the host. Collective; DeviceError on all ranks.
+        """
         ...
 
     def planar_sum(self, values: Any, axis: int) -> NDArray[np.float64]:
@@ -312,6 +320,13 @@ def _gpu(number: int) -> Any:
     return GPU(cupy_runtime(number))
 
 
+def _own_gpu() -> int:
+    """Number of the GPU of this process: its own number on the node, counted round those there are."""
+    from .gpu import n_gpus
+
+    return local_rank() % max(1, n_gpus())
+
+
 def why_no_gpu() -> str | None:
     """The one reason why no GPU can be used here, with what to do, as part of a sentence; None if one can."""
     from .gpu.runtime import why_no_gpu as reason
@@ -334,10 +349,12 @@ def compiled_kernels() -> tuple[Path, int]:
 
 
 def choose_device(device: str | Device = "auto") -> Device:
-    """The device of a name: "auto", "cpu", "gpu" (the first) or "gpu:N". Only "auto" may choose.
+    """The device of a name: "auto", "cpu", "gpu" or "gpu:N". Only "auto" may choose.
 
-    "auto" is what the environment variable GPUHOMOG_DEVICE says; else the first GPU where CuPy sees one, else the
-    CPU. The same name gives the same device. A process computes on one GPU at a time: the one chosen last.
+    "gpu" is the first one; of several processes that were launched together on a node each takes the next, so that
+    they are spread over its GPUs. "auto" is what the environment variable GPUHOMOG_DEVICE says; else such a GPU where
+    CuPy sees one, else the CPU. The same name gives the same device. A process computes on one GPU at a time: the one
+    chosen last.
 
     Raises DeviceError for an unknown name, and for a GPU that cannot be used, with the reason.
 
@@ -353,13 +370,13 @@ def choose_device(device: str | Device = "auto") -> Device:
                 return choose_device(named)
             except DeviceError as error:
                 raise DeviceError(f"The environment variable {ENVIRONMENT} chooses the device: {error}") from None
-        return _cpu() if why_no_gpu() else choose_device("gpu:0")
+        return _cpu() if why_no_gpu() else choose_device("gpu")
     if device == "cpu":
         return _cpu()
     named_gpu = re.fullmatch(r"gpu(?::([0-9]{1,4}))?", device)
     if named_gpu is None:
         raise DeviceError(f'Unknown device "{device}": choose "auto", "cpu" or "gpu:N".')
-    chosen: Any = _gpu(int(named_gpu[1] or 0))
+    chosen: Any = _gpu(_own_gpu() if named_gpu[1] is None else int(named_gpu[1]))
     chosen.runtime.use()
     return chosen
 

@@ -15,18 +15,22 @@ from typing import Any
 import numpy as np
 
 from ..averaging_kernels import AveragingKernel, Box, Stages
-from ..device import choose_device, compiled_kernels, describe_gpus, why_no_gpu
-from ..device.fftw import tune, wisdom_path
+from ..device import choose_device
+from ..device.fftw import tune
 from ..errors import InputError
 from ..field import Field
 from ..operators.average import average, average_and_variance, average_gradient
 from ..operators.charge import charge_balance, charge_density, electrostatic_potential
 from ..operators.excess import InterfaceExcess, SurfaceExcess, interface_charge, surface_charge, surface_excess
+from ..operators.lines_and_points import lines_and_points, plane_across
 from ..operators.macroscopic import macroscopic_average
 from ..operators.planar import planar_average
 from ..operators.potential_step import PotentialStep, potential_step
+from ..operators.regions import Region, box_region
+from ..operators.scales import scales
 from ..operators.terminations import PlaneExcess, Terminations, plane_excess, terminations
 from ..readers import inspect_file
+from ..readers.regions_file import read_regions
 from ..results import Measurement, Profile, Result
 from ..streaming import Unread, together
 from ..units import times_length
@@ -34,6 +38,7 @@ from ..writers.tables import Compared
 from ..writers.text import strip_compression
 from . import options as o
 from .demo import check_folder, run_demo
+from .devices import run_devices
 from .task import RUN_WIDE, Command, Inputs, Outcome, Rows
 
 
@@ -475,39 +480,64 @@ def run_interface(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     return excess_outcome("plot_interface", field, profile, result, values)
 
 
-def run_devices(inputs: Inputs, values: dict[str, Any]) -> Outcome:
-    """Where this installation can compute."""
-    device: Any = choose_device("cpu")
-    reason = why_no_gpu()
-    gpus = [] if reason else describe_gpus()
-    auto = choose_device("auto").name
-    folder, compiled = compiled_kernels()
-    wisdom = wisdom_path()
-    has_wisdom = wisdom.exists()
-    report = {
-        "devices": [{"name": device.name, "threads": device.threads}, *gpus],
-        "auto": auto,
-        "why_no_gpu": reason,
-        "compiled_kernels": {"folder": str(folder), "files": compiled} if gpus else None,
-        "fftw_wisdom": str(wisdom) if has_wisdom else None,
-    }
-    found = [("cpu", f"{device.threads} thread{'s' if device.threads > 1 else ''}")]
-    for gpu in gpus:
-        free, total = (gpu[name] / 2**30 for name in ("free_bytes", "memory_bytes"))
-        found.append((gpu["name"], f"{gpu['product']}, {free:.1f} of {total:.1f} GiB free"))
-    rows: Rows = [(name, f"{what}; chosen by --device auto" if name == auto else what) for name, what in found]
-    if gpus:
-        first = gpus[0]
-        driver = f"driver {first['driver'] or '?'} (CUDA {first['driver_cuda']})"
-        rows += [
-            ("compute capability", ", ".join(gpu["compute_capability"] for gpu in gpus)),
-            ("versions", f"{driver}, CUDA runtime {first['runtime_cuda']}, CuPy {first['cupy']}"),
-            ("CUDA kernels", f"compiled when first used; {compiled} files so far in {folder}"),
-        ]
-    else:
-        rows += [("gpu", f"none: {reason}")]
-    rows += [("FFTW wisdom", str(wisdom) if has_wisdom else 'none yet (made by "gpuhomog tune")')]
-    return Outcome(report, (("Devices", rows),))
+def run_scales(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """Microscale, macroscale and exponent of a field."""
+    field = made(inputs, values)
+    how = {name: values[name] for name in ("between", "window", "tau")}
+    result = scales(field, values["axis"], **how)
+
+    def draw() -> Any:
+        from ..plots import plot_scales
+
+        return plot_scales(result, width=values["figure_width"] or "column")
+
+    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+
+
+def check_scales(values: dict[str, Any]) -> None:
+    """A window is one of a profile."""
+    check_making(values)
+    if values["window"] is not None and values["axis"] is None:
+        raise InputError("--window belongs to a profile: give --axis a, b, c or h,k,l with it.")
+
+
+def regions_of(values: dict[str, Any]) -> list[Region]:
+    """The regions that the options name."""
+    if (values["regions"] is None) == (values["box"] is None):
+        raise InputError(
+            "Positions of edges and corners have no default: give --box X0,X1,Y0,Y1 (,Z0,Z1) in Å, or --regions FILE."
+        )
+    if values["box"] is None:
+        return read_regions(values["regions"])
+    return [box_region(values["box"][::2], values["box"][1::2], values["reference"])]
+
+
+def check_corners(values: dict[str, Any]) -> None:
+    """The regions are given, once."""
+    check_making(values)
+    if values["regions"] is None or values["box"] is not None or values["regions"].exists():
+        regions_of(values)
+
+
+def run_corners(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """Excesses of edges and corners."""
+    field = made(inputs, values)
+    result = lines_and_points(
+        field,
+        regions_of(values),
+        eps=values["eps"],
+        rho=values["rho"],
+        axis=values["axis"],
+        sampling=values["sampling"],
+    )
+    plane = None if result.axis is None or values["plot"] is None else plane_across(field, result.axis)
+
+    def draw() -> Any:
+        from ..plots import plot_corners
+
+        return plot_corners(result, plane, width=values["figure_width"])
+
+    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
 
 
 def run_tune(inputs: Inputs, values: dict[str, Any]) -> Outcome:
@@ -586,6 +616,17 @@ STEP_PERIOD = o.Option(
     "Period of the bulk in Å, or two for two bulks; auto finds it, none leaves the level of the bulk undefined.",
     default="auto",
     panel=o.METHOD,
+)
+
+
+SCALES_AXIS = replace(
+    o.AXIS,
+    help="Analyse the profile across the planes of axis a, b or c, or of the lattice planes h,k,l. Default: the whole "
+    "field, by shells of |k|.",
+    default=None,
+)
+TAU = o.Option(
+    "tau", o.number, "T", "Largest power in the gap, over that above and below it.", default=0.01, panel=o.METHOD
 )
 
 
@@ -709,13 +750,38 @@ _TABLE = (
         check_making,
     ),
     Command(
+        "scales",
+        "Find at which scales a field is microscopic and macroscopic, and what that permits.",
+        "The power of the field's waves is looked through for the widest gap: below it lies what is macroscopic, above "
+        "it the microscopic structure. Recommended is the eps of an averaging kernel in between. How the power grows "
+        "in the gap (alpha) says whether surface charges and potential steps exist for such a field.",
+        (
+            "gpuhomog scales CHGCAR --plot scales.pdf",
+            "gpuhomog scales LOCPOT --axis c --window 10,30 --json",
+        ),
+        (
+            *o.READING,
+            *o.MAKING,
+            SCALES_AXIS,
+            o.WINDOW,
+            o.GAP,
+            TAU,
+            result_out("the result, with the spectrum,"),
+            o.PLOT,
+            o.FIGURE_WIDTH,
+            *o.READING_COMMON,
+        ),
+        run_scales,
+        check_scales,
+    ),
+    Command(
         "surface",
         "Charge per area of the surfaces of a slab, with its uncertainty.",
         f"Needs a {SIGNED}: for an electron density (CHGCAR) give --ion-charges. Three estimates are made: the mean "
-        "of the cumulative charge over one period of the bulk, a smooth kernel, and a partition into neutral intervals; "
-        "each with the spread over where the bulk is cut. Where a surface charge does not exist, the reason is given. "
-        "With --hkl or --scan a bulk crystal is cut along lattice planes instead, and nothing moves: the charge of every "
-        "termination, and which are neutral.",
+        "of the cumulative charge over one period of the bulk, a smooth kernel, and a partition into neutral "
+        "intervals; each with the spread over where the bulk is cut. Where a surface charge does not exist, the reason "
+        "is given. With --hkl or --scan a bulk crystal is cut along lattice planes instead, and nothing moves: the "
+        "charge of every termination, and which are neutral.",
         (
             "gpuhomog surface charge.cube --quantity charge_density --axis c --plot surface.pdf",
             "gpuhomog surface CHGCAR --ion-charges Na=1,Cl=7 --axis c --side low --json",
@@ -732,7 +798,7 @@ _TABLE = (
             o.SURFACE_EPS,
             o.BULK,
             o.ORIGIN,
-            o.REFERENCE,
+            o.BULK_VALUE,
             o.X_SURFACE,
             o.SAMPLING,
             o.HKL,
@@ -803,6 +869,35 @@ _TABLE = (
         check_making,
     ),
     Command(
+        "corners",
+        "Charge (or any excess) of the edges and corners of a structure, with closure residual and uncertainty.",
+        "Where regions end they carry an excess: faces per area, edges per length, corners each their own. The "
+        "positions have no default, since the values depend on them unless the field is zero inside on average. "
+        "Corners (x, y) are those of a structure that is uniform along --axis, such as a wire; (x, y, z) of any.",
+        (
+            "gpuhomog corners wire.h5 --box 8,32,8,30 --plot corners.pdf",
+            "gpuhomog corners CHGCAR --ion-charges Na=1,Cl=7 --box 5,25,5,25,5,25 --json",
+            "gpuhomog corners charge.cube --quantity charge_density --regions regions.toml --eps 2 -o corners.json",
+        ),
+        (
+            *o.READING,
+            *o.MAKING,
+            o.REGIONS,
+            o.BOX,
+            o.REFERENCE,
+            o.WINDOW_EPS,
+            o.RHO,
+            o.UNIFORM_AXIS,
+            o.SAMPLING,
+            result_out("the result"),
+            o.PLOT,
+            o.FIGURE_WIDTH,
+            *o.READING_COMMON,
+        ),
+        run_corners,
+        check_corners,
+    ),
+    Command(
         "demo",
         "Homogenize a real slab that comes with the package, and compare with what is known of it.",
         "Six layers of NaCl(001) from a DFT calculation: profiles, surface charges, potential levels and a mesoscale "
@@ -818,12 +913,13 @@ _TABLE = (
         "devices",
         "List where this installation can compute.",
         "Threads, GPUs with their memory and versions, or the reason why there is none. The environment variable "
-        "GPUHOMOG_DEVICE says what --device auto is; otherwise it is the first GPU, else the CPU.",
+        "GPUHOMOG_DEVICE says what --device auto is; otherwise it is the first GPU (of several ranks on a node each "
+        "takes the next), else the CPU. Under mpiexec also what each rank computes on, how arrays get from rank to "
+        "rank, and why not faster; GPUHOMOG_TRANSPORT=ipc, nccl, mpi or staged chooses.",
         ("gpuhomog devices",),
         (o.JSON, o.QUIET),
         run_devices,
         reads=False,
-        alone=True,
     ),
     Command(
         "tune",

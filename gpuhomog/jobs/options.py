@@ -129,12 +129,44 @@ def interval(raw: Any) -> tuple[float, float]:
     return values[0], values[1]
 
 
-def reference(raw: Any) -> str | float:
+def bulk_value(raw: Any) -> str | float:
     """A bulk value, or "bulk"."""
     try:
         return "bulk" if raw == "bulk" else number(raw)
     except Unusable:
         raise Unusable('give a number in the unit of the field, or "bulk"') from None
+
+
+def two_wavevectors(raw: Any) -> tuple[float, float]:
+    """Two rising positive numbers in 1/Å."""
+    try:
+        values = tuple(number(part) for part in split(raw))
+    except Unusable:
+        values = ()
+    if len(values) != 2 or not 0 < values[0] < values[1]:
+        raise Unusable("give two wavevectors 0 < kL < ka in 1/Å, such as 0.05,2")
+    return values[0], values[1]
+
+
+def box(raw: Any) -> tuple[float, ...]:
+    """From and to along two or three coordinates."""
+    try:
+        values = tuple(number(part) for part in split(raw))
+    except Unusable:
+        values = ()
+    if len(values) not in (4, 6) or any(low >= high for low, high in zip(values[::2], values[1::2], strict=True)):
+        raise Unusable("give X0,X1,Y0,Y1 or X0,X1,Y0,Y1,Z0,Z1 in Å, each first number below the second")
+    return values
+
+
+def reference(raw: Any) -> float | str:
+    """A number, "constant" or "linear"."""
+    if raw in ("constant", "linear"):
+        return str(raw)
+    try:
+        return number(raw)
+    except Unusable:
+        raise Unusable('give a number in the unit of the field, "constant" or "linear"') from None
 
 
 def periods(raw: Any) -> str | float | tuple[float, ...] | None:
@@ -517,9 +549,9 @@ SURFACE_EPS = Option(
     "Width of the kernel estimate in Å, twice its standard deviation. Default: a fifth of the thickness.",
     panel=METHOD,
 )
-REFERENCE = Option(
+BULK_VALUE = Option(
     "reference",
-    reference,
+    bulk_value,
     "V",
     "Bulk value that is subtracted between the dividing surfaces, in the unit of the field, or bulk for the mean "
     "around the cut: then the excess of any quantity is found. Default: 0, for a neutral charge density.",
@@ -566,12 +598,74 @@ BETWEEN = Option(
     required=True,
     panel=METHOD,
 )
+GAP = Option(
+    "between",
+    two_wavevectors,
+    "KL,KA",
+    "Wavevectors in 1/Å between which the gap is. Default: the widest gap that keeps the scales apart.",
+    panel=METHOD,
+)
+WINDOW = Option(
+    "window",
+    interval,
+    "LOW,HIGH",
+    "Of a profile only what lies between these positions in Å: the bulk of a slab, whose surfaces would count.",
+    panel=METHOD,
+)
 BULK_PERIODS = Option(
     "periods",
     two_periods,
     "P[,P2]",
     "Periods of the two bulks in Å, or one for both; auto finds each, none uses the kernel alone.",
     default="auto",
+    panel=METHOD,
+)
+
+REGIONS = Option(
+    "regions",
+    path,
+    "FILE",
+    "TOML file of the regions: under each [[region]] its corners in Å (or box = two opposite ones), its reference and "
+    "name.",
+    panel=METHOD,
+    names=INPUT_FILE,
+)
+BOX = Option(
+    "box",
+    box,
+    "X0,X1,Y0,Y1[,Z0,Z1]",
+    "Instead of --regions one rectangle or cuboid, from X0 to X1, Y0 to Y1 (and Z0 to Z1) in Å.",
+    panel=METHOD,
+)
+REFERENCE = Option(
+    "reference",
+    reference,
+    "V",
+    "Macroscopic field in the --box, in the unit of the field; constant or linear fits it deep inside.",
+    default=0.0,
+    panel=METHOD,
+)
+WINDOW_EPS = Option(
+    "eps",
+    length,
+    "X",
+    "Smoothness of the windows in Å, twice its standard deviation. Default: the largest that fits the regions.",
+    panel=METHOD,
+)
+RHO = Option(
+    "rho",
+    length,
+    "R",
+    "Radius in Å of the windows around points and lines, at least 4 eps. Default: 4 eps.",
+    panel=METHOD,
+)
+UNIFORM_AXIS = Option(
+    "axis",
+    word("a", "b", "c"),
+    "A",
+    "Regions of two dimensions: the axis along which the structure is uniform; x is along the next axis (a for c), y "
+    "across it.",
+    default="c",
     panel=METHOD,
 )
 

@@ -46,6 +46,7 @@ from ..operators.costs import (
     shifted_cost,
     streamed,
 )
+from ..operators.scales import MOST_LOW_MODES
 from ..parallel import Slab
 from ..readers import open_source
 from ..streaming.memory import CHUNKS_HELD
@@ -192,14 +193,29 @@ def profile_work(field: Field, values: Mapping[str, Any]) -> Work:
     return Work(planar_cost(field, values["axis"]))
 
 
+def scales_work(field: Field, values: Mapping[str, Any]) -> Work:
+    """Sums over planes, or a transform of the whole; a few low modes where that is read some planes at a time."""
+    if values["axis"] is not None:
+        return profile_work(field, values)
+    modes = [min(2 * MOST_LOW_MODES + 1, n) for n in field.grid.shape]
+    return Work(filter_cost(field, field.grid.shape), kept=3 * 8 * prod(modes))
+
+
+def corners_work(field: Field, values: Mapping[str, Any]) -> Work:
+    """Weighted sums over windows; each value is read once, on the host."""
+    return Work(read_once(busiest_bytes(field)))
+
+
 WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {
     "info": info_work,
     "convert": convert_work,
     "average": average_work,
     "profile": profile_work,
+    "scales": scales_work,
     "surface": profile_work,
     "interface": profile_work,
     "step": profile_work,
+    "corners": corners_work,
 }
 
 

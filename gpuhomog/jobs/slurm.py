@@ -10,11 +10,11 @@ of Slurm understands) and its ranks are not bound by Slurm: --gpus-per-task hide
 them CUDA's copies between the ranks of a node. Each rank picks its own by its number on the node, among those it sees,
 so that a site which does bind them is right as well; GPUHOMOG_DEVICE carries the choice.
 
-Launcher. srun by default: it is on every node, starts the ranks where Slurm put them, accounts for them, and passes
-signals on. It needs the process manager interface (--mpi) that the MPI library speaks; MPICH from PyPI, which
-gpuhomog[mpi] and the images of docker/ bring, speaks pmi2, and that is taken where it is installed and for containers,
-else what the site has set. Ranks that do not find each other are refused when they start. mpiexec is for an MPI library
-to which Slurm does not speak.
+Launcher. srun starts the ranks where Slurm put them and needs the process manager interface (--mpi) that the MPI
+library speaks: right for the MPI of a site. MPICH from PyPI, which gpuhomog[mpi] brings, has its own mpiexec, which
+starts one process on each node by srun, and is taken where it is installed: under srun --mpi=pmi2 it works as a rule,
+but Slurm's plugin (22.05) reads long messages in pieces and then misunderstands them on a busy node, and ranks hang.
+Both pass signals on. Ranks that do not find each other are refused when they start.
 
 End of time. Slurm signals the script's process (B:USR1), which is the launcher by then (exec): it hands USR1 to all
 ranks, they stop at the next chunk with exit code 75, and the job counts as failed. Each job of a chain waits for all
@@ -27,7 +27,7 @@ In   option values; the command; nothing here has passed through a shell, and al
 Out  text; job numbers. InputError where a value cannot be, Slurm is not there, or refuses.
 
 >>> from gpuhomog.jobs.options import read_values
->>> values = read_values(BATCH_OPTIONS, {"nodes": 2, "time": "01:00:00", "mpi": "pmi2"})
+>>> values = read_values(BATCH_OPTIONS, {"nodes": 2, "time": "01:00:00", "launcher": "srun", "mpi": "pmix"})
 >>> print(script(values, ["gpuhomog", "run", "a b.toml"]), end="")
 #!/bin/bash
 #SBATCH --nodes=2
@@ -37,17 +37,16 @@ Out  text; job numbers. InputError where a value cannot be, Slurm is not there, 
 #SBATCH --signal=B:USR1@120
 #SBATCH --no-requeue
 export OMP_NUM_THREADS=1
-exec srun --cpus-per-task=1 --wait=60 --mpi=pmi2 gpuhomog run 'a b.toml'
+exec srun --cpus-per-task=1 --wait=60 --mpi=pmix gpuhomog run 'a b.toml'
 """
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -166,16 +165,15 @@ BATCH_OPTIONS = (
         "launcher",
         word("srun", "mpiexec"),
         "L",
-        "What starts the ranks: srun, or mpiexec for an MPI library that Slurm does not know. Default: srun.",
-        default="srun",
+        "What starts the ranks: srun, or mpiexec. Default: mpiexec with MPICH from PyPI, else srun.",
         panel=HOW,
     ),
     Option(
         "mpi",
         interface,
         "TYPE",
-        'How srun speaks to MPI: one of "srun --mpi=list". Default: pmi2 where MPI is the MPICH of PyPI or a container\'s, '
-        "else the site's.",
+        'How srun speaks to MPI: one of "srun --mpi=list". Default: pmi2 with MPICH from PyPI and in containers, else '
+        "what the site has set.",
         panel=HOW,
     ),
     Option("system", word("slurm"), "S", "Batch system: slurm, so far.", default="slurm", panel=HOW),
@@ -244,11 +242,13 @@ def script(values: Mapping[str, Any], command: Sequence[str], mpiexec: str = "mp
     lines = ["#!/bin/bash", *(f"#SBATCH {directive}" for directive in directives(values))]
     if values["setup"] is not None:
         lines += ["set -e", shlex.join(["source", str(values["setup"])])]
+    if values["launcher"] == "mpiexec":  # its processes on the nodes are not bound to the cores of one rank
+        lines += ["unset SLURM_CPUS_PER_TASK SRUN_CPUS_PER_TASK", "export SLURM_CPU_BIND=none"]
     lines += [f"export OMP_NUM_THREADS={cpus}", f"exec {shlex.join([*launch, *command])}"]
     return "\n".join(lines) + "\n"
 
 
-def send(text: str, values: Mapping[str, Any], run: Callable[..., Any] = subprocess.run) -> list[str]:
+def send(text: str, values: Mapping[str, Any]) -> list[str]:
     """Submit a script as a chain of jobs; their numbers, first to last.
 
     Raises InputError if sbatch is not there or refuses; the sentence names the jobs that were already submitted.
@@ -266,7 +266,7 @@ def send(text: str, values: Mapping[str, Any], run: Callable[..., Any] = subproc
         if jobs:
             # After all before it: the one just before counts as failed, too, once it has been cancelled.
             asked += [f"--dependency=afternotok:{':'.join(jobs)}", "--kill-on-invalid-dep=yes"]
-        answer = run(asked, input=os.fsencode(text), capture_output=True, check=False)
+        answer = subprocess.run(asked, input=text.encode(), capture_output=True, check=False)
         said = " ".join(answer.stderr.decode(errors="replace").replace("sbatch: error: ", "").split())
         sent = f" Jobs already submitted: {', '.join(jobs)}." if jobs else " Nothing was submitted."
         if answer.returncode:

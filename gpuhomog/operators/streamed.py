@@ -26,13 +26,19 @@ from ..field import Field
 from ..parallel import Slab
 from ..parallel.exchange import at, empty_like
 from ..reduction import OWN, PLANES, Arrays, Reduction, extrema, plane_sums
-from ..streaming import RESULTS_HELD, Stream, Unread
+from ..streaming import CHUNKS_HELD, RESULTS_HELD, Stream, Unread
 from .line_weights import Window
 
 Matrix = NDArray[np.float64]
 Triple = tuple[Matrix | None, Matrix | None, Matrix | None]
 AlongSlabs = Callable[[Any, Matrix], Any]
 """(values of the rank's planes, matrix) → the rank's planes of the matrix product along the slab's axis."""
+
+EXTRA_PLANES = 4
+"""Beside those of a window: its sum, and what enters and leaves."""
+
+CHUNKS_IN_TURN = 3
+"""Running sums hold more chunks than a pass: those that are read, summed, left behind and written."""
 
 SUMS_ARE_SMALLER = 3
 """Added parts exist three times for a moment, joined planes once."""
@@ -41,6 +47,12 @@ SUMS_ARE_SMALLER = 3
 def room(field: Field) -> int:
     """Bytes that a result may have to be in memory whole."""
     return field.values.stream.run.room() if isinstance(field.values, Unread) else 2**62
+
+
+def holds_planes(field: Field, count: int) -> bool:
+    """True if so many planes of an unread field may be in memory, and some to work with."""
+    stream = field.values.stream
+    return (count + EXTRA_PLANES + CHUNKS_HELD) * stream.plane_bytes <= stream.run.free()
 
 
 def digest_of(*arrays: Matrix | None) -> str:
@@ -217,33 +229,36 @@ class RunningPlanes:
         """A plane, and those after it that fit into a chunk; the next chunk is read meanwhile."""
         if self._count == 0:
             stream = self._field.values.stream
-            self._count = stream.planes_at_once((self.reach + 4) * stream.plane_bytes // RESULTS_HELD)
+            held = (self.reach + EXTRA_PLANES) * stream.plane_bytes // RESULTS_HELD
+            self._count = max(1, stream.planes_at_once(held) // CHUNKS_IN_TURN)
         count = self._count
         stop = min(plane + count, max(self._last, plane) + 1)
         if self._ahead is not None and self._ahead[0] == plane:
-            stop, planes = self._ahead[1], self._ahead[2].result()
+            stop, parts = self._ahead[1], self._ahead[2].result()
         else:
-            planes = self._read(plane, stop)
+            parts = self._read(plane, stop)
         self._ahead = None
         if stop <= self._last:
             self._reader = self._reader or ThreadPoolExecutor(1)
             after = stop, min(stop + count, self._last + 1)
             self._ahead = (*after, self._reader.submit(self._read, *after))
+        device, values = self._field.device, self._field.values
+        up = [values.applied(device.asarray(part)) for part, _ in parts]
+        up = [one * 0 if is_nothing else one for one, (_, is_nothing) in zip(up, parts, strict=True)]
+        planes = up[0] if len(up) == 1 else joined(device, up, self._field.slab.axis)
         axis, done = self._field.slab.axis, self._in_planes(planes)
         for number in range(plane, stop):
             self._kept[number] = done[at(axis, slice(number - plane, number - plane + 1))]
 
-    def _read(self, start: int, stop: int) -> Any:
-        """Planes start:stop of a line of planes that repeats, or ends."""
-        slab, values = self._field.slab, self._field.values
-        parts = []
+    def _read(self, start: int, stop: int) -> list[tuple[Any, bool]]:
+        """Planes start:stop of a line that repeats, or ends: pieces as they are read, and which are nothing."""
+        slab, stream, parts = self._field.slab, self._field.values.stream, []
         while start < stop:
             turn, plane = divmod(start, slab.n)
             count = min(stop - start, slab.n - plane)
-            there = values.planes(plane, plane + count)
-            parts.append(there * 0 if self._is_open and turn != 0 else there)
+            parts.append((stream.read(plane, plane + count), self._is_open and turn != 0))
             start += count
-        return parts[0] if len(parts) == 1 else joined(self._field.device, parts, slab.axis)
+        return parts
 
 
 def joined(device: Any, parts: Sequence[Any], axis: int) -> Any:
@@ -269,7 +284,7 @@ def running(
     values = field.values
     sums = RunningPlanes(field, window, in_planes, is_open, slab.stop)
     made = _made(field, sums.planes, slab, shape, name)
-    made.held_bytes = (sums.reach + 4) * values.stream.plane_bytes
+    made.held_bytes = (sums.reach + EXTRA_PLANES) * values.stream.plane_bytes
     return Unread(made)
 
 

@@ -351,9 +351,9 @@ def terminations(
     field, planes, reference  as in plane_excess
     paired                    electrons come in pairs: the quantum is 2e/A_Ω
 
-    The cell is taken to be primitive in the plane; a larger one has a smaller e/A_Ω. Gaps are stretches of a
-    twentieth of the spacing where |ρ̄| stays below 5 % of its maximum. Source: eqs. 39, 51, 56 of the paper. Raises InputError as plane_excess; gaps into which
-    packets reach are said in the remarks.
+    The cell is taken to be primitive in the plane; a larger one has a smaller e/A_Ω. Gaps are stretches of a twentieth
+    of the spacing or more where |ρ̄| stays below 5 % of its maximum. Source: eqs. 39, 51, 56 of the paper. Raises
+    InputError as plane_excess; gaps into which packets reach are said in the remarks.
     """
     family = _family(field, planes, reference)
     profile = family.profile

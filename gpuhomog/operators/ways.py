@@ -378,7 +378,7 @@ class BySums(ByLines):
         if super().streams(plan) or window is None:
             return super().streams(plan)
         length = len(window.head) + window.inside + len(window.tail)
-        return (length + 4) * plan.field.values.stream.plane_bytes <= streamed.room(plan.field)
+        return streamed.holds_planes(plan.field, length)
 
     def _plane_window(self, plan: Plan) -> Window | None:
         """The window along the slab's axis where it has an output at every sample; an open line ends in zeros."""

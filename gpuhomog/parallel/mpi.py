@@ -12,9 +12,10 @@ Out  as Comm promises. InputError where the ranks do not know of each other.
 
 from __future__ import annotations
 
+import ctypes
 import pickle
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import monotonic, sleep
 from typing import Any, TypeVar
 
@@ -52,7 +53,11 @@ class World:
     def exchange(self, sent: Sequence[Any], received: Sequence[Any], device: Any = None) -> None:
         """One Alltoallw whose types describe where the arrays lie, so that nothing is packed here."""
         if device is not None and not all(isinstance(a, np.ndarray) for a in (*sent, *received)):
-            staged(self, sent, received, device)
+            transport = device.transport(self)
+            if transport is None:
+                staged(self, sent, received, device)
+            else:
+                transport.exchange(sent, received)
             return
         received[self.rank][...] = sent[self.rank]
         out = [_place(a, r == self.rank) for r, a in enumerate(sent)]
@@ -65,6 +70,27 @@ class World:
             for kind in (*out, *into):
                 if kind is not MPI.BYTE:
                     kind.Free()
+
+    def cuda_support(self) -> tuple[bool | None, str]:
+        """Whether this MPI takes addresses of GPU memory, None if it does not tell; and what it says, in words."""
+        library = ctypes.CDLL(MPI.__file__)  # with it come the symbols of the MPI library
+        answer = ctypes.c_int(0)
+        supported = None
+        if hasattr(library, "MPIX_Query_cuda_support"):  # Open MPI, MPICH
+            supported = bool(library.MPIX_Query_cuda_support())
+        elif hasattr(library, "MPIX_GPU_query_support"):  # HPE Cray MPI; 0 is CUDA
+            supported = library.MPIX_GPU_query_support(0, ctypes.byref(answer)) == 0 and bool(answer.value)
+        elif hasattr(library, "opal_built_with_cuda_support"):  # Open MPI without its extensions
+            supported = bool(ctypes.c_bool.in_dll(library, "opal_built_with_cuda_support"))
+        if supported is None:
+            return None, f"{self.library} does not tell whether it takes addresses of GPU memory"
+        return supported, f"{self.library} {'takes' if supported else 'does not take'} addresses of GPU memory"
+
+    def exchange_on_device(self, sent: Mapping[int, Any], received: Mapping[int, Any]) -> None:
+        """Arrays of a GPU, without gaps, to and from ranks, by an MPI that takes their addresses."""
+        requests = [self._comm.Irecv(part, rank) for rank, part in received.items()]
+        requests += [self._comm.Isend(part, rank) for rank, part in sent.items()]
+        MPI.Request.Waitall(requests)
 
     def sum(self, values: NDArray[Any]) -> NDArray[Any]:
         """Allreduce, from rank 0, so that all have the same bits."""

@@ -221,6 +221,7 @@ def read(
             grid = Grid(grid.shape, grid.cell, grid.origin, parse_boundary(boundary))
         options = {"quantity": settled, "unit": known, "block": name, "frame": frame, "dtype": str(kept)}
         options |= {"reproducible": reproducible, "max_memory": max_memory}
+        options["device"] = where.name.partition(":")[0]  # ranks send each other arrays of one kind of device
         facts = options | (_identity(source, grid) if ranks.size > 1 else {})
     except (GpuhomogError, OSError) as failed:
         error = failed

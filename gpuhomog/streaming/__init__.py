@@ -1,13 +1,14 @@
 """Fields larger than memory: read some planes at a time, in one pass for everything that is asked of them."""
 
 from .checkpoint import Checkpoint, identity_of
-from .memory import RESULTS_HELD, Limit, parse_bytes, resident_bytes
+from .memory import CHUNKS_HELD, RESULTS_HELD, Limit, parse_bytes, resident_bytes
 from .passes import Run, Stream, current_run, running, together
 from .stops import stopping
 from .turns import in_turns
 from .unread import Unread
 
 __all__ = [
+    "CHUNKS_HELD",
     "RESULTS_HELD",
     "Checkpoint",
     "Limit",

@@ -22,6 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from typing import Any, TypeVar
 
 import numpy as np
@@ -42,6 +44,9 @@ from .unread import Unread
 
 T = TypeVar("T")
 
+MOST_WORKERS = 4
+"""Reductions that work on a chunk at the same time at most: each needs memory between the chunk and its result."""
+
 SMALL = 2**20
 """Results of at most so many bytes are remembered for whoever asks again."""
 
@@ -60,6 +65,7 @@ class Stream:
             where the values cannot be
     ahead   True: a thread reads the next chunk meanwhile
     held_bytes  that whoever makes the planes keeps between them
+    chunk_bytes of a chunk at most; None: what is usual
     """
 
     name: str
@@ -75,6 +81,7 @@ class Stream:
     review: tuple[Reduction, Callable[[Arrays], None]] | None = None
     ahead: bool = True
     held_bytes: int = 0
+    chunk_bytes: int | None = None
 
     def planes(self, start: int, stop: int) -> Any:
         """The planes start:stop on the device."""
@@ -90,7 +97,8 @@ class Stream:
         """Planes a chunk, beside results of so many bytes."""
         limit = self.run.limit or Limit(2**62)
         held = result_bytes + self.held_bytes // RESULTS_HELD
-        return limit.planes_at_once(self.plane_bytes, max(1, self.slab.n_local), held, self.title)
+        n_planes = max(1, self.slab.n_local)
+        return limit.planes_at_once(self.plane_bytes, n_planes, held, self.title, self.chunk_bytes)
 
 
 @dataclass(eq=False)
@@ -159,7 +167,7 @@ class _Request:
                 if rule == OWN:  # in the order in which it lies in memory
                     array = array[at(axis, slice(0, self.n_own))]
                     array = array.T if axis == 2 else array
-                arrays.append(np.asarray(device.to_host(array)))
+                arrays.append(np.asarray(device.to_host(array) if rule in (PLANES, OWN) else array))
             out.append((level, k, arrays))
         return out
 
@@ -197,6 +205,7 @@ class Run:
         self._seen: set[str] = set()
         self._remembered: dict[str, Arrays] = {}
         self._found: dict[str, Arrays] = {}
+        self._streams: dict[str, Stream] = {}
         self._number = 0
 
     def reduce(self, values: Unread, reduction: Reduction, reproducible: bool) -> Arrays:
@@ -234,14 +243,22 @@ class Run:
         small = {name: arrays for name, arrays in found.items() if sum(array.nbytes for array in arrays) <= SMALL}
         self._remembered |= small
 
+    def shared(self, stream: Stream) -> Stream:
+        """The stream of this name: tasks that make the same planes from others share the passes over them."""
+        return self._streams.setdefault(stream.name, stream)
+
     def answer(self) -> None:
         """Wait until everybody who takes turns has asked, then make the passes."""
         if not pause():
             self.make_passes()
 
+    def free(self) -> int:
+        """Bytes that may still be taken."""
+        return 2**62 if self.limit is None else max(0, self.limit.free())
+
     def room(self) -> int:
         """Bytes of a result that may be in memory whole, beside the chunks that it is made from."""
-        return 2**62 if self.limit is None else max(0, self.limit.free() // (2 * RESULTS_HELD))
+        return self.free() // (2 * RESULTS_HELD)
 
     def make_passes(self) -> None:
         """One pass for each stream that something is asked of."""
@@ -270,10 +287,10 @@ class Run:
                 chunks = [(start, start)]
             left = [(max(first, start), last) for first, last in chunks if last > start or first == last]
             done = len(chunks) - len(left)
-            with task(f"reading {stream.title}", slab.n_local) as advance:
+            with task(f"reading {stream.title}", slab.n_local) as advance, _workers(stream.device) as each:
                 advance(start - slab.start)
                 for first, last, values in _chunks(stream, left):
-                    self._add(requests, values, Slab(slab.axis, slab.n, first, last))
+                    self._add(requests, values, Slab(slab.axis, slab.n, first, last), each)
                     del values
                     done += 1
                     advance(last - first)
@@ -288,14 +305,43 @@ class Run:
         return {request.name: request.result(comm, slab) for request in requests}
 
     @staticmethod
-    def _add(requests: Sequence[_Request], values: Any, slab: Slab) -> None:
+    def _add(requests: Sequence[_Request], values: Any, slab: Slab, each: Each) -> None:
         """The planes of a chunk to every request; steps that several share are done once."""
-        after: dict[str, Any] = {}
-        for request in requests:
-            name = request.values.name
-            if name not in after:
-                after = {name: request.values.applied(values)}  # requests of the same steps follow each other
-            request.add(after[name], slab)
+        for name, those in groupby(requests, key=lambda request: request.values.name):
+            alike = list(those)
+            after = alike[0].values.applied(values) if name != alike[0].values.stream.name else values
+            each([partial(request.add, after, slab) for request in alike])
+            del after
+
+
+Each = Callable[[Sequence[Callable[[], None]]], None]
+"""Calls functions, in order or at the same time."""
+
+
+@contextmanager
+def _workers(device: Device) -> Iterator[Each]:
+    """Reductions of a chunk are independent: a core for each, and then one for each product of BLAS.
+
+    On a GPU one after the other: there every one uses all of it.
+    """
+    threads = min(getattr(device, "threads", 1), MOST_WORKERS)
+    if threads < 2:
+        yield _in_order
+        return
+    from threadpoolctl import threadpool_limits
+
+    with ThreadPoolExecutor(threads) as pool, threadpool_limits(1, user_api="blas"):
+
+        def each(functions: Sequence[Callable[[], None]]) -> None:
+            for one in [pool.submit(function) for function in functions]:
+                one.result()
+
+        yield each
+
+
+def _in_order(functions: Sequence[Callable[[], None]]) -> None:
+    for function in functions:
+        function()
 
 
 class Watched:

@@ -61,14 +61,14 @@ def tools(tmp_path, monkeypatch):
     executable(folder / "python", DEVICE)
     executable(folder / "apptainer", DEVICE)
     monkeypatch.setattr(sys, "executable", str(folder / "python"))
-    monkeypatch.setattr(SUBMIT, "has_mpich", lambda: True)
+    monkeypatch.setattr(SUBMIT, "has_mpich", lambda: False)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     return folder
 
 
 def run_script(text, **environment):
     """Run a batch script as Slurm does, in an empty current folder; nothing may come of it there."""
-    subprocess.run(["bash"], input=os.fsencode(text), env={**os.environ, **environment}, check=True, timeout=20)
+    subprocess.run(["bash"], input=text.encode(), env={**os.environ, **environment}, check=True, timeout=20)
 
 
 def test_everything_asked_for_is_in_the_script(job, program, tools):
@@ -100,7 +100,7 @@ def test_everything_asked_for_is_in_the_script(job, program, tools):
         f"source {setup}",
         "export OMP_NUM_THREADS=8",
     ]
-    assert launch.startswith("exec srun --cpus-per-task=8 --wait=60 --mpi=pmi2 bash -c 'seen=")
+    assert launch.startswith("exec srun --cpus-per-task=8 --wait=60 bash -c 'seen=")
     assert launch.endswith(f" bash {tools}/python -P -m gpuhomog run {path}")
 
 
@@ -111,7 +111,7 @@ def test_nothing_asked_for_is_one_rank_by_the_sites_defaults(job, program, tools
         "#!/bin/bash\n#SBATCH --job-name=job\n#SBATCH --nodes=1\n#SBATCH --ntasks-per-node=1\n"
         "#SBATCH --cpus-per-task=1\n#SBATCH --signal=B:USR1@120\n#SBATCH --no-requeue\n"
         "export OMP_NUM_THREADS=1\n"
-        f"exec srun --cpus-per-task=1 --wait=60 --mpi=pmi2 {tools}/python -P -m gpuhomog run {path}\n",
+        f"exec srun --cpus-per-task=1 --wait=60 {tools}/python -P -m gpuhomog run {path}\n",
         "",
     )
 
@@ -129,10 +129,15 @@ def test_the_signal_comes_within_the_time(job, program, tools, time, before):
     assert f"--signal=B:USR1@{before}\n" in program("submit", job(), "--time", time, "--dry-run")[1]
 
 
-def test_an_mpi_that_is_not_mpich_is_spoken_to_as_the_site_has_it(job, program, tools, monkeypatch):
-    monkeypatch.setattr(SUBMIT, "has_mpich", lambda: False)
+def test_mpich_starts_its_ranks_itself_and_other_libraries_by_srun(job, program, tools, monkeypatch):
     assert "--mpi" not in program("submit", job(), "--dry-run")[1]
     assert " --mpi=pmix_v4 " in program("submit", job(), "--mpi", "pmix_v4", "--dry-run")[1]
+    monkeypatch.setattr(SUBMIT, "has_mpich", lambda: True)
+    lines = program("submit", job(), "--nodes", 2, "--dry-run")[1].splitlines()
+    assert lines[-1].startswith(f"exec {tools}/mpiexec -n 2 {tools}/python ")
+    assert "export SLURM_CPU_BIND=none" in lines
+    assert "exec srun" in program("submit", job(), "--mpi", "pmix_v4", "--dry-run")[1]
+    assert " --mpi=pmi2 " in program("submit", job(), "--launcher", "srun", "--dry-run")[1]
 
 
 # Which GPU a rank takes: rank on the node, GPUs that it sees, GPUs asked for → its own.
@@ -174,8 +179,7 @@ def test_ranks_may_share_gpus_evenly(job, program, tools):
     assert (code, out) == (2, "") and "--ranks-per-node 3" in err and "multiple" in err
 
 
-def test_a_container_sees_all_folders_of_the_job(job, program, tools, tmp_path, monkeypatch):
-    monkeypatch.setattr(SUBMIT, "has_mpich", lambda: False)
+def test_a_container_sees_all_folders_of_the_job(job, program, tools, tmp_path):
     (tmp_path / "inputs").mkdir()
     job().with_name("field.h5").rename(tmp_path / "inputs" / "field.h5")
     convert = '[[task]]\ncommand = "convert"\nfile = "../inputs/field.h5"\noutput = "{}"\n'
@@ -353,6 +357,12 @@ def test_a_setup_that_fails_ends_the_job(job, program, tools):
     assert calls(tools / "srun") == []
 
 
+def test_a_name_that_is_no_text_is_refused(job, program, tools):
+    path = job().rename(job().with_name(os.fsdecode(b"a\xff.toml")))
+    code, out, err = program("submit", path, "--dry-run")
+    assert (code, out) == (2, "") and err.count("\n") == 1 and "UTF-8" in err
+
+
 def test_inside_a_job_nothing_is_said_of_batch(job, program, monkeypatch):
     path = job("[batch]\nnodes = 2\n", tasks=(job().read_text().split("[[task]]")[0] + '[[task]]\ncommand = "info"\n'))
     assert "[batch]" in program("run", path)[2]
@@ -390,13 +400,13 @@ def test_names_reach_the_program_as_they_are(tmp_path_factory, folder_name, name
     (folder / name).write_text(f'[[task]]\ncommand = "info"\nfile = "{source}"\n')
     setup = folder / f"{name}.s"
     setup.write_text(f"export PATH={shlex.quote(str(tools))}:$PATH\n")
-    given = {"setup": str(setup), "container": str(folder / name) if contained else None}
+    given = {"launcher": "srun", "setup": str(setup), "container": str(folder / name) if contained else None}
     if contained and any(letter in f"{folder}" for letter in ":,"):
         with pytest.raises(InputError, match="colon or comma"):
             submit(folder / name, given, dry_run=True)
         return
     text = submit(folder / name, given, dry_run=True).script
-    subprocess.run(["bash"], input=os.fsencode(text), cwd=empty, check=True, timeout=20)
+    subprocess.run(["bash"], input=text.encode(), cwd=empty, check=True, timeout=20)
     (called,) = calls(srun)
     assert called[-2:] == ["run", str(folder / name)]
     if contained:

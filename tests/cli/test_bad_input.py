@@ -214,6 +214,9 @@ BAD = {
     "no surface charge of electrons": (lambda: SILICON, "surface", (), ["electron_density", "--ion-charges"]),
     "an element without a charge": (electrons_of_one_lithium, "surface", ("--ion-charges", "Na=1"), ["Li"]),
     "net charge": (electrons_of_one_lithium, "surface", ("--ion-charges", "Li=3"), ["2", "net"]),
+    "window of a whole field": (wave_file, "scales", ("--window", "1,3"), ["--window", "--axis"]),
+    "a gap that is none": (wave_file, "scales", ("--between", "2,1"), ["--between", "kL < ka"]),
+    "a tau of its own": (wave_file, "scales", ("--tau", "2"), ["tau", "between 0 and 1"]),
     "step of a charged slab": (charged_slab, "step", (), ["net charge"]),
     "charge across an open boundary": (charge_at_the_end, "surface", (), ["open boundary", "--sampling cell"]),
     "no vacuum": (

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import gpuhomog as gh
 from gpuhomog import cli, plots
 from gpuhomog.cli import Bars, app, as_typed
-from gpuhomog.jobs import COMMANDS, commands
+from gpuhomog.jobs import COMMANDS, devices
 
 DATA = Path(__file__).parent.parent / "data"
 SILICON = DATA / "Si_CHGCAR.gz"
@@ -247,6 +247,7 @@ def test_potentials_change_sign_only_when_told(run):
 def test_devices(run):
     report = run("devices", "--json").json["result"]
     assert report["auto"] == "cpu" and report["devices"][0]["threads"] >= 1
+    assert report["transport"] is None and [rank["device"] for rank in report["ranks"]] == ["cpu"]
     assert (report["why_no_gpu"] is None) == (len(report["devices"]) > 1)
     assert "chosen by --device auto" in run("devices").out
 
@@ -254,13 +255,13 @@ def test_devices(run):
 def test_devices_with_a_gpu_and_without(run, monkeypatch):
     first = {"name": "gpu:0", "product": "NVIDIA H100", "memory_bytes": 80 << 30, "free_bytes": 60 << 30}
     first |= {"compute_capability": "9.0", "driver": None, "driver_cuda": "13.0", "runtime_cuda": "13.2", "cupy": "14"}
-    monkeypatch.setattr(commands, "why_no_gpu", lambda: None)
-    monkeypatch.setattr(commands, "describe_gpus", lambda: [first])
+    monkeypatch.setattr(devices, "why_no_gpu", lambda: None)
+    monkeypatch.setattr(devices, "describe_gpus", lambda: [first])
     out = run("devices").out
     assert "NVIDIA H100, 60.0 of 80.0 GiB free" in out and "CUDA 13.0" in out and "compiled when first used" in out
     report = run("devices", "--json").json["result"]
     assert report["devices"][1] == first and report["compiled_kernels"]["files"] >= 0
-    monkeypatch.setattr(commands, "why_no_gpu", lambda: "of one reason")
+    monkeypatch.setattr(devices, "why_no_gpu", lambda: "of one reason")
     assert "none: of one reason" in run("devices").out
     assert run("devices", "--json").json["result"]["why_no_gpu"] == "of one reason"
 
@@ -303,6 +304,8 @@ def test_demo_fails_where_a_number_is_not_the_known_one(run, monkeypatch):
         ("surface", (), ".svg", b"<?xml"),
         ("interface", ("--between", "10,20"), ".png", b"\x89PNG"),
         ("step", (), ".png", b"\x89PNG"),
+        ("scales", (), ".png", b"\x89PNG"),
+        ("scales", ("--axis", "c", "--window", "10,16"), ".pdf", b"%PDF"),
     ],
 )
 def test_figures_of_every_kind(run, slab, command, more, suffix, magic):
@@ -346,7 +349,7 @@ def test_help_lists_every_command(run):
     ran = run("--help")
     assert run().out == ran.out and (ran.code, ran.err) == (0, "")
     assert all(f" {name} " in ran.out for name in ("info", "convert", "average", "profile", "surface", "interface"))
-    assert all(f" {name} " in ran.out for name in ("step", "demo", "run", "tune", "devices"))
+    assert all(f" {name} " in ran.out for name in ("step", "scales", "demo", "run", "tune", "devices"))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -423,13 +426,23 @@ def test_a_closed_pipe_is_not_an_error():
     assert "Traceback" not in ran.stderr and "Exception" not in ran.stderr
 
 
-def test_memory_that_is_not_there_is_one_sentence(run, wave, monkeypatch):
+class OutOfMemoryError(MemoryError):
+    """CuPy's, by its name."""
+
+
+@pytest.mark.parametrize(("error", "words", "others"), [
+    (MemoryError(), "not enough memory for this grid: read it with --dtype float32, or use a larger", "GPU"),
+    (MemoryError("Unable to allocate 8 GiB"), "for this grid (Unable to allocate 8 GiB): read", "GPU"),
+    (OutOfMemoryError("Out of memory allocating 512 bytes."), "not enough memory on the GPU for this grid (Out of "
+     "memory allocating 512 bytes): read it with --dtype float32, or use --device cpu", "machine"),
+])  # fmt: skip
+def test_memory_that_is_not_there_is_one_sentence(run, wave, monkeypatch, error, words, others):
     def starve(*_):
-        raise MemoryError
+        raise error
 
     monkeypatch.setattr(cli, "run_tasks", starve)
     ran = run("info", wave)
-    assert ran.code == 1 and "--dtype float32" in ran.sentence
+    assert ran.code == 1 and words in ran.sentence and others not in ran.sentence
 
 
 # Progress
@@ -516,3 +529,75 @@ def test_no_bars_without_a_terminal(run, wave, monkeypatch):
 )
 def test_messages_speak_of_what_is_typed(written, typed):
     assert as_typed(written) == typed
+
+
+@pytest.fixture
+def rocksalt(tmp_path):
+    """Packets of +1 and -1 e in the primitive cell of rock salt, 5.6 Å, as a charge density."""
+    cell = 5.6 * np.array([[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
+    atoms = gh.Structure([11, 17], np.array([[0, 0, 0], [0.5, 0.5, 0.5]]) @ cell)
+    nothing = gh.Field.from_array(np.zeros((40, 40, 40)), cell, quantity="electron_density", structure=atoms)
+    path = tmp_path / "rocksalt.h5"
+    gh.write(gh.charge_density(nothing, {"Na": 1, "Cl": -1}, width=0.15, net_charge=None), path)
+    return path
+
+
+def test_terminations_of_a_crystal(run, rocksalt):
+    """Planes of +1 and -1 e by half a spacing: ±1/2 a charge per cell in both gaps, polar."""
+    given = ("--hkl", "1,1,1", "--scan", "-o", "all.json", "--plot", "all.pdf", "--json")
+    result = run("surface", rocksalt, *given).json["result"]
+    assert [cut["charge"]["value"] * result["area"] for cut in result["cuts"]] == pytest.approx([-0.5, 0.5], abs=1e-4)
+    assert result["polar"] is True and result["quantum"] == pytest.approx(1 / result["area"])
+    assert result["neutral"] == pytest.approx([0.0, result["spacing"] / 2], abs=1e-6)
+    assert gh.read_result("all.json")["cuts"][0]["neutral"] is False
+    assert Path("all.pdf").read_bytes().startswith(b"%PDF")
+    assert run("surface", rocksalt, "--hkl", "1,1,1", "--json").json["result"] == result  # everywhere is the default
+    paired = run("surface", rocksalt, "--hkl", "111", "--scan", "--paired", "--json").json["result"]
+    assert paired["quantum"] == pytest.approx(2 * result["quantum"])
+    shown = run("surface", rocksalt, "--hkl", "1,1,1").out
+    assert "yes: no gap between planes is neutral" in shown and "quantum" in shown
+
+
+def test_the_scan_as_a_table_is_the_curve(run, rocksalt):
+    assert run("surface", rocksalt, "--axis", "a", "--scan", "-o", "scan.csv", "-q").code == 0
+    curve = gh.read_profile("scan.csv")
+    expected = gh.terminations(gh.read(rocksalt), "a").charge
+    np.testing.assert_array_equal(curve.values, expected.values)
+    assert curve.unit == "e/Å^2"
+
+
+def test_one_cut_of_a_crystal(run, rocksalt):
+    result = run("surface", rocksalt, "--hkl", "1,1,1", "--cut", "0.8", "--plot", "cut.png", "--json").json["result"]
+    expected = gh.plane_excess(gh.read(rocksalt), (1, 1, 1), 0.8)
+    assert result["charge"]["value"] == expected.charge.value and result["position"] == 0.8
+    assert Path("cut.png").stat().st_size > 10_000
+    assert "matter above" in run("surface", rocksalt, "--hkl", "1,1,1", "--cut", "0.8").out
+
+
+def test_surface_over_a_bulk_value(run, slab, slab_profile):
+    values = np.broadcast_to(slab_profile + 0.2 * (np.abs(np.arange(256) - 128) < 60), (2, 3, 256)).copy()
+    gh.write(gh.Field.from_array(values, np.diag([2.0, 3.0, 32.0]), quantity="charge_density"), "charged.h5")
+    dividing = ("--reference", "0.2", "--x-surface", "8.5625,23.4375", "--period", "1", "--plot", "over.pdf", "--json")
+    result = run("surface", "charged.h5", *dividing).json["result"]
+    assert result["low"]["value"] == pytest.approx(0.3, abs=1e-3) and result["reference"] == 0.2
+    ran = run("surface", "charged.h5", "--reference", "bulk", "--period", "1")
+    assert ran.code == 2 and "--x-surface" in ran.sentence
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (("--hkl", "1,1,0", "--side", "low"), ["--side", "--hkl"]),
+        (("--scan", "--period", "2"), ["--period", "--scan"]),
+        (("--scan", "--cut", "1"), ["--cut", "--scan"]),
+        (("--paired",), ["--paired", "--scan"]),
+        (("--x-surface", "1,2"), ["--x-surface", "--reference"]),
+        (("--hkl", "0,0,0"), ["0 0 0"]),
+        (("--hkl", "9,8,7"), ["too coarse"]),
+        (("--hkl", "up"), ["--hkl"]),
+        (("--reference", "mean"), ["--reference", "bulk"]),
+    ],
+)
+def test_cuts_that_cannot_be(run, rocksalt, options, words):
+    ran = run("surface", rocksalt, *options)
+    assert ran.code == 2 and all(word in ran.sentence for word in words)

@@ -13,6 +13,7 @@ import gpuhomog as gh
 from gpuhomog import device as devices
 from gpuhomog.device import choose_device, compiled_kernels, describe_gpus, why_no_gpu
 from gpuhomog.device.gpu import GPU, runtime
+from gpuhomog.device.node import RANKS
 from gpuhomog.errors import DeviceError
 
 
@@ -62,7 +63,10 @@ class Machine:
                 getDeviceCount=device_count,
                 driverGetVersion=lambda: machine.driver,
                 runtimeGetVersion=lambda: 13020,
-                getDeviceProperties=lambda number: {"name": f"NVIDIA H{number + 1}00".encode()},
+                getDeviceProperties=lambda number: {
+                    "name": f"NVIDIA H{number + 1}00".encode(),
+                    **{"pciDomainID": 1, "pciBusID": 0x41 + number, "pciDeviceID": 0},
+                },
             ),
         )
         return found
@@ -78,7 +82,8 @@ def machine(monkeypatch):
         monkeypatch.setattr(runtime, "_has_driver_library", lambda: True)
         return there
 
-    monkeypatch.delenv("GPUHOMOG_DEVICE", raising=False)
+    for variable in ("GPUHOMOG_DEVICE", *RANKS):
+        monkeypatch.delenv(variable, raising=False)
     devices._gpu.cache_clear()
     yield on
     devices._gpu.cache_clear()
@@ -98,6 +103,22 @@ def test_the_gpu_chosen_last_is_the_current_one(machine):
     choose_device("gpu:0")
     assert there.current == 0
     assert choose_device("gpu:1") is second and there.current == 1
+
+
+@pytest.mark.parametrize(("variable", "rank", "number"), [
+    ("MPI_LOCALRANKID", 1, 1), ("OMPI_COMM_WORLD_LOCAL_RANK", 3, 1), ("SLURM_LOCALID", 2, 0), ("PMI_RANK", 1, 0),
+])  # fmt: skip
+def test_processes_of_a_node_are_spread_over_its_gpus(machine, monkeypatch, variable, rank, number):
+    there = machine(count=2)
+    monkeypatch.setenv(variable, str(rank))
+    assert choose_device("auto").name == choose_device("gpu").name == f"gpu:{number}" and there.current == number
+    assert choose_device("gpu:0").name == "gpu:0"
+
+
+def test_on_a_node_of_one_gpu_all_share_it(machine, monkeypatch):
+    machine(count=1)
+    monkeypatch.setenv("MPI_LOCALRANKID", "5")
+    assert choose_device("auto").name == "gpu:0"
 
 
 @pytest.mark.parametrize(("said", "name"), [("cpu", "cpu"), ("gpu:1", "gpu:1"), (" gpu ", "gpu:0"), ("auto", "gpu:0")])
@@ -123,9 +144,13 @@ def test_unknown_names(name):
         choose_device(name)
 
 
-def test_a_number_too_large(machine):
+def test_a_number_too_large(machine, monkeypatch):
     machine(count=1)
-    with pytest.raises(DeviceError, match=r"gpu:3 requested, but 1 GPU is visible \(gpu:0\)"):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    with pytest.raises(DeviceError, match=r"gpu:3 requested, but 1 GPU is visible \(gpu:0\)\. Choose"):
+        choose_device("gpu:3")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2")
+    with pytest.raises(DeviceError, match=r'\(gpu:0\), as CUDA_VISIBLE_DEVICES is "2"\. Choose'):
         choose_device("gpu:3")
 
 
@@ -196,6 +221,26 @@ def test_what_is_said_of_each_gpu(machine):
     assert (first["memory_bytes"], first["free_bytes"], first["compute_capability"]) == (80 << 30, 60 << 30, "9.0")
     assert (first["driver_cuda"], first["runtime_cuda"], first["cupy"]) == ("13.0", "13.2", "14.2.0")
     assert there.current == 0
+
+
+def test_where_a_gpu_is_in_its_node(machine):
+    machine()
+    assert [choose_device(f"gpu:{i}").runtime.pci_address() for i in (0, 1)] == [(1, 0x41, 0), (1, 0x42, 0)]
+
+
+def test_nccl_that_is_missing_and_that_is_there(machine, monkeypatch):
+    """CuPy warns where its library is missing; here that is an answer."""
+    there = machine()
+    chosen = choose_device("gpu:0")
+    found = ModuleType("cupy.cuda.nccl")
+    monkeypatch.setitem(sys.modules, "cupy.cuda", ModuleType("cupy.cuda"))
+    monkeypatch.setitem(sys.modules, "cupy.cuda.nccl", found)
+    monkeypatch.setattr(sys.modules["cupy.cuda"], "nccl", found, raising=False)
+    found.available = True
+    assert chosen.runtime.nccl() is found and there.current == 0
+    found.available = False
+    with pytest.raises(ImportError, match="nvidia-nccl-cu13"):
+        chosen.runtime.nccl()
 
 
 def test_compiled_kernels_are_counted(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ NumPy's arrays are at hand fails where there is no GPU, too.
 
 from __future__ import annotations
 
+import ctypes
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -45,7 +46,11 @@ class DeviceArray:
 
     __array_priority__ = 100
 
-    def __init__(self, values: np.ndarray) -> None:
+    def __init__(self, values: Any, dtype: Any = None, memory: int | None = None) -> None:
+        """An array; or, as CuPy has it, a shape, a dtype and the address of memory."""
+        if memory is not None:
+            n_bytes = int(np.prod(values)) * np.dtype(dtype).itemsize
+            values = np.frombuffer((ctypes.c_uint8 * n_bytes).from_address(memory), dtype).reshape(values)
         self.values = values
 
     def __array__(self, *_: Any, **__: Any) -> Any:
@@ -73,7 +78,7 @@ class DeviceArray:
     itemsize = property(lambda self: self.values.itemsize)
     strides = property(lambda self: self.values.strides)
     flags = property(lambda self: SimpleNamespace(**{n: self.values.flags[n.upper()] for n in CONTIGUOUS}))
-    T = property(lambda self: DeviceArray(self.values.T))
+    T = property(lambda self: type(self)(self.values.T))
     __cuda_array_interface__ = property(lambda self: self.values.__array_interface__)
     real = property(lambda self: DeviceArray(self.values.real))
     imag = property(lambda self: DeviceArray(self.values.imag))
@@ -96,7 +101,7 @@ class DeviceArray:
 
     def __getitem__(self, key: Any) -> DeviceArray:
         found = self.values[_plain(key)]
-        return found if isinstance(found, DeviceArray) else DeviceArray(np.asarray(found))
+        return found if isinstance(found, DeviceArray) else type(self)(np.asarray(found))
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self.values[_plain(key)] = _plain(value)

@@ -37,3 +37,27 @@ def test_allowed():
     assert there.get().tolist() == [[1, 1, 1], [2, 2, 2]] and there.flags.c_contiguous
     there[...] = 1.0
     assert isinstance(abs(-there) > 0, DeviceArray) and bool(xp.isnan(there).any()) is False
+
+
+ASKED_OF_CUPY = """
+    ndarray get_default_memory_pool cuda.alloc_pinned_memory cuda.Event cuda.get_current_stream cuda.UnownedMemory
+    cuda.MemoryPointer cuda.MemoryPointer.copy_from_host_async cuda.runtime.malloc cuda.runtime.free
+    cuda.runtime.ipcGetMemHandle cuda.runtime.ipcOpenMemHandle cuda.runtime.ipcCloseMemHandle
+    cuda.runtime.getDeviceProperties cuda.Event.record cuda.Event.synchronize
+"""
+
+
+@pytest.mark.parametrize("name", ASKED_OF_CUPY.split())
+def test_what_transports_ask_of_cupy_is_there(name):
+    """CuPy can be imported without a GPU: at least its words are right."""
+    found = pytest.importorskip("cupy", reason="CuPy is not installed")
+    for part in name.split("."):
+        found = getattr(found, part)
+
+
+def test_options_of_cupy_are_those_documented():
+    cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
+    assert "get(self, stream=None, order='C', out=None, blocking=True)" in cupy.ndarray.get.__doc__
+    assert "disable_timing" in cupy.cuda.Event.__doc__
+    assert "(self, mem, size_t size, stream=None)" in cupy.cuda.MemoryPointer.copy_from_host_async.__doc__
+    assert "UnownedMemory(intptr_t ptr, size_t size, owner, int device_id=-1)" in cupy.cuda.UnownedMemory.__doc__

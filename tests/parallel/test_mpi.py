@@ -17,7 +17,7 @@ from requirements import needed
 import gpuhomog as gh
 
 HERE = Path(__file__).parent
-MPIEXEC = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+MPIEXEC = shutil.which("mpiexec")
 CLI = (sys.executable, "-m", "gpuhomog")
 
 
@@ -224,6 +224,20 @@ def processes_with(*variables):
         if entry.name.isdigit() and all(variable.encode() in environment for variable in variables):
             found.append(int(entry.name))
     return found
+
+
+def test_ranks_without_an_mpi_library(folder):
+    environment = {**os.environ, "PMI_SIZE": "2", "PMI_RANK": "0", "MPI4PY_LIBMPI": "/nowhere/libmpi.so.12"}
+    command = [*CLI, "profile", folder / "rho.h5", "--axis", "c", "--json"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "PMI_SIZE says that 2 ranks were launched, but mpi4py cannot be used" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_help_is_shown_once():
+    done = on_ranks(3, *CLI, "average", "--help")
+    assert done.returncode == 0 and done.stdout.count("Usage:") == 1
 
 
 def test_a_launcher_that_mpi_does_not_know(folder):

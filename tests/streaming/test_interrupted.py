@@ -14,6 +14,8 @@ import time
 import numpy as np
 import pytest
 
+import gpuhomog as gh
+
 SHAPE = (400, 320, 320)
 LIMIT = "300MB"
 JOB = """
@@ -62,30 +64,59 @@ def field_file(tmp_path_factory):
     return path
 
 
+PROGRAM = """
+import atexit, pathlib, sys
+place = pathlib.Path(sys.argv.pop(1))
+def note():
+    lines = pathlib.Path("/proc/self/status").read_text().splitlines()
+    place.write_text(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
+atexit.register(note)
+from gpuhomog.cli import main
+main()
+"""
+"""The command, and at its end the peak of its memory: that which wait4 tells is the parent's, if that was larger."""
+
+
 def started(folder, *words, **environment):
-    """The program at work in a folder, keeping what it has found after every chunk."""
-    known = {**os.environ, "GPUHOMOG_CHECKPOINT_SECONDS": "0", "OPENBLAS_NUM_THREADS": "1", **environment}
+    """The program at work in a folder, keeping what it has found after every chunk; its peak memory beside it."""
+    known = {**os.environ, "GPUHOMOG_CHECKPOINT_SECONDS": "0", **environment}
+    place = folder.parent / f"{folder.name}.peak"
+    place.unlink(missing_ok=True)
     return subprocess.Popen(
-        [sys.executable, "-m", "gpuhomog", *words],
+        [sys.executable, "-c", PROGRAM, str(place), *words],
         cwd=folder,
         env=known,
-        stdout=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
 def ended(process):
-    """Exit code, what it said, peak memory in bytes."""
-    said = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    process.stdout.close(), process.stderr.close()
-    return process.returncode, said, usage.ru_maxrss * 1024
+    """Exit code, and what it said."""
+    with process.stderr:
+        said = process.stderr.read()
+    return process.wait(), said
 
 
 def ran(folder, *words, **environment):
-    return ended(started(folder, *words, **environment))
+    """Exit code, what it said, peak memory in bytes."""
+    code, said = ended(started(folder, *words, **environment))
+    return code, said, int((folder.parent / f"{folder.name}.peak").read_text()) * 1024
+
+
+def killed(folder, planes):
+    """A run that was killed when so many planes were kept; again, where it was faster than whoever watched it."""
+    for _ in range(5):
+        process = started(folder, "run", "job.toml", "-q")
+        if until_kept(process, folder, planes):
+            process.send_signal(signal.SIGSTOP)
+            process.kill()
+            if ended(process)[0] == -signal.SIGKILL:
+                return
+        ended(process)
+        emptied(folder)
+    pytest.fail("every run ended before it could be killed")
 
 
 def planes_done(folder, number=1):
@@ -150,10 +181,7 @@ def goes_on(folder, undisturbed, *words):
 
 @pytest.mark.parametrize("planes", [1, 100, 250, 400])
 def test_killed_at_a_chunk(folder, undisturbed, planes):
-    process = started(folder, "run", "job.toml", "-q")
-    assert until_kept(process, folder, planes)
-    process.kill()
-    assert ended(process)[0] == -signal.SIGKILL
+    killed(folder, planes)
     done = planes_done(folder)
     assert done >= planes
     assert not any((folder / name).exists() for name in OUTPUTS) or done == SHAPE[0]
@@ -181,7 +209,7 @@ def test_a_signal_stops_at_the_next_chunk_with_code_75(folder, undisturbed, name
     process = started(folder, "run", "job.toml", "-q")
     assert until_kept(process, folder, 50)
     process.send_signal(getattr(signal, name))
-    code, said, _ = ended(process)
+    code, said = ended(process)
     assert code == 75, said
     assert said.count("\n") == 1
     done, of = (int(word) for word in said.split("after chunk ")[1].split(";")[0].split(" of "))
@@ -192,16 +220,20 @@ def test_a_signal_stops_at_the_next_chunk_with_code_75(folder, undisturbed, name
 
 
 def test_what_was_found_is_not_sought_again(folder, undisturbed):
-    """After the first pass the file is gone from its beginning: only what is kept can give the result."""
-    process = started(folder, "run", "job.toml", "-q")
-    assert until_kept(process, folder, SHAPE[0])
-    process.kill()
-    ended(process)
-    (folder / "field.json").rename(folder / "aside.json")
-    code, said, _ = ran(folder, "run", "job.toml", "-q")
-    assert code == 2 and "has no cell" in said
-    (folder / "aside.json").rename(folder / "field.json")
-    goes_on(folder, undisturbed)
+    """After the pass the values are gone, which nobody notices: only what is kept can give the results."""
+    killed(folder, SHAPE[0])
+    name, plane = folder / "field.npy", next(iter(values_of_some_planes()))
+    times = os.stat(name)
+    values = np.lib.format.open_memmap(name, mode="r+")
+    inside, kept = (plane, slice(100, 110)), values[plane, 100:110].copy()
+    values[inside] = 7e7  # no sample of the file's digest lies here
+    os.utime(name, ns=(times.st_atime_ns, times.st_mtime_ns))
+    try:
+        goes_on(folder, undisturbed)
+    finally:
+        values[inside] = kept
+        values.flush()
+        os.utime(name, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def table_of(content):
@@ -254,13 +286,20 @@ def test_another_input_other_options_or_an_altered_state_are_refused_with_what_d
 
 
 def test_fresh_discards_what_was_kept(stopped, undisturbed):
-    goes_on(stopped, undisturbed, "--fresh")
+    """The state is one of other options, so that going on from it would be refused."""
+    (stopped / "job.toml").write_text(JOB.replace("eps = 40", "eps = 30"))
+    refused(stopped)
+    code, said, _ = ran(stopped, "run", "job.toml", "-q", "--fresh")
+    assert code == 0, said
+    assert (stopped / "a.csv").read_bytes() == undisturbed["a.csv"] and not (stopped / STATE).exists()
 
 
 def test_two_runs_of_one_output_at_once_are_refused(folder, undisturbed):
     process = started(folder, "run", "job.toml", "-q")
     assert until_kept(process, folder, 20)
+    process.send_signal(signal.SIGSTOP)
     assert "another run is at work on this output" in refused(folder)
+    process.send_signal(signal.SIGCONT)
     assert ended(process)[0] == 0
     assert {name: (folder / name).read_bytes() for name in OUTPUTS} == undisturbed
 
@@ -321,3 +360,32 @@ def test_the_least_memory_named_is_enough_and_holds(folder, undisturbed):
     code, said, peak = ran(folder, "run", "job.toml", "-q")
     assert code == 0, said
     assert peak <= least * 10**6 < 200e6
+
+
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGTERM])
+def test_interrupted_while_an_output_larger_than_memory_is_written(tmp_path, rng, blow):
+    """What stood under the name stays until all is written; the pass is not made again, only the writing."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    values = rng.normal(size=(240, 160, 160))
+    np.save(folder / "field.npy", values)
+    (folder / "field.json").write_text(json.dumps({"cell": np.diag([240.0, 160.0, 160.0]).tolist()}))
+    words = "average field.npy --kernel gaussian --eps 40 --max-memory 140MB --device cpu -o smooth.npz -q".split()
+    (folder / "smooth.npz").write_text("the previous result\n")
+    process = started(folder, *words)
+    end = time.monotonic() + 60
+    while not any(folder.glob(".smooth.npz.*.part")) and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.0005)
+    process.send_signal(blow)
+    code, said = ended(process)
+    assert code in (75, -signal.SIGKILL) and (folder / "smooth.npz").read_text() == "the previous result\n"
+    assert blow == signal.SIGKILL or "stopped by SIGTERM between planes" in said
+    kept = (folder / "smooth.npz.part" / "pass-1-rank-0").read_bytes()
+    assert json.loads(kept.split(b"\n")[0])["planes"] == 240
+
+    code, said, peak = ran(folder, *words)
+    assert code == 0, said
+    assert sorted(p.name for p in folder.iterdir()) == ["field.json", "field.npy", "smooth.npz"]
+    assert peak <= 140e6
+    expected = gh.average(gh.Field.from_array(values, np.diag([240.0, 160.0, 160.0])), gh.Gaussian(40.0))
+    np.testing.assert_allclose(gh.read(folder / "smooth.npz").values, expected.values, atol=1e-14)

@@ -9,10 +9,9 @@ array([8., 8., 8.])
 
 from __future__ import annotations
 
-import os
-
 import numpy as np  # noqa: F401  (the example)
 
+from ..node import usable_cores
 from .cylinder import Cylinder
 from .intervals import Intervals
 from .memory import Memory, is_fortran_ordered
@@ -22,18 +21,6 @@ from .sums import Sums
 from .taps import Taps
 from .text import Text
 from .windows import Windows
-
-
-def usable_cores() -> int:
-    """Cores this process may run on, shared among the ranks that a launcher put on this node."""
-    ranks = 1
-    for variable in ("OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_NTASKS_PER_NODE"):
-        value = os.environ.get(variable, "")
-        if value.isdigit() and int(value) > 0:
-            ranks = int(value)
-            break
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // ranks)
 
 
 class CPU(Memory, Intervals, Sums, Windows, Spectral, Text, Taps, Cylinder, Running):

@@ -24,6 +24,9 @@ class Memory:
         """The array itself."""
         return values
 
+    def transport(self, comm: Any) -> None:
+        """The communicator's own."""
+
     def empty(self, shape: Any, dtype: Any) -> NDArray[Any]:
         """Memory of NumPy."""
         return np.empty(shape, dtype)

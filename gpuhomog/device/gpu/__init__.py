@@ -21,6 +21,7 @@ from .spectral import Spectral
 from .sums import Sums
 from .taps import Taps
 from .text import Text
+from .transports import Transport, choose_transport
 from .windows import Windows
 
 
@@ -32,6 +33,14 @@ class GPU(Cylinder, Intervals, Sums, Windows, Spectral, Text, Taps, Running):
         self.name = runtime.name
         self._tables: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
         self._fits: WeakKeyDictionary[Any, dict[Any, Any]] = WeakKeyDictionary()
+        self._transports: WeakKeyDictionary[Any, Transport] = WeakKeyDictionary()
+
+    def transport(self, comm: Any) -> Transport:
+        """Chosen by the first exchange of a communicator, for all of them."""
+        found = self._transports.get(comm)
+        if found is None:
+            found = self._transports[comm] = choose_transport(self, comm)
+        return found
 
 
 __all__ = ["GPU", "cupy_runtime", "n_gpus"]

@@ -11,6 +11,7 @@ import importlib.util
 import os
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -141,6 +142,20 @@ class CuPyRuntime:
         """Wait for the current stream."""
         self.xp.cuda.get_current_stream().synchronize()
 
+    def pci_address(self) -> tuple[int, ...]:
+        """Where the GPU is in its node; two processes that use the same one find the same."""
+        found = self.xp.cuda.runtime.getDeviceProperties(self.number)
+        return tuple(int(found[name]) for name in ("pciDomainID", "pciBusID", "pciDeviceID"))
+
+    def nccl(self) -> Any:
+        """CuPy's NCCL; ImportError where its library is missing."""
+        with warnings.catch_warnings():  # CuPy warns of what is an answer here
+            warnings.simplefilter("ignore")
+            from cupy.cuda import nccl
+        if not nccl.available:
+            raise ImportError("its library is missing: pip install nvidia-nccl-cu13, or for CUDA 12 nvidia-nccl-cu12")
+        return nccl
+
 
 def cupy_runtime(number: int) -> CuPyRuntime:
     """The runtime of GPU `number`, which becomes the current one; DeviceError with the reason where there is none."""
@@ -150,8 +165,10 @@ def cupy_runtime(number: int) -> CuPyRuntime:
     visible = n_gpus()
     if number >= visible:
         names = ", ".join(f"gpu:{i}" for i in range(visible))
+        hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+        why = "" if hidden is None else f', as CUDA_VISIBLE_DEVICES is "{hidden}"'
         raise DeviceError(
-            f"gpu:{number} requested, but {visible} GPU{'s are' if visible > 1 else ' is'} visible ({names}). "
+            f"gpu:{number} requested, but {visible} GPU{'s are' if visible > 1 else ' is'} visible ({names}){why}. "
             f'Choose one of them, or "cpu".'
         )
     return CuPyRuntime(number)

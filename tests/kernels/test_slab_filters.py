@@ -178,3 +178,15 @@ def test_ranks_share_a_filter(like, axis, size, kind):
     for number, multiplier in enumerate(multipliers):
         joined = np.concatenate([like.to_host(results[number]) for results in found], axis=axis)
         assert distance(joined, long_filter(values, multiplier)) < 1e-14
+
+
+@pytest.mark.parametrize(
+    "kernel", [gh.Ball(2.0), gh.Gaussian(2.0), gh.TopHat(2.0)], ids=lambda kernel: type(kernel).__name__
+)
+def test_ranks_share_an_average(like, kernel):
+    """The operator on slabs of a device: by modes, by few modes, by windows."""
+    values = np.random.default_rng(1).standard_normal((17, 24, 30))
+    cell = np.diag([10.0, 14.0, 18.0])
+    expected = gh.average(gh.Field.from_array(values, cell, device="cpu"), kernel).values
+    found = on_ranks(gh.Field.from_array(values, cell, device=like), 3, lambda part: gh.average(part, kernel))
+    assert distance(np.concatenate([like.to_host(part.values) for part in found]), expected) < 1e-14

@@ -1,0 +1,134 @@
+"""Rate of a streamed job, beside the rate at which the same disk gives the same file in blocks of the same size.
+
+One pass gives planar averages along three axes, extrema, the sum of squares, and three averages on coarse grids
+(--max-memory: the file is larger than what the process may take). Both start with the file dropped from the page cache
+(cold: the disk's rate), then with it there (warm: memory's rate, where the processor is the limit). Plain reads and
+jobs take turns; the shortest of each counts. `fraction_of_floor` is the plain read's time over the job's.
+
+    python scaling/stream.py [--n 448] [--repeat 3] [--memory 400MB] [--folder DIR] [--keep]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rows import append, machine, versions
+
+import gpuhomog as gh
+from gpuhomog.reduction import SUM, Reduction
+from gpuhomog.streaming import Limit, Run, in_turns, memory, parse_bytes, running
+
+
+def write_field(path: Path, n: int) -> None:
+    """Planes that all differ, with their cell beside."""
+    values = np.lib.format.open_memmap(path, mode="w+", dtype=np.float64, shape=(n, n, n))
+    plane = np.random.default_rng(1).normal(size=(n, n))
+    for i in range(n):
+        values[i] = np.roll(plane, i)
+    values.flush()
+    path.with_suffix(".json").write_text(json.dumps({"cell": np.diag([n * 0.1] * 3).tolist()}))
+
+
+def forget(path: Path) -> None:
+    """Drop the file from the page cache, and nothing else."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(descriptor)
+
+
+def plain_read(path: Path) -> None:
+    """The whole file in blocks of a chunk, into the same memory."""
+    block = memoryview(bytearray(memory.CHUNK_BYTES))
+    with path.open("rb", buffering=0) as stream:
+        while stream.readinto(block):
+            pass
+
+
+def squares() -> Reduction:
+    """Σ value²."""
+    return Reduction("squares", lambda device, values, slab: (np.array([np.vdot(values, values)]),), (SUM,))
+
+
+def job(path: Path, limit: str) -> None:
+    """Everything in one pass."""
+    run = Run(Limit(parse_bytes(limit)))
+    with running(run):
+        field = gh.read(path, max_memory=limit, device="cpu")
+        kernels = (gh.Gaussian(4.0), gh.Gaussian(8.0), gh.Box(5.0))
+        works: list[Callable[[], Any]] = [lambda axis=axis: gh.planar_average(field, axis) for axis in "abc"]
+        works += [field.extrema, lambda: field.reduce(squares())]
+        works += [lambda kernel=kernel: gh.average(field, kernel, spacing=kernel.full_width / 2) for kernel in kernels]
+        in_turns(works, run.answer)
+
+
+def seconds(path: Path, what: str, cold: bool, limit: str) -> tuple[float, float, float]:
+    """Time of one go in a process of its own [s], without its start; of its processors [s]; its peak memory [bytes]."""
+    if cold:
+        forget(path)
+    else:
+        plain_read(path)
+    words = [sys.executable, __file__, "--go", what, "--path", str(path), "--memory", limit]
+    answer = json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+    return answer["seconds"], answer["worked"], answer["memory"]
+
+
+def main() -> None:
+    """Write the file, measure in turns, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--n", type=int, default=448, help="points per axis")
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--memory", default="400MB", help="what the process may take")
+    parser.add_argument("--folder", help="where the file is written; default: a temporary folder")
+    parser.add_argument("--keep", action="store_true", help="append the rows to results.csv")
+    parser.add_argument("--go", choices=("read", "job"), help=argparse.SUPPRESS)
+    parser.add_argument("--path", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.go:
+        job(options.path.with_name("small.npy"), options.memory)  # what is imported and made once
+        start, worked = time.perf_counter(), time.process_time()
+        plain_read(options.path) if options.go == "read" else job(options.path, options.memory)
+        took, worked = time.perf_counter() - start, time.process_time() - worked
+        lines = Path("/proc/self/status").read_text().splitlines()
+        peak = 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+        print(json.dumps({"seconds": took, "worked": worked, "memory": peak}))
+        return
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        path = Path(folder, "field.npy")
+        write_field(path, options.n)
+        write_field(path.with_name("small.npy"), 64)
+        n_bytes = path.stat().st_size
+        found: dict[tuple[str, bool], tuple[float, float, float]] = {}
+        for _ in range(options.repeat):
+            for cold in (True, False):
+                for what in ("read", "job"):
+                    once = seconds(path, what, cold, options.memory)
+                    found[what, cold] = min(found.get((what, cold), once), once)
+    for cold in (True, False):
+        floor, (took, worked, peak) = found["read", cold][0], found["job", cold]
+        known = {"script": "stream.py", "case": "from disk" if cold else "from page cache", "size": f"{options.n}^3"}
+        known |= {"dtype": "float64", **machine(), "versions": versions("scipy"), "bytes": n_bytes}
+        rows.append({**known, "what": f"plain read, {n_bytes / floor / 1e6:.0f} MB/s", "seconds": round(floor, 4)})
+        what = f"gpuhomog, 8 results in one pass, {n_bytes / took / 1e6:.0f} MB/s, peak {peak / 1e6:.0f} MB"
+        fraction = {"fraction_of_floor": round(floor / took, 3), "ratio_to_peer": round(floor / took, 3)}
+        load = f"load {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores"
+        note = f"limit {options.memory}; {load}; a core of its own would do {n_bytes / worked / 1e6:.0f} MB/s"
+        rows.append({**known, "what": what, "seconds": round(took, 4), **fraction, "note": note})
+    append(rows, options.keep)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,282 @@
+"""Several GPUs in one process: CuPy's words for streams, pinned and mapped memory, and NCCL's; ranks are threads.
+
+Copies between host and device come as early or as late as CUDA allows: what comes down arrives at once or when somebody
+waits for it, and what goes up must still be there unchanged then. Addresses are checked: each rank sees its own memory
+and what it has mapped.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import queue
+import threading
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from cupy_like import CuPyLike, CuPyLikeRuntime, DeviceArray
+
+PATIENCE = 20.0
+
+
+class CUDAError(RuntimeError):
+    """An error of the stand-in's CUDA."""
+
+
+class Machine:
+    """What all ranks share: allocated memory by address, exported memory by handle, NCCL's connections."""
+
+    def __init__(self) -> None:
+        self.allocated: dict[int, np.ndarray] = {}
+        self.exported: dict[bytes, int] = {}
+        self.mapped: Counter[int] = Counter()
+        self.lock = threading.Lock()
+        self.lines: dict[Any, queue.Queue] = {}
+
+    def allocate(self, n_bytes: int) -> np.ndarray:
+        """Memory of a GPU."""
+        return np.full(n_bytes, 255, np.uint8)
+
+    def export(self, address: int) -> bytes:
+        """A handle, by which another rank finds the memory."""
+        handle = f"memory {address}".encode()
+        self.exported[handle] = address
+        return handle
+
+    def find(self, handle: bytes) -> tuple[int, int]:
+        """Address and bytes of exported memory."""
+        address = self.exported[handle]
+        return address, self.allocated[address].nbytes
+
+    def line(self, *key: Any) -> queue.Queue:
+        """What one rank has sent another."""
+        with self.lock:
+            return self.lines.setdefault(key, queue.Queue())
+
+
+class SharedMachine(Machine):
+    """The same for ranks that are processes: memory is files of a folder, which all of them can map."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder, self.files = folder, {}
+
+    def allocate(self, n_bytes: int) -> np.ndarray:
+        path = self.folder / f"{os.getpid()}-{len(self.files)}"
+        memory = np.memmap(path, np.uint8, "w+", shape=n_bytes)
+        self.files[address_of(memory)] = path
+        return memory
+
+    def export(self, address: int) -> bytes:
+        return str(self.files[address]).encode()
+
+    def find(self, handle: bytes) -> tuple[int, int]:
+        memory = np.memmap(handle.decode(), np.uint8, "r+")
+        self.allocated[address_of(memory)] = memory
+        return address_of(memory), memory.nbytes
+
+
+def address_of(values: np.ndarray) -> int:
+    return values.__array_interface__["data"][0]
+
+
+def bytes_at(address: int, n_bytes: int) -> np.ndarray:
+    return np.frombuffer((ctypes.c_uint8 * n_bytes).from_address(address), np.uint8)
+
+
+class Stream:
+    """The current stream of one rank: copies that have not been waited for."""
+
+    ptr = 77
+
+    def __init__(self) -> None:
+        self.pending: list[Any] = []
+        self.turns = np.random.default_rng(1)
+
+    def run(self, count: int) -> None:
+        for _ in range(count):
+            self.pending.pop(0)()
+
+    def add(self, copy: Any) -> None:
+        """Sooner or later, after all before it."""
+        self.pending.append(copy)
+        if self.turns.random() < 0.5:
+            self.synchronize()
+
+    def synchronize(self) -> None:
+        self.run(len(self.pending))
+
+
+class OnGPU(DeviceArray):
+    """An array whose copies are asynchronous."""
+
+    stream: Stream
+
+    @property
+    def data(self) -> Any:
+        return SimpleNamespace(ptr=address_of(self.values), copy_from_host_async=self._copy_from_host)
+
+    def get(self, out: np.ndarray | None = None, blocking: bool = True) -> np.ndarray:
+        if out is None:
+            return super().get()
+        assert out.shape == self.shape and out.dtype == self.dtype and out.flags.c_contiguous
+        source = np.array(self.values, order="C")
+        self.stream.add(lambda: out.__setitem__(..., source))
+        if blocking:
+            self.stream.synchronize()
+        return out
+
+    def _copy_from_host(self, address: int, n_bytes: int) -> None:
+        assert self.values.flags.c_contiguous and n_bytes == self.nbytes
+        host = bytes_at(address, n_bytes)
+        before = host.copy()
+        bytes_at(address_of(self.values), n_bytes)[...] = before
+
+        def check() -> None:
+            if (host != before).any():
+                raise CUDAError("memory of the host was overwritten before it had gone up")
+
+        self.stream.add(check)
+
+
+class CudaLike(CuPyLike):
+    """What the module cupy is to one rank."""
+
+    def __init__(self, machine: Machine, number: int) -> None:
+        super().__init__()
+        self.machine, self.number, self.stream = machine, number, Stream()
+        self.seen: dict[int, int] = {}  # address to bytes
+        self.log: list[str] = []
+        self.ndarray = type("Array", (OnGPU,), {"stream": self.stream})
+        self.cuda = SimpleNamespace(
+            alloc_pinned_memory=lambda n_bytes: bytearray(n_bytes),
+            Event=self._event,
+            get_current_stream=lambda: self.stream,
+            UnownedMemory=self._unowned,
+            MemoryPointer=lambda memory, offset: memory + offset,
+            runtime=SimpleNamespace(
+                malloc=self._malloc,
+                free=self._free,
+                ipcGetMemHandle=self._export,
+                ipcOpenMemHandle=self._map,
+                ipcCloseMemHandle=self._unmap,
+            ),
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        found = super().__getattr__(name)
+        if isinstance(found, type) or not callable(found):
+            return found
+        return lambda *arguments, **options: self._own(found(*arguments, **options))
+
+    def _own(self, value: Any) -> Any:
+        return self.ndarray(value.values) if isinstance(value, DeviceArray) else value
+
+    def _event(self, disable_timing: bool) -> Any:
+        before: list[Any] = []
+
+        def record() -> None:
+            before[:] = self.stream.pending
+
+        def synchronize() -> None:
+            while any(one in self.stream.pending for one in before):
+                self.stream.run(1)
+
+        return SimpleNamespace(record=record, synchronize=synchronize)
+
+    def _malloc(self, n_bytes: int) -> int:
+        memory = self.machine.allocate(n_bytes)
+        self.machine.allocated[address_of(memory)] = memory
+        self.seen[address_of(memory)] = n_bytes
+        return address_of(memory)
+
+    def _free(self, address: int) -> None:
+        if self.machine.mapped[address]:
+            raise CUDAError("memory was freed that others have mapped")
+        del self.machine.allocated[address], self.seen[address]
+
+    def _export(self, address: int) -> bytes:
+        handle = self.machine.export(address)
+        return handle
+
+    def _map(self, handle: bytes) -> int:
+        address, n_bytes = self.machine.find(handle)
+        if address in self.seen:
+            raise CUDAError("cudaErrorInvalidContext: memory of this very process")
+        self.seen[address] = n_bytes
+        self.machine.mapped[address] += 1
+        return address
+
+    def _unmap(self, address: int) -> None:
+        del self.seen[address]
+        self.machine.mapped[address] -= 1
+
+    def _unowned(self, address: int, n_bytes: int, owner: Any, number: int) -> int:
+        assert number == self.number
+        if not any(start <= address and address + n_bytes <= start + size for start, size in self.seen.items()):
+            raise CUDAError("cudaErrorIllegalAddress")
+        self.log.append("map")
+        return address
+
+
+class NCCLLike:
+    """cupy.cuda.nccl for one rank."""
+
+    NCCL_UINT8 = 1
+
+    def __init__(self, machine: Machine, version: int = 22907) -> None:
+        self.machine, self.version, self.group = machine, version, None
+
+    def get_version(self) -> int:
+        return self.version
+
+    def get_unique_id(self) -> tuple[int, ...]:
+        return tuple(range(128))
+
+    def NcclCommunicator(self, size: int, identity: tuple[int, ...], rank: int) -> Any:
+        assert len(identity) == 128
+        self.rank = rank
+
+        def send(address: int, n_bytes: int, kind: int, peer: int, stream: int) -> None:
+            assert stream == Stream.ptr and kind == self.NCCL_UINT8
+            self.group.append(lambda: self.machine.line(rank, peer).put(bytes_at(address, n_bytes).copy()))
+
+        def recv(address: int, n_bytes: int, kind: int, peer: int, stream: int) -> None:
+            self.group.append(lambda: self._take(address, n_bytes, peer))
+
+        return SimpleNamespace(send=send, recv=recv)
+
+    def _take(self, address: int, n_bytes: int, peer: int) -> None:
+        bytes_at(address, n_bytes)[...] = self.machine.line(peer, self.rank).get(timeout=PATIENCE)
+
+    def groupStart(self) -> None:
+        self.group = []
+
+    def groupEnd(self) -> None:
+        for one in self.group:
+            one()
+        self.group = None
+
+
+class CudaLikeRuntime(CuPyLikeRuntime):
+    """One GPU of such a machine, for one rank."""
+
+    def __init__(self, machine: Machine, number: int, nccl: Any = None) -> None:
+        super().__init__()
+        self.number, self.name, self.xp = number, f"gpu:{number}", CudaLike(machine, number)
+        self._nccl = nccl or NCCLLike(machine)
+
+    def synchronize(self) -> None:
+        self.xp.stream.synchronize()
+        self.xp.log.append("wait")
+
+    def pci_address(self) -> tuple[int, ...]:
+        return (0, self.number, 0)
+
+    def nccl(self) -> Any:
+        if isinstance(self._nccl, Exception):
+            raise self._nccl
+        return self._nccl
