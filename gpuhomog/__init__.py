@@ -14,16 +14,9 @@ from .field import Field
 from .grid import Grid
 from .operators.average import average, average_and_variance, average_gradient, averages_and_variances
 from .operators.charge import ChargeBalance, charge_balance, charge_density, electrostatic_potential
-from .operators.excess import (
-    InterfaceCharge,
-    InterfaceExcess,
-    SurfaceCharge,
-    SurfaceExcess,
-    interface_charge,
-    interface_excess,
-    surface_charge,
-    surface_excess,
-)
+from .operators.dipole_density import dipole_density
+from .operators.excess import SurfaceCharge, SurfaceExcess, surface_charge, surface_excess
+from .operators.interface import InterfaceCharge, InterfaceExcess, interface_charge, interface_excess
 from .operators.lines_and_points import Excess, LinesAndPoints, lines_and_points
 from .operators.macroscopic import macroscopic_average
 from .operators.moments import MomentDensities, Partition, moment_densities, partition
@@ -97,6 +90,7 @@ __all__ = [
     "box_region",
     "charge_balance",
     "charge_density",
+    "dipole_density",
     "electrostatic_potential",
     "find_periods",
     "from_ase",

@@ -44,7 +44,8 @@ from numpy.typing import ArrayLike, NDArray
 from .errors import InputError, nearest_known
 from .field import Field
 from .operators.bulk import between_two, find_body
-from .operators.excess import InterfaceExcess, SurfaceExcess, without_reference
+from .operators.excess import SurfaceExcess, without_reference
+from .operators.interface import InterfaceExcess
 from .operators.lines_and_points import Excess, LinesAndPoints, Plane
 from .operators.potential_step import PotentialStep, potential_of_charge
 from .operators.scales import Scales

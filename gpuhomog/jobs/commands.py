@@ -21,7 +21,8 @@ from ..errors import InputError
 from ..field import Field
 from ..operators.average import average, average_and_variance, average_gradient
 from ..operators.charge import charge_balance, charge_density, electrostatic_potential
-from ..operators.excess import InterfaceExcess, SurfaceExcess, interface_charge, surface_charge, surface_excess
+from ..operators.excess import SurfaceExcess, surface_charge, surface_excess
+from ..operators.interface import InterfaceExcess, interface_charge
 from ..operators.lines_and_points import lines_and_points, plane_across
 from ..operators.macroscopic import macroscopic_average
 from ..operators.planar import planar_average

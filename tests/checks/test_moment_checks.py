@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import gpuhomog as gh
+from gpuhomog.operators.profiles import values_at
 
 TRIG = ((0.7, 1, 0.3), (-1.1, 2, 1.9), (0.45, 3, -0.8))
 
@@ -105,3 +106,20 @@ def test_polarization_quantum(checks):
     length = float(gh.Grid((1, 1, 1), lattice).lengths[0])
     numbers = [found.volume, found.area, found.spacing, length, found.along_normal, *found.vectors[0]]
     assert numbers == pytest.approx(check["expected"], abs=check["tolerance"])
+
+
+def test_dipole_density_of_a_wave(checks):
+    check = checks["dipole_density_cos"]
+    given = check["inputs"]
+    length = 1 / 1.3
+    profile = periodic(np.cos(2.6 * np.pi * np.arange(16) * length / 16), length)
+    found = gh.dipole_density(profile, width=given["eps"])
+    assert values_at(found, given["x"]) == pytest.approx(check["expected"], abs=check["tolerance"])
+
+
+def test_dipole_density_of_a_ramp(checks):
+    check = checks["dipole_density_gradient"]
+    x = np.arange(60) * 0.1
+    profile = gh.Profile(x, 0.3 + 0.05 * x, "e/Å^3", "charge_density", 6.0, boundary="open")
+    found = gh.dipole_density(profile, width=check["inputs"]["eps"])
+    assert found.mean() == pytest.approx(check["expected"], abs=check["tolerance"])
