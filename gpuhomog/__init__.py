@@ -20,8 +20,17 @@ from .operators.interface import InterfaceCharge, InterfaceExcess, interface_cha
 from .operators.lines_and_points import Excess, LinesAndPoints, lines_and_points
 from .operators.macroscopic import macroscopic_average
 from .operators.moments import MomentDensities, Partition, moment_densities, partition
+from .operators.multistage import Homogenized, Stage, homogenize
 from .operators.periods import PeriodEstimate, find_periods
 from .operators.planar import planar_average
+from .operators.point_charges import (
+    MolecularCharge,
+    PointCharges,
+    PointSurfaceCharge,
+    crystal_surface_charge,
+    molecular_charge,
+    point_surface_charge,
+)
 from .operators.potential_step import PotentialStep, potential_step
 from .operators.regions import Region, box_region
 from .operators.scales import Scales, scales
@@ -56,16 +65,20 @@ __all__ = [
     "Gaussian",
     "GpuhomogError",
     "Grid",
+    "Homogenized",
     "InputError",
     "InterfaceCharge",
     "InterfaceExcess",
     "KernelError",
     "LinesAndPoints",
     "Measurement",
+    "MolecularCharge",
     "MomentDensities",
     "Partition",
     "PeriodEstimate",
     "PlaneExcess",
+    "PointCharges",
+    "PointSurfaceCharge",
     "PolarizationQuantum",
     "PotentialStep",
     "PowerLaw",
@@ -73,6 +86,7 @@ __all__ = [
     "Region",
     "Sampled",
     "Scales",
+    "Stage",
     "Stages",
     "Structure",
     "SurfaceCharge",
@@ -90,18 +104,22 @@ __all__ = [
     "box_region",
     "charge_balance",
     "charge_density",
+    "crystal_surface_charge",
     "dipole_density",
     "electrostatic_potential",
     "find_periods",
     "from_ase",
+    "homogenize",
     "interface_charge",
     "interface_excess",
     "lines_and_points",
     "macroscopic_average",
+    "molecular_charge",
     "moment_densities",
     "partition",
     "planar_average",
     "plane_excess",
+    "point_surface_charge",
     "polarization_quantum",
     "potential_step",
     "read",

@@ -30,7 +30,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..device import Device, choose_device
-from ..errors import GpuhomogError
 from ..parallel import Comm, Serial, Slab
 from ..parallel.exchange import at, empty_like
 from ..parallel.tree import PlaneTree
@@ -299,7 +298,7 @@ class Run:
                         keeper.save(self._number, [r.name for r in requests], last, [r.nodes() for r in requests])
                     if stop:
                         check_stop(f"after chunk {done} of {len(chunks)}")
-        except (GpuhomogError, OSError, MemoryError) as failed:
+        except Exception as failed:  # whatever it is: other ranks wait for this one
             error = failed
         comm.agree(error)
         return {request.name: request.result(comm, slab) for request in requests}

@@ -13,6 +13,7 @@ import time
 
 import numpy as np
 import pytest
+from requirements import needed
 
 import gpuhomog as gh
 
@@ -309,7 +310,7 @@ def test_a_full_disk_while_state_is_kept(tmp_path, field_file, undisturbed):
     small = tmp_path / "small"
     small.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", small], capture_output=True).returncode:
-        pytest.skip("no file system can be mounted here")
+        needed("mount", "no small file system can be mounted here: run as root")
     try:
         os.symlink(field_file, small / "field.npy")
         os.symlink(field_file.with_suffix(".json"), small / "field.json")
@@ -332,7 +333,7 @@ def test_a_disk_that_fills_while_the_output_is_written(tmp_path, field_file):
     small = tmp_path / "small"
     small.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=900k", "none", small], capture_output=True).returncode:
-        pytest.skip("no file system can be mounted here")
+        needed("mount", "no small file system can be mounted here: run as root")
     try:
         os.symlink(field_file, small / "field.npy")
         os.symlink(field_file.with_suffix(".json"), small / "field.json")
