@@ -44,10 +44,12 @@ from .operators.terminations import (
     polarization_quantum,
     terminations,
 )
+from .operators.trajectory_average import Frame, TrajectoryAverage, average_over_frames, trajectory_profile
 from .readers import read
 from .readers.ase_files import from_ase
 from .readers.regions_file import read_regions
 from .readers.tables import read_profile, read_result
+from .readers.trajectories import read_trajectory
 from .results import Measurement, Profile
 from .structure import Structure
 from .writers import write
@@ -62,6 +64,7 @@ __all__ = [
     "Excess",
     "Field",
     "FileFormatError",
+    "Frame",
     "Gaussian",
     "GpuhomogError",
     "Grid",
@@ -95,11 +98,13 @@ __all__ = [
     "Termination",
     "Terminations",
     "TopHat",
+    "TrajectoryAverage",
     "UnitsError",
     "__version__",
     "average",
     "average_and_variance",
     "average_gradient",
+    "average_over_frames",
     "averages_and_variances",
     "box_region",
     "charge_balance",
@@ -126,10 +131,12 @@ __all__ = [
     "read_profile",
     "read_regions",
     "read_result",
+    "read_trajectory",
     "scales",
     "surface_charge",
     "surface_excess",
     "surface_map",
     "terminations",
+    "trajectory_profile",
     "write",
 ]
