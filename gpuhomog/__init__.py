@@ -15,6 +15,17 @@ from .grid import Grid
 from .operators.average import average, average_and_variance, average_gradient, averages_and_variances
 from .operators.charge import ChargeBalance, charge_balance, charge_density, electrostatic_potential
 from .operators.excess import InterfaceCharge, SurfaceCharge, cut_charge, interface_charge, surface_charge
+from .operators.interval_field import (
+    Assumption8,
+    FieldIntervals,
+    IntervalField,
+    attainable,
+    attainable_throughout,
+    field_intervals,
+    interval_field,
+    physical_assumption_8,
+    self_consistent_eps,
+)
 from .operators.macroscopic import macroscopic_average
 from .operators.periods import PeriodEstimate, find_periods
 from .operators.planar import planar_average
@@ -29,18 +40,21 @@ from .writers import write
 
 __all__ = [
     "AccuracyWarning",
+    "Assumption8",
     "Ball",
     "Box",
     "ChargeBalance",
     "DeviceError",
     "Disc",
     "Field",
+    "FieldIntervals",
     "FileFormatError",
     "Gaussian",
     "GpuhomogError",
     "Grid",
     "InputError",
     "InterfaceCharge",
+    "IntervalField",
     "KernelError",
     "Measurement",
     "PeriodEstimate",
@@ -55,6 +69,8 @@ __all__ = [
     "TopHat",
     "UnitsError",
     "__version__",
+    "attainable",
+    "attainable_throughout",
     "average",
     "average_and_variance",
     "average_gradient",
@@ -63,16 +79,20 @@ __all__ = [
     "charge_density",
     "cut_charge",
     "electrostatic_potential",
+    "field_intervals",
     "find_periods",
     "from_ase",
     "interface_charge",
+    "interval_field",
     "macroscopic_average",
+    "physical_assumption_8",
     "planar_average",
     "potential_step",
     "read",
     "read_profile",
     "read_result",
     "scales",
+    "self_consistent_eps",
     "surface_charge",
     "write",
 ]
