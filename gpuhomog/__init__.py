@@ -26,14 +26,28 @@ from .operators.interval_field import (
     physical_assumption_8,
     self_consistent_eps,
 )
+from .operators.lines_and_points import Excess, LinesAndPoints, lines_and_points
 from .operators.macroscopic import macroscopic_average
+from .operators.multistage import Homogenized, Stage, homogenize
 from .operators.periods import PeriodEstimate, find_periods
 from .operators.planar import planar_average
+from .operators.point_charges import (
+    MolecularCharge,
+    PointCharges,
+    PointSurfaceCharge,
+    crystal_surface_charge,
+    molecular_charge,
+    point_surface_charge,
+)
 from .operators.potential_step import PotentialStep, potential_step
+from .operators.regions import Region, box_region
 from .operators.scales import Scales, scales
+from .operators.trajectory_average import Frame, TrajectoryAverage, average_over_frames, trajectory_profile
 from .readers import read
 from .readers.ase_files import from_ase
+from .readers.regions_file import read_regions
 from .readers.tables import read_profile, read_result
+from .readers.trajectories import read_trajectory
 from .results import Measurement, Profile
 from .structure import Structure
 from .writers import write
@@ -46,27 +60,37 @@ __all__ = [
     "ChargeBalance",
     "DeviceError",
     "Disc",
+    "Excess",
     "Field",
     "FieldIntervals",
     "FileFormatError",
+    "Frame",
     "Gaussian",
     "GpuhomogError",
     "Grid",
+    "Homogenized",
     "InputError",
     "InterfaceCharge",
     "IntervalField",
     "KernelError",
+    "LinesAndPoints",
     "Measurement",
+    "MolecularCharge",
     "PeriodEstimate",
+    "PointCharges",
+    "PointSurfaceCharge",
     "PotentialStep",
     "PowerLaw",
     "Profile",
+    "Region",
     "Sampled",
     "Scales",
+    "Stage",
     "Stages",
     "Structure",
     "SurfaceCharge",
     "TopHat",
+    "TrajectoryAverage",
     "UnitsError",
     "__version__",
     "attainable",
@@ -74,25 +98,35 @@ __all__ = [
     "average",
     "average_and_variance",
     "average_gradient",
+    "average_over_frames",
     "averages_and_variances",
+    "box_region",
     "charge_balance",
     "charge_density",
+    "crystal_surface_charge",
     "cut_charge",
     "electrostatic_potential",
     "field_intervals",
     "find_periods",
     "from_ase",
+    "homogenize",
     "interface_charge",
     "interval_field",
+    "lines_and_points",
     "macroscopic_average",
+    "molecular_charge",
     "physical_assumption_8",
     "planar_average",
+    "point_surface_charge",
     "potential_step",
     "read",
     "read_profile",
+    "read_regions",
     "read_result",
+    "read_trajectory",
     "scales",
     "self_consistent_eps",
     "surface_charge",
+    "trajectory_profile",
     "write",
 ]

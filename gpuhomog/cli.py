@@ -91,6 +91,8 @@ class OneSentence(PlainHelp, TyperGroup):
     def main(self, args: Sequence[str] | None = None, **extra: Any) -> Any:  # type: ignore[override]
         """Run and exit."""
         given = list(sys.argv[1:] if args is None else args) or ["--help"]
+        if launched_rank() > 0:
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115  the first rank talks
         extra["standalone_mode"] = False
         extra["prog_name"] = PROGRAM
         try:
@@ -350,10 +352,11 @@ def run_command(command: Command, given: dict[str, Any]) -> None:
 
 def on_every_rank(prepared: Callable[[], T]) -> T:
     """What a check that every rank makes gives; if one rank refuses, all do."""
-    result, error = None, None
+    result: T | None = None
+    error: Exception | None = None
     try:
         result = prepared()
-    except GpuhomogError as refused:
+    except Exception as refused:  # whatever it is: other ranks wait for this one
         error = refused
     world().agree(error)
     assert result is not None

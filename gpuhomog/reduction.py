@@ -125,7 +125,10 @@ def combined_trees(reduction: Reduction, comm: Comm, device: Device, tree: Plane
     """The one tree of the nodes of all ranks."""
     if comm.size == 1:
         return tree.total()
-    on_host = [(level, k, tuple(device.to_host(array) for array in part)) for level, k, part in tree.nodes]
+    on_host = []
+    for level, k, part in tree.nodes:
+        rules = zip(reduction.rules, part, strict=True)
+        on_host.append((level, k, tuple(device.to_host(a) if rule == PLANES else a for rule, a in rules)))
     whole: PlaneTree[Arrays] = PlaneTree(reduction.joined)
     for nodes in comm.gather(on_host):
         for node in nodes:

@@ -1,6 +1,7 @@
 """Ranks: strong and weak scaling over MPI ranks, and bytes that each rank sends against the model.
 
-    python scaling/mpi.py [--size 192] [--rounds 5] [--keep]
+    python scaling/mpi.py [--size 192] [--rounds 5] [--keep]      on a machine that does nothing else
+    python scaling/mpi.py --rounds 0 [--keep]                     bytes only, whatever else runs
 
     strong  one field on 1 and on 2 ranks       speed-up   t(1) / t(2)        2 is all there can be
     weak    twice the field on twice the ranks  efficiency t(1, n) / t(2, 2n) 1 is all there can be
@@ -45,7 +46,9 @@ KERNELS: dict[str, tuple[Any, float | None]] = {
     "gaussian, full grid": (gh.Gaussian(8.0), None),
     "ball, full grid": (gh.Ball(5.0), None),
 }
-BYTES_ONLY = (3, 8)
+LAYOUTS = ((1, 1), (2, 1), (2, 2))
+"""Ranks, and times the planes, that are timed."""
+BYTES_ONLY = (2, 3, 8)
 """Ranks that are started for their bytes alone."""
 
 
@@ -144,7 +147,7 @@ def rows_of(n: int, best: dict[tuple[int, int], dict[str, Any]], bytes_only: dic
     """Rows: strong and weak scaling with times, and further ranks with bytes."""
     about = {"script": "mpi.py", "dtype": "float64", "versions": versions("mpi4py", "mpich"), **machine()}
     out = []
-    for name, alone in best[1, 1].items():
+    for name in next(iter(bytes_only.values())):
 
         def row(what: str, case: dict[str, Any], ratio: float | None, name: str = name) -> dict[str, Any]:
             sent = {"bytes": max(case["sent"]), "note": f"{sum(case['sent'])} bytes in all"}
@@ -152,10 +155,11 @@ def rows_of(n: int, best: dict[tuple[int, int], dict[str, Any]], bytes_only: dic
             error = {"error": f"{case['error']:.1e}"} if name in KERNELS else {}
             return {**about, "case": name, "size": f"{n}^3", "what": what, **timed, **error, **sent}
 
-        out.append(row("1 rank", alone, 1.0))
-        strong, weak = best[2, 1][name], best[2, 2][name]
-        out.append(row("2 ranks, strong", strong, alone["seconds"] / strong["seconds"]))
-        out.append(row("2 ranks, weak: twice the planes", weak, alone["seconds"] / weak["seconds"]))
+        if best:
+            alone, strong, weak = (best[layout][name] for layout in LAYOUTS)
+            out.append(row("1 rank", alone, 1.0))
+            out.append(row("2 ranks, strong", strong, alone["seconds"] / strong["seconds"]))
+            out.append(row("2 ranks, weak: twice the planes", weak, alone["seconds"] / weak["seconds"]))
         out += [row(f"{ranks} ranks, bytes only", case[name], None) for ranks, case in bytes_only.items()]
     return out
 
@@ -176,7 +180,7 @@ def main() -> None:
     n = options.size
     best: dict[tuple[int, int], dict[str, Any]] = {}
     for _ in range(options.rounds):
-        for layout in ((1, 1), (2, 1), (2, 2)):
+        for layout in LAYOUTS:
             ranks, times = layout
             best[layout] = faster(best.get(layout), launched(ranks, (times * n, n, n), options.repeats))
     few = {ranks: launched(ranks, (n, n, n), 1) for ranks in BYTES_ONLY}

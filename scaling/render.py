@@ -64,7 +64,7 @@ def tables(rows: list[Row], targets: list[Row]) -> str:
             out.append(f"\n`{script}`, {size} {dtype}, {device}, commit {commit} ({tree}), {listed[0]['versions']}\n")
             out.append(gpu_table(listed))
         elif script == ON_RANKS:
-            about = f"{device}, a core for each rank, commit {commit} ({tree}), {listed[0]['versions']}"
+            about = f"{device}, ranks bound to cores where timed, commit {commit} ({tree}), {listed[0]['versions']}"
             out.append(f"\n`{script}`, {size} {dtype}, {about}\n")
             out.append(ranks_table(listed))
         else:

@@ -124,7 +124,8 @@ def main() -> None:
         rows.append({**known, "what": f"plain read, {n_bytes / floor / 1e6:.0f} MB/s", "seconds": round(floor, 4)})
         what = f"gpuhomog, 8 results in one pass, {n_bytes / took / 1e6:.0f} MB/s, peak {peak / 1e6:.0f} MB"
         fraction = {"fraction_of_floor": round(floor / took, 3), "ratio_to_peer": round(floor / took, 3)}
-        note = f"limit {options.memory}; a core of its own would do {n_bytes / worked / 1e6:.0f} MB/s"
+        load = f"load {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores"
+        note = f"limit {options.memory}; {load}; a core of its own would do {n_bytes / worked / 1e6:.0f} MB/s"
         rows.append({**known, "what": what, "seconds": round(took, 4), **fraction, "note": note})
     append(rows, options.keep)
 

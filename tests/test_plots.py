@@ -438,3 +438,34 @@ def test_pyplot_is_never_imported():
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"
+
+
+def checkerboard(shape):
+    index = np.indices(shape)
+    return gh.Field.from_array((-1.0) ** index.sum(axis=0), np.diag([*map(float, shape)]), boundary="open")
+
+
+def test_corners_of_a_plate_are_drawn_where_they_are():
+    from gpuhomog.operators.lines_and_points import plane_across
+
+    field = checkerboard((41, 40, 1))
+    result = gh.lines_and_points(field, [gh.box_region((-0.5, -0.5), (40.5, 39.5))])
+    figure = plots.plot_corners(result, plane_across(field, "c"))
+    axes = figure.axes[0]
+    texts = {text.get_text(): text.xy for text in axes.texts}
+    assert [label for label in texts if label.startswith("λ")] == ["λ = 0"]
+    places = [tuple(map(float, text.xy)) for text in axes.texts if text.get_text() == "q = 0.25"]
+    assert sorted(places) == [(-0.5, -0.5), (40.5, -0.5)]
+    lines = {tuple(map(tuple, line.get_xydata())) for line in axes.lines if len(line.get_xdata()) == 2}
+    assert ((-0.5, -0.5), (40.5, -0.5)) in lines and len(lines) == 4
+    (mesh,) = axes.collections
+    np.testing.assert_array_equal(mesh.get_array().reshape(41, 40), field.values[:, :, 0])
+
+
+def test_corners_of_a_body_have_their_colours():
+    result = gh.lines_and_points(checkerboard((36, 36, 36)), [gh.box_region((-0.5,) * 3, (35.5,) * 3)])
+    figure = plots.plot_corners(result)
+    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    assert titles == ["faces", "lines", "points"]
+    points = figure.axes[4]
+    np.testing.assert_allclose(points.collections[0].get_array(), [float(p.value) for p in result.points])

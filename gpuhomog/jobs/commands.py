@@ -23,11 +23,14 @@ from ..operators.average import average, average_and_variance, average_gradient
 from ..operators.charge import charge_balance, charge_density, electrostatic_potential
 from ..operators.excess import InterfaceCharge, SurfaceCharge, interface_charge, surface_charge
 from ..operators.interval_field import field_intervals, interval_field, physical_assumption_8
+from ..operators.lines_and_points import lines_and_points, plane_across
 from ..operators.macroscopic import macroscopic_average
 from ..operators.planar import planar_average
 from ..operators.potential_step import PotentialStep, potential_step
+from ..operators.regions import Region, box_region
 from ..operators.scales import scales
 from ..readers import inspect_file
+from ..readers.regions_file import read_regions
 from ..results import Measurement, Profile, Result
 from ..streaming import Unread, together
 from ..units import times_length
@@ -487,6 +490,45 @@ def check_scales(values: dict[str, Any]) -> None:
         raise InputError("--window belongs to a profile: give --axis a, b, c or h,k,l with it.")
 
 
+def regions_of(values: dict[str, Any]) -> list[Region]:
+    """The regions that the options name."""
+    if (values["regions"] is None) == (values["box"] is None):
+        raise InputError(
+            "Positions of edges and corners have no default: give --box X0,X1,Y0,Y1 (,Z0,Z1) in Å, or --regions FILE."
+        )
+    if values["box"] is None:
+        return read_regions(values["regions"])
+    return [box_region(values["box"][::2], values["box"][1::2], values["reference"])]
+
+
+def check_corners(values: dict[str, Any]) -> None:
+    """The regions are given, once."""
+    check_making(values)
+    if values["regions"] is None or values["box"] is not None or values["regions"].exists():
+        regions_of(values)
+
+
+def run_corners(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """Excesses of edges and corners."""
+    field = made(inputs, values)
+    result = lines_and_points(
+        field,
+        regions_of(values),
+        eps=values["eps"],
+        rho=values["rho"],
+        axis=values["axis"],
+        sampling=values["sampling"],
+    )
+    plane = None if result.axis is None or values["plot"] is None else plane_across(field, result.axis)
+
+    def draw() -> Any:
+        from ..plots import plot_corners
+
+        return plot_corners(result, plane, width=values["figure_width"])
+
+    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+
+
 def run_tune(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Plan the transforms of a file's grid."""
     field = inputs.field(values)
@@ -863,6 +905,35 @@ _TABLE = (
         ),
         run_step,
         check_making,
+    ),
+    Command(
+        "corners",
+        "Charge (or any excess) of the edges and corners of a structure, with closure residual and uncertainty.",
+        "Where regions end they carry an excess: faces per area, edges per length, corners each their own. The "
+        "positions have no default, since the values depend on them unless the field is zero inside on average. "
+        "Corners (x, y) are those of a structure that is uniform along --axis, such as a wire; (x, y, z) of any.",
+        (
+            "gpuhomog corners wire.h5 --box 8,32,8,30 --plot corners.pdf",
+            "gpuhomog corners CHGCAR --ion-charges Na=1,Cl=7 --box 5,25,5,25,5,25 --json",
+            "gpuhomog corners charge.cube --quantity charge_density --regions regions.toml --eps 2 -o corners.json",
+        ),
+        (
+            *o.READING,
+            *o.MAKING,
+            o.REGIONS,
+            o.BOX,
+            o.REFERENCE,
+            o.WINDOW_EPS,
+            o.RHO,
+            o.UNIFORM_AXIS,
+            o.SAMPLING,
+            result_out("the result"),
+            o.PLOT,
+            o.FIGURE_WIDTH,
+            *o.READING_COMMON,
+        ),
+        run_corners,
+        check_corners,
     ),
     Command(
         "demo",

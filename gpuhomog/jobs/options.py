@@ -140,6 +140,27 @@ def two_wavevectors(raw: Any) -> tuple[float, float]:
     return values[0], values[1]
 
 
+def box(raw: Any) -> tuple[float, ...]:
+    """From and to along two or three coordinates."""
+    try:
+        values = tuple(number(part) for part in split(raw))
+    except Unusable:
+        values = ()
+    if len(values) not in (4, 6) or any(low >= high for low, high in zip(values[::2], values[1::2], strict=True)):
+        raise Unusable("give X0,X1,Y0,Y1 or X0,X1,Y0,Y1,Z0,Z1 in Å, each first number below the second")
+    return values
+
+
+def reference(raw: Any) -> float | str:
+    """A number, "constant" or "linear"."""
+    if raw in ("constant", "linear"):
+        return str(raw)
+    try:
+        return number(raw)
+    except Unusable:
+        raise Unusable('give a number in the unit of the field, "constant" or "linear"') from None
+
+
 def periods(raw: Any) -> str | float | tuple[float, ...] | None:
     """Averaging windows: "auto", "none", or one or two lengths."""
     if raw in ("auto", "none"):
@@ -548,6 +569,54 @@ BULK_PERIODS = Option(
     "P[,P2]",
     "Periods of the two bulks in Å, or one for both; auto finds each, none uses the kernel alone.",
     default="auto",
+    panel=METHOD,
+)
+
+REGIONS = Option(
+    "regions",
+    path,
+    "FILE",
+    "TOML file of the regions: under each [[region]] its corners in Å (or box = two opposite ones), its reference and "
+    "name.",
+    panel=METHOD,
+    names=INPUT_FILE,
+)
+BOX = Option(
+    "box",
+    box,
+    "X0,X1,Y0,Y1[,Z0,Z1]",
+    "Instead of --regions one rectangle or cuboid, from X0 to X1, Y0 to Y1 (and Z0 to Z1) in Å.",
+    panel=METHOD,
+)
+REFERENCE = Option(
+    "reference",
+    reference,
+    "V",
+    "Macroscopic field in the --box, in the unit of the field; constant or linear fits it deep inside.",
+    default=0.0,
+    panel=METHOD,
+)
+WINDOW_EPS = Option(
+    "eps",
+    length,
+    "X",
+    "Smoothness of the windows in Å, twice its standard deviation. Default: the largest that fits the regions.",
+    panel=METHOD,
+)
+RHO = Option(
+    "rho",
+    length,
+    "R",
+    "Radius in Å of the windows around points and lines, at least 4 eps. Default: 4 eps.",
+    panel=METHOD,
+)
+UNIFORM_AXIS = Option(
+    "axis",
+    word("a", "b", "c"),
+    "A",
+    "Regions of two dimensions: the axis along which the structure is uniform; x is along the next axis (a for c), y "
+    "across it.",
+    default="c",
     panel=METHOD,
 )
 

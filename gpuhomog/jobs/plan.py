@@ -213,6 +213,11 @@ def scales_work(field: Field, values: Mapping[str, Any]) -> Work:
     return Work(filter_cost(field, field.grid.shape), kept=3 * 8 * prod(modes))
 
 
+def corners_work(field: Field, values: Mapping[str, Any]) -> Work:
+    """Weighted sums over windows; each value is read once, on the host."""
+    return Work(read_once(busiest_bytes(field)))
+
+
 WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {
     "info": info_work,
     "convert": convert_work,
@@ -223,6 +228,7 @@ WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {
     "surface": profile_work,
     "interface": profile_work,
     "step": profile_work,
+    "corners": corners_work,
 }
 
 

@@ -7,14 +7,15 @@
 
 Ranks. One per GPU, or as many as asked for. The job is given GPUs node by node (--gres=gpu:N, which every configuration
 of Slurm understands) and its ranks are not bound by Slurm: --gpus-per-task hides the GPUs of the other ranks, and with
-them CUDA's copies between the ranks of a node. Each rank picks its own by its number on the node, among those it sees,
-so that a site which does bind them is right as well; GPUHOMOG_DEVICE carries the choice.
+them CUDA's copies between the ranks of a node. GPUHOMOG_DEVICE=gpu lets each rank take the one of its number on the
+node, among those it sees (device/node.py), so that a site which does bind them is right as well; without a GPU the job
+fails instead of computing on CPUs.
 
-Launcher. srun by default: it is on every node, starts the ranks where Slurm put them, accounts for them, and passes
-signals on. It needs the process manager interface (--mpi) that the MPI library speaks; MPICH from PyPI, which
-gpuhomog[mpi] and the images of docker/ bring, speaks pmi2, and that is taken where it is installed and for containers,
-else what the site has set. Ranks that do not find each other are refused when they start. mpiexec is for an MPI library
-to which Slurm does not speak.
+Launcher. srun starts the ranks where Slurm put them and needs the process manager interface (--mpi) that the MPI
+library speaks: right for the MPI of a site. MPICH from PyPI, which gpuhomog[mpi] brings, has its own mpiexec, which
+starts one process on each node by srun, and is taken where it is installed: under srun --mpi=pmi2 it works as a rule,
+but Slurm's plugin (22.05) reads long messages in pieces and then misunderstands them on a busy node, and ranks hang.
+Both pass signals on. Ranks that do not find each other are refused when they start.
 
 End of time. Slurm signals the script's process (B:USR1), which is the launcher by then (exec): it hands USR1 to all
 ranks, they stop at the next chunk with exit code 75, and the job counts as failed. Each job of a chain waits for all
@@ -27,7 +28,7 @@ In   option values; the command; nothing here has passed through a shell, and al
 Out  text; job numbers. InputError where a value cannot be, Slurm is not there, or refuses.
 
 >>> from gpuhomog.jobs.options import read_values
->>> values = read_values(BATCH_OPTIONS, {"nodes": 2, "time": "01:00:00", "mpi": "pmi2"})
+>>> values = read_values(BATCH_OPTIONS, {"nodes": 2, "time": "01:00:00", "launcher": "srun", "mpi": "pmix"})
 >>> print(script(values, ["gpuhomog", "run", "a b.toml"]), end="")
 #!/bin/bash
 #SBATCH --nodes=2
@@ -37,7 +38,7 @@ Out  text; job numbers. InputError where a value cannot be, Slurm is not there, 
 #SBATCH --signal=B:USR1@120
 #SBATCH --no-requeue
 export OMP_NUM_THREADS=1
-exec srun --cpus-per-task=1 --wait=60 --mpi=pmi2 gpuhomog run 'a b.toml'
+exec srun --cpus-per-task=1 --wait=60 --mpi=pmix gpuhomog run 'a b.toml'
 """
 
 from __future__ import annotations
@@ -165,8 +166,7 @@ BATCH_OPTIONS = (
         "launcher",
         word("srun", "mpiexec"),
         "L",
-        "What starts the ranks: srun, or mpiexec for an MPI library that Slurm does not know. Default: srun.",
-        default="srun",
+        "What starts the ranks: srun, or mpiexec. Default: mpiexec with MPICH from PyPI, else srun.",
         panel=HOW,
     ),
     Option(
@@ -215,16 +215,6 @@ def directives(values: Mapping[str, Any]) -> list[str]:
     return [*given, "--no-requeue"]
 
 
-def own_gpu(values: Mapping[str, Any]) -> str:
-    """Bash: choose the GPU of this rank among those it sees (all that were asked for if nothing says which)."""
-    number = "SLURM_LOCALID"
-    if values["launcher"] == "mpiexec":  # MPICH's name of it, or Open MPI's
-        number = "${MPI_LOCALRANKID:-$OMPI_COMM_WORLD_LOCAL_RANK}"
-    seen = "seen=(${CUDA_VISIBLE_DEVICES//,/ }); count=${#seen[@]}"
-    chosen = f"{number} % (count ? count : {values['gpus_per_node']})"
-    return f'{seen}; export GPUHOMOG_DEVICE=gpu:$(({chosen})); exec "$@"'
-
-
 def script(values: Mapping[str, Any], command: Sequence[str], mpiexec: str = "mpiexec") -> str:
     """The batch script in which every rank runs a command.
 
@@ -238,11 +228,13 @@ def script(values: Mapping[str, Any], command: Sequence[str], mpiexec: str = "mp
         launch += [f"--mpi={values['mpi']}"] if values["mpi"] else []
     else:
         launch = [mpiexec, "-n", str(ranks)]
-    if values["gpus_per_node"]:
-        launch += ["bash", "-c", own_gpu(values), "bash"]
     lines = ["#!/bin/bash", *(f"#SBATCH {directive}" for directive in directives(values))]
     if values["setup"] is not None:
         lines += ["set -e", shlex.join(["source", str(values["setup"])])]
+    if values["launcher"] == "mpiexec":  # its processes on the nodes are not bound to the cores of one rank
+        lines += ["unset SLURM_CPUS_PER_TASK SRUN_CPUS_PER_TASK", "export SLURM_CPU_BIND=none"]
+    if values["gpus_per_node"]:
+        lines.append("export GPUHOMOG_DEVICE=gpu")
     lines += [f"export OMP_NUM_THREADS={cpus}", f"exec {shlex.join([*launch, *command])}"]
     return "\n".join(lines) + "\n"
 

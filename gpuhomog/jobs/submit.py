@@ -47,12 +47,13 @@ def submit(file: Path, given: Mapping[str, Any], *, dry_run: bool = False) -> Su
     values = {**read_values(BATCH_OPTIONS, {}), **job.batch, **typed}
     if values["name"] is None:
         values["name"] = re.sub(r"[^A-Za-z0-9_.-]", "_", job.path.stem)[:60].lstrip(".-") or "gpuhomog"
+    if values["launcher"] is None:
+        values["launcher"] = "mpiexec" if has_mpich() and values["mpi"] is None else "srun"
     if values["mpi"] is None and (values["container"] is not None or has_mpich()):
         values["mpi"] = "pmi2"
     check(job, values)
     beside = Path(sys.executable).with_name("mpiexec")  # of the MPI that was installed with this Python
-    own = values["container"] is None and beside.exists()
-    text = script(values, command(job, values), str(beside) if own else "mpiexec")
+    text = script(values, command(job, values), str(beside) if beside.exists() else "mpiexec")
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -88,7 +89,7 @@ def check(job: Job, values: dict[str, Any]) -> None:
     if values["gpus_per_node"] > 1:
         for number, task in enumerate(job.tasks, 1):
             device = str(task.values.get("device"))
-            if device.startswith("gpu"):
+            if device.startswith("gpu:"):
                 raise InputError(
                     f'{job.path}, task {number}: device = "{device}" would put all ranks of a node on one of its '
                     f"{values['gpus_per_node']} GPUs. Leave it out: each rank then takes its own."

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..device import choose_device
 from ..errors import InputError, nearest_known
 from ..field import Field
 from ..parallel import Comm, Serial
@@ -116,6 +117,7 @@ class Inputs:
         names = ("quantity", "unit", "boundary", "kind", "block", "frame", "dtype", "device", *RUN_WIDE)
         options: dict[str, Any] = {name: values[name] for name in names if values.get(name) is not None}
         key = (str(values["file"].resolve()), *(f"{name}={value}" for name, value in options.items()))
+        choose_device(options.get("device", "auto"))  # tasks may run in threads, and each has to be told its GPU
         if key not in self._fields:
             self._fields[key] = read(values["file"], comm=self.comm, **options)
         return self._fields[key]

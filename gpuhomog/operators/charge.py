@@ -25,7 +25,7 @@ Out  Field of quantity charge_density or electrostatic_potential; ChargeBalance.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite, pi
 from typing import Any
 
@@ -38,10 +38,12 @@ from ..field import Field
 from ..grid import AXIS_NAMES, OPEN, Grid
 from ..parallel import Slab
 from ..parallel.exchange import at, is_fortran
-from ..reduction import SUM, Arrays, Reduction
+from ..reduction import SUM, Arrays, Reduction, extrema, plane_sums
 from ..results import Measurement, Result
+from ..streaming import Unread
 from ..structure import SYMBOLS
 from ..units import COULOMB_CONSTANT
+from .streamed import digest_of
 
 WIDEST_STEP = 2.0
 """Automatic width: this many of the largest plane spacings; the ions' modes beyond the grid are then below 3e-9."""
@@ -144,9 +146,12 @@ def charge_density(
     _refuse_net_charge(electrons, float(charges.sum()), net_charge, tolerance)
     std = _check_width(width, field.grid)
     _refuse_crossing(field, std)
-    ions = gaussian_ions(field, charges, std)
+    if isinstance(field.values, Unread):
+        values: Any = with_ions(field, field.values, charges, std)
+    else:
+        values = gaussian_ions(field, charges, std) - field.values
     return field.derive(
-        ions - field.values,
+        values,
         {"step": "charge density", "ions": _per_element(field, charges), "width": std, "electrons": electrons},
         quantity="charge_density",
         unit="e/Å^3",
@@ -381,6 +386,49 @@ def gaussian_ions(field: Field, charges: NDArray[np.float64], std: float) -> Any
         return spectrum
 
     return values_of_modes(field.device, Multiplier(grid.shape, [part], order=order), modes, field.comm)
+
+
+def with_ions(field: Field, values: Unread, charges: NDArray[np.float64], std: float) -> Unread:
+    """The ions less values that are read some planes at a time, as planes that are made when asked for.
+
+    The wavevectors along the slab's axis must be normal to the others: an ion is then a product of a function of the
+    plane and one in the plane. Raises InputError on any other cell.
+    """
+    axis, grid, structure, stream = field.slab.axis, field.grid, field.structure, values.stream
+    assert structure is not None  # it has charges
+    split, second, third = SLOWEST_FIRST[axis]
+    metric = grid.reciprocal @ grid.reciprocal.T
+    skew = max(
+        abs(metric[split, other]) / np.sqrt(metric[split, split] * metric[other, other]) for other in (second, third)
+    )
+    if skew > 1e-12:
+        values.refuse(f"Adding ions where axis {AXIS_NAMES[axis]} is not normal to the other two")
+    fractional, shape = grid.fractional(structure.positions), grid.shape
+    gauss = Multiplier(
+        shape, [OfWavevector(grid.reciprocal, lambda k: np.exp(-0.5 * (k * std) ** 2))], order=SLOWEST_FIRST[axis]
+    )
+    modes = {axis: np.fft.fftfreq(shape[axis], 1 / shape[axis]) for axis in (split, second)}
+    modes[third] = np.arange(shape[third] // 2 + 1, dtype=np.float64)
+    waves = {axis: np.exp(-2j * pi * np.outer(fractional[:, axis], n)) for axis, n in modes.items()}
+    for number, wave in waves.items():
+        if shape[number] % 2 == 0:
+            wave[:, shape[number] // 2] = wave[:, shape[number] // 2].real  # +N/2 and -N/2 are one mode
+    falls = np.exp(-0.5 * modes[split] ** 2 * metric[split, split] * std**2)
+    by_plane = np.fft.ifft(waves[split] * falls, axis=1).real * (charges * grid.n_points / grid.volume)[:, None]
+    in_plane = gauss.plane(0)
+
+    def read(start: int, stop: int) -> Any:
+        ions = np.empty((stop - start, shape[second], shape[third]), values.dtype)
+        for plane in range(start, stop):
+            spectrum = (by_plane[:, [plane]] * waves[second]).T @ waves[third] * in_plane
+            ions[plane - start] = np.fft.irfft2(spectrum, s=(shape[second], shape[third]))
+        turned = ions.transpose(np.argsort((split, second, third)))
+        return turned - values.applied(stream.read(start, stop))
+
+    name = f"{values.name}, less ions {digest_of(fractional, charges)} of width {std!r}"
+    first = (extrema(), plane_sums(axis, axis))
+    made = replace(stream, name=name, read=read, dtype=values.dtype, first=first, review=None)
+    return Unread(stream.run.shared(made))
 
 
 def _laplacian(field: Field) -> Field:

@@ -44,15 +44,18 @@ SUMS_ARE_SMALLER = 3
 """Added parts exist three times for a moment, joined planes once."""
 
 
-def room(field: Field) -> int:
-    """Bytes that a result may have to be in memory whole."""
-    return field.values.stream.run.room() if isinstance(field.values, Unread) else 2**62
+def fits(field: Field, n_bytes: float) -> bool:
+    """True if a result of an unread field may be in memory whole, so many bytes here; the same on every rank.
+
+    Ranks have different memory left, and different bytes, but must go the same way: collective.
+    """
+    return all(field.comm.gather(n_bytes <= field.values.stream.run.room()))
 
 
 def holds_planes(field: Field, count: int) -> bool:
-    """True if so many planes of an unread field may be in memory, and some to work with."""
+    """True if so many planes of an unread field may be in memory, and some to work with; collective, as `fits`."""
     stream = field.values.stream
-    return (count + EXTRA_PLANES + CHUNKS_HELD) * stream.plane_bytes <= stream.run.free()
+    return all(field.comm.gather((count + EXTRA_PLANES + CHUNKS_HELD) * stream.plane_bytes <= stream.run.free()))
 
 
 def digest_of(*arrays: Matrix | None) -> str:
@@ -85,7 +88,8 @@ def product_reduction(field: Field, triples: Sequence[Triple]) -> tuple[Reductio
         counts = [shape[axis] if (matrix := triple[axis]) is None else len(matrix) for axis in order]
         return counts[0] * counts[1]
 
-    joined_bytes = sum(in_plane(triples[which.index(n)]) * field.slab.n_local for n in range(len(pairs))) * itemsize
+    most_planes = -(-field.slab.n // field.comm.size)  # of any rank: all have to choose the same
+    joined_bytes = sum(in_plane(triples[which.index(n)]) * most_planes for n in range(len(pairs))) * itemsize
     added_bytes = (
         sum(
             in_plane(triple) * (field.slab.n if matrix is None else len(matrix))
@@ -126,14 +130,11 @@ def product_reduction(field: Field, triples: Sequence[Triple]) -> tuple[Reductio
 
 def contracted(field: Field, triples: Sequence[Triple], along_slabs: AlongSlabs) -> list[Any]:
     """The matrix products of an unread field, one for each triple, each rank with its planes of them."""
-    return finished(field, triples, field.reduce(product_reduction(field, triples)[0]), along_slabs)
-
-
-def finished(field: Field, triples: Sequence[Triple], parts: Arrays, along_slabs: AlongSlabs) -> list[Any]:
-    """What is left to do once the planes were read: the slab's axis, where they were joined."""
-    split = field.slab.axis
-    if not product_reduction(field, triples)[1]:
+    reduction, lacks_slabs = product_reduction(field, triples)
+    parts = field.reduce(reduction)
+    if not lacks_slabs:
         return list(parts)
+    split = field.slab.axis
     keys = list(dict.fromkeys(tuple(id(m) for axis, m in enumerate(t) if axis != split) for t in triples))
     out = []
     for triple in triples:
@@ -234,29 +235,31 @@ class RunningPlanes:
         count = self._count
         stop = min(plane + count, max(self._last, plane) + 1)
         if self._ahead is not None and self._ahead[0] == plane:
-            stop, planes = self._ahead[1], self._ahead[2].result()
+            stop, parts = self._ahead[1], self._ahead[2].result()
         else:
-            planes = self._read(plane, stop)
+            parts = self._read(plane, stop)
         self._ahead = None
         if stop <= self._last:
             self._reader = self._reader or ThreadPoolExecutor(1)
             after = stop, min(stop + count, self._last + 1)
             self._ahead = (*after, self._reader.submit(self._read, *after))
+        device, values = self._field.device, self._field.values
+        up = [values.applied(device.asarray(part)) for part, _ in parts]
+        up = [one * 0 if is_nothing else one for one, (_, is_nothing) in zip(up, parts, strict=True)]
+        planes = up[0] if len(up) == 1 else joined(device, up, self._field.slab.axis)
         axis, done = self._field.slab.axis, self._in_planes(planes)
         for number in range(plane, stop):
             self._kept[number] = done[at(axis, slice(number - plane, number - plane + 1))]
 
-    def _read(self, start: int, stop: int) -> Any:
-        """Planes start:stop of a line of planes that repeats, or ends."""
-        slab, values = self._field.slab, self._field.values
-        parts = []
+    def _read(self, start: int, stop: int) -> list[tuple[Any, bool]]:
+        """Planes start:stop of a line that repeats, or ends: pieces as they are read, and which are nothing."""
+        slab, stream, parts = self._field.slab, self._field.values.stream, []
         while start < stop:
             turn, plane = divmod(start, slab.n)
             count = min(stop - start, slab.n - plane)
-            there = values.planes(plane, plane + count)
-            parts.append(there * 0 if self._is_open and turn != 0 else there)
+            parts.append((stream.read(plane, plane + count), self._is_open and turn != 0))
             start += count
-        return parts[0] if len(parts) == 1 else joined(self._field.device, parts, slab.axis)
+        return parts
 
 
 def joined(device: Any, parts: Sequence[Any], axis: int) -> Any:

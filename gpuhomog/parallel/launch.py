@@ -63,7 +63,7 @@ def world() -> Comm:
     size, variable = launched
     try:
         from .mpi import World
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:  # RuntimeError: mpi4py finds no MPI library
         raise InputError(
             f"{variable} says that {size} ranks were launched, but mpi4py cannot be used ({error}): every one would "
             "do all the work and write the same files. Install it (pip install 'gpuhomog[mpi]'), or start one process."

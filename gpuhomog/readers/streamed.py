@@ -20,7 +20,11 @@ from ..parallel import Comm, Slab
 from ..parallel.exchange import at
 from ..reduction import SUM, Arrays, Reduction, extrema, plane_sums
 from ..streaming import Run, Stream, Unread
+from .compressed import open_bytes
 from .source import Source
+
+IN_ONE_GO = 2**50
+"""A compressed file is read from its beginning for each chunk: few chunks, as large as memory allows."""
 
 Sums = Callable[[Device, Any], np.ndarray[Any, np.dtype[np.float64]]]
 """(device, values) → Σ values, -Σ of the negative ones."""
@@ -70,6 +74,7 @@ def unread(
             run=run,
             first=(_finite_extrema(str(source.path)), plane_sums(slab.axis, slab.axis)),
             review=review,
+            chunk_bytes=IN_ONE_GO if not source.path.is_dir() and open_bytes(source.path).compression else None,
         )
     )
 

@@ -60,10 +60,12 @@ class Limit:
         """Bytes that may still be taken."""
         return self.n_bytes - resident_bytes() - SLACK
 
-    def planes_at_once(self, plane_bytes: int, n_planes: int, result_bytes: int, what: str) -> int:
+    def planes_at_once(
+        self, plane_bytes: int, n_planes: int, result_bytes: int, what: str, chunk_bytes: int | None = None
+    ) -> int:
         """Planes a chunk, beside results of so many bytes. InputError, with `what` before, if not even one fits."""
         room = self.free() - RESULTS_HELD * result_bytes
-        planes = min(CHUNK_BYTES // plane_bytes, room // (CHUNKS_HELD * plane_bytes), n_planes)
+        planes = min((chunk_bytes or CHUNK_BYTES) // plane_bytes, room // (CHUNKS_HELD * plane_bytes), n_planes)
         if planes < 1 and room < CHUNKS_HELD * plane_bytes:
             least = self.n_bytes - room + CHUNKS_HELD * plane_bytes
             raise InputError(

@@ -30,7 +30,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..device import Device, choose_device
-from ..errors import GpuhomogError
 from ..parallel import Comm, Serial, Slab
 from ..parallel.exchange import at, empty_like
 from ..parallel.tree import PlaneTree
@@ -48,7 +47,7 @@ MOST_WORKERS = 4
 """Reductions that work on a chunk at the same time at most: each needs memory between the chunk and its result."""
 
 SMALL = 2**20
-"""Results of at most so many bytes are remembered for whoever asks again."""
+"""Results of at most so many bytes on every rank are remembered for whoever asks again."""
 
 
 @dataclass(eq=False)
@@ -65,6 +64,7 @@ class Stream:
             where the values cannot be
     ahead   True: a thread reads the next chunk meanwhile
     held_bytes  that whoever makes the planes keeps between them
+    chunk_bytes of a chunk at most; None: what is usual
     """
 
     name: str
@@ -80,6 +80,7 @@ class Stream:
     review: tuple[Reduction, Callable[[Arrays], None]] | None = None
     ahead: bool = True
     held_bytes: int = 0
+    chunk_bytes: int | None = None
 
     def planes(self, start: int, stop: int) -> Any:
         """The planes start:stop on the device."""
@@ -95,7 +96,8 @@ class Stream:
         """Planes a chunk, beside results of so many bytes."""
         limit = self.run.limit or Limit(2**62)
         held = result_bytes + self.held_bytes // RESULTS_HELD
-        return limit.planes_at_once(self.plane_bytes, max(1, self.slab.n_local), held, self.title)
+        n_planes = max(1, self.slab.n_local)
+        return limit.planes_at_once(self.plane_bytes, n_planes, held, self.title, self.chunk_bytes)
 
 
 @dataclass(eq=False)
@@ -164,7 +166,7 @@ class _Request:
                 if rule == OWN:  # in the order in which it lies in memory
                     array = array[at(axis, slice(0, self.n_own))]
                     array = array.T if axis == 2 else array
-                arrays.append(np.asarray(device.to_host(array)))
+                arrays.append(np.asarray(device.to_host(array) if rule in (PLANES, OWN) else array))
             out.append((level, k, arrays))
         return out
 
@@ -202,6 +204,7 @@ class Run:
         self._seen: set[str] = set()
         self._remembered: dict[str, Arrays] = {}
         self._found: dict[str, Arrays] = {}
+        self._streams: dict[str, Stream] = {}
         self._number = 0
 
     def reduce(self, values: Unread, reduction: Reduction, reproducible: bool) -> Arrays:
@@ -236,8 +239,15 @@ class Run:
             seen = seen | {stream.name}
         self._seen |= seen
         self._found |= found
-        small = {name: arrays for name, arrays in found.items() if sum(array.nbytes for array in arrays) <= SMALL}
-        self._remembered |= small
+        small = [sum(array.nbytes for array in arrays) <= SMALL for arrays in found.values()]
+        everywhere = [all(those) for those in zip(*stream.comm.gather(small), strict=True)]  # ranks hold other planes
+        self._remembered |= {
+            name: arrays for (name, arrays), on_all in zip(found.items(), everywhere, strict=True) if on_all
+        }
+
+    def shared(self, stream: Stream) -> Stream:
+        """The stream of this name: tasks that make the same planes from others share the passes over them."""
+        return self._streams.setdefault(stream.name, stream)
 
     def answer(self) -> None:
         """Wait until everybody who takes turns has asked, then make the passes."""
@@ -291,7 +301,7 @@ class Run:
                         keeper.save(self._number, [r.name for r in requests], last, [r.nodes() for r in requests])
                     if stop:
                         check_stop(f"after chunk {done} of {len(chunks)}")
-        except (GpuhomogError, OSError, MemoryError) as failed:
+        except Exception as failed:  # whatever it is: other ranks wait for this one
             error = failed
         comm.agree(error)
         return {request.name: request.result(comm, slab) for request in requests}

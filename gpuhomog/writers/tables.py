@@ -122,6 +122,8 @@ def _rows(content: Mapping[str, Any], prefix: str, left_out: list[str]) -> Itera
             yield [full, *numbers, value["unit"] or "", value["reason"] or ""]
         elif isinstance(value, Mapping) and "position" not in value:
             yield from _rows(value, f"{full}.", left_out)
+        elif isinstance(value, list) and value and all(isinstance(part, Mapping) for part in value):
+            yield from _rows({str(number): part for number, part in enumerate(value, 1)}, f"{full}.", left_out)
         elif isinstance(value, Mapping | list):
             left_out.append(full)
         elif value is not None:

@@ -56,7 +56,7 @@ def stand_in(folder, program):
     apptainer.chmod(0o755)
     setup = folder / "setup.sh"
     setup.write_text(f"export PATH='{folder}:{Path(sys.executable).parent}':$PATH\n")
-    return ["--container", "docker://stand/in", "--setup", setup, "--mpi", "pmi2"]
+    return ["--container", "docker://stand/in", "--setup", setup]
 
 
 # Stops when told to, the first time; goes on and finishes the second time.
@@ -82,7 +82,17 @@ def chain(cluster, tmp_path_factory):
     folder = tmp_path_factory.mktemp("chain")
     write_field(folder)
     (folder / "job.toml").write_text(TASKS)
-    given = (*stand_in(folder / "stand-in", UNFINISHED), "--nodes", 2, "--time", "00:01:00", "--chain", 4)
+    given = (
+        *stand_in(folder / "stand-in", UNFINISHED),
+        "--nodes",
+        2,
+        "--launcher",
+        "srun",
+        "--time",
+        "00:01:00",
+        "--chain",
+        4,
+    )
     return folder, submitted(cluster, folder / "job.toml", *given, folder=folder)["job_ids"]
 
 
@@ -123,38 +133,92 @@ def test_a_job_gives_what_it_gives_here(job, cluster, mpi, name):
 
 RANK = """
 import json, os, sys
-from gpuhomog.parallel import world
-ranks = world()
-report = {"total": int(ranks.sum(__import__("numpy").array([ranks.rank + 1.0]))[0]), "size": ranks.size}
-report |= {name: os.environ.get(name) for name in ("GPUHOMOG_DEVICE", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")}
-with open(f"rank{ranks.rank}.json", "w") as file:
+from gpuhomog.device.node import local_rank
+rank = int(os.environ.get("PMI_RANK", os.environ["SLURM_PROCID"]))
+report = {name: os.environ.get(name) for name in ("GPUHOMOG_DEVICE", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")}
+report["number"] = local_rank()
+if "PMI_RANK" in os.environ:
+    import numpy
+    from gpuhomog.parallel import world
+    report["ranks"] = world().concatenate(numpy.array([world().rank])).tolist()
+with open(f"rank{rank}.json", "w") as file:
     json.dump({**report, "command": sys.argv[1:]}, file)
 """
 
 
 @pytest.mark.parametrize("launcher", ["srun", "mpiexec"])
-def test_each_rank_is_a_rank_of_mpi_with_a_gpu_of_its_own(job, cluster, tmp_path, mpi, launcher):
+def test_each_rank_has_a_gpu_of_its_own(job, cluster, tmp_path, mpi, launcher):
+    """Two on each of two nodes, which mpiexec makes four ranks of MPI."""
     path = job()
-    given = (
-        *stand_in(tmp_path / "stand-in", RANK),
-        "--nodes",
-        2,
-        "--gpus-per-node",
-        2,
-        "--cpus-per-rank",
-        2,
-        "--launcher",
-        launcher,
-    )
+    given = (*stand_in(tmp_path / "stand-in", RANK), "--nodes", 2, "--gpus-per-node", 2, "--cpus-per-rank", 2)
+    given += ("--launcher", launcher, *(("--mpi", "none") if launcher == "srun" else ()))
     (number,) = submitted(cluster, path, *given)["job_ids"]
     completed(cluster, number)
     for rank in range(4):  # two on each node
         report = json.loads(Path(f"rank{rank}.json").read_text())
         inside = ["gpuhomog", "run", str(path)]
         assert report.pop("command") == ["exec", "--nv", f"--bind={path.parent}", "docker://stand/in", *inside]
-        seen = {"GPUHOMOG_DEVICE": f"gpu:{rank % 2}", "CUDA_VISIBLE_DEVICES": "0,1", "OMP_NUM_THREADS": "2"}
-        assert report == {"total": 10, "size": 4, **seen}
+        seen = {"GPUHOMOG_DEVICE": "gpu", "number": rank % 2, "CUDA_VISIBLE_DEVICES": "0,1", "OMP_NUM_THREADS": "2"}
+        assert report == seen | ({"ranks": [0, 1, 2, 3]} if launcher == "mpiexec" else {})
     assert sorted(path.name for path in Path().glob("rank*")) == [f"rank{n}.json" for n in range(4)]
+
+
+# Bash, before a job: the first of a chain shall take long, and waits for whoever listens to its progress.
+SLOW_AT_FIRST = """\
+if mkdir '{folder}/started' 2> /dev/null; then
+    export PYTHONPATH="{folder}/slow${{PYTHONPATH:+:$PYTHONPATH}}"
+fi
+"""
+WAITS = """
+import time
+from gpuhomog import progress
+listening = progress.listen(lambda *report: time.sleep(0.5))
+listening.__enter__()
+"""
+PROFILE = """
+[input]
+file = "large.npy"
+[run]
+max-memory = "250MB"
+[[task]]
+command = "profile"
+axis = "a"
+periods = "none"
+output = "profile.csv"
+"""
+
+
+def test_a_job_that_is_stopped_goes_on_in_the_next_of_its_chain(job, cluster, mpi):
+    """A field of 1 GB, of which the file holds four planes: what is not written is zero and takes no space."""
+    path = job(tasks=PROFILE)
+    folder = path.parent
+    values = np.lib.format.open_memmap(folder / "large.npy", mode="w+", dtype=np.float64, shape=(2000, 256, 256))
+    expected = np.zeros(2000)
+    for plane in (3, 999, 1000, 1998):
+        values[plane] = expected[plane] = plane + 0.5
+    values.flush()
+    del values
+    (folder / "large.json").write_text('{"cell": [[200, 0, 0], [0, 26, 0], [0, 0, 26]], "quantity": "scalar"}')
+    (folder / "setup.sh").write_text(SLOW_AT_FIRST.format(folder=folder))
+    (folder / "slow").mkdir()
+    (folder / "slow" / "sitecustomize.py").write_text(WAITS)
+    given = ("--nodes", 2, "--setup", folder / "setup.sh", "--chain", 3)
+    first, second, third = submitted(cluster, path, *given)["job_ids"]
+    cluster.wait_until((folder / "profile.csv.part" / "pass-1-rank-0").exists, "a part of the result is kept")
+    cluster.ask("scancel", "--batch", "--signal=USR1", first)  # what Slurm does near the end of the time
+    completed(cluster, first, "75:0")
+    assert "stopped by SIGUSR1 after chunk" in log_of(first) and "wrote" not in log_of(first)
+    completed(cluster, second)
+    cluster.wait(third, ("CANCELLED",))
+    assert log_of(second).count("wrote ") == 1 and not (folder / "profile.csv.part").exists()
+    assert np.array_equal(gh.read_profile(folder / "profile.csv").values, expected)
+
+
+def test_ranks_that_do_not_find_each_other_are_refused(job, cluster, mpi):
+    path = job()
+    (number,) = submitted(cluster, path, "--nodes", 2, "--launcher", "srun", "--mpi", "none")["job_ids"]
+    completed(cluster, number, "2:0")
+    assert "2 ranks were launched" in log_of(number) and not path.with_name("smooth.h5").exists()
 
 
 def test_a_refusal_is_one_sentence(job, cluster):

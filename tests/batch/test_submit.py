@@ -61,7 +61,7 @@ def tools(tmp_path, monkeypatch):
     executable(folder / "python", DEVICE)
     executable(folder / "apptainer", DEVICE)
     monkeypatch.setattr(sys, "executable", str(folder / "python"))
-    monkeypatch.setattr(SUBMIT, "has_mpich", lambda: True)
+    monkeypatch.setattr(SUBMIT, "has_mpich", lambda: False)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     return folder
 
@@ -98,10 +98,10 @@ def test_everything_asked_for_is_in_the_script(job, program, tools):
         "#SBATCH --no-requeue",
         "set -e",
         f"source {setup}",
+        "export GPUHOMOG_DEVICE=gpu",
         "export OMP_NUM_THREADS=8",
     ]
-    assert launch.startswith("exec srun --cpus-per-task=8 --wait=60 --mpi=pmi2 bash -c 'seen=")
-    assert launch.endswith(f" bash {tools}/python -P -m gpuhomog run {path}")
+    assert launch == f"exec srun --cpus-per-task=8 --wait=60 {tools}/python -P -m gpuhomog run {path}"
 
 
 def test_nothing_asked_for_is_one_rank_by_the_sites_defaults(job, program, tools):
@@ -111,7 +111,7 @@ def test_nothing_asked_for_is_one_rank_by_the_sites_defaults(job, program, tools
         "#!/bin/bash\n#SBATCH --job-name=job\n#SBATCH --nodes=1\n#SBATCH --ntasks-per-node=1\n"
         "#SBATCH --cpus-per-task=1\n#SBATCH --signal=B:USR1@120\n#SBATCH --no-requeue\n"
         "export OMP_NUM_THREADS=1\n"
-        f"exec srun --cpus-per-task=1 --wait=60 --mpi=pmi2 {tools}/python -P -m gpuhomog run {path}\n",
+        f"exec srun --cpus-per-task=1 --wait=60 {tools}/python -P -m gpuhomog run {path}\n",
         "",
     )
 
@@ -129,35 +129,25 @@ def test_the_signal_comes_within_the_time(job, program, tools, time, before):
     assert f"--signal=B:USR1@{before}\n" in program("submit", job(), "--time", time, "--dry-run")[1]
 
 
-def test_an_mpi_that_is_not_mpich_is_spoken_to_as_the_site_has_it(job, program, tools, monkeypatch):
-    monkeypatch.setattr(SUBMIT, "has_mpich", lambda: False)
+def test_mpich_starts_its_ranks_itself_and_other_libraries_by_srun(job, program, tools, monkeypatch):
     assert "--mpi" not in program("submit", job(), "--dry-run")[1]
     assert " --mpi=pmix_v4 " in program("submit", job(), "--mpi", "pmix_v4", "--dry-run")[1]
+    monkeypatch.setattr(SUBMIT, "has_mpich", lambda: True)
+    lines = program("submit", job(), "--nodes", 2, "--dry-run")[1].splitlines()
+    assert lines[-1].startswith(f"exec {tools}/mpiexec -n 2 {tools}/python ")
+    assert "export SLURM_CPU_BIND=none" in lines
+    assert "exec srun" in program("submit", job(), "--mpi", "pmix_v4", "--dry-run")[1]
+    assert " --mpi=pmi2 " in program("submit", job(), "--launcher", "srun", "--dry-run")[1]
 
 
-# Which GPU a rank takes: rank on the node, GPUs that it sees, GPUs asked for → its own.
-SEEN = [
-    (0, "0,1,2,3", 4, 0),
-    (3, "0,1,2,3", 4, 3),
-    (5, "0,1,2,3", 4, 1),
-    (3, "2", 4, 0),
-    (3, None, 4, 3),
-    (5, "", 4, 1),
-]
-
-
-@pytest.mark.parametrize("number, seen, asked, own", SEEN)
-@pytest.mark.parametrize("launcher, variable", [
-    ("srun", "SLURM_LOCALID"), ("mpiexec", "MPI_LOCALRANKID"), ("mpiexec", "OMPI_COMM_WORLD_LOCAL_RANK"),
-])  # fmt: skip
-def test_each_rank_takes_a_gpu_of_its_own(
-    job, program, tools, number, seen, asked, own, launcher, variable, monkeypatch
-):
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    script = program("submit", job(), "--gpus-per-node", asked, "--launcher", launcher, "--dry-run")[1]
-    environment = {"SLURM_LOCALID": "0", variable: str(number)}  # the batch step's own, and the rank's
-    run_script(script, **environment, **({} if seen is None else {"CUDA_VISIBLE_DEVICES": seen}))
-    assert (tools / "python.device").read_text() == f"gpu:{own}"
+@pytest.mark.parametrize("launcher", ["srun", "mpiexec"])
+def test_ranks_are_told_to_take_gpus(job, program, tools, launcher, monkeypatch):
+    """Which one is each rank's own is tested in tests/device/test_choice.py, and in jobs in test_slurm.py."""
+    monkeypatch.delenv("GPUHOMOG_DEVICE", raising=False)
+    given = ("submit", job(), "--launcher", launcher, "--dry-run", "--gpus-per-node")
+    for gpus, told in ((4, "gpu"), (0, "")):
+        run_script(program(*given, gpus)[1])
+        assert (tools / "python.device").read_text() == told
 
 
 def test_mpiexec_starts_all_ranks(job, program, tools):
@@ -174,8 +164,7 @@ def test_ranks_may_share_gpus_evenly(job, program, tools):
     assert (code, out) == (2, "") and "--ranks-per-node 3" in err and "multiple" in err
 
 
-def test_a_container_sees_all_folders_of_the_job(job, program, tools, tmp_path, monkeypatch):
-    monkeypatch.setattr(SUBMIT, "has_mpich", lambda: False)
+def test_a_container_sees_all_folders_of_the_job(job, program, tools, tmp_path):
     (tmp_path / "inputs").mkdir()
     job().with_name("field.h5").rename(tmp_path / "inputs" / "field.h5")
     convert = '[[task]]\ncommand = "convert"\nfile = "../inputs/field.h5"\noutput = "{}"\n'
@@ -332,6 +321,7 @@ def test_devices_of_the_nodes_need_not_be_here(job, program, tools):
         read_job(path)
     code, _, err = program("submit", path, "--gpus-per-node", 2, "--dry-run")
     assert code == 2 and 'device = "gpu:7"' in err and "Leave it out" in err
+    assert program("submit", job('[run]\ndevice = "gpu"\n'), "--gpus-per-node", 2, "--dry-run")[0] == 0
     code, _, err = program("submit", job('[run]\ndevice = "gpu:x"\n'), "--dry-run")
     assert code == 2 and "gpu:x" in err and '"gpu:N"' in err
 
@@ -396,7 +386,7 @@ def test_names_reach_the_program_as_they_are(tmp_path_factory, folder_name, name
     (folder / name).write_text(f'[[task]]\ncommand = "info"\nfile = "{source}"\n')
     setup = folder / f"{name}.s"
     setup.write_text(f"export PATH={shlex.quote(str(tools))}:$PATH\n")
-    given = {"setup": str(setup), "container": str(folder / name) if contained else None}
+    given = {"launcher": "srun", "setup": str(setup), "container": str(folder / name) if contained else None}
     if contained and any(letter in f"{folder}" for letter in ":,"):
         with pytest.raises(InputError, match="colon or comma"):
             submit(folder / name, given, dry_run=True)

@@ -226,6 +226,20 @@ def processes_with(*variables):
     return found
 
 
+def test_ranks_without_an_mpi_library(folder):
+    environment = {**os.environ, "PMI_SIZE": "2", "PMI_RANK": "0", "MPI4PY_LIBMPI": "/nowhere/libmpi.so.12"}
+    command = [*CLI, "profile", folder / "rho.h5", "--axis", "c", "--json"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "PMI_SIZE says that 2 ranks were launched, but mpi4py cannot be used" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_help_is_shown_once():
+    done = on_ranks(3, *CLI, "average", "--help")
+    assert done.returncode == 0 and done.stdout.count("Usage:") == 1
+
+
 def test_a_launcher_that_mpi_does_not_know(folder):
     """Two processes, each told by its launcher that there are four of them, each alone to MPI."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PMI", "OMPI", "MPI"))}

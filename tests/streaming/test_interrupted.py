@@ -13,6 +13,9 @@ import time
 
 import numpy as np
 import pytest
+from requirements import needed
+
+import gpuhomog as gh
 
 SHAPE = (400, 320, 320)
 LIMIT = "300MB"
@@ -284,7 +287,12 @@ def test_another_input_other_options_or_an_altered_state_are_refused_with_what_d
 
 
 def test_fresh_discards_what_was_kept(stopped, undisturbed):
-    goes_on(stopped, undisturbed, "--fresh")
+    """The state is one of other options, so that going on from it would be refused."""
+    (stopped / "job.toml").write_text(JOB.replace("eps = 40", "eps = 30"))
+    refused(stopped)
+    code, said, _ = ran(stopped, "run", "job.toml", "-q", "--fresh")
+    assert code == 0, said
+    assert (stopped / "a.csv").read_bytes() == undisturbed["a.csv"] and not (stopped / STATE).exists()
 
 
 def test_two_runs_of_one_output_at_once_are_refused(folder, undisturbed):
@@ -302,7 +310,7 @@ def test_a_full_disk_while_state_is_kept(tmp_path, field_file, undisturbed):
     small = tmp_path / "small"
     small.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", small], capture_output=True).returncode:
-        pytest.skip("no file system can be mounted here")
+        needed("mount", "no small file system can be mounted here: run as root")
     try:
         os.symlink(field_file, small / "field.npy")
         os.symlink(field_file.with_suffix(".json"), small / "field.json")
@@ -325,7 +333,7 @@ def test_a_disk_that_fills_while_the_output_is_written(tmp_path, field_file):
     small = tmp_path / "small"
     small.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=900k", "none", small], capture_output=True).returncode:
-        pytest.skip("no file system can be mounted here")
+        needed("mount", "no small file system can be mounted here: run as root")
     try:
         os.symlink(field_file, small / "field.npy")
         os.symlink(field_file.with_suffix(".json"), small / "field.json")
@@ -353,3 +361,32 @@ def test_the_least_memory_named_is_enough_and_holds(folder, undisturbed):
     code, said, peak = ran(folder, "run", "job.toml", "-q")
     assert code == 0, said
     assert peak <= least * 10**6 < 200e6
+
+
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGTERM])
+def test_interrupted_while_an_output_larger_than_memory_is_written(tmp_path, rng, blow):
+    """What stood under the name stays until all is written; the pass is not made again, only the writing."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    values = rng.normal(size=(240, 160, 160))
+    np.save(folder / "field.npy", values)
+    (folder / "field.json").write_text(json.dumps({"cell": np.diag([240.0, 160.0, 160.0]).tolist()}))
+    words = "average field.npy --kernel gaussian --eps 40 --max-memory 140MB --device cpu -o smooth.npz -q".split()
+    (folder / "smooth.npz").write_text("the previous result\n")
+    process = started(folder, *words)
+    end = time.monotonic() + 60
+    while not any(folder.glob(".smooth.npz.*.part")) and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.0005)
+    process.send_signal(blow)
+    code, said = ended(process)
+    assert code in (75, -signal.SIGKILL) and (folder / "smooth.npz").read_text() == "the previous result\n"
+    assert blow == signal.SIGKILL or "stopped by SIGTERM between planes" in said
+    kept = (folder / "smooth.npz.part" / "pass-1-rank-0").read_bytes()
+    assert json.loads(kept.split(b"\n")[0])["planes"] == 240
+
+    code, said, peak = ran(folder, *words)
+    assert code == 0, said
+    assert sorted(p.name for p in folder.iterdir()) == ["field.json", "field.npy", "smooth.npz"]
+    assert peak <= 140e6
+    expected = gh.average(gh.Field.from_array(values, np.diag([240.0, 160.0, 160.0])), gh.Gaussian(40.0))
+    np.testing.assert_allclose(gh.read(folder / "smooth.npz").values, expected.values, atol=1e-14)

@@ -17,7 +17,7 @@ from requirements import needed
 import gpuhomog as gh
 
 MPIEXEC = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-SHAPE = (300, 160, 160)
+SHAPE = (600, 160, 160)
 JOB = """
 [input]
 file = "field.npy"
@@ -134,14 +134,16 @@ def test_a_vanished_rank_ends_all_and_the_same_command_goes_on(folder, values, m
     check(folder, values)
 
 
-def test_a_signal_to_all_ranks_stops_all_with_code_75(folder, values):
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
+def test_a_signal_to_all_ranks_stops_all_with_code_75(folder, values, name):
     process = started(folder, 3, "run", "job.toml", "-q")
     kept = folder / STATE / "pass-1-rank-1"
     end = time.monotonic() + 60
     while not kept.exists() and process.poll() is None and time.monotonic() < end:
         time.sleep(0.001)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(getattr(signal, name))
     _, said = process.communicate(timeout=60)
+    assert process.returncode == 75 and f"stopped by {name} after chunk" in said
     code, again = ran(folder, 3, "run", "job.toml", "-q")
     assert code == 0, (said, again)
     check(folder, values)
