@@ -14,7 +14,9 @@ from .field import Field
 from .grid import Grid
 from .operators.average import average, average_and_variance, average_gradient, averages_and_variances
 from .operators.charge import ChargeBalance, charge_balance, charge_density, electrostatic_potential
-from .operators.excess import InterfaceCharge, SurfaceCharge, cut_charge, interface_charge, surface_charge
+from .operators.dipole_density import dipole_density
+from .operators.excess import SurfaceCharge, SurfaceExcess, surface_charge, surface_excess
+from .operators.interface import InterfaceCharge, InterfaceExcess, interface_charge, interface_excess
 from .operators.interval_field import (
     Assumption8,
     FieldIntervals,
@@ -28,6 +30,7 @@ from .operators.interval_field import (
 )
 from .operators.lines_and_points import Excess, LinesAndPoints, lines_and_points
 from .operators.macroscopic import macroscopic_average
+from .operators.moments import MomentDensities, Partition, moment_densities, partition
 from .operators.multistage import Homogenized, Stage, homogenize
 from .operators.periods import PeriodEstimate, find_periods
 from .operators.planar import planar_average
@@ -42,6 +45,16 @@ from .operators.point_charges import (
 from .operators.potential_step import PotentialStep, potential_step
 from .operators.regions import Region, box_region
 from .operators.scales import Scales, scales
+from .operators.surface_map import SurfaceMap, surface_map
+from .operators.terminations import (
+    PlaneExcess,
+    PolarizationQuantum,
+    Termination,
+    Terminations,
+    plane_excess,
+    polarization_quantum,
+    terminations,
+)
 from .operators.trajectory_average import Frame, TrajectoryAverage, average_over_frames, trajectory_profile
 from .readers import read
 from .readers.ase_files import from_ase
@@ -71,14 +84,19 @@ __all__ = [
     "Homogenized",
     "InputError",
     "InterfaceCharge",
+    "InterfaceExcess",
     "IntervalField",
     "KernelError",
     "LinesAndPoints",
     "Measurement",
     "MolecularCharge",
+    "MomentDensities",
+    "Partition",
     "PeriodEstimate",
+    "PlaneExcess",
     "PointCharges",
     "PointSurfaceCharge",
+    "PolarizationQuantum",
     "PotentialStep",
     "PowerLaw",
     "Profile",
@@ -89,6 +107,10 @@ __all__ = [
     "Stages",
     "Structure",
     "SurfaceCharge",
+    "SurfaceExcess",
+    "SurfaceMap",
+    "Termination",
+    "Terminations",
     "TopHat",
     "TrajectoryAverage",
     "UnitsError",
@@ -104,20 +126,25 @@ __all__ = [
     "charge_balance",
     "charge_density",
     "crystal_surface_charge",
-    "cut_charge",
+    "dipole_density",
     "electrostatic_potential",
     "field_intervals",
     "find_periods",
     "from_ase",
     "homogenize",
     "interface_charge",
+    "interface_excess",
     "interval_field",
     "lines_and_points",
     "macroscopic_average",
     "molecular_charge",
+    "moment_densities",
+    "partition",
     "physical_assumption_8",
     "planar_average",
+    "plane_excess",
     "point_surface_charge",
+    "polarization_quantum",
     "potential_step",
     "read",
     "read_profile",
@@ -127,6 +154,9 @@ __all__ = [
     "scales",
     "self_consistent_eps",
     "surface_charge",
+    "surface_excess",
+    "surface_map",
+    "terminations",
     "trajectory_profile",
     "write",
 ]

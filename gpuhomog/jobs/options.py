@@ -129,6 +129,14 @@ def interval(raw: Any) -> tuple[float, float]:
     return values[0], values[1]
 
 
+def bulk_value(raw: Any) -> str | float:
+    """A bulk value, or "bulk"."""
+    try:
+        return "bulk" if raw == "bulk" else number(raw)
+    except Unusable:
+        raise Unusable('give a number in the unit of the field, or "bulk"') from None
+
+
 def two_wavevectors(raw: Any) -> tuple[float, float]:
     """Two rising positive numbers in 1/Å."""
     try:
@@ -540,6 +548,47 @@ SURFACE_EPS = Option(
     "X",
     "Width of the kernel estimate in Å, twice its standard deviation. Default: a fifth of the thickness.",
     panel=METHOD,
+)
+BULK_VALUE = Option(
+    "reference",
+    bulk_value,
+    "V",
+    "Bulk value that is subtracted between the dividing surfaces, in the unit of the field, or bulk for the mean "
+    "around the cut: then the excess of any quantity is found. Default: 0, for a neutral charge density.",
+    panel=METHOD,
+)
+X_SURFACE = Option(
+    "x-surface",
+    interval,
+    "LOW,HIGH",
+    "Dividing surfaces in Å, needed with --reference: the excess depends on them.",
+    panel=METHOD,
+)
+HKL = Option(
+    "hkl",
+    checked(parse_planes),
+    "H,K,L",
+    "Cut a periodic bulk crystal along these lattice planes, at --cut or at every position: no slab is needed.",
+    panel=METHOD,
+)
+SCAN = Option(
+    "scan",
+    flag,
+    "",
+    "The charge of the cut at every position over one spacing of the planes (of --axis without --hkl): terminations, "
+    "neutral cuts, polar or not, the polarization quantum.",
+    default=False,
+    panel=METHOD,
+)
+CUT = Option(
+    "cut",
+    number,
+    "X",
+    "Where the crystal is cut, in Å along the normal from the plane through the first grid point; matter above.",
+    panel=METHOD,
+)
+PAIRED = Option(
+    "paired", flag, "", "With --scan: electrons come in pairs, the quantum is 2e per area.", default=False, panel=METHOD
 )
 BETWEEN = Option(
     "between",
