@@ -264,11 +264,13 @@ def run_average(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     unread = [field.values for field in (result, *gradient) if isinstance(field.values, Unread)]
     if unread and values["plot"] is not None:
         unread[0].refuse("A figure", "give a larger spacing")
+    pictured = None if values["plot"] is None else result.on_first_rank()  # which draws
 
     def draw() -> Any:
         from ..plots import plot_slices
 
-        return plot_slices(result, at=values["at"], width=values["figure_width"] or "page")
+        assert pictured is not None
+        return plot_slices(pictured, at=values["at"], width=values["figure_width"] or "page")
 
     def told() -> Outcome:
         more: dict[str, Any] = {}

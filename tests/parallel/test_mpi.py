@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 from requirements import needed
 
 import gpuhomog as gh
@@ -119,6 +120,17 @@ def test_commands_on_ranks_say_and_write_what_one_does(folder, words, tmp_path):
     for name in written:
         if not name.endswith((".csv", ".json")):
             assert gh.read(together / name).values == pytest.approx(gh.read(alone / name).values, abs=1e-10)
+
+
+def test_the_first_rank_draws_the_whole_field(folder, tmp_path):
+    pictures = []
+    for size in (1, 3):
+        picture = tmp_path / f"{size}.png"
+        words = ("average", folder / "rho.h5", "--kernel", "gaussian", "--eps", "0.8", "-o", tmp_path / "out.h5")
+        done = on_ranks(size, *CLI, *words, "--plot", picture)
+        assert done.returncode == 0, done.stderr
+        pictures.append(imread(picture))
+    assert pictures[0].shape == pictures[1].shape and np.abs(pictures[0] - pictures[1]).mean() < 1e-3
 
 
 def test_reproducible_outputs_have_the_same_bits(folder, tmp_path):
