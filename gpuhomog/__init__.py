@@ -14,9 +14,12 @@ from .field import Field
 from .grid import Grid
 from .operators.average import average, average_and_variance, average_gradient, averages_and_variances
 from .operators.charge import ChargeBalance, charge_balance, charge_density, electrostatic_potential
-from .operators.excess import InterfaceCharge, SurfaceCharge, cut_charge, interface_charge, surface_charge
+from .operators.dipole_density import dipole_density
+from .operators.excess import SurfaceCharge, SurfaceExcess, surface_charge, surface_excess
+from .operators.interface import InterfaceCharge, InterfaceExcess, interface_charge, interface_excess
 from .operators.lines_and_points import Excess, LinesAndPoints, lines_and_points
 from .operators.macroscopic import macroscopic_average
+from .operators.moments import MomentDensities, Partition, moment_densities, partition
 from .operators.multistage import Homogenized, Stage, homogenize
 from .operators.periods import PeriodEstimate, find_periods
 from .operators.planar import planar_average
@@ -31,6 +34,16 @@ from .operators.point_charges import (
 from .operators.potential_step import PotentialStep, potential_step
 from .operators.regions import Region, box_region
 from .operators.scales import Scales, scales
+from .operators.surface_map import SurfaceMap, surface_map
+from .operators.terminations import (
+    PlaneExcess,
+    PolarizationQuantum,
+    Termination,
+    Terminations,
+    plane_excess,
+    polarization_quantum,
+    terminations,
+)
 from .operators.trajectory_average import Frame, TrajectoryAverage, average_over_frames, trajectory_profile
 from .readers import read
 from .readers.ase_files import from_ase
@@ -58,13 +71,18 @@ __all__ = [
     "Homogenized",
     "InputError",
     "InterfaceCharge",
+    "InterfaceExcess",
     "KernelError",
     "LinesAndPoints",
     "Measurement",
     "MolecularCharge",
+    "MomentDensities",
+    "Partition",
     "PeriodEstimate",
+    "PlaneExcess",
     "PointCharges",
     "PointSurfaceCharge",
+    "PolarizationQuantum",
     "PotentialStep",
     "PowerLaw",
     "Profile",
@@ -75,6 +93,10 @@ __all__ = [
     "Stages",
     "Structure",
     "SurfaceCharge",
+    "SurfaceExcess",
+    "SurfaceMap",
+    "Termination",
+    "Terminations",
     "TopHat",
     "TrajectoryAverage",
     "UnitsError",
@@ -88,17 +110,22 @@ __all__ = [
     "charge_balance",
     "charge_density",
     "crystal_surface_charge",
-    "cut_charge",
+    "dipole_density",
     "electrostatic_potential",
     "find_periods",
     "from_ase",
     "homogenize",
     "interface_charge",
+    "interface_excess",
     "lines_and_points",
     "macroscopic_average",
     "molecular_charge",
+    "moment_densities",
+    "partition",
     "planar_average",
+    "plane_excess",
     "point_surface_charge",
+    "polarization_quantum",
     "potential_step",
     "read",
     "read_profile",
@@ -107,6 +134,9 @@ __all__ = [
     "read_trajectory",
     "scales",
     "surface_charge",
+    "surface_excess",
+    "surface_map",
+    "terminations",
     "trajectory_profile",
     "write",
 ]
