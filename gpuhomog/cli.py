@@ -294,6 +294,7 @@ def run_tasks(tasks: Sequence[Task], as_json: bool, quiet: bool, fresh: bool = F
     """Run tasks on shared inputs, showing each when it is done; their reports, warnings included."""
     ranks = world()
     several = len(tasks) > 1
+    agree_on(ranks, {"the list of commands": ", ".join(task.command.name for task in tasks)}, "run")
     for number, task in enumerate(tasks, 1):
         agree_on(
             ranks, task.words, f"run task {number} ({task.command.name})" if several else f"run {task.command.name}"

@@ -167,6 +167,18 @@ def test_ranks_with_other_options_are_refused(folder, tmp_path):
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_ranks_with_other_tasks_are_refused(folder, tmp_path):
+    job = f'[input]\nfile = "{folder / "rho.h5"}"\n' + '[[task]]\ncommand = "info"\n'
+    (tmp_path / "0.toml").write_text(job)
+    (tmp_path / "1.toml").write_text(job + '[[task]]\ncommand = "profile"\noutput = "x.csv"\n')
+    by_rank = 'exec "$0" -m gpuhomog run "$1/$PMI_RANK.toml"'
+    done = on_ranks(2, "sh", "-c", by_rank, sys.executable, tmp_path)
+    assert done.returncode == 2
+    assert "run the same: the list of commands is info on rank 0 and info, profile on rank 1" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "x.csv").exists()
+
+
 def test_ranks_with_other_files_are_refused(folder, tmp_path):
     for rank, value in enumerate((1.0, 2.0)):
         (tmp_path / str(rank)).mkdir()
