@@ -26,7 +26,7 @@ from ..field import Field
 from ..parallel import Slab
 from ..parallel.exchange import at, empty_like
 from ..reduction import OWN, PLANES, Arrays, Reduction, extrema, plane_sums
-from ..streaming import CHUNKS_HELD, RESULTS_HELD, Stream, Unread
+from ..streaming import RESULTS_HELD, Stream, Unread
 from .line_weights import Window
 
 Matrix = NDArray[np.float64]
@@ -52,7 +52,7 @@ def room(field: Field) -> int:
 def holds_planes(field: Field, count: int) -> bool:
     """True if so many planes of an unread field may be in memory, and some to work with."""
     stream = field.values.stream
-    return (count + EXTRA_PLANES + CHUNKS_HELD) * stream.plane_bytes <= stream.run.free()
+    return (count + EXTRA_PLANES + stream.chunks_held) * stream.plane_bytes <= stream.run.free()
 
 
 def digest_of(*arrays: Matrix | None) -> str:
