@@ -64,6 +64,7 @@ def test_what_comes_is_what_was_sent_however_late_streams_are(gpu_like, allocate
     xp, results = gpu_like.runtime.xp, []
     sent = [rng.normal(size=(7 - n % 5, 3, 4)).astype((np.float64, np.float32)[n % 2]) for n in range(30)]
     with gpu_like.uploads() as begin:
+        xp.stream.is_late = True
         xp.stream.turns, xp.others[0].turns = np.random.default_rng(seed), np.random.default_rng(seed + 100)
         coming = begin(laid(sent[0], layout))
         for number in range(len(sent)):
@@ -77,6 +78,27 @@ def test_what_comes_is_what_was_sent_however_late_streams_are(gpu_like, allocate
     assert all((one == other).all() for one, other in zip(results, sent, strict=True))
     assert not xp.stream.pending and not xp.others[0].pending
     assert [name for name, _ in allocated] == ["staging", "empty"] * 3  # two places, of which one grows
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_memory_of_the_pool_is_filled_after_what_was_started_before(gpu_like, monkeypatch, rng, seed):
+    """CuPy's pool gives memory that kernels of the current stream may still be writing to."""
+    xp, real, results = gpu_like.runtime.xp, gpu_like.empty, []
+
+    def empty(shape, dtype):
+        memory = real(shape, dtype)
+        xp.stream.add(lambda: memory.values.fill(0))
+        return memory
+
+    monkeypatch.setattr(gpu_like, "empty", empty)
+    sent = [rng.normal(size=(n, 3, 4)) for n in range(1, 20)]
+    with gpu_like.uploads() as begin:
+        xp.stream.is_late = True
+        xp.stream.turns, xp.others[0].turns = np.random.default_rng(seed), np.random.default_rng(seed + 100)
+        for some in sent:
+            with begin(some) as values:
+                xp.stream.add(lambda values=values: results.append(values.get()))
+    assert all((one == other).all() for one, other in zip(results, sent, strict=True))
 
 
 def test_values_of_the_host_may_be_overwritten_at_once(gpu_like, rng):
