@@ -14,18 +14,42 @@ from .field import Field
 from .grid import Grid
 from .operators.average import average, average_and_variance, average_gradient, averages_and_variances
 from .operators.charge import ChargeBalance, charge_balance, charge_density, electrostatic_potential
-from .operators.excess import InterfaceCharge, SurfaceCharge, cut_charge, interface_charge, surface_charge
+from .operators.dipole_density import dipole_density
+from .operators.excess import SurfaceCharge, SurfaceExcess, surface_charge, surface_excess
+from .operators.interface import InterfaceCharge, InterfaceExcess, interface_charge, interface_excess
 from .operators.lines_and_points import Excess, LinesAndPoints, lines_and_points
 from .operators.macroscopic import macroscopic_average
+from .operators.moments import MomentDensities, Partition, moment_densities, partition
+from .operators.multistage import Homogenized, Stage, homogenize
 from .operators.periods import PeriodEstimate, find_periods
 from .operators.planar import planar_average
+from .operators.point_charges import (
+    MolecularCharge,
+    PointCharges,
+    PointSurfaceCharge,
+    crystal_surface_charge,
+    molecular_charge,
+    point_surface_charge,
+)
 from .operators.potential_step import PotentialStep, potential_step
 from .operators.regions import Region, box_region
 from .operators.scales import Scales, scales
+from .operators.surface_map import SurfaceMap, surface_map
+from .operators.terminations import (
+    PlaneExcess,
+    PolarizationQuantum,
+    Termination,
+    Terminations,
+    plane_excess,
+    polarization_quantum,
+    terminations,
+)
+from .operators.trajectory_average import Frame, TrajectoryAverage, average_over_frames, trajectory_profile
 from .readers import read
 from .readers.ase_files import from_ase
 from .readers.regions_file import read_regions
 from .readers.tables import read_profile, read_result
+from .readers.trajectories import read_trajectory
 from .results import Measurement, Profile
 from .structure import Structure
 from .writers import write
@@ -40,48 +64,79 @@ __all__ = [
     "Excess",
     "Field",
     "FileFormatError",
+    "Frame",
     "Gaussian",
     "GpuhomogError",
     "Grid",
+    "Homogenized",
     "InputError",
     "InterfaceCharge",
+    "InterfaceExcess",
     "KernelError",
     "LinesAndPoints",
     "Measurement",
+    "MolecularCharge",
+    "MomentDensities",
+    "Partition",
     "PeriodEstimate",
+    "PlaneExcess",
+    "PointCharges",
+    "PointSurfaceCharge",
+    "PolarizationQuantum",
     "PotentialStep",
     "PowerLaw",
     "Profile",
     "Region",
     "Sampled",
     "Scales",
+    "Stage",
     "Stages",
     "Structure",
     "SurfaceCharge",
+    "SurfaceExcess",
+    "SurfaceMap",
+    "Termination",
+    "Terminations",
     "TopHat",
+    "TrajectoryAverage",
     "UnitsError",
     "__version__",
     "average",
     "average_and_variance",
     "average_gradient",
+    "average_over_frames",
     "averages_and_variances",
     "box_region",
     "charge_balance",
     "charge_density",
-    "cut_charge",
+    "crystal_surface_charge",
+    "dipole_density",
     "electrostatic_potential",
     "find_periods",
     "from_ase",
+    "homogenize",
     "interface_charge",
+    "interface_excess",
     "lines_and_points",
     "macroscopic_average",
+    "molecular_charge",
+    "moment_densities",
+    "partition",
     "planar_average",
+    "plane_excess",
+    "point_surface_charge",
+    "polarization_quantum",
     "potential_step",
     "read",
     "read_profile",
     "read_regions",
     "read_result",
+    "read_trajectory",
     "scales",
     "surface_charge",
+    "surface_excess",
+    "surface_map",
+    "terminations",
+    "trajectory_profile",
     "write",
 ]

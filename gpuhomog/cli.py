@@ -352,10 +352,11 @@ def run_command(command: Command, given: dict[str, Any]) -> None:
 
 def on_every_rank(prepared: Callable[[], T]) -> T:
     """What a check that every rank makes gives; if one rank refuses, all do."""
-    result, error = None, None
+    result: T | None = None
+    error: Exception | None = None
     try:
         result = prepared()
-    except GpuhomogError as refused:
+    except Exception as refused:  # whatever it is: other ranks wait for this one
         error = refused
     world().agree(error)
     assert result is not None

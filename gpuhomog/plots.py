@@ -4,6 +4,7 @@
     plot_surface   cumulative charge, bulk window, surface charges; plot_interface: of an interface
     plot_scales    power by wavevector, with the gap between the scales
     plot_step      potential with the levels of vacuum and bulk
+    plot_terminations   charge of a crystal's cut at every position
     plot_corners   excesses of edges and corners where they are
     plot_slices    three planes of a 3D field in true geometry, one colour scale
     save_figure    .png, .pdf or .svg, written beside and then renamed
@@ -43,10 +44,12 @@ from numpy.typing import ArrayLike, NDArray
 from .errors import InputError, nearest_known
 from .field import Field
 from .operators.bulk import between_two, find_body
-from .operators.excess import InterfaceCharge, SurfaceCharge
+from .operators.excess import SurfaceExcess, without_reference
+from .operators.interface import InterfaceExcess
 from .operators.lines_and_points import Excess, LinesAndPoints, Plane
 from .operators.potential_step import PotentialStep, potential_of_charge
 from .operators.scales import Scales
+from .operators.terminations import PlaneExcess, Terminations
 from .operators.unrolled import Unrolled, check_sampling
 from .results import Measurement, Profile
 from .structure import SYMBOLS, Structure
@@ -316,7 +319,7 @@ def plot_profile(
 ) -> Figure:
     """Planar average, macroscopic average and its uncertainty along the normal, with the atoms above.
 
-    planar       the microscopic profile
+    planar       the microscopic profile, drawn with a band of its uncertainty if that is known
     macroscopic  its macroscopic average: drawn with a band of its uncertainty (or its residual ripple) and bars
                  as long as its windows; once more by itself, magnified, where it varies far less than the planar
     structure    atoms, drawn as marks above the curves; default: the planar profile's own
@@ -343,6 +346,10 @@ def plot_profile(
     name = NAMES.get(planar.quantity, planar.quantity)
     main = curves[0]
     main.plot(*closed(planar, planar.values), color=BLACK, lw=0.7, label="planar average", zorder=3)
+    if planar.uncertainty is not None:
+        x, low = closed(planar, planar.values - planar.uncertainty)
+        _, high = closed(planar, planar.values + planar.uncertainty)
+        main.fill_between(x, low, high, color=SKY, lw=0, alpha=0.6, label="standard error", zorder=2)
     if macroscopic is not None:
         draw_macroscopic(main, macroscopic, "macroscopic average")
         if magnified:
@@ -368,7 +375,7 @@ def plot_profile(
 @styled
 def plot_surface(
     profile: Profile,
-    result: SurfaceCharge,
+    result: SurfaceExcess,
     *,
     structure: Structure | None = None,
     origin: Sequence[float] | NDArray[np.float64] = (0.0, 0.0, 0.0),
@@ -377,14 +384,16 @@ def plot_surface(
     """Charge density, cumulative charge, bulk window and the surface charges read from them.
 
     profile  the charge density along the normal that the result was computed from
-    result   SurfaceCharge of it
+    result   SurfaceCharge or SurfaceExcess of it
     others   as in plot_profile
 
     The cumulative charge C runs from vacuum to vacuum; its mean over the bulk is the charge of the lower surface,
     and what is missing from there to the total is that of the upper one. The two estimates stand at their place.
     """
     profile = profile.internal()
-    line = find_body(profile, result.sampling, result.x_b).line
+    line = find_body(profile, check_sampling(result.sampling), result.x_b).line
+    if result.x_surface is not None:
+        line = without_reference(line, [(*result.x_surface, result.reference)])
     figure, (upper, lower) = charge_axes(profile, line, structure, origin, width)
     for axes in (upper, lower):
         if result.bulk is not None:
@@ -416,7 +425,7 @@ def plot_surface(
 @styled
 def plot_interface(
     profile: Profile,
-    result: InterfaceCharge,
+    result: InterfaceExcess,
     *,
     structure: Structure | None = None,
     origin: Sequence[float] | NDArray[np.float64] = (0.0, 0.0, 0.0),
@@ -425,11 +434,14 @@ def plot_interface(
     """Charge density, cumulative charge and its two bulk means, whose difference is the interface charge.
 
     profile  the charge density along the normal that the result was computed from
-    result   InterfaceCharge of it
+    result   InterfaceCharge or InterfaceExcess of it
     others   as in plot_profile
     """
     profile = profile.internal()
     line, positions = between_two(profile, result.between, result.sampling)
+    if result.x_surface is not None:
+        below, above = result.reference
+        line = without_reference(line, [(line.start, result.x_surface, below), (result.x_surface, line.end, above)])
     figure, (upper, lower) = charge_axes(profile, line, structure, origin, width)
     for x, period, colour in zip(positions, result.periods, (VERMILION, GREEN), strict=True):
         for axes in (upper, lower):
@@ -496,6 +508,77 @@ def plot_step(
     if result.bulk_minus_low is not None:
         measured.append(("bulk − low", result.bulk_minus_low, BLUE))
     write_measurements(axes, measured)
+    return figure
+
+
+@styled
+def plot_terminations(
+    result: Terminations,
+    cut: PlaneExcess | None = None,
+    *,
+    structure: Structure | None = None,
+    origin: Sequence[float] | NDArray[np.float64] = (0.0, 0.0, 0.0),
+    width: str = "column",
+) -> Figure:
+    """Charge of a cut crystal against the position of the cut over one spacing: gaps shaded, neutral cuts marked.
+
+    result  Terminations
+    cut     one cut to mark among them
+    others  as in plot_profile
+    """
+    profile, curve = result.density, result.charge
+    structure = structure or curve.structure
+    figure, (upper, lower), _ = figure_over_atoms(structure, profile, origin, [0.9, 1.9], width)
+    upper.plot(*closed(profile, profile.values), color=BLACK, lw=0.7, zorder=3)
+    lower.plot(*closed(curve, curve.values), color=BLUE, lw=1.2, zorder=3)
+    for axes in (upper, lower):
+        axes.axhline(0.0, color=GREY, lw=0.5, zorder=1)
+        for gap in result.cuts:
+            for shift in (0.0, -profile.length):  # a gap may go on past the end of the spacing
+                ends = max(gap.start + shift, 0.0), min(gap.stop + shift, profile.length)
+                if ends[1] > ends[0]:
+                    axes.axvspan(*ends, color=SKY, alpha=0.2, lw=0, zorder=0)
+    low, high = lower.get_ylim()
+    lower.set_ylim(low - 0.12 * (high - low), high + 0.34 * (high - low))
+    for gap in result.cuts:
+        value = float(gap.charge)
+        lower.plot([gap.position], [value], "o", ms=4, color=VERMILION, zorder=5)
+        near_end = gap.position > 0.75 * profile.length
+        lower.annotate(
+            f"{value:.4g}".replace("-", "−") if abs(value) > 1e-9 else "0",
+            (gap.position, value),
+            xytext=(-4 if near_end else 4, 4 if value >= 0 else -9),
+            textcoords="offset points",
+            ha="right" if near_end else "left",
+            fontsize=6.5,
+            color=VERMILION,
+            zorder=6,
+        )
+    neutral = np.array(result.neutral)
+    lower.plot(neutral, np.zeros(len(neutral)), "D", ms=4, mfc="white", mec=GREEN, mew=1.0, zorder=4, clip_on=False)
+    said = {True: "polar", False: "not polar", None: "no gap between planes"}[result.polar]
+    text = said if result.quantum is None else f"{said};  quantum {result.quantum:.4g} {unit_label(curve.unit)}"
+    lower.text(0.02, 0.96, text, transform=lower.transAxes, va="top", fontsize=7, color=BLACK, zorder=6, bbox=PAPER)
+    marks = [("D", GREEN, "neutral cut")] * bool(len(neutral)) + [("o", VERMILION, "in a gap")] * bool(result.cuts)
+    if cut is not None:
+        place = cut.position % profile.length
+        lower.plot([place], [float(cut.charge)], "s", ms=4.5, color=BLACK, zorder=7)
+        for axes in (upper, lower):
+            axes.axvline(place, color=BLACK, lw=0.6, zorder=1)
+        marks.append(("s", BLACK, "this cut"))
+    for marker, colour, name in marks:
+        lower.plot([], [], marker, ms=4, mfc="white" if marker == "D" else colour, mec=colour, label=name)
+    if marks:
+        lower.legend(
+            loc="upper left", bbox_to_anchor=(0.0, 0.91), ncols=len(marks), handletextpad=0.1, columnspacing=0.8
+        )
+    name_axis(upper, NAMES.get(profile.quantity, profile.quantity), profile.unit)
+    name_axis(lower, "σ of the cut", curve.unit)
+    upper.tick_params(axis="x", which="both", labelbottom=False)
+    lower.set_xlabel(f"position of the cut normal to {plane_name(profile.planes)} (Å)")
+    lower.set_xlim(0.0, profile.length)
+    for axes in (upper, lower):
+        axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
     return figure
 
 
@@ -583,8 +666,9 @@ def charge_axes(
     lower.axhline(0.0, color=GREY, lw=0.5, zorder=1)
     lower.set_xlabel(f"position normal to {plane_name(profile.planes)} (Å)")
     lower.set_xlim(line.start, line.end)
-    name_axis(upper, "charge density", profile.unit)
-    name_axis(lower, "charge below", times_length(profile.unit, 1))
+    name_axis(upper, NAMES.get(profile.quantity, profile.quantity), profile.unit)
+    below = "charge below" if profile.quantity == "charge_density" else "integral below"
+    name_axis(lower, below, times_length(profile.unit, 1))
     for axes in (upper, lower):
         axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
     return figure, [upper, lower]
@@ -1054,6 +1138,7 @@ __all__ = [
     "plot_slices",
     "plot_step",
     "plot_surface",
+    "plot_terminations",
     "save_figure",
     "unit_label",
 ]

@@ -110,7 +110,7 @@ def test_the_core_needs_only_numpy_and_scipy():
     code = (
         "import sys; import gpuhomog;"
         "found = {m.split('.')[0] for m in sys.modules} & "
-        "{'cupy','mpi4py','matplotlib','pyfftw','typer','rich','ase','h5py','sisl','zarr','xarray','pymatgen'};"
+        "{'cupy','mpi4py','matplotlib','pyfftw','typer','rich','ase','h5py','sisl','zarr','xarray','pymatgen','MDAnalysis'};"
         "print(','.join(sorted(found)))"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

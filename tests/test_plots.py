@@ -456,3 +456,51 @@ def test_corners_of_a_body_have_their_colours():
     assert titles == ["faces", "lines", "points"]
     points = figure.axes[4]
     np.testing.assert_allclose(points.collections[0].get_array(), [float(p.value) for p in result.points])
+
+
+def terminations_of_sheets():
+    """Sheets of +0.1 and -0.1 e/Å^2, 0.6 Å apart every 3 Å, with their atoms."""
+    x = np.arange(300) * 0.01
+    values = sum(
+        q * np.exp(-(((x - p - shift) / 0.05) ** 2) / 2) / (0.05 * np.sqrt(2 * np.pi))
+        for q, p in ((0.1, 1.0), (-0.1, 1.6))
+        for shift in (-3.0, 0.0, 3.0)
+    )
+    atoms = gh.Structure([11, 17], [[0, 0, 1.0], [0, 0, 1.6]])
+    bulk = gh.Profile(x, values, "e/Å^3", "charge_density", 3.0, area=9.0, structure=atoms)
+    return bulk, gh.terminations(bulk)
+
+
+def test_terminations_figure_shows_the_curve_its_gaps_and_its_zeros():
+    _, result = terminations_of_sheets()
+    figure = plots.plot_terminations(result)
+    atoms, upper, lower = figure.axes
+    x, y = line_of(lower, colour=plots.BLUE).get_data()
+    by_hand = np.where((x > 1.2) & (x < 1.4), -0.08, 0.02)  # cut between the sheets, or outside them
+    away = (np.abs(x - 1.0) > 0.25) & (np.abs(x - 1.6) > 0.25)
+    np.testing.assert_allclose(y[away], by_hand[away], atol=1e-6)
+    assert (x[0], x[-1], lower.get_xlim()) == (0.0, 3.0, (0.0, 3.0))
+    marks = [line for line in lower.lines if line.get_marker() == "D" and len(line.get_xdata())]
+    np.testing.assert_allclose(marks[0].get_xdata(), result.neutral)
+    assert not np.any(marks[0].get_ydata()) and len(result.neutral) == 2
+    labels = [text.get_text() for text in lower.texts]
+    assert "−0.08" in labels and "0.02" in labels
+    assert any(label.startswith("polar;  quantum 0.1111 e Å") for label in labels)
+    assert upper.get_ylabel().startswith("charge density") and lower.get_ylabel() == "σ of the cut (e Å$^{-2}$)"
+    assert [text.get_text() for text in atoms.get_yticklabels()] == ["Cl", "Na"]
+
+
+def test_one_cut_is_marked_among_the_others():
+    bulk, result = terminations_of_sheets()
+    cut = gh.plane_excess(bulk, position=4.3)
+    lower = plots.plot_terminations(result, cut).axes[-1]
+    (mark,) = [line for line in lower.lines if line.get_marker() == "s" and len(line.get_xdata())]
+    assert (mark.get_xdata()[0], mark.get_ydata()[0]) == pytest.approx((1.3, -0.08), abs=1e-6)
+
+
+def test_an_excess_is_drawn_over_its_bulk_value(slab):
+    raised = profile_of(slab.values + 0.2 * (np.abs(np.arange(512) - 256) < 120), 32.0)
+    result = gh.surface_excess(raised, reference=0.2, x_surface=(8.53125, 23.46875), period=1.0)
+    lower = plots.plot_surface(raised, result).axes[-1]
+    curve = line_of(lower, colour=plots.BLUE).get_ydata()
+    assert abs(curve[-1]) < 1e-2 and np.abs(curve).max() < 1.2

@@ -21,15 +21,19 @@ from ..errors import InputError
 from ..field import Field
 from ..operators.average import average, average_and_variance, average_gradient
 from ..operators.charge import charge_balance, charge_density, electrostatic_potential
-from ..operators.excess import InterfaceCharge, SurfaceCharge, interface_charge, surface_charge
+from ..operators.excess import SurfaceExcess, surface_charge, surface_excess
+from ..operators.interface import InterfaceExcess, interface_charge
 from ..operators.lines_and_points import lines_and_points, plane_across
 from ..operators.macroscopic import macroscopic_average
 from ..operators.planar import planar_average
 from ..operators.potential_step import PotentialStep, potential_step
 from ..operators.regions import Region, box_region
 from ..operators.scales import scales
+from ..operators.terminations import PlaneExcess, Terminations, plane_excess, terminations
+from ..operators.trajectory_average import trajectory_profile
 from ..readers import inspect_file
 from ..readers.regions_file import read_regions
+from ..readers.trajectories import read_trajectory
 from ..results import Measurement, Profile, Result
 from ..streaming import Unread, together
 from ..units import times_length
@@ -367,7 +371,7 @@ def excess_outcome(
     plot: str,
     field: Field,
     profile: Profile,
-    result: SurfaceCharge | InterfaceCharge | PotentialStep,
+    result: SurfaceExcess | InterfaceExcess | PotentialStep,
     values: dict[str, Any],
 ) -> Outcome:
     """A result along a profile: its numbers, its tables, its file, and the figure that `plot` of plots.py draws."""
@@ -383,18 +387,66 @@ def excess_outcome(
 def run_surface(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Surface charges of a slab."""
     field = made(inputs, values)
+    if cuts_a_crystal(values):
+        return run_cut(field, values)
     profile = planar_average(field, values["axis"])
-    result = surface_charge(
-        profile,
-        side=values["side"],
-        x_b=values["x_b"],
-        eps=values["eps"],
-        period=values["period"],
-        bulk=values["bulk"],
-        origin=values["origin"],
-        sampling=values["sampling"],
-    )
+    how = {name: values[name] for name in OF_A_SLAB}
+    if values["reference"] is None:
+        result: SurfaceExcess = surface_charge(profile, **how)
+    else:
+        result = surface_excess(profile, reference=values["reference"], x_surface=values["x_surface"], **how)
     return excess_outcome("plot_surface", field, profile, result, values)
+
+
+OF_A_SLAB = ("side", "x_b", "eps", "period", "bulk", "origin", "sampling")
+"""Options of a surface that a crystal without one does not have."""
+
+
+def cuts_a_crystal(values: dict[str, Any]) -> bool:
+    """True if a bulk is to be cut, rather than the surfaces of a slab found."""
+    return values["hkl"] is not None or values["scan"] or values["cut"] is not None
+
+
+def run_cut(field: Field, values: dict[str, Any]) -> Outcome:
+    """Charge of a bulk crystal's cut, at one position or at every one."""
+    planes = values["axis"] if values["hkl"] is None else values["hkl"]
+    reference = field.mean() if values["reference"] == "bulk" else values["reference"]
+    scan = cut = None
+    if values["cut"] is not None:
+        cut = plane_excess(field, planes, values["cut"], reference=reference)
+    if cut is None or values["plot"] is not None:
+        scan = terminations(field, planes, reference=reference, paired=values["paired"])
+
+    def draw() -> Any:
+        from ..plots import plot_terminations
+
+        assert scan is not None
+        return plot_terminations(scan, cut, origin=field.grid.origin, width=values["figure_width"] or "column")
+
+    result: Terminations | PlaneExcess = cut or scan  # type: ignore[assignment]
+    target = values["output"]
+    as_table = cut is None and target is not None and target.suffix == ".csv"  # the curve; other formats hold it all
+    written = result.charge if as_table and isinstance(result, Terminations) else result
+    return Outcome(result.to_dict(), result.tables(), {target: written}, draw)
+
+
+def check_surface(values: dict[str, Any]) -> None:
+    """Options of a slab and of a crystal are not mixed."""
+    check_making(values)
+    if cuts_a_crystal(values):
+        defaults = {option.key: option.default for option in COMMANDS["surface"].options}
+        given = [name for name in (*OF_A_SLAB, "x_surface") if values[name] != defaults[name]]
+        if given:
+            raise InputError(
+                f"--{given[0].replace('_', '-')} belongs to the surfaces of a slab, and --hkl, --scan and --cut cut a "
+                "bulk crystal: leave one of them out."
+            )
+        if values["scan"] and values["cut"] is not None:
+            raise InputError("--scan finds the charge at every position of the cut: leave --cut out.")
+    elif values["paired"]:
+        raise InputError("--paired belongs to --scan: it says what the quantum is.")
+    if not cuts_a_crystal(values) and values["x_surface"] is not None and values["reference"] is None:
+        raise InputError("--x-surface belongs to --reference: give the bulk value that is subtracted between them.")
 
 
 def run_step(inputs: Inputs, values: dict[str, Any]) -> Outcome:
@@ -425,6 +477,7 @@ def run_interface(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         between=values["between"],
         periods=values["periods"],
         eps=values["eps"],
+        origin=values["origin"],
         sampling=values["sampling"],
     )
     return excess_outcome("plot_interface", field, profile, result, values)
@@ -488,6 +541,40 @@ def run_corners(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         return plot_corners(result, plane, width=values["figure_width"])
 
     return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+
+
+def run_trajectory(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """Mean charge profile of a trajectory."""
+    frames = read_trajectory(
+        values["file"],
+        values["topology"],
+        charges=values["charges"],
+        cell=None if values["cell"] is None else np.reshape(values["cell"], (3, 3)),
+        start=values["start"],
+        step=values["every"],
+        format=values["format"],
+        atom_style=values["atom_style"],
+    )
+    result = trajectory_profile(frames, values["spacing"], axis=values["axis"])
+    step = result.provenance[-1]
+    time, spread = step["correlation_time"]
+    errors = result.uncertainty if result.uncertainty is not None else np.zeros(1)
+    rows: Rows = [
+        ("frames", f"{step['frames']}, blocks of {step['block']}"),
+        ("correlation time", f"{time:.3g} ± {spread:.2g} frames"),
+        ("direction", f"along {result.planes}, {result.length:.6f} Å, {len(result.values)} cells"),
+        ("smallest, largest", f"{shown(result.values.min())}, {shown(result.values.max(), result.unit)}"),
+        ("standard error", f"{np.sqrt(np.mean(errors**2)):.2g} {result.unit}, root mean square"),
+    ]
+    if not step["converged"]:
+        rows.append(("note", "too few frames for their memory: the errors are lower bounds"))
+
+    def draw() -> Any:
+        from ..plots import plot_profile
+
+        return plot_profile(result, width=values["figure_width"] or "column")
+
+    return Outcome({"profile": result}, (("Mean over frames", rows),), {values["output"]: result}, draw)
 
 
 def run_tune(inputs: Inputs, values: dict[str, Any]) -> Outcome:
@@ -727,12 +814,16 @@ _TABLE = (
     Command(
         "surface",
         "Charge per area of the surfaces of a slab, with its uncertainty.",
-        f"Needs a {SIGNED}: for an electron density (CHGCAR) give --ion-charges. Two estimates are made: the mean of "
-        "the cumulative charge over one period of the bulk, and a smooth kernel; each with the spread over where the "
-        "bulk is cut. Where a surface charge does not exist, the reason is given.",
+        f"Needs a {SIGNED}: for an electron density (CHGCAR) give --ion-charges. Three estimates are made: the mean "
+        "of the cumulative charge over one period of the bulk, a smooth kernel, and a partition into neutral "
+        "intervals; each with the spread over where the bulk is cut. Where a surface charge does not exist, the reason "
+        "is given. With --hkl or --scan a bulk crystal is cut along lattice planes instead, and nothing moves: the "
+        "charge of every termination, and which are neutral.",
         (
             "gpuhomog surface charge.cube --quantity charge_density --axis c --plot surface.pdf",
             "gpuhomog surface CHGCAR --ion-charges Na=1,Cl=7 --axis c --side low --json",
+            "gpuhomog surface crystal.h5 --hkl 1,1,0 --scan --plot terminations.pdf",
+            "gpuhomog surface CHGCAR --axis c --reference bulk --x-surface 5.2,22.8",
         ),
         (
             *o.READING,
@@ -744,14 +835,21 @@ _TABLE = (
             o.SURFACE_EPS,
             o.BULK,
             o.ORIGIN,
+            o.BULK_VALUE,
+            o.X_SURFACE,
             o.SAMPLING,
+            o.HKL,
+            o.SCAN,
+            o.CUT,
+            o.PAIRED,
             result_out("the result"),
             o.PLOT,
             o.FIGURE_WIDTH,
             *o.READING_COMMON,
         ),
         run_surface,
-        check_making,
+        check_surface,
+        python=("gh.surface_charge",),
     ),
     Command(
         "interface",
@@ -769,6 +867,7 @@ _TABLE = (
             o.BETWEEN,
             o.BULK_PERIODS,
             o.SURFACE_EPS,
+            replace(o.ORIGIN, help="Origin of the dipole in Å. Default: the middle between the two positions."),
             o.SAMPLING,
             result_out("the result"),
             o.PLOT,
@@ -834,6 +933,34 @@ _TABLE = (
         ),
         run_corners,
         check_corners,
+    ),
+    Command(
+        "trajectory",
+        "Mean charge profile of a molecular dynamics trajectory, with standard errors.",
+        "Reads what MDAnalysis reads (LAMMPS, GROMACS, XYZ and others), one frame at a time. The errors take into "
+        "account how long frames remember each other, and say so where the run is too short to know.",
+        (
+            "gpuhomog trajectory run.xtc --topology run.tpr --spacing 0.2 -o profile.csv --plot profile.pdf",
+            "gpuhomog trajectory run.xyz --charges Na=1,Cl=-1 --cell 20,0,0,0,20,0,0,0,60 --spacing 0.5",
+        ),
+        (
+            o.TOPOLOGY,
+            o.CHARGES,
+            o.CELL_ROWS,
+            o.TRAJECTORY_FORMAT,
+            o.ATOM_STYLE,
+            o.START,
+            o.EVERY,
+            replace(o.UNIFORM_AXIS, help="Along which the profile is: a, b or c."),
+            o.BIN,
+            result_out("the profile"),
+            o.PLOT,
+            o.FIGURE_WIDTH,
+            o.JSON,
+            o.QUIET,
+        ),
+        run_trajectory,
+        alone=True,
     ),
     Command(
         "demo",

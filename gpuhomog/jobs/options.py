@@ -129,6 +129,14 @@ def interval(raw: Any) -> tuple[float, float]:
     return values[0], values[1]
 
 
+def bulk_value(raw: Any) -> str | float:
+    """A bulk value, or "bulk"."""
+    try:
+        return "bulk" if raw == "bulk" else number(raw)
+    except Unusable:
+        raise Unusable('give a number in the unit of the field, or "bulk"') from None
+
+
 def two_wavevectors(raw: Any) -> tuple[float, float]:
     """Two rising positive numbers in 1/Å."""
     try:
@@ -288,6 +296,28 @@ def ion_charges(raw: Any) -> dict[str, float] | str:
     if not charges or len(charges) != len(pairs) or not all(charges):
         raise problem
     return charges
+
+
+def named_charges(raw: Any) -> dict[str, float]:
+    """Charge of each name, "Na=1,Cl=-1" or a table."""
+    try:
+        found = ion_charges(raw)
+    except Unusable:
+        found = "file"
+    if isinstance(found, str):
+        raise Unusable("give the charge of each name, element or type in e, such as Na=1,Cl=-1")
+    return found
+
+
+def nine_numbers(raw: Any) -> tuple[float, ...]:
+    """Three vectors."""
+    try:
+        values = tuple(number(part) for part in split(raw))
+    except Unusable:
+        values = ()
+    if len(values) != 9:
+        raise Unusable("give nine numbers in Å, the three vectors of the cell one after another")
+    return values
 
 
 @dataclass(frozen=True)
@@ -541,6 +571,47 @@ SURFACE_EPS = Option(
     "Width of the kernel estimate in Å, twice its standard deviation. Default: a fifth of the thickness.",
     panel=METHOD,
 )
+BULK_VALUE = Option(
+    "reference",
+    bulk_value,
+    "V",
+    "Bulk value that is subtracted between the dividing surfaces, in the unit of the field, or bulk for the mean "
+    "around the cut: then the excess of any quantity is found. Default: 0, for a neutral charge density.",
+    panel=METHOD,
+)
+X_SURFACE = Option(
+    "x-surface",
+    interval,
+    "LOW,HIGH",
+    "Dividing surfaces in Å, needed with --reference: the excess depends on them.",
+    panel=METHOD,
+)
+HKL = Option(
+    "hkl",
+    checked(parse_planes),
+    "H,K,L",
+    "Cut a periodic bulk crystal along these lattice planes, at --cut or at every position: no slab is needed.",
+    panel=METHOD,
+)
+SCAN = Option(
+    "scan",
+    flag,
+    "",
+    "The charge of the cut at every position over one spacing of the planes (of --axis without --hkl): terminations, "
+    "neutral cuts, polar or not, the polarization quantum.",
+    default=False,
+    panel=METHOD,
+)
+CUT = Option(
+    "cut",
+    number,
+    "X",
+    "Where the crystal is cut, in Å along the normal from the plane through the first grid point; matter above.",
+    panel=METHOD,
+)
+PAIRED = Option(
+    "paired", flag, "", "With --scan: electrons come in pairs, the quantum is 2e per area.", default=False, panel=METHOD
+)
 BETWEEN = Option(
     "between",
     interval,
@@ -619,6 +690,38 @@ UNIFORM_AXIS = Option(
     default="c",
     panel=METHOD,
 )
+
+TOPOLOGY = Option(
+    "topology",
+    path,
+    "FILE",
+    "File with the atoms, and their charges if it states them: .tpr, .psf, .gro, LAMMPS .data. Default: the input.",
+    panel=INPUT,
+    names=INPUT_FILE,
+)
+CHARGES = Option(
+    "charges",
+    named_charges,
+    "Na=1,Cl=-1",
+    "Charge in e of each atom name, element or type. Default: the topology's.",
+    panel=INPUT,
+)
+CELL_ROWS = Option(
+    "cell",
+    nine_numbers,
+    "AX,AY,AZ,BX,…",
+    "Nine numbers in Å, the three vectors of the cell, for trajectories that state none.",
+    panel=INPUT,
+)
+TRAJECTORY_FORMAT = Option(
+    "format", text, "F", "Format of the trajectory, as MDAnalysis names it, where the suffix does not say.", panel=INPUT
+)
+ATOM_STYLE = Option(
+    "atom-style", text, "S", 'Columns of a LAMMPS data file, such as "id type charge x y z".', panel=INPUT
+)
+START = Option("start", count(0, 10**9), "N", "First frame, from 0 on. Default: 0.", default=0, panel=INPUT)
+EVERY = Option("every", count(1, 10**9), "N", "Take every Nth frame. Default: 1.", default=1, panel=INPUT)
+BIN = Option("spacing", length, "D", "Largest width in Å of the cells of the profile.", required=True, panel=METHOD)
 
 OUT = Option(
     "output",

@@ -7,8 +7,9 @@
 
 Ranks. One per GPU, or as many as asked for. The job is given GPUs node by node (--gres=gpu:N, which every configuration
 of Slurm understands) and its ranks are not bound by Slurm: --gpus-per-task hides the GPUs of the other ranks, and with
-them CUDA's copies between the ranks of a node. Each rank picks its own by its number on the node, among those it sees,
-so that a site which does bind them is right as well; GPUHOMOG_DEVICE carries the choice.
+them CUDA's copies between the ranks of a node. GPUHOMOG_DEVICE=gpu lets each rank take the one of its number on the
+node, among those it sees (device/node.py), so that a site which does bind them is right as well; without a GPU the job
+fails instead of computing on CPUs.
 
 Launcher. srun starts the ranks where Slurm put them and needs the process manager interface (--mpi) that the MPI
 library speaks: right for the MPI of a site. MPICH from PyPI, which gpuhomog[mpi] brings, has its own mpiexec, which
@@ -214,16 +215,6 @@ def directives(values: Mapping[str, Any]) -> list[str]:
     return [*given, "--no-requeue"]
 
 
-def own_gpu(values: Mapping[str, Any]) -> str:
-    """Bash: choose the GPU of this rank among those it sees (all that were asked for if nothing says which)."""
-    number = "SLURM_LOCALID"
-    if values["launcher"] == "mpiexec":  # MPICH's name of it, or Open MPI's
-        number = "${MPI_LOCALRANKID:-$OMPI_COMM_WORLD_LOCAL_RANK}"
-    seen = "seen=(${CUDA_VISIBLE_DEVICES//,/ }); count=${#seen[@]}"
-    chosen = f"{number} % (count ? count : {values['gpus_per_node']})"
-    return f'{seen}; export GPUHOMOG_DEVICE=gpu:$(({chosen})); exec "$@"'
-
-
 def script(values: Mapping[str, Any], command: Sequence[str], mpiexec: str = "mpiexec") -> str:
     """The batch script in which every rank runs a command.
 
@@ -237,13 +228,13 @@ def script(values: Mapping[str, Any], command: Sequence[str], mpiexec: str = "mp
         launch += [f"--mpi={values['mpi']}"] if values["mpi"] else []
     else:
         launch = [mpiexec, "-n", str(ranks)]
-    if values["gpus_per_node"]:
-        launch += ["bash", "-c", own_gpu(values), "bash"]
     lines = ["#!/bin/bash", *(f"#SBATCH {directive}" for directive in directives(values))]
     if values["setup"] is not None:
         lines += ["set -e", shlex.join(["source", str(values["setup"])])]
     if values["launcher"] == "mpiexec":  # its processes on the nodes are not bound to the cores of one rank
         lines += ["unset SLURM_CPUS_PER_TASK SRUN_CPUS_PER_TASK", "export SLURM_CPU_BIND=none"]
+    if values["gpus_per_node"]:
+        lines.append("export GPUHOMOG_DEVICE=gpu")
     lines += [f"export OMP_NUM_THREADS={cpus}", f"exec {shlex.join([*launch, *command])}"]
     return "\n".join(lines) + "\n"
 

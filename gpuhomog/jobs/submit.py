@@ -89,7 +89,7 @@ def check(job: Job, values: dict[str, Any]) -> None:
     if values["gpus_per_node"] > 1:
         for number, task in enumerate(job.tasks, 1):
             device = str(task.values.get("device"))
-            if device.startswith("gpu"):
+            if device.startswith("gpu:"):
                 raise InputError(
                     f'{job.path}, task {number}: device = "{device}" would put all ranks of a node on one of its '
                     f"{values['gpus_per_node']} GPUs. Leave it out: each rank then takes its own."

@@ -1,11 +1,11 @@
-"""Surface and interface charge: what a surface carries beyond its bulk, per area, whatever the bulk is cut at.
+"""Surface excess: what a surface carries beyond its bulk, per area, whatever the bulk is cut at.
 
     C(x) = ∫_vac^x ρ                                              charge per area below x
     σ = mean of C over one bulk period around x_b                 period window, eqs. 39, 50, 51 (Finnis)
     σ = Σ h ρ_i F(x_i - x_b),   S1 = Σ h (x_i - x_0) ρ_i F(x_i - x_b)   kernel, eq. 36 before its Taylor expansion
     S1 = (x_b - x_0) σ - mean of ∫_vac^x C over the same period      eq. 42, its second moment corrected to M2/2
     σ, S1 of the upper surface: the same from above, ∫_x^vac ρ on the mirrored line       corrected A2, A4
-    σ = mean of C around x_2 - mean of C around x_1               interface, each side with its own period, eq. A5
+    σ = mean of C, S1 = ∫^x_b (x - x_0) ρ - (x_b - x_0) M1 - W      partition into neutral intervals, eqs. 39, 42
 
 F(t) = erfc(√2 t/eps)/2 falls from 1 to 0 over the kernel's width eps; the other surface gets 1 - F, so that low plus
 high is the total charge. The period window leads where the bulk has a period, else the kernel. Neither should depend on
@@ -13,13 +13,16 @@ x_b: the standard deviation over x_b within one period on either side (without a
 over the bulk, carried on to eps) is the uncertainty, with the ripple that the kernel is predicted to leave,
 (2|ρ_1|/G) exp(-G² eps²/8), G = 2π/a, and what its tail takes from the faces. A value is "not defined", with the reason,
 where no bulk lies between the surfaces, where the bulk is not neutral, and where its charge fluctuates so that C has no
-mean.
+mean. A first moment needs more: in a bulk whose power goes as k^alpha at small k it converges for alpha > 3 only.
+
+A bulk value V other than zero is subtracted up to a dividing surface x_L, which must then be stated: S0 changes by V
+for each Å that it is moved outward, ΔS0 = V Δx_L (Gibbs).
 
 The bulk window holds the positions that x_b may have: 1.5 periods from the faces, or 2 eps if there is no period. The
 faces are where |ρ| passes 1 % of its maximum. They place windows and origins; no charge is cut off there.
 
-In   Field or Profile of quantity charge_density: electrons negative, ions included.
-Out  SurfaceCharge, InterfaceCharge: e/Å^2 and e/Å, host, equal on every rank.
+In   Field or Profile of quantity charge_density, electrons negative, ions included; of any quantity for an excess.
+Out  SurfaceCharge: e/Å^2 and e/Å, host, equal on every rank; SurfaceExcess in the field's own unit.
 
 >>> import gpuhomog as gh
 >>> pairs = np.zeros(1000)
@@ -35,7 +38,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import hypot, isfinite, nan
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,21 +48,22 @@ from ..errors import InputError, KernelError, nearest_known
 from ..field import Field
 from ..grid import OPEN
 from ..results import Measurement, Profile, Result, Tables, between_positions, text_of
+from ..units import times_length
 from .bulk import (
     N_SPREAD,
     PERIODS_TO_FACE,
     Body,
     Period,
-    between_two,
     find_body,
     resolve_period,
-    resolve_periods,
     spread_positions,
 )
+from .level_sets import Window, edges_around, local_mean_crossing, usable
 from .planar import Planes, planar_average, plane_name
 from .unrolled import Unrolled, check_sampling
 
 Array = NDArray[np.float64]
+Excess = TypeVar("Excess", bound="SurfaceExcess")
 
 SIDES = ("low", "high", "both")
 CHARGE, MOMENT = "e/Å^2", "e/Å"
@@ -80,17 +84,25 @@ FLUCTUATION_GROWTH = 0.5
 """Exponent of the variance of the charge of a length, above which a bulk fluctuates: 0 hyperuniform, 1 random."""
 CHARGED_GROWTH = 1.6
 """Exponent above which it is not fluctuation but charge of one sign: 2."""
+LEAST_ALPHA = 3.0
+"""First moments converge if the power of the bulk falls faster than this power of k."""
+RIPPLE_ALPHA = 6.0
+"""A faster fall between eps/4 and eps is that of a crystal's ripple, whatever it is for narrower kernels."""
 
 
 @dataclass(frozen=True, eq=False)
-class SurfaceCharge(Result):
-    """Charge per area of the surfaces of a slab; None for a side that was not asked for.
+class SurfaceExcess(Result):
+    """Excess per area of the surfaces of a slab; None for a side that was not asked for.
+
+    Units are those of a charge density; of another quantity ν they are [ν] Å and [ν] Å^2.
 
     low, high                the estimate that leads, of the surface at the lower and upper face [e/Å^2]
     low_period, high_period  period-window estimate
     low_kernel, high_kernel  kernel estimate
-    low_dipole, high_dipole  first moment S1 about origin_low, origin_high [e/Å]
-    total                    charge of the whole slab per area [e/Å^2]
+    low_partition, high_partition  mean of C over a zero-average partition
+    low_dipole, high_dipole  first moment S1 about origin_low, origin_high [e/Å], of the estimate that leads
+    low_dipole_period, low_dipole_kernel, low_dipole_partition, and of the high side: by each of the three
+    total                    excess of the whole slab per area: its charge [e/Å^2]
     dipole                   dipole of the whole slab per area, about origin_low; not moved by it if total is 0 [e/Å]
     cut, bulk_part           low side: charge below x_b, and what the bulk adds to it, cut + bulk_part = low [e/Å^2]
     estimator                "period window" or "kernel": which one leads
@@ -106,6 +118,12 @@ class SurfaceCharge(Result):
     tail                     kernel weight that crosses the nearer face
     closure                  low + high - total of the leading estimates, low integrated from below and high from
                              above: rounding alone [e/Å^2]; None for one side
+    dipole_closure           the same of the first moments, about origin_low [e/Å]
+    alpha                    exponent of the bulk's power at small k where it has no period, from the fall of the kernel
+                             estimate's scatter; None if not known
+    widest                   widest interval of the partition [Å]; None without one
+    reference                bulk value V that was subtracted between the dividing surfaces [ν]
+    x_surface                the dividing surfaces [Å]; None where V is 0
     origin_low, origin_high  about which the first moments are taken [Å]
     planes                   what the planes are: "a", "b", "c", or "(h k l)"
     area                     of the cell's face [Å^2], None if unknown: charge per cell = value x area
@@ -120,8 +138,16 @@ class SurfaceCharge(Result):
     high_period: Measurement | None
     low_kernel: Measurement | None
     high_kernel: Measurement | None
+    low_partition: Measurement | None
+    high_partition: Measurement | None
     low_dipole: Measurement | None
     high_dipole: Measurement | None
+    low_dipole_period: Measurement | None
+    high_dipole_period: Measurement | None
+    low_dipole_kernel: Measurement | None
+    high_dipole_kernel: Measurement | None
+    low_dipole_partition: Measurement | None
+    high_dipole_partition: Measurement | None
     total: Measurement
     dipole: Measurement
     cut: Measurement
@@ -140,11 +166,18 @@ class SurfaceCharge(Result):
     residual: float
     tail: float
     closure: float | None
+    dipole_closure: float | None
+    alpha: float | None
+    widest: float | None
+    reference: float
+    x_surface: tuple[float, float] | None
     planes: str
     area: float | None
     sampling: str
     remarks: tuple[str, ...] = ()
     provenance: tuple[Mapping[str, Any], ...] = ()
+
+    title: ClassVar[str] = "Surface excess"
 
     def tables(self) -> Tables:
         """For people: what was found, then how; rows of name and text under a title."""
@@ -159,6 +192,7 @@ class SurfaceCharge(Result):
                 found += [
                     ("  by period window", str(getattr(self, f"{side}_period"))),
                     ("  by kernel", str(getattr(self, f"{side}_kernel"))),
+                    ("  by partition", str(getattr(self, f"{side}_partition"))),
                     ("  dipole", f"{dipole}, about {origin:.4f} Å"),
                 ]
         found += [("total", str(self.total)), ("dipole", str(self.dipole))]
@@ -169,68 +203,21 @@ class SurfaceCharge(Result):
             ("cut at", f"{self.x_b:.4f} Å"),
             ("period", period),
             ("leading estimate", self.estimator),
-            ("kernel", f"eps {self.eps:.4f} Å, predicted residual {self.residual:.2g} {CHARGE}"),
-            *(("note", remark) for remark in self.remarks),
+            ("kernel", f"eps {self.eps:.4f} Å, predicted residual {self.residual:.2g} {self.total.unit or ''}"),
         ]
-        return ("Surface charge", tuple(found)), ("How it was found", tuple(how))
+        if self.x_surface is not None:
+            how.append(("reference", f"{self.reference:.8g}, {between_positions(self.x_surface)}"))
+        how += [("note", remark) for remark in self.remarks]
+        return (self.title, tuple(found)), ("How it was found", tuple(how))
 
     def __str__(self) -> str:
         return text_of(self.tables())
 
 
-@dataclass(frozen=True, eq=False)
-class InterfaceCharge(Result):
-    """Charge per area of the interface between two bulks.
+class SurfaceCharge(SurfaceExcess):
+    """The excess of a charge density."""
 
-    charge         the estimate that leads [e/Å^2]
-    period_window  mean of C over one period around x_2 minus that around x_1
-    kernel         Σ h ρ F(x - x_2) F(x_1 - x)
-    between        x_1, x_2: a position in the bulk below and above the interface [Å]
-    periods        of the bulk below and above [Å]; None where there is none
-    estimator      "period window" or "kernel": which one leads
-    scale_ratio    (x_2 - x_1)/(the longer period), L/a; None without a period
-    residual       predicted ripple left by the kernel [e/Å^2]
-    eps            kernel width [Å]
-    planes         what the planes are: "a", "b", "c", or "(h k l)"
-    area           of the cell's face [Å^2], None if unknown: charge per cell = value x area
-    sampling       "bandlimited" or "cell": what the samples were taken for
-    remarks        what a reader should know, one sentence each
-    provenance     what was read and done, step by step
-    """
-
-    charge: Measurement
-    period_window: Measurement
-    kernel: Measurement
-    estimator: str
-    between: tuple[float, float]
-    periods: tuple[float | None, float | None]
-    scale_ratio: float | None
-    eps: float
-    residual: float
-    planes: str
-    area: float | None
-    sampling: str
-    remarks: tuple[str, ...] = ()
-    provenance: tuple[Mapping[str, Any], ...] = ()
-
-    def tables(self) -> Tables:
-        """For people: what was found, then how; rows of name and text under a title."""
-        found = (
-            ("σ", str(self.charge)),
-            ("  by period window", str(self.period_window)),
-            ("  by kernel", str(self.kernel)),
-        )
-        how = [
-            ("between", f"{between_positions(self.between)}, planes of {self.planes}"),
-            ("periods", ", ".join("none" if a is None else f"{a:.6f} Å" for a in self.periods)),
-            ("leading estimate", self.estimator),
-            ("kernel", f"eps {self.eps:.4f} Å, predicted residual {self.residual:.2g} {CHARGE}"),
-            *(("note", remark) for remark in self.remarks),
-        ]
-        return ("Interface charge", found), ("How it was found", tuple(how))
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
+    title: ClassVar[str] = "Surface charge"
 
 
 def charge_profile(field: Field | Profile, axis: Planes | None, wanted: str) -> Profile:
@@ -294,10 +281,56 @@ def surface_charge(
     without vacuum, for charge that crosses an open boundary, and for numbers that cannot be; KernelError if eps is
     below two samples.
     """
+    profile = charge_profile(field, axis, "A surface charge")
+    return _surface(SurfaceCharge, profile, 0.0, None, side, x_b, eps, period, bulk, origin, sampling)
+
+
+def surface_excess(
+    field: Field | Profile,
+    axis: Planes | None = None,
+    *,
+    reference: float | str = 0.0,
+    x_surface: Sequence[float] | None = None,
+    side: str = "both",
+    x_b: float | None = None,
+    eps: float | None = None,
+    period: float | str | None = "auto",
+    bulk: Sequence[float] | None = None,
+    origin: float | None = None,
+    sampling: str | None = None,
+) -> SurfaceExcess:
+    """Excess of any field at the surfaces of a slab, of order 0 and 1, over a bulk value V between dividing surfaces.
+
+    field      any quantity, zero outside the slab; Field or Profile
+    reference  V, in the field's own unit (e/Å^3, 1/Å^3, V, eV); "bulk": the mean over one period around x_b
+    x_surface  dividing surfaces (low, high) [Å]; needed where V is not 0
+    others     as in surface_charge
+
+    S0 of a side changes by V for each Å by which its dividing surface is moved inward; low + high = total = ∫ ν less
+    V times the distance of the surfaces. Source: eqs. 31-51 of the paper. Raises InputError as surface_charge, and
+    where V is not 0 and no dividing surface is stated.
+    """
+    profile = profile_of(field, axis)
+    return _surface(SurfaceExcess, profile, reference, x_surface, side, x_b, eps, period, bulk, origin, sampling)
+
+
+def _surface(
+    kind: type[Excess],
+    profile: Profile,
+    reference: float | str,
+    x_surface: Sequence[float] | None,
+    side: str,
+    x_b: float | None,
+    eps: float | None,
+    period: float | str | None,
+    bulk: Sequence[float] | None,
+    origin: float | None,
+    sampling: str | None,
+) -> Excess:
+    """What surface_charge and surface_excess return."""
     if side not in SIDES:
         raise InputError(f'Unknown side "{side}": {nearest_known(str(side), SIDES)}')
     sampling = check_sampling(sampling)
-    profile = charge_profile(field, axis, "A surface charge")
     for name, number in (("x_b", x_b), ("origin", origin)):
         if number is not None and not isfinite(number):
             raise InputError(f"{name} = {number}: give a finite position in Å.")
@@ -326,45 +359,68 @@ def surface_charge(
             f"({body.low:.4g} to {body.high:.4g} Å): choose it inside, or give bulk=(low, high)."
         )
     origins = (body.low, body.high) if origin is None else (origin, origin)
+    unit = times_length(profile.unit, 1)
+    value, dividing = 0.0, None
+    if reference != 0.0 or x_surface is not None:
+        value = _reference(reference, body.line, position, found, window)
+        dividing = _dividing(x_surface, body.line, wrap, value)
+        body = replace(body, line=without_reference(body.line, [(*dividing, value)]))
     reason = None
     if not has_bulk:
         unit = f"3 periods of {found.length:.4g} Å" if found else f"4 kernel widths of {width:.4g} Å"
         reason = f"no bulk between the surfaces: the slab of {body.thickness:.4g} Å is thinner than {unit}"
-    reason = reason or why_no_bulk(body.line, position, found, window, body)
+    reason = reason or why_no_bulk(body.line, position, found, window, body, unit)
     if reason is None and found is None:
         reason = _why_too_few_layers(body, position)
-    sides = _Sides(body, position, found, width, window, origins, reason)
-    return sides.result(side, profile, window if has_bulk else None)
+    sides = _Sides(body, position, found, width, window, origins, reason, unit, times_length(profile.unit, 2))
+    return sides.result(kind, side, profile, window if has_bulk else None, value, dividing)
 
 
-def cut_charge(profile: Profile, position: float) -> Measurement:
-    """Charge per area of the ideal lower surface of a bulk: cut at a position, matter above it, nothing moved [e/Å^2].
+def _reference(
+    reference: float | str, line: Unrolled, x_b: float, period: Period | None, window: tuple[float, float]
+) -> float:
+    """The bulk value that is to be subtracted."""
+    if isinstance(reference, str):
+        if reference != "bulk":
+            raise InputError(f'reference = "{reference}": give the bulk value, or "bulk" for the mean around x_b.')
+        low, high = (x_b - period.length / 2, x_b + period.length / 2) if period else window
+        if not high > low:
+            raise InputError('reference = "bulk": the slab is too thin to have a bulk. Give the bulk value.')
+        return float(line.cumulative(high) - line.cumulative(low)) / (high - low)
+    if not isfinite(reference):
+        raise InputError(f"reference = {reference}: give a finite bulk value, in the unit of the field.")
+    return float(reference)
 
-    profile   charge density of the bulk over one period, as planar_average(field, (h, k, l)) gives it
-    position  of the cut, along the profile's normal [Å]
 
-        σ = Σ_n i ρ_n exp(i n G x)/(n G),   G = 2π/period
+def _dividing(
+    x_surface: Sequence[float] | None, line: Unrolled, wrap: float | None, value: float
+) -> tuple[float, float]:
+    """The dividing surfaces on the line; InputError unless they are stated and lie on it in order."""
+    if x_surface is None:
+        raise InputError(
+            f"The bulk value that is subtracted is {value:.6g}, not 0: the excess changes by as much for each Å by "
+            "which the dividing surface is moved. State where it lies: x_surface=(low, high) in Å."
+        )
+    if len(x_surface) != 2 or not all(isfinite(x) for x in x_surface) or not x_surface[1] > x_surface[0]:
+        raise InputError(f"x_surface = {tuple(x_surface)}: give two positions in Å, the lower first.")
+    low = line.place(float(x_surface[0]), wrap)
+    high = low + float(x_surface[1]) - float(x_surface[0])
+    if low < line.start or high > line.end:
+        raise InputError(
+            f"x_surface = ({low:.6g}, {high:.6g}) Å leaves the profile, which reaches from {line.start:.6g} to "
+            f"{line.end:.6g} Å."
+        )
+    return low, high
 
-    This is minus the mean of ∫_x ρ over one period, with every harmonic of the samples below the Nyquist index; the
-    upper surface of the same cut carries -σ. The last harmonic's share is the uncertainty. A charged bulk has none.
-    Source: eqs. 39, 51 of the paper. Raises InputError unless this is a periodic profile of a charge density, and for
-    a position that is not finite.
-    """
-    profile = charge_profile(profile, None, "The charge of a cut")
-    if profile.boundary == OPEN:
-        raise InputError("This profile is open: the charge of a cut is that of a periodic bulk. Use surface_charge.")
-    if not isfinite(position):
-        raise InputError(f"position = {position}: give a finite position of the cut in Å.")
-    n = len(profile.values)
-    gross = float(np.abs(profile.values).mean()) * profile.length
-    net = profile.mean() * profile.length
-    if abs(net) > NEUTRAL_PERIOD * gross:
-        return Measurement.not_defined(CHARGE, f"no neutral bulk: one period carries {net:.3g} {CHARGE}")
-    harmonics = np.arange(1, (n - 1) // 2 + 1)
-    wavevectors = 2 * np.pi * harmonics / profile.length
-    coefficients = 2 * np.fft.rfft(profile.values)[1 : len(harmonics) + 1] / n
-    shares = 1j * coefficients * np.exp(1j * wavevectors * (position - profile.position[0])) / wavevectors
-    return Measurement(float(shares.sum().real), CHARGE, hypot(abs(shares[-1]), 4e-16 * gross))
+
+def without_reference(line: Unrolled, stretches: Sequence[tuple[float, float, float]]) -> Unrolled:
+    """A line of cells less a constant value on each stretch (low, high, value): cells are cut where it ends."""
+    cells = line.in_cells()
+    edges, _ = cells.running_at_edges
+    values = cells.values.copy()
+    for low, high, value in stretches:
+        values -= value * np.diff(np.clip(edges, low, high)) / cells.spacing
+    return replace(cells, values=values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -378,6 +434,8 @@ class _Sides:
     bulk: tuple[float, float]
     origins: tuple[float, float]
     reason: str | None
+    unit: str | None
+    moment_unit: str | None
 
     def period_estimates(self, x: Array) -> Array:
         """(n, 4): σ_low, σ_high and their first moments by the period window at each x; the high ones from above."""
@@ -413,6 +471,64 @@ class _Sides:
             )
         return np.array(rows)
 
+    def partition_window(self) -> Window:
+        """Where its edges may lie: a period, or a kernel width, from the faces."""
+        margin = self.period.length if self.period else self.eps
+        low, high = self.body.low + margin, self.body.high - margin
+        return Window(
+            low, high, max((high - low) / 2, 0.0), period=self.period.length if self.period else None, unit=self.unit
+        )
+
+    def partition_estimates(self, x: Array) -> tuple[Array, float]:
+        """(m, 4): the same by zero-average partitions around those x that have one; the widest interval of the first.
+
+        InputError if the first x has none.
+        """
+        line, window = self.body.line, self.partition_window()
+        cells, above = line.in_cells(), line.mirrored()
+        edges = edges_around(cells, float(x[0]), window)
+        widest, rows = float(np.diff(edges).max()), []
+        for centre in x:
+            found = usable(cells, float(centre), window) if window.low < centre < window.high else None
+            if found is None:
+                continue
+            low, high = float(found[0]), float(found[-1])
+            rows.append(
+                [
+                    mean_of_running(line, low, high),
+                    mean_of_running(above, -high, -low),
+                    first_moment_by_partition(line, float(centre), (low, high), self.origins[0]),
+                    -first_moment_by_partition(above, -float(centre), (-high, -low), -self.origins[1]),
+                ]
+            )
+        return np.array(rows), widest
+
+    def by_partition(self, around: Array) -> tuple[list[Measurement], float | None]:
+        """σ_low, σ_high and the first moments; where x_b has no partition, that around the nearest dipole-free cut."""
+        units = (self.unit, self.unit, self.moment_unit, self.moment_unit)
+        if self.reason is not None:
+            return [Measurement.not_defined(unit, self.reason) for unit in units], None
+        window = self.partition_window()
+        try:
+            if not window.low < self.x_b < window.high:
+                raise InputError(f"no zero-average partition fits between {window.low:.4g} and {window.high:.4g} Å")
+            start = self.x_b
+            if usable(self.body.line.in_cells(), start, window) is None:
+                width = (window.high - window.low) / 2
+                start = local_mean_crossing(self.body.line.in_cells(), window, start, width)
+            rows, widest = self.partition_estimates(np.concatenate([[start], around]))
+        except InputError as refused:
+            reason = str(refused).split(" Nearest usable")[0].split(" No level of")[0].rstrip(".")
+            return [Measurement.not_defined(unit, reason) for unit in units], None
+        spread = rows.std(axis=0)
+        rounding = 4e-16 * self.body.line.gross * np.sqrt(len(self.body.line.values))
+        sizes = (rounding, rounding, rounding * self.body.thickness, rounding * self.body.thickness)
+        found = [
+            Measurement(float(value), unit, hypot(float(s), float(size)))
+            for value, unit, s, size in zip(rows[0], units, spread, sizes, strict=True)
+        ]
+        return found, widest
+
     def fluctuations(self) -> Array:
         """(4,) standard deviations of the kernel estimates in a bulk without period, beyond reach of the spread.
 
@@ -430,7 +546,15 @@ class _Sides:
         fall = np.minimum(1.0, spreads[1] / np.maximum(spreads[0], 1e-300))
         return np.asarray(spreads[1] * fall ** (np.log(self.eps / wide) / np.log(wide / narrow)))
 
-    def result(self, side: str, profile: Profile, window: tuple[float, float] | None) -> SurfaceCharge:
+    def result(
+        self,
+        kind: type[Excess],
+        side: str,
+        profile: Profile,
+        window: tuple[float, float] | None,
+        reference: float,
+        x_surface: tuple[float, float] | None,
+    ) -> Excess:
         line, body = self.body.line, self.body
         around = spread_positions(self.x_b, self.period.length if self.period else self.eps / 2, self.bulk)
         here = np.array([self.x_b])
@@ -460,54 +584,84 @@ class _Sides:
                 self.bulk,
                 self.origins,
                 None,
+                self.unit,
+                self.moment_unit,
             )
             drift = np.abs(changed.period_estimates(here)[0] - period_here)
 
-        def measure(value: float, column: Array, unit: str, *others: float, least: float = 0.0) -> Measurement:
+        def measure(value: float, column: Array, unit: str | None, *others: float, least: float = 0.0) -> Measurement:
             if self.reason is not None:
                 return Measurement.not_defined(unit, self.reason)
             return Measurement(float(value), unit, hypot(max(float(column.std()), least), *others))
 
+        unit, moment_unit = self.unit, self.moment_unit
         near = KERNELS_TO_FACE * self.eps * (1 - 1e-9)
         kernels = [
-            measure(kernel_here[i], kernel_around[:, i], CHARGE, kernel_extra, least=fluctuation[i]) for i in (0, 1)
+            measure(kernel_here[i], kernel_around[:, i], unit, kernel_extra, least=fluctuation[i]) for i in (0, 1)
+        ]
+        kernel_dipoles = [
+            measure(
+                kernel_here[i], kernel_around[:, i], moment_unit, kernel_extra * body.thickness, least=fluctuation[i]
+            )
+            for i in (2, 3)
         ]
         if self.reason is None and distance < near:
             too_wide = f"x_b is {distance:.4g} Å from a face, less than 2 eps: choose eps below {distance / 2:.4g} Å"
-            kernels = [Measurement.not_defined(CHARGE, too_wide)] * 2
-        no_period = "the bulk has no period"
+            kernels = [Measurement.not_defined(unit, too_wide)] * 2
+            if self.period:
+                kernel_dipoles = [Measurement.not_defined(moment_unit, too_wide)] * 2
         if self.period:
-            windows = [measure(period_here[i], period_around[:, i], CHARGE, drift[i], rounding) for i in (0, 1)]
-            dipoles = [
-                measure(period_here[i], period_around[:, i], MOMENT, drift[i], rounding * body.thickness)
+            windows = [measure(period_here[i], period_around[:, i], unit, drift[i], rounding) for i in (0, 1)]
+            window_dipoles = [
+                measure(period_here[i], period_around[:, i], moment_unit, drift[i], rounding * body.thickness)
                 for i in (2, 3)
             ]
         else:
-            windows = [Measurement.not_defined(CHARGE, self.reason or no_period)] * 2
-            dipoles = [
-                measure(
-                    kernel_here[i], kernel_around[:, i], MOMENT, kernel_extra * body.thickness, least=fluctuation[i]
-                )
-                for i in (2, 3)
-            ]
+            no_period = self.reason or "the bulk has no period"
+            windows = [Measurement.not_defined(unit, no_period)] * 2
+            window_dipoles = [Measurement.not_defined(moment_unit, no_period)] * 2
+        (*partitions, dipole_low, dipole_high), widest = self.by_partition(around)
+        partition_dipoles = [dipole_low, dipole_high]
+        alpha = None
+        if self.period is None and self.reason is None:
+            alpha = low_k_exponent(line, body.low, body.high, self.eps)
+            if alpha is not None and alpha <= LEAST_ALPHA:
+                kernel_dipoles = [Measurement.not_defined(moment_unit, not_converged(alpha))] * 2
+                if partition_dipoles[0].defined:
+                    partition_dipoles = kernel_dipoles
+        dipoles = window_dipoles if self.period else kernel_dipoles
         leading = windows if self.period else kernels
         cut = float(line.cumulative(self.x_b))
-        undefined = Measurement.not_defined(CHARGE, self.reason or "")
+        undefined = Measurement.not_defined(unit, self.reason or "")
         low, high = (side in ("low", "both")), (side in ("high", "both"))
-        remarks = self._remarks(windows, kernels, total, gross)
-        return SurfaceCharge(
+        dipole = first_moment(line, self.origins[0])
+        dipole_closure = None
+        if side == "both" and leading[1].defined and dipoles[0].defined:
+            moved = (self.origins[1] - self.origins[0]) * float(leading[1])
+            dipole_closure = float(dipoles[0]) + float(dipoles[1]) + moved - dipole
+        charged = profile.quantity == "charge_density" and x_surface is None
+        remarks = self._remarks(windows, kernels, total if charged else 0.0, gross)
+        return kind(
             low=leading[0] if low else None,
             high=leading[1] if high else None,
             low_period=windows[0] if low else None,
             high_period=windows[1] if high else None,
             low_kernel=kernels[0] if low else None,
             high_kernel=kernels[1] if high else None,
+            low_partition=partitions[0] if low else None,
+            high_partition=partitions[1] if high else None,
             low_dipole=dipoles[0] if low else None,
             high_dipole=dipoles[1] if high else None,
-            total=Measurement(total, CHARGE, rounding),
-            dipole=Measurement(first_moment(line, self.origins[0]), MOMENT, rounding * body.thickness),
-            cut=Measurement(cut, CHARGE, rounding),
-            bulk_part=undefined if not leading[0].defined else Measurement(float(leading[0]) - cut, CHARGE, rounding),
+            low_dipole_period=window_dipoles[0] if low else None,
+            high_dipole_period=window_dipoles[1] if high else None,
+            low_dipole_kernel=kernel_dipoles[0] if low else None,
+            high_dipole_kernel=kernel_dipoles[1] if high else None,
+            low_dipole_partition=partition_dipoles[0] if low else None,
+            high_dipole_partition=partition_dipoles[1] if high else None,
+            total=Measurement(total, unit, rounding),
+            dipole=Measurement(dipole, moment_unit, rounding * body.thickness),
+            cut=Measurement(cut, unit, rounding),
+            bulk_part=undefined if not leading[0].defined else Measurement(float(leading[0]) - cut, unit, rounding),
             estimator="period window" if self.period else "kernel",
             x_b=self.x_b,
             bulk=window,
@@ -522,13 +676,25 @@ class _Sides:
             residual=residual,
             tail=tail,
             closure=float(leading[0]) + float(leading[1]) - total if side == "both" and leading[0].defined else None,
+            dipole_closure=dipole_closure,
+            alpha=alpha,
+            widest=widest,
+            reference=reference,
+            x_surface=x_surface,
             planes=profile.planes,
             area=profile.area,
             sampling=line.sampling,
             remarks=remarks,
             provenance=(
                 *profile.provenance,
-                {"step": "surface charge", "x_b": self.x_b, "eps": self.eps, "sampling": line.sampling, "side": side},
+                {
+                    "step": kind.title.lower(),
+                    "x_b": self.x_b,
+                    "eps": self.eps,
+                    "sampling": line.sampling,
+                    "side": side,
+                    **({} if x_surface is None else {"reference": reference, "x_surface": list(x_surface)}),
+                },
             ),
         )
 
@@ -545,7 +711,7 @@ class _Sides:
             difference = abs(float(windows[0]) - float(kernels[0]))
             if difference > 3 * hypot(windows[0].uncertainty or 0, kernels[0].uncertainty or 0):
                 remarks.append(
-                    f"period window and kernel differ by {difference:.2g} {CHARGE}, beyond their uncertainty"
+                    f"period window and kernel differ by {difference:.2g} {self.unit}, beyond their uncertainty"
                 )
         return tuple(remarks)
 
@@ -558,6 +724,55 @@ def first_moment(line: Unrolled, origin: float) -> float:
 def first_moment_by_window(line: Unrolled, x: Array, period: float, origin: float) -> Array:
     """S1 of the low side by one period around each x: (x - origin) σ - mean of D."""
     return np.asarray((x - origin) * line.window_mean(x, period) - line.window_mean_of_double(x, period))
+
+
+def mean_of_running(line: Unrolled, low: float, high: float) -> float:
+    """Mean of C between two positions."""
+    ends = line.double_cumulative(np.array([low, high]))
+    return float(ends[1] - ends[0]) / (high - low)
+
+
+def first_moment_by_partition(line: Unrolled, x_b: float, edges: tuple[float, float], origin: float) -> float:
+    """S1 of the low side: ∫^x_b (x - origin) f - (x_b - origin) M1 - W, W = -(1/l) ∫ (x - x_b) (C - C(x_b))."""
+    low, high = edges
+    level = float(line.cumulative(x_b))
+    double = line.double_cumulative(np.array([low, high, x_b]))
+    triple = line.triple_cumulative(np.array([low, high]))
+    lever = (high - x_b) * double[1] - (low - x_b) * double[0] - (triple[1] - triple[0])
+    lever -= level * ((high - x_b) ** 2 - (low - x_b) ** 2) / 2
+    w = -float(lever) / (high - low)
+    return (x_b - origin) * mean_of_running(line, low, high) - float(double[2]) - w
+
+
+def low_k_exponent(line: Unrolled, low: float, high: float, eps: float) -> float | None:
+    """alpha of a bulk whose power goes as k^alpha at small k; None where nothing fluctuates, or it is a ripple.
+
+    The scatter of C under kernels of width eps' over the bulk falls as eps'^(-(alpha - 1)/2), between eps/16 and eps/4
+    here; between eps/4 and eps the ripple of a crystal falls faster than any power.
+    """
+    wide, narrow = eps / 4, max(eps / 16, 2 * line.spacing)
+    if wide < 2 * narrow:
+        return None
+    weights = line.values * line.spacing
+    scatter = []
+    for width in (narrow, wide, eps):
+        margin = KERNELS_TO_FACE * width
+        places = np.linspace(low + margin, max(high - margin, low + margin), 2 * N_SPREAD)
+        shares = [float((weights * gaussian_tail(line.position - x, width)).sum()) for x in places]
+        scatter.append(float(np.std(shares)))
+    if scatter[1] <= 1e-9 * line.highest:
+        return None
+    alpha = 1 + 2 * float(np.log(scatter[0] / scatter[1]) / np.log(wide / narrow))
+    fall = 1 + 2 * float(np.log(scatter[1] / max(float(scatter[2]), 1e-300)) / np.log(4.0))
+    return alpha if max(alpha, fall) < RIPPLE_ALPHA else None
+
+
+def not_converged(alpha: float) -> str:
+    """Reason why a first moment is not given."""
+    return (
+        f"not converged: the power of the bulk goes as k^{alpha:.1f} at small k, and a first moment settles only where "
+        f"alpha exceeds {LEAST_ALPHA:g}"
+    )
 
 
 def predicted_residual(line: Unrolled, x_b: float, period: Period, eps: float) -> float:
@@ -592,7 +807,12 @@ def _check_window(bulk: Sequence[float] | None) -> tuple[float, float] | None:
 
 
 def why_no_bulk(
-    line: Unrolled, x_b: float, period: Period | None, window: tuple[float, float], body: Body | None
+    line: Unrolled,
+    x_b: float,
+    period: Period | None,
+    window: tuple[float, float],
+    body: Body | None,
+    unit: str | None = CHARGE,
 ) -> str | None:
     """Reason why the charge of a surface is not defined for this bulk, or None if it is."""
     reach = period.length / 2 if period else (window[1] - window[0]) / 2
@@ -610,7 +830,7 @@ def why_no_bulk(
         )
     if gross > 1e-9 * line.gross and abs(net) > (NEUTRAL_PERIOD if period else NEUTRAL_WINDOW) * gross:
         place = f"one period of {period.length:.4g} Å around x_b" if period else "the bulk window"
-        return f"no neutral bulk: {place} carries {net:.3g} {CHARGE}, so the value would change with x_b"
+        return f"no neutral bulk: {place} carries {net:.3g} {unit}, so the value would change with x_b"
     return None
 
 
@@ -655,89 +875,3 @@ def fluctuation_growth(line: Unrolled, low: float, high: float) -> float | None:
     if long <= 1e-6 * line.highest**2:
         return None
     return float(np.log(long / short) / np.log(8.0)) if short > 0 else None
-
-
-def interface_charge(
-    field: Field | Profile,
-    axis: Planes | None = None,
-    *,
-    between: Sequence[float],
-    periods: Sequence[float | None] | float | str | None = "auto",
-    eps: float | None = None,
-    sampling: str | None = None,
-) -> InterfaceCharge:
-    """Charge per area of the interface between two bulks, in a superlattice or in a slab.
-
-    field     charge density, Field or Profile
-    axis      of a Field
-    between   x_1, x_2 [Å]: a position deep in the bulk below, and one deep in the bulk above. On a periodic axis x_2
-              may be the smaller number: the interface is what lies going up from x_1
-    periods   of the two bulks [Å], or one for both; "auto" finds each; None: there is none
-    eps       width of the kernel [Å]; a fifth of x_2 - x_1 by default
-    sampling  "bandlimited" (default) or "cell"
-
-    Source: eqs. A5 and 52 of the paper. Raises InputError for a field that is not a charge density, for positions
-    that coincide or lie outside an open axis; KernelError if eps is below two samples.
-    """
-    sampling = check_sampling(sampling)
-    profile = charge_profile(field, axis, "An interface charge")
-    line, x = between_two(profile, between, sampling)
-    width = check_eps(eps, (x[1] - x[0]) / 5, profile.spacing)
-    found = resolve_periods(periods, line, x)
-    weights = line.values * line.spacing
-    reaches = [p.length if p else width / 2 for p in found]
-    around = [spread_positions(c, r, (line.start, line.end)) for c, r in zip(x, reaches, strict=True)]
-
-    def kernel(low: float, high: float) -> float:
-        shape = gaussian_tail(line.position - high, width) * gaussian_tail(low - line.position, width)
-        return float((weights * shape).sum())
-
-    value = kernel(x[0], x[1])
-    spread = [np.std([kernel(u, x[1]) for u in around[0]]), np.std([kernel(x[0], u) for u in around[1]])]
-    residual = hypot(*(predicted_residual(line, c, p, width) if p else 0.0 for c, p in zip(x, found, strict=True)))
-    tail = float(gaussian_tail((x[1] - x[0]) / 2, width)) * line.gross
-    reasons = [why_no_bulk(line, c, p, (c - width / 2, c + width / 2), None) for c, p in zip(x, found, strict=True)]
-    reason = next((f"{side}: {r}" for side, r in zip(("below", "above"), reasons, strict=True) if r), None)
-    rounding = 4e-16 * line.gross * np.sqrt(len(line.values))
-    if reason is not None:
-        by_kernel = Measurement.not_defined(CHARGE, reason)
-    else:
-        by_kernel = Measurement(value, CHARGE, hypot(*map(float, spread), residual, tail, rounding))
-    low, high = found
-    if reason is not None or low is None or high is None:
-        by_period = Measurement.not_defined(CHARGE, reason or "one of the bulks has no period")
-    else:
-        means = [line.window_mean(c, p.length) for c, p in zip(x, (low, high), strict=True)]
-        spreads = [line.window_mean(u, p.length).std() for u, p in zip(around, (low, high), strict=True)]
-        drifts = [
-            abs(float(line.window_mean(c, p.length + p.uncertainty) - line.window_mean(c, p.length)))
-            for c, p in zip(x, (low, high), strict=True)
-        ]
-        by_period = Measurement(
-            float(means[1] - means[0]), CHARGE, hypot(*map(float, spreads), *drifts, float(rounding))
-        )
-    leads = low is not None and high is not None
-    longest = max((p.length for p in found if p), default=None)
-    ratio = (x[1] - x[0]) / longest if longest else None
-    remarks: tuple[str, ...] = ()
-    if ratio is not None and ratio < SCALES_APART:
-        remarks = (f"no macroscale in this box, L/a = {ratio:.1f}: the value is that of these layers",)
-    return InterfaceCharge(
-        charge=by_period if leads else by_kernel,
-        period_window=by_period,
-        kernel=by_kernel,
-        estimator="period window" if leads else "kernel",
-        between=x,
-        periods=(low.length if low else None, high.length if high else None),
-        scale_ratio=ratio,
-        eps=width,
-        residual=residual,
-        planes=profile.planes,
-        area=profile.area,
-        sampling=sampling,
-        remarks=remarks,
-        provenance=(
-            *profile.provenance,
-            {"step": "interface charge", "between": list(x), "eps": width, "sampling": sampling},
-        ),
-    )

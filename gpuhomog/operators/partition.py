@@ -50,10 +50,13 @@ def midpoints(edges: ArrayLike) -> NDArray[np.float64]:
     return (bounds[:-1] + bounds[1:]) / 2
 
 
-def partition_moments(moments: NDArray[np.float64], edges: ArrayLike, step: float = 1.0) -> PartitionMoments:
-    """Means over the window from edges[0] to edges[-1]."""
+def partition_moments(
+    moments: NDArray[np.float64], edges: ArrayLike, step: float = 1.0, x_b: float | None = None
+) -> PartitionMoments:
+    """Means over the window from edges[0] to edges[-1]; x_b is its middle unless it is given, in steps as the edges."""
     bounds = np.asarray(edges, dtype=float)
-    length, x_b = float(bounds[-1] - bounds[0]), float(bounds[0] + bounds[-1]) / 2
+    length = float(bounds[-1] - bounds[0])
+    x_b = float(bounds[0] + bounds[-1]) / 2 if x_b is None else x_b
     m0, m1, m2 = (fsum(of_intervals) / length * step**p for p, of_intervals in enumerate(moments))
     lever = fsum((midpoints(bounds) - x_b) * moments[1]) / length * step**2
     return PartitionMoments(m0, m1, m2, lever / m1 if m1 else float("nan"), m2 / 2 + lever)

@@ -94,7 +94,7 @@ def plane_name(planes: Planes) -> str:
     known = parse_planes(planes)
     if isinstance(known, int):
         return AXIS_NAMES[known]
-    indices = _coprime(known)
+    indices = reduced_indices(known)
     cut = [i for i in range(3) if indices[i]]
     if len(cut) == 1:
         return f"{'-' if indices[cut[0]] < 0 else ''}{AXIS_NAMES[cut[0]]}"
@@ -119,7 +119,7 @@ def planar_average(field: Field, axis: Planes) -> Profile:
     planes = parse_planes(axis)
     if isinstance(planes, int):
         return _axis_average(field, planes)
-    indices = _coprime(planes)
+    indices = reduced_indices(planes)
     cut = [i for i in range(3) if indices[i]]
     if len(cut) == 1:
         return _axis_average(field, cut[0], reverse=indices[cut[0]] < 0)
@@ -200,7 +200,7 @@ def _axis_average(field: Field, axis: int, reverse: bool = False) -> Profile:
     )
 
 
-def _coprime(indices: tuple[int, int, int]) -> tuple[int, int, int]:
+def reduced_indices(indices: tuple[int, int, int]) -> tuple[int, int, int]:
     """Indices without a common divisor; InputError if all are zero, AccuracyWarning if they were divided."""
     common = gcd(*indices)
     if common == 0:

@@ -44,15 +44,19 @@ SUMS_ARE_SMALLER = 3
 """Added parts exist three times for a moment, joined planes once."""
 
 
-def room(field: Field) -> int:
-    """Bytes that a result may have to be in memory whole."""
-    return field.values.stream.run.room() if isinstance(field.values, Unread) else 2**62
+def fits(field: Field, n_bytes: float) -> bool:
+    """True if a result of an unread field may be in memory whole, so many bytes here; the same on every rank.
+
+    Ranks have different memory left, and different bytes, but must go the same way: collective.
+    """
+    return all(field.comm.gather(n_bytes <= field.values.stream.run.room()))
 
 
 def holds_planes(field: Field, count: int) -> bool:
-    """True if so many planes of an unread field may be in memory, and some to work with."""
+    """True if so many planes of an unread field may be in memory, and some to work with; collective, as `fits`."""
     stream = field.values.stream
-    return (count + EXTRA_PLANES + stream.chunks_held) * stream.plane_bytes <= stream.run.free()
+    held = (count + EXTRA_PLANES + stream.chunks_held) * stream.plane_bytes
+    return all(field.comm.gather(held <= stream.run.free()))
 
 
 def digest_of(*arrays: Matrix | None) -> str:
@@ -85,7 +89,8 @@ def product_reduction(field: Field, triples: Sequence[Triple]) -> tuple[Reductio
         counts = [shape[axis] if (matrix := triple[axis]) is None else len(matrix) for axis in order]
         return counts[0] * counts[1]
 
-    joined_bytes = sum(in_plane(triples[which.index(n)]) * field.slab.n_local for n in range(len(pairs))) * itemsize
+    most_planes = -(-field.slab.n // field.comm.size)  # of any rank: all have to choose the same
+    joined_bytes = sum(in_plane(triples[which.index(n)]) * most_planes for n in range(len(pairs))) * itemsize
     added_bytes = (
         sum(
             in_plane(triple) * (field.slab.n if matrix is None else len(matrix))
@@ -126,14 +131,11 @@ def product_reduction(field: Field, triples: Sequence[Triple]) -> tuple[Reductio
 
 def contracted(field: Field, triples: Sequence[Triple], along_slabs: AlongSlabs) -> list[Any]:
     """The matrix products of an unread field, one for each triple, each rank with its planes of them."""
-    return finished(field, triples, field.reduce(product_reduction(field, triples)[0]), along_slabs)
-
-
-def finished(field: Field, triples: Sequence[Triple], parts: Arrays, along_slabs: AlongSlabs) -> list[Any]:
-    """What is left to do once the planes were read: the slab's axis, where they were joined."""
-    split = field.slab.axis
-    if not product_reduction(field, triples)[1]:
+    reduction, lacks_slabs = product_reduction(field, triples)
+    parts = field.reduce(reduction)
+    if not lacks_slabs:
         return list(parts)
+    split = field.slab.axis
     keys = list(dict.fromkeys(tuple(id(m) for axis, m in enumerate(t) if axis != split) for t in triples))
     out = []
     for triple in triples:

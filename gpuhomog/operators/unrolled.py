@@ -62,6 +62,17 @@ class Unrolled:
         """The line seen from the other end: its position x is -x of this one, so it integrates from above."""
         return Unrolled(-self.end, self.spacing, self.values[::-1], self.sampling)
 
+    def in_cells(self, finer: int = 8) -> Unrolled:
+        """The line as exact averages over cells, `finer` times as many where it is bandlimited."""
+        if self.sampling == CELL:
+            return self
+        n, h = len(self.values) * finer, self.spacing / finer
+        wavevectors, coefficients = self._modes
+        spectrum = np.zeros(n // 2 + 1, dtype=np.complex128)
+        shape = np.exp(0.5j * wavevectors * h) * np.sinc(wavevectors * h / (2 * np.pi))
+        spectrum[1 : len(wavevectors) + 1] = coefficients * shape * (n / 2)
+        return Unrolled(self.start, h, self.values.mean() + np.fft.irfft(spectrum, n), CELL)
+
     def place(self, x: float, period: float | None) -> float:
         """The position x, moved by whole periods to where the line lies; unchanged on an open axis (None)."""
         if period is None:
@@ -78,7 +89,7 @@ class Unrolled:
         """∫ |f| over the line."""
         return float(np.abs(self.values).sum() * self.spacing)
 
-    @property
+    @cached_property
     def highest(self) -> float:
         """Largest |C|, by sums of samples."""
         return float(np.abs(np.cumsum(self.values)).max() * self.spacing)
@@ -140,6 +151,12 @@ class Unrolled:
         second[1:] = np.cumsum(first[:-1] + f * (h / 2)) * h
         third[1:] = np.cumsum(second[:-1] + first[:-1] * (h / 2) + f * (h**2 / 6)) * h
         return edges, first, second, third
+
+    @property
+    def running_at_edges(self) -> tuple[Array, Array]:
+        """Edges of the cells, and C there."""
+        edges, first, _, _ = self._cell_integrals
+        return edges, first
 
     def _within(self, x: Array) -> tuple[Array, NDArray[np.int64], Array]:
         """Positions clipped to the line, the cell of each, and the distance from the cell's left edge."""

@@ -248,7 +248,7 @@ class Way(Protocol):
     name: str
 
     def streams(self, plan: Plan) -> bool:
-        """True if it can average values that are read some planes at a time, within the memory there is."""
+        """True if it can average unread values within the memory that every rank has; collective."""
         ...
 
     def cost(self, plan: Plan) -> float | None:
@@ -290,7 +290,7 @@ class ByLines:
 
     def streams(self, plan: Plan) -> bool:
         """Results have to fit into memory."""
-        return plan.result_bytes <= streamed.room(plan.field)
+        return streamed.fits(plan.field, plan.result_bytes)
 
     def cost(self, plan: Plan) -> float | None:
         """For separable kernels."""
@@ -374,11 +374,12 @@ class BySums(ByLines):
 
     def streams(self, plan: Plan) -> bool:
         """Results that do not fit are made plane by plane, if the planes of a window do."""
+        if super().streams(plan):
+            return True
         window = self._plane_window(plan)
-        if super().streams(plan) or window is None:
-            return super().streams(plan)
-        length = len(window.head) + window.inside + len(window.tail)
-        return streamed.holds_planes(plan.field, length)
+        if window is None:
+            return False
+        return streamed.holds_planes(plan.field, len(window.head) + window.inside + len(window.tail))
 
     def _plane_window(self, plan: Plan) -> Window | None:
         """The window along the slab's axis where it has an output at every sample; an open line ends in zeros."""
@@ -535,7 +536,7 @@ class ByLowModes:
     def streams(self, plan: Plan) -> bool:
         """The modes that matter have to fit into memory; results need not."""
         counts = plan.low_mode_counts
-        return counts is not None and np.prod(counts, dtype=float) * 8 <= streamed.room(plan.field)
+        return counts is not None and streamed.fits(plan.field, float(np.prod(counts, dtype=float)) * 8)
 
     def cost(self, plan: Plan) -> float | None:
         """For kernels whose transform falls to nothing."""
@@ -573,7 +574,7 @@ class ByLowModes:
         field, axis = replace(plan.field, values=values), plan.field.slab.axis
         (low,) = streamed.contracted(field, [(onto[0], onto[1], onto[2])], plan.along_slabs)
         results = plan.filtered(low, *multipliers(plan, counts, derivatives))
-        if plan.result_bytes * len(derivatives) <= values.stream.run.room():
+        if streamed.fits(field, plan.result_bytes * len(derivatives)):
             return [self._expanded(plan, one, counts) for one in results]
         made, n_out = [], plan.n_out[axis]
         for one, derivative in zip(results, derivatives, strict=True):

@@ -4,16 +4,14 @@ from .agreement import agree_on
 from .comm import Comm, Serial
 from .exchange import (
     add_halo,
-    combine_planes,
     contract_planes,
     fetch_planes,
-    sum_over_slabs,
     sum_to_slab,
     transpose,
     with_halo,
     without_halo,
 )
-from .launch import launched_rank, launched_size, world
+from .launch import launched_rank, world
 from .slab import Slab
 
 __all__ = [
@@ -22,12 +20,9 @@ __all__ = [
     "Slab",
     "add_halo",
     "agree_on",
-    "combine_planes",
     "contract_planes",
     "fetch_planes",
     "launched_rank",
-    "launched_size",
-    "sum_over_slabs",
     "sum_to_slab",
     "transpose",
     "with_halo",

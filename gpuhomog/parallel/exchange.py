@@ -6,7 +6,6 @@
     transpose        from slabs of one axis to slabs of another; the inverse is the way back
     sum_to_slab      the sum of partial arrays, of which each rank keeps the planes of its slab
     contract_planes  a matrix along the split axis: partial sums or two transposes, whichever sends less
-    combine_planes   plane sums of ranks become those of the field
 
 Windows wider than a slab, uneven and empty slabs need no case of their own: every rank knows from the partition rule
 what each of the others holds and wants. Bytes sent to other ranks are counted in comm.sent, by kind.
@@ -176,11 +175,6 @@ def sum_to_slab(comm: Comm, device: Any, partial: Any, slab: Slab) -> Any:
     return total
 
 
-def sum_over_slabs(comm: Comm, device: Any, partial: Any) -> Any:
-    """Sum over ranks of small partial arrays, whole on every rank."""
-    return partial if comm.size == 1 else device.asarray(comm.sum(device.to_host(partial)))
-
-
 def contract_planes(
     comm: Comm, device: Any, slab: Slab, values: Any, matrix: NDArray[np.float64], in_order: bool = False
 ) -> tuple[Any, Slab]:
@@ -204,12 +198,3 @@ def contract_planes(
     turned, across = transpose(comm, device, slab, values, other, values.shape[other])
     contracted = contract(turned, matrix, axis)
     return transpose(comm, device, across, contracted, axis, len(matrix))
-
-
-def combine_planes(comm: Comm, slab: Slab, local: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-    """Plane-wise sums (n_local or n_axis, ...) of one axis, combined over ranks, on the host of every rank.
-
-    Normal to the slabs every rank holds other planes, which are joined; along them every rank holds a part
-    of each plane, which are summed.
-    """
-    return comm.concatenate(local) if axis == slab.axis else comm.sum(local)

@@ -108,16 +108,18 @@ class Checkpoint:
 
     def _open(self, fresh: bool) -> None:
         self.folder.mkdir(exist_ok=True)
-        self._lock = os.open(self.folder, os.O_RDONLY)
+        lock = os.open(self.folder, os.O_RDONLY)
         if fcntl is not None:
             try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
+                os.close(lock)  # what is there is the other run's, and stays
                 raise InputError(
                     f"{self.folder}: another run is at work on this output. Wait for it, or choose another output."
                 ) from None
             except OSError:  # a file system without locks
                 pass
+        self._lock = lock
         manifest = self.folder / "manifest.json"
         others = [file for file in self.folder.iterdir() if file != manifest and not file.name.startswith("pass-")]
         if others and not all(file.name.endswith(".new") for file in others):
@@ -200,9 +202,11 @@ class Checkpoint:
         return any(self.folder.glob("pass-*-rank-*"))
 
     def remove(self) -> None:
-        """The run is done: nothing of it is left."""
-        if self.comm.rank == 0:
+        """The run is done: nothing of it is left, and the lock is given up."""
+        if self._lock is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
+            os.close(self._lock)
+            self._lock = None  # a folder of this name is another run's from now on
 
     def close(self) -> None:
         """Give up the lock; a folder that keeps nothing goes."""

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import InputError
 from ..field import Field
 from ..parallel import Slab
 from ..progress import task
@@ -63,12 +64,17 @@ def use_blocks(
     start, stop = owned[comm.rank]
     step = max(1, n_bytes // (field.grid.points_per_plane(axis) * field.values.dtype.itemsize))
     watched = None
+    error: Exception | None = None
     if isinstance(field.values, Unread):
         watched = field.values.watched(field.reproducible)
-        step = min(comm.gather(min(step, field.values.planes_at_once())))
+        try:
+            step = min(step, field.values.planes_at_once())
+        except InputError as caught:  # this rank has not the memory
+            error = caught
+        comm.agree(error)
+        step = min(comm.gather(step))
     held = comm.gather((slab.axis, slab.start, slab.stop))
     at_home = all((axis, *planes) == rank for planes, rank in zip(owned, held, strict=True))
-    error: Exception | None = None
     with task(label, stop - start) as advance:
         for offset in range(0, stop - start if at_home else max(b - a for a, b in owned), step):
             wanted = [(min(a + offset, b), min(a + offset + step, b)) for a, b in owned]

@@ -133,8 +133,10 @@ def test_a_job_gives_what_it_gives_here(job, cluster, mpi, name):
 
 RANK = """
 import json, os, sys
+from gpuhomog.device.node import local_rank
 rank = int(os.environ.get("PMI_RANK", os.environ["SLURM_PROCID"]))
 report = {name: os.environ.get(name) for name in ("GPUHOMOG_DEVICE", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")}
+report["number"] = local_rank()
 if "PMI_RANK" in os.environ:
     import numpy
     from gpuhomog.parallel import world
@@ -156,7 +158,7 @@ def test_each_rank_has_a_gpu_of_its_own(job, cluster, tmp_path, mpi, launcher):
         report = json.loads(Path(f"rank{rank}.json").read_text())
         inside = ["gpuhomog", "run", str(path)]
         assert report.pop("command") == ["exec", "--nv", f"--bind={path.parent}", "docker://stand/in", *inside]
-        seen = {"GPUHOMOG_DEVICE": f"gpu:{rank % 2}", "CUDA_VISIBLE_DEVICES": "0,1", "OMP_NUM_THREADS": "2"}
+        seen = {"GPUHOMOG_DEVICE": "gpu", "number": rank % 2, "CUDA_VISIBLE_DEVICES": "0,1", "OMP_NUM_THREADS": "2"}
         assert report == seen | ({"ranks": [0, 1, 2, 3]} if launcher == "mpiexec" else {})
     assert sorted(path.name for path in Path().glob("rank*")) == [f"rank{n}.json" for n in range(4)]
 

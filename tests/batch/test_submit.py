@@ -98,10 +98,10 @@ def test_everything_asked_for_is_in_the_script(job, program, tools):
         "#SBATCH --no-requeue",
         "set -e",
         f"source {setup}",
+        "export GPUHOMOG_DEVICE=gpu",
         "export OMP_NUM_THREADS=8",
     ]
-    assert launch.startswith("exec srun --cpus-per-task=8 --wait=60 bash -c 'seen=")
-    assert launch.endswith(f" bash {tools}/python -P -m gpuhomog run {path}")
+    assert launch == f"exec srun --cpus-per-task=8 --wait=60 {tools}/python -P -m gpuhomog run {path}"
 
 
 def test_nothing_asked_for_is_one_rank_by_the_sites_defaults(job, program, tools):
@@ -140,29 +140,14 @@ def test_mpich_starts_its_ranks_itself_and_other_libraries_by_srun(job, program,
     assert " --mpi=pmi2 " in program("submit", job(), "--launcher", "srun", "--dry-run")[1]
 
 
-# Which GPU a rank takes: rank on the node, GPUs that it sees, GPUs asked for → its own.
-SEEN = [
-    (0, "0,1,2,3", 4, 0),
-    (3, "0,1,2,3", 4, 3),
-    (5, "0,1,2,3", 4, 1),
-    (3, "2", 4, 0),
-    (3, None, 4, 3),
-    (5, "", 4, 1),
-]
-
-
-@pytest.mark.parametrize("number, seen, asked, own", SEEN)
-@pytest.mark.parametrize("launcher, variable", [
-    ("srun", "SLURM_LOCALID"), ("mpiexec", "MPI_LOCALRANKID"), ("mpiexec", "OMPI_COMM_WORLD_LOCAL_RANK"),
-])  # fmt: skip
-def test_each_rank_takes_a_gpu_of_its_own(
-    job, program, tools, number, seen, asked, own, launcher, variable, monkeypatch
-):
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    script = program("submit", job(), "--gpus-per-node", asked, "--launcher", launcher, "--dry-run")[1]
-    environment = {"SLURM_LOCALID": "0", variable: str(number)}  # the batch step's own, and the rank's
-    run_script(script, **environment, **({} if seen is None else {"CUDA_VISIBLE_DEVICES": seen}))
-    assert (tools / "python.device").read_text() == f"gpu:{own}"
+@pytest.mark.parametrize("launcher", ["srun", "mpiexec"])
+def test_ranks_are_told_to_take_gpus(job, program, tools, launcher, monkeypatch):
+    """Which one is each rank's own is tested in tests/device/test_choice.py, and in jobs in test_slurm.py."""
+    monkeypatch.delenv("GPUHOMOG_DEVICE", raising=False)
+    given = ("submit", job(), "--launcher", launcher, "--dry-run", "--gpus-per-node")
+    for gpus, told in ((4, "gpu"), (0, "")):
+        run_script(program(*given, gpus)[1])
+        assert (tools / "python.device").read_text() == told
 
 
 def test_mpiexec_starts_all_ranks(job, program, tools):
@@ -336,6 +321,7 @@ def test_devices_of_the_nodes_need_not_be_here(job, program, tools):
         read_job(path)
     code, _, err = program("submit", path, "--gpus-per-node", 2, "--dry-run")
     assert code == 2 and 'device = "gpu:7"' in err and "Leave it out" in err
+    assert program("submit", job('[run]\ndevice = "gpu"\n'), "--gpus-per-node", 2, "--dry-run")[0] == 0
     code, _, err = program("submit", job('[run]\ndevice = "gpu:x"\n'), "--dry-run")
     assert code == 2 and "gpu:x" in err and '"gpu:N"' in err
 

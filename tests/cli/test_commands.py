@@ -529,3 +529,75 @@ def test_no_bars_without_a_terminal(run, wave, monkeypatch):
 )
 def test_messages_speak_of_what_is_typed(written, typed):
     assert as_typed(written) == typed
+
+
+@pytest.fixture
+def rocksalt(tmp_path):
+    """Packets of +1 and -1 e in the primitive cell of rock salt, 5.6 Å, as a charge density."""
+    cell = 5.6 * np.array([[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
+    atoms = gh.Structure([11, 17], np.array([[0, 0, 0], [0.5, 0.5, 0.5]]) @ cell)
+    nothing = gh.Field.from_array(np.zeros((40, 40, 40)), cell, quantity="electron_density", structure=atoms)
+    path = tmp_path / "rocksalt.h5"
+    gh.write(gh.charge_density(nothing, {"Na": 1, "Cl": -1}, width=0.15, net_charge=None), path)
+    return path
+
+
+def test_terminations_of_a_crystal(run, rocksalt):
+    """Planes of +1 and -1 e by half a spacing: ±1/2 a charge per cell in both gaps, polar."""
+    given = ("--hkl", "1,1,1", "--scan", "-o", "all.json", "--plot", "all.pdf", "--json")
+    result = run("surface", rocksalt, *given).json["result"]
+    assert [cut["charge"]["value"] * result["area"] for cut in result["cuts"]] == pytest.approx([-0.5, 0.5], abs=1e-4)
+    assert result["polar"] is True and result["quantum"] == pytest.approx(1 / result["area"])
+    assert result["neutral"] == pytest.approx([0.0, result["spacing"] / 2], abs=1e-6)
+    assert gh.read_result("all.json")["cuts"][0]["neutral"] is False
+    assert Path("all.pdf").read_bytes().startswith(b"%PDF")
+    assert run("surface", rocksalt, "--hkl", "1,1,1", "--json").json["result"] == result  # everywhere is the default
+    paired = run("surface", rocksalt, "--hkl", "111", "--scan", "--paired", "--json").json["result"]
+    assert paired["quantum"] == pytest.approx(2 * result["quantum"])
+    shown = run("surface", rocksalt, "--hkl", "1,1,1").out
+    assert "yes: no gap between planes is neutral" in shown and "quantum" in shown
+
+
+def test_the_scan_as_a_table_is_the_curve(run, rocksalt):
+    assert run("surface", rocksalt, "--axis", "a", "--scan", "-o", "scan.csv", "-q").code == 0
+    curve = gh.read_profile("scan.csv")
+    expected = gh.terminations(gh.read(rocksalt), "a").charge
+    np.testing.assert_array_equal(curve.values, expected.values)
+    assert curve.unit == "e/Å^2"
+
+
+def test_one_cut_of_a_crystal(run, rocksalt):
+    result = run("surface", rocksalt, "--hkl", "1,1,1", "--cut", "0.8", "--plot", "cut.png", "--json").json["result"]
+    expected = gh.plane_excess(gh.read(rocksalt), (1, 1, 1), 0.8)
+    assert result["charge"]["value"] == expected.charge.value and result["position"] == 0.8
+    assert Path("cut.png").stat().st_size > 10_000
+    assert "matter above" in run("surface", rocksalt, "--hkl", "1,1,1", "--cut", "0.8").out
+
+
+def test_surface_over_a_bulk_value(run, slab, slab_profile):
+    values = np.broadcast_to(slab_profile + 0.2 * (np.abs(np.arange(256) - 128) < 60), (2, 3, 256)).copy()
+    gh.write(gh.Field.from_array(values, np.diag([2.0, 3.0, 32.0]), quantity="charge_density"), "charged.h5")
+    dividing = ("--reference", "0.2", "--x-surface", "8.5625,23.4375", "--period", "1", "--plot", "over.pdf", "--json")
+    result = run("surface", "charged.h5", *dividing).json["result"]
+    assert result["low"]["value"] == pytest.approx(0.3, abs=1e-3) and result["reference"] == 0.2
+    ran = run("surface", "charged.h5", "--reference", "bulk", "--period", "1")
+    assert ran.code == 2 and "--x-surface" in ran.sentence
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (("--hkl", "1,1,0", "--side", "low"), ["--side", "--hkl"]),
+        (("--scan", "--period", "2"), ["--period", "--scan"]),
+        (("--scan", "--cut", "1"), ["--cut", "--scan"]),
+        (("--paired",), ["--paired", "--scan"]),
+        (("--x-surface", "1,2"), ["--x-surface", "--reference"]),
+        (("--hkl", "0,0,0"), ["0 0 0"]),
+        (("--hkl", "9,8,7"), ["too coarse"]),
+        (("--hkl", "up"), ["--hkl"]),
+        (("--reference", "mean"), ["--reference", "bulk"]),
+    ],
+)
+def test_cuts_that_cannot_be(run, rocksalt, options, words):
+    ran = run("surface", rocksalt, *options)
+    assert ran.code == 2 and all(word in ran.sentence for word in words)

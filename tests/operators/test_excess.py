@@ -313,28 +313,6 @@ class TestInterface:
         assert "Interface charge" in str(result)
 
 
-class TestCut:
-    """A bulk cut at a plane: what the slab made of it carries."""
-
-    def test_it_is_the_surface_charge_of_the_slab(self):
-        """+0.1 and -0.1, 0.6 apart: cut between the pairs q d/a, cut through them -q (a - d)/a."""
-        x = np.arange(300) * 0.01
-        values = 0.1 * gaussian(x, 1.0, 0.05, 3.0) - 0.1 * gaussian(x, 1.6, 0.05, 3.0)
-        bulk = gh.Profile(x, values, "e/Å^3", "charge_density", 3.0)
-        for cut, expected in ((0.2, 0.02), (1.3, -0.08), (2.5, 0.02), (4.3, -0.08)):
-            found = gh.cut_charge(bulk, cut)
-            assert found.value == pytest.approx(expected, abs=1e-9)
-        shifted = replace(bulk, position=x + 5.0)
-        assert gh.cut_charge(shifted, 6.3).value == pytest.approx(gh.cut_charge(bulk, 1.3).value, abs=1e-14)
-        assert gh.cut_charge(replace(bulk, values=values + 0.1), 0.2).reason.startswith("no neutral bulk")
-
-    def test_refused(self):
-        with pytest.raises(InputError, match="Use surface_charge"):
-            gh.cut_charge(polar_slab(boundary="open"), 3.0)
-        with pytest.raises(InputError, match="finite position"):
-            gh.cut_charge(polar_slab(), np.nan)
-
-
 class TestPlanes:
     """The planes of a profile, however they are written."""
 

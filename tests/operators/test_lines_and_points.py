@@ -141,6 +141,18 @@ def test_references_are_fitted_deep_inside(gradient):
     assert again.to_json() == found.to_json()
 
 
+def test_a_fitted_slope_is_carried_to_the_centroid():
+    """A linear field everywhere; the region's deepest point, where it is fitted, is not its centroid."""
+    field = body(np.eye(3), (70, 60, 1), (0, 0, 0), (70, 60, 1), 0.5, (0.03, -0.02, 0))
+    corners = np.array([[3.0, 4.0], [66.0, 6.0], [40.0, 56.0], [8.0, 50.0]])
+    found = gh.lines_and_points(field, [gh.Region(corners, "linear")], eps=2.1)
+    x, y = complex_of([gh.Region(corners)]).bodies[0].centroid
+    deepest, _ = complex_of([gh.Region(corners)]).deepest(0)
+    assert np.hypot(*(deepest - (x, y))) > 1
+    assert float(found.regions[0].value) == pytest.approx(0.5 + 0.03 * x - 0.02 * y, abs=1e-6)
+    assert found.regions[0].gradient == pytest.approx((0.03, -0.02), abs=1e-7)
+
+
 def test_two_regions_share_a_line():
     """Two plates side by side: the line between carries what is moved from one to the other, and no more."""
     values = np.zeros((70, 60, 1))

@@ -6,7 +6,7 @@ from ranks import together
 
 import gpuhomog as gh
 from gpuhomog.errors import InputError
-from gpuhomog.streaming import Limit, Run, Unread
+from gpuhomog.streaming import Limit, Run, Unread, in_turns, running
 
 pytestmark = pytest.mark.filterwarnings("ignore:eps = .* exceeds a quarter")
 SHAPE = (30, 21, 25)
@@ -210,6 +210,84 @@ def test_running_sums_on_ranks(stored, small_chunks, values, size, monkeypatch):
 
     joined = np.concatenate(together(size, streamed), axis=whole.slab.axis)
     np.testing.assert_allclose(joined, whole.values, rtol=0, atol=1e-13)
+
+
+def test_ranks_whose_slabs_differ_send_each_other_the_same_things(stored, rng):
+    """12 and 13 planes onto 4: of the two ways to put chunks together each is the smaller one on one of the ranks."""
+    values = rng.normal(size=(25, 16, 16))
+    path, kernels, how = stored(values), (gh.Box(6.0), gh.Box(8.0)), {"spacing": (25 / 4, 4.0, 4.0)}
+
+    def streamed(comm):
+        run = Run(Limit(10**9))
+        with running(run):
+            field = gh.read(path, max_memory="1GB", comm=comm)
+
+        def averaged(kernel):
+            part = gh.average(field, kernel, **how)
+            return part.values, part.mean()  # ranks talk before the next average goes on
+
+        return in_turns([lambda kernel=kernel: averaged(kernel) for kernel in kernels], run.answer)
+
+    ranks = together(2, streamed)
+    for number, kernel in enumerate(kernels):
+        expected = gh.average(gh.read(path), kernel, **how)
+        joined = np.concatenate([rank[number][0] for rank in ranks])
+        np.testing.assert_allclose(joined, expected.values, rtol=0, atol=1e-14)
+        assert ranks[0][number][1] == pytest.approx(expected.mean(), abs=1e-14)
+
+
+@pytest.mark.parametrize(("kernel", "how"), [
+    (gh.Gaussian(14.0), {}), (gh.Box(5.0), {"sampling": "cell", "method": "sums"}),
+], ids=["low modes", "sums"])  # fmt: skip
+@pytest.mark.parametrize("poor", [0, 1])
+def test_a_result_is_read_later_on_all_ranks_if_one_has_not_the_memory(stored, values, kernel, how, poor):
+    path = stored(values)
+    whole = gh.average(gh.read(path), kernel, **how)
+
+    def streamed(comm):
+        run = Run(Limit(10**9))
+        run.room = lambda: 60_000 if comm.rank == poor else 10**9  # enough for the modes
+        with running(run):
+            part = gh.average(gh.read(path, max_memory="1GB", comm=comm), kernel, **how)
+        assert isinstance(part.values, Unread)
+        return part.values[:, :, :]
+
+    joined = np.concatenate(together(2, streamed), axis=whole.slab.axis)
+    np.testing.assert_allclose(joined, whole.values, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_reproducible_variances_have_the_same_bits_for_any_ranks(stored, rng, order):
+    values = np.asarray(rng.normal(size=(13, 11, 14)) * 10.0 ** rng.integers(-3, 3, size=(13, 11, 14)), order=order)
+    path, bits = stored(values), set()
+    for size in (1, 2, 3, 5):
+
+        def streamed(comm):
+            field = gh.read(path, max_memory="1GB", comm=comm, reproducible=True)
+            return [part.values for part in gh.average_and_variance(field, gh.Box(5.0), spacing=2.0)]
+
+        ranks = together(size, streamed)
+        axis = 0 if order == "C" else 2
+        bits.add(tuple(np.concatenate([rank[which] for rank in ranks], axis=axis).tobytes() for which in range(2)))
+    assert len(bits) == 1
+
+
+def test_a_rank_without_memory_for_a_plane_ends_the_writing_of_all(stored, values, tmp_path):
+    path = stored(values)
+
+    def written(comm):
+        field = gh.read(path, max_memory="1GB", comm=comm)
+        if comm.rank == 1:
+            field.values.stream.run.limit = Limit(1)
+        try:
+            gh.write(field, tmp_path / "copy.npz")
+        except InputError as error:
+            return str(error)
+        return None
+
+    told = together(3, written)
+    assert len(set(told)) == 1 and told[0].startswith("rank 1 of 3: ") and "not enough" in told[0]
+    assert not (tmp_path / "copy.npz").exists()
 
 
 def test_a_file_is_converted_with_one_read(stored, small_chunks, values, tmp_path):
