@@ -51,7 +51,7 @@ class Device(Protocol):
         ...
 
     chunks_pinned: ClassVar[int]
-    """Chunks that fit into the memory of the host that uploads keeps for two of them."""
+    """Memory of the host that uploads takes for the two chunks of a pass, in chunks."""
 
     def transport(self, comm: Any) -> Any:
         """How arrays here get from rank to rank: an object with exchange(sent, received), as Comm has it.
