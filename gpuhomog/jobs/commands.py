@@ -23,6 +23,7 @@ from ..operators.average import average, average_and_variance, average_gradient
 from ..operators.charge import charge_balance, charge_density, electrostatic_potential
 from ..operators.excess import SurfaceExcess, surface_charge, surface_excess
 from ..operators.interface import InterfaceExcess, interface_charge
+from ..operators.interval_field import field_intervals, interval_field, physical_assumption_8
 from ..operators.lines_and_points import lines_and_points, plane_across
 from ..operators.macroscopic import macroscopic_average
 from ..operators.planar import planar_average
@@ -263,11 +264,13 @@ def run_average(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     unread = [field.values for field in (result, *gradient) if isinstance(field.values, Unread)]
     if unread and values["plot"] is not None:
         unread[0].refuse("A figure", "give a larger spacing")
+    pictured = None if values["plot"] is None else result.on_first_rank()  # which draws
 
     def draw() -> Any:
         from ..plots import plot_slices
 
-        return plot_slices(result, at=values["at"], width=values["figure_width"] or "page")
+        assert pictured is not None
+        return plot_slices(pictured, at=values["at"], width=values["figure_width"] or "page")
 
     def told() -> Outcome:
         more: dict[str, Any] = {}
@@ -483,6 +486,44 @@ def run_interface(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     return excess_outcome("plot_interface", field, profile, result, values)
 
 
+def run_macro(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """The macroscopic field as an interval."""
+    field = made(inputs, values)
+    kernel = kernel_of(values)
+    how = {name: values[name] for name in ("eps_x", "spacing", "outside", "sampling")}
+    if values["ball"]:
+        found = field_intervals(field, kernel, **how)
+        return Outcome(found.to_dict(), found.tables(), {values["output"]: found})
+    profile = planar_average(field, values["axis"])
+    result = interval_field(profile, kernel, **how)
+    report: dict[str, Any] = result.to_dict()
+    tables: list[tuple[str, Any]] = list(result.tables())
+    if values["at"] is not None:
+        how.pop("spacing")
+        decided = physical_assumption_8(profile, values["at"], values["up_to"], kernel, **how)
+        report["assumption_8"] = decided.to_dict()
+        tables.append(("Physical Assumption 8", rows_of(decided)))
+
+    def draw() -> Any:
+        from ..plots import plot_interval_field
+
+        return plot_interval_field(profile, result, origin=field.grid.origin, width=values["figure_width"] or "column")
+
+    return Outcome(report, tables, {values["output"]: result}, draw)
+
+
+def check_macro(values: dict[str, Any]) -> None:
+    """Kernel and size fit together, and so do the options of what is checked."""
+    check_making(values)
+    kernel_of(values)
+    if (values["at"] is None) != (values["up_to"] is None):
+        raise InputError(
+            "--at X and --up-to A belong together: Physical Assumption 8 at X, for averages narrower than A."
+        )
+    if values["ball"] and (values["at"] is not None or values["plot"] is not None):
+        raise InputError("--at and --plot are for profiles: leave --ball out.")
+
+
 def run_scales(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Microscale, macroscale and exponent of a field."""
     field = made(inputs, values)
@@ -662,6 +703,29 @@ SCALES_AXIS = replace(
     "field, by shells of |k|.",
     default=None,
 )
+MACRO_AT = o.Option(
+    "at",
+    o.number,
+    "X",
+    "Decide Physical Assumption 8 at this position in Å: have all positions that coincide with it these averages?",
+    panel=o.METHOD,
+)
+UP_TO = o.Option("up-to", o.length, "A", "Widest average considered by --at, in Å.", panel=o.METHOD)
+EPS_X = o.Option(
+    "eps-x",
+    o.length,
+    "X",
+    "Distance in Å below which positions coincide. Default: the width of a box, the eps of other kernels.",
+    panel=o.METHOD,
+)
+BALL = o.Option(
+    "ball",
+    o.flag,
+    "",
+    "The whole field instead of a profile: ranges along a, b and c, and within a ball.",
+    default=False,
+    panel=o.METHOD,
+)
 TAU = o.Option(
     "tau", o.number, "T", "Largest power in the gap, over that above and below it.", default=0.01, panel=o.METHOD
 )
@@ -785,6 +849,44 @@ _TABLE = (
         ),
         run_profile,
         check_making,
+    ),
+    Command(
+        "macro",
+        "Give the macroscopic field as an interval: the averages of all positions that coincide.",
+        "A macroscopic position is one to within eps_x, so that the field there is a range of averages, of a width "
+        "eps_V. It is given with and without the slope of the field, and eps_p for its derivative. With --at the "
+        "assumption that all coincident positions have these averages is decided: yes, no, or undecided.",
+        (
+            "gpuhomog macro LOCPOT --width 5.64 --axis c --plot interval.pdf",
+            "gpuhomog macro CHGCAR --width 5.64 --at 12 --up-to 6 --json",
+            "gpuhomog macro LOCPOT --kernel ball --eps 4 --ball",
+        ),
+        (
+            *o.READING,
+            *o.MAKING,
+            o.AXIS,
+            replace(o.KERNEL, required=False, default="box"),
+            o.EPS,
+            o.WIDTH,
+            EPS_X,
+            replace(
+                o.SPACING,
+                parse=o.length,
+                metavar="D",
+                help="Largest distance in Å between points of the macroscopic grid. Default: an eighth of eps_x.",
+            ),
+            BALL,
+            MACRO_AT,
+            UP_TO,
+            o.SAMPLING,
+            FIELD_OUTSIDE,
+            result_out("the intervals"),
+            o.PLOT,
+            o.FIGURE_WIDTH,
+            *o.READING_COMMON,
+        ),
+        run_macro,
+        check_macro,
     ),
     Command(
         "scales",
