@@ -270,3 +270,15 @@ def test_on_a_real_gpu_long_work_and_many_chunks_do_not_mix(real_gpu, rng):
                 found.append(total)
     expected = [20 * sent[number % 3].sum() for number in range(24)]
     np.testing.assert_allclose([float(total.get()) for total in found], expected, rtol=1e-9, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:eps = .* exceeds a quarter")
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("spacing", [1.0, 5.0])
+def test_averages_keep_nothing_of_a_chunk(gpu_like, stored, rng, order, spacing):
+    """Parts of chunks that are joined, and parts that are added: those of the field in the host's memory."""
+    values = np.asarray(rng.normal(size=SHAPE) + 1.0, order=order)
+    path = stored(values)
+    wanted = gh.average(gh.read(path, device="cpu"), gh.Gaussian(5.0), spacing=spacing)
+    found = gh.average(gh.read(path, device=gpu_like, max_memory="1GB"), gh.Gaussian(5.0), spacing=spacing)
+    np.testing.assert_allclose(gpu_like.to_host(found.values), wanted.values, atol=1e-12)
