@@ -59,6 +59,8 @@ def test_a_gaussian_keeps_the_root_of_alpha():
         found = gh.spectral_uncertainty(k, (k * 0.25) ** alpha * np.exp(-((k * 0.25) ** 2)), gh.Gaussian(400.0))
         assert found.ratio_average * found.r_mu / 2 == pytest.approx(np.sqrt((alpha + 1) / 2), rel=1e-3)
         assert found.alpha is None and found.ratio_interval is None
+        assert found.eps_V_difference == pytest.approx(found.eps_V_raw, rel=0.01)
+        assert found.eps_V_difference > 5 * found.eps_V_average
 
 
 def test_open_profiles_leave_out_trend_and_ends():
