@@ -971,7 +971,7 @@ def plot_slices(
     Raises InputError for a field of which only a slab is here.
     """
     if not field.slab.is_whole:
-        raise InputError("Slices need the whole field in one place: gather it on one rank first.")
+        raise InputError("Slices need the whole field in one place: draw what field.on_first_rank() gives there.")
     if at is not None and (len(at) != 3 or not np.isfinite(np.asarray(at, dtype=np.float64)).all()):
         raise InputError("Slices go through one point: give three fractional coordinates, such as 0.5,0.5,0.5.")
     values = field.to_host()

@@ -31,9 +31,11 @@ from ..operators.potential_step import PotentialStep, potential_step
 from ..operators.regions import Region, box_region
 from ..operators.scales import scales
 from ..operators.terminations import PlaneExcess, Terminations, plane_excess, terminations
+from ..operators.trajectory_average import trajectory_profile
 from ..operators.uncertainty import uncertainty
 from ..readers import inspect_file
 from ..readers.regions_file import read_regions
+from ..readers.trajectories import read_trajectory
 from ..results import Measurement, Profile, Result
 from ..streaming import Unread, together
 from ..units import times_length
@@ -263,11 +265,13 @@ def run_average(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     unread = [field.values for field in (result, *gradient) if isinstance(field.values, Unread)]
     if unread and values["plot"] is not None:
         unread[0].refuse("A figure", "give a larger spacing")
+    pictured = None if values["plot"] is None else result.on_first_rank()  # which draws
 
     def draw() -> Any:
         from ..plots import plot_slices
 
-        return plot_slices(result, at=values["at"], width=values["figure_width"] or "page")
+        assert pictured is not None
+        return plot_slices(pictured, at=values["at"], width=values["figure_width"] or "page")
 
     def told() -> Outcome:
         more: dict[str, Any] = {}
@@ -587,6 +591,40 @@ def run_corners(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         return plot_corners(result, plane, width=values["figure_width"])
 
     return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+
+
+def run_trajectory(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """Mean charge profile of a trajectory."""
+    frames = read_trajectory(
+        values["file"],
+        values["topology"],
+        charges=values["charges"],
+        cell=None if values["cell"] is None else np.reshape(values["cell"], (3, 3)),
+        start=values["start"],
+        step=values["every"],
+        format=values["format"],
+        atom_style=values["atom_style"],
+    )
+    result = trajectory_profile(frames, values["spacing"], axis=values["axis"])
+    step = result.provenance[-1]
+    time, spread = step["correlation_time"]
+    errors = result.uncertainty if result.uncertainty is not None else np.zeros(1)
+    rows: Rows = [
+        ("frames", f"{step['frames']}, blocks of {step['block']}"),
+        ("correlation time", f"{time:.3g} ± {spread:.2g} frames"),
+        ("direction", f"along {result.planes}, {result.length:.6f} Å, {len(result.values)} cells"),
+        ("smallest, largest", f"{shown(result.values.min())}, {shown(result.values.max(), result.unit)}"),
+        ("standard error", f"{np.sqrt(np.mean(errors**2)):.2g} {result.unit}, root mean square"),
+    ]
+    if not step["converged"]:
+        rows.append(("note", "too few frames for their memory: the errors are lower bounds"))
+
+    def draw() -> Any:
+        from ..plots import plot_profile
+
+        return plot_profile(result, width=values["figure_width"] or "column")
+
+    return Outcome({"profile": result}, (("Mean over frames", rows),), {values["output"]: result}, draw)
 
 
 def run_tune(inputs: Inputs, values: dict[str, Any]) -> Outcome:
@@ -1006,6 +1044,34 @@ _TABLE = (
         ),
         run_corners,
         check_corners,
+    ),
+    Command(
+        "trajectory",
+        "Mean charge profile of a molecular dynamics trajectory, with standard errors.",
+        "Reads what MDAnalysis reads (LAMMPS, GROMACS, XYZ and others), one frame at a time. The errors take into "
+        "account how long frames remember each other, and say so where the run is too short to know.",
+        (
+            "gpuhomog trajectory run.xtc --topology run.tpr --spacing 0.2 -o profile.csv --plot profile.pdf",
+            "gpuhomog trajectory run.xyz --charges Na=1,Cl=-1 --cell 20,0,0,0,20,0,0,0,60 --spacing 0.5",
+        ),
+        (
+            o.TOPOLOGY,
+            o.CHARGES,
+            o.CELL_ROWS,
+            o.TRAJECTORY_FORMAT,
+            o.ATOM_STYLE,
+            o.START,
+            o.EVERY,
+            replace(o.UNIFORM_AXIS, help="Along which the profile is: a, b or c."),
+            o.BIN,
+            result_out("the profile"),
+            o.PLOT,
+            o.FIGURE_WIDTH,
+            o.JSON,
+            o.QUIET,
+        ),
+        run_trajectory,
+        alone=True,
     ),
     Command(
         "demo",

@@ -2,7 +2,8 @@
 
     OUT.part/manifest.json       schema, version, the inputs (path, size, time, digest), the options of every task,
                                  the number of ranks; and a digest of all that
-    OUT.part/pass-N-rank-R       of pass N: the planes done so far, the names of all reductions, their partial results
+    OUT.part/pass-N-rank-R       of pass N: whose it is (digest of the manifest, N, R), the planes done so far, the
+                                 names of all reductions, their partial results
 
 Every file is written beside, synced, renamed; a digest of its content stands at its end. A pass file holds the sums
 of all chunks so far, so it is replaced, not collected, and as seldom as keeps its cost below 2 %. Rank 0 holds a lock
@@ -159,7 +160,7 @@ class Checkpoint:
             described = [[level, k, [[a.dtype.str, list(a.shape)] for a in part]] for level, k, part in nodes]
             parts.append({"name": name, "nodes": described})
             arrays += [np.ascontiguousarray(a) for _, _, part in nodes for a in part]
-        head = json.dumps({"planes": done, "parts": parts}, ensure_ascii=False).encode() + b"\n"
+        head = json.dumps({**self._place(number), "planes": done, "parts": parts}, ensure_ascii=False).encode() + b"\n"
         try:
             _replace(self._file(number), [head, *(array.data.cast("B") for array in arrays if array.size)])
         except OSError as error:
@@ -178,6 +179,11 @@ class Checkpoint:
                 raise altered
             stream.seek(0)
             head = json.loads(stream.readline())
+            if any(head.get(key) != value for key, value in self._place(number).items()):
+                raise InputError(
+                    f"{file}: is the file of another run, pass or rank, put here under this name. Discard what was "
+                    "kept with fresh=True."
+                )
             if [part["name"] for part in head["parts"]] != list(names):
                 raise InputError(
                     f"{file}: keeps the results of other reductions than this run makes. Discard them with fresh=True."
@@ -227,6 +233,10 @@ class Checkpoint:
 
     def _file(self, number: int) -> Path:
         return self.folder / f"pass-{number}-rank-{self.comm.rank}"
+
+    def _place(self, number: int) -> dict[str, Any]:
+        """Which run, pass and rank a file belongs to."""
+        return {"run": _digest_of(self._facts), "pass": number, "rank": self.comm.rank}
 
     def _refused(self, error: OSError) -> InputError:
         return InputError(
