@@ -301,6 +301,8 @@ class ByLines:
         if isinstance(values, Unread):
             return self._streamed(plan, values, derivatives)
         order = plan.order(plan.n_in, plan.n_out)
+        if plan.field.reproducible:  # the slab's axis last, as planes that are read in turn leave it
+            order.sort(key=lambda axis: axis == plan.field.slab.axis)
         partial: dict[tuple[bool, ...], Any] = {(): values}
         for position, axis in enumerate(order):
             wanted = {tuple(d == a for a in order[: position + 1]) for d in derivatives}

@@ -162,6 +162,9 @@ def test_reproducible_averages_have_the_bits_of_the_array_whatever_the_chunks(st
     for kernel in KERNELS.values():
         one, other = gh.average(field, kernel, spacing=4.0), gh.average(array, kernel, spacing=4.0)
         assert (one.values == other.values).all()
+    finer = (2.0, 0.7, 0.6)  # more points in a plane than there were
+    one, other = (gh.average(some, KERNELS["box"], spacing=finer) for some in (field, array))
+    assert (one.values == other.values).all()
 
 
 def test_a_limit_says_what_may_be_in_memory_whole():
