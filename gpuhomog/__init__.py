@@ -17,6 +17,17 @@ from .operators.charge import ChargeBalance, charge_balance, charge_density, ele
 from .operators.dipole_density import dipole_density
 from .operators.excess import SurfaceCharge, SurfaceExcess, surface_charge, surface_excess
 from .operators.interface import InterfaceCharge, InterfaceExcess, interface_charge, interface_excess
+from .operators.interval_field import (
+    Assumption8,
+    FieldIntervals,
+    IntervalField,
+    attainable,
+    attainable_throughout,
+    field_intervals,
+    interval_field,
+    physical_assumption_8,
+    self_consistent_eps,
+)
 from .operators.lines_and_points import Excess, LinesAndPoints, lines_and_points
 from .operators.macroscopic import macroscopic_average
 from .operators.moments import MomentDensities, Partition, moment_densities, partition
@@ -56,6 +67,7 @@ from .writers import write
 
 __all__ = [
     "AccuracyWarning",
+    "Assumption8",
     "Ball",
     "Box",
     "ChargeBalance",
@@ -63,6 +75,7 @@ __all__ = [
     "Disc",
     "Excess",
     "Field",
+    "FieldIntervals",
     "FileFormatError",
     "Frame",
     "Gaussian",
@@ -72,6 +85,7 @@ __all__ = [
     "InputError",
     "InterfaceCharge",
     "InterfaceExcess",
+    "IntervalField",
     "KernelError",
     "LinesAndPoints",
     "Measurement",
@@ -101,6 +115,8 @@ __all__ = [
     "TrajectoryAverage",
     "UnitsError",
     "__version__",
+    "attainable",
+    "attainable_throughout",
     "average",
     "average_and_variance",
     "average_gradient",
@@ -112,16 +128,19 @@ __all__ = [
     "crystal_surface_charge",
     "dipole_density",
     "electrostatic_potential",
+    "field_intervals",
     "find_periods",
     "from_ase",
     "homogenize",
     "interface_charge",
     "interface_excess",
+    "interval_field",
     "lines_and_points",
     "macroscopic_average",
     "molecular_charge",
     "moment_densities",
     "partition",
+    "physical_assumption_8",
     "planar_average",
     "plane_excess",
     "point_surface_charge",
@@ -133,6 +152,7 @@ __all__ = [
     "read_result",
     "read_trajectory",
     "scales",
+    "self_consistent_eps",
     "surface_charge",
     "surface_excess",
     "surface_map",

@@ -35,7 +35,7 @@ from .jobs import BATCH_OPTIONS, COMMANDS, PLAN_OPTIONS, Command, Inputs, Outcom
 from .jobs.options import COMMON, DRY_RUN, FRESH, GENERAL, JSON, QUIET, Option
 from .jobs.streamed import is_streamed, run_streamed
 from .jobs.wording import as_typed
-from .parallel import Serial, agree_on, launched_rank, world
+from .parallel import agree_on, launched_rank, world
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # Click's, wherever this version of Typer keeps it
 SLOW = 1.0  # seconds before a progress bar appears
@@ -155,14 +155,12 @@ def end_together(code: int) -> int:
         ranks = world()
     except GpuhomogError:
         return code  # which is what has been said
-    if not isinstance(ranks, Serial):
-        codes = ranks.finish(code)  # type: ignore[attr-defined]
-        if ranks.rank == next((rank for rank, other in enumerate(codes) if other > 0), None) and ranks.rank > 0:
-            print(f"{PROGRAM}: rank {ranks.rank} of {ranks.size}: {_last_words[-1]}", file=sys.stderr, flush=True)
-        if -1 in codes:
-            ranks.abort(code)  # type: ignore[attr-defined]
-        code = max(codes)
-    return code
+    codes = ranks.finish(code)
+    if ranks.rank == next((rank for rank, other in enumerate(codes) if other > 0), None) and ranks.rank > 0:
+        print(f"{PROGRAM}: rank {ranks.rank} of {ranks.size}: {_last_words[-1]}", file=sys.stderr, flush=True)
+    if -1 in codes:
+        ranks.abort(code)
+    return max(codes)
 
 
 _last_words: list[str] = [""]
@@ -296,6 +294,7 @@ def run_tasks(tasks: Sequence[Task], as_json: bool, quiet: bool, fresh: bool = F
     """Run tasks on shared inputs, showing each when it is done; their reports, warnings included."""
     ranks = world()
     several = len(tasks) > 1
+    agree_on(ranks, {"the list of commands": ", ".join(task.command.name for task in tasks)}, "run")
     for number, task in enumerate(tasks, 1):
         agree_on(
             ranks, task.words, f"run task {number} ({task.command.name})" if several else f"run {task.command.name}"
@@ -352,10 +351,11 @@ def run_command(command: Command, given: dict[str, Any]) -> None:
 
 def on_every_rank(prepared: Callable[[], T]) -> T:
     """What a check that every rank makes gives; if one rank refuses, all do."""
-    result, error = None, None
+    result: T | None = None
+    error: Exception | None = None
     try:
         result = prepared()
-    except GpuhomogError as refused:
+    except Exception as refused:  # whatever it is: other ranks wait for this one
         error = refused
     world().agree(error)
     assert result is not None

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from .device import Device, choose_device
 from .errors import InputError
 from .grid import Grid, axis_index, parse_boundary
-from .parallel import Comm, Serial, Slab
+from .parallel import Comm, Serial, Slab, fetch_planes
 from .reduction import Arrays, Reduction, extrema, plane_sums, reduced
 from .streaming import Unread
 from .structure import Structure
@@ -147,6 +147,16 @@ class Field:
         """
         done = {"step": step} if isinstance(step, str) else dict(step)
         return replace(self, values=values, provenance=(*self.provenance, done), **attributes)
+
+    def on_first_rank(self) -> Field | None:
+        """The whole field on rank 0, as a field of one process; None on the other ranks. Collective."""
+        if self.comm.size == 1:
+            return self
+        wanted = [np.arange(self.slab.n if rank == 0 else 0) for rank in range(self.comm.size)]
+        values = fetch_planes(self.comm, self.device, self.slab, self.values, wanted)
+        if self.comm.rank > 0:
+            return None
+        return replace(self, values=values, slab=Slab.of(self.slab.n, axis=self.slab.axis), comm=Serial())
 
     def to_host(self) -> NDArray[Any]:
         """The local values as a NumPy array."""

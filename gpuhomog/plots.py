@@ -2,6 +2,7 @@
 
     plot_profile   planar average, macroscopic average, uncertainty band, atoms, vacuum, windows
     plot_surface   cumulative charge, bulk window, surface charges; plot_interface: of an interface
+    plot_interval_field  the interval-valued average, a band about its midpoint
     plot_scales    power by wavevector, with the gap between the scales
     plot_step      potential with the levels of vacuum and bulk
     plot_terminations   charge of a crystal's cut at every position
@@ -46,6 +47,7 @@ from .field import Field
 from .operators.bulk import between_two, find_body
 from .operators.excess import SurfaceExcess, without_reference
 from .operators.interface import InterfaceExcess
+from .operators.interval_field import IntervalField
 from .operators.lines_and_points import Excess, LinesAndPoints, Plane
 from .operators.potential_step import PotentialStep, potential_of_charge
 from .operators.scales import Scales
@@ -248,7 +250,7 @@ def draw_macroscopic(axes: Any, profile: Profile, label: str | None) -> None:
     axes.plot(x, y, color=BLUE, lw=1.4, label=label, zorder=4)
 
 
-def draw_windows(axes: Any, windows: Sequence[float], centre: float) -> None:
+def draw_windows(axes: Any, windows: Sequence[float], centre: float, name: str = "window") -> None:
     """Bars as long as the averaging windows, one below the other under the legend, in the units of the x axis."""
     transform = axes.get_xaxis_transform()
     for row, window in enumerate(windows):
@@ -257,7 +259,7 @@ def draw_windows(axes: Any, windows: Sequence[float], centre: float) -> None:
         axes.plot(ends, [y, y], "|-", color=VERMILION, lw=1, ms=4, transform=transform, zorder=5)
         beside = window < 0.9 * centre  # room to the right of the bar
         x, align = (ends[1], "left") if beside else (centre, "center")
-        text = f"{' ' if beside else ''}window {window:.4g} Å"
+        text = f"{' ' if beside else ''}{name} {window:.4g} Å"
         style: dict[str, Any] = {"fontsize": 6.5, "color": VERMILION, "zorder": 5, "bbox": None if beside else PAPER}
         axes.text(x, y, text, transform=transform, ha=align, va="center", **style)
 
@@ -319,7 +321,7 @@ def plot_profile(
 ) -> Figure:
     """Planar average, macroscopic average and its uncertainty along the normal, with the atoms above.
 
-    planar       the microscopic profile
+    planar       the microscopic profile, drawn with a band of its uncertainty if that is known
     macroscopic  its macroscopic average: drawn with a band of its uncertainty (or its residual ripple) and bars
                  as long as its windows; once more by itself, magnified, where it varies far less than the planar
     structure    atoms, drawn as marks above the curves; default: the planar profile's own
@@ -346,6 +348,10 @@ def plot_profile(
     name = NAMES.get(planar.quantity, planar.quantity)
     main = curves[0]
     main.plot(*closed(planar, planar.values), color=BLACK, lw=0.7, label="planar average", zorder=3)
+    if planar.uncertainty is not None:
+        x, low = closed(planar, planar.values - planar.uncertainty)
+        _, high = closed(planar, planar.values + planar.uncertainty)
+        main.fill_between(x, low, high, color=SKY, lw=0, alpha=0.6, label="standard error", zorder=2)
     if macroscopic is not None:
         draw_macroscopic(main, macroscopic, "macroscopic average")
         if magnified:
@@ -573,6 +579,49 @@ def plot_terminations(
     upper.tick_params(axis="x", which="both", labelbottom=False)
     lower.set_xlabel(f"position of the cut normal to {plane_name(profile.planes)} (Å)")
     lower.set_xlim(0.0, profile.length)
+    for axes in (upper, lower):
+        axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
+    return figure
+
+
+@styled
+def plot_interval_field(
+    planar: Profile,
+    result: IntervalField,
+    *,
+    structure: Structure | None = None,
+    origin: Sequence[float] | NDArray[np.float64] = (0.0, 0.0, 0.0),
+    width: str = "column",
+) -> Figure:
+    """The interval-valued average along the normal: a band from low to high, its midpoint, and the width eps_V.
+
+    planar  the profile that was averaged
+    result  IntervalField of it
+    others  as in plot_profile
+
+    Below, the width raw and less the slope, and a bar as long as eps_x.
+    """
+    structure = structure or planar.structure
+    figure, (upper, lower), _ = figure_over_atoms(structure, planar, origin, [1.6, 1.1], width)
+    x = result.position
+    rows = [result.low, result.high, result.midpoint, result.eps_V, result.detrended]
+    if planar.boundary == "periodic":
+        x, rows = np.append(x, x[0] + planar.length), [np.append(row, row[0]) for row in rows]
+    low, high, middle, raw, detrended = rows
+    upper.fill_between(x, low, high, color=BLUE, alpha=0.3, lw=0, zorder=2)
+    upper.plot(x, middle, color=BLUE, lw=1.2, zorder=3, label="midpoint")
+    name_axis(upper, NAMES.get(planar.quantity, planar.quantity), planar.unit)
+    upper.tick_params(axis="x", which="both", labelbottom=False)
+    lower.plot(x, raw, color=BLACK, lw=0.9, zorder=3, label="eps$_V$")
+    lower.plot(x, detrended, color=VERMILION, lw=0.9, zorder=3, label="less the slope")
+    lower.set_ylim(0, 1.5 * max(float(raw.max()), 1e-300))
+    lower.legend(loc="upper left", ncols=2, borderaxespad=0.2)
+    name_axis(lower, "width", planar.unit)
+    bottom, top = upper.get_ylim()
+    upper.set_ylim(bottom, top + 0.25 * (top - bottom))
+    draw_windows(upper, [result.eps_x], float(x[0] + x[-1]) / 2, "eps$_x$")
+    lower.set_xlabel(f"position normal to {plane_name(planar.planes)} (Å)")
+    lower.set_xlim(float(x[0]), float(x[-1]))
     for axes in (upper, lower):
         axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
     return figure
@@ -922,7 +971,7 @@ def plot_slices(
     Raises InputError for a field of which only a slab is here.
     """
     if not field.slab.is_whole:
-        raise InputError("Slices need the whole field in one place: gather it on one rank first.")
+        raise InputError("Slices need the whole field in one place: draw what field.on_first_rank() gives there.")
     if at is not None and (len(at) != 3 or not np.isfinite(np.asarray(at, dtype=np.float64)).all()):
         raise InputError("Slices go through one point: give three fractional coordinates, such as 0.5,0.5,0.5.")
     values = field.to_host()
@@ -1129,6 +1178,7 @@ __all__ = [
     "FORMATS",
     "WIDTHS",
     "plot_interface",
+    "plot_interval_field",
     "plot_profile",
     "plot_scales",
     "plot_slices",

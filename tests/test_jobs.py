@@ -256,6 +256,7 @@ def test_options_of_commands_mirror_the_operators():
         "corners": (gh.lines_and_points, set()),
         "profile": (gh.macroscopic_average, set()),
         "scales": (gh.scales, set()),
+        "macro": (gh.interval_field, set()),
     }
     for name, (function, without) in pairs.items():
         known = {option.key for option in COMMANDS[name].options}

@@ -301,6 +301,19 @@ def test_scales_figure_marks_the_gap_and_the_power_law():
         plots.plot_scales(gh.scales(gh.Profile(x, np.ones(8192), "V", "electrostatic_potential", 1024.0)))
 
 
+def test_interval_figure_is_a_band_about_the_midpoint(slab):
+    result = gh.interval_field(slab, 2.0)
+    _, upper, lower = plots.plot_interval_field(slab, result).axes
+    (band,) = upper.collections
+    corners = band.get_paths()[0].vertices
+    assert (corners[:, 1].min(), corners[:, 1].max()) == pytest.approx((result.low.min(), result.high.max()))
+    np.testing.assert_array_equal(line_of(upper, "midpoint").get_ydata()[:-1], result.midpoint)
+    np.testing.assert_array_equal(line_of(lower, colour=plots.BLACK).get_ydata()[:-1], result.eps_V)
+    np.testing.assert_array_equal(line_of(lower, colour=plots.VERMILION).get_ydata()[:-1], result.detrended)
+    bar = line_of(upper, colour=plots.VERMILION).get_xdata()
+    assert bar[1] - bar[0] == pytest.approx(2.0)
+
+
 @pytest.mark.parametrize("from_charge", [False, True])
 def test_step_figure_draws_each_level_where_it_was_taken(slab, from_charge):
     if from_charge:

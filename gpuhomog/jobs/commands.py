@@ -23,6 +23,7 @@ from ..operators.average import average, average_and_variance, average_gradient
 from ..operators.charge import charge_balance, charge_density, electrostatic_potential
 from ..operators.excess import SurfaceExcess, surface_charge, surface_excess
 from ..operators.interface import InterfaceExcess, interface_charge
+from ..operators.interval_field import field_intervals, interval_field, physical_assumption_8
 from ..operators.lines_and_points import lines_and_points, plane_across
 from ..operators.macroscopic import macroscopic_average
 from ..operators.planar import planar_average
@@ -30,8 +31,10 @@ from ..operators.potential_step import PotentialStep, potential_step
 from ..operators.regions import Region, box_region
 from ..operators.scales import scales
 from ..operators.terminations import PlaneExcess, Terminations, plane_excess, terminations
+from ..operators.trajectory_average import trajectory_profile
 from ..readers import inspect_file
 from ..readers.regions_file import read_regions
+from ..readers.trajectories import read_trajectory
 from ..results import Measurement, Profile, Result
 from ..streaming import Unread, together
 from ..units import times_length
@@ -261,11 +264,13 @@ def run_average(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     unread = [field.values for field in (result, *gradient) if isinstance(field.values, Unread)]
     if unread and values["plot"] is not None:
         unread[0].refuse("A figure", "give a larger spacing")
+    pictured = None if values["plot"] is None else result.on_first_rank()  # which draws
 
     def draw() -> Any:
         from ..plots import plot_slices
 
-        return plot_slices(result, at=values["at"], width=values["figure_width"] or "page")
+        assert pictured is not None
+        return plot_slices(pictured, at=values["at"], width=values["figure_width"] or "page")
 
     def told() -> Outcome:
         more: dict[str, Any] = {}
@@ -481,6 +486,44 @@ def run_interface(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     return excess_outcome("plot_interface", field, profile, result, values)
 
 
+def run_macro(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """The macroscopic field as an interval."""
+    field = made(inputs, values)
+    kernel = kernel_of(values)
+    how = {name: values[name] for name in ("eps_x", "spacing", "outside", "sampling")}
+    if values["ball"]:
+        found = field_intervals(field, kernel, **how)
+        return Outcome(found.to_dict(), found.tables(), {values["output"]: found})
+    profile = planar_average(field, values["axis"])
+    result = interval_field(profile, kernel, **how)
+    report: dict[str, Any] = result.to_dict()
+    tables: list[tuple[str, Any]] = list(result.tables())
+    if values["at"] is not None:
+        how.pop("spacing")
+        decided = physical_assumption_8(profile, values["at"], values["up_to"], kernel, **how)
+        report["assumption_8"] = decided.to_dict()
+        tables.append(("Physical Assumption 8", rows_of(decided)))
+
+    def draw() -> Any:
+        from ..plots import plot_interval_field
+
+        return plot_interval_field(profile, result, origin=field.grid.origin, width=values["figure_width"] or "column")
+
+    return Outcome(report, tables, {values["output"]: result}, draw)
+
+
+def check_macro(values: dict[str, Any]) -> None:
+    """Kernel and size fit together, and so do the options of what is checked."""
+    check_making(values)
+    kernel_of(values)
+    if (values["at"] is None) != (values["up_to"] is None):
+        raise InputError(
+            "--at X and --up-to A belong together: Physical Assumption 8 at X, for averages narrower than A."
+        )
+    if values["ball"] and (values["at"] is not None or values["plot"] is not None):
+        raise InputError("--at and --plot are for profiles: leave --ball out.")
+
+
 def run_scales(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Microscale, macroscale and exponent of a field."""
     field = made(inputs, values)
@@ -539,6 +582,40 @@ def run_corners(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         return plot_corners(result, plane, width=values["figure_width"])
 
     return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+
+
+def run_trajectory(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """Mean charge profile of a trajectory."""
+    frames = read_trajectory(
+        values["file"],
+        values["topology"],
+        charges=values["charges"],
+        cell=None if values["cell"] is None else np.reshape(values["cell"], (3, 3)),
+        start=values["start"],
+        step=values["every"],
+        format=values["format"],
+        atom_style=values["atom_style"],
+    )
+    result = trajectory_profile(frames, values["spacing"], axis=values["axis"])
+    step = result.provenance[-1]
+    time, spread = step["correlation_time"]
+    errors = result.uncertainty if result.uncertainty is not None else np.zeros(1)
+    rows: Rows = [
+        ("frames", f"{step['frames']}, blocks of {step['block']}"),
+        ("correlation time", f"{time:.3g} ± {spread:.2g} frames"),
+        ("direction", f"along {result.planes}, {result.length:.6f} Å, {len(result.values)} cells"),
+        ("smallest, largest", f"{shown(result.values.min())}, {shown(result.values.max(), result.unit)}"),
+        ("standard error", f"{np.sqrt(np.mean(errors**2)):.2g} {result.unit}, root mean square"),
+    ]
+    if not step["converged"]:
+        rows.append(("note", "too few frames for their memory: the errors are lower bounds"))
+
+    def draw() -> Any:
+        from ..plots import plot_profile
+
+        return plot_profile(result, width=values["figure_width"] or "column")
+
+    return Outcome({"profile": result}, (("Mean over frames", rows),), {values["output"]: result}, draw)
 
 
 def run_tune(inputs: Inputs, values: dict[str, Any]) -> Outcome:
@@ -625,6 +702,29 @@ SCALES_AXIS = replace(
     help="Analyse the profile across the planes of axis a, b or c, or of the lattice planes h,k,l. Default: the whole "
     "field, by shells of |k|.",
     default=None,
+)
+MACRO_AT = o.Option(
+    "at",
+    o.number,
+    "X",
+    "Decide Physical Assumption 8 at this position in Å: have all positions that coincide with it these averages?",
+    panel=o.METHOD,
+)
+UP_TO = o.Option("up-to", o.length, "A", "Widest average considered by --at, in Å.", panel=o.METHOD)
+EPS_X = o.Option(
+    "eps-x",
+    o.length,
+    "X",
+    "Distance in Å below which positions coincide. Default: the width of a box, the eps of other kernels.",
+    panel=o.METHOD,
+)
+BALL = o.Option(
+    "ball",
+    o.flag,
+    "",
+    "The whole field instead of a profile: ranges along a, b and c, and within a ball.",
+    default=False,
+    panel=o.METHOD,
 )
 TAU = o.Option(
     "tau", o.number, "T", "Largest power in the gap, over that above and below it.", default=0.01, panel=o.METHOD
@@ -749,6 +849,44 @@ _TABLE = (
         ),
         run_profile,
         check_making,
+    ),
+    Command(
+        "macro",
+        "Give the macroscopic field as an interval: the averages of all positions that coincide.",
+        "A macroscopic position is one to within eps_x, so that the field there is a range of averages, of a width "
+        "eps_V. It is given with and without the slope of the field, and eps_p for its derivative. With --at the "
+        "assumption that all coincident positions have these averages is decided: yes, no, or undecided.",
+        (
+            "gpuhomog macro LOCPOT --width 5.64 --axis c --plot interval.pdf",
+            "gpuhomog macro CHGCAR --width 5.64 --at 12 --up-to 6 --json",
+            "gpuhomog macro LOCPOT --kernel ball --eps 4 --ball",
+        ),
+        (
+            *o.READING,
+            *o.MAKING,
+            o.AXIS,
+            replace(o.KERNEL, required=False, default="box"),
+            o.EPS,
+            o.WIDTH,
+            EPS_X,
+            replace(
+                o.SPACING,
+                parse=o.length,
+                metavar="D",
+                help="Largest distance in Å between points of the macroscopic grid. Default: an eighth of eps_x.",
+            ),
+            BALL,
+            MACRO_AT,
+            UP_TO,
+            o.SAMPLING,
+            FIELD_OUTSIDE,
+            result_out("the intervals"),
+            o.PLOT,
+            o.FIGURE_WIDTH,
+            *o.READING_COMMON,
+        ),
+        run_macro,
+        check_macro,
     ),
     Command(
         "scales",
@@ -897,6 +1035,34 @@ _TABLE = (
         ),
         run_corners,
         check_corners,
+    ),
+    Command(
+        "trajectory",
+        "Mean charge profile of a molecular dynamics trajectory, with standard errors.",
+        "Reads what MDAnalysis reads (LAMMPS, GROMACS, XYZ and others), one frame at a time. The errors take into "
+        "account how long frames remember each other, and say so where the run is too short to know.",
+        (
+            "gpuhomog trajectory run.xtc --topology run.tpr --spacing 0.2 -o profile.csv --plot profile.pdf",
+            "gpuhomog trajectory run.xyz --charges Na=1,Cl=-1 --cell 20,0,0,0,20,0,0,0,60 --spacing 0.5",
+        ),
+        (
+            o.TOPOLOGY,
+            o.CHARGES,
+            o.CELL_ROWS,
+            o.TRAJECTORY_FORMAT,
+            o.ATOM_STYLE,
+            o.START,
+            o.EVERY,
+            replace(o.UNIFORM_AXIS, help="Along which the profile is: a, b or c."),
+            o.BIN,
+            result_out("the profile"),
+            o.PLOT,
+            o.FIGURE_WIDTH,
+            o.JSON,
+            o.QUIET,
+        ),
+        run_trajectory,
+        alone=True,
     ),
     Command(
         "demo",

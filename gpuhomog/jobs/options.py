@@ -298,6 +298,28 @@ def ion_charges(raw: Any) -> dict[str, float] | str:
     return charges
 
 
+def named_charges(raw: Any) -> dict[str, float]:
+    """Charge of each name, "Na=1,Cl=-1" or a table."""
+    try:
+        found = ion_charges(raw)
+    except Unusable:
+        found = "file"
+    if isinstance(found, str):
+        raise Unusable("give the charge of each name, element or type in e, such as Na=1,Cl=-1")
+    return found
+
+
+def nine_numbers(raw: Any) -> tuple[float, ...]:
+    """Three vectors."""
+    try:
+        values = tuple(number(part) for part in split(raw))
+    except Unusable:
+        values = ()
+    if len(values) != 9:
+        raise Unusable("give nine numbers in Å, the three vectors of the cell one after another")
+    return values
+
+
 @dataclass(frozen=True)
 class Option:
     """One option of a command.
@@ -668,6 +690,38 @@ UNIFORM_AXIS = Option(
     default="c",
     panel=METHOD,
 )
+
+TOPOLOGY = Option(
+    "topology",
+    path,
+    "FILE",
+    "File with the atoms, and their charges if it states them: .tpr, .psf, .gro, LAMMPS .data. Default: the input.",
+    panel=INPUT,
+    names=INPUT_FILE,
+)
+CHARGES = Option(
+    "charges",
+    named_charges,
+    "Na=1,Cl=-1",
+    "Charge in e of each atom name, element or type. Default: the topology's.",
+    panel=INPUT,
+)
+CELL_ROWS = Option(
+    "cell",
+    nine_numbers,
+    "AX,AY,AZ,BX,…",
+    "Nine numbers in Å, the three vectors of the cell, for trajectories that state none.",
+    panel=INPUT,
+)
+TRAJECTORY_FORMAT = Option(
+    "format", text, "F", "Format of the trajectory, as MDAnalysis names it, where the suffix does not say.", panel=INPUT
+)
+ATOM_STYLE = Option(
+    "atom-style", text, "S", 'Columns of a LAMMPS data file, such as "id type charge x y z".', panel=INPUT
+)
+START = Option("start", count(0, 10**9), "N", "First frame, from 0 on. Default: 0.", default=0, panel=INPUT)
+EVERY = Option("every", count(1, 10**9), "N", "Take every Nth frame. Default: 1.", default=1, panel=INPUT)
+BIN = Option("spacing", length, "D", "Largest width in Å of the cells of the profile.", required=True, panel=METHOD)
 
 OUT = Option(
     "output",

@@ -46,6 +46,7 @@ from ..operators.costs import (
     shifted_cost,
     streamed,
 )
+from ..operators.interval_field import BALL_PER_EPS
 from ..operators.scales import MOST_LOW_MODES
 from ..parallel import Slab
 from ..readers import open_source
@@ -193,6 +194,17 @@ def profile_work(field: Field, values: Mapping[str, Any]) -> Work:
     return Work(planar_cost(field, values["axis"]))
 
 
+def macro_work(field: Field, values: Mapping[str, Any]) -> Work:
+    """Sums over planes, or an average on a coarse grid."""
+    if not values["ball"]:
+        return profile_work(field, values)
+    kernel = kernel_of(dict(values))
+    spacing = values["spacing"] or (values["eps_x"] or kernel.eps) / BALL_PER_EPS
+    plan, way = plan_average(field, kernel, spacing, values["sampling"], "auto", False)
+    by_planes = streamed(plan)
+    return Work(average_cost(plan, way), way=way.name, kept=None if by_planes is None else by_planes[0])
+
+
 def scales_work(field: Field, values: Mapping[str, Any]) -> Work:
     """Sums over planes, or a transform of the whole; a few low modes where that is read some planes at a time."""
     if values["axis"] is not None:
@@ -211,6 +223,7 @@ WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {
     "convert": convert_work,
     "average": average_work,
     "profile": profile_work,
+    "macro": macro_work,
     "scales": scales_work,
     "surface": profile_work,
     "interface": profile_work,

@@ -196,12 +196,12 @@ def _means_and_variances(field: Field, plans: Sequence[tuple[Plan, Way]], outsid
     device = field.device
     in_one_read = not field.reproducible
     windows = [way.coarse_windows(plan) if in_one_read and isinstance(way, BySums) else None for plan, way in plans]
-    together = [triple for triple in windows if triple is not None]
+    summed = [triple for triple in windows if triple is not None]
     if OPEN in field.grid.boundary:
         centre = outside
     else:
-        centre = field.mean() if len(together) < len(plans) else _mean_of_some(field)
-    sums = device.box_sums(field.values, together, 2, centre) if together else None
+        centre = field.mean() if len(summed) < len(plans) else _mean_of_some(field)
+    sums = device.box_sums(field.values, summed, 2, centre) if summed else None
     results, done = [], 0
     for (plan, way), triple in zip(plans, windows, strict=True):
         if triple is not None and sums is not None:

@@ -130,14 +130,11 @@ def product_reduction(field: Field, triples: Sequence[Triple]) -> tuple[Reductio
 
 def contracted(field: Field, triples: Sequence[Triple], along_slabs: AlongSlabs) -> list[Any]:
     """The matrix products of an unread field, one for each triple, each rank with its planes of them."""
-    return finished(field, triples, field.reduce(product_reduction(field, triples)[0]), along_slabs)
-
-
-def finished(field: Field, triples: Sequence[Triple], parts: Arrays, along_slabs: AlongSlabs) -> list[Any]:
-    """What is left to do once the planes were read: the slab's axis, where they were joined."""
-    split = field.slab.axis
-    if not product_reduction(field, triples)[1]:
+    reduction, lacks_slabs = product_reduction(field, triples)
+    parts = field.reduce(reduction)
+    if not lacks_slabs:
         return list(parts)
+    split = field.slab.axis
     keys = list(dict.fromkeys(tuple(id(m) for axis, m in enumerate(t) if axis != split) for t in triples))
     out = []
     for triple in triples:

@@ -13,7 +13,7 @@ Out  TrajectoryAverage; a Profile with uncertainty: host.
 
 >>> rng = np.random.default_rng(1)
 >>> found = average_over_frames(rng.normal(size=(4096, 1)))
->>> round(found.uncertainty[0] * 64, 1), found.correlation_time.value < 0.7
+>>> round(float(found.uncertainty[0]) * 64, 1), found.correlation_time.value < 0.7
 (1.0, True)
 """
 

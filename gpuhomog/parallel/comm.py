@@ -56,6 +56,14 @@ class Comm(Protocol):
         """If any rank brings an error, raise the same error on every rank; otherwise return."""
         ...
 
+    def finish(self, code: int) -> list[int]:
+        """The exit codes of all ranks once all have ended; -1 for those that a rank which failed waited for in vain."""
+        ...
+
+    def abort(self, code: int) -> None:
+        """End all ranks now."""
+        ...
+
 
 class Serial:
     """One process: every exchange is the identity."""
@@ -90,6 +98,14 @@ class Serial:
         """Raise the error if there is one."""
         if error is not None:
             raise error
+
+    def finish(self, code: int) -> list[int]:
+        """The code alone."""
+        return [code]
+
+    def abort(self, code: int) -> None:
+        """End this process."""
+        raise SystemExit(code)
 
 
 def common_error(errors: Sequence[Exception | None]) -> Exception | None:

@@ -223,7 +223,7 @@ def read(
         options |= {"reproducible": reproducible, "max_memory": max_memory}
         options["device"] = where.name.partition(":")[0]  # ranks send each other arrays of one kind of device
         facts = options | (_identity(source, grid) if ranks.size > 1 else {})
-    except (GpuhomogError, OSError) as failed:
+    except Exception as failed:  # whatever it is: other ranks wait for this one
         error = failed
     ranks.agree(error)
     agree_on(ranks, facts, f"read {Path(path).name}")
@@ -253,7 +253,7 @@ def read(
                 "dtype=np.float32 or on more ranks."
             ) from None
         total = sums(local) if reviewed and max_memory is None else np.zeros(2)
-    except (GpuhomogError, OSError) as failed:
+    except Exception as failed:
         error = failed
     ranks.agree(error)
     if max_memory is not None:
@@ -267,9 +267,13 @@ def read(
         except GpuhomogError as failed:
             error = failed
         ranks.agree(error)
-    if factor != 1.0:
-        local *= local.dtype.type(factor)
-    values = where.asarray(local)
+    try:
+        if factor != 1.0:
+            local *= local.dtype.type(factor)
+        values = where.asarray(local)
+    except Exception as failed:  # a GPU that is full, for one
+        error = failed
+    ranks.agree(error)
     field = _field(source, grid, values, settled, known, name, frame, where, slab, ranks, reproducible)
     if not source.finite or kept != np.float64:  # float32 may overflow
         field.check_finite(str(source.path))

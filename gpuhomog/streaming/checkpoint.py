@@ -2,7 +2,8 @@
 
     OUT.part/manifest.json       schema, version, the inputs (path, size, time, digest), the options of every task,
                                  the number of ranks; and a digest of all that
-    OUT.part/pass-N-rank-R       of pass N: the planes done so far, the names of all reductions, their partial results
+    OUT.part/pass-N-rank-R       of pass N: whose it is (digest of the manifest, N, R), the planes done so far, the
+                                 names of all reductions, their partial results
 
 Every file is written beside, synced, renamed; a digest of its content stands at its end. A pass file holds the sums
 of all chunks so far, so it is replaced, not collected, and as seldom as keeps its cost below 2 %. Rank 0 holds a lock
@@ -108,16 +109,18 @@ class Checkpoint:
 
     def _open(self, fresh: bool) -> None:
         self.folder.mkdir(exist_ok=True)
-        self._lock = os.open(self.folder, os.O_RDONLY)
+        lock = os.open(self.folder, os.O_RDONLY)
         if fcntl is not None:
             try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
+                os.close(lock)  # what is there is the other run's, and stays
                 raise InputError(
                     f"{self.folder}: another run is at work on this output. Wait for it, or choose another output."
                 ) from None
             except OSError:  # a file system without locks
                 pass
+        self._lock = lock
         manifest = self.folder / "manifest.json"
         others = [file for file in self.folder.iterdir() if file != manifest and not file.name.startswith("pass-")]
         if others and not all(file.name.endswith(".new") for file in others):
@@ -157,7 +160,7 @@ class Checkpoint:
             described = [[level, k, [[a.dtype.str, list(a.shape)] for a in part]] for level, k, part in nodes]
             parts.append({"name": name, "nodes": described})
             arrays += [np.ascontiguousarray(a) for _, _, part in nodes for a in part]
-        head = json.dumps({"planes": done, "parts": parts}, ensure_ascii=False).encode() + b"\n"
+        head = json.dumps({**self._place(number), "planes": done, "parts": parts}, ensure_ascii=False).encode() + b"\n"
         try:
             _replace(self._file(number), [head, *(array.data.cast("B") for array in arrays if array.size)])
         except OSError as error:
@@ -176,6 +179,11 @@ class Checkpoint:
                 raise altered
             stream.seek(0)
             head = json.loads(stream.readline())
+            if any(head.get(key) != value for key, value in self._place(number).items()):
+                raise InputError(
+                    f"{file}: is the file of another run, pass or rank, put here under this name. Discard what was "
+                    "kept with fresh=True."
+                )
             if [part["name"] for part in head["parts"]] != list(names):
                 raise InputError(
                     f"{file}: keeps the results of other reductions than this run makes. Discard them with fresh=True."
@@ -200,9 +208,11 @@ class Checkpoint:
         return any(self.folder.glob("pass-*-rank-*"))
 
     def remove(self) -> None:
-        """The run is done: nothing of it is left."""
-        if self.comm.rank == 0:
+        """The run is done: nothing of it is left, and the lock is given up."""
+        if self._lock is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
+            os.close(self._lock)
+            self._lock = None  # a folder of this name is another run's from now on
 
     def close(self) -> None:
         """Give up the lock; a folder that keeps nothing goes."""
@@ -223,6 +233,10 @@ class Checkpoint:
 
     def _file(self, number: int) -> Path:
         return self.folder / f"pass-{number}-rank-{self.comm.rank}"
+
+    def _place(self, number: int) -> dict[str, Any]:
+        """Which run, pass and rank a file belongs to."""
+        return {"run": _digest_of(self._facts), "pass": number, "rank": self.comm.rank}
 
     def _refused(self, error: OSError) -> InputError:
         return InputError(

@@ -47,7 +47,7 @@ MOST_WORKERS = 4
 """Reductions that work on a chunk at the same time at most: each needs memory between the chunk and its result."""
 
 SMALL = 2**20
-"""Results of at most so many bytes are remembered for whoever asks again."""
+"""Results of at most so many bytes on every rank are remembered for whoever asks again."""
 
 
 @dataclass(eq=False)
@@ -239,8 +239,11 @@ class Run:
             seen = seen | {stream.name}
         self._seen |= seen
         self._found |= found
-        small = {name: arrays for name, arrays in found.items() if sum(array.nbytes for array in arrays) <= SMALL}
-        self._remembered |= small
+        small = [sum(array.nbytes for array in arrays) <= SMALL for arrays in found.values()]
+        everywhere = [all(those) for those in zip(*stream.comm.gather(small), strict=True)]  # ranks hold other planes
+        self._remembered |= {
+            name: arrays for (name, arrays), on_all in zip(found.items(), everywhere, strict=True) if on_all
+        }
 
     def shared(self, stream: Stream) -> Stream:
         """The stream of this name: tasks that make the same planes from others share the passes over them."""

@@ -133,7 +133,10 @@ def _create(target: Path, folder: bool) -> tuple[Path, int]:
         temporary = target.with_name(f".{target.name}.{uuid4().hex[:8]}{SUFFIX}")
         if folder:
             temporary.mkdir()
-            descriptor = os.open(temporary, os.O_RDONLY)
+            try:
+                descriptor = os.open(temporary, os.O_RDONLY)
+            except FileNotFoundError:
+                continue
         else:
             descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         if _lock(descriptor) is not False and temporary.exists():

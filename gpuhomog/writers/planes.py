@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..field import Field
 from ..parallel import Slab
+from ..parallel.exchange import at
 from ..progress import task
 from ..streaming import Unread
 
@@ -81,7 +82,7 @@ def use_blocks(
             first, last = wanted[comm.rank]
             try:
                 if at_home:
-                    planes = field.values[_index(axis, first - slab.start, last - slab.start)]
+                    planes = field.values[at(axis, slice(first - slab.start, last - slab.start))]
                     if watched is not None:
                         watched.see(planes, first, last)
                     block = field.device.to_host(planes)
@@ -110,7 +111,7 @@ def _part(field: Field, axis: int, planes: Planes) -> NDArray[Any]:
     slab = field.slab
     if axis == slab.axis:
         planes = _within(planes[0], slab.start, slab.stop), _within(planes[1], slab.start, slab.stop)
-    return np.ascontiguousarray(_turned(field.device.to_host(field.values[_index(axis, *planes)]), axis))
+    return np.ascontiguousarray(_turned(field.device.to_host(field.values[at(axis, slice(*planes))]), axis))
 
 
 def _exchanged(
@@ -125,7 +126,7 @@ def _exchanged(
     for start, stop in held:
         if axis == slab.axis:
             start, stop = _within(start, *wanted), _within(stop, *wanted)
-        received.append(_turned(block[_index(slab.axis, start, stop)], axis))
+        received.append(_turned(block[at(slab.axis, slice(start, stop))], axis))
     comm.sent["planes"] += sum(part.nbytes for rank, part in enumerate(sent) if rank != comm.rank)
     comm.exchange(sent, received)
     return block
@@ -139,7 +140,3 @@ def _turned(values: NDArray[Any], axis: int) -> NDArray[Any]:
 def _within(plane: int, start: int, stop: int) -> int:
     """The place of a plane among start:stop, cut off at its ends."""
     return min(max(plane, start), stop) - start
-
-
-def _index(axis: int, first: int, last: int) -> tuple[slice, ...]:
-    return tuple(slice(first, last) if i == axis else slice(None) for i in range(3))

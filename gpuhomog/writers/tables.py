@@ -6,6 +6,7 @@
               .json  one object: format, version, kind, then the attributes
               .h5    attributes format, version; group `result` (attribute kind) with a dataset for each
                      attribute, and `planar`; what is neither number nor array of numbers is a JSON text
+    columns   .csv   a result that names arrays of one length as `columns`: these, below the same comments
     other     .csv   rows name, value, uncertainty, unit, reason; parts have dotted names; arrays and profiles
                      are left to the other two formats, and a comment says which
               .json, .h5 as above
@@ -92,6 +93,13 @@ def write_csv(path: Path, result: Result) -> None:
             ["nan" if number is None else repr(float(number)) for number in row]
             for row in zip(*columns.values(), strict=True)
         )
+    elif columns_of := getattr(result, "columns", ()):
+        for name, value in content.items():
+            if name not in columns_of:
+                text.write(f"# {name}: {json.dumps(value, ensure_ascii=False)}\n")
+        rows = csv.writer(text, lineterminator="\n")
+        rows.writerow(columns_of)
+        rows.writerows(map(repr, row) for row in zip(*(content[name] for name in columns_of), strict=True))
     else:
         left_out: list[str] = []
         for name in ("format", "version", "kind", "provenance"):

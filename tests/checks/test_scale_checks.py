@@ -19,3 +19,33 @@ def test_power_below_in_and_above_a_gap(checks):
     found = gh.scales(profile, between=(2 * np.pi * 10 / length, 2 * np.pi * 1000 / length))
     assert [found.low, found.mid, found.high] == pytest.approx(check["expected"], abs=check["grid_tolerance"])
     assert found.separated and (found.a, found.L) == pytest.approx((1.0, 100.0))
+
+
+def test_averages_about_the_top_of_a_cosine(checks):
+    check = checks["A_a_cosine"]
+    x = np.arange(640) / 64
+    profile = gh.Profile(x, np.cos(2 * np.pi * x), None, "scalar", 10.0)
+    low, high = gh.attainable(profile, check["inputs"]["x"], check["inputs"]["a"])
+    assert [low, high] == pytest.approx(check["expected"][:2], abs=check["tolerance"])
+
+
+def test_averages_about_an_odd_centre(checks):
+    check = checks["A_a_odd_centre_empty"]
+    assert check["expected"].startswith("empty set")
+    x = np.arange(640) / 64
+    profile = gh.Profile(x, np.cos(2 * np.pi * x), None, "scalar", 10.0)
+    assert gh.attainable(profile, check["inputs"]["x"], check["inputs"]["a"]) is None
+    decided = gh.physical_assumption_8(profile, check["inputs"]["x"], check["inputs"]["a"], 2.5)
+    assert decided.verdict == "no" and decided.throughout is None
+
+
+def test_averages_that_all_coincident_positions_have(checks):
+    check = checks["B_interval"]
+    n, length = 8_000, 1000.0  # holds all three waves whole
+    x = np.arange(n) * (length / n)
+    wave = 2 * np.pi * x
+    values = 0.2 * np.sin(wave / 200) + np.cos(wave) + 0.5 * np.cos(1.618 * wave + 0.7)
+    profile = gh.Profile(x, values, None, "scalar", length)
+    given = check["inputs"]
+    found = gh.attainable_throughout(profile, given["xbar"], given["a"], given["eps_x"])
+    assert found == pytest.approx(check["expected"], abs=check["tolerance"])

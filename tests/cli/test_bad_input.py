@@ -217,6 +217,8 @@ BAD = {
     "window of a whole field": (wave_file, "scales", ("--window", "1,3"), ["--window", "--axis"]),
     "a gap that is none": (wave_file, "scales", ("--between", "2,1"), ["--between", "kL < ka"]),
     "a tau of its own": (wave_file, "scales", ("--tau", "2"), ["tau", "between 0 and 1"]),
+    "what is to be decided": (wave_file, "macro", ("--width", "2", "--at", "3"), ["--at", "--up-to"]),
+    "an eps_x beyond the cell": (wave_file, "macro", ("--width", "200"), ["200", "longer than the profile"]),
     "step of a charged slab": (charged_slab, "step", (), ["net charge"]),
     "charge across an open boundary": (charge_at_the_end, "surface", (), ["open boundary", "--sampling cell"]),
     "no vacuum": (

@@ -305,6 +305,7 @@ def test_demo_fails_where_a_number_is_not_the_known_one(run, monkeypatch):
         ("interface", ("--between", "10,20"), ".png", b"\x89PNG"),
         ("step", (), ".png", b"\x89PNG"),
         ("scales", (), ".png", b"\x89PNG"),
+        ("macro", ("--width", "2"), ".png", b"\x89PNG"),
         ("scales", ("--axis", "c", "--window", "10,16"), ".pdf", b"%PDF"),
     ],
 )
@@ -312,6 +313,16 @@ def test_figures_of_every_kind(run, slab, command, more, suffix, magic):
     target = Path(f"figure{suffix}")
     assert run(command, slab, *more, "--plot", target, "-q").code == 0
     assert target.read_bytes().startswith(magic)
+
+
+def test_the_interval_field_of_a_slab(run, slab):
+    found = run("macro", slab, "--width", "2", "--at", "16", "--up-to", "3", "-o", "interval.csv", "--json").json["result"]
+    expected = gh.interval_field(gh.planar_average(gh.read(slab), "c"), 2.0)
+    assert found["eps_V"] == pytest.approx(expected.eps_V.tolist()) and found["eps_x"] == 2.0
+    assert found["assumption_8"]["verdict"] in ("yes", "no", "undecided")
+    assert Path("interval.csv").read_text().count("\n") > len(expected.position)
+    ball = run("macro", slab, "--kernel", "gaussian", "--eps", "2", "--ball", "--json").json["result"]
+    assert len(ball["eps_V"]) == 4 and ball["eps_V"][0] == pytest.approx(0, abs=1e-12)
 
 
 def test_figure_of_an_average(run, wave):
@@ -349,7 +360,7 @@ def test_help_lists_every_command(run):
     ran = run("--help")
     assert run().out == ran.out and (ran.code, ran.err) == (0, "")
     assert all(f" {name} " in ran.out for name in ("info", "convert", "average", "profile", "surface", "interface"))
-    assert all(f" {name} " in ran.out for name in ("step", "scales", "demo", "run", "tune", "devices"))
+    assert all(f" {name} " in ran.out for name in ("step", "scales", "macro", "demo", "run", "tune", "devices"))
 
 
 @pytest.mark.parametrize("name", COMMANDS)

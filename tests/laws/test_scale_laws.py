@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import gpuhomog as gh
 from gpuhomog.errors import AccuracyWarning
+from gpuhomog.operators.interval_field import Line, _decide
 
 pytestmark = [pytest.mark.smoke, pytest.mark.filterwarnings("ignore::gpuhomog.AccuracyWarning")]
 
@@ -78,3 +79,18 @@ def test_the_powers_add_up(seed, boundary, n):
     if boundary == "periodic":
         assert found.power.sum() == pytest.approx(values.var(), rel=1e-12)
         assert found.modes.sum() == n - 1
+
+
+@given(SEEDS, st.sampled_from([2, 4]), st.sampled_from([2, 4, 8, 16]))
+def test_coarse_nodes_never_contradict_fine_ones(seed, alpha, coarse):
+    """Certificates of Assumption 8: what wide nodes decide, with their bounds, fine ones find without bounds."""
+    values = disordered(alpha, (1024,), 0.125, seed=seed)
+    line = Line(gh.Profile(np.arange(1024) * 0.125, values / values.std(), None, "scalar", 128.0))
+    x, a, eps_x, interval = 64.0, 12.0, 16.0, (-0.03, 0.05)
+    bounds = (1.02 * line.largest, 1.02 * line.steepest)
+    h = coarse * line.shortest / 16
+    n = max(1, int(np.ceil(eps_x / 2 / h)))
+    verdict = _decide(line, x, eps_x / 2 / n, n, a, eps_x, interval, bounds)[0]
+    inf, sup = _decide(line, x, eps_x / 2 / 512, 512, a, eps_x, interval, bounds)[3]
+    if verdict != "undecided":
+        assert (verdict == "yes") == (inf < interval[0] and sup > interval[1])

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from ranks import on_ranks
+from strict_device import StrictDevice
 
 import gpuhomog as gh
 from gpuhomog.errors import InputError, KernelError
@@ -227,6 +228,16 @@ def test_ranks_find_what_one_finds(axis, size):
         )
         for found in run:
             np.testing.assert_allclose(numbers(found), numbers(alone), rtol=1e-12, atol=1e-10)
+
+
+def test_on_a_device_with_memory_of_its_own():
+    field = noise((36, 34, 35))
+    device = StrictDevice()
+    there = replace(field, values=device.asarray(np.array(field.values)), device=device)
+    solid, flat = [gh.box_region((2.0, 1.0, 3.0), (20.0, 18.0, 20.0))], [gh.box_region((2.0, 1.0), (19.0, 18.0))]
+    for region in (solid, flat):
+        alone = numbers(gh.lines_and_points(field, region, eps=2))
+        np.testing.assert_allclose(numbers(gh.lines_and_points(there, region, eps=2)), alone, atol=1e-10)
 
 
 def test_a_body_across_the_boundary_of_the_cell_is_whole():

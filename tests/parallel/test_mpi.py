@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 from requirements import needed
 
 import gpuhomog as gh
@@ -121,6 +122,17 @@ def test_commands_on_ranks_say_and_write_what_one_does(folder, words, tmp_path):
             assert gh.read(together / name).values == pytest.approx(gh.read(alone / name).values, abs=1e-10)
 
 
+def test_the_first_rank_draws_the_whole_field(folder, tmp_path):
+    pictures = []
+    for size in (1, 3):
+        picture = tmp_path / f"{size}.png"
+        words = ("average", folder / "rho.h5", "--kernel", "gaussian", "--eps", "0.8", "-o", tmp_path / "out.h5")
+        done = on_ranks(size, *CLI, *words, "--plot", picture)
+        assert done.returncode == 0, done.stderr
+        pictures.append(imread(picture))
+    assert pictures[0].shape == pictures[1].shape and np.abs(pictures[0] - pictures[1]).mean() < 1e-3
+
+
 def test_reproducible_outputs_have_the_same_bits(folder, tmp_path):
     contents = set()
     for size in (1, 2, 5):
@@ -153,6 +165,18 @@ def test_ranks_with_other_options_are_refused(folder, tmp_path):
     assert done.returncode == 2
     assert "run average the same: --eps is 1.0 on rank 0 and 1.1 on rank 1" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_ranks_with_other_tasks_are_refused(folder, tmp_path):
+    job = f'[input]\nfile = "{folder / "rho.h5"}"\n' + '[[task]]\ncommand = "info"\n'
+    (tmp_path / "0.toml").write_text(job)
+    (tmp_path / "1.toml").write_text(job + '[[task]]\ncommand = "profile"\noutput = "x.csv"\n')
+    by_rank = 'exec "$0" -m gpuhomog run "$1/$PMI_RANK.toml"'
+    done = on_ranks(2, "sh", "-c", by_rank, sys.executable, tmp_path)
+    assert done.returncode == 2
+    assert "run the same: the list of commands is info on rank 0 and info, profile on rank 1" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "x.csv").exists()
 
 
 def test_ranks_with_other_files_are_refused(folder, tmp_path):

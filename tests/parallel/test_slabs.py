@@ -46,6 +46,15 @@ def test_plane_sums_on_ranks_equal_one(triclinic, rng, size, axis):
             assert sums == pytest.approx(expected, abs=1e-13)
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_the_first_rank_has_the_whole_field_if_asked(triclinic, rng, axis):
+    values = rng.standard_normal((3, 4, 5))
+    field = gh.Field.from_array(values, triclinic)
+    first, *others = on_ranks(field, 5, lambda f: f.on_first_rank(), axis)
+    assert np.array_equal(first.values, values) and first.comm.size == 1 and first.slab.is_whole
+    assert others == [None] * 4
+
+
 def assert_parts(parts, whole, size, axis, tolerance):
     """Every rank has its slab of the whole, by the partition rule, and the whole's mean."""
     held = np.zeros(whole.grid.shape)

@@ -12,7 +12,8 @@ from ranks import together
 from requirements import needed
 
 import gpuhomog as gh
-from gpuhomog.errors import FileFormatError, InputError
+from gpuhomog.device import CPU
+from gpuhomog.errors import DeviceError, FileFormatError, InputError
 
 N = 96
 CELL = 20.0 * np.eye(3)
@@ -243,6 +244,28 @@ def test_a_file_that_one_rank_does_not_see(tmp_path, folder, missing):
     sentences = told(3, lambda comm: gh.read(paths[comm.rank], comm=comm))
     assert len(set(sentences)) == 1
     assert f"rank {missing} of 3: {tmp_path}/CHGCAR: no such file." in sentences[0]
+
+
+class Full(CPU):
+    """A device with no room for values."""
+
+    def asarray(self, values, dtype=None):
+        raise DeviceError("the GPU is full.")
+
+
+def test_a_rank_whose_device_is_full_or_which_has_none_ends_all(folder):
+    def told(name, device):
+        def attempt(comm):
+            try:
+                gh.read(folder / name, device=device if comm.rank == 1 else CPU(), comm=comm)
+            except Exception as error:
+                return f"{type(error).__name__}: {error}"
+            return None
+
+        return together(3, attempt)
+
+    assert told("x.npy", Full()) == ["DeviceError: rank 1 of 3: the GPU is full."] * 3
+    assert told("x.npy", 17) == ["AttributeError: rank 1 of 3: 'int' object has no attribute 'name'"] * 3
 
 
 def test_a_device_or_type_that_one_rank_refuses(folder):

@@ -7,8 +7,8 @@ from ranks import together
 import gpuhomog as gh
 from gpuhomog.errors import FileFormatError, InputError
 from gpuhomog.field import Field
-from gpuhomog.reduction import LEAST, SUM, Reduction
-from gpuhomog.streaming import Limit, Run, in_turns, memory, running
+from gpuhomog.reduction import LEAST, OWN, SUM, Reduction
+from gpuhomog.streaming import Limit, Run, in_turns, memory, passes, running
 
 SHAPE = (23, 11, 9)
 PLANE = 11 * 9 * 8
@@ -202,3 +202,20 @@ def test_rules_of_reductions_over_chunks(stored, small_chunks, values):
 def test_an_unread_field_is_one(stored, values):
     field = gh.read(stored(values), max_memory="1GB", dtype=np.float32)
     assert isinstance(field, Field) and field.values.dtype == np.float32 and field.values.nbytes == 4 * values.size
+
+
+def test_ranks_remember_alike_what_is_small_on_some_of_them(stored, values, monkeypatch):
+    """11 and 12 planes: a copy of the field is remembered on both ranks or on none, or only one would read again."""
+    path = stored(values)
+    axis = 0 if values.flags.c_contiguous else 2
+    n, plane = values.shape[axis], values[:1].nbytes if axis == 0 else values[:, :, :1].nbytes
+    monkeypatch.setattr(passes, "SMALL", n // 2 * plane)
+    copy = Reduction("copy", lambda device, some, slab: (device.copy(some),), (OWN,))
+
+    def streamed(comm):
+        field = gh.read(path, max_memory="1GB", comm=comm)
+        first, again = field.reduce(copy)[0], field.reduce(copy)[0]
+        assert (first == again).all() and comm.gather("asked twice") == ["asked twice"] * 2
+        return again
+
+    assert (np.concatenate(together(2, streamed), axis=axis) == values).all()

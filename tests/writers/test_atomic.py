@@ -13,7 +13,7 @@ import pytest
 
 import gpuhomog as gh
 from gpuhomog.errors import InputError
-from gpuhomog.writers import check_output, cube, hdf5, npz, tables, zarr_store
+from gpuhomog.writers import atomic, check_output, cube, hdf5, npz, tables, zarr_store
 from gpuhomog.writers.atomic import replacing
 
 FILES = ["x.h5", "x.npz", "x.cube", "x.xsf", "x.cube.gz", "CHGCAR", "x.zarr"]
@@ -130,6 +130,31 @@ LIMITED = """
         print(error)
         sys.exit(2)
 """
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_another_writer_may_clean_up_a_temporary_that_is_not_locked_yet(tmp_path, monkeypatch, folder):
+    """Between its making and its lock; a new one is made then."""
+    made, open_file, lock = [], os.open, atomic._lock
+
+    def cleaned_before_it_is_opened(path, *how):
+        if folder and not made and Path(path).name.startswith(".x."):
+            made.append(path)
+            Path(path).rmdir()
+        return open_file(path, *how)
+
+    def cleaned_before_it_is_locked(descriptor):
+        if not folder and not made:
+            (temporary,) = tmp_path.glob(".x.*")
+            made.append(temporary)
+            temporary.unlink()
+        return lock(descriptor)
+
+    monkeypatch.setattr(atomic.os, "open", cleaned_before_it_is_opened)
+    monkeypatch.setattr(atomic, "_lock", cleaned_before_it_is_locked)
+    with replacing(tmp_path / "x", folder=folder) as temporary:
+        assert temporary.exists() and temporary not in made
+    assert len(made) == 1 and names(tmp_path) == ["x"]
 
 
 @pytest.mark.parametrize("name", FILES)

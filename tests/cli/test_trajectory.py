@@ -1,0 +1,57 @@
+"""The command trajectory: a mean profile with errors, from text files of a known run."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gpuhomog as gh
+
+CELL = "10,0,0,0,10,0,0,0,12"
+POSITIONS = np.random.default_rng(12).uniform(0, 10, size=(32, 6, 3)).round(3)
+
+
+@pytest.fixture
+def xyz(tmp_path):
+    lines = []
+    for frame in POSITIONS:
+        lines += ["6", "frame"]
+        names = ("Na", "Cl") * 3
+        lines += [f"{name} {x} {y} {z}" for name, (x, y, z) in zip(names, frame, strict=True)]
+    (tmp_path / "run.xyz").write_text("\n".join(lines) + "\n")
+    return "run.xyz"
+
+
+def test_profile_of_a_run(run, xyz):
+    options = ("--charges", "Na=1,Cl=-1", "--cell", CELL, "--spacing", "1")
+    found = run("trajectory", xyz, *options, "-o", "out.json", "--plot", "out.png", "--json").json
+    heights = POSITIONS[:, :, 2].ravel()
+    counted, _ = np.histogram(heights, 12, (0, 12), weights=np.tile([1.0, -1.0], 3 * 32))
+    assert found["result"]["profile"]["values"] == pytest.approx(list(counted / 32 / 100), abs=1e-9)
+    assert Path("out.png").read_bytes()[1:4] == b"PNG"
+    profile = gh.read_profile("out.json")
+    assert profile.uncertainty is not None and profile.uncertainty[:10].min() > 0
+    ran = run("trajectory", xyz, *options)
+    assert "32, blocks of" in ran.out and "correlation time" in ran.out and "standard error" in ran.out
+    part = run("trajectory", xyz, *options, "--start", "4", "--every", "2", "--json").json["result"]["profile"]
+    assert part["provenance"][-1]["frames"] == 14
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--cell", CELL, "--spacing", "1"), ["charges"]),
+        (("--charges", "Na=1", "--cell", CELL, "--spacing", "1"), ["no charge for atom 2"]),
+        (("--charges", "Na=1,Cl=-1", "--spacing", "1"), ["cell"]),
+        (("--charges", "Na=1,Cl=-1", "--cell", "1,2,3", "--spacing", "1"), ["--cell", "nine"]),
+        (("--charges", "Na:1", "--cell", CELL, "--spacing", "1"), ["--charges", "Na=1"]),
+        (("--charges", "Na=1,Cl=-1", "--cell", CELL), ["--spacing"]),
+        (("--charges", "Na=1,Cl=-1", "--cell", CELL, "--spacing", "1", "--start", "30"), ["2 frames"]),
+        (("--topology", "gone.tpr", "--spacing", "1"), ["gone.tpr"]),
+    ],
+)
+def test_refusals_are_one_sentence(run, xyz, options, words):
+    ran = run("trajectory", xyz, *options)
+    assert ran.code == 2 and ran.out == ""
+    for word in words:
+        assert word in ran.sentence, ran.sentence
