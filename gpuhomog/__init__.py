@@ -56,6 +56,7 @@ from .operators.terminations import (
     terminations,
 )
 from .operators.trajectory_average import Frame, TrajectoryAverage, average_over_frames, trajectory_profile
+from .operators.uncertainty import Uncertainty, spectral_uncertainty, uncertainty
 from .readers import read
 from .readers.ase_files import from_ase
 from .readers.regions_file import read_regions
@@ -113,6 +114,7 @@ __all__ = [
     "Terminations",
     "TopHat",
     "TrajectoryAverage",
+    "Uncertainty",
     "UnitsError",
     "__version__",
     "attainable",
@@ -153,10 +155,12 @@ __all__ = [
     "read_trajectory",
     "scales",
     "self_consistent_eps",
+    "spectral_uncertainty",
     "surface_charge",
     "surface_excess",
     "surface_map",
     "terminations",
     "trajectory_profile",
+    "uncertainty",
     "write",
 ]

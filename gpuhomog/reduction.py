@@ -52,7 +52,8 @@ class Reduction:
     """One reduction.
 
     name    what it is, with every parameter: what was computed before is recognised by it
-    local   (device, values, slab) → partial arrays; "own" and "planes" on the device, all others on the host
+    local   (device, values, slab) → partial arrays; "own" and "planes" on the device, all others on the host; none of
+            them is a view of the values, whose memory is filled again
     rules   how they join
     n_out   planes along the slab's axis of an array of rule "planes"
     n_bytes of its arrays, where they are not small

@@ -6,6 +6,7 @@ with memory of its own slots in without touching it.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from inspect import signature
 
 import numpy as np
@@ -99,6 +100,9 @@ class StrictDevice:
     def asarray(self, values, dtype=None):
         values = values._values if isinstance(values, StrictArray) else values
         return StrictArray(self._cpu.asarray(values, dtype))
+
+    def uploads(self):
+        return nullcontext(lambda values: nullcontext(self.asarray(values)))
 
     def to_host(self, values):
         if not isinstance(values, StrictArray):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -39,6 +40,18 @@ class Device(Protocol):
     def empty(self, shape: Any, dtype: Any) -> Any:
         """New memory on this device, in C order, contents undefined; DeviceError where it does not fit."""
         ...
+
+    def uploads(self) -> AbstractContextManager[Callable[[Any], AbstractContextManager[Any]]]:
+        """What brings chunks of values here while others are computed with: a context that gives begin(values).
+
+        begin, called by any thread, starts the way up and returns a context: entered, it gives the values on this
+        device, in their memory order; when it is left, nothing may look at them any more, as their memory is filled
+        again. The outer context ends after all of them. DeviceError from begin where the values do not fit.
+        """
+        ...
+
+    chunks_pinned: ClassVar[int]
+    """Memory of the host that uploads takes for the two chunks of a pass, in chunks."""
 
     def transport(self, comm: Any) -> Any:
         """How arrays here get from rank to rank: an object with exchange(sent, received), as Comm has it.
@@ -289,7 +302,7 @@ class Device(Protocol):
     """True where decode_text is faster than the host's cores: text is sent there rather than numbers."""
 
     def staging(self, n_bytes: int) -> NDArray[np.uint8]:
-        """Memory of the host from which text goes to the device fastest."""
+        """Memory of the host from which values and text go to the device fastest."""
         ...
 
     def decode_text(

@@ -32,6 +32,7 @@ from ..operators.regions import Region, box_region
 from ..operators.scales import scales
 from ..operators.terminations import PlaneExcess, Terminations, plane_excess, terminations
 from ..operators.trajectory_average import trajectory_profile
+from ..operators.uncertainty import uncertainty
 from ..readers import inspect_file
 from ..readers.regions_file import read_regions
 from ..readers.trajectories import read_trajectory
@@ -498,6 +499,14 @@ def run_macro(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     result = interval_field(profile, kernel, **how)
     report: dict[str, Any] = result.to_dict()
     tables: list[tuple[str, Any]] = list(result.tables())
+    more = {name: values[name] for name in ("outside", "sampling")}
+    try:
+        relation = uncertainty(profile, kernel, **more)
+        report["uncertainty"] = relation.to_dict()
+        tables += relation.tables()
+    except InputError as error:  # a short or open profile has intervals all the same
+        report["uncertainty"] = None
+        tables.append(("Uncertainty relation", [("not known", str(error))]))
     if values["at"] is not None:
         how.pop("spacing")
         decided = physical_assumption_8(profile, values["at"], values["up_to"], kernel, **how)

@@ -343,7 +343,8 @@ def _choose_way(plan: Plan, method: str) -> Way:
         costs = {name: cost for name, cost in costs.items() if WAYS[name].streams(plan)}
         if method not in costs and (not costs or method in there):
             points = " x ".join(map(str, plan.n_out))
-            works = "give a larger spacing, or a Gaussian kernel" if "lines" in there else "take a Gaussian or a box"
+            smoother = "" if plan.kernel.name == "gaussian" else ", or a Gaussian kernel"
+            works = f"give a larger spacing{smoother}" if "lines" in there else "take a Gaussian or a box"
             values.refuse(f"The average with a {plan.kernel.name} on {points} points", works)
     if method == "sums" and method not in costs:
         raise KernelError('method="sums" adds up samples, which only Box and TopHat do: use method="auto".')

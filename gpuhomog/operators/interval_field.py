@@ -319,6 +319,14 @@ def _intervals(line: Line, position: Array, width: float) -> dict[str, Array]:
     return {name: np.concatenate(column) for name, column in zip(names, zip(*parts, strict=True), strict=True)}
 
 
+def median_widths(line: Line, position: Array, width: float, slope: float = 0.0) -> tuple[float, float]:
+    """Median over some positions of the widths of V, less a slope that is the same everywhere, and of V'."""
+    places = line.window(position[:: max(1, len(position) // SAMPLE)], width, per_wave=8)
+    low, high = range_of(line.values(places) - slope * (places - places[:, :1]))
+    p_low, p_high = range_of(line.slopes(places))
+    return float(np.median(high - low)), float(np.median(p_high - p_low))
+
+
 def _less_line(values: Array) -> tuple[Array, Array]:
     """Each row less the line fitted to it, and by how much that line rises over the row."""
     offset = np.linspace(-0.5, 0.5, values.shape[1])

@@ -26,7 +26,7 @@ from ..field import Field
 from ..parallel import Slab
 from ..parallel.exchange import at, empty_like
 from ..reduction import OWN, PLANES, Arrays, Reduction, extrema, plane_sums
-from ..streaming import CHUNKS_HELD, RESULTS_HELD, Stream, Unread
+from ..streaming import RESULTS_HELD, Stream, Unread
 from .line_weights import Window
 
 Matrix = NDArray[np.float64]
@@ -55,7 +55,8 @@ def fits(field: Field, n_bytes: float) -> bool:
 def holds_planes(field: Field, count: int) -> bool:
     """True if so many planes of an unread field may be in memory, and some to work with; collective, as `fits`."""
     stream = field.values.stream
-    return all(field.comm.gather((count + EXTRA_PLANES + CHUNKS_HELD) * stream.plane_bytes <= stream.run.free()))
+    held = (count + EXTRA_PLANES + stream.chunks_held) * stream.plane_bytes
+    return all(field.comm.gather(held <= stream.run.free()))
 
 
 def digest_of(*arrays: Matrix | None) -> str:

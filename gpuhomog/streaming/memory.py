@@ -61,16 +61,22 @@ class Limit:
         return self.n_bytes - resident_bytes() - SLACK
 
     def planes_at_once(
-        self, plane_bytes: int, n_planes: int, result_bytes: int, what: str, chunk_bytes: int | None = None
+        self,
+        plane_bytes: int,
+        n_planes: int,
+        result_bytes: int,
+        what: str,
+        chunk_bytes: int | None = None,
+        chunks_held: int = CHUNKS_HELD,
     ) -> int:
         """Planes a chunk, beside results of so many bytes. InputError, with `what` before, if not even one fits."""
         room = self.free() - RESULTS_HELD * result_bytes
-        planes = min((chunk_bytes or CHUNK_BYTES) // plane_bytes, room // (CHUNKS_HELD * plane_bytes), n_planes)
-        if planes < 1 and room < CHUNKS_HELD * plane_bytes:
-            least = self.n_bytes - room + CHUNKS_HELD * plane_bytes
+        planes = min((chunk_bytes or CHUNK_BYTES) // plane_bytes, room // (chunks_held * plane_bytes), n_planes)
+        if planes < 1 and room < chunks_held * plane_bytes:
+            least = self.n_bytes - room + chunks_held * plane_bytes
             raise InputError(
                 f"{what}: {self.n_bytes / 1e6:.0f} MB of memory are not enough. The program takes "
-                f"{resident_bytes() / 1e6:.0f} MB, {CHUNKS_HELD} planes {CHUNKS_HELD * plane_bytes / 1e6:.0f} MB, "
+                f"{resident_bytes() / 1e6:.0f} MB, {chunks_held} planes {chunks_held * plane_bytes / 1e6:.0f} MB, "
                 f"results {RESULTS_HELD * result_bytes / 1e6:.0f} MB: give max_memory of at least "
                 f"{-(-least // 10**6)}MB."
             )

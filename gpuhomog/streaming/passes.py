@@ -4,9 +4,9 @@
     Run.reduce               asks for a reduction; tasks that take turns (turns.py) all ask before planes are read
     Run.make_passes          one pass for each stream that something is asked of
 
-While a chunk is computed with, a thread reads the next one. The first reductions of a stream (its extrema and sums,
-which commands report and checks need) come with whatever is asked first. Partial results are kept by a Checkpoint
-between chunks, and a pass that was interrupted goes on after the last chunk that was kept.
+While a chunk is computed with, a thread reads the next one and starts its way to the device. The first reductions of a
+stream (its extrema and sums, which commands report and checks need) come with whatever is asked first. Partial results
+are kept by a Checkpoint between chunks, and a pass that was interrupted goes on after the last chunk that was kept.
 
 Chunks are put together in their order, so a pass gives the same bits again where the chunks are the same, whether it
 was interrupted or not. A reproducible field adds its planes in one fixed tree, whatever the chunks and ranks.
@@ -17,9 +17,9 @@ Out  their arrays, as Field.reduce gives them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -36,7 +36,7 @@ from ..parallel.tree import PlaneTree
 from ..progress import task
 from ..reduction import JOIN, OWN, PLANES, SUM, Arrays, Reduction, combined, combined_trees
 from .checkpoint import Checkpoint, Nodes
-from .memory import RESULTS_HELD, Limit
+from .memory import CHUNKS_HELD, RESULTS_HELD, Limit
 from .stops import asked, check_stop
 from .turns import in_turns, pause
 from .unread import Unread
@@ -92,12 +92,17 @@ class Stream:
         n_points = int(np.prod([n for axis, n in enumerate(self.shape) if axis != self.slab.axis], dtype=object))
         return max(1, n_points * 8)
 
+    @property
+    def chunks_held(self) -> int:
+        """Chunks in memory of the host at once, those on their way to the device included."""
+        return CHUNKS_HELD + self.device.chunks_pinned
+
     def planes_at_once(self, result_bytes: int) -> int:
         """Planes a chunk, beside results of so many bytes."""
         limit = self.run.limit or Limit(2**62)
         held = result_bytes + self.held_bytes // RESULTS_HELD
         n_planes = max(1, self.slab.n_local)
-        return limit.planes_at_once(self.plane_bytes, n_planes, held, self.title, self.chunk_bytes)
+        return limit.planes_at_once(self.plane_bytes, n_planes, held, self.title, self.chunk_bytes, self.chunks_held)
 
 
 @dataclass(eq=False)
@@ -289,9 +294,13 @@ class Run:
                 chunks = [(start, start)]
             left = [(max(first, start), last) for first, last in chunks if last > start or first == last]
             done = len(chunks) - len(left)
-            with task(f"reading {stream.title}", slab.n_local) as advance, _workers(stream.device) as each:
+            with (
+                task(f"reading {stream.title}", slab.n_local) as advance,
+                _workers(stream.device) as each,
+                closing(_chunks(stream, left)) as coming,
+            ):
                 advance(start - slab.start)
-                for first, last, values in _chunks(stream, left):
+                for first, last, values in coming:
                     self._add(requests, values, Slab(slab.axis, slab.n, first, last), each)
                     del values
                     done += 1
@@ -375,20 +384,28 @@ class Watched:
             self._run.remember(stream, found, {self._values.name})
 
 
-def _chunks(stream: Stream, chunks: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, Any]]:
-    """(start, stop, planes), read one chunk ahead."""
+def _chunks(stream: Stream, chunks: Sequence[tuple[int, int]]) -> Generator[tuple[int, int, Any], None, None]:
+    """(start, stop, planes), read and sent to the device one chunk ahead; planes are used until the next are asked for.
+
+    A chunk is begun when the last but one is no longer used, so there are never more than two.
+    """
     if not stream.ahead:
         for first, last in chunks:
             yield first, last, stream.planes(first, last)
         return
-    with ThreadPoolExecutor(1) as reader:
-        waiting = [reader.submit(stream.read, *chunk) for chunk in chunks[:1]]
+    with stream.device.uploads() as begin, ThreadPoolExecutor(1) as reader:
+
+        def begun(chunk: tuple[int, int]) -> AbstractContextManager[Any]:
+            return begin(stream.read(*chunk))
+
+        waiting = [reader.submit(begun, chunk) for chunk in chunks[:1]]
         for number, (first, last) in enumerate(chunks):
-            values = waiting.pop().result()
+            arriving = waiting.pop().result()
             if number + 1 < len(chunks):
-                waiting.append(reader.submit(stream.read, *chunks[number + 1]))
-            yield first, last, stream.device.asarray(values)
-            del values
+                waiting.append(reader.submit(begun, chunks[number + 1]))
+            with arriving as values:
+                yield first, last, values
+            del arriving, values
 
 
 def together(values: Any, *works: Callable[[], T]) -> list[T]:

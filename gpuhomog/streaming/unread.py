@@ -91,7 +91,8 @@ class Unread:
         room = f" and the run may take {limit.n_bytes / 1e9:.3g} GB" if limit is not None else ""
         raise InputError(
             f"{what} needs all values of {self.stream.title} at once ({self.nbytes / 1e9:.3g} GB on this rank),{room}: "
-            f"{instead + ', or ' if instead else ''}give more memory (max_memory), or start more ranks."
+            f"{instead + ', or ' if instead else ''}give more memory (max_memory), or leave that out where all "
+            "values fit into memory, on several ranks perhaps."
         )
 
     def __getitem__(self, index: Any) -> Any:

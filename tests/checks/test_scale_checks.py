@@ -49,3 +49,22 @@ def test_averages_that_all_coincident_positions_have(checks):
     given = check["inputs"]
     found = gh.attainable_throughout(profile, given["xbar"], given["a"], given["eps_x"])
     assert found == pytest.approx(check["expected"], abs=check["tolerance"])
+
+
+@pytest.mark.parametrize(
+    ("name", "kernel", "sense"),
+    [
+        ("uncertainty_gauss_alpha0", gh.Gaussian, "average"),
+        ("uncertainty_tophat_raw", gh.TopHat, "raw"),
+        ("uncertainty_tophat_avg", gh.TopHat, "average"),
+    ],
+)
+def test_the_uncertainty_relation_of_a_spectrum(checks, name, kernel, sense):
+    """sigma_x sigma_p/sigma_V is half of eps_x eps_p/eps_V."""
+    check = checks[name]
+    given = check["inputs"]
+    k = np.linspace(0.0, 40.0, 80_001)
+    found = gh.spectral_uncertainty(k, np.exp(-((k * given["lc"]) ** 2)), kernel(given["eps_x"]))
+    product = getattr(found, f"ratio_{sense}") * found.r_mu / 2
+    assert product == pytest.approx(check["expected"], abs=check["tolerance"])
+    assert found.label == "order of magnitude"

@@ -88,13 +88,18 @@ def bytes_at(address: int, n_bytes: int) -> np.ndarray:
 
 
 class Stream:
-    """The current stream of one rank: copies that have not been waited for."""
+    """The current stream of one rank: copies not yet waited for. Kernels have run when they were launched.
+
+    A test that adds all its work to the stream instead may say that the work is late.
+    """
 
     ptr = 77
+    is_late = False
 
-    def __init__(self) -> None:
+    def __init__(self, lock: Any = None) -> None:
         self.pending: list[Any] = []
         self.turns = np.random.default_rng(1)
+        self.lock = lock or threading.RLock()
 
     def run(self, count: int) -> None:
         for _ in range(count):
@@ -102,18 +107,40 @@ class Stream:
 
     def add(self, copy: Any) -> None:
         """Sooner or later, after all before it."""
-        self.pending.append(copy)
-        if self.turns.random() < 0.5:
-            self.synchronize()
+        with self.lock:
+            self.pending.append(copy)
+            if self.turns.random() < 0.5:
+                self.synchronize()
 
     def synchronize(self) -> None:
-        self.run(len(self.pending))
+        with self.lock:
+            self.run(len(self.pending))
+
+    def wait_event(self, event: Any) -> None:
+        """For what was recorded until now: before the next kernel, which runs when it is launched."""
+        if self.is_late:
+            self.add(event.recorded())
+        else:
+            event.synchronize()
+
+
+class OtherStream(Stream):
+    """A stream beside it, whose copies run at any time that its events allow; so does what the current one has."""
+
+    is_late = True
 
 
 class OnGPU(DeviceArray):
     """An array whose copies are asynchronous."""
 
     stream: Stream
+
+    def __getattr__(self, name: str) -> Any:
+        found = super().__getattr__(name)
+        return lambda *arguments, **options: self._alike(found(*arguments, **options))
+
+    def _alike(self, found: Any) -> Any:
+        return type(self)(found.values) if isinstance(found, DeviceArray) else found
 
     @property
     def data(self) -> Any:
@@ -129,17 +156,23 @@ class OnGPU(DeviceArray):
             self.stream.synchronize()
         return out
 
-    def _copy_from_host(self, address: int, n_bytes: int) -> None:
+    def _copy_from_host(self, address: int, n_bytes: int, stream: Stream | None = None) -> None:
         assert self.values.flags.c_contiguous and n_bytes == self.nbytes
-        host = bytes_at(address, n_bytes)
+        host, values = bytes_at(address, n_bytes), self.values
         before = host.copy()
-        bytes_at(address_of(self.values), n_bytes)[...] = before
+
+        def copy() -> None:
+            bytes_at(address_of(values), n_bytes)[...] = before
 
         def check() -> None:
             if (host != before).any():
                 raise CUDAError("memory of the host was overwritten before it had gone up")
+            if stream is not None:
+                copy()
 
-        self.stream.add(check)
+        if stream is None:
+            copy()
+        (stream or self.stream).add(check)
 
 
 class CudaLike(CuPyLike):
@@ -148,12 +181,14 @@ class CudaLike(CuPyLike):
     def __init__(self, machine: Machine, number: int) -> None:
         super().__init__()
         self.machine, self.number, self.stream = machine, number, Stream()
+        self.others: list[OtherStream] = []
         self.seen: dict[int, int] = {}  # address to bytes
         self.log: list[str] = []
         self.ndarray = type("Array", (OnGPU,), {"stream": self.stream})
         self.cuda = SimpleNamespace(
             alloc_pinned_memory=lambda n_bytes: bytearray(n_bytes),
             Event=self._event,
+            Stream=self._other_stream,
             get_current_stream=lambda: self.stream,
             UnownedMemory=self._unowned,
             MemoryPointer=lambda memory, offset: memory + offset,
@@ -177,15 +212,31 @@ class CudaLike(CuPyLike):
 
     def _event(self, disable_timing: bool) -> Any:
         before: list[Any] = []
+        where = [self.stream]
 
-        def record() -> None:
-            before[:] = self.stream.pending
+        def record(stream: Stream | None = None) -> None:
+            with self.stream.lock:
+                where[0] = stream or self.stream
+                before[:] = where[0].pending
 
-        def synchronize() -> None:
-            while any(one in self.stream.pending for one in before):
-                self.stream.run(1)
+        def recorded() -> Any:
+            """What waits for what was recorded last until now."""
+            with self.stream.lock:
+                stream, those = where[0], list(before)
 
-        return SimpleNamespace(record=record, synchronize=synchronize)
+            def wait() -> None:
+                with stream.lock:
+                    while any(one in stream.pending for one in those):
+                        stream.run(1)
+
+            return wait
+
+        return SimpleNamespace(record=record, recorded=recorded, synchronize=lambda: recorded()())
+
+    def _other_stream(self, non_blocking: bool) -> OtherStream:
+        assert non_blocking, "the null stream would wait for it"
+        self.others.append(OtherStream(self.stream.lock))
+        return self.others[-1]
 
     def _malloc(self, n_bytes: int) -> int:
         memory = self.machine.allocate(n_bytes)

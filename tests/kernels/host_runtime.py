@@ -99,6 +99,9 @@ class HostRuntime:
     def synchronize(self) -> None:
         """Every launch has been waited for."""
 
+    def use(self) -> None:
+        """It is the only one."""
+
     def close(self) -> None:
         """End all programs."""
         while self._servers:

@@ -44,6 +44,7 @@ ASKED_OF_CUPY = """
     cuda.MemoryPointer cuda.MemoryPointer.copy_from_host_async cuda.runtime.malloc cuda.runtime.free
     cuda.runtime.ipcGetMemHandle cuda.runtime.ipcOpenMemHandle cuda.runtime.ipcCloseMemHandle
     cuda.runtime.getDeviceProperties cuda.Event.record cuda.Event.synchronize
+    cuda.Stream cuda.Stream.wait_event cuda.Stream.synchronize
 """
 
 
@@ -58,6 +59,7 @@ def test_what_transports_ask_of_cupy_is_there(name):
 def test_options_of_cupy_are_those_documented():
     cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
     assert "get(self, stream=None, order='C', out=None, blocking=True)" in cupy.ndarray.get.__doc__
-    assert "disable_timing" in cupy.cuda.Event.__doc__
+    assert "disable_timing" in cupy.cuda.Event.__doc__ and "non_blocking" in cupy.cuda.Stream.__doc__
+    assert "record(self, stream=None)" in cupy.cuda.Event.record.__doc__
     assert "(self, mem, size_t size, stream=None)" in cupy.cuda.MemoryPointer.copy_from_host_async.__doc__
     assert "UnownedMemory(intptr_t ptr, size_t size, owner, int device_id=-1)" in cupy.cuda.UnownedMemory.__doc__

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,8 @@ def is_fortran_ordered(values: Any) -> bool:
 
 class Memory:
     """Host memory; see device.Device for what each method promises."""
+
+    chunks_pinned: ClassVar[int] = 0
 
     def asarray(self, values: Any, dtype: Any = None) -> NDArray[Any]:
         """NumPy array of the values."""
@@ -30,6 +34,10 @@ class Memory:
     def empty(self, shape: Any, dtype: Any) -> NDArray[Any]:
         """Memory of NumPy."""
         return np.empty(shape, dtype)
+
+    def uploads(self) -> AbstractContextManager[Callable[[Any], AbstractContextManager[Any]]]:
+        """The arrays themselves."""
+        return nullcontext(lambda values: nullcontext(self.asarray(values)))
 
     def pad(self, values: NDArray[Any], axis: int, before: int, n: int) -> NDArray[Any]:
         """Zeros before and after along an axis, in the memory order of the values."""

@@ -7,7 +7,9 @@ matrices) are uploaded once and kept by their content.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from ...errors import DeviceError
 from ..cpu.memory import is_fortran_ordered
 from .runtime import Runtime
+from .uploads import Uploads
 
 KEPT_TABLES = 64
 ALIGNMENT = 16
@@ -29,6 +32,7 @@ def c_name(dtype: Any) -> str:
 class Memory:
     """Device memory; see device.Device for what each method promises."""
 
+    chunks_pinned: ClassVar[int] = 4  # two, of which some versions of CuPy round each up to a power of two
     runtime: Runtime
     _tables: OrderedDict[tuple[Any, ...], Any]
 
@@ -69,6 +73,32 @@ class Memory:
             self.runtime.xp.get_default_memory_pool().free_all_blocks()
             self.check_fits(n_bytes, f"An array of {list(np.atleast_1d(shape))} {np.dtype(dtype)} values")
             return self.runtime.xp.empty(shape, dtype)
+
+    def staging(self, n_bytes: int) -> NDArray[np.uint8]:
+        """Pinned memory where CuPy gives it: uploads from it run at the speed of the bus."""
+        cuda = getattr(self.runtime.xp, "cuda", None)
+        if cuda is None:
+            return np.empty(n_bytes, np.uint8)
+        return np.frombuffer(cuda.alloc_pinned_memory(n_bytes), np.uint8, n_bytes)
+
+    @contextmanager
+    def uploads(self) -> Iterator[Callable[[Any], AbstractContextManager[Any]]]:
+        """Two chunks in pinned memory, two on the device (uploads.py), where there are streams."""
+        xp = self.runtime.xp
+        if getattr(xp, "cuda", None) is None:
+            yield lambda values: nullcontext(self.asarray(values))
+            return
+        places = Uploads(self)
+
+        def begin(values: Any) -> AbstractContextManager[Any]:
+            if isinstance(values, xp.ndarray) or values.size == 0:
+                return nullcontext(self.asarray(values))
+            return places.begin(np.asarray(values))
+
+        try:
+            yield begin
+        finally:
+            places.close()
 
     def table(self, values: Any, dtype: Any) -> Any:
         """A small array of the host on the device; the same content is uploaded once."""

@@ -63,6 +63,10 @@ class Runtime(Protocol):
         """Wait until everything started so far has been done."""
         ...
 
+    def use(self) -> None:
+        """Make this GPU the current one in this thread."""
+        ...
+
 
 class CuPyRuntime:
     """One GPU through CuPy; kernels compiled when first used, and kept in CuPy's cache on disk."""

@@ -24,13 +24,6 @@ class Text(Memory):
 
     decodes_text = True
 
-    def staging(self, n_bytes: int) -> NDArray[np.uint8]:
-        """Pinned memory where CuPy gives it: uploads from it run at the speed of the bus."""
-        cuda = getattr(self.runtime.xp, "cuda", None)
-        if cuda is None:
-            return np.empty(n_bytes, np.uint8)
-        return np.frombuffer(cuda.alloc_pinned_memory(n_bytes), np.uint8, n_bytes)
-
     def decode_text(
         self, text: NDArray[np.uint8], layout: FixedWidth, start: int, out: Any, divisor: float = 1.0
     ) -> NDArray[np.int64]:
