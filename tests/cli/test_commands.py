@@ -316,7 +316,9 @@ def test_figures_of_every_kind(run, slab, command, more, suffix, magic):
 
 
 def test_the_interval_field_of_a_slab(run, slab):
-    found = run("macro", slab, "--width", "2", "--at", "16", "--up-to", "3", "-o", "interval.csv", "--json").json["result"]
+    found = run("macro", slab, "--width", "2", "--at", "16", "--up-to", "3", "-o", "interval.csv", "--json").json[
+        "result"
+    ]
     expected = gh.interval_field(gh.planar_average(gh.read(slab), "c"), 2.0)
     assert found["eps_V"] == pytest.approx(expected.eps_V.tolist()) and found["eps_x"] == 2.0
     assert found["assumption_8"]["verdict"] in ("yes", "no", "undecided")

@@ -61,6 +61,18 @@ def test_the_mean_is_the_planar_value(slab):
     assert found.low + found.high == pytest.approx(total, abs=1e-13)  # line by line
 
 
+def test_both_faces_add_up_where_single_lines_are_charged(slab):
+    """Lines of rows of +1 and of -1 beside each other: low + high is the charge of the line, period or not."""
+    field, _ = slab
+    rows = 0.02 * np.cos(2 * np.pi * np.arange(6) / 6)[:, None, None] * (np.abs(np.arange(720) - 340) < 150)
+    charged = gh.Field.from_array(field.to_host() + rows, field.grid.cell, quantity="charge_density")
+    found = gh.surface_map(charged, "c", period=3.0)
+    assert found.low + found.high == pytest.approx(charged.to_host().sum(axis=2) * 0.1, abs=1e-12)
+    dipole = (charged.to_host() * (np.arange(720) * 0.1 - found.surface.origin_low)).sum(axis=2) * 0.1
+    moved = found.high * (found.surface.origin_high - found.surface.origin_low)
+    assert found.low_dipole + found.high_dipole + moved == pytest.approx(dipole, abs=1e-10)
+
+
 def test_averaged_in_the_plane(slab):
     """A Gaussian of width eps takes exp(-k² eps²/8) of each wave of the plane, in an oblique cell."""
     field, expected = slab
