@@ -24,6 +24,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
+from time import perf_counter
 from typing import Any, TypeVar
 
 import numpy as np
@@ -118,6 +119,8 @@ class _Request:
         self.tree: PlaneTree[Arrays] = PlaneTree(self.reduction.joined)
         self.joined: list[list[Any]] = [[] for _ in self.reduction.rules]
         self.n_own = 0
+        self.took = 0.0
+        """Seconds of the last chunk: the longest reductions of a chunk begin first, so that no core waits for one."""
 
     @property
     def name(self) -> str:
@@ -125,6 +128,11 @@ class _Request:
 
     def add(self, values: Any, slab: Slab) -> None:
         """The next planes."""
+        begun = perf_counter()
+        self._add(values, slab)
+        self.took = perf_counter() - begun
+
+    def _add(self, values: Any, slab: Slab) -> None:
         device, local = self.values.stream.device, self.reduction.local
         if not self.reproducible:
             self._join(local(device, values, slab), slab.n_local)
@@ -321,7 +329,8 @@ class Run:
         for name, those in groupby(requests, key=lambda request: request.values.name):
             alike = list(those)
             after = alike[0].values.applied(values) if name != alike[0].values.stream.name else values
-            each([partial(request.add, after, slab) for request in alike])
+            longest_first = sorted(alike, key=lambda request: -request.took)
+            each([partial(request.add, after, slab) for request in longest_first])
             del after
 
 
