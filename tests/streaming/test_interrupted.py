@@ -191,7 +191,7 @@ def test_killed_at_a_chunk(folder, undisturbed, planes):
 
 def test_killed_again_and_again_it_comes_to_its_end(folder, undisturbed):
     """Each time a little later, whatever it is doing then; no output is ever less than whole."""
-    delays, kills = iter([0.2, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.35, 1.5, 1.7]), 0
+    delays, kills = iter([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5]), 0
     for delay in delays:
         process = started(folder, "run", "job.toml", "-q")
         time.sleep(delay)
