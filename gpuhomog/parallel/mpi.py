@@ -45,7 +45,7 @@ class World:
         self.sent: Counter[str] = Counter()
 
     @property
-    def library(self) -> str:
+    def implementation(self) -> str:
         """Name and version of the MPI library."""
         name, (major, minor, micro) = MPI.get_vendor()
         return f"{name} {major}.{minor}.{micro}"
@@ -73,18 +73,18 @@ class World:
 
     def cuda_support(self) -> tuple[bool | None, str]:
         """Whether this MPI takes addresses of GPU memory, None if it does not tell; and what it says, in words."""
-        library = ctypes.CDLL(MPI.__file__)  # with it come the symbols of the MPI library
+        symbols = ctypes.CDLL(MPI.__file__)  # with it come the symbols of the MPI library
         answer = ctypes.c_int(0)
         supported = None
-        if hasattr(library, "MPIX_Query_cuda_support"):  # Open MPI, MPICH
-            supported = bool(library.MPIX_Query_cuda_support())
-        elif hasattr(library, "MPIX_GPU_query_support"):  # HPE Cray MPI; 0 is CUDA
-            supported = library.MPIX_GPU_query_support(0, ctypes.byref(answer)) == 0 and bool(answer.value)
-        elif hasattr(library, "opal_built_with_cuda_support"):  # Open MPI without its extensions
-            supported = bool(ctypes.c_bool.in_dll(library, "opal_built_with_cuda_support"))
+        if hasattr(symbols, "MPIX_Query_cuda_support"):  # Open MPI, MPICH
+            supported = bool(symbols.MPIX_Query_cuda_support())
+        elif hasattr(symbols, "MPIX_GPU_query_support"):  # HPE Cray MPI; 0 is CUDA
+            supported = symbols.MPIX_GPU_query_support(0, ctypes.byref(answer)) == 0 and bool(answer.value)
+        elif hasattr(symbols, "opal_built_with_cuda_support"):  # Open MPI without its extensions
+            supported = bool(ctypes.c_bool.in_dll(symbols, "opal_built_with_cuda_support"))
         if supported is None:
-            return None, f"{self.library} does not tell whether it takes addresses of GPU memory"
-        return supported, f"{self.library} {'takes' if supported else 'does not take'} addresses of GPU memory"
+            return None, f"{self.implementation} does not tell whether it takes addresses of GPU memory"
+        return supported, f"{self.implementation} {'takes' if supported else 'does not take'} addresses of GPU memory"
 
     def exchange_on_device(self, sent: Mapping[int, Any], received: Mapping[int, Any]) -> None:
         """Arrays of a GPU, without gaps, to and from ranks, by an MPI that takes their addresses."""

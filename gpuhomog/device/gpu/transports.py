@@ -20,6 +20,7 @@ from __future__ import annotations
 import atexit
 import os
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from math import prod
@@ -43,7 +44,7 @@ class Unavailable(Exception):
     """Why a transport cannot be had, as part of a sentence; the same on all ranks."""
 
 
-class Transport:
+class Transport(ABC):
     """Arrays of one GPU to and from those of other ranks."""
 
     name: ClassVar[str]
@@ -80,14 +81,9 @@ class Transport:
             ]
         )
 
+    @abstractmethod
     def carry(self, rounds: Sequence[tuple[Mapping[int, Any], Mapping[int, Any]]]) -> None:
         """Rounds of parts, as many on all ranks: by rank what is sent there, and what is filled from there."""
-        for outgoing, incoming in rounds:
-            self.move(outgoing, incoming)
-
-    def move(self, outgoing: Mapping[int, Any], incoming: Mapping[int, Any]) -> None:
-        """One round."""
-        raise NotImplementedError
 
     def _cut(self, parts: Sequence[Any]) -> list[list[Piece]]:
         share = self.most_bytes // max(1, self.comm.size - 1)
@@ -120,7 +116,20 @@ class Transport:
         agree(self.comm, reason)
 
 
-class MappedMemory(Transport):
+class RoundByRound(Transport):
+    """A transport that ends each round before it begins the next."""
+
+    def carry(self, rounds: Sequence[tuple[Mapping[int, Any], Mapping[int, Any]]]) -> None:
+        """One after another."""
+        for outgoing, incoming in rounds:
+            self.move(outgoing, incoming)
+
+    @abstractmethod
+    def move(self, outgoing: Mapping[int, Any], incoming: Mapping[int, Any]) -> None:
+        """One round."""
+
+
+class MappedMemory(RoundByRound):
     """CUDA IPC: a buffer of each rank, mapped by all others, with a segment for each of them."""
 
     name, words = "ipc", "CUDA IPC, directly between the ranks of this node"
@@ -204,7 +213,7 @@ class MappedMemory(Transport):
         return self.xp.ndarray(part.shape, part.dtype, cuda.MemoryPointer(memory, 0))
 
 
-class NCCL(Transport):
+class NCCL(RoundByRound):
     """NCCL's sends and receives of bytes, all of a round in one group."""
 
     name, words = "nccl", "NCCL"
@@ -255,7 +264,7 @@ class NCCL(Transport):
                 part[...] = landed[rank]
 
 
-class ThroughMPI(Transport):
+class ThroughMPI(RoundByRound):
     """An MPI that takes addresses of GPU memory."""
 
     name, words = "mpi", "CUDA-aware MPI"
