@@ -59,10 +59,10 @@ class Transport(ABC):
         self.why_not: dict[str, str] = {}
         self.open(forced)
 
-    def open(self, forced: bool) -> None:
+    def open(self, forced: bool) -> None:  # noqa: B027  many need nothing
         """What is needed before the first exchange."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  many need nothing
         """Give back what this rank holds of others."""
 
     def exchange(self, sent: Sequence[Any], received: Sequence[Any]) -> None:
