@@ -32,8 +32,8 @@ from numpy.typing import NDArray
 
 from .device import Device
 from .errors import InputError
+from .memory_order import is_fortran_ordered
 from .parallel import Comm, Slab, transpose
-from .parallel.exchange import is_fortran
 
 Modes = NDArray[Any]
 Part = Callable[[Modes, Modes, Modes], NDArray[Any]]
@@ -318,7 +318,7 @@ def filtered(
             f"Fourier modes of a {list(multipliers[0].shape)} grid need all its planes, but {list(values.shape)} "
             "points are here: say which slab they are, and who has the others."
         )
-    if is_fortran(values):
+    if is_fortran_ordered(values):
         turned = [replace(m, order=(m.order[2], m.order[1], m.order[0])) for m in multipliers]
         return [result.T for result in device.filter(values.T, turned)]
     return list(device.filter(values, multipliers))

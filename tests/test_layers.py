@@ -27,6 +27,7 @@ ROOMS = {
     "device": 1,
     "parallel": 1,
     "grid": 0,
+    "memory_order": 0,
     "structure": 0,
     "units": 0,
     "errors": 0,

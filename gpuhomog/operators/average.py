@@ -43,6 +43,7 @@ from ..averaging_kernels import ORTHOGONAL_AXES, PLANE, AveragingKernel, Stages,
 from ..errors import AccuracyWarning, GpuhomogError, InputError, KernelError, nearest_known
 from ..field import Field
 from ..grid import AXIS_NAMES, OPEN, Grid
+from ..parallel import agree_on
 from ..results import Profile
 from ..streaming import Unread, together
 from ..units import times_length
@@ -117,7 +118,7 @@ def average(
     """
     if isinstance(field, Profile):
         return _average_profile(field, kernel, spacing, sampling, method, outside, padded)
-    plan, way = plan_average(field, kernel, spacing, sampling, method, padded)
+    plan, way = _agreed(plan_average(field, kernel, spacing, sampling, method, padded))
     (averaged,) = way.run(plan, _less(field, outside), (None,))
     if outside != 0:
         averaged = averaged + averaged.dtype.type(outside)
@@ -138,7 +139,7 @@ def average_gradient(
     Parameters and errors as `average`; the unit is the field's per Å, the quantity "scalar". For a box it is the
     difference of the averages over opposite faces over the width, exactly.
     """
-    plan, way = plan_average(field, kernel, spacing, sampling, "auto", padded)
+    plan, way = _agreed(plan_average(field, kernel, spacing, sampling, "auto", padded))
     along = way.run(plan, _less(field, outside), (0, 1, 2))  # per Å along each lattice vector
     # ∇ = Σ_i b_i/(2π) ∂/∂s_i and ∂/∂(|a_i| s_i) is what `along` holds
     to_cartesian = field.grid.reciprocal.T * field.grid.lengths / (2 * np.pi)
@@ -166,7 +167,7 @@ def average_and_variance(
     square of the field's, is left None. Running sums of both, where method is or becomes "sums" on a coarse grid,
     are made in one read and in the field's precision. Parameters and errors as `average`.
     """
-    plan, way = plan_average(field, kernel, spacing, sampling, method, False)
+    plan, way = _agreed(plan_average(field, kernel, spacing, sampling, method, False))
     return _means_and_variances(field, [(plan, way)], outside)[0]
 
 
@@ -186,7 +187,7 @@ def averages_and_variances(
     """
     plans = []
     for kernel in kernels:
-        plans.append(plan_average(field, kernel, spacing, sampling, method, False))
+        plans.append(_agreed(plan_average(field, kernel, spacing, sampling, method, False)))
     return _means_and_variances(field, plans, outside)
 
 
@@ -305,6 +306,16 @@ def _average_profile(
         ripple=None,
         provenance=(*profile.provenance, step),
     )
+
+
+def _agreed(planned: tuple[Plan, Way]) -> tuple[Plan, Way]:
+    """The plan and the way, once all ranks have the same: processors of two kinds may round costs differently."""
+    plan, way = planned
+    facts = {"the way": way.name, "the number of low modes": plan.low_mode_counts if way.name == "low modes" else None}
+    if isinstance(way, ByTaps) and plan.taps is not None:
+        facts["the windows"] = str([(along.decimation, len(along.weights)) for along in plan.taps])
+    agree_on(plan.field.comm, facts, "average")
+    return plan, way
 
 
 def plan_average(

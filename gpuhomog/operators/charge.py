@@ -36,8 +36,9 @@ from ..errors import InputError, nearest_known
 from ..fft import SLOWEST_FIRST, Multiplier, OfWavevector, filtered, values_of_modes
 from ..field import Field
 from ..grid import AXIS_NAMES, OPEN, Grid
+from ..memory_order import is_fortran_ordered
 from ..parallel import Slab
-from ..parallel.exchange import at, is_fortran
+from ..parallel.exchange import at
 from ..reduction import SUM, Arrays, Reduction, extrema, plane_sums
 from ..results import Measurement, Result
 from ..streaming import Unread
@@ -367,7 +368,7 @@ def gaussian_ions(field: Field, charges: NDArray[np.float64], std: float) -> Any
     fractional = grid.fractional(structure.positions)
     order = SLOWEST_FIRST[field.slab.axis]
     if field.comm.size == 1:
-        order = (2, 1, 0) if is_fortran(field.values) else (0, 1, 2)
+        order = (2, 1, 0) if is_fortran_ordered(field.values) else (0, 1, 2)
     shape = [grid.shape[axis] for axis in order]
     part = OfWavevector(grid.reciprocal, lambda k: np.exp(-0.5 * (k * std) ** 2))
     numbers = [np.fft.fftfreq(n, 1 / n) for n in shape[:2]]

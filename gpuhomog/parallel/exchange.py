@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..memory_order import is_fortran_ordered
 from .comm import Comm
 from .model import contraction_choices
 from .slab import Slab
@@ -32,16 +33,11 @@ def at(axis: int, planes: Any) -> tuple[Any, ...]:
     return tuple(planes if i == axis else slice(None) for i in range(3))
 
 
-def is_fortran(values: Any) -> bool:
-    """True if the first axis is the fastest in memory."""
-    return bool(values.flags.f_contiguous and not values.flags.c_contiguous)
-
-
 def empty_like(device: Any, values: Any, axis: int, n: int) -> Any:
     """Memory for n planes of an axis, otherwise as the values are, in their memory order."""
     shape = list(values.shape)
     shape[axis] = n
-    if is_fortran(values):
+    if is_fortran_ordered(values):
         return device.empty(shape[::-1], values.dtype).T
     return device.empty(shape, values.dtype)
 

@@ -71,8 +71,8 @@ def world() -> Comm:
     ranks = World()
     if ranks.size != size:
         raise InputError(
-            f"{variable} says that {size} ranks were launched, but MPI ({ranks.implementation}) sees {ranks.size}: they "
-            "do not know of each other, and each would write the same files. Start them with the mpiexec of that MPI, or "
-            "under Slurm with the matching srun --mpi=…."
+            f"{variable} says that {size} ranks were launched, but MPI ({ranks.implementation}) sees {ranks.size}: "
+            "they do not know of each other, and each would write the same files. Start them with the mpiexec of that "
+            "MPI, or under Slurm with the matching srun --mpi=…."
         )
     return ranks

@@ -17,7 +17,7 @@ SAME = [
     ("decode_text.cu", "BLOCK", text.BLOCK),
     ("fft_lines.cu", "ROW_BYTES", spectral.ROW_BYTES),
     ("fft_lines.cu", "ANY_THREADS", spectral.ANY_THREADS),
-    ("spectral_multiply.cu", "BLOCK", 256),
+    ("spectral_multiply.cu", "BLOCK", spectral.MULTIPLY_THREADS),
     ("multiplier.cuh", "TABLES", spectral.TABLES),
     ("multiplier.cuh", "GRADIENT", spectral.GRADIENT),
     ("multiplier.cuh", "POLYNOMIAL", spectral.POLYNOMIAL),

@@ -10,7 +10,7 @@ from ranks import on_ranks
 
 import gpuhomog as gh
 from gpuhomog.errors import AccuracyWarning, InputError
-from gpuhomog.operators.interval_field import range_of
+from gpuhomog.operators.interval_field import Line, _decide, range_of
 
 WAVES = (
     (0.2, 1 / 200, -np.pi / 2),
@@ -179,6 +179,14 @@ def test_what_the_bounds_cannot_decide():
     found = gh.physical_assumption_8(profile, 0.1, 2.0, 1.0, eps_x=0.1)
     assert found.verdict == "yes"  # no odd centre within eps_x/2
     assert gh.physical_assumption_8(profile, 0.237, 2.0, 1.0, eps_x=0.1).verdict == "undecided"
+
+
+def test_what_lies_between_the_nodes_is_not_taken_for_granted():
+    """A wave that is at its minimum at every node and at its maximum between them: -1 < -0.5 there proves nothing."""
+    x = np.arange(512) / 32
+    line = Line(profile_of(np.cos(2 * np.pi * x), 16.0))
+    verdict, *_ = _decide(line, 8.5, 1.0, 4, 0.5, 8.0, (-0.5, -3.0), (1.0, 2 * np.pi))
+    assert verdict == "undecided"
 
 
 # --- three dimensions ----------------------------------------------------------------------------------------------

@@ -103,6 +103,14 @@ def test_averages_on_ranks_equal_one(triclinic, rng, size, axis, kernel, spacing
     assert_parts(on_ranks(field, size, averaged, axis), averaged(field)[0], size, axis, 2e-13)
 
 
+def test_ranks_that_would_go_different_ways_are_refused(rng):
+    """As processors of two kinds might, whose costs differ in the last digit: they would wait for each other."""
+    field = gh.Field.from_array(rng.standard_normal((8, 8, 8)), np.diag([4.0, 5.0, 6.0]))
+    ways = ("lines", "all modes", "lines")
+    with pytest.raises(InputError, match="average the same: the way is lines on rank 0 and all modes on rank 1"):
+        on_ranks(field, 3, lambda f: gh.average(f, gh.Box(1.2), method=ways[f.comm.rank]))
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_both_memory_orders(triclinic, rng, axis, order):

@@ -14,7 +14,7 @@ import numpy as np  # noqa: F401  (the example)
 from ..node import usable_cores
 from .cylinder import Cylinder
 from .intervals import Intervals
-from .memory import Memory, is_fortran_ordered
+from .memory import Memory
 from .running import Running
 from .spectral import Spectral
 from .sums import Sums
@@ -32,4 +32,4 @@ class CPU(Memory, Intervals, Sums, Windows, Spectral, Text, Taps, Cylinder, Runn
         self.threads = threads or usable_cores()
 
 
-__all__ = ["CPU", "is_fortran_ordered", "usable_cores"]
+__all__ = ["CPU", "usable_cores"]

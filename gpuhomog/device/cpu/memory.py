@@ -9,10 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-
-def is_fortran_ordered(values: Any) -> bool:
-    """True if the first axis is the fastest in memory."""
-    return bool(values.flags.f_contiguous and not values.flags.c_contiguous)
+from ...memory_order import is_fortran_ordered
 
 
 class Memory:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .memory import is_fortran_ordered
+from ...memory_order import is_fortran_ordered
 
 
 class Sums:

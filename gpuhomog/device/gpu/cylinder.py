@@ -16,8 +16,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ...memory_order import is_fortran_ordered
 from ..cpu.cylinder import SIDES, hand_on, plane_first, propagator_powers
-from ..cpu.memory import is_fortran_ordered
 from .memory import c_name
 from .spectral import Spectral
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ...memory_order import is_fortran_ordered
 from ..cpu.intervals import moments_of_line
-from ..cpu.memory import is_fortran_ordered
 from .memory import c_name
 from .sums import Sums
 

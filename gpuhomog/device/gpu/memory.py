@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DeviceError
-from ..cpu.memory import is_fortran_ordered
+from ...memory_order import is_fortran_ordered
 from .runtime import Runtime
 from .uploads import Uploads
 

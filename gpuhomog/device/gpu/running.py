@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..cpu.memory import is_fortran_ordered
+from ...memory_order import is_fortran_ordered
 from .memory import Memory, c_name
 
 STEPS_FILE = "box_steps.cu"

@@ -31,6 +31,8 @@ from .transforms import transforms_of
 MULTIPLY, LINES = "spectral_multiply.cu", "fft_lines.cu"
 ROW_BYTES = 64
 """Of each line that a block of fft_lines holds."""
+MULTIPLY_THREADS = 256
+"""Threads of a block of spectral_multiply."""
 ANY_THREADS = 256
 """Threads of a block that transforms lines of any length."""
 CACHE_SHARE = 12.0
@@ -228,7 +230,9 @@ class Spectral(Memory):
             blocks = min(-(-batch * n0 * held.n // 8), 32 * self.runtime.n_multiprocessors)
             grid = (*(np.int32(n) for n in sizes), *held.arguments)
             arguments = (spectrum, np.int64(batch), *grid, *evaluated.arguments)
-            self.runtime.launch(MULTIPLY, f"spectral_multiply<{c_name(dtype)}>", (blocks,), (256,), arguments)
+            self.runtime.launch(
+                MULTIPLY, f"spectral_multiply<{c_name(dtype)}>", (blocks,), (MULTIPLY_THREADS,), arguments
+            )
             return
         kind = spectrum.dtype if multiplier.is_complex else dtype
         if sizes[0] == 1 and rows is None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cpu.memory import is_fortran_ordered
+from ...memory_order import is_fortran_ordered
 from .memory import Memory, c_name
 
 FILE = "planar_moments.cu"

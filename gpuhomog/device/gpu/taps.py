@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cpu.memory import is_fortran_ordered
+from ...memory_order import is_fortran_ordered
 from .memory import Memory, c_name
 
 FILE = "taps.cu"

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cpu.memory import is_fortran_ordered
+from ...memory_order import is_fortran_ordered
 
 
 class _Place:

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cpu.memory import is_fortran_ordered
+from ...memory_order import is_fortran_ordered
 from ..cpu.windows import contracted_in_order
 from .memory import Memory, c_name
 from .sources import instances
