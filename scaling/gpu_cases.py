@@ -22,10 +22,10 @@ from gpuhomog.averaging_kernels import TopHat
 from gpuhomog.device import CPU
 from gpuhomog.device.decode import PADDING, FixedWidth
 from gpuhomog.fft import InverseSquare, Multiplier, filtered
-from gpuhomog.operators.cylinder_fit import march_fit
-from gpuhomog.operators.cylinder_kernel import khat
-from gpuhomog.operators.cylinder_table import disc_points
 from gpuhomog.operators.line_weights import END_STENCIL, Line, spectral_weights, sum_weights, window_of
+from gpuhomog.operators.potentials.cylinder_fit import march_fit
+from gpuhomog.operators.potentials.cylinder_kernel import khat
+from gpuhomog.operators.potentials.cylinder_table import disc_points
 
 NARROWEST_BY_TAPS = 6
 """Standard deviation in points below which no short window is exact to float64's rounding."""

@@ -39,6 +39,12 @@ def checks():
     return {c["name"]: c for c in json.loads((DATA / "checks" / "homogenization.json").read_text())}
 
 
+@pytest.fixture(scope="session")
+def potential_checks():
+    """Independently computed potentials, currents and one-particle quantities, by name."""
+    return {c["name"]: c for c in json.loads((DATA / "checks" / "potentials-currents.json").read_text())}
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(20240531)

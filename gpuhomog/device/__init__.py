@@ -146,7 +146,7 @@ class Device(Protocol):
         """(M, 2) sums of value/distance over the grid points of the cylinders about M points, float64, on the host.
 
         Column 0: planes up to the point's own, 1: planes from it on. points: (M, 3) grid indices (a, b, c). disc:
-        in-plane offsets within the radius and their squared distances (operators.cylinder_table.disc_points); the
+        in-plane offsets within the radius and their squared distances (potentials.cylinder_table.disc_points); the
         planes along `axis` are a `step` apart, right above one another; `own` stands for 1/0. Planes at distance d
         count by ends[d] (one beyond) and by source[side]; periodic in the plane, or nothing outside.
         """
@@ -155,13 +155,13 @@ class Device(Protocol):
     def cylinder_march(self, values: Any, fit: Any, *, axis: int = 0, side: str = "both") -> Any:
         """Σ over planes at and below ("low"), at and above ("high") or both, of the fitted kernel, at all points.
 
-        fit: operators.cylinder_fit.MarchFit. Periodic in the plane; pad for an open one. Memory beside the values
+        fit: potentials.cylinder_fit.MarchFit. Periodic in the plane; pad for an open one. Memory beside the values
         and the result: their spectrum, twice that for "both".
         """
         ...
 
     def cylinder_convolve(self, values: Any, table: Any, *, axis: int = 0, side: str = "both") -> Any:
-        """As cylinder_march, with the kernel given at every distance: operators.cylinder_table.CylinderTable."""
+        """As cylinder_march, with the kernel given at every distance: potentials.cylinder_table.CylinderTable."""
         ...
 
     def march_modes(

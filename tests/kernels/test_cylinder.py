@@ -1,8 +1,6 @@
 """Cylinder potentials: the CPU's against sums written out and known values, the kernels' against the CPU's."""
 
-import json
 from math import pi, sqrt
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,18 +14,12 @@ from gpuhomog.device import CPU
 from gpuhomog.device.gpu import GPU
 from gpuhomog.device.gpu.cylinder import SUM_PLANES
 from gpuhomog.field import Field
-from gpuhomog.operators import cylinder_fit, cylinder_kernel, cylinder_table
-from gpuhomog.operators.cylinder_potential import cylinder_sums
+from gpuhomog.operators.potentials import cylinder_fit, cylinder_kernel, cylinder_table
+from gpuhomog.operators.potentials.cylinder_sums import cylinder_sums
 from gpuhomog.parallel import Slab
 
-DATA = Path(__file__).parents[1] / "data" / "checks"
 OBLIQUE = np.array([[3.0, 0.0], [0.8, 2.6]])
 SIDES = ("low", "high", "both")
-
-
-@pytest.fixture(scope="module")
-def potential_checks():
-    return {c["name"]: c for c in json.loads((DATA / "potentials-currents.json").read_text())}
 
 
 def field(shape, dtype=np.float64, order="C"):

@@ -11,8 +11,8 @@ import numpy as np
 
 import gpuhomog as gh
 from gpuhomog.device import choose_device
-from gpuhomog.operators.cylinder_fit import march_fit
-from gpuhomog.operators.cylinder_potential import cylinder_sums
+from gpuhomog.operators.potentials.cylinder_fit import march_fit
+from gpuhomog.operators.potentials.cylinder_sums import cylinder_sums
 from gpuhomog.parallel import (
     Slab,
     add_halo,

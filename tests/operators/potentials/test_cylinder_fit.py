@@ -1,15 +1,14 @@
 """Fits of the cylinder's kernel: what the recursions add, plane by plane, against the kernel."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gpuhomog.errors import InputError
-from gpuhomog.operators.cylinder_fit import SECTIONS, march_fit, sampled_march_fit
-from gpuhomog.operators.cylinder_kernel import khat
-from gpuhomog.operators.cylinder_table import (
+from gpuhomog.operators.potentials.cylinder_fit import SECTIONS, march_fit, sampled_march_fit
+from gpuhomog.operators.potentials.cylinder_kernel import khat
+from gpuhomog.operators.potentials.cylinder_table import (
     box_mean_of_inverse_distance,
     cylinder_table,
     gregory_weights,
@@ -17,7 +16,6 @@ from gpuhomog.operators.cylinder_table import (
     sampled_table,
 )
 
-DATA = Path(__file__).parents[1] / "data" / "checks"
 SQUARE = np.eye(2) * 12.0
 OBLIQUE = np.array([[7.0, 0.0], [2.5, 6.0]])
 

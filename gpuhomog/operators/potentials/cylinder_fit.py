@@ -36,7 +36,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import InputError
+from ...errors import InputError
 from .cylinder_kernel import Array, khat_table
 from .cylinder_table import (
     KernelOfModes,

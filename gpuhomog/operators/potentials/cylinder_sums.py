@@ -27,13 +27,13 @@ from __future__ import annotations
 from typing import Any
 from zlib import crc32
 
-from ..device import Device
-from ..errors import InputError
-from ..fft import SLOWEST_FIRST
-from ..field import Field
-from ..grid import axis_index
-from ..parallel import Comm, Slab, agree_on, transpose
-from ..parallel.model import march_choices
+from ...device import Device
+from ...errors import InputError
+from ...fft import SLOWEST_FIRST
+from ...field import Field
+from ...grid import axis_index
+from ...parallel import Comm, Slab, agree_on, transpose
+from ...parallel.model import march_choices
 from .cylinder_fit import MarchFit
 from .cylinder_table import CylinderTable
 

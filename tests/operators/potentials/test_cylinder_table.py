@@ -1,14 +1,12 @@
 """Tables of the cylinder's kernel: end weights, wavevectors and singular points, against their definitions."""
 
-import json
 from math import pi, sqrt
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gpuhomog.errors import InputError
-from gpuhomog.operators.cylinder_table import (
+from gpuhomog.operators.potentials.cylinder_table import (
     box_mean_of_inverse_distance,
     disc_points,
     gregory_weights,
@@ -16,14 +14,8 @@ from gpuhomog.operators.cylinder_table import (
     node_weight,
 )
 
-DATA = Path(__file__).parents[1] / "data" / "checks"
 SQUARE = np.eye(2) * 12.0
 OBLIQUE = np.array([[7.0, 0.0], [2.5, 6.0]])
-
-
-@pytest.fixture(scope="module")
-def potential_checks():
-    return {c["name"]: c for c in json.loads((DATA / "potentials-currents.json").read_text())}
 
 
 def test_gregory_weights():

@@ -12,9 +12,9 @@ from strict_device import StrictDevice
 from gpuhomog.device import CPU
 from gpuhomog.errors import InputError
 from gpuhomog.field import Field
-from gpuhomog.operators.cylinder_fit import march_fit, sampled_march_fit
-from gpuhomog.operators.cylinder_potential import cylinder_sums
-from gpuhomog.operators.cylinder_table import cylinder_table, disc_points, node_weight, sampled_table
+from gpuhomog.operators.potentials.cylinder_fit import march_fit, sampled_march_fit
+from gpuhomog.operators.potentials.cylinder_sums import cylinder_sums
+from gpuhomog.operators.potentials.cylinder_table import cylinder_table, disc_points, node_weight, sampled_table
 from gpuhomog.parallel import Slab, model
 
 STEP, RADIUS = 0.5, 1.3
@@ -78,7 +78,7 @@ def joined(parts, axis):
 def way(request, monkeypatch):
     """Both ways of a march, whichever sends less."""
     chosen = request.param == "states"
-    monkeypatch.setattr("gpuhomog.operators.cylinder_potential._states_send_less", lambda *_: chosen)
+    monkeypatch.setattr("gpuhomog.operators.potentials.cylinder_sums._states_send_less", lambda *_: chosen)
     return request.param
 
 

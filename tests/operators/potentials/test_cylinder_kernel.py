@@ -1,8 +1,6 @@
 """Coulomb kernel of a cylinder: against SciPy's adaptive quadrature and values computed elsewhere."""
 
-import json
 from math import asinh
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,16 +8,10 @@ from disc_weights import disc_weight, disc_weight_beyond_radius
 from scipy.integrate import quad
 from scipy.special import j0
 
-from gpuhomog.operators.cylinder_kernel import khat, khat_table
+from gpuhomog.operators.potentials.cylinder_kernel import khat, khat_table
 
-DATA = Path(__file__).parents[1] / "data" / "checks"
 SQUARE = np.eye(2) * 12.0
 OBLIQUE = np.array([[7.0, 0.0], [2.5, 6.0]])
-
-
-@pytest.fixture(scope="module")
-def potential_checks():
-    return {c["name"]: c for c in json.loads((DATA / "potentials-currents.json").read_text())}
 
 
 def by_quadrature(g, d, radius):
