@@ -39,7 +39,7 @@ ROOMS = {
 ONLY_IN = {
     "cupy": ("device/",),
     "mpi4py": ("parallel/mpi.py",),
-    "matplotlib": ("plots.py",),
+    "matplotlib": ("plots/",),
     "pyfftw": ("device/fftw.py",),
     "typer": ("cli.py", "cli/"),
     "rich": ("cli.py", "cli/"),

@@ -12,6 +12,7 @@ from matplotlib.collections import QuadMesh
 import gpuhomog as gh
 from gpuhomog import plots
 from gpuhomog.errors import InputError
+from gpuhomog.plots import along, slices, style
 from gpuhomog.results import Measurement
 
 ATOMS = gh.Structure(np.array([11, 17]), np.array([[0.0, 0.0, 8.0], [2.0, 1.5, 10.0]]))
@@ -71,13 +72,13 @@ def test_profiles_stand_at_their_positions(slab):
     assert marks == {(8.0,), (10.0,)}
     assert [label.get_text() for label in atoms.get_yticklabels()] == ["Cl", "Na"]
     legend = main.get_legend() or figure.legends[0]
-    assert {text.get_fontsize() for text in legend.get_texts()} == {plots.STYLE["legend.fontsize"]}
+    assert {text.get_fontsize() for text in legend.get_texts()} == {style.STYLE["legend.fontsize"]}
 
 
 def test_the_window_is_drawn_to_scale(slab):
     figure = plots.plot_profile(slab, gh.macroscopic_average(slab, (1.0, 2.5)))
     main = figure.axes[1]
-    bars = [line for line in main.lines if line.get_color() == plots.VERMILION]
+    bars = [line for line in main.lines if line.get_color() == style.VERMILION]
     assert sorted(np.ptp(bar.get_xdata()) for bar in bars) == pytest.approx([1.0, 2.5])
     assert {text.get_text().strip() for text in main.texts} >= {"window 1 Å", "window 2.5 Å"}
 
@@ -123,8 +124,8 @@ def test_vacuum_is_shaded_where_no_atom_is(slab):
     figure = plots.plot_profile(slab)
     spans = sorted((patch.get_x(), patch.get_x() + patch.get_width()) for patch in figure.axes[1].patches)
     np.testing.assert_allclose(spans, [(0.0, 5.5), (12.5, 32.0)])
-    assert plots.vacuum_of(np.array([1.0, 3.0, 5.0]), 6.0, True) == []
-    assert plots.vacuum_of(np.array([2.0, 12.0]), 14.0, True) == [(4.5, 9.5)]
+    assert along.vacuum_of(np.array([1.0, 3.0, 5.0]), 6.0, True) == []
+    assert along.vacuum_of(np.array([2.0, 12.0]), 14.0, True) == [(4.5, 9.5)]
 
 
 @pytest.mark.parametrize("shape", [(16, 12, 20), (12, 20, 16), (20, 16, 12)])
@@ -219,12 +220,12 @@ def test_slices_share_one_scale_and_say_its_unit():
     ],
 )
 def test_colour_scales_go_by_sign(values, expected):
-    assert plots.colour_scale(np.array(values)) == expected
+    assert slices.colour_scale(np.array(values)) == expected
 
 
 def test_bare_nuclei_do_not_swallow_the_colours():
     values = np.concatenate([np.linspace(-1, 1, 9999), [500.0]])
-    name, low, high, extend = plots.colour_scale(values)
+    name, low, high, extend = slices.colour_scale(values)
     assert name == "RdBu_r" and high < 1.1 and low == -high and extend == "max"
 
 
@@ -232,16 +233,16 @@ def test_surface_figure_shows_the_cumulative_charge_and_its_mean(slab):
     result = gh.surface_charge(slab)
     figure = plots.plot_surface(slab, result)
     _, upper, lower = figure.axes
-    curve = line_of(lower, colour=plots.BLUE)
+    curve = line_of(lower, colour=style.BLUE)
     x, c = curve.get_xdata(), curve.get_ydata()
     running = np.concatenate([[0.0], np.cumsum(slab.values) * 0.0625])  # by hand, at the edges of the planes
     at = np.arange(513) * 0.0625 - 0.03125
     order = np.interp(x % 32.0, at, running)
     np.testing.assert_allclose(c, order, atol=0.02 * np.ptp(running))
-    low = line_of(lower, colour=plots.VERMILION)
+    low = line_of(lower, colour=style.VERMILION)
     np.testing.assert_allclose(low.get_ydata(), 0.3, atol=1e-3)
     assert tuple(low.get_xdata()) == pytest.approx(result.bulk)
-    np.testing.assert_allclose(line_of(lower, colour=plots.GREEN).get_ydata(), 0.3, atol=1e-3)  # up to the total
+    np.testing.assert_allclose(line_of(lower, colour=style.GREEN).get_ydata(), 0.3, atol=1e-3)  # up to the total
     assert (upper.get_ylabel(), lower.get_ylabel()) == ("charge density (e Å$^{-3}$)", "charge below (e Å$^{-2}$)")
     texts = [text.get_text() for text in lower.texts]
     assert texts[0].startswith("σ low = 0.29999") and "±" in texts[0] and texts[0].endswith("e Å$^{-2}$")
@@ -251,13 +252,13 @@ def test_surface_figure_shows_the_cumulative_charge_and_its_mean(slab):
 def test_a_slab_across_the_edge_of_the_cell_is_drawn_whole(slab):
     turned = profile_of(np.roll(slab.values, 256), 32.0)
     lower = plots.plot_surface(turned, gh.surface_charge(turned)).axes[-1]
-    curve = line_of(lower, colour=plots.BLUE).get_ydata()
+    curve = line_of(lower, colour=style.BLUE).get_ydata()
     assert abs(curve[0]) < 1e-6 and abs(curve[-1]) < 1e-6 and curve.max() > 0.4
 
 
 def test_one_side_only_draws_one_side(slab):
     lower = plots.plot_surface(slab, gh.surface_charge(slab, side="high")).axes[-1]
-    assert not [line for line in lower.lines if line.get_color() == plots.VERMILION]
+    assert not [line for line in lower.lines if line.get_color() == style.VERMILION]
     assert [text.get_text().startswith("σ high") for text in lower.texts] == [True]
 
 
@@ -274,7 +275,7 @@ def test_what_is_not_defined_is_said_so(slab):
 def test_interface_figure_marks_both_bulks(slab):
     result = gh.interface_charge(slab, between=(10.0, 15.0))
     lower = plots.plot_interface(slab, result).axes[-1]
-    for colour, x in ((plots.VERMILION, 10.0), (plots.GREEN, 15.0)):
+    for colour, x in ((style.VERMILION, 10.0), (style.GREEN, 15.0)):
         level = line_of(lower, colour=colour)
         assert np.mean(level.get_xdata()) == pytest.approx(x)
         np.testing.assert_allclose(level.get_ydata(), 0.3, atol=1e-3)
@@ -286,9 +287,9 @@ def test_scales_figure_marks_the_gap_and_the_power_law():
     result = gh.scales(gh.Profile(x, values, "V", "electrostatic_potential", 1024.0))
     (axes,) = plots.plot_scales(result).axes
     assert axes.get_ylabel() == "power per mode (V$^{2}$)" and axes.get_xscale() == axes.get_yscale() == "log"
-    for colour, length in ((plots.VERMILION, result.L), (plots.GREEN, result.a)):
+    for colour, length in ((style.VERMILION, result.L), (style.GREEN, result.a)):
         assert line_of(axes, colour=colour).get_xdata()[0] == pytest.approx(2 * np.pi / length)
-    law = line_of(axes, colour=plots.BLUE)
+    law = line_of(axes, colour=style.BLUE)
     k, power = law.get_xdata(), law.get_ydata()
     assert (k[0], k[-1]) == pytest.approx(result.fitted)
     slope = np.log(power[1] / power[0]) / np.log(k[1] / k[0])
@@ -308,9 +309,9 @@ def test_interval_figure_is_a_band_about_the_midpoint(slab):
     corners = band.get_paths()[0].vertices
     assert (corners[:, 1].min(), corners[:, 1].max()) == pytest.approx((result.low.min(), result.high.max()))
     np.testing.assert_array_equal(line_of(upper, "midpoint").get_ydata()[:-1], result.midpoint)
-    np.testing.assert_array_equal(line_of(lower, colour=plots.BLACK).get_ydata()[:-1], result.eps_V)
-    np.testing.assert_array_equal(line_of(lower, colour=plots.VERMILION).get_ydata()[:-1], result.detrended)
-    bar = line_of(upper, colour=plots.VERMILION).get_xdata()
+    np.testing.assert_array_equal(line_of(lower, colour=style.BLACK).get_ydata()[:-1], result.eps_V)
+    np.testing.assert_array_equal(line_of(lower, colour=style.VERMILION).get_ydata()[:-1], result.detrended)
+    bar = line_of(upper, colour=style.VERMILION).get_xdata()
     assert bar[1] - bar[0] == pytest.approx(2.0)
 
 
@@ -325,11 +326,11 @@ def test_step_figure_draws_each_level_where_it_was_taken(slab, from_charge):
     result = gh.potential_step(profile, period=1.0)
     axes = plots.plot_step(profile, result).axes[-1]
     assert axes.get_ylabel() == "potential (V)"
-    for colour, level in ((plots.VERMILION, result.low), (plots.GREEN, result.high), (plots.BLUE, result.bulk)):
+    for colour, level in ((style.VERMILION, result.low), (style.GREEN, result.high), (style.BLUE, result.bulk)):
         drawn = line_of(axes, colour=colour)
         np.testing.assert_allclose(drawn.get_ydata(), float(level))
-        curve = line_of(axes, colour=plots.BLACK)
-        if colour == plots.BLUE:  # the curve's mean over the period
+        curve = line_of(axes, colour=style.BLACK)
+        if colour == style.BLUE:  # the curve's mean over the period
             inside = np.linspace(*drawn.get_xdata(), 400)
             mean = np.interp(inside, curve.get_xdata(), curve.get_ydata()).mean()
             assert mean == pytest.approx(float(level), abs=0.05) and abs(mean) > 0.5
@@ -345,7 +346,7 @@ def test_step_figure_of_cell_averages():
     values[:2], values[-2:] = -1.0, 1.0
     profile = gh.Profile(np.arange(40) * 0.5, values, "e/Å^3", "charge_density", 20.0, boundary="open")
     result = gh.potential_step(profile, period=None, sampling="cell")
-    curve = line_of(plots.plot_step(profile, result).axes[-1], colour=plots.BLACK)
+    curve = line_of(plots.plot_step(profile, result).axes[-1], colour=style.BLACK)
     assert curve.get_ydata()[-1] == pytest.approx(float(result.step), rel=1e-9)
     assert float(result.dipole) == pytest.approx(19.0)  # 1 e/Å^2 at either end, 19 Å apart
 
@@ -355,7 +356,7 @@ def test_step_figure_of_cell_averages():
     [("e/Å^3", "e Å$^{-3}$"), ("1/Å^3", "Å$^{-3}$"), ("V*Å", "V Å"), ("V/Å", "V Å$^{-1}$"), (None, ""), ("1", "")],
 )
 def test_units_as_print_has_them(unit, printed):
-    assert plots.unit_label(unit) == printed
+    assert style.unit_label(unit) == printed
 
 
 @pytest.mark.parametrize(
@@ -369,7 +370,7 @@ def test_units_as_print_has_them(unit, printed):
     ],
 )
 def test_measurements_as_print_has_them(value, uncertainty, printed):
-    assert plots.print_measurement(Measurement(value, "e/Å^2", uncertainty)) == printed
+    assert style.print_measurement(Measurement(value, "e/Å^2", uncertainty)) == printed
 
 
 @pytest.mark.parametrize("width, inches", [("column", 3.4), ("page", 7.0)])
@@ -488,7 +489,7 @@ def test_terminations_figure_shows_the_curve_its_gaps_and_its_zeros():
     _, result = terminations_of_sheets()
     figure = plots.plot_terminations(result)
     atoms, upper, lower = figure.axes
-    x, y = line_of(lower, colour=plots.BLUE).get_data()
+    x, y = line_of(lower, colour=style.BLUE).get_data()
     by_hand = np.where((x > 1.2) & (x < 1.4), -0.08, 0.02)  # cut between the sheets, or outside them
     away = (np.abs(x - 1.0) > 0.25) & (np.abs(x - 1.6) > 0.25)
     np.testing.assert_allclose(y[away], by_hand[away], atol=1e-6)
@@ -515,5 +516,5 @@ def test_an_excess_is_drawn_over_its_bulk_value(slab):
     raised = profile_of(slab.values + 0.2 * (np.abs(np.arange(512) - 256) < 120), 32.0)
     result = gh.surface_excess(raised, reference=0.2, x_surface=(8.53125, 23.46875), period=1.0)
     lower = plots.plot_surface(raised, result).axes[-1]
-    curve = line_of(lower, colour=plots.BLUE).get_ydata()
+    curve = line_of(lower, colour=style.BLUE).get_ydata()
     assert abs(curve[-1]) < 1e-2 and np.abs(curve).max() < 1.2

@@ -51,7 +51,8 @@ from ..operators.scales import MOST_LOW_MODES
 from ..parallel import Slab
 from ..readers import open_source
 from ..streaming.memory import CHUNKS_HELD
-from .commands import along_xyz, kernel_of
+from .commands.averages import along_xyz
+from .commands.common import kernel_of
 from .job_file import Job
 from .machines import COPY_FRACTION, MACHINES, SPREAD, USABLE
 from .options import read_values

@@ -1,0 +1,16 @@
+"""Commands: what each does with its options, as calls of the package; the table that all others are made from.
+
+One module per family. Each has its options, its functions, from Inputs and checked option values to an Outcome, and
+COMMANDS, the entries of the table. No physics lives here.
+
+>>> list(COMMANDS)[:3]
+['info', 'convert', 'average']
+"""
+
+from ..task import Command
+from . import averages, excess, files, installation, macroscale, potentials
+
+_FAMILIES = (files, averages, macroscale, excess, potentials, installation)
+COMMANDS: dict[str, Command] = {command.name: command for family in _FAMILIES for command in family.COMMANDS}
+
+__all__ = ["COMMANDS"]

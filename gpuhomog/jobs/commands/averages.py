@@ -1,0 +1,335 @@
+"""Commands that average: average, profile, trajectory.
+
+In   Inputs and checked option values.
+Out  Outcome.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import InputError
+from ...field import Field
+from ...operators.average import average, average_and_variance, average_gradient
+from ...operators.macroscopic import macroscopic_average
+from ...operators.planar import planar_average
+from ...operators.trajectory_average import trajectory_profile
+from ...readers.trajectories import read_trajectory
+from ...results import Result
+from ...streaming import Unread, together
+from ...writers.tables import Compared
+from ...writers.text import strip_compression
+from .. import options as o
+from ..task import Command, Inputs, Outcome, Rows
+from .common import (
+    FIELD_OUTSIDE,
+    check_making,
+    grid_report,
+    kernel_of,
+    made,
+    result_out,
+    shown,
+    times,
+    value_report,
+    value_rows,
+)
+
+
+def check_average(values: dict[str, Any]) -> None:
+    """Kernel and size fit together; something is asked for."""
+    check_making(values)
+    kernel_of(values)
+    if all(values[name] is None for name in ("output", "variance", "gradient", "plot")):
+        raise InputError("Nothing to write: name the result with -o OUT, or a figure with --plot FILE.")
+    if values["variance"] is not None and values["padded"]:
+        raise InputError("--variance is known inside the cell only: leave --padded out, or ask for it in a second run.")
+
+
+def run_average(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """Mesoscale average."""
+    kernel = kernel_of(values)
+    field = made(inputs, values)
+    how = {name: values[name] for name in ("spacing", "sampling", "outside")}
+
+    def means() -> tuple[Field, ...]:
+        if values["variance"] is None:
+            return (average(field, kernel, **how, padded=values["padded"]),)
+        return average_and_variance(field, kernel, **how)
+
+    def slopes() -> tuple[Field, ...]:
+        return () if values["gradient"] is None else average_gradient(field, kernel, **how, padded=values["padded"])
+
+    (result, *spread), gradient = together(field.values, means, slopes)
+    slopes_to = along_xyz(values["gradient"]) if gradient else ()
+    writes: dict[Path | None, Field | Result] = {values["output"]: result}
+    writes |= dict(zip([values["variance"]] * len(spread), spread, strict=True))
+    writes |= dict(zip(slopes_to, gradient, strict=True))
+    unread = [field.values for field in (result, *gradient) if isinstance(field.values, Unread)]
+    if unread and values["plot"] is not None:
+        unread[0].refuse("A figure", "give a larger spacing")
+    pictured = None if values["plot"] is None else result.on_first_rank()  # which draws
+
+    def draw() -> Any:
+        from ...plots import plot_slices
+
+        assert pictured is not None
+        return plot_slices(pictured, at=values["at"], width=values["figure_width"] or "page")
+
+    def told() -> Outcome:
+        more: dict[str, Any] = {}
+        tables: list[tuple[str, Rows]] = []
+        for variance in spread:
+            more["variance"] = value_report(variance)
+            unit = None if field.unit is None else f"({field.unit})^2"
+            tables.append(("Local variance", spread_rows(more["variance"], unit)))
+        if gradient:
+            more["gradient"] = {name: value_report(part) for name, part in zip("xyz", gradient, strict=True)}
+            for name, part in zip("xyz", gradient, strict=True):
+                tables.append((f"Gradient along {name}", spread_rows(more["gradient"][name], part.unit)))
+        numbers = value_report(result)
+        report = {**grid_report(result), **numbers, "kernel": kernel.describe(), "provenance": result.provenance}
+        rows: Rows = [("points", " × ".join(map(str, result.grid.shape))), *value_rows(numbers)]
+        option = "eps" if values["width"] is None else "width"
+        given = np.atleast_1d(values[option])
+        size = (", then " if option == "eps" else " × ").join(f"{length:g}" for length in given)
+        title = f"Average, {values['kernel']}, {option} {size} Å"
+        return Outcome(report | more, ((title, rows), *tables), writes, draw)
+
+    return Outcome({}, (), writes, later=told) if unread else told()
+
+
+def spread_rows(report: dict[str, Any], unit: str | None) -> Rows:
+    """Mean, smallest and largest of one of several fields."""
+    return [
+        ("mean", shown(report["mean"], unit)),
+        ("smallest, largest", f"{shown(report['minimum'])}, {shown(report['maximum'], unit)}"),
+    ]
+
+
+def along_xyz(path: Path) -> tuple[Path, ...]:
+    """Names for the three components of a field.
+
+    >>> [str(path) for path in along_xyz(Path("slope.cube.gz"))]
+    ['slope_x.cube.gz', 'slope_y.cube.gz', 'slope_z.cube.gz']
+    """
+    name, compression = strip_compression(path.name)
+    stem, suffix = Path(name).stem, Path(name).suffix
+    return tuple(path.with_name(f"{stem}_{x}{suffix}{compression}") for x in "xyz")
+
+
+def run_profile(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """Planar average and its macroscopic average."""
+    field = made(inputs, values)
+    planar = planar_average(field, values["axis"])
+    macroscopic = None
+    if values["periods"] is not None:
+        more = {name: values[name] for name in ("passes", "outside", "padded")}
+        try:
+            macroscopic = macroscopic_average(planar, values["periods"], **more)
+        except InputError as error:
+            if values["periods"] == "auto":
+                raise InputError(f"{error} For the planar average alone give --periods none.") from None
+            raise
+    rows: Rows = [
+        ("direction", f"normal to planes {planar.planes}, {planar.length:.6f} Å, {len(planar.values)} planes"),
+        ("quantity", planar.quantity.replace("_", " ")),
+        ("mean", shown(planar.mean(), planar.unit)),
+        ("smallest, largest", f"{shown(planar.values.min())}, {shown(planar.values.max(), planar.unit)}"),
+    ]
+    tables: list[tuple[str, Rows]] = [("Planar average", rows)]
+    if macroscopic is not None:
+        step = macroscopic.provenance[-1]
+        windows = ", ".join(f"{period:.6g} Å" for period in macroscopic.periods)
+        tables.append(
+            (
+                "Macroscopic average",
+                [
+                    ("windows", f"{windows} ({step['chosen']}), applied {times(step['passes'])}"),
+                    *[("diagnosis", text) for text in step["diagnosis"]],
+                    (
+                        "smallest, largest",
+                        f"{shown(macroscopic.values.min())}, {shown(macroscopic.values.max(), macroscopic.unit)}",
+                    ),
+                    ("residual ripple", f"{macroscopic.ripple:.2g} {macroscopic.unit or ''} {step['ripple_measured']}"),
+                ],
+            )
+        )
+
+    def draw() -> Any:
+        from ...plots import plot_profile
+
+        return plot_profile(planar, macroscopic, origin=field.grid.origin, width=values["figure_width"] or "column")
+
+    report = {"planar": planar, "macroscopic": macroscopic}
+    both = planar if macroscopic is None else Compared(macroscopic, planar)
+    return Outcome(report, tuple(tables), {values["output"]: both, values["planar"]: planar}, draw)
+
+
+def run_trajectory(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """Mean charge profile of a trajectory."""
+    frames = read_trajectory(
+        values["file"],
+        values["topology"],
+        charges=values["charges"],
+        cell=None if values["cell"] is None else np.reshape(values["cell"], (3, 3)),
+        start=values["start"],
+        step=values["every"],
+        format=values["format"],
+        atom_style=values["atom_style"],
+    )
+    result = trajectory_profile(frames, values["spacing"], axis=values["axis"])
+    step = result.provenance[-1]
+    time, spread = step["correlation_time"]
+    errors = result.uncertainty if result.uncertainty is not None else np.zeros(1)
+    rows: Rows = [
+        ("frames", f"{step['frames']}, blocks of {step['block']}"),
+        ("correlation time", f"{time:.3g} ± {spread:.2g} frames"),
+        ("direction", f"along {result.planes}, {result.length:.6f} Å, {len(result.values)} cells"),
+        ("smallest, largest", f"{shown(result.values.min())}, {shown(result.values.max(), result.unit)}"),
+        ("standard error", f"{np.sqrt(np.mean(errors**2)):.2g} {result.unit}, root mean square"),
+    ]
+    if not step["converged"]:
+        rows.append(("note", "too few frames for their memory: the errors are lower bounds"))
+
+    def draw() -> Any:
+        from ...plots import plot_profile
+
+        return plot_profile(result, width=values["figure_width"] or "column")
+
+    return Outcome({"profile": result}, (("Mean over frames", rows),), {values["output"]: result}, draw)
+
+
+AT = o.Option(
+    "at",
+    o.point,
+    "X,Y,Z",
+    "Fractional position of the point that the slices of the figure go through. Default: where the result differs most "
+    "from its mean.",
+    panel=o.OUTPUT,
+)
+
+
+PLANAR = o.Option(
+    "planar",
+    o.path,
+    "OUT",
+    "Write the planar average alone here: .csv, .json or .h5.",
+    panel=o.OUTPUT,
+    names=o.RESULT_FILE,
+)
+
+
+VARIANCE = o.Option(
+    "variance",
+    o.path,
+    "OUT",
+    "Write the local variance here: the mean of the square less the square of the mean, under the same kernel.",
+    panel=o.OUTPUT,
+    names=o.FIELD_FILE,
+)
+
+
+GRADIENT = o.Option(
+    "gradient",
+    o.path,
+    "OUT",
+    "Write the gradient of the average here, per Å, as three files: OUT with _x, _y and _z before the suffix.",
+    panel=o.OUTPUT,
+    names=o.FIELD_FILE,
+    files=along_xyz,
+)
+
+COMMANDS = (
+    Command(
+        "average",
+        "Average a field with a smooth kernel: the mesoscale field.",
+        "Each point of the result is the mean of the input around it, weighted by the kernel. With --spacing the "
+        "result has only as many points as a smooth field needs, and is the same there, point for point.",
+        (
+            "gpuhomog average CHGCAR --kernel gaussian --eps 6 --spacing 1 -o smooth.h5",
+            "gpuhomog average LOCPOT --kernel gaussian --eps 6 --plot smooth.pdf",
+            "gpuhomog average LOCPOT --kernel box --width 4,4,5.6 -o box.h5",
+            "gpuhomog average CHGCAR --kernel gaussian --eps 2,5 --variance spread.h5 --gradient slope.h5",
+        ),
+        (
+            *o.READING,
+            *o.MAKING,
+            o.KERNEL,
+            o.EPS,
+            o.WIDTH,
+            o.SPACING,
+            o.SAMPLING,
+            FIELD_OUTSIDE,
+            o.PADDED,
+            o.OUT,
+            VARIANCE,
+            GRADIENT,
+            o.PLOT,
+            AT,
+            o.FIGURE_WIDTH,
+            *o.READING_COMMON,
+        ),
+        run_average,
+        check_average,
+    ),
+    Command(
+        "profile",
+        "Average over planes, and over the period of the layers: the macroscopic profile.",
+        "The planar average is the mean over each plane normal to the chosen direction. Its running mean over exactly "
+        "one layer spacing, or over one of each of two materials, removes the microscopic oscillation; what is left of "
+        "it is reported as ripple, with an uncertainty for each value.",
+        (
+            "gpuhomog profile LOCPOT --axis c -o profile.csv --plot profile.pdf",
+            "gpuhomog profile LOCPOT --periods 2.82,3.10 -o macro.csv --planar planar.csv",
+            "gpuhomog profile LOCPOT --axis 1,1,0 --periods none --json",
+        ),
+        (
+            *o.READING,
+            *o.MAKING,
+            o.AXIS,
+            o.PERIODS,
+            o.PASSES,
+            o.OUTSIDE,
+            o.PADDED,
+            result_out("the planar average and the macroscopic one, side by side,"),
+            PLANAR,
+            o.PLOT,
+            o.FIGURE_WIDTH,
+            *o.READING_COMMON,
+        ),
+        run_profile,
+        check_making,
+    ),
+    Command(
+        "trajectory",
+        "Mean charge profile of a molecular dynamics trajectory, with standard errors.",
+        "Reads what MDAnalysis reads (LAMMPS, GROMACS, XYZ and others), one frame at a time. The errors take into "
+        "account how long frames remember each other, and say so where the run is too short to know.",
+        (
+            "gpuhomog trajectory run.xtc --topology run.tpr --spacing 0.2 -o profile.csv --plot profile.pdf",
+            "gpuhomog trajectory run.xyz --charges Na=1,Cl=-1 --cell 20,0,0,0,20,0,0,0,60 --spacing 0.5",
+        ),
+        (
+            o.TOPOLOGY,
+            o.CHARGES,
+            o.CELL_ROWS,
+            o.TRAJECTORY_FORMAT,
+            o.ATOM_STYLE,
+            o.START,
+            o.EVERY,
+            replace(o.UNIFORM_AXIS, help="Along which the profile is: a, b or c."),
+            o.BIN,
+            result_out("the profile"),
+            o.PLOT,
+            o.FIGURE_WIDTH,
+            o.JSON,
+            o.QUIET,
+        ),
+        run_trajectory,
+        alone=True,
+    ),
+)

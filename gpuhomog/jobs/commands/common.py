@@ -1,0 +1,183 @@
+"""What commands share: fields made of what was read, kernels of options, numbers and grids as rows for people.
+
+In   Inputs, checked option values, results.
+Out  fields, kernels, rows of tables, options made of others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+
+from ...averaging_kernels import AveragingKernel, Box, Stages
+from ...errors import InputError
+from ...field import Field
+from ...operators.charge import charge_density, electrostatic_potential
+from ...operators.excess import SurfaceExcess
+from ...operators.interface import InterfaceExcess
+from ...operators.potential_step import PotentialStep
+from ...results import Measurement, Profile, Result
+from ...units import times_length
+from .. import options as o
+from ..task import Inputs, Outcome, Rows
+
+
+def shown(value: float, unit: str | None = None) -> str:
+    """A number for people, with its unit."""
+    return f"{value:.8g}{' ' + unit if unit and unit != '1' else ''}"
+
+
+def words(name: str) -> str:
+    """A field name of a result as people read it."""
+    return name.replace("_", " ")
+
+
+def rows_of(result: Result, skip: tuple[str, ...] = ("provenance",)) -> Rows:
+    """Name and value of everything in a result that fits on one line."""
+    rows: Rows = []
+    for item in fields(result):  # type: ignore[arg-type]
+        value = getattr(result, item.name)
+        if not item.repr or item.name in skip or value is None or isinstance(value, Profile):
+            continue
+        if isinstance(value, Measurement | str):
+            rows.append((words(item.name), str(value)))
+        elif isinstance(value, bool | np.bool_):
+            rows.append((words(item.name), "yes" if value else "no"))
+        elif isinstance(value, int | float | np.number):
+            rows.append((words(item.name), f"{value:.8g}"))
+        elif isinstance(value, tuple) and value and all(isinstance(x, str) for x in value):
+            rows += [("note", x) for x in value]
+        elif isinstance(value, tuple) and value and all(isinstance(x, int | float | np.number) for x in value):
+            rows.append((words(item.name), ", ".join(f"{x:.6g}" for x in value)))
+    return rows
+
+
+def grid_rows(field: Field) -> Rows:
+    """Points, cell and boundary of a field."""
+    grid = field.grid
+    rows: Rows = [("points", " × ".join(map(str, grid.shape)))]
+    for name, vector, n in zip("abc", grid.cell, grid.shape, strict=True):
+        length = float(np.linalg.norm(vector))
+        rows.append((name, f"({', '.join(f'{x:.6f}' for x in vector)}) Å, step {length / n:.4f} Å"))
+    rows.append(("volume", shown(grid.volume, "Å^3")))
+    rows.append(("boundary", ", ".join(grid.boundary)))
+    return rows
+
+
+def grid_report(field: Field) -> dict[str, Any]:
+    """The same for JSON."""
+    grid = field.grid
+    return {
+        "shape": grid.shape,
+        "cell": grid.cell,
+        "origin": grid.origin,
+        "boundary": grid.boundary,
+        "volume": grid.volume,
+        "steps": grid.lengths / np.array(grid.shape),
+        "plane_spacing": [grid.plane_spacing(axis) for axis in range(3)],
+    }
+
+
+def value_report(field: Field) -> dict[str, Any]:
+    """What the values are, and their size."""
+    low, high = field.extrema()
+    return {
+        "quantity": field.quantity,
+        "unit": field.unit,
+        "dtype": str(field.values.dtype),
+        "mean": field.mean(),
+        "minimum": low,
+        "maximum": high,
+        "integral": field.integral(),
+    }
+
+
+def value_rows(report: dict[str, Any]) -> Rows:
+    """The same for people."""
+    unit = report["unit"]
+    return [
+        ("quantity", report["quantity"].replace("_", " ")),
+        ("unit", unit or "not stated by the file"),
+        ("mean", shown(report["mean"], unit)),
+        ("smallest, largest", f"{shown(report['minimum'])}, {shown(report['maximum'], unit)}"),
+        ("integral over the cell", shown(report["integral"], times_length(unit, 3))),
+    ]
+
+
+def made(inputs: Inputs, values: dict[str, Any]) -> Field:
+    """The input, with ions added or turned into another quantity where the options say so."""
+    field = inputs.field(values)
+    if values["ion_charges"] is not None:
+        return charge_density(
+            field, ion_charges=values["ion_charges"], width=values["ion_width"], net_charge=values["net_charge"]
+        )
+    if values["to_quantity"] == "charge_density":
+        return charge_density(field)
+    return electrostatic_potential(field) if values["to_quantity"] else field
+
+
+def check_making(values: dict[str, Any]) -> None:
+    """Options that make a charge density fit together."""
+    if values["ion_charges"] is None and values["ion_width"] is not None:
+        raise InputError("--ion-width belongs to --ion-charges: give the charge of each element's ion too.")
+    if values["ion_charges"] is not None and values["to_quantity"] is not None:
+        raise InputError("--ion-charges makes a charge density already: leave --to-quantity out.")
+
+
+def kernel_of(values: dict[str, Any]) -> AveragingKernel:
+    """The averaging kernel that the options name; several sizes are stages, applied one after another."""
+    name, eps, width = values["kernel"], values["eps"], values["width"]
+    if name == "box":
+        if width is None or eps is not None:
+            raise InputError("A box is given by its full width: --width X or X,Y,Z in Å (a tophat by --eps).")
+        return Box(width)
+    if eps is None or width is not None:
+        raise InputError(f"A {name} kernel is given by --eps in Å, twice its standard deviation (--width is for box).")
+    stages = [o.KERNELS[name](size) for size in (eps if isinstance(eps, tuple) else (eps,))]
+    return stages[0] if len(stages) == 1 else Stages(*stages)
+
+
+def times(n: int) -> str:
+    """Once, twice, or n times."""
+    return {1: "once", 2: "twice"}.get(n, f"{n} times")
+
+
+FIELD_OUTSIDE = o.Option(
+    "outside",
+    o.number,
+    "V",
+    "Open axes: value of the field beyond the cell, in its unit.",
+    default=0.0,
+    panel=o.METHOD,
+)
+
+
+def result_out(what: str) -> o.Option:
+    """The option -o of a command that writes a result."""
+    return replace(
+        o.OUT, help=f"Write {what} here; the suffix chooses the format: .csv, .json or .h5.", names=o.RESULT_FILE
+    )
+
+
+def required(option: o.Option, help: str | None = None) -> o.Option:
+    """The same option, which must be given."""
+    return replace(option, required=True, help=help or option.help)
+
+
+def outcome_along(
+    plot: str,
+    field: Field,
+    profile: Profile,
+    result: SurfaceExcess | InterfaceExcess | PotentialStep,
+    values: dict[str, Any],
+) -> Outcome:
+    """A result along a profile: its numbers, its tables, its file, and the figure that `plot` of plots draws."""
+
+    def draw() -> Any:
+        from ... import plots
+
+        return getattr(plots, plot)(profile, result, origin=field.grid.origin, width=values["figure_width"] or "column")
+
+    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)

@@ -1,0 +1,134 @@
+"""Commands on files: info, convert.
+
+In   Inputs and checked option values.
+Out  Outcome.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ...field import Field
+from ...operators.charge import charge_balance
+from ...readers import inspect_file
+from ...streaming import Unread
+from .. import options as o
+from ..task import Command, Inputs, Outcome, Rows
+from .common import check_making, grid_report, grid_rows, made, required, rows_of, shown, value_report, value_rows
+
+
+def structure_report(field: Field) -> dict[str, Any] | None:
+    """Atoms for JSON."""
+    structure = field.structure
+    if structure is None:
+        return None
+    return {
+        "formula": structure.formula,
+        "symbols": structure.symbols,
+        "positions": structure.positions,
+        "charges": structure.charges,
+    }
+
+
+def run_info(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """What a file holds."""
+    choices = {name: values[name] for name in ("kind", "quantity", "frame")}
+    header = inspect_file(values["file"], **choices)
+    if values["header"]:
+        return header_only(values, header)
+    field = inputs.field(values)
+    numbers = value_report(field)
+    about = {name: header[name] for name in ("format", "blocks", "frames", "remarks")}
+    report = {**about, **grid_report(field), **numbers}
+    report |= {"structure": structure_report(field), "provenance": field.provenance}
+    balance: list[tuple[str, Rows]] = []
+    if values["ion_charges"] is not None:
+        result = charge_balance(field, ion_charges=values["ion_charges"], net_charge=values["net_charge"])
+        report["charge_balance"] = result.to_dict()
+        balance.append(("Charge balance", rows_of(result)))
+    rows: Rows = [("format", header["format"])]
+    if len(header["blocks"]) > 1:
+        rows.append(("blocks", ", ".join(header["blocks"])))
+    if (header["frames"] or 1) > 1:
+        rows.append(("frames", str(header["frames"])))
+    if field.structure is not None:
+        rows.append(("atoms", f"{len(field.structure)} ({field.structure.formula})"))
+    remarks: Rows = [("note", remark) for remark in header["remarks"]]
+    tables = ((str(values["file"]), [*rows, *grid_rows(field)]), ("", [*value_rows(numbers), *remarks]), *balance)
+    return Outcome(report, tables)
+
+
+def header_only(values: dict[str, Any], header: dict[str, Any]) -> Outcome:
+    """What the header of a file says; no value is read."""
+    rows: Rows = [("format", header["format"]), ("blocks", ", ".join(header["blocks"]))]
+    if header["n_atoms"]:
+        rows.append(("atoms", f"{header['n_atoms']} ({header['formula']})"))
+    rows += [
+        ("points", " × ".join(map(str, header["shape"]))),
+        ("lengths", ", ".join(f"{length:.6f}" for length in header["lengths"]) + " Å"),
+        ("volume", shown(header["volume"], "Å^3")),
+        ("quantity", (header["quantity"] or "not stated by the file").replace("_", " ")),
+        ("unit", header["unit"] or "not stated by the file"),
+        *[("note", remark) for remark in header["remarks"]],
+    ]
+    return Outcome(header, ((str(values["file"]), rows),))
+
+
+def run_convert(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """The same field in another file."""
+    field = made(inputs, values)
+    if values["to"] is not None:
+        field = field.to(values["to"])
+
+    def told() -> Outcome:
+        numbers = value_report(field)
+        rows = (("Written", value_rows(numbers)),)
+        return Outcome({**grid_report(field), **numbers}, rows, {values["output"]: field})
+
+    return Outcome({}, (), {values["output"]: field}, later=told) if isinstance(field.values, Unread) else told()
+
+
+TO = o.Option("to", o.unit, "U", "Convert the values to this unit, such as e/bohr^3 or meV.", panel=o.OUTPUT)
+
+
+HEADER = o.Option(
+    "header", o.flag, "", "Only what the header says; the values are not read.", default=False, panel=o.METHOD
+)
+
+COMMANDS = (
+    Command(
+        "info",
+        "Show what a file holds: grid, cell, atoms, quantity, unit, mean and integral.",
+        "Use it first on a new file: the integral of an electron density must be the number of electrons, that of a "
+        "charge density the net charge. With --ion-charges it is checked against the ions.",
+        (
+            "gpuhomog info CHGCAR",
+            "gpuhomog info density.cube --quantity electron_density --json",
+            "gpuhomog info CHGCAR --ion-charges Na=1,Cl=7",
+        ),
+        (
+            HEADER,
+            *o.READING,
+            o.ION_CHARGES,
+            replace(o.NET_CHARGE, help="Charge in e that the cell should have."),
+            *o.READING_COMMON,
+        ),
+        run_info,
+        python=("gh.charge_balance",),
+    ),
+    Command(
+        "convert",
+        "Write a field to another file format.",
+        "Reads any supported file and writes HDF5, Zarr, NumPy or cube. With --ion-charges an electron density becomes "
+        "a charge density: electrons negative, each ion a Gaussian of its charge.",
+        (
+            "gpuhomog convert CHGCAR -o density.h5",
+            "gpuhomog convert CHGCAR --ion-charges Na=1,Cl=7 -o charge.h5",
+            "gpuhomog convert LOCPOT --to Ha -o potential.cube",
+        ),
+        (*o.READING, *o.MAKING, required(o.OUT), TO, *o.READING_COMMON),
+        run_convert,
+        check_making,
+    ),
+)

@@ -1,0 +1,196 @@
+"""Commands on scales: scales, and macro, the field as an interval.
+
+In   Inputs and checked option values.
+Out  Outcome.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ...errors import InputError
+from ...operators.interval_field import field_intervals, interval_field, physical_assumption_8
+from ...operators.planar import planar_average
+from ...operators.scales import scales
+from ...operators.uncertainty import uncertainty
+from .. import options as o
+from ..task import Command, Inputs, Outcome
+from .common import FIELD_OUTSIDE, check_making, kernel_of, made, result_out, rows_of
+
+
+def run_macro(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """The macroscopic field as an interval."""
+    field = made(inputs, values)
+    kernel = kernel_of(values)
+    how = {name: values[name] for name in ("eps_x", "spacing", "outside", "sampling")}
+    if values["ball"]:
+        found = field_intervals(field, kernel, **how)
+        return Outcome(found.to_dict(), found.tables(), {values["output"]: found})
+    profile = planar_average(field, values["axis"])
+    result = interval_field(profile, kernel, **how)
+    report: dict[str, Any] = result.to_dict()
+    tables: list[tuple[str, Any]] = list(result.tables())
+    more = {name: values[name] for name in ("outside", "sampling")}
+    try:
+        relation = uncertainty(profile, kernel, **more)
+        report["uncertainty"] = relation.to_dict()
+        tables += relation.tables()
+    except InputError as error:  # a short or open profile has intervals all the same
+        report["uncertainty"] = None
+        tables.append(("Uncertainty relation", [("not known", str(error))]))
+    if values["at"] is not None:
+        how.pop("spacing")
+        decided = physical_assumption_8(profile, values["at"], values["up_to"], kernel, **how)
+        report["assumption_8"] = decided.to_dict()
+        tables.append(("Physical Assumption 8", rows_of(decided)))
+
+    def draw() -> Any:
+        from ...plots import plot_interval_field
+
+        return plot_interval_field(profile, result, origin=field.grid.origin, width=values["figure_width"] or "column")
+
+    return Outcome(report, tables, {values["output"]: result}, draw)
+
+
+def check_macro(values: dict[str, Any]) -> None:
+    """Kernel and size fit together, and so do the options of what is checked."""
+    check_making(values)
+    kernel_of(values)
+    if (values["at"] is None) != (values["up_to"] is None):
+        raise InputError(
+            "--at X and --up-to A belong together: Physical Assumption 8 at X, for averages narrower than A."
+        )
+    if values["ball"] and (values["at"] is not None or values["plot"] is not None):
+        raise InputError("--at and --plot are for profiles: leave --ball out.")
+
+
+def run_scales(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """Microscale, macroscale and exponent of a field."""
+    field = made(inputs, values)
+    how = {name: values[name] for name in ("between", "window", "tau")}
+    result = scales(field, values["axis"], **how)
+
+    def draw() -> Any:
+        from ...plots import plot_scales
+
+        return plot_scales(result, width=values["figure_width"] or "column")
+
+    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+
+
+def check_scales(values: dict[str, Any]) -> None:
+    """A window is one of a profile."""
+    check_making(values)
+    if values["window"] is not None and values["axis"] is None:
+        raise InputError("--window belongs to a profile: give --axis a, b, c or h,k,l with it.")
+
+
+SCALES_AXIS = replace(
+    o.AXIS,
+    help="Analyse the profile across the planes of axis a, b or c, or of the lattice planes h,k,l. Default: the whole "
+    "field, by shells of |k|.",
+    default=None,
+)
+
+
+MACRO_AT = o.Option(
+    "at",
+    o.number,
+    "X",
+    "Decide Physical Assumption 8 at this position in Å: have all positions that coincide with it these averages?",
+    panel=o.METHOD,
+)
+
+
+UP_TO = o.Option("up-to", o.length, "A", "Widest average considered by --at, in Å.", panel=o.METHOD)
+
+
+EPS_X = o.Option(
+    "eps-x",
+    o.length,
+    "X",
+    "Distance in Å below which positions coincide. Default: the width of a box, the eps of other kernels.",
+    panel=o.METHOD,
+)
+
+
+BALL = o.Option(
+    "ball",
+    o.flag,
+    "",
+    "The whole field instead of a profile: ranges along a, b and c, and within a ball.",
+    default=False,
+    panel=o.METHOD,
+)
+
+
+TAU = o.Option(
+    "tau", o.number, "T", "Largest power in the gap, over that above and below it.", default=0.01, panel=o.METHOD
+)
+
+COMMANDS = (
+    Command(
+        "macro",
+        "Give the macroscopic field as an interval: the averages of all positions that coincide.",
+        "A macroscopic position is one to within eps_x, so that the field there is a range of averages, of a width "
+        "eps_V. It is given with and without the slope of the field, and eps_p for its derivative. With --at the "
+        "assumption that all coincident positions have these averages is decided: yes, no, or undecided.",
+        (
+            "gpuhomog macro LOCPOT --width 5.64 --axis c --plot interval.pdf",
+            "gpuhomog macro CHGCAR --width 5.64 --at 12 --up-to 6 --json",
+            "gpuhomog macro LOCPOT --kernel ball --eps 4 --ball",
+        ),
+        (
+            *o.READING,
+            *o.MAKING,
+            o.AXIS,
+            replace(o.KERNEL, required=False, default="box"),
+            o.EPS,
+            o.WIDTH,
+            EPS_X,
+            replace(
+                o.SPACING,
+                parse=o.length,
+                metavar="D",
+                help="Largest distance in Å between points of the macroscopic grid. Default: an eighth of eps_x.",
+            ),
+            BALL,
+            MACRO_AT,
+            UP_TO,
+            o.SAMPLING,
+            FIELD_OUTSIDE,
+            result_out("the intervals"),
+            o.PLOT,
+            o.FIGURE_WIDTH,
+            *o.READING_COMMON,
+        ),
+        run_macro,
+        check_macro,
+    ),
+    Command(
+        "scales",
+        "Find at which scales a field is microscopic and macroscopic, and what that permits.",
+        "The power of the field's waves is looked through for the widest gap: below it lies what is macroscopic, above "
+        "it the microscopic structure. Recommended is the eps of an averaging kernel in between. How the power grows "
+        "in the gap (alpha) says whether surface charges and potential steps exist for such a field.",
+        (
+            "gpuhomog scales CHGCAR --plot scales.pdf",
+            "gpuhomog scales LOCPOT --axis c --window 10,30 --json",
+        ),
+        (
+            *o.READING,
+            *o.MAKING,
+            SCALES_AXIS,
+            o.WINDOW,
+            o.GAP,
+            TAU,
+            result_out("the result, with the spectrum,"),
+            o.PLOT,
+            o.FIGURE_WIDTH,
+            *o.READING_COMMON,
+        ),
+        run_scales,
+        check_scales,
+    ),
+)

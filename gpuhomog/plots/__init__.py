@@ -1,0 +1,46 @@
+"""Figures: profiles, slices, charges and potentials, drawn at the size in which they are printed.
+
+    plot_profile         planar average, macroscopic average, uncertainty band, atoms, vacuum, windows
+    plot_surface         cumulative charge, bulk window, surface charges; plot_interface: of an interface
+    plot_terminations    charge of a crystal's cut at every position
+    plot_corners         excesses of edges and corners where they are
+    plot_step            potential with the levels of vacuum and bulk
+    plot_interval_field  the interval-valued average, a band about its midpoint
+    plot_scales          power by wavevector, with the gap between the scales
+    plot_slices          three planes of a 3D field in true geometry, one colour scale
+    save_figure          .png, .pdf or .svg, written beside and then renamed
+
+Every point is drawn at the position it has: voxels are centred on their grid points, profiles on their planes,
+and a periodic curve is closed at the end of its period.
+
+In   Profile, Field and results of the operators.
+Out  matplotlib.figure.Figure, 3.4 inches (a column) or 7 inches (a page) wide.
+
+>>> import numpy as np
+>>> import gpuhomog as gh
+>>> z = np.arange(32) * 0.25
+>>> figure = plot_profile(gh.Profile(z, np.cos(np.pi * z), "V", "electrostatic_potential", 8.0))
+>>> [axes.get_ylabel() for axes in figure.axes]
+['potential (V)']
+"""
+
+from .corners import plot_corners
+from .excess import plot_interface, plot_surface, plot_terminations
+from .potentials import plot_step
+from .profiles import plot_profile
+from .scales import plot_interval_field, plot_scales
+from .slices import plot_slices
+from .style import save_figure
+
+__all__ = [
+    "plot_corners",
+    "plot_interface",
+    "plot_interval_field",
+    "plot_profile",
+    "plot_scales",
+    "plot_slices",
+    "plot_step",
+    "plot_surface",
+    "plot_terminations",
+    "save_figure",
+]

@@ -1,0 +1,77 @@
+"""Figures of potentials: the levels on both sides of a slab or an interface.
+
+In   Profile and the result of an operator.
+Out  Figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from ..operators.bulk import find_body
+from ..operators.potential_step import PotentialStep, potential_of_charge
+from ..operators.unrolled import check_sampling
+from ..results import Profile
+from ..structure import Structure
+from .along import closed, figure_over_atoms
+from .style import BLACK, BLUE, GREEN, SKY, VACUUM, VERMILION, WIDTHS, name_axis, plane_name, styled, write_measurements
+
+
+@styled
+def plot_step(
+    profile: Profile,
+    result: PotentialStep,
+    *,
+    structure: Structure | None = None,
+    origin: Sequence[float] | NDArray[np.float64] = (0.0, 0.0, 0.0),
+    width: str = "column",
+) -> Figure:
+    """Potential along the normal, with the levels of vacuum and bulk at the place where each was taken.
+
+    profile  the potential or charge density that the result was computed from
+    result   PotentialStep of it
+    others   as in plot_profile
+    """
+    if profile.quantity == "charge_density":
+        profile = profile.internal()
+        line = find_body(profile, check_sampling(result.sampling), result.x_b).line
+        x = np.linspace(line.start, line.end, max(800, 2 * len(line.values)))
+        potential = potential_of_charge(line, x)
+        start, end = line.start, line.end
+    else:
+        profile = profile.internal()
+        sign = -1.0 if profile.quantity == "electron_potential_energy" else 1.0
+        x, potential = closed(profile, sign * profile.values)
+        start, end = 0.0, profile.length
+    structure = structure or profile.structure
+    figure, (axes,), _ = figure_over_atoms(structure, profile, origin, [2.1], width, start=start, ends=start == 0.0)
+    axes.plot(x, potential, color=BLACK, lw=0.7, zorder=3)
+    shift = profile.length if profile.boundary == "periodic" else 0.0
+    drawn = [
+        ("low", result.low, result.plateaus[0], VERMILION),
+        ("high", result.high, result.plateaus[1], GREEN),
+    ]
+    if result.bulk is not None and result.x_b is not None and result.period is not None:
+        half = result.period / 2
+        drawn.append(("bulk", result.bulk, (result.x_b - half, result.x_b + half), BLUE))
+    for _, level, window, colour in drawn:
+        if window is None or not level.defined:
+            continue
+        for turn in (-shift, 0.0, shift) if shift else (0.0,):  # a plateau may be given one period on
+            low, high = max(window[0] + turn, start), min(window[1] + turn, end)
+            if high > low:
+                axes.plot([low, high], [float(level)] * 2, color=colour, lw=2, solid_capstyle="butt", zorder=4)
+                axes.axvspan(low, high, color=SKY if colour == BLUE else VACUUM, alpha=0.5, lw=0, zorder=0)
+    name_axis(axes, "potential", "V")
+    axes.set_xlabel(f"position normal to {plane_name(profile.planes)} (Å)")
+    axes.set_xlim(start, end)
+    axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
+    measured = [("high − low", result.step, BLACK)]
+    if result.bulk_minus_low is not None:
+        measured.append(("bulk − low", result.bulk_minus_low, BLUE))
+    write_measurements(axes, measured)
+    return figure

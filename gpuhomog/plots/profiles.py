@@ -1,0 +1,83 @@
+"""Figures of profiles: planar and macroscopic average over the atoms.
+
+In   Profile.
+Out  Figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from ..results import Profile
+from ..structure import Structure
+from .along import closed, draw_macroscopic, draw_vacuum, draw_windows, figure_over_atoms, vacuum_of
+from .style import BLACK, GREY, NAMES, SKY, WIDTHS, name_axis, plane_name, styled
+
+
+@styled
+def plot_profile(
+    planar: Profile,
+    macroscopic: Profile | None = None,
+    *,
+    structure: Structure | None = None,
+    origin: Sequence[float] | NDArray[np.float64] = (0.0, 0.0, 0.0),
+    vacuum: Sequence[tuple[float, float]] | None = None,
+    width: str = "column",
+) -> Figure:
+    """Planar average, macroscopic average and its uncertainty along the normal, with the atoms above.
+
+    planar       the microscopic profile, drawn with a band of its uncertainty if that is known
+    macroscopic  its macroscopic average: drawn with a band of its uncertainty (or its residual ripple) and bars
+                 as long as its windows; once more by itself, magnified, where it varies far less than the planar
+    structure    atoms, drawn as marks above the curves; default: the planar profile's own
+    origin       (3,) Cartesian position of the first plane's corner [Å] (Grid.origin)
+    vacuum       stretches to shade [Å]; default: wide gaps between the atoms
+    width        "column" (3.4 inches) or "page" (7 inches)
+    """
+    structure = structure or planar.structure
+    ratio = (
+        np.ptp(macroscopic.values) / np.ptp(planar.values) if macroscopic is not None and np.ptp(planar.values) else 1
+    )
+    magnified = 1e-9 < ratio < 0.2  # below, only rounding would be seen
+    heights = [1.75]
+    if magnified:
+        heights.append(1.25)
+    figure, curves, atoms = figure_over_atoms(structure, planar, origin, heights, width)
+    if atoms is not None and vacuum is None:
+        vacuum = vacuum_of(atoms, planar.length, planar.boundary == "periodic")
+    for axes in curves:
+        draw_vacuum(axes, vacuum or (), axes is curves[0])
+        if planar.values.min() < 0.1 * np.ptp(planar.values) and planar.values.max() > -0.1 * np.ptp(planar.values):
+            axes.axhline(0.0, color=GREY, lw=0.5, zorder=1)
+
+    name = NAMES.get(planar.quantity, planar.quantity)
+    main = curves[0]
+    main.plot(*closed(planar, planar.values), color=BLACK, lw=0.7, label="planar average", zorder=3)
+    if planar.uncertainty is not None:
+        x, low = closed(planar, planar.values - planar.uncertainty)
+        _, high = closed(planar, planar.values + planar.uncertainty)
+        main.fill_between(x, low, high, color=SKY, lw=0, alpha=0.6, label="standard error", zorder=2)
+    if macroscopic is not None:
+        draw_macroscopic(main, macroscopic, "macroscopic average")
+        if magnified:
+            draw_macroscopic(curves[1], macroscopic, None)
+            curves[1].margins(y=0.12)
+            name_axis(curves[1], "magnified", planar.unit)
+    windows = macroscopic.periods if macroscopic is not None else ()
+    low, high = main.get_ylim()
+    room = 0.16 + 0.1 * len(windows)  # for the legend and the windows, above the curves
+    main.set_ylim(low, high + room / (1 - room) * (high - low))
+    name_axis(main, name, planar.unit)
+    draw_windows(main, windows, planar.length / 2)
+    main.legend(loc="upper center", ncols=2, columnspacing=1.2, borderaxespad=0.2)
+    for axes in curves[:-1]:
+        axes.tick_params(axis="x", which="both", labelbottom=False)
+    curves[-1].set_xlabel(f"position normal to {plane_name(planar.planes)} (Å)")
+    curves[-1].set_xlim(0.0, planar.length)
+    for axes in curves:
+        axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
+    return figure

@@ -1,0 +1,132 @@
+"""Figures of scales: power by wavevector, and the interval-valued average.
+
+In   Profile and the result of an operator.
+Out  Figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..operators.interval_field import IntervalField
+from ..operators.scales import Scales
+from ..results import Profile
+from ..structure import Structure
+from .along import draw_windows, figure_over_atoms
+from .style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    NAMES,
+    PAPER,
+    SKY,
+    VERMILION,
+    WIDTHS,
+    axis_label,
+    figure_rows,
+    name_axis,
+    new_figure,
+    plane_name,
+    print_measurement,
+    squared,
+    styled,
+)
+
+
+@styled
+def plot_interval_field(
+    planar: Profile,
+    result: IntervalField,
+    *,
+    structure: Structure | None = None,
+    origin: Sequence[float] | NDArray[np.float64] = (0.0, 0.0, 0.0),
+    width: str = "column",
+) -> Figure:
+    """The interval-valued average along the normal: a band from low to high, its midpoint, and the width eps_V.
+
+    planar  the profile that was averaged
+    result  IntervalField of it
+    others  as in plot_profile
+
+    Below, the width raw and less the slope, and a bar as long as eps_x.
+    """
+    structure = structure or planar.structure
+    figure, (upper, lower), _ = figure_over_atoms(structure, planar, origin, [1.6, 1.1], width)
+    x = result.position
+    rows = [result.low, result.high, result.midpoint, result.eps_V, result.detrended]
+    if planar.boundary == "periodic":
+        x, rows = np.append(x, x[0] + planar.length), [np.append(row, row[0]) for row in rows]
+    low, high, middle, raw, detrended = rows
+    upper.fill_between(x, low, high, color=BLUE, alpha=0.3, lw=0, zorder=2)
+    upper.plot(x, middle, color=BLUE, lw=1.2, zorder=3, label="midpoint")
+    name_axis(upper, NAMES.get(planar.quantity, planar.quantity), planar.unit)
+    upper.tick_params(axis="x", which="both", labelbottom=False)
+    lower.plot(x, raw, color=BLACK, lw=0.9, zorder=3, label="eps$_V$")
+    lower.plot(x, detrended, color=VERMILION, lw=0.9, zorder=3, label="less the slope")
+    lower.set_ylim(0, 1.5 * max(float(raw.max()), 1e-300))
+    lower.legend(loc="upper left", ncols=2, borderaxespad=0.2)
+    name_axis(lower, "width", planar.unit)
+    bottom, top = upper.get_ylim()
+    upper.set_ylim(bottom, top + 0.25 * (top - bottom))
+    draw_windows(upper, [result.eps_x], float(x[0] + x[-1]) / 2, "eps$_x$")
+    lower.set_xlabel(f"position normal to {plane_name(planar.planes)} (Å)")
+    lower.set_xlim(float(x[0]), float(x[-1]))
+    for axes in (upper, lower):
+        axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
+    return figure
+
+
+BINS_PER_DECADE = 12
+
+
+@styled
+def plot_scales(result: Scales, *, width: str = "column") -> Figure:
+    """Power per mode against the wavevector, with the gap between the scales and the power law fitted in it.
+
+    result  Scales
+    width   "column" (3.4 inches) or "page" (7 inches)
+
+    Thin: each mode or shell of modes; points: their means over bins of equal ratio.
+    """
+    figure = new_figure(width, 2.55)
+    (axes,) = figure_rows(figure, [2.03])
+    k, density = result.k, result.power / result.modes
+    if result.between is None or result.a is None or result.L is None:
+        raise InputError(f"No spectrum to draw: {result.verdict}")
+    bins = np.floor(np.log10(k / k[0]) * BINS_PER_DECADE).astype(int)
+    total, modes, middle = (np.bincount(bins, part) for part in (result.power, result.modes, np.log(k)))
+    filled = modes > 0
+    means = total[filled] / modes[filled]
+    places = np.exp(middle[filled] / np.bincount(bins)[filled])
+    top = float(density.max())
+    bottom = max(float(means[means > 0].min()), 1e-14 * top) / 3
+    axes.loglog(k, np.maximum(density, bottom / 10), color=GREY, lw=0.4, alpha=0.6, zorder=2)
+    axes.loglog(places, np.maximum(means, bottom / 10), "o", ms=2.4, color=BLACK, zorder=3)
+    axes.set_xlim(k[0] / 1.3, k[-1] * 1.3)
+    axes.set_ylim(bottom, 10 ** (np.log10(top) + 0.28 * np.log10(top / bottom)))
+    axes.axvspan(max(result.between[0], k[0] / 1.3), result.between[1], color=SKY, alpha=0.3, lw=0, zorder=0)
+    for length, colour in ((result.L, VERMILION), (result.a, GREEN)):
+        if np.isfinite(length):
+            axes.axvline(2 * np.pi / length, color=colour, lw=0.9, zorder=1)
+    if result.fit is not None and result.fitted is not None:
+        c, alpha, b = result.fit
+        fitted = np.geomspace(*result.fitted, 200)
+        axes.loglog(fitted, np.exp(c + alpha * np.log(fitted) + b * fitted**2), color=BLUE, lw=1.4, zorder=4)
+    texts = [
+        (f"$L$ = {'∞' if np.isinf(result.L) else f'{result.L:.4g} Å'}", VERMILION),
+        (f"$a$ = {result.a:.4g} Å", GREEN),
+        (f"eps = {result.eps:.3g} Å", BLACK),
+        (f"α = {print_measurement(result.alpha)}" if result.alpha.defined else "α not defined", BLUE),
+    ]
+    for number, (text, colour) in enumerate(texts):
+        x, y = 0.03 + 0.5 * (number % 2), 0.97 - 0.1 * (number // 2)
+        axes.text(x, y, text, transform=axes.transAxes, va="top", fontsize=7, color=colour, zorder=6, bbox=PAPER)
+    axes.set_xlabel(axis_label("wavevector", "1/Å"))
+    axes.set_ylabel(axis_label("power per mode", None if result.unit is None else squared(result.unit)))
+    return figure

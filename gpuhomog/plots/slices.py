@@ -1,0 +1,258 @@
+"""Figures of fields: three planes of a 3D field in true geometry, one colour scale.
+
+Voxels are centred on their grid points.
+
+In   Field.
+Out  Figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import matplotlib.ticker
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..field import Field
+from ..structure import SYMBOLS
+from .along import ELEMENT_COLOURS
+from .style import BLACK, NAMES, WIDTHS, axis_label, new_figure, styled
+
+
+def colour_scale(values: NDArray[Any]) -> tuple[str, float, float, str]:
+    """Colour map, limits and which ends are cut: diverging about zero where both signs matter, else sequential.
+
+    Limits are the extremes, unless these stand 5 times beyond 99.5 % of the values (bare nuclei): then the ends
+    are cut there, and the colour bar shows it by an arrow.
+
+    >>> colour_scale(np.array([-1.0, 2.0]))
+    ('RdBu_r', -2.0, 2.0, 'neither')
+    """
+    lowest, highest = float(values.min()), float(values.max())
+    inner_low, inner_high = (float(q) for q in np.quantile(values, (0.005, 0.995)))
+    middle = float(np.median(values))
+    low = inner_low if middle - lowest > 5 * (middle - inner_low) > 0 else lowest
+    high = inner_high if highest - middle > 5 * (inner_high - middle) > 0 else highest
+    name = "cividis"
+    if low < 0 < high and min(-low, high) > 0.02 * max(-low, high):
+        name, high = "RdBu_r", max(-low, high)
+        low = -high
+    elif low == high:
+        pad = 0.5 * (abs(low) or 1.0)
+        low, high = low - pad, high + pad
+    extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
+    return name, low, high, extend[lowest < low, highest > high]
+
+
+def in_plane(cell: NDArray[np.float64], across: int, along: int) -> NDArray[np.float64]:
+    """(2, 2) in-plane coordinates of the two lattice vectors (across, along), rows; the first lies along x."""
+    u, v = cell[across], cell[along]
+    e1 = u / np.linalg.norm(u)
+    rest = v - (v @ e1) * e1
+    return np.array([[np.linalg.norm(u), 0.0], [v @ e1, np.linalg.norm(rest)]])
+
+
+@styled
+def plot_slices(
+    field: Field,
+    *,
+    at: Sequence[float] | None = None,
+    width: str = "page",
+) -> Figure:
+    """Three lattice planes of a 3D field in true geometry, in one colour scale.
+
+    field  a whole Field on any device; its atoms within 0.6 Å of a plane are drawn as circles
+    at     fractional position of the point through which the planes go, the nearest grid point is taken; by default
+           the point where the field differs most from its mean
+    width  "page" (7 inches) or "column" (3.4 inches)
+
+    Raises InputError for a field of which only a slab is here.
+    """
+    if not field.slab.is_whole:
+        raise InputError("Slices need the whole field in one place: draw what field.on_first_rank() gives there.")
+    if at is not None and (len(at) != 3 or not np.isfinite(np.asarray(at, dtype=np.float64)).all()):
+        raise InputError("Slices go through one point: give three fractional coordinates, such as 0.5,0.5,0.5.")
+    values = field.to_host()
+    grid = field.grid
+    if at is None:
+        most = np.argmax(np.abs(values - values.mean(dtype=np.float64)))
+        index = [int(i) for i in np.unravel_index(most, values.shape)]
+    else:
+        index = [round(float(x) * n) % n for x, n in zip(at, grid.shape, strict=True)]
+    colours, low, high, extend = colour_scale(values)
+
+    panels = []
+    for normal in range(3):
+        first, second = [axis for axis in range(3) if axis != normal]
+        if grid.lengths[second] > grid.lengths[first]:  # the longer side lies along x
+            first, second = second, first
+        vectors = in_plane(grid.cell, first, second)
+        panels.append((normal, first, second, vectors))
+    # a periodic axis is drawn over its period, an open one up to its last point
+    ends = [1.0 if b == "periodic" else (n - 1) / n for b, n in zip(grid.boundary, grid.shape, strict=True)]
+    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]])
+    outlines = [corners * [ends[first], ends[second]] @ vectors for _, first, second, vectors in panels]
+
+    page = WIDTHS[width]
+    frames, bar, height = arrange([np.ptp(outline, axis=0) for outline in outlines], page)
+    figure = new_figure(width, height)
+
+    def add_axes(frame: Sequence[float]) -> Any:
+        x, y, w, h = frame
+        return figure.add_axes((x / page, y / height, w / page, h / height))
+
+    mesh = None
+    marks: dict[str, Any] = {}
+    for (normal, first, second, vectors), outline, frame in zip(panels, outlines, frames, strict=True):
+        axes = add_axes(frame)
+        plane = np.take(values, index[normal], axis=normal)
+        if first > second:
+            plane = plane.T  # rows along `first`
+        for row, axis in enumerate((first, second)):  # a periodic axis is closed by its first points
+            if grid.boundary[axis] == "periodic":
+                plane = np.concatenate([plane, np.take(plane, [0], axis=row)], axis=row)
+        u = np.arange(plane.shape[0])[:, None] / grid.shape[first]
+        v = np.arange(plane.shape[1])[None, :] / grid.shape[second]
+        mesh = axes.pcolormesh(
+            u * vectors[0, 0] + v * vectors[1, 0],
+            u * vectors[0, 1] + v * vectors[1, 1],
+            plane,
+            cmap=colours,
+            vmin=low,
+            vmax=high,
+            shading="gouraud",
+            rasterized=True,
+        )
+        axes.plot(outline[:, 0], outline[:, 1], color=BLACK, lw=0.6, clip_on=False)
+        marks |= draw_atoms_near(axes, field, normal, index[normal], first, second, vectors)
+        low_corner, high_corner = outline.min(axis=0), outline.max(axis=0)
+        axes.set_xlim(low_corner[0], high_corner[0])
+        axes.set_ylim(low_corner[1], high_corner[1])
+        names = "abc"
+        skewed = abs(vectors[1, 0]) > 1e-6 * vectors[1, 1]
+        axes.set_xlabel(f"{names[first]} (Å)", labelpad=2)
+        axes.set_ylabel(f"⊥ {names[first]} (Å)" if skewed else f"{names[second]} (Å)", labelpad=2)
+        distance = index[normal] * grid.plane_spacing(normal)
+        spanned = ", ".join(name for axis, name in enumerate(names) if axis != normal)
+        axes.set_title(f"{spanned} plane at {distance:.2f} Å", pad=3, fontsize=7.5)
+        axes.minorticks_off()
+        axes.tick_params(direction="out", top=False, right=False)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(
+                matplotlib.ticker.MaxNLocator(
+                    nbins=max(2, int(3 * frame[2 if axis is axes.xaxis else 3])), steps=[1, 2, 5, 10]
+                )
+            )
+        if skewed:
+            for side in ("top", "right", "left", "bottom"):
+                axes.spines[side].set_visible(False)
+    assert mesh is not None
+    flat = bar[2] > bar[3]
+    bar_axes = add_axes(bar)
+    figure.colorbar(mesh, cax=bar_axes, extend=extend, orientation="horizontal" if flat else "vertical")
+    bar_axes.minorticks_off()
+    label = axis_label(NAMES.get(field.quantity, field.quantity), field.unit)
+    if flat:
+        bar_axes.set_xlabel(label, labelpad=2)
+    else:
+        bar_axes.set_ylabel(label, labelpad=3)
+    if marks:
+        x = (bar[0] + bar[2] / 2) / page
+        y = (bar[1] + bar[3] + 0.08) / height
+        figure.legend(
+            marks.values(),
+            marks.keys(),
+            loc="lower center",
+            bbox_to_anchor=(x, y),
+            ncols=len(marks),
+            handletextpad=0.1,
+            columnspacing=0.7,
+            borderpad=0,
+            borderaxespad=0,
+        )
+    return figure
+
+
+Frame = tuple[float, float, float, float]
+
+
+def arrange(extents: Sequence[NDArray[np.float64]], page: float) -> tuple[list[Frame], Frame, float]:
+    """Frames (x, y, width, height) in inches of panels and colour bar, and the height of the figure.
+
+    The panels share one scale: the largest that keeps the figure below 4.6 inches. They stand in one, two or
+    three rows; the colour bar lies in the last row where room is left there, else it stands on the right.
+    """
+    left, right, bottom, top, bar_width, flat_bar, tallest = 0.5, 0.14, 0.4, 0.24, 0.75, 1.9, 4.6
+    best: tuple[float, list[list[int]], bool] | None = None
+    chosen = 0.0
+    for rows in ([[0], [1], [2]], [[0, 1], [2]], [[0], [1, 2]], [[0, 1, 2]]):
+        for lying in (True, False):
+            scale = (tallest - len(rows) * (bottom + top)) / sum(max(extents[i][1] for i in row) for row in rows)
+            for row in rows:
+                room = page - len(row) * (left + right) - (0 if lying else bar_width)
+                if lying and row is rows[-1]:
+                    room -= flat_bar
+                scale = min(scale, room / sum(extents[i][0] for i in row))
+            merit = float(scale) / len(rows) ** 0.3  # fewer rows leave less of the page white
+            if best is None or merit > best[0]:
+                best, chosen = (merit, rows, lying), float(scale)
+    assert best is not None
+    scale, (_, rows, lying) = chosen, best
+    heights = [bottom + top + float(max(extents[i][1] for i in row)) * scale for row in rows]
+    total = sum(heights)
+    frames: list[Frame] = [(0.0, 0.0, 0.0, 0.0)] * len(extents)
+    y, x = total, left
+    for row, height in zip(rows, heights, strict=True):
+        y -= height
+        x = left
+        for i in row:
+            w, h = float(extents[i][0]) * scale, float(extents[i][1]) * scale
+            frames[i] = (x, y + bottom, w, h)
+            x += w + right + left
+    if lying:
+        bar = (x - 0.1, y + bottom + 0.05, min(page - x - 0.1, 3.0), 0.1)
+    else:
+        tall = min(2.2, total - 0.9)
+        bar = (page - bar_width + 0.02, (total - tall) / 2, 0.1, tall)
+    return frames, bar, total
+
+
+def draw_atoms_near(
+    axes: Any, field: Field, normal: int, plane: int, first: int, second: int, vectors: NDArray[np.float64]
+) -> dict[str, Any]:
+    """Atoms within 0.6 Å of a lattice plane as circles at the foot of their perpendicular; by symbol."""
+    structure, grid = field.structure, field.grid
+    marks: dict[str, Any] = {}
+    if structure is None:
+        return marks
+    inverse = np.linalg.inv(grid.cell)
+    fractional = (structure.positions - grid.origin) @ inverse
+    offset = fractional[:, normal] - plane / grid.shape[normal]
+    if grid.boundary[normal] == "periodic":
+        offset -= np.round(offset)
+    distance = offset * grid.height(normal)
+    near = np.abs(distance) < 0.6
+    foot = (structure.positions - np.outer(distance, grid.normal(normal)) - grid.origin) @ inverse
+    for axis in (first, second):
+        if grid.boundary[axis] == "periodic":
+            foot[:, axis] -= np.floor(foot[:, axis] + 1e-6)
+    numbers = sorted(set(structure.numbers.tolist()), reverse=True)
+    for row, number in enumerate(numbers):
+        chosen = foot[near & (structure.numbers == number)][:, [first, second]]
+        images = [chosen]
+        for column in (0, 1):  # an atom on an edge of the cell shows on the opposite edge too
+            joined = np.concatenate(images)
+            shifted = joined[joined[:, column] < 1e-3].copy()
+            shifted[:, column] += 1.0
+            images.append(shifted)
+        at = np.concatenate(images) @ vectors
+        if len(at):
+            colour = ELEMENT_COLOURS[row % len(ELEMENT_COLOURS)]
+            style: dict[str, Any] = {"ms": 3.2, "mfc": colour, "mec": BLACK, "mew": 0.4, "clip_on": False, "zorder": 4}
+            (marks[SYMBOLS[number]],) = axes.plot(at[:, 0], at[:, 1], "o", **style)
+    return marks

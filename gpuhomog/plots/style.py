@@ -1,0 +1,231 @@
+"""How all figures look: sizes, palette, names of axes, numbers as print has them; files written whole.
+
+Figures are matplotlib Figures of their own, never pyplot's: nothing global is touched, no window is opened.
+
+In   units, quantities, measurements, figures.
+Out  labels, texts, empty figures; .png, .pdf or .svg.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from functools import wraps
+from math import floor, log10
+from pathlib import Path
+from typing import Any, TypeVar
+
+import matplotlib
+import matplotlib.ticker
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from ..errors import InputError, nearest_known
+from ..results import Measurement
+from ..writers.atomic import replacing
+
+WIDTHS = {"column": 3.4, "page": 7.0}  # inches: one and two columns of a journal
+
+
+FORMATS = ("png", "pdf", "svg")
+
+
+# Okabe and Ito's palette, told apart with any colour vision
+BLACK, ORANGE, SKY, GREEN, YELLOW = "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442"
+
+
+BLUE, VERMILION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
+
+
+GREY, VACUUM = "#8C8C8C", "#EFEFEF"
+
+
+PAPER = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1.0}
+
+
+STYLE = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 8,
+    "axes.labelsize": 8,
+    "axes.titlesize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.width": 0.4,
+    "ytick.minor.width": 0.4,
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "xtick.top": True,
+    "ytick.right": True,
+    "xtick.minor.visible": True,
+    "lines.linewidth": 1.2,
+    "legend.frameon": False,
+    "legend.handlelength": 1.6,
+    "axes.formatter.use_mathtext": True,
+    "axes.formatter.limits": (-12, 12),  # powers of ten stand in the label: name_axis
+    "axes.formatter.useoffset": False,
+    "axes.unicode_minus": True,
+    "mathtext.fontset": "dejavusans",
+    "savefig.dpi": 300,
+    "figure.dpi": 100,
+    "pdf.fonttype": 42,  # text stays text
+    "svg.fonttype": "none",
+    "svg.hashsalt": "gpuhomog",  # same input, same file
+}
+
+
+NAMES = {
+    "charge_density": "charge density",
+    "electron_density": "electron density",
+    "electrostatic_potential": "potential",
+    "electron_potential_energy": "electron potential energy",
+    "scalar": "value",
+}
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def styled(draw: F) -> F:
+    """Run a function under the package's own style, whatever the user's matplotlibrc says."""
+
+    @wraps(draw)
+    def inside(*arguments: Any, **options: Any) -> Any:
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update(STYLE)
+            return draw(*arguments, **options)
+
+    return inside  # type: ignore[return-value]
+
+
+def unit_label(unit: str | None) -> str:
+    """A unit as print has it: powers raised, no slash.
+
+    >>> unit_label("e/Å^3"), unit_label("V"), unit_label("V*Å")
+    ('e Å$^{-3}$', 'V', 'V Å')
+    """
+    if not unit or unit == "1":
+        return ""
+    words = []
+    for operator, symbol, power in re.findall(r"([*/]?)([^*/^]+)(?:\^(-?\d+))?", unit):
+        exponent = int(power or 1) * (-1 if operator == "/" else 1)
+        if symbol != "1":
+            words.append(symbol if exponent == 1 else f"{symbol}$^{{{exponent}}}$")
+    return " ".join(words)
+
+
+def axis_label(name: str, unit: str | None) -> str:
+    """Name (unit), or the name alone."""
+    unit = unit_label(unit)
+    return f"{name} ({unit})" if unit else name
+
+
+def name_axis(axes: Any, name: str, unit: str | None) -> None:
+    """Label of the y axis; large and small numbers get a power of ten beside the unit. Limits must be final."""
+    size = max(abs(limit) for limit in axes.get_ylim())
+    power = floor(log10(size)) if size > 0 else 0
+    if -3 < power < 5:
+        axes.set_ylabel(axis_label(name, unit))
+        return
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value / 10.0**power:.4g}".replace("-", "−"))
+    axes.set_ylabel(f"{name} ({f'10$^{{{power}}}$ {unit_label(unit)}'.strip()})")
+
+
+def new_figure(width: str, height: float) -> Figure:
+    """An empty figure of a printed width ("column" or "page") and a height in inches."""
+    if width not in WIDTHS:
+        raise InputError(f'Figure width "{width}": {nearest_known(width, WIDTHS)}')
+    figure = Figure(figsize=(WIDTHS[width], height))
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def figure_rows(figure: Figure, heights: Sequence[float], gap: float = 0.06) -> list[Any]:
+    """Axes one below the other, of given heights in inches, over the figure's height; sharing x."""
+    width, height = figure.get_size_inches()
+    left, right, top = 0.68, 0.12, 0.1
+    axes: list[Any] = []
+    y = height - top
+    for h in heights:
+        y -= h
+        share = axes[0] if axes else None
+        frame = (left / width, y / height, (width - left - right) / width, h / height)
+        axes.append(figure.add_axes(frame, sharex=share))
+        y -= gap
+    return axes
+
+
+def squared(unit: str) -> str:
+    """The square of a unit.
+
+    >>> squared("e/Å^3"), squared("V")
+    ('e^2/Å^6', 'V^2')
+    """
+    words = re.findall(r"([*/]?)([^*/^]+)(?:\^(-?\d+))?", unit)
+    return "".join(f"{sign}{name}" + ("" if name == "1" else f"^{2 * int(power or 1)}") for sign, name, power in words)
+
+
+def write_measurements(axes: Any, measured: Sequence[tuple[str, Measurement, str]]) -> None:
+    """Name, value and uncertainty of each, above the curve, in the colour in which they are drawn."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.14 * len(measured) * (high - low))
+    for row, (name, value, colour) in enumerate(measured):
+        text = f"{name} = {print_measurement(value)}" if value.defined else f"{name} not defined"
+        y = 0.96 - 0.11 * row
+        axes.text(0.02, y, text, transform=axes.transAxes, va="top", fontsize=7, color=colour, zorder=6, bbox=PAPER)
+
+
+def print_measurement(measured: Measurement) -> str:
+    """Value ± uncertainty and unit as print has them, small numbers as powers of ten.
+
+    >>> print_measurement(Measurement(-3.21e-7, "e/Å^2", 1.2e-7)), print_measurement(Measurement(5.8321, "V", 0.002))
+    ('(−3.2 ± 1.2) × 10$^{-7}$ e Å$^{-2}$', '5.832 ± 0.002 V')
+    """
+    value, unit = float(measured), unit_label(measured.unit)
+    spread = measured.uncertainty or 0.0
+    size = max(abs(value), spread)
+    power = floor(log10(size)) if size > 0 else 0
+    power = power if power < -2 or power > 4 else 0
+    value, spread = value / 10.0**power, spread / 10.0**power
+    digits = 4
+    if spread > 0:
+        digits = max(0, (1 if spread / 10 ** floor(log10(spread)) < 2.95 else 0) - floor(log10(spread)))
+        if spread / 10 ** floor(log10(spread)) > 1.95 and digits > 1:
+            digits -= 1 if abs(spread - round(spread, digits - 1)) < 0.05 * spread else 0
+        digits = min(digits, 8)
+    text = f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
+    if spread > 0:
+        text += f" ± {spread:.{digits}f}"
+    if power:
+        text = (f"({text})" if spread > 0 else text) + f" × 10$^{{{power}}}$"
+    return f"{text} {unit}".strip()
+
+
+def plane_name(planes: str) -> str:
+    """The plane family in words: "c" is spanned by a and b."""
+    return {"a": "the b, c plane", "b": "the a, c plane", "c": "the a, b plane"}.get(planes.lstrip("-"), planes)
+
+
+@styled
+def save_figure(figure: Figure, path: str | os.PathLike[str]) -> Path:
+    """Write a figure as its suffix says, beside and then renamed; the path.
+
+    Raises InputError for a suffix other than .png, .pdf, .svg, or a folder that cannot be written.
+    """
+    target = Path(path)
+    kind = target.suffix.lower().removeprefix(".")
+    if kind not in FORMATS:
+        raise InputError(f'{target}: figures are written as .png, .pdf or .svg, not "{target.suffix}".')
+    metadata: Any = {
+        "png": {"Software": "gpuhomog"},
+        "pdf": {"Creator": "gpuhomog", "CreationDate": None},
+    }.get(kind, {"Creator": "gpuhomog", "Date": None})
+    with replacing(target) as temporary:
+        figure.savefig(temporary, format=kind, metadata=metadata)
+    return target
