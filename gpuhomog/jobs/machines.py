@@ -64,6 +64,14 @@ MACHINES = {
         network=50.0,  # eight 400 Gb/s adapters for eight GPUs
         source="NVIDIA H200 data sheet; network: NVIDIA DGX H200 data sheet",
     ),
+    "b200": Machine(
+        "NVIDIA B200 SXM",
+        bandwidth=8000.0,
+        memory=180.0,
+        host_link=64.0,  # PCIe 5 x16, 128 GB/s both ways
+        network=50.0,  # eight 400 Gb/s adapters for eight GPUs
+        source="NVIDIA DGX B200 data sheet (eight GPUs: 1440 GB, 64 TB/s)",
+    ),
 }
 
 COPY_FRACTION = 0.90
