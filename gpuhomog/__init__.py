@@ -13,7 +13,7 @@ from .errors import AccuracyWarning, DeviceError, FileFormatError, GpuhomogError
 from .field import Field
 from .grid import Grid
 from .operators.average import average, average_and_variance, average_gradient, averages_and_variances
-from .operators.charge import ChargeBalance, charge_balance, charge_density, electrostatic_potential
+from .operators.charge import ChargeBalance, charge_balance, charge_density
 from .operators.dipole_density import dipole_density
 from .operators.excess import SurfaceCharge, SurfaceExcess, surface_charge, surface_excess
 from .operators.interface import InterfaceCharge, InterfaceExcess, interface_charge, interface_excess
@@ -43,6 +43,7 @@ from .operators.point_charges import (
     point_surface_charge,
 )
 from .operators.potential_step import PotentialStep, potential_step
+from .operators.potentials.poisson import electric_field, electrostatic_potential
 from .operators.regions import Region, box_region
 from .operators.scales import Scales, scales
 from .operators.surface_map import SurfaceMap, surface_map
@@ -129,6 +130,7 @@ __all__ = [
     "charge_density",
     "crystal_surface_charge",
     "dipole_density",
+    "electric_field",
     "electrostatic_potential",
     "field_intervals",
     "find_periods",
