@@ -43,7 +43,10 @@ from .operators.point_charges import (
     point_surface_charge,
 )
 from .operators.potential_step import PotentialStep, potential_step
+from .operators.potentials.band_alignment import BandAlignment, band_alignment
+from .operators.potentials.interaction_energy import InteractionEnergy, interaction_energy
 from .operators.potentials.poisson import electric_field, electrostatic_potential
+from .operators.potentials.vacuum import DipoleCorrection, VacuumLevels, dipole_correction, vacuum_levels
 from .operators.regions import Region, box_region
 from .operators.scales import Scales, scales
 from .operators.surface_map import SurfaceMap, surface_map
@@ -71,9 +74,11 @@ __all__ = [
     "AccuracyWarning",
     "Assumption8",
     "Ball",
+    "BandAlignment",
     "Box",
     "ChargeBalance",
     "DeviceError",
+    "DipoleCorrection",
     "Disc",
     "Excess",
     "Field",
@@ -85,6 +90,7 @@ __all__ = [
     "Grid",
     "Homogenized",
     "InputError",
+    "InteractionEnergy",
     "InterfaceCharge",
     "InterfaceExcess",
     "IntervalField",
@@ -117,6 +123,7 @@ __all__ = [
     "TrajectoryAverage",
     "Uncertainty",
     "UnitsError",
+    "VacuumLevels",
     "__version__",
     "attainable",
     "attainable_throughout",
@@ -125,10 +132,12 @@ __all__ = [
     "average_gradient",
     "average_over_frames",
     "averages_and_variances",
+    "band_alignment",
     "box_region",
     "charge_balance",
     "charge_density",
     "crystal_surface_charge",
+    "dipole_correction",
     "dipole_density",
     "electric_field",
     "electrostatic_potential",
@@ -136,6 +145,7 @@ __all__ = [
     "find_periods",
     "from_ase",
     "homogenize",
+    "interaction_energy",
     "interface_charge",
     "interface_excess",
     "interval_field",
@@ -164,5 +174,6 @@ __all__ = [
     "terminations",
     "trajectory_profile",
     "uncertainty",
+    "vacuum_levels",
     "write",
 ]
