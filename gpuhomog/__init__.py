@@ -43,6 +43,14 @@ from .operators.point_charges import (
     point_surface_charge,
 )
 from .operators.potential_step import PotentialStep, potential_step
+from .operators.potentials.bethe import (
+    BallCharge,
+    BethePotential,
+    BuildingBlock,
+    GaussianCharge,
+    RadialCharge,
+    bethe_potential,
+)
 from .operators.regions import Region, box_region
 from .operators.scales import Scales, scales
 from .operators.surface_map import SurfaceMap, surface_map
@@ -70,7 +78,10 @@ __all__ = [
     "AccuracyWarning",
     "Assumption8",
     "Ball",
+    "BallCharge",
+    "BethePotential",
     "Box",
+    "BuildingBlock",
     "ChargeBalance",
     "DeviceError",
     "Disc",
@@ -80,6 +91,7 @@ __all__ = [
     "FileFormatError",
     "Frame",
     "Gaussian",
+    "GaussianCharge",
     "GpuhomogError",
     "Grid",
     "Homogenized",
@@ -101,6 +113,7 @@ __all__ = [
     "PotentialStep",
     "PowerLaw",
     "Profile",
+    "RadialCharge",
     "Region",
     "Sampled",
     "Scales",
@@ -124,6 +137,7 @@ __all__ = [
     "average_gradient",
     "average_over_frames",
     "averages_and_variances",
+    "bethe_potential",
     "box_region",
     "charge_balance",
     "charge_density",
