@@ -51,6 +51,7 @@ from .operators.potentials.bethe import (
     RadialCharge,
     bethe_potential,
 )
+from .operators.potentials.inner_potential import InnerPotential, inner_potential
 from .operators.regions import Region, box_region
 from .operators.scales import Scales, scales
 from .operators.surface_map import SurfaceMap, surface_map
@@ -95,6 +96,7 @@ __all__ = [
     "GpuhomogError",
     "Grid",
     "Homogenized",
+    "InnerPotential",
     "InputError",
     "InterfaceCharge",
     "InterfaceExcess",
@@ -148,6 +150,7 @@ __all__ = [
     "find_periods",
     "from_ase",
     "homogenize",
+    "inner_potential",
     "interface_charge",
     "interface_excess",
     "interval_field",
