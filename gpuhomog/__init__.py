@@ -43,6 +43,13 @@ from .operators.point_charges import (
     point_surface_charge,
 )
 from .operators.potential_step import PotentialStep, potential_step
+from .operators.potentials.cylinder_potential import (
+    CylinderFields,
+    CylinderPotential,
+    cylinder_potential,
+    cylinder_potential_field,
+    disc_average,
+)
 from .operators.regions import Region, box_region
 from .operators.scales import Scales, scales
 from .operators.surface_map import SurfaceMap, surface_map
@@ -72,6 +79,8 @@ __all__ = [
     "Ball",
     "Box",
     "ChargeBalance",
+    "CylinderFields",
+    "CylinderPotential",
     "DeviceError",
     "Disc",
     "Excess",
@@ -128,7 +137,10 @@ __all__ = [
     "charge_balance",
     "charge_density",
     "crystal_surface_charge",
+    "cylinder_potential",
+    "cylinder_potential_field",
     "dipole_density",
+    "disc_average",
     "electrostatic_potential",
     "field_intervals",
     "find_periods",
