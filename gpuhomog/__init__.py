@@ -13,7 +13,7 @@ from .errors import AccuracyWarning, DeviceError, FileFormatError, GpuhomogError
 from .field import Field
 from .grid import Grid
 from .operators.average import average, average_and_variance, average_gradient, averages_and_variances
-from .operators.charge import ChargeBalance, charge_balance, charge_density, electrostatic_potential
+from .operators.charge import ChargeBalance, charge_balance, charge_density
 from .operators.dipole_density import dipole_density
 from .operators.excess import SurfaceCharge, SurfaceExcess, surface_charge, surface_excess
 from .operators.interface import InterfaceCharge, InterfaceExcess, interface_charge, interface_excess
@@ -50,6 +50,7 @@ from .operators.potentials.cylinder_potential import (
     cylinder_potential_field,
     disc_average,
 )
+from .operators.potentials.poisson import electric_field, electrostatic_potential
 from .operators.regions import Region, box_region
 from .operators.scales import Scales, scales
 from .operators.surface_map import SurfaceMap, surface_map
@@ -141,6 +142,7 @@ __all__ = [
     "cylinder_potential_field",
     "dipole_density",
     "disc_average",
+    "electric_field",
     "electrostatic_potential",
     "field_intervals",
     "find_periods",
