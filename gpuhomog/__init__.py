@@ -13,7 +13,7 @@ from .errors import AccuracyWarning, DeviceError, FileFormatError, GpuhomogError
 from .field import Field
 from .grid import Grid
 from .operators.average import average, average_and_variance, average_gradient, averages_and_variances
-from .operators.charge import ChargeBalance, charge_balance, charge_density, electrostatic_potential
+from .operators.charge import ChargeBalance, charge_balance, charge_density
 from .operators.dipole_density import dipole_density
 from .operators.excess import SurfaceCharge, SurfaceExcess, surface_charge, surface_excess
 from .operators.interface import InterfaceCharge, InterfaceExcess, interface_charge, interface_excess
@@ -51,7 +51,15 @@ from .operators.potentials.bethe import (
     RadialCharge,
     bethe_potential,
 )
+from .operators.potentials.cylinder_potential import (
+    CylinderFields,
+    CylinderPotential,
+    cylinder_potential,
+    cylinder_potential_field,
+    disc_average,
+)
 from .operators.potentials.inner_potential import InnerPotential, inner_potential
+from .operators.potentials.poisson import electric_field, electrostatic_potential
 from .operators.regions import Region, box_region
 from .operators.scales import Scales, scales
 from .operators.surface_map import SurfaceMap, surface_map
@@ -84,6 +92,8 @@ __all__ = [
     "Box",
     "BuildingBlock",
     "ChargeBalance",
+    "CylinderFields",
+    "CylinderPotential",
     "DeviceError",
     "Disc",
     "Excess",
@@ -144,7 +154,11 @@ __all__ = [
     "charge_balance",
     "charge_density",
     "crystal_surface_charge",
+    "cylinder_potential",
+    "cylinder_potential_field",
     "dipole_density",
+    "disc_average",
+    "electric_field",
     "electrostatic_potential",
     "field_intervals",
     "find_periods",

@@ -46,7 +46,7 @@ def test_gaussian_atom_three_ways(potential_checks):
     """As parts, as a table, and as a grid."""
     r = np.linspace(0.0, 9.0, 1201)
     density = sum(q * np.exp(-0.5 * (r / s) ** 2) / (2 * np.pi * s * s) ** 1.5 for q, s in ((1.0, 0.3), (-1.0, 0.8)))
-    table = gh.BuildingBlock.of_parts("table", [gh.RadialCharge.of_samples(r, density), gh.GaussianCharge(0.0)], 64.0)
+    table = gh.BuildingBlock.of_parts("table", [gh.RadialCharge.of_samples(r, density)], 64.0)
     line = (np.arange(96) - 48) / 96 * 14.4
     one = [q ** (1 / 3) * np.exp(-0.5 * (line / s) ** 2) / (np.sqrt(2 * np.pi) * s) for q, s in ((1, 0.3), (1, 0.8))]
     values = np.einsum("i,j,k", one[0], one[0], one[0]) - np.einsum("i,j,k", one[1], one[1], one[1])
@@ -85,7 +85,7 @@ def test_slab_of_atoms(potential_checks):
         found.D_L_over_eps0,
         found.bethe_block_normal["atom"],
     )
-    agrees(check, *(value.value * REDUCED for value in values))
+    agrees(check, *(value.value * REDUCED for value in (*values, found.bethe_block_normal["atom"])))
     assert found.phi_paper_eq80.value == 0.0
 
 

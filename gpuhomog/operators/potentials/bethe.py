@@ -79,6 +79,11 @@ class SphericalCharge:
         raise NotImplementedError
 
     @property
+    def gross(self) -> float:
+        """∫|ρ| [e]."""
+        return abs(self.charge)
+
+    @property
     def error(self) -> float:
         """Uncertainty of `second` [e Å^2]."""
         return 4e-16 * abs(self.second)
@@ -86,7 +91,7 @@ class SphericalCharge:
     @property
     def size(self) -> float:
         """Root mean square distance of its charge from its centre [Å]."""
-        return sqrt(abs(self.second / self.charge)) if self.charge else 0.0
+        return sqrt(abs(self.second) / self.gross) if self.gross else 0.0
 
 
 @dataclass(frozen=True)
@@ -134,10 +139,12 @@ class BallCharge(SphericalCharge):
 class RadialCharge(SphericalCharge):
     """Of any density ρ(r), made by `of_samples` or `of_function`; electrons are negative.
 
-    between  (low, high, n) → 4π ∫ρ r^n between two radii, and its error
+    between    (low, high, n) → 4π ∫ρ r^n between two radii, and its error
+    magnitude  ∫|ρ| [e]
     """
 
     between: Callable[[float, float, int], tuple[float, float]] = field(kw_only=True, repr=False)
+    magnitude: float = field(kw_only=True, repr=False)
 
     @classmethod
     def of_samples(
@@ -148,8 +155,12 @@ class RadialCharge(SphericalCharge):
         Below the first radius ρ is constant. Raises InputError for fewer than 8 samples, for radii that do not ascend,
         and for numbers that are not finite.
         """
-        between = _splines(np.array(radii, dtype=np.float64), np.array(density, dtype=np.float64))
-        return cls(between(0.0, inf, 2)[0], centre=(centre[0], centre[1], centre[2]), between=between)
+        r, values = np.array(radii, dtype=np.float64), np.array(density, dtype=np.float64)
+        between = _splines(r, values)
+        shells = np.abs(values) * r * r
+        magnitude = 4 * pi * float((np.diff(r) * (shells[1:] + shells[:-1])).sum()) / 2
+        place = (centre[0], centre[1], centre[2])
+        return cls(between(0.0, inf, 2)[0], centre=place, between=between, magnitude=magnitude)
 
     @classmethod
     def of_function(
@@ -159,13 +170,20 @@ class RadialCharge(SphericalCharge):
         if not extent > 0:
             raise InputError(f"extent = {extent}: give the radius where the density ends in Å.")
         between = _quadrature(density, float(extent))
-        return cls(between(0.0, inf, 2)[0], centre=(centre[0], centre[1], centre[2]), between=between)
+        magnitude = _quadrature(lambda r: abs(density(r)), float(extent))(0.0, inf, 2)[0]
+        place = (centre[0], centre[1], centre[2])
+        return cls(between(0.0, inf, 2)[0], centre=place, between=between, magnitude=magnitude)
 
     def within(self, radius: float) -> tuple[float, float, float]:
         """By quadrature of the function, or the antiderivatives of the splines."""
         parts = ((0.0, radius, 2), (0.0, radius, 4), (radius, inf, 1))
         charge, fourth, outside = (self.between(*part)[0] for part in parts)
         return charge, fourth, outside
+
+    @property
+    def gross(self) -> float:
+        """∫|ρ| [e]."""
+        return self.magnitude
 
     @property
     def error(self) -> float:
@@ -253,7 +271,7 @@ class BuildingBlock(Result):
         return cls(
             name=name,
             charge=float(q.sum()),
-            gross=float(np.abs(q).sum()),
+            gross=sum(part.gross for part in parts),
             dipole=np.asarray(q @ c),
             second=np.einsum("i,ij,ik->jk", q, c, c) + own / 3 * np.eye(3),
             error=sum(part.error for part in parts) / 3,
