@@ -44,6 +44,22 @@ from .operators.point_charges import (
 )
 from .operators.potential_step import PotentialStep, potential_step
 from .operators.potentials.band_alignment import BandAlignment, band_alignment
+from .operators.potentials.bethe import (
+    BallCharge,
+    BethePotential,
+    BuildingBlock,
+    GaussianCharge,
+    RadialCharge,
+    bethe_potential,
+)
+from .operators.potentials.cylinder_potential import (
+    CylinderFields,
+    CylinderPotential,
+    cylinder_potential,
+    cylinder_potential_field,
+    disc_average,
+)
+from .operators.potentials.inner_potential import InnerPotential, inner_potential
 from .operators.potentials.interaction_energy import InteractionEnergy, interaction_energy
 from .operators.potentials.poisson import electric_field, electrostatic_potential
 from .operators.potentials.vacuum import DipoleCorrection, VacuumLevels, dipole_correction, vacuum_levels
@@ -74,9 +90,14 @@ __all__ = [
     "AccuracyWarning",
     "Assumption8",
     "Ball",
+    "BallCharge",
     "BandAlignment",
+    "BethePotential",
     "Box",
+    "BuildingBlock",
     "ChargeBalance",
+    "CylinderFields",
+    "CylinderPotential",
     "DeviceError",
     "DipoleCorrection",
     "Disc",
@@ -86,9 +107,11 @@ __all__ = [
     "FileFormatError",
     "Frame",
     "Gaussian",
+    "GaussianCharge",
     "GpuhomogError",
     "Grid",
     "Homogenized",
+    "InnerPotential",
     "InputError",
     "InteractionEnergy",
     "InterfaceCharge",
@@ -108,6 +131,7 @@ __all__ = [
     "PotentialStep",
     "PowerLaw",
     "Profile",
+    "RadialCharge",
     "Region",
     "Sampled",
     "Scales",
@@ -133,18 +157,23 @@ __all__ = [
     "average_over_frames",
     "averages_and_variances",
     "band_alignment",
+    "bethe_potential",
     "box_region",
     "charge_balance",
     "charge_density",
     "crystal_surface_charge",
+    "cylinder_potential",
+    "cylinder_potential_field",
     "dipole_correction",
     "dipole_density",
+    "disc_average",
     "electric_field",
     "electrostatic_potential",
     "field_intervals",
     "find_periods",
     "from_ase",
     "homogenize",
+    "inner_potential",
     "interaction_energy",
     "interface_charge",
     "interface_excess",

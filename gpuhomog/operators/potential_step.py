@@ -26,7 +26,7 @@ Out  PotentialStep: V and V/Å, host, equal on every rank.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import hypot, isfinite, pi
 from typing import Any
 
@@ -105,6 +105,7 @@ class PotentialStep(Result):
     source          quantity it was made from
     planes          what the planes are: "a", "b", "c", or "(h k l)"
     sampling        what the samples of the charge were taken for; None from a potential
+    line            the potential laid out from vacuum to vacuum [V]; None across an interface
     remarks         what a reader should know, one sentence each
     provenance      what was read and done, step by step
     """
@@ -128,6 +129,7 @@ class PotentialStep(Result):
     source: str
     planes: str
     sampling: str | None = None
+    line: Unrolled | None = field(default=None, repr=False)
     remarks: tuple[str, ...] = ()
     provenance: tuple[Mapping[str, Any], ...] = ()
 
@@ -393,7 +395,7 @@ def _is_field(slope: Measurement) -> bool:
     return slope.value is not None and abs(slope.value) > max(LEAST_FIELD, SIGNIFICANT * (slope.uncertainty or 0.0))
 
 
-def _period_mean(line: Unrolled, centres: Array, period: float) -> Array:
+def period_mean(line: Unrolled, centres: Array, period: float) -> Array:
     """Means of the potential over one period around each centre, on a spline through the samples near them."""
     reach = period / 2 + 8 * line.spacing
     near = (line.position >= centres.min() - reach) & (line.position <= centres.max() + reach)
@@ -412,11 +414,11 @@ def _level_in_bulk(
         reason = why or "the bulk has no period"
         return Measurement.not_defined(VOLT, reason), Measurement.not_defined(FIELD, reason)
     around = spread_positions(x, period.length, window)
-    here = _period_mean(line, np.array([x]), period.length)[0]
-    means = _period_mean(line, around, period.length)
+    here = period_mean(line, np.array([x]), period.length)[0]
+    means = period_mean(line, around, period.length)
     drift = 0.0
     if period.uncertainty > 0:
-        drift = float(_period_mean(line, np.array([x]), period.length + period.uncertainty)[0] - here)
+        drift = float(period_mean(line, np.array([x]), period.length + period.uncertainty)[0] - here)
     floor = 1e-15 * float(np.abs(line.values).max())
     slope, slope_error, spread = 0.0, 0.0, float(means.std())
     if len(around) > 1:
@@ -533,6 +535,7 @@ def _across_slab(
         periods=None,
         source=source,
         planes=profile.planes,
+        line=line,
         remarks=tuple(remarks),
         provenance=(*profile.provenance, {"step": "potential step", "x_b": x}),
     )
@@ -655,6 +658,7 @@ def _from_charge(
         source="charge_density",
         planes=profile.planes,
         sampling=sampling,
+        line=potential,
         remarks=tuple(remarks),
         provenance=(*profile.provenance, {"step": "potential step", "x_b": x, "sampling": sampling}),
     )
