@@ -51,6 +51,7 @@ from .operators.potentials.bethe import (
     RadialCharge,
     bethe_potential,
 )
+from .operators.potentials.cavity import LorentzCavity, lorentz_cavity
 from .operators.potentials.cylinder_potential import (
     CylinderFields,
     CylinderPotential,
@@ -113,6 +114,7 @@ __all__ = [
     "IntervalField",
     "KernelError",
     "LinesAndPoints",
+    "LorentzCavity",
     "Measurement",
     "MolecularCharge",
     "MomentDensities",
@@ -169,6 +171,7 @@ __all__ = [
     "interface_excess",
     "interval_field",
     "lines_and_points",
+    "lorentz_cavity",
     "macroscopic_average",
     "molecular_charge",
     "moment_densities",
