@@ -43,6 +43,7 @@ from .operators.point_charges import (
     point_surface_charge,
 )
 from .operators.potential_step import PotentialStep, potential_step
+from .operators.potentials.band_alignment import BandAlignment, band_alignment
 from .operators.potentials.bethe import (
     BallCharge,
     BethePotential,
@@ -60,7 +61,9 @@ from .operators.potentials.cylinder_potential import (
     disc_average,
 )
 from .operators.potentials.inner_potential import InnerPotential, inner_potential
+from .operators.potentials.interaction_energy import InteractionEnergy, interaction_energy
 from .operators.potentials.poisson import electric_field, electrostatic_potential
+from .operators.potentials.vacuum import DipoleCorrection, VacuumLevels, dipole_correction, vacuum_levels
 from .operators.regions import Region, box_region
 from .operators.scales import Scales, scales
 from .operators.surface_map import SurfaceMap, surface_map
@@ -89,6 +92,7 @@ __all__ = [
     "Assumption8",
     "Ball",
     "BallCharge",
+    "BandAlignment",
     "BethePotential",
     "Box",
     "BuildingBlock",
@@ -96,6 +100,7 @@ __all__ = [
     "CylinderFields",
     "CylinderPotential",
     "DeviceError",
+    "DipoleCorrection",
     "Disc",
     "Excess",
     "Field",
@@ -109,6 +114,7 @@ __all__ = [
     "Homogenized",
     "InnerPotential",
     "InputError",
+    "InteractionEnergy",
     "InterfaceCharge",
     "InterfaceExcess",
     "IntervalField",
@@ -143,6 +149,7 @@ __all__ = [
     "TrajectoryAverage",
     "Uncertainty",
     "UnitsError",
+    "VacuumLevels",
     "__version__",
     "attainable",
     "attainable_throughout",
@@ -151,6 +158,7 @@ __all__ = [
     "average_gradient",
     "average_over_frames",
     "averages_and_variances",
+    "band_alignment",
     "bethe_potential",
     "box_region",
     "charge_balance",
@@ -158,6 +166,7 @@ __all__ = [
     "crystal_surface_charge",
     "cylinder_potential",
     "cylinder_potential_field",
+    "dipole_correction",
     "dipole_density",
     "disc_average",
     "electric_field",
@@ -167,6 +176,7 @@ __all__ = [
     "from_ase",
     "homogenize",
     "inner_potential",
+    "interaction_energy",
     "interface_charge",
     "interface_excess",
     "interval_field",
@@ -196,5 +206,6 @@ __all__ = [
     "terminations",
     "trajectory_profile",
     "uncertainty",
+    "vacuum_levels",
     "write",
 ]
