@@ -43,7 +43,26 @@ from .operators.point_charges import (
     point_surface_charge,
 )
 from .operators.potential_step import PotentialStep, potential_step
+from .operators.potentials.band_alignment import BandAlignment, band_alignment
+from .operators.potentials.bethe import (
+    BallCharge,
+    BethePotential,
+    BuildingBlock,
+    GaussianCharge,
+    RadialCharge,
+    bethe_potential,
+)
+from .operators.potentials.cylinder_potential import (
+    CylinderFields,
+    CylinderPotential,
+    cylinder_potential,
+    cylinder_potential_field,
+    disc_average,
+)
+from .operators.potentials.inner_potential import InnerPotential, inner_potential
+from .operators.potentials.interaction_energy import InteractionEnergy, interaction_energy
 from .operators.potentials.poisson import electric_field, electrostatic_potential
+from .operators.potentials.vacuum import DipoleCorrection, VacuumLevels, dipole_correction, vacuum_levels
 from .operators.regions import Region, box_region
 from .operators.scales import Scales, scales
 from .operators.surface_map import SurfaceMap, surface_map
@@ -71,9 +90,16 @@ __all__ = [
     "AccuracyWarning",
     "Assumption8",
     "Ball",
+    "BallCharge",
+    "BandAlignment",
+    "BethePotential",
     "Box",
+    "BuildingBlock",
     "ChargeBalance",
+    "CylinderFields",
+    "CylinderPotential",
     "DeviceError",
+    "DipoleCorrection",
     "Disc",
     "Excess",
     "Field",
@@ -81,10 +107,13 @@ __all__ = [
     "FileFormatError",
     "Frame",
     "Gaussian",
+    "GaussianCharge",
     "GpuhomogError",
     "Grid",
     "Homogenized",
+    "InnerPotential",
     "InputError",
+    "InteractionEnergy",
     "InterfaceCharge",
     "InterfaceExcess",
     "IntervalField",
@@ -102,6 +131,7 @@ __all__ = [
     "PotentialStep",
     "PowerLaw",
     "Profile",
+    "RadialCharge",
     "Region",
     "Sampled",
     "Scales",
@@ -117,6 +147,7 @@ __all__ = [
     "TrajectoryAverage",
     "Uncertainty",
     "UnitsError",
+    "VacuumLevels",
     "__version__",
     "attainable",
     "attainable_throughout",
@@ -125,17 +156,25 @@ __all__ = [
     "average_gradient",
     "average_over_frames",
     "averages_and_variances",
+    "band_alignment",
+    "bethe_potential",
     "box_region",
     "charge_balance",
     "charge_density",
     "crystal_surface_charge",
+    "cylinder_potential",
+    "cylinder_potential_field",
+    "dipole_correction",
     "dipole_density",
+    "disc_average",
     "electric_field",
     "electrostatic_potential",
     "field_intervals",
     "find_periods",
     "from_ase",
     "homogenize",
+    "inner_potential",
+    "interaction_energy",
     "interface_charge",
     "interface_excess",
     "interval_field",
@@ -164,5 +203,6 @@ __all__ = [
     "terminations",
     "trajectory_profile",
     "uncertainty",
+    "vacuum_levels",
     "write",
 ]
