@@ -52,6 +52,7 @@ from .operators.potentials.bethe import (
     RadialCharge,
     bethe_potential,
 )
+from .operators.potentials.cavity import LorentzCavity, lorentz_cavity
 from .operators.potentials.cylinder_potential import (
     CylinderFields,
     CylinderPotential,
@@ -119,6 +120,7 @@ __all__ = [
     "IntervalField",
     "KernelError",
     "LinesAndPoints",
+    "LorentzCavity",
     "Measurement",
     "MolecularCharge",
     "MomentDensities",
@@ -179,6 +181,7 @@ __all__ = [
     "interface_excess",
     "interval_field",
     "lines_and_points",
+    "lorentz_cavity",
     "macroscopic_average",
     "molecular_charge",
     "moment_densities",
