@@ -43,6 +43,7 @@ from .operators.point_charges import (
     point_surface_charge,
 )
 from .operators.potential_step import PotentialStep, potential_step
+from .operators.potentials.budget import PotentialBudget, potential_budget
 from .operators.potentials.cylinder_potential import (
     CylinderFields,
     CylinderPotential,
@@ -50,6 +51,7 @@ from .operators.potentials.cylinder_potential import (
     cylinder_potential_field,
     disc_average,
 )
+from .operators.potentials.planar_terms import CylinderTerms, cylinder_terms
 from .operators.potentials.poisson import electric_field, electrostatic_potential
 from .operators.regions import Region, box_region
 from .operators.scales import Scales, scales
@@ -82,6 +84,7 @@ __all__ = [
     "ChargeBalance",
     "CylinderFields",
     "CylinderPotential",
+    "CylinderTerms",
     "DeviceError",
     "Disc",
     "Excess",
@@ -108,6 +111,7 @@ __all__ = [
     "PointCharges",
     "PointSurfaceCharge",
     "PolarizationQuantum",
+    "PotentialBudget",
     "PotentialStep",
     "PowerLaw",
     "Profile",
@@ -140,6 +144,7 @@ __all__ = [
     "crystal_surface_charge",
     "cylinder_potential",
     "cylinder_potential_field",
+    "cylinder_terms",
     "dipole_density",
     "disc_average",
     "electric_field",
@@ -161,6 +166,7 @@ __all__ = [
     "plane_excess",
     "point_surface_charge",
     "polarization_quantum",
+    "potential_budget",
     "potential_step",
     "read",
     "read_profile",
