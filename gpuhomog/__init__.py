@@ -43,7 +43,17 @@ from .operators.point_charges import (
     point_surface_charge,
 )
 from .operators.potential_step import PotentialStep, potential_step
+from .operators.potentials.band_alignment import BandAlignment, band_alignment
+from .operators.potentials.bethe import (
+    BallCharge,
+    BethePotential,
+    BuildingBlock,
+    GaussianCharge,
+    RadialCharge,
+    bethe_potential,
+)
 from .operators.potentials.budget import PotentialBudget, potential_budget
+from .operators.potentials.cavity import LorentzCavity, lorentz_cavity
 from .operators.potentials.cylinder_potential import (
     CylinderFields,
     CylinderPotential,
@@ -51,8 +61,11 @@ from .operators.potentials.cylinder_potential import (
     cylinder_potential_field,
     disc_average,
 )
+from .operators.potentials.inner_potential import InnerPotential, inner_potential
+from .operators.potentials.interaction_energy import InteractionEnergy, interaction_energy
 from .operators.potentials.planar_terms import CylinderTerms, cylinder_terms
 from .operators.potentials.poisson import electric_field, electrostatic_potential
+from .operators.potentials.vacuum import DipoleCorrection, VacuumLevels, dipole_correction, vacuum_levels
 from .operators.regions import Region, box_region
 from .operators.scales import Scales, scales
 from .operators.surface_map import SurfaceMap, surface_map
@@ -80,12 +93,17 @@ __all__ = [
     "AccuracyWarning",
     "Assumption8",
     "Ball",
+    "BallCharge",
+    "BandAlignment",
+    "BethePotential",
     "Box",
+    "BuildingBlock",
     "ChargeBalance",
     "CylinderFields",
     "CylinderPotential",
     "CylinderTerms",
     "DeviceError",
+    "DipoleCorrection",
     "Disc",
     "Excess",
     "Field",
@@ -93,15 +111,19 @@ __all__ = [
     "FileFormatError",
     "Frame",
     "Gaussian",
+    "GaussianCharge",
     "GpuhomogError",
     "Grid",
     "Homogenized",
+    "InnerPotential",
     "InputError",
+    "InteractionEnergy",
     "InterfaceCharge",
     "InterfaceExcess",
     "IntervalField",
     "KernelError",
     "LinesAndPoints",
+    "LorentzCavity",
     "Measurement",
     "MolecularCharge",
     "MomentDensities",
@@ -115,6 +137,7 @@ __all__ = [
     "PotentialStep",
     "PowerLaw",
     "Profile",
+    "RadialCharge",
     "Region",
     "Sampled",
     "Scales",
@@ -130,6 +153,7 @@ __all__ = [
     "TrajectoryAverage",
     "Uncertainty",
     "UnitsError",
+    "VacuumLevels",
     "__version__",
     "attainable",
     "attainable_throughout",
@@ -138,6 +162,8 @@ __all__ = [
     "average_gradient",
     "average_over_frames",
     "averages_and_variances",
+    "band_alignment",
+    "bethe_potential",
     "box_region",
     "charge_balance",
     "charge_density",
@@ -145,6 +171,7 @@ __all__ = [
     "cylinder_potential",
     "cylinder_potential_field",
     "cylinder_terms",
+    "dipole_correction",
     "dipole_density",
     "disc_average",
     "electric_field",
@@ -153,10 +180,13 @@ __all__ = [
     "find_periods",
     "from_ase",
     "homogenize",
+    "inner_potential",
+    "interaction_energy",
     "interface_charge",
     "interface_excess",
     "interval_field",
     "lines_and_points",
+    "lorentz_cavity",
     "macroscopic_average",
     "molecular_charge",
     "moment_densities",
@@ -182,5 +212,6 @@ __all__ = [
     "terminations",
     "trajectory_profile",
     "uncertainty",
+    "vacuum_levels",
     "write",
 ]
