@@ -31,8 +31,8 @@ Out  PotentialBudget: V, host, equal on every rank.
 ...     slab = slab + np.exp(-d / 0.18) / 12.03 - np.exp(-d / 1.28) / 32.08
 >>> profile = gh.Profile(x, slab, "e/Å^3", "charge_density", 180.0, boundary="open")
 >>> found = potential_budget(profile, x_b=78.75, period=4.0)
->>> print(f"{found.D_L.value:.4f} e/Å; {found.mean.value:.3f} V, by eq. 80 {found.printed.value:.3f} V")
-0.0043 e/Å; 0.778 V, by eq. 80 0.000 V
+>>> print(f"D_L {found.D_L.value:.4f} e/Å; {found.mean.value:.3f} V, by eq. 80 {abs(found.printed.value):.3f} V")
+D_L 0.0043 e/Å; 0.778 V, by eq. 80 0.000 V
 """
 
 from __future__ import annotations
