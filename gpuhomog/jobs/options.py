@@ -175,6 +175,17 @@ def interval(raw: Any) -> tuple[float, float]:
     return values[0], values[1]
 
 
+def band_edges(raw: Any) -> tuple[float, ...]:
+    """Two energies, or four."""
+    try:
+        values = tuple(number(part) for part in split(raw))
+    except Unusable:
+        values = ()
+    if len(values) not in (2, 4):
+        raise Unusable("give two energies in eV, of the two bulks, or four with the conduction bands, as 5.1,6.3")
+    return values
+
+
 def bulk_value(raw: Any) -> str | float:
     """A bulk value, or "bulk"."""
     try:

@@ -7,6 +7,7 @@
     plot_step            potential with the levels of vacuum and bulk
     plot_inner_potential  the mean of a slab's potential, with what theory says of it
     plot_cavity          charge and field of spheres around a point, by their radius
+    plot_vacuum_levels   potential with the plateaus of both vacua
     plot_interval_field  the interval-valued average, a band about its midpoint
     plot_scales          power by wavevector, with the gap between the scales
     plot_slices          three planes of a 3D field in true geometry, one colour scale
@@ -29,7 +30,7 @@ Out  matplotlib.figure.Figure, 3.4 inches (a column) or 7 inches (a page) wide.
 from .corners import plot_corners
 from .excess import plot_interface, plot_surface, plot_terminations
 from .inner import plot_cavity, plot_inner_potential
-from .potentials import plot_step
+from .potentials import plot_step, plot_vacuum_levels
 from .profiles import plot_profile
 from .scales import plot_interval_field, plot_scales
 from .slices import plot_slices
@@ -47,5 +48,6 @@ __all__ = [
     "plot_step",
     "plot_surface",
     "plot_terminations",
+    "plot_vacuum_levels",
     "save_figure",
 ]

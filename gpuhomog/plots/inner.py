@@ -93,7 +93,9 @@ def plot_inner_potential(
         ("D$_L$/ε$_0$", result.D_L_over_eps0, VERMILION),
         ("eq. 80", result.phi_paper_eq80, GREY),
     ]
-    measured += [(f"Bethe, {name}", value, colour) for (name, value), colour in zip(blocks, BLOCK_COLOURS, strict=False)]
+    measured += [
+        (f"Bethe, {name}", value, colour) for (name, value), colour in zip(blocks, BLOCK_COLOURS, strict=False)
+    ]
     write_measurements(axes, measured)
     return figure
 

@@ -137,9 +137,7 @@ COMMANDS = (
             *o.READING,
             *o.MAKING,
             o.AXIS,
-            replace(
-                o.PERIOD, help="Period of the bulk along the normal in Å; auto finds it, none: a kernel averages."
-            ),
+            replace(o.PERIOD, help="Period of the bulk along the normal in Å; auto finds it, none: a kernel averages."),
             replace(o.X_B, help="Where the mean of the bulk is taken, in Å. Default: the middle of the slab."),
             BESIDE,
             BLOCKS,
