@@ -153,7 +153,7 @@ def radii(raw: Any) -> tuple[float, ...]:
         if isinstance(raw, str) and ":" in raw:
             first, last, step = (length(part) for part in raw.split(":"))
             steps = int((last - first) / step + 1e-9)
-            if not 0 <= steps < MOST_RADII:
+            if last < first or steps >= MOST_RADII:
                 raise Unusable
             return tuple(first + i * step for i in range(steps + 1))
         values = tuple(length(part) for part in split(raw))

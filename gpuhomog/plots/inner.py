@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..operators.potentials.cavity import LorentzCavity
-from ..operators.potentials.inner_potential import NONE_DECLARED, InnerPotential
+from ..operators.potentials.inner_potential import InnerPotential
 from ..structure import Structure
 from .along import figure_over_atoms
 from .style import (
@@ -22,6 +22,7 @@ from .style import (
     GREEN,
     GREY,
     ORANGE,
+    PAPER,
     PURPLE,
     SKY,
     VERMILION,
@@ -38,7 +39,6 @@ from .style import (
 BLOCK_COLOURS = (GREEN, PURPLE, ORANGE)
 ROOM_ON_THE_RIGHT = 0.16
 """Part of the slab's line kept free beyond it for the levels of blocks."""
-UNDEFINED_ROWS = 3
 
 
 @styled
@@ -54,8 +54,8 @@ def plot_inner_potential(
     structure  atoms above the curve
     origin     position of the first grid point [Å]
 
-    The bar is as long as what was averaged over. Dashes: D_L/ε0, the surface's dipole; dots: eq. 80, the surface's charge
-    alone; marks at the right: Bethe's potential of each block on this facet.
+    The bar is as long as what was averaged over. Dashes: D_L/ε0, the surface's dipole; dots: eq. 80, the surface's
+    charge alone; marks at the right: Bethe's potential of each block on this facet.
     """
     line = result.line
     assert line is not None
@@ -77,13 +77,14 @@ def plot_inner_potential(
     ):
         if level.defined:
             axes.plot(inside, [float(level)] * 2, color=colour, lw=1.0, ls=dashes, zorder=4)
-    blocks = [(name, value) for name, value in result.bethe_block_normal.items() if name != NONE_DECLARED]
+    blocks = [(name, value) for name, value in result.bethe_block_normal.items() if value.defined]
     room = ROOM_ON_THE_RIGHT * (end - start) if blocks else 0.0
-    for (name, value), colour in zip(blocks, BLOCK_COLOURS, strict=False):
-        if value.defined:
-            axes.plot([end, end + 0.35 * room], [float(value)] * 2, color=colour, lw=2.2, zorder=5, clip_on=False)
-            style = {"va": "center", "ha": "left", "fontsize": 6.5, "color": colour}
-            axes.text(end + 0.45 * room, float(value), name.split(",")[0], **style)
+    for number, (name, value) in enumerate(blocks):
+        colour = BLOCK_COLOURS[number % len(BLOCK_COLOURS)]
+        axes.plot([end, end + room], [float(value)] * 2, color=colour, lw=2.2, solid_capstyle="butt", zorder=5)
+        text = f"{name}\n{float(value):.4g} V".replace("-", "−")
+        style = {"ha": "right", "va": "bottom", "fontsize": 6.5, "color": colour, "bbox": PAPER, "zorder": 6}
+        axes.annotate(text, (end + room, float(value)), (-3, 3), textcoords="offset points", **style)
     axes.set_xlim(start, end + room)
     name_axis(axes, "potential", "V")
     axes.set_xlabel(f"position normal to {plane_name(result.planes)} (Å)")
@@ -92,9 +93,6 @@ def plot_inner_potential(
         ("mean − vacuum", mean, BLUE),
         ("D$_L$/ε$_0$", result.D_L_over_eps0, VERMILION),
         ("eq. 80", result.phi_paper_eq80, GREY),
-    ]
-    measured += [
-        (f"Bethe, {name}", value, colour) for (name, value), colour in zip(blocks, BLOCK_COLOURS, strict=False)
     ]
     write_measurements(axes, measured)
     return figure
@@ -110,52 +108,51 @@ def plot_cavity(result: LorentzCavity, *, width: str = "column") -> Figure:
     """
     direction, name = _direction(result)
     rows = [
-        ("charge within", "e", result.q, result.q_tophat, result.q_triangle),
+        ("q", "e", result.q, result.q_tophat, result.q_triangle),
         (
-            f"dipole density, {name}",
+            "p/V",
             "e/Å^2",
             result.p_over_V @ direction,
             result.p_over_V_tophat @ direction,
             result.p_over_V_triangle @ direction,
         ),
         (
-            f"near field, {name}",
+            "E of the sphere",
             "V/Å",
             result.E_near @ direction,
             (result.E_periodic - result.E_out_tophat) @ direction,
             (result.E_periodic - result.E_out_triangle) @ direction,
         ),
     ]
-    figure = new_figure(width, 4.9)
+    figure = new_figure(width, 4.7)
     order = np.argsort(result.radii)
     radii = result.radii[order]
     marker = "o" if len(radii) < 12 else ""
+    joined = "none" if marker else "-"
+    words = ("each R", f"mean over {result.window:.3g} Å", f"triangle ± {2 * result.window:.3g} Å")
     all_axes = figure_rows(figure, [1.25, 1.25, 1.45], gap=0.08)
-    a = f"{result.window:.4g}"
-    for axes, (label, unit, plain, tophat, triangle) in zip(all_axes, rows, strict=True):
-        drawn = (
-            (plain, GREY, 0.7, "each radius"),
-            (tophat, VERMILION, 1.0, f"window {a} Å"),
-            (triangle, BLUE, 1.4, f"triangle ± {2 * result.window:.4g} Å"),
-        )
-        for values, colour, lw, word in drawn:
-            axes.plot(radii, values[order], color=colour, lw=lw, marker=marker, ms=2.5, label=word, zorder=3)
-        axes.tick_params(axis="x", which="both", labelbottom=axes is all_axes[-1])
     last = all_axes[-1]
-    for level, colour, word in (
-        (result.E_periodic @ direction, BLACK, "whole crystal"),
-        (result.E_intact @ direction, GREEN, "whole cells"),
-    ):
-        last.axhline(level, color=colour, lw=0.8, ls=(0, (4, 2)), zorder=2)
-        last.text(0.99, level, f"{word} ", transform=last.get_yaxis_transform(), ha="right", va="bottom", fontsize=6.5,
-                  color=colour)  # fmt: skip
-    for axes, (label, unit, *_) in zip(all_axes, rows, strict=True):
+    for axes, (label, unit, *curves) in zip(all_axes, rows, strict=True):
+        for values, colour, lw, word in zip(curves, (GREY, VERMILION, BLUE), (0.7, 1.0, 1.4), words, strict=True):
+            axes.plot(radii, values[order], ls=joined, marker=marker, ms=3, color=colour, lw=lw, label=word, zorder=3)
+        axes.tick_params(axis="x", which="both", labelbottom=axes is last)
+        if axes is last:
+            for level, colour, word in (
+                (result.E_periodic @ direction, BLACK, "whole crystal"),
+                (result.E_intact @ direction, GREEN, "sphere of whole cells"),
+            ):
+                axes.axhline(level, color=colour, lw=0.8, ls=(0, (4, 2)), zorder=4)
+                look = {"ha": "right", "va": "bottom", "fontsize": 6.5, "color": colour, "bbox": PAPER, "zorder": 6}
+                at = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points"}
+                axes.annotate(word, (1.0, level), (-4, 3), **at, **look)
         low, high = axes.get_ylim()
-        axes.set_ylim(low, high + (0.28 if axes is all_axes[0] else 0.08) * (high - low))
+        axes.set_ylim(low, high + (0.08 if axes is last else 0.25) * (high - low))
         name_axis(axes, label, unit)
         axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
-    all_axes[0].legend(loc="upper left", ncols=3, borderaxespad=0.2, columnspacing=0.9)
-    last.set_xlabel(axis_label("radius of the sphere", "Å"))
+    all_axes[0].legend(loc="upper center", ncols=3, borderaxespad=0.1, columnspacing=0.8, handlelength=1.0)
+    look = {"ha": "center", "va": "top", "fontsize": 6.5, "color": GREY, "transform": all_axes[1].transAxes}
+    all_axes[1].text(0.5, 0.97, f"vectors along {name}", **look)
+    last.set_xlabel(axis_label("radius R", "Å"))
     if len(radii) > 1:
         last.set_xlim(radii[0], radii[-1])
     return figure
@@ -173,5 +170,5 @@ def _direction(result: LorentzCavity) -> tuple[NDArray[np.float64], str]:
                 axis = np.zeros(3)
                 axis[close[0]] = 1.0
                 return axis, "xyz"[close[0]]
-            return unit, f"along ({', '.join(f'{x:.2f}' for x in unit)})".replace("-", "−")
+            return unit, f"({', '.join(f'{round(x, 2) + 0.0:.2f}' for x in unit)})".replace("-", "−")
     return np.array([1.0, 0.0, 0.0]), "x"

@@ -152,6 +152,7 @@ COMMANDS = (
         ),
         run_inner_potential,
         check_making,
+        python=("gh.inner_potential",),
     ),
     Command(
         "cavity",
@@ -176,5 +177,6 @@ COMMANDS = (
         ),
         run_cavity,
         check_making,
+        python=("gh.lorentz_cavity",),
     ),
 )
