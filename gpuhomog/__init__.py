@@ -52,6 +52,7 @@ from .operators.potentials.bethe import (
     RadialCharge,
     bethe_potential,
 )
+from .operators.potentials.budget import PotentialBudget, potential_budget
 from .operators.potentials.cavity import LorentzCavity, lorentz_cavity
 from .operators.potentials.cylinder_potential import (
     CylinderFields,
@@ -62,6 +63,7 @@ from .operators.potentials.cylinder_potential import (
 )
 from .operators.potentials.inner_potential import InnerPotential, inner_potential
 from .operators.potentials.interaction_energy import InteractionEnergy, interaction_energy
+from .operators.potentials.planar_terms import CylinderTerms, cylinder_terms
 from .operators.potentials.poisson import electric_field, electrostatic_potential
 from .operators.potentials.vacuum import DipoleCorrection, VacuumLevels, dipole_correction, vacuum_levels
 from .operators.regions import Region, box_region
@@ -100,6 +102,7 @@ __all__ = [
     "ChargeBalance",
     "CylinderFields",
     "CylinderPotential",
+    "CylinderTerms",
     "DeviceError",
     "DipoleCorrection",
     "Disc",
@@ -131,6 +134,7 @@ __all__ = [
     "PointCharges",
     "PointSurfaceCharge",
     "PolarizationQuantum",
+    "PotentialBudget",
     "PotentialStep",
     "PowerLaw",
     "Profile",
@@ -167,6 +171,7 @@ __all__ = [
     "crystal_surface_charge",
     "cylinder_potential",
     "cylinder_potential_field",
+    "cylinder_terms",
     "dipole_correction",
     "dipole_density",
     "disc_average",
@@ -192,6 +197,7 @@ __all__ = [
     "plane_excess",
     "point_surface_charge",
     "polarization_quantum",
+    "potential_budget",
     "potential_step",
     "read",
     "read_blocks",
