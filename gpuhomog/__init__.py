@@ -83,6 +83,7 @@ from .operators.trajectory_average import Frame, TrajectoryAverage, average_over
 from .operators.uncertainty import Uncertainty, spectral_uncertainty, uncertainty
 from .readers import read
 from .readers.ase_files import from_ase
+from .readers.blocks_file import read_blocks
 from .readers.regions_file import read_regions
 from .readers.tables import read_profile, read_result
 from .readers.trajectories import read_trajectory
@@ -202,6 +203,7 @@ __all__ = [
     "potential_budget",
     "potential_step",
     "read",
+    "read_blocks",
     "read_profile",
     "read_regions",
     "read_result",

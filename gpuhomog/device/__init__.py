@@ -83,6 +83,12 @@ class Device(Protocol):
         """Smallest and largest value; NaN if there is one."""
         ...
 
+    def sums_and_extrema(
+        self, values: Any
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float, float]:
+        """planar_sum of each axis and extrema in one read; of no value (inf, -inf)."""
+        ...
+
     def contract(self, values: Any, matrix: NDArray[np.float64], axis: int) -> Any:
         """Σ_i matrix[o, i] values[.., i, ..] along an axis, in the precision of the values."""
         ...
