@@ -253,6 +253,8 @@ def test_options_of_commands_mirror_the_operators():
         "surface": (gh.surface_charge, set()),
         "interface": (gh.interface_charge, set()),
         "step": (gh.potential_step, set()),
+        "inner-potential": (gh.inner_potential, set()),
+        "cavity": (gh.lorentz_cavity, {"cell"}),
         "potential": (gh.vacuum_levels, set()),
         "corners": (gh.lines_and_points, set()),
         "profile": (gh.macroscopic_average, set()),

@@ -60,12 +60,12 @@ def packets(points: PointCharges, std: float, n: int, spacing: float) -> Profile
 
 
 def crystal(
-    cell: Sequence[Sequence[float]],
+    cell: ArrayLike,
     ions: Mapping[str, Sequence[Sequence[float]]],
     charges: Mapping[str, float],
     std: float,
     shape: tuple[int, int, int],
-    device: str,
+    device: str = "auto",
 ) -> Field:
     """A crystal of Gaussian ions [e/Å^3].
 
