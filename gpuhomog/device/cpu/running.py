@@ -2,6 +2,7 @@
 
 box_filter        1 read, 1 write, float64 planes in cache; whatever the widths
 running_extrema   prefixes and suffixes of blocks as long as the window (van Herk, Gil and Werman)
+window_ranges     3 operations a row of the window and an output, and those of the longest row for every point
 
 >>> from gpuhomog.operators.line_weights import Window
 >>> line = np.array([1.0, 2.0, 4.0, 8.0]).reshape(1, 1, 4)
@@ -97,6 +98,98 @@ class Running:
             first, last = (tuple([slice(None)] * axis + [slice(i, i + n)]) for i in (0, width - 1))
             results.append(smaller(suffix[first], prefix[last]))
         return results[0], results[1]
+
+    def window_ranges(
+        self,
+        values: NDArray[Any],
+        rows: NDArray[np.int64],
+        ends: NDArray[np.float64],
+        is_open: Sequence[bool],
+        every: int = 1,
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Plane by plane of outputs; rows of a plane of samples are made once, the longer ones from the shorter."""
+        shape = tuple(-(-n // every) for n in values.shape)
+        low, high, mean = (np.empty(shape, values.dtype) for _ in range(3))
+        if values.size == 0:
+            return low, high, mean
+        offsets = np.concatenate([rows[:, :3], rows[:, :3] + np.array([0, 0, 1]) * (rows[:, 3:] - 1), *_places(ends)])
+        before, after = np.maximum(-offsets.min(axis=0), 0), np.maximum(offsets.max(axis=0), 0)
+        padded = values
+        for axis in range(3):
+            index = np.arange(-before[axis], values.shape[axis] + after[axis])
+            n = values.shape[axis]
+            padded = np.take(padded, np.clip(index, 0, n - 1) if is_open[axis] else index % n, axis=axis)
+        lengths = sorted({(int(first), int(count)) for first, count in rows[:, 2:]}, key=lambda row: row[1])
+        of_planes: dict[int, dict[tuple[int, int], tuple[NDArray[Any], ...]]] = {}
+        n_points = int(rows[:, 3].sum()) + len(ends)
+
+        def lines(plane: int) -> dict[tuple[int, int], tuple[NDArray[Any], ...]]:
+            if plane not in of_planes:
+                of_planes[plane] = _lines_of(padded[plane], lengths, int(before[2]), shape[2], every)
+            return of_planes[plane]
+
+        def across(b: int) -> slice:
+            start = b + int(before[1])
+            return slice(start, start + (shape[1] - 1) * every + 1, every)
+
+        def along(c: int) -> slice:
+            start = c + int(before[2])
+            return slice(start, start + (shape[2] - 1) * every + 1, every)
+
+        for a_out in range(shape[0]):
+            middle = a_out * every + int(before[0])
+            for plane in [plane for plane in of_planes if plane < middle - before[0]]:
+                del of_planes[plane]
+            least, most, total = low[a_out], high[a_out], np.zeros(shape[1:])
+            least[...], most[...] = np.inf, -np.inf
+            for a, b, first, count in rows.tolist():
+                smallest, largest, added = lines(middle + a)[first, count]
+                np.minimum(least, smallest[across(b)], out=least)
+                np.maximum(most, largest[across(b)], out=most)
+                total += added[across(b)]
+            for end in ends:
+                one, other = (
+                    padded[middle + a, across(b), along(c)] for a, b, c in end[:6].reshape(2, 3).astype(int).tolist()
+                )
+                between = (1 - values.dtype.type(end[6])) * one + values.dtype.type(end[6]) * other
+                np.minimum(least, between, out=least)
+                np.maximum(most, between, out=most)
+                total += between
+            mean[a_out] = total / n_points
+        return low, high, mean
+
+
+def _places(ends: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The two points that each end lies between."""
+    return ends[:, :3].astype(np.int64), ends[:, 3:6].astype(np.int64)
+
+
+def _lines_of(
+    plane: NDArray[Any], lengths: Sequence[tuple[int, int]], before: int, n_out: int, every: int
+) -> dict[tuple[int, int], tuple[NDArray[Any], ...]]:
+    """Smallest, largest and sum (float64) of every row (first, count), at every `every`-th point of the lines."""
+    phases = [np.ascontiguousarray(plane[:, phase::every]) for phase in range(every)]
+    found: dict[tuple[int, int], tuple[NDArray[Any], ...]] = {}
+    known: tuple[int, int] | None = None
+    for first, count in lengths:
+        missing = range(first, first + count)
+        state: tuple[NDArray[Any], ...] | None = None
+        if known is not None and first <= known[0] and known[0] + known[1] <= first + count:
+            missing_before, missing_after = range(first, known[0]), range(known[0] + known[1], first + count)
+            state, places = found[known], [*missing_before, *missing_after]
+        else:
+            places = list(missing)
+        for place in places:
+            step, phase = divmod(place + before, every)
+            part = phases[phase][:, step : step + n_out]
+            if state is None:
+                state = part, part, part.astype(np.float64)
+            else:
+                state = np.minimum(state[0], part), np.maximum(state[1], part), state[2] + part
+        assert state is not None
+        found[first, count] = state
+        known = first, count
+    return found
 
 
 def _summed_planes(values: NDArray[Any], window: Any, planes: range, scratch: Array) -> Iterator[Array]:
