@@ -44,6 +44,7 @@ from .operators.point_charges import (
 )
 from .operators.potential_step import PotentialStep, potential_step
 from .operators.regions import Region, box_region
+from .operators.scale_report import AtScale, ScaleReport, scale_report
 from .operators.scales import Scales, scales
 from .operators.surface_map import SurfaceMap, surface_map
 from .operators.terminations import (
@@ -69,6 +70,7 @@ from .writers import write
 __all__ = [
     "AccuracyWarning",
     "Assumption8",
+    "AtScale",
     "Ball",
     "Box",
     "ChargeBalance",
@@ -103,6 +105,7 @@ __all__ = [
     "Profile",
     "Region",
     "Sampled",
+    "ScaleReport",
     "Scales",
     "Stage",
     "Stages",
@@ -153,6 +156,7 @@ __all__ = [
     "read_regions",
     "read_result",
     "read_trajectory",
+    "scale_report",
     "scales",
     "self_consistent_eps",
     "spectral_uncertainty",

@@ -79,6 +79,23 @@ def plane_sums(axis: int, split: int) -> Reduction:
     )
 
 
+def planar_moments(n_moments: int, centre: float, split: int) -> Reduction:
+    """For each axis (n_axis, n_moments) sums of powers of value - centre over its planes; smallest, largest value."""
+
+    def local(device: Device, values: Any, slab: Slab) -> Arrays:
+        found = device.planar_moments(values, n_moments, centre)
+        low, high = found[split][n_moments:]
+        return *(np.ascontiguousarray(stats[:n_moments].T) for stats in found), _end(low, np.min), _end(high, np.max)
+
+    rules = tuple(JOIN if axis == split else SUM for axis in range(3))
+    return Reduction(f"{n_moments} planar moments about {centre!r}", local, (*rules, LEAST, GREATEST))
+
+
+def _end(values: Any, smaller: Callable[..., Any]) -> Any:
+    """(1,) smallest or largest; of none infinite."""
+    return np.array([smaller(values, initial=np.inf if smaller is np.min else -np.inf)])
+
+
 def extrema() -> Reduction:
     """Smallest and largest value; NaN if there is one."""
 

@@ -53,6 +53,10 @@ class Device(Protocol):
     chunks_pinned: ClassVar[int]
     """Memory of the host that uploads takes for the two chunks of a pass, in chunks."""
 
+    cache_chunk: ClassVar[int]
+    """Bytes, in float64, of the planes that several reductions go through before the next; more than any field has
+    where launches cost more than reading again."""
+
     def transport(self, comm: Any) -> Any:
         """How arrays here get from rank to rank: an object with exchange(sent, received), as Comm has it.
 

@@ -85,7 +85,7 @@ def _contracted(values: NDArray[Any], along: Any, axis: int) -> NDArray[Any]:
         band[j, j * d : j * d + n_taps] = along.weights
     if band.shape[1] >= n:  # reaches all samples, some of them more than once
         folded = np.zeros((together, n))
-        np.add.at(folded, (slice(None), np.arange(band.shape[1]) % n), band)
+        np.add.at(folded.T, np.arange(band.shape[1]) % n, band.T)
         band = folded
     weights = band.astype(values.dtype)
     for first in range(0, m, together):
