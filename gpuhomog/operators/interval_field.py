@@ -65,7 +65,7 @@ EMPTY = 1e-9
 """Width over max|ν| up to which an interval is a point."""
 BALL_PER_EPS = 10
 """The same in three dimensions, where a window holds 500 points then."""
-SAMPLED_POINTS = 4096
+SAMPLED_POINTS = 2048
 """Points of a grid, at most, over which the median of detrended widths is taken."""
 CHUNK = 1 << 21
 """Values at once."""

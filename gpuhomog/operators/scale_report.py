@@ -31,6 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import ceil
 from typing import Any, ClassVar
 
@@ -40,7 +41,7 @@ from numpy.typing import NDArray
 from ..averaging_kernels import AveragingKernel, Gaussian
 from ..device import Device
 from ..errors import InputError, KernelError
-from ..fft import AlongAxes, Multiplier, filtered
+from ..fft import AlongAxes, filtered
 from ..field import Field
 from ..grid import OPEN, Grid
 from ..parallel import Serial, Slab, agree_on, fetch_planes
@@ -50,12 +51,12 @@ from ..streaming import Unread, in_chunks, together
 from .average import mean_of_some, smooth_plans
 from .interval_field import BALL_PER_EPS, FieldIntervals, intervals_of
 from .line_taps import AxisTaps, untouched
-from .line_weights import interpolation_weights
+from .line_weights import Line, interpolation_weights, spectral_weights
 from .planar import profile_of_planes
 from .scales import ROUNDING, Scales, Spectrum, low_mode_counts, low_modes_spectrum, scales_of, spectrum_below
 from .streamed import fits
 from .uncertainty import Uncertainty, relation_of
-from .ways import Plan, multipliers, taps_along
+from .ways import Plan, line_transform, multipliers, taps_along
 
 Array = NDArray[np.float64]
 
@@ -215,9 +216,9 @@ def scale_report(
         relation = None
         if modes is not None:
             step = {"step": "uncertainty relation", "kernel": plan.kernel.describe()}
-            deviation = modes.deviations(plan, onto, variance)
+            deviation = modes.deviations(plan, variance)
             relation = relation_of(plan.kernel, deviation, None, found.alpha, whole.unit, (*whole.provenance, step))
-        at.append(_at_scale(plan, onto, average, power, centre, relation))
+        at.append(_at_scale(plan, average, power, centre, relation))
     profiles = [profile_of_planes(whole, axis, means[axis] + centre) for axis in range(3)]
     return ScaleReport(
         **_numbers(at),
@@ -331,20 +332,35 @@ class _Onto:
         """The multiplier that takes the transforms of the windows off again."""
         return AlongAxes([None if along.taps is None else along.taps.undo(1) for along in self.axes])
 
-    def averages(self, plans: Sequence[Plan], coarse: Any) -> list[Any]:
-        """Under each kernel, on the coarse points."""
-        undo = self.undo()
-        kernels = [multipliers(plan, self.counts, (None,))[0] for plan in plans]
-        return filtered(self.plan.field.device, coarse, *[replace(one, parts=[*one.parts, undo]) for one in kernels])
+    def averages(self, plans: Sequence[Plan], coarse: Any) -> list[Callable[[Sequence[int]], Any]]:
+        """Under each kernel a function of the points wanted along each axis: the average there.
 
-    def sampled(self, coarse: Any, counts: Sequence[int]) -> Any:
-        """From the coarse points, which hold every mode that is left, to as many points as wanted along each axis."""
-        for axis in sorted(range(3), key=lambda axis: counts[axis] / self.counts[axis]):
-            line = self.plan.lines[axis]
-            points = (np.arange(counts[axis]) * (line.n / counts[axis]) + line.offset) / line.period
-            if counts[axis] != self.counts[axis] or line.is_open:
-                coarse = self.plan.field.device.contract(coarse, interpolation_weights(points, self.counts[axis]), axis)
-        return coarse
+        Products over axes are one matrix an axis; all other kernels are multipliers first.
+        """
+        device = self.plan.field.device
+        together = [plan for plan in plans if plan.factors is None]
+        undo = AlongAxes([None if along.taps is None else along.taps.undo(1) for along in self.axes])
+        kernels = [multipliers(plan, self.counts, (None,))[0] for plan in together]
+        made = filtered(device, coarse, *[replace(one, parts=[*one.parts, undo]) for one in kernels]) if kernels else []
+
+        def sampled(plan: Plan, counts: Sequence[int]) -> Any:
+            values = made[together.index(plan)] if plan in together else coarse
+            for axis in sorted(range(3), key=lambda axis: counts[axis] / self.counts[axis]):
+                values = device.contract(values, self._weights(plan, axis, counts[axis]), axis)
+            return values
+
+        return [partial(sampled, plan) for plan in plans]
+
+    def _weights(self, plan: Plan, axis: int, count: int) -> Array:
+        """(count, coarse points) from the coarse points of an axis, which hold every mode that is left, to others."""
+        line, along = plan.lines[axis], self.axes[axis]
+        points = (np.arange(count) * (line.n / count) + line.offset) / line.period
+        if plan.factors is None:
+            return interpolation_weights(points, along.count)
+        kernels, step = plan.factors[axis], line.step * line.period / along.count
+        undone = 1.0 if along.taps is None else along.taps.transform
+        here = Line(along.count, step, along.count, 0, points * along.count)
+        return spectral_weights(here, lambda k: line_transform(kernels, k, False) / undone)
 
     def modes(self, deviations: Any) -> _Modes:
         """Power of the modes of a periodic field, on the host."""
@@ -377,20 +393,21 @@ class _Modes:
         square = sum((a * rows[0, x] + b * rows[1, x] + c * rows[2, x]) ** 2 for x in range(3))
         return np.asarray(np.sqrt(square))
 
-    def deviations(self, plan: Plan, onto: _Onto, variance: float) -> list[float]:
+    def deviations(self, plan: Plan, variance: float) -> list[float]:
         """Standard deviations of ν, of <ν>, of ν - <ν>, and of a component of the gradient of <ν>."""
-        grid, counts = plan.field.grid, onto.counts
-        multiplier: Multiplier = multipliers(plan, counts, (None,))[0]
-        square = cross = slope = 0.0
-        k = self.wavevectors(grid)
-        for i in range(counts[0]):
-            factor, power = multiplier.plane(i), self.power[i]
-            size = np.abs(factor) ** 2 * power
-            if i == 0:
-                size[0, 0] = 0.0
-            square += float(size.sum())
-            slope += float((size * k[i] ** 2).sum())
-            cross += float((factor.real * power).sum()) - (float(power[0, 0] * factor.real[0, 0]) if i == 0 else 0.0)
+        grid, most = plan.field.grid, plan.low_mode_counts
+        assert most is not None
+        kept = [np.flatnonzero(2 * np.abs(modes) < n) for modes, n in zip(self.numbers, most, strict=True)]
+        a, b, c = np.ix_(*(modes[places] for modes, places in zip(self.numbers, kept, strict=True)))
+        factor: Any = 1.0
+        for part in multipliers(plan, plan.n_in, (None,))[0].parts:
+            factor = factor * part(a, b, c)
+        power = self.power[np.ix_(*kept)]
+        power[0, 0, 0] = 0.0
+        size = np.abs(factor) ** 2 * power
+        square, cross = float(size.sum()), float((np.real(factor) * power).sum())
+        rows = grid.reciprocal
+        slope = sum(float((size * (a * rows[0, x] + b * rows[1, x] + c * rows[2, x]) ** 2).sum()) for x in range(3))
         n_axes = max(1, sum(n > 1 for n in grid.shape))
         parts = (variance, square, variance - 2 * cross + square, slope / n_axes)
         return [float(np.sqrt(max(part, 0.0))) for part in parts]
@@ -419,16 +436,20 @@ def _spectrum(whole: Field, modes: _Modes, variance: float, square: float) -> Sp
 
 
 def _at_scale(
-    plan: Plan, onto: _Onto, average: Any, power: Any, centre: float, relation: Uncertainty | None
+    plan: Plan,
+    average: Callable[[Sequence[int]], Any],
+    power: Callable[[Sequence[int]], Any],
+    centre: float,
+    relation: Uncertainty | None,
 ) -> AtScale:
-    """The fields of one kernel on its macroscopic grid; eps_x is eps."""
+    """The fields of one kernel on its macroscopic grid, from the averages of both powers; eps_x is eps."""
     whole, eps = plan.field, plan.kernel.eps
     grid, device = whole.grid, whole.device
     counts = [
         1 if n == 1 else EVERY * max(1, ceil(length / (EVERY * eps / BALL_PER_EPS) * (1 - 1e-12)))
         for n, length in zip(grid.shape, grid.lengths, strict=True)
     ]
-    fine = onto.sampled(average, counts)
+    fine = average(counts)
     step = {"step": "average", **plan.kernel.describe(), "sampling": plan.sampling, "way": "scale report"}
     shape = (counts[0], counts[1], counts[2])
     here = Grid(shape, grid.cell, grid.origin, grid.boundary)
@@ -436,7 +457,7 @@ def _at_scale(
     intervals = intervals_of(smooth, plan.kernel, eps, EVERY)
     coarse = [-(-n // EVERY) for n in counts]
     mean = np.asarray(device.to_host(fine), dtype=np.float64)[::EVERY, ::EVERY, ::EVERY]
-    square = np.asarray(device.to_host(onto.sampled(power, coarse)), dtype=np.float64)
+    square = np.asarray(device.to_host(power(coarse)), dtype=np.float64)
     variance = np.maximum(square - mean**2, 0.0)
 
     def made(values: Array, name: str, unit: str | None, quantity: str) -> Field:

@@ -116,47 +116,57 @@ class Running:
         before, after = np.maximum(-offsets.min(axis=0), 0), np.maximum(offsets.max(axis=0), 0)
         padded = values
         for axis in range(3):
-            index = np.arange(-before[axis], values.shape[axis] + after[axis])
-            n = values.shape[axis]
-            padded = np.take(padded, np.clip(index, 0, n - 1) if is_open[axis] else index % n, axis=axis)
+            padded = _continued(padded, axis, int(before[axis]), int(after[axis]), is_open[axis])
         lengths = sorted({(int(first), int(count)) for first, count in rows[:, 2:]}, key=lambda row: row[1])
-        of_planes: dict[int, dict[tuple[int, int], tuple[NDArray[Any], ...]]] = {}
         n_points = int(rows[:, 3].sum()) + len(ends)
 
-        def lines(plane: int) -> dict[tuple[int, int], tuple[NDArray[Any], ...]]:
-            if plane not in of_planes:
-                of_planes[plane] = _lines_of(padded[plane], lengths, int(before[2]), shape[2], every)
-            return of_planes[plane]
+        def every_one(axis: int, offset: int) -> slice:
+            start = offset + int(before[axis])
+            return slice(start, start + (shape[axis] - 1) * every + 1, every)
 
-        def across(b: int) -> slice:
-            start = b + int(before[1])
-            return slice(start, start + (shape[1] - 1) * every + 1, every)
+        def fill(start: int, stop: int) -> None:
+            of_planes: dict[int, dict[tuple[int, int], tuple[NDArray[Any], ...]]] = {}
+            for a_out in range(start, stop):
+                middle = a_out * every + int(before[0])
+                for plane in [plane for plane in of_planes if plane < middle - before[0]]:
+                    del of_planes[plane]
+                least, most, total = low[a_out], high[a_out], np.zeros(shape[1:])
+                least[...], most[...] = np.inf, -np.inf
+                for a, b, first, count in rows.tolist():
+                    if middle + a not in of_planes:
+                        of_planes[middle + a] = _lines_of(padded[middle + a], lengths, int(before[2]), shape[2], every)
+                    smallest, largest, added = of_planes[middle + a][first, count]
+                    across = every_one(1, b)
+                    np.minimum(least, smallest[across], out=least)
+                    np.maximum(most, largest[across], out=most)
+                    total += added[across]
+                for end in ends:
+                    places = end[:6].reshape(2, 3).astype(int).tolist()
+                    one, other = (padded[middle + a, every_one(1, b), every_one(2, c)] for a, b, c in places)
+                    share = values.dtype.type(end[6])
+                    between = (1 - share) * one + share * other
+                    np.minimum(least, between, out=least)
+                    np.maximum(most, between, out=most)
+                    total += between
+                mean[a_out] = total / n_points
 
-        def along(c: int) -> slice:
-            start = c + int(before[2])
-            return slice(start, start + (shape[2] - 1) * every + 1, every)
-
-        for a_out in range(shape[0]):
-            middle = a_out * every + int(before[0])
-            for plane in [plane for plane in of_planes if plane < middle - before[0]]:
-                del of_planes[plane]
-            least, most, total = low[a_out], high[a_out], np.zeros(shape[1:])
-            least[...], most[...] = np.inf, -np.inf
-            for a, b, first, count in rows.tolist():
-                smallest, largest, added = lines(middle + a)[first, count]
-                np.minimum(least, smallest[across(b)], out=least)
-                np.maximum(most, largest[across(b)], out=most)
-                total += added[across(b)]
-            for end in ends:
-                one, other = (
-                    padded[middle + a, across(b), along(c)] for a, b, c in end[:6].reshape(2, 3).astype(int).tolist()
-                )
-                between = (1 - values.dtype.type(end[6])) * one + values.dtype.type(end[6]) * other
-                np.minimum(least, between, out=least)
-                np.maximum(most, between, out=most)
-                total += between
-            mean[a_out] = total / n_points
+        stretches = max(1, min(self.threads, shape[0] // 4)) if values.size > SHARED_FROM else 1
+        bounds = [shape[0] * i // stretches for i in range(stretches + 1)]
+        if stretches == 1:
+            fill(0, shape[0])
+        else:
+            with ThreadPoolExecutor(stretches) as pool:
+                list(pool.map(fill, bounds[:-1], bounds[1:]))
         return low, high, mean
+
+
+def _continued(values: NDArray[Any], axis: int, before: int, after: int, is_open: bool) -> NDArray[Any]:
+    """More values on either side of an axis: those of its other end, or, if it is open, its last one repeated."""
+    n = values.shape[axis]
+    outside = np.concatenate([np.arange(-before, 0), np.arange(n, n + after)])
+    more = np.take(values, np.clip(outside, 0, n - 1) if is_open else outside % n, axis=axis)
+    first, last = np.split(more, [before], axis=axis)
+    return np.concatenate([first, values, last], axis=axis)
 
 
 def _places(ends: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
