@@ -13,7 +13,7 @@ from .errors import AccuracyWarning, DeviceError, FileFormatError, GpuhomogError
 from .field import Field
 from .grid import Grid
 from .operators.average import average, average_and_variance, average_gradient, averages_and_variances
-from .operators.charge import ChargeBalance, charge_balance, charge_density, electrostatic_potential
+from .operators.charge import ChargeBalance, charge_balance, charge_density
 from .operators.dipole_density import dipole_density
 from .operators.excess import SurfaceCharge, SurfaceExcess, surface_charge, surface_excess
 from .operators.interface import InterfaceCharge, InterfaceExcess, interface_charge, interface_excess
@@ -43,6 +43,26 @@ from .operators.point_charges import (
     point_surface_charge,
 )
 from .operators.potential_step import PotentialStep, potential_step
+from .operators.potentials.band_alignment import BandAlignment, band_alignment
+from .operators.potentials.bethe import (
+    BallCharge,
+    BethePotential,
+    BuildingBlock,
+    GaussianCharge,
+    RadialCharge,
+    bethe_potential,
+)
+from .operators.potentials.cylinder_potential import (
+    CylinderFields,
+    CylinderPotential,
+    cylinder_potential,
+    cylinder_potential_field,
+    disc_average,
+)
+from .operators.potentials.inner_potential import InnerPotential, inner_potential
+from .operators.potentials.interaction_energy import InteractionEnergy, interaction_energy
+from .operators.potentials.poisson import electric_field, electrostatic_potential
+from .operators.potentials.vacuum import DipoleCorrection, VacuumLevels, dipole_correction, vacuum_levels
 from .operators.regions import Region, box_region
 from .operators.scale_report import AtScale, ScaleReport, scale_report
 from .operators.scales import Scales, scales
@@ -72,9 +92,16 @@ __all__ = [
     "Assumption8",
     "AtScale",
     "Ball",
+    "BallCharge",
+    "BandAlignment",
+    "BethePotential",
     "Box",
+    "BuildingBlock",
     "ChargeBalance",
+    "CylinderFields",
+    "CylinderPotential",
     "DeviceError",
+    "DipoleCorrection",
     "Disc",
     "Excess",
     "Field",
@@ -82,10 +109,13 @@ __all__ = [
     "FileFormatError",
     "Frame",
     "Gaussian",
+    "GaussianCharge",
     "GpuhomogError",
     "Grid",
     "Homogenized",
+    "InnerPotential",
     "InputError",
+    "InteractionEnergy",
     "InterfaceCharge",
     "InterfaceExcess",
     "IntervalField",
@@ -103,6 +133,7 @@ __all__ = [
     "PotentialStep",
     "PowerLaw",
     "Profile",
+    "RadialCharge",
     "Region",
     "Sampled",
     "ScaleReport",
@@ -119,6 +150,7 @@ __all__ = [
     "TrajectoryAverage",
     "Uncertainty",
     "UnitsError",
+    "VacuumLevels",
     "__version__",
     "attainable",
     "attainable_throughout",
@@ -127,16 +159,25 @@ __all__ = [
     "average_gradient",
     "average_over_frames",
     "averages_and_variances",
+    "band_alignment",
+    "bethe_potential",
     "box_region",
     "charge_balance",
     "charge_density",
     "crystal_surface_charge",
+    "cylinder_potential",
+    "cylinder_potential_field",
+    "dipole_correction",
     "dipole_density",
+    "disc_average",
+    "electric_field",
     "electrostatic_potential",
     "field_intervals",
     "find_periods",
     "from_ase",
     "homogenize",
+    "inner_potential",
+    "interaction_energy",
     "interface_charge",
     "interface_excess",
     "interval_field",
@@ -166,5 +207,6 @@ __all__ = [
     "terminations",
     "trajectory_profile",
     "uncertainty",
+    "vacuum_levels",
     "write",
 ]

@@ -34,6 +34,7 @@ from .device import Device
 from .errors import InputError
 from .memory_order import is_fortran_ordered
 from .parallel import Comm, Slab, transpose
+from .parallel.exchange import empty_like
 
 Modes = NDArray[Any]
 Part = Callable[[Modes, Modes, Modes], NDArray[Any]]
@@ -349,6 +350,69 @@ def _filtered_slabs(
             back, _ = transpose(comm, device, rows, lines, 0, slab.n)
             results.append(device.irfft_planes(back, planes.shape))
     return [result.transpose(order) for result in results]
+
+
+CONVOLVED_BYTES = 64 << 20
+"""Planes or rows that a convolution pads and transforms at once."""
+
+
+def convolved(
+    device: Device, values: Any, *multipliers: Multiplier, slab: Slab | None = None, comm: Comm | None = None
+) -> list[Any]:
+    """As `filtered`, with zeros behind the values: the multipliers are for a larger grid with the same steps.
+
+    multipliers  on (m_a, m_b, m_c) points, of which the values are the first n_a, n_b, n_c of each axis; all of one
+                 shape
+
+    Only spectra of the padded planes are held, one for each multiplier but the last and one more: the slowest axis is
+    padded a few rows at a time, so an axis of zeros costs no memory there. Without ranks the slowest is an open one.
+    """
+    alone = slab is None or comm is None or comm.size == 1
+    padded = [axis for axis in range(3) if multipliers[0].shape[axis] > values.shape[axis]]
+    if slab is None or comm is None or comm.size == 1:
+        slab, comm = Slab.of(values.shape[0]), None
+    order = SLOWEST_FIRST[slab.axis] if not alone else _padded_first(padded, is_fortran_ordered(values))
+    stored = [replace(multiplier, order=order) for multiplier in multipliers]
+    planes = values.transpose(order)
+    n_0, n_1, n_2 = planes.shape
+    m_0, m_1, m_2 = stored[0].stored_shape
+    complex_dtype = np.complex64 if values.dtype == np.float32 else np.complex128
+    spectrum = device.empty((n_0, m_1, m_2 // 2 + 1), complex_dtype)
+    for some in _chunks(n_0, m_1 * m_2 * values.dtype.itemsize):
+        spectrum[some] = device.rfft_planes(device.pad(device.pad(planes[some], 1, 0, m_1), 2, 0, m_2))
+    rows = Slab.of(m_1, axis=1)
+    if comm is not None:
+        spectrum, rows = transpose(comm, device, Slab(0, slab.n, slab.start, slab.stop), spectrum, 1, m_1)
+    n_whole = spectrum.shape[0]
+    results = []
+    for number, multiplier in enumerate(stored, start=1):
+        modes = spectrum if number == len(stored) else device.copy(spectrum)
+        for some in _chunks(rows.n_local, m_0 * (m_2 + 2) * values.dtype.itemsize):
+            lines = device.filter_lines(device.pad(modes[:, some], 0, 0, m_0), multiplier, rows.start + some.start)
+            modes[:, some] = lines[:n_whole]
+        if comm is not None:
+            modes, _ = transpose(comm, device, rows, modes, 0, slab.n)
+        result = empty_like(device, values, 0, values.shape[0])
+        target = result.transpose(order)
+        for some in _chunks(n_0, m_1 * m_2 * values.dtype.itemsize):
+            part = device.irfft_planes(modes[some], (some.stop - some.start, m_1, m_2))
+            target[some] = part[:, :n_1, :n_2]
+        results.append(result)
+    return results
+
+
+def _padded_first(padded: Sequence[int], is_fortran: bool) -> tuple[int, int, int]:
+    """The order of memory with one of the padded axes moved to the front."""
+    order = [2, 1, 0] if is_fortran else [0, 1, 2]
+    if padded and order[0] not in padded:
+        order.insert(0, order.pop(order.index(next(axis for axis in order if axis in padded))))
+    return order[0], order[1], order[2]
+
+
+def _chunks(n: int, n_bytes: int) -> list[slice]:
+    """Slices of n items of so many bytes."""
+    count = max(1, CONVOLVED_BYTES // n_bytes)
+    return [slice(start, min(start + count, n)) for start in range(0, n, count)]
 
 
 def shell_powers(

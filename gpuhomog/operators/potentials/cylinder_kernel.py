@@ -3,7 +3,9 @@
     Khat(g, d, R) = 1/2 ∫_0^R J0(g u) u/√(u² + d²) du                  eq. 69, mode g of a plane at distance d, ε0 = 1
     2 Khat(0, d, R) = √(d² + R²) - |d|                                 eq. 70
 
-The substitution w = √(u² + d²) removes the singularity; Gauss-Legendre does the rest.
+The substitution w = √(u² + d²) removes the singularity; Gauss-Legendre does the rest. What the edge of the disc leaves
+falls as R^-1/2 only. The mean over radii R ± `edge`, with the weight (1 + cos πt)/2 of t = (R' - R)/edge, is the same
+integral with a soft edge, F(u) = (1 - t - sin(πt)/π)/2 across it, and falls at once where g edge > 2π.
 
 In   lengths in units of one kind; wavevectors in the inverse.
 Out  float64 arrays of the host. ε0 = 1: potentials in volts need units.FOUR_PI_KAPPA.
@@ -14,6 +16,7 @@ Out  float64 arrays of the host. ε0 = 1: potentials in volts need units.FOUR_PI
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import ceil, pi
 
 import numpy as np
@@ -58,8 +61,8 @@ def _khat_off_plane(g: Array, d: Array, radius: float) -> Array:
     return result
 
 
-def khat_table(g: Array, distance: Array, radius: float) -> Array:
-    """(len(g), len(d)) values of Khat: as khat, for many g at once.
+def khat_table(g: Array, distance: Array, radius: float, edge: float = 0.0) -> Array:
+    """(len(g), len(d)) values of Khat: as khat, for many g at once; edge: half width of a soft edge.
 
     One mesh in u for all, graded towards 0 down to the smallest distance, so that Bessel functions are evaluated once
     for all distances; many wavevectors are interpolated, in panels in which Khat turns once.
@@ -67,22 +70,61 @@ def khat_table(g: Array, distance: Array, radius: float) -> Array:
     g, d = np.asarray(g, dtype=float), np.asarray(distance, dtype=float)
     if g.size == 0 or d.size == 0:
         return np.zeros((g.size, d.size))
-    top = float(g.max())
-    n_panels = ceil(top * radius / (2 * pi))
+    return _by_panels(g, radius + edge, lambda at: _khat_matrix(at, d, radius, edge))
+
+
+def disc_average_factor(g: ArrayLike, radius: float, edge: float = 0.0) -> Array:
+    """What the average over a disc multiplies mode g by: 2 J1(gR)/(gR), or ∫ F J0(gu) u du / ∫ F u du."""
+    g = np.asarray(g, dtype=float)
+    if edge == 0.0:
+        z = g * radius
+        safe = np.where(z == 0.0, 1.0, z)
+        return np.asarray(np.where(z == 0.0, 1.0, 2 * scipy.special.j1(safe) / safe))
+    if g.size == 0:
+        return np.zeros(g.shape)
+
+    def matrix(at: Array) -> Array:
+        u, weight = _mesh(float(at.max()), radius, radius, edge)
+        return np.asarray((scipy.special.j0(np.outer(at, u)) @ (weight * u) / (weight @ u))[:, None])
+
+    return _by_panels(g.ravel(), radius + edge, matrix)[:, 0].reshape(g.shape)
+
+
+def disc_weight(distance: ArrayLike, radius: float, edge: float = 0.0) -> Array:
+    """W(R, d) = √(d² + R²) - |d| = 2 Khat(0, d, R) [Å], without cancellation at large d; its mean over a soft edge."""
+    d = np.abs(np.asarray(distance, dtype=float))
+    if edge == 0.0:
+        return np.asarray(radius * radius / (np.hypot(radius, d) + d))
+    points, weights = np.polynomial.legendre.leggauss(PANEL_ORDER)
+    radii, shares = radius + edge * points, weights * (1 + np.cos(pi * points)) / 2
+    return np.asarray(radii**2 / (np.hypot(radii, d[..., None]) + d[..., None]) @ shares)
+
+
+def disc_weight_less_radius(distance: ArrayLike, radius: float) -> Array:
+    """W(R, d) - R = d²/(√(d² + R²) + R) - |d| [Å]: what is left when R σ/(2ε0) is kept apart; good at any R."""
+    d = np.abs(np.asarray(distance, dtype=float))
+    return np.asarray(d * d / (np.hypot(radius, d) + radius) - d)
+
+
+def _by_panels(g: Array, reach: float, matrix: Callable[[Array], Array]) -> Array:
+    """Rows matrix(g), interpolated where there are more of them than nodes of panels in which they turn once."""
+    n_panels = ceil(float(g.max()) * reach / (2 * pi))
     if len(g) <= n_panels * PANEL_ORDER + PANEL_ORDER:
-        return _khat_matrix(g, d, radius)
-    width = 2 * pi / radius
+        return matrix(g)
+    width = 2 * pi / reach
     which = np.minimum((g / width).astype(int), max(n_panels - 1, 0))
     points = width / 2 * (1 - np.cos(pi * (np.arange(PANEL_ORDER) + 0.5) / PANEL_ORDER))
-    result = np.empty((len(g), len(d)))
     order = np.argsort(which, kind="stable")
     bounds = np.searchsorted(which[order], np.arange(n_panels + 1))
+    result: Array | None = None
     for panel in range(max(n_panels, 1)):
         rows = order[bounds[panel] : bounds[panel + 1]] if n_panels else order
         if rows.size:
-            at = panel * width + points
-            values = _khat_matrix(at, d, radius)
+            values = matrix(panel * width + points)
+            if result is None:
+                result = np.empty((len(g), values.shape[1]))
             result[rows] = _interpolated(points, values, g[rows] - panel * width)
+    assert result is not None
     return result
 
 
@@ -95,15 +137,26 @@ def _interpolated(points: Array, values: Array, at: Array) -> Array:
     return (terms / terms.sum(axis=1, keepdims=True)) @ values
 
 
-def _khat_matrix(g: Array, d: Array, radius: float) -> Array:
+def _khat_matrix(g: Array, d: Array, radius: float, edge: float) -> Array:
     off = d[d > 0]
-    finest = min(float(off.min()) if off.size else radius, radius) / 4
-    widest = min(radius, 4 * pi / g.max()) if g.max() > 0 else radius
-    edges = [0.0, min(finest, widest)]
-    while edges[-1] < radius:
-        edges.append(min(radius, edges[-1] + min(widest, edges[-1])))
+    finest = min(float(off.min()) if off.size else radius, radius)
+    u, weight = _mesh(float(g.max()), finest, radius, edge)
+    return np.asarray(0.5 * scipy.special.j0(np.outer(g, u)) @ ((weight * u)[:, None] / np.hypot(u[:, None], d)))
+
+
+def _mesh(top: float, finest: float, radius: float, edge: float) -> tuple[Array, Array]:
+    """Nodes u and weights, F(u) included, of ∫_0^{R + edge} F(u) … du for wavevectors up to top."""
+    widest = min(radius, 4 * pi / top) if top > 0 else radius
+    edges = [0.0, min(finest / 4, widest)]
+    for stop in (radius - edge, radius + edge) if edge else (radius,):
+        edges[-1] = min(edges[-1], stop)
+        while edges[-1] < stop:
+            edges.append(min(stop, edges[-1] + min(widest, edges[-1])))
     low, high = np.array(edges[:-1]), np.array(edges[1:])
     points, weights = np.polynomial.legendre.leggauss(PANEL_ORDER)
     u = ((high - low)[:, None] / 2 * (1 + points) + low[:, None]).ravel()
     weight = ((high - low)[:, None] / 2 * weights).ravel()
-    return 0.5 * scipy.special.j0(np.outer(g, u)) @ ((weight * u)[:, None] / np.hypot(u[:, None], d))
+    if edge:
+        t = np.clip((u - radius) / edge, -1.0, 1.0)
+        weight = weight * (1 - t - np.sin(pi * t) / pi) / 2
+    return u, weight
