@@ -250,8 +250,8 @@ class Device(Protocol):
     ) -> tuple[Any, Any, Any]:
         """Smallest, largest and mean value in a window about every `every`-th point of each axis, from the first on.
 
-        The window is rows (a, b, c, count), `count` neighbours along the last axis from the offset (a, b, c) on, and
-        ends (a, b, c, a', b', c', share), (1 - share) v + share v' of the values at two offsets. Axes are periodic, or,
+        The window is rows (a, b, c, count), `count` neighbours along the last axis from the offset (a, b, c) on, one at
+        most for each (a, b), and ends (a, b, c, a', b', c', share), (1 - share) v + share v' of the values at two offsets. Axes are periodic, or,
         if open, go on with their last value. In the precision of the values, which must be finite; means summed in
         float64. C-ordered.
         """
