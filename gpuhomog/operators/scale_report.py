@@ -47,7 +47,7 @@ from ..grid import OPEN, Grid
 from ..parallel import Serial, Slab, agree_on, fetch_planes
 from ..reduction import OWN, Arrays, Reduction, planar_moments
 from ..results import Profile, Result, Tables, text_of
-from ..streaming import Unread, in_chunks, together
+from ..streaming import Unread, in_chunks, together, workers
 from .average import mean_of_some, smooth_plans
 from .interval_field import BALL_PER_EPS, FieldIntervals, intervals_of
 from .line_taps import AxisTaps, untouched
@@ -210,15 +210,16 @@ def scale_report(
     modes = None if is_open else onto.modes(deviations)
     spectrum = spectra[0] if modes is None else _spectrum(whole, modes, variance, square + centre**2)
     found = scales_of(spectrum, whole)
-    at = []
+    relations = [None if modes is None else _relation(plan, modes, variance, found) for plan in plans]
     averages, powers = onto.averages(plans, deviations), onto.averages(plans, squares)
-    for plan, average, power in zip(plans, averages, powers, strict=True):
-        relation = None
-        if modes is not None:
-            step = {"step": "uncertainty relation", "kernel": plan.kernel.describe()}
-            deviation = modes.deviations(plan, variance)
-            relation = relation_of(plan.kernel, deviation, None, found.alpha, whole.unit, (*whole.provenance, step))
-        at.append(_at_scale(plan, average, power, centre, relation))
+    made: dict[int, AtScale] = {}
+
+    def make(number: int) -> None:
+        made[number] = _at_scale(plans[number], averages[number], powers[number], centre, relations[number])
+
+    with workers(whole.device) as each:
+        each([partial(make, number) for number in range(len(plans))])
+    at = tuple(made[number] for number in range(len(plans)))
     profiles = [profile_of_planes(whole, axis, means[axis] + centre) for axis in range(3)]
     return ScaleReport(
         **_numbers(at),
@@ -229,12 +230,19 @@ def scale_report(
         largest=high,
         profiles=(profiles[0], profiles[1], profiles[2]),
         in_plane_std=(spreads[0], spreads[1], spreads[2]),
-        at=tuple(at),
+        at=at,
         kernels=tuple(kernel.describe() for kernel in averaging),
         unit=whole.unit,
         quantity=whole.quantity,
         provenance=(*whole.provenance, {"step": "scale report", "coarse": [along.count for along in onto.axes]}),
     )
+
+
+def _relation(plan: Plan, modes: _Modes, variance: float, found: Scales) -> Uncertainty:
+    """Both sides of eq. 26 from the modes."""
+    provenance = (*plan.field.provenance, {"step": "uncertainty relation", "kernel": plan.kernel.describe()})
+    deviations = modes.deviations(plan, variance)
+    return relation_of(plan.kernel, deviations, None, found.alpha, plan.field.unit, provenance)
 
 
 def _chunked(whole: Field) -> Unread:

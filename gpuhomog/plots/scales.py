@@ -7,6 +7,7 @@ Out  Figure.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -85,6 +86,8 @@ def plot_interval_field(
 
 
 BINS_PER_DECADE = 12
+MOST_MARKS = 6
+"""Of eps below a figure."""
 
 
 @styled
@@ -125,6 +128,9 @@ def plot_scale_report(result: ScaleReport, *, width: str = "column") -> Figure:
     low, high = lower.get_ylim()
     lower.set_ylim(low, high * (high / low) ** 0.45)
     lower.legend(loc="upper left", ncols=2, borderaxespad=0.2)
+    marked = result.eps[order][:: ceil(len(order) / MOST_MARKS)]
+    lower.set_xticks(marked, [f"{eps:.3g}" for eps in marked])
+    lower.tick_params(axis="x", which="minor", bottom=False, top=False, labelbottom=False)
     lower.set_xlabel(axis_label("eps", "Å"))
     lower.set_ylabel(axis_label("width", result.unit))
     return figure

@@ -304,7 +304,7 @@ class Run:
             done = len(chunks) - len(left)
             with (
                 task(f"reading {stream.title}", slab.n_local) as advance,
-                _workers(stream.device) as each,
+                workers(stream.device) as each,
                 closing(_chunks(stream, left)) as coming,
             ):
                 advance(start - slab.start)
@@ -339,8 +339,8 @@ Each = Callable[[Sequence[Callable[[], None]]], None]
 
 
 @contextmanager
-def _workers(device: Device) -> Iterator[Each]:
-    """Reductions of a chunk are independent: a core for each, and then one for each product of BLAS.
+def workers(device: Device) -> Iterator[Each]:
+    """Calls functions that are independent, as reductions of a chunk: a core for each, one for each product of BLAS.
 
     On a GPU one after the other: there every one uses all of it.
     """
