@@ -52,6 +52,8 @@ from .operators.potentials.bethe import (
     RadialCharge,
     bethe_potential,
 )
+from .operators.potentials.budget import PotentialBudget, potential_budget
+from .operators.potentials.cavity import LorentzCavity, lorentz_cavity
 from .operators.potentials.cylinder_potential import (
     CylinderFields,
     CylinderPotential,
@@ -61,6 +63,7 @@ from .operators.potentials.cylinder_potential import (
 )
 from .operators.potentials.inner_potential import InnerPotential, inner_potential
 from .operators.potentials.interaction_energy import InteractionEnergy, interaction_energy
+from .operators.potentials.planar_terms import CylinderTerms, cylinder_terms
 from .operators.potentials.poisson import electric_field, electrostatic_potential
 from .operators.potentials.vacuum import DipoleCorrection, VacuumLevels, dipole_correction, vacuum_levels
 from .operators.regions import Region, box_region
@@ -80,6 +83,7 @@ from .operators.trajectory_average import Frame, TrajectoryAverage, average_over
 from .operators.uncertainty import Uncertainty, spectral_uncertainty, uncertainty
 from .readers import read
 from .readers.ase_files import from_ase
+from .readers.blocks_file import read_blocks
 from .readers.regions_file import read_regions
 from .readers.tables import read_profile, read_result
 from .readers.trajectories import read_trajectory
@@ -100,6 +104,7 @@ __all__ = [
     "ChargeBalance",
     "CylinderFields",
     "CylinderPotential",
+    "CylinderTerms",
     "DeviceError",
     "DipoleCorrection",
     "Disc",
@@ -121,6 +126,7 @@ __all__ = [
     "IntervalField",
     "KernelError",
     "LinesAndPoints",
+    "LorentzCavity",
     "Measurement",
     "MolecularCharge",
     "MomentDensities",
@@ -130,6 +136,7 @@ __all__ = [
     "PointCharges",
     "PointSurfaceCharge",
     "PolarizationQuantum",
+    "PotentialBudget",
     "PotentialStep",
     "PowerLaw",
     "Profile",
@@ -167,6 +174,7 @@ __all__ = [
     "crystal_surface_charge",
     "cylinder_potential",
     "cylinder_potential_field",
+    "cylinder_terms",
     "dipole_correction",
     "dipole_density",
     "disc_average",
@@ -182,6 +190,7 @@ __all__ = [
     "interface_excess",
     "interval_field",
     "lines_and_points",
+    "lorentz_cavity",
     "macroscopic_average",
     "molecular_charge",
     "moment_densities",
@@ -191,8 +200,10 @@ __all__ = [
     "plane_excess",
     "point_surface_charge",
     "polarization_quantum",
+    "potential_budget",
     "potential_step",
     "read",
+    "read_blocks",
     "read_profile",
     "read_regions",
     "read_result",

@@ -21,7 +21,7 @@ True
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from itertools import product
@@ -415,6 +415,37 @@ def _chunks(n: int, n_bytes: int) -> list[slice]:
     return [slice(start, min(start + count, n)) for start in range(0, n, count)]
 
 
+class RowsOfModes:
+    """The spectrum of values on a grid, row by row of the second stored axis, on the host; ranks have their own rows.
+
+    order  the axes of the values in which they are stored
+    shape  their sizes in that order
+    modes  integer modes along them, in the order in which the rows have them; the last axis has 0 … N/2
+
+    Iterating gives (i, f~): the number of a row, and its (n_0, n_2//2 + 1) coefficients, f = Σ f~ exp(i k·r) from the
+    first point of the grid. Slabs are transposed once.
+    """
+
+    def __init__(self, device: Device, values: Any, slab: Slab | None = None, comm: Comm | None = None) -> None:
+        own = Slab.of(values.shape[0]) if slab is None or comm is None or comm.size == 1 else slab
+        self.order = SLOWEST_FIRST[own.axis]
+        planes = values.transpose(self.order)
+        self.shape = n_0, n_1, n_2 = (own.n, planes.shape[1], planes.shape[2])
+        spectrum = device.rfft_planes(planes)
+        self._rows = Slab.of(n_1, axis=1)
+        if comm is not None and comm.size > 1:
+            spectrum, self._rows = transpose(comm, device, Slab(0, own.n, own.start, own.stop), spectrum, 1, n_1)
+        self._spectrum = device.ifft_lines(spectrum)  # the forward transform over n_0, its modes 0, -1, -2, …
+        self._device = device
+        self.modes = (-np.fft.fftfreq(n_0, 1 / n_0), np.fft.fftfreq(n_1, 1 / n_1), np.arange(n_2 // 2 + 1.0))
+
+    def __iter__(self) -> Iterator[tuple[int, NDArray[np.complex128]]]:
+        norm = float(self.shape[1] * self.shape[2])
+        for i in range(self._rows.n_local):
+            row = self._device.to_host(self._device.compact(self._spectrum[:, i : i + 1, :]))
+            yield self._rows.start + i, row[:, 0].astype(np.complex128) / norm
+
+
 def shell_powers(
     device: Device,
     values: Any,
@@ -434,17 +465,10 @@ def shell_powers(
     Both of k and -k count, so that by Parseval's theorem all powers add up to the variance. A mode N/2 of an even axis
     stands for both signs: its |k|² is the mean of the two. Slabs are transposed once.
     """
-    own = Slab.of(values.shape[0]) if slab is None or comm is None or comm.size == 1 else slab
-    order = SLOWEST_FIRST[own.axis]
-    planes = values.transpose(order)
-    n_0, n_1, n_2 = shape = (own.n, *planes.shape[1:])
-    spectrum = device.rfft_planes(planes)
-    lines = Slab.of(n_1, axis=1)
-    if comm is not None and comm.size > 1:
-        spectrum, lines = transpose(comm, device, Slab(0, own.n, own.start, own.stop), spectrum, 1, n_1)
-    spectrum = device.ifft_lines(spectrum)  # the forward transform over n_0, its modes in the order 0, -1, -2, …
-    metric = _metric(rows)[np.ix_(order, order)]
-    modes = [-np.fft.fftfreq(n_0, 1 / n_0), np.fft.fftfreq(n_1, 1 / n_1), np.arange(n_2 // 2 + 1.0)]
+    spectrum = RowsOfModes(device, values, slab, comm)
+    shape, n_2 = spectrum.shape, spectrum.shape[2]
+    metric = _metric(rows)[np.ix_(spectrum.order, spectrum.order)]
+    modes = spectrum.modes
     signed = [np.where(2 * np.abs(mode) == n, 0.0, mode) for mode, n in zip(modes, shape, strict=True)]
     first, third = modes[0][:, None], modes[2][None, :]
     outer = metric[0, 0] * first**2 + metric[2, 2] * third**2
@@ -457,14 +481,14 @@ def shell_powers(
     largest = np.sqrt(sum(metric[i, i] * (n / 2) ** 2 for i, n in enumerate(shape)) * 3)
     n_shells = int(np.rint(largest / width)) + 2
     sums = np.zeros((3, n_shells))
-    for i in range(lines.n_local):
-        row, sign = modes[1][lines.start + i], signed[1][lines.start + i]
+    for i, plane in spectrum:
+        row, sign = modes[1][i], signed[1][i]
         square = outer + metric[1, 1] * row**2
         square = square + 2 * sign * (metric[0, 1] * signed[0][:, None] + metric[1, 2] * signed[2][None, :])
         k = np.sqrt(np.maximum(square, 0.0)).ravel()
-        line = device.to_host(device.compact(spectrum[:, i : i + 1, :])).astype(np.complex128).ravel()
+        line = plane.ravel()
         shell = np.rint(k / width).astype(np.intp)
-        power = weight * (line.real**2 + line.imag**2) / float(n_1 * n_2) ** 2
+        power = weight * (line.real**2 + line.imag**2)
         for which, part in enumerate((weight, weight * k, power)):
             sums[which] += np.bincount(shell, part, n_shells)
     if comm is not None and comm.size > 1:

@@ -87,6 +87,12 @@ class Device(Protocol):
         """Smallest and largest value; NaN if there is one."""
         ...
 
+    def sums_and_extrema(
+        self, values: Any
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float, float]:
+        """planar_sum of each axis and extrema in one read; of no value (inf, -inf)."""
+        ...
+
     def contract(self, values: Any, matrix: NDArray[np.float64], axis: int) -> Any:
         """Σ_i matrix[o, i] values[.., i, ..] along an axis, in the precision of the values."""
         ...
@@ -251,9 +257,9 @@ class Device(Protocol):
         """Smallest, largest and mean value in a window about every `every`-th point of each axis, from the first on.
 
         The window is rows (a, b, c, count), `count` neighbours along the last axis from the offset (a, b, c) on, one at
-        most for each (a, b), and ends (a, b, c, a', b', c', share), (1 - share) v + share v' of the values at two offsets. Axes are periodic, or,
-        if open, go on with their last value. In the precision of the values, which must be finite; means summed in
-        float64. C-ordered.
+        most for each (a, b), and ends (a, b, c, a', b', c', share), (1 - share) v + share v' of the values at two
+        offsets. Axes are periodic, or, if open, go on with their last value. In the precision of the values, which must
+        be finite; means are summed in float64. C-ordered.
         """
         ...
 

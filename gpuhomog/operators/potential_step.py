@@ -504,7 +504,7 @@ def _across_slab(
             f"the vacuum has a field of {max(significant):.3g} V/Å, so levels depend on where the faces are put: they "
             f"are at the faces, known to {FACE_UNCERTAINTY:g} Å. A dipole correction removes it"
         )
-    if _is_field(_difference(field_high, field_low)) and not bent:
+    if profile.boundary == OPEN and _is_field(_difference(field_high, field_low)) and not bent:
         charge = -(float(field_high) - float(field_low)) / (4 * pi * COULOMB_CONSTANT)
         remarks.append(
             f"the fields of the two vacua differ: the slab carries {charge:.3g} e/Å^2, so no level is reached on "

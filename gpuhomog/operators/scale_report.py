@@ -212,14 +212,10 @@ def scale_report(
     found = scales_of(spectrum, whole)
     relations = [None if modes is None else _relation(plan, modes, variance, found) for plan in plans]
     averages, powers = onto.averages(plans, deviations), onto.averages(plans, squares)
-    made: dict[int, AtScale] = {}
-
-    def make(number: int) -> None:
-        made[number] = _at_scale(plans[number], averages[number], powers[number], centre, relations[number])
-
-    with workers(whole.device) as each:
-        each([partial(make, number) for number in range(len(plans))])
-    at = tuple(made[number] for number in range(len(plans)))
+    with workers(whole.device) as (begin, _):
+        parts = zip(plans, averages, powers, relations, strict=True)
+        begun = [begin(partial(_at_scale, *part, centre)) for part in parts]
+        at = tuple(result() for result in begun)
     profiles = [profile_of_planes(whole, axis, means[axis] + centre) for axis in range(3)]
     return ScaleReport(
         **_numbers(at),
@@ -447,8 +443,8 @@ def _at_scale(
     plan: Plan,
     average: Callable[[Sequence[int]], Any],
     power: Callable[[Sequence[int]], Any],
-    centre: float,
     relation: Uncertainty | None,
+    centre: float,
 ) -> AtScale:
     """The fields of one kernel on its macroscopic grid, from the averages of both powers; eps_x is eps."""
     whole, eps = plan.field, plan.kernel.eps

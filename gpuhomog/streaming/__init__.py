@@ -2,7 +2,8 @@
 
 from .checkpoint import Checkpoint, identity_of
 from .memory import CHUNKS_HELD, RESULTS_HELD, Limit, parse_bytes, resident_bytes
-from .passes import Run, Stream, current_run, in_chunks, running, together, workers
+from .passes import Run, Stream, current_run, in_chunks, running, together
+from .shares import workers
 from .stops import stopping
 from .turns import in_turns
 from .unread import Unread

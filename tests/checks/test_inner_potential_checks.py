@@ -98,3 +98,13 @@ def test_two_crystals_of_one_bulk(potential_checks):
 def test_cluster_of_shared_nuclei(potential_checks):
     block = gh.BuildingBlock.with_shared_nucleus(atom(), NEIGHBOURS)
     agrees(potential_checks["cluster_crystal2_extrapolated"], gh.bethe_potential(block).spherical.value * REDUCED)
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_whole_cells_and_the_term_of_lorentz(potential_checks, index):
+    """Two cells of one crystal, whose near fields and dipoles differ."""
+    ions = [gh.GaussianCharge(1.0, 0.5), gh.GaussianCharge(-1.0, 0.6, centre=((2.5, -1.5)[index], 2.0, 2.0))]
+    found = gh.lorentz_cavity(gh.BuildingBlock.of_parts("pair", ions), (0, 0, 0), [30.0], cell=4.0 * np.eye(3))
+    check = potential_checks["lorentz_identity"]
+    for value in (found.E_intact + found.P_over_3eps0, found.E_periodic):
+        assert value[0] * REDUCED == pytest.approx(check["expected"][index], abs=check["tolerance"])

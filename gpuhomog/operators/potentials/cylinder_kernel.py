@@ -4,7 +4,8 @@
     2 Khat(0, d, R) = √(d² + R²) - |d|                                 eq. 70
     2 Khat = e^{-gd}/g + Σ_k (2k - 1)!! (R/g)^{k+1} J_{k+1}(gR) (R² + d²)^{-k-1/2}        what lies beyond R, by parts
 
-The series, of twenty terms, is good to 1e-14 where gR > 80, so that wide cylinders cost no more. Else the substitution w = √(u² + d²) removes the singularity; Gauss-Legendre does the rest. What the edge of the disc leaves
+The series, of twenty terms, is good to 1e-14 where gR > 80, so wide cylinders cost no more. Else the substitution
+w = √(u² + d²) removes the singularity; Gauss-Legendre does the rest. What the edge of the disc leaves
 falls as R^-1/2 only. The mean over radii R ± `edge`, with the weight (1 + cos πt)/2 of t = (R' - R)/edge, is the same
 integral with a soft edge, F(u) = (1 - t - sin(πt)/π)/2 across it, and falls at once where g edge > 2π.
 
@@ -68,8 +69,8 @@ def khat_table(g: Array, distance: Array, radius: float, edge: float = 0.0) -> A
     """(len(g), len(d)) values of Khat: as khat, for many g at once; edge: half width of a soft edge.
 
     One mesh in u for all, graded towards 0 down to the smallest distance, so that Bessel functions are evaluated once
-    for all distances; many wavevectors are interpolated, in panels in which Khat turns once. A sharp edge is left to the
-    series where it is good.
+    for all distances; many wavevectors are interpolated, in panels in which Khat turns once; the series where it is
+    good.
     """
     g, d = np.asarray(g, dtype=float), np.asarray(distance, dtype=float)
     if g.size == 0 or d.size == 0:
@@ -107,12 +108,6 @@ def disc_weight(distance: ArrayLike, radius: float, edge: float = 0.0) -> Array:
     points, weights = np.polynomial.legendre.leggauss(PANEL_ORDER)
     radii, shares = radius + edge * points, weights * (1 + np.cos(pi * points)) / 2
     return np.asarray(radii**2 / (np.hypot(radii, d[..., None]) + d[..., None]) @ shares)
-
-
-def disc_weight_less_radius(distance: ArrayLike, radius: float) -> Array:
-    """W(R, d) - R = d²/(√(d² + R²) + R) - |d| [Å]: what is left when R σ/(2ε0) is kept apart; good at any R."""
-    d = np.abs(np.asarray(distance, dtype=float))
-    return np.asarray(d * d / (np.hypot(radius, d) + radius) - d)
 
 
 def _by_panels(g: Array, reach: float, matrix: Callable[[Array], Array]) -> Array:

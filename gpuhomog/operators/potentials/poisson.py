@@ -108,7 +108,7 @@ def electric_field(field: Field, boundary: str | Sequence[str] | None = None) ->
     """
     if field.quantity == "charge_density":
         density = _checked(field, boundary)
-        rows = _padded(density.grid).reciprocal
+        rows = padded_grid(density.grid).reciprocal
         results = _solved(density, [(True, [Derivative(rows, -np.eye(3)[i])]) for i in range(3)])
         x, y, z = (_derived(density, part, "scalar", "V/Å", "electric field") for part in results)
         return x, y, z
@@ -122,7 +122,7 @@ def electric_field(field: Field, boundary: str | Sequence[str] | None = None) ->
 
 
 def _derived(density: Field, values: Any, quantity: str, unit: str, step: str) -> Field:
-    padded = _padded(density.grid)
+    padded = padded_grid(density.grid)
     done = {"step": step, "boundary": list(density.grid.boundary), "transformed": list(padded.shape)}
     return density.derive(values, done, quantity=quantity, unit=unit)
 
@@ -209,7 +209,7 @@ def _charge_sums(axes: Sequence[int], split: int) -> Reduction:
     return Reduction(f"charge and its magnitude on planes of {list(axes)}", local, rules)
 
 
-def _padded(grid: Grid) -> Grid:
+def padded_grid(grid: Grid) -> Grid:
     """The grid with at least as many points of zeros behind each open axis; the same steps."""
     from scipy.fft import next_fast_len
 
@@ -223,7 +223,7 @@ def _padded(grid: Grid) -> Grid:
 
 def _solved(density: Field, wanted: Sequence[tuple[bool, list[Part]]]) -> list[Any]:
     """For each (is complex, parts) the values of ρ_k times 4πκ v(k) and those parts."""
-    padded = _padded(density.grid)
+    padded = padded_grid(density.grid)
     kernel = coulomb_kernel(padded, 4 * pi * COULOMB_CONSTANT)
     multipliers = [Multiplier(padded.shape, [kernel, *parts], is_complex) for is_complex, parts in wanted]
     solve = convolved if OPEN in padded.boundary else filtered
