@@ -61,6 +61,7 @@ from .operators.potentials.cylinder_potential import (
     cylinder_potential_field,
     disc_average,
 )
+from .operators.potentials.deviation_decay import DeviationDecay, deviation_decay
 from .operators.potentials.inner_potential import InnerPotential, inner_potential
 from .operators.potentials.interaction_energy import InteractionEnergy, interaction_energy
 from .operators.potentials.planar_terms import CylinderTerms, cylinder_terms
@@ -103,6 +104,7 @@ __all__ = [
     "CylinderFields",
     "CylinderPotential",
     "CylinderTerms",
+    "DeviationDecay",
     "DeviceError",
     "DipoleCorrection",
     "Disc",
@@ -172,6 +174,7 @@ __all__ = [
     "cylinder_potential",
     "cylinder_potential_field",
     "cylinder_terms",
+    "deviation_decay",
     "dipole_correction",
     "dipole_density",
     "disc_average",
