@@ -16,6 +16,7 @@ from .operators.average import average, average_and_variance, average_gradient, 
 from .operators.charge import ChargeBalance, charge_balance, charge_density, electrostatic_potential
 from .operators.dipole_density import dipole_density
 from .operators.excess import SurfaceCharge, SurfaceExcess, surface_charge, surface_excess
+from .operators.fluctuation import FieldAssumption8, attainable_in_ball, field_assumption_8, line_through
 from .operators.interface import InterfaceCharge, InterfaceExcess, interface_charge, interface_excess
 from .operators.interval_field import (
     Assumption8,
@@ -76,6 +77,7 @@ __all__ = [
     "Disc",
     "Excess",
     "Field",
+    "FieldAssumption8",
     "FieldIntervals",
     "FileFormatError",
     "Frame",
@@ -118,6 +120,7 @@ __all__ = [
     "UnitsError",
     "__version__",
     "attainable",
+    "attainable_in_ball",
     "attainable_throughout",
     "average",
     "average_and_variance",
@@ -130,6 +133,7 @@ __all__ = [
     "crystal_surface_charge",
     "dipole_density",
     "electrostatic_potential",
+    "field_assumption_8",
     "field_intervals",
     "find_periods",
     "from_ase",
@@ -137,6 +141,7 @@ __all__ = [
     "interface_charge",
     "interface_excess",
     "interval_field",
+    "line_through",
     "lines_and_points",
     "macroscopic_average",
     "molecular_charge",
