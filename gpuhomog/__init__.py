@@ -13,7 +13,7 @@ from .errors import AccuracyWarning, DeviceError, FileFormatError, GpuhomogError
 from .field import Field
 from .grid import Grid
 from .operators.average import average, average_and_variance, average_gradient, averages_and_variances
-from .operators.charge import ChargeBalance, charge_balance, charge_density, electrostatic_potential
+from .operators.charge import ChargeBalance, charge_balance, charge_density
 from .operators.dipole_density import dipole_density
 from .operators.excess import SurfaceCharge, SurfaceExcess, surface_charge, surface_excess
 from .operators.fluctuation import FieldAssumption8, attainable_in_ball, field_assumption_8, line_through
@@ -44,6 +44,30 @@ from .operators.point_charges import (
     point_surface_charge,
 )
 from .operators.potential_step import PotentialStep, potential_step
+from .operators.potentials.band_alignment import BandAlignment, band_alignment
+from .operators.potentials.bethe import (
+    BallCharge,
+    BethePotential,
+    BuildingBlock,
+    GaussianCharge,
+    RadialCharge,
+    bethe_potential,
+)
+from .operators.potentials.budget import PotentialBudget, potential_budget
+from .operators.potentials.cavity import LorentzCavity, lorentz_cavity
+from .operators.potentials.cylinder_potential import (
+    CylinderFields,
+    CylinderPotential,
+    cylinder_potential,
+    cylinder_potential_field,
+    disc_average,
+)
+from .operators.potentials.deviation_decay import DeviationDecay, deviation_decay
+from .operators.potentials.inner_potential import InnerPotential, inner_potential
+from .operators.potentials.interaction_energy import InteractionEnergy, interaction_energy
+from .operators.potentials.planar_terms import CylinderTerms, cylinder_terms
+from .operators.potentials.poisson import electric_field, electrostatic_potential
+from .operators.potentials.vacuum import DipoleCorrection, VacuumLevels, dipole_correction, vacuum_levels
 from .operators.regions import Region, box_region
 from .operators.scales import Scales, scales
 from .operators.surface_map import SurfaceMap, surface_map
@@ -60,6 +84,7 @@ from .operators.trajectory_average import Frame, TrajectoryAverage, average_over
 from .operators.uncertainty import Uncertainty, spectral_uncertainty, uncertainty
 from .readers import read
 from .readers.ase_files import from_ase
+from .readers.blocks_file import read_blocks
 from .readers.regions_file import read_regions
 from .readers.tables import read_profile, read_result
 from .readers.trajectories import read_trajectory
@@ -71,9 +96,18 @@ __all__ = [
     "AccuracyWarning",
     "Assumption8",
     "Ball",
+    "BallCharge",
+    "BandAlignment",
+    "BethePotential",
     "Box",
+    "BuildingBlock",
     "ChargeBalance",
+    "CylinderFields",
+    "CylinderPotential",
+    "CylinderTerms",
+    "DeviationDecay",
     "DeviceError",
+    "DipoleCorrection",
     "Disc",
     "Excess",
     "Field",
@@ -82,15 +116,19 @@ __all__ = [
     "FileFormatError",
     "Frame",
     "Gaussian",
+    "GaussianCharge",
     "GpuhomogError",
     "Grid",
     "Homogenized",
+    "InnerPotential",
     "InputError",
+    "InteractionEnergy",
     "InterfaceCharge",
     "InterfaceExcess",
     "IntervalField",
     "KernelError",
     "LinesAndPoints",
+    "LorentzCavity",
     "Measurement",
     "MolecularCharge",
     "MomentDensities",
@@ -100,9 +138,11 @@ __all__ = [
     "PointCharges",
     "PointSurfaceCharge",
     "PolarizationQuantum",
+    "PotentialBudget",
     "PotentialStep",
     "PowerLaw",
     "Profile",
+    "RadialCharge",
     "Region",
     "Sampled",
     "Scales",
@@ -118,6 +158,7 @@ __all__ = [
     "TrajectoryAverage",
     "Uncertainty",
     "UnitsError",
+    "VacuumLevels",
     "__version__",
     "attainable",
     "attainable_in_ball",
@@ -127,22 +168,34 @@ __all__ = [
     "average_gradient",
     "average_over_frames",
     "averages_and_variances",
+    "band_alignment",
+    "bethe_potential",
     "box_region",
     "charge_balance",
     "charge_density",
     "crystal_surface_charge",
+    "cylinder_potential",
+    "cylinder_potential_field",
+    "cylinder_terms",
+    "deviation_decay",
+    "dipole_correction",
     "dipole_density",
+    "disc_average",
+    "electric_field",
     "electrostatic_potential",
     "field_assumption_8",
     "field_intervals",
     "find_periods",
     "from_ase",
     "homogenize",
+    "inner_potential",
+    "interaction_energy",
     "interface_charge",
     "interface_excess",
     "interval_field",
     "line_through",
     "lines_and_points",
+    "lorentz_cavity",
     "macroscopic_average",
     "molecular_charge",
     "moment_densities",
@@ -152,8 +205,10 @@ __all__ = [
     "plane_excess",
     "point_surface_charge",
     "polarization_quantum",
+    "potential_budget",
     "potential_step",
     "read",
+    "read_blocks",
     "read_profile",
     "read_regions",
     "read_result",
@@ -167,5 +222,6 @@ __all__ = [
     "terminations",
     "trajectory_profile",
     "uncertainty",
+    "vacuum_levels",
     "write",
 ]

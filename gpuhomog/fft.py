@@ -21,7 +21,7 @@ True
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from itertools import product
@@ -34,6 +34,7 @@ from .device import Device
 from .errors import InputError
 from .memory_order import is_fortran_ordered
 from .parallel import Comm, Slab, transpose
+from .parallel.exchange import empty_like
 
 Modes = NDArray[Any]
 Part = Callable[[Modes, Modes, Modes], NDArray[Any]]
@@ -351,6 +352,100 @@ def _filtered_slabs(
     return [result.transpose(order) for result in results]
 
 
+CONVOLVED_BYTES = 64 << 20
+"""Planes or rows that a convolution pads and transforms at once."""
+
+
+def convolved(
+    device: Device, values: Any, *multipliers: Multiplier, slab: Slab | None = None, comm: Comm | None = None
+) -> list[Any]:
+    """As `filtered`, with zeros behind the values: the multipliers are for a larger grid with the same steps.
+
+    multipliers  on (m_a, m_b, m_c) points, of which the values are the first n_a, n_b, n_c of each axis; all of one
+                 shape
+
+    Only spectra of the padded planes are held, one for each multiplier but the last and one more: the slowest axis is
+    padded a few rows at a time, so an axis of zeros costs no memory there. Without ranks the slowest is an open one.
+    """
+    alone = slab is None or comm is None or comm.size == 1
+    padded = [axis for axis in range(3) if multipliers[0].shape[axis] > values.shape[axis]]
+    if slab is None or comm is None or comm.size == 1:
+        slab, comm = Slab.of(values.shape[0]), None
+    order = SLOWEST_FIRST[slab.axis] if not alone else _padded_first(padded, is_fortran_ordered(values))
+    stored = [replace(multiplier, order=order) for multiplier in multipliers]
+    planes = values.transpose(order)
+    n_0, n_1, n_2 = planes.shape
+    m_0, m_1, m_2 = stored[0].stored_shape
+    complex_dtype = np.complex64 if values.dtype == np.float32 else np.complex128
+    spectrum = device.empty((n_0, m_1, m_2 // 2 + 1), complex_dtype)
+    for some in _chunks(n_0, m_1 * m_2 * values.dtype.itemsize):
+        spectrum[some] = device.rfft_planes(device.pad(device.pad(planes[some], 1, 0, m_1), 2, 0, m_2))
+    rows = Slab.of(m_1, axis=1)
+    if comm is not None:
+        spectrum, rows = transpose(comm, device, Slab(0, slab.n, slab.start, slab.stop), spectrum, 1, m_1)
+    n_whole = spectrum.shape[0]
+    results = []
+    for number, multiplier in enumerate(stored, start=1):
+        modes = spectrum if number == len(stored) else device.copy(spectrum)
+        for some in _chunks(rows.n_local, m_0 * (m_2 + 2) * values.dtype.itemsize):
+            lines = device.filter_lines(device.pad(modes[:, some], 0, 0, m_0), multiplier, rows.start + some.start)
+            modes[:, some] = lines[:n_whole]
+        if comm is not None:
+            modes, _ = transpose(comm, device, rows, modes, 0, slab.n)
+        result = empty_like(device, values, 0, values.shape[0])
+        target = result.transpose(order)
+        for some in _chunks(n_0, m_1 * m_2 * values.dtype.itemsize):
+            part = device.irfft_planes(modes[some], (some.stop - some.start, m_1, m_2))
+            target[some] = part[:, :n_1, :n_2]
+        results.append(result)
+    return results
+
+
+def _padded_first(padded: Sequence[int], is_fortran: bool) -> tuple[int, int, int]:
+    """The order of memory with one of the padded axes moved to the front."""
+    order = [2, 1, 0] if is_fortran else [0, 1, 2]
+    if padded and order[0] not in padded:
+        order.insert(0, order.pop(order.index(next(axis for axis in order if axis in padded))))
+    return order[0], order[1], order[2]
+
+
+def _chunks(n: int, n_bytes: int) -> list[slice]:
+    """Slices of n items of so many bytes."""
+    count = max(1, CONVOLVED_BYTES // n_bytes)
+    return [slice(start, min(start + count, n)) for start in range(0, n, count)]
+
+
+class RowsOfModes:
+    """The spectrum of values on a grid, row by row of the second stored axis, on the host; ranks have their own rows.
+
+    order  the axes of the values in which they are stored
+    shape  their sizes in that order
+    modes  integer modes along them, in the order in which the rows have them; the last axis has 0 … N/2
+
+    Iterating gives (i, f~): the number of a row, and its (n_0, n_2//2 + 1) coefficients, f = Σ f~ exp(i k·r) from the
+    first point of the grid. Slabs are transposed once.
+    """
+
+    def __init__(self, device: Device, values: Any, slab: Slab | None = None, comm: Comm | None = None) -> None:
+        own = Slab.of(values.shape[0]) if slab is None or comm is None or comm.size == 1 else slab
+        self.order = SLOWEST_FIRST[own.axis]
+        planes = values.transpose(self.order)
+        self.shape = n_0, n_1, n_2 = (own.n, planes.shape[1], planes.shape[2])
+        spectrum = device.rfft_planes(planes)
+        self._rows = Slab.of(n_1, axis=1)
+        if comm is not None and comm.size > 1:
+            spectrum, self._rows = transpose(comm, device, Slab(0, own.n, own.start, own.stop), spectrum, 1, n_1)
+        self._spectrum = device.ifft_lines(spectrum)  # the forward transform over n_0, its modes 0, -1, -2, …
+        self._device = device
+        self.modes = (-np.fft.fftfreq(n_0, 1 / n_0), np.fft.fftfreq(n_1, 1 / n_1), np.arange(n_2 // 2 + 1.0))
+
+    def __iter__(self) -> Iterator[tuple[int, NDArray[np.complex128]]]:
+        norm = float(self.shape[1] * self.shape[2])
+        for i in range(self._rows.n_local):
+            row = self._device.to_host(self._device.compact(self._spectrum[:, i : i + 1, :]))
+            yield self._rows.start + i, row[:, 0].astype(np.complex128) / norm
+
+
 def shell_powers(
     device: Device,
     values: Any,
@@ -370,17 +465,10 @@ def shell_powers(
     Both of k and -k count, so that by Parseval's theorem all powers add up to the variance. A mode N/2 of an even axis
     stands for both signs: its |k|² is the mean of the two. Slabs are transposed once.
     """
-    own = Slab.of(values.shape[0]) if slab is None or comm is None or comm.size == 1 else slab
-    order = SLOWEST_FIRST[own.axis]
-    planes = values.transpose(order)
-    n_0, n_1, n_2 = shape = (own.n, *planes.shape[1:])
-    spectrum = device.rfft_planes(planes)
-    lines = Slab.of(n_1, axis=1)
-    if comm is not None and comm.size > 1:
-        spectrum, lines = transpose(comm, device, Slab(0, own.n, own.start, own.stop), spectrum, 1, n_1)
-    spectrum = device.ifft_lines(spectrum)  # the forward transform over n_0, its modes in the order 0, -1, -2, …
-    metric = _metric(rows)[np.ix_(order, order)]
-    modes = [-np.fft.fftfreq(n_0, 1 / n_0), np.fft.fftfreq(n_1, 1 / n_1), np.arange(n_2 // 2 + 1.0)]
+    spectrum = RowsOfModes(device, values, slab, comm)
+    shape, n_2 = spectrum.shape, spectrum.shape[2]
+    metric = _metric(rows)[np.ix_(spectrum.order, spectrum.order)]
+    modes = spectrum.modes
     signed = [np.where(2 * np.abs(mode) == n, 0.0, mode) for mode, n in zip(modes, shape, strict=True)]
     first, third = modes[0][:, None], modes[2][None, :]
     outer = metric[0, 0] * first**2 + metric[2, 2] * third**2
@@ -393,14 +481,14 @@ def shell_powers(
     largest = np.sqrt(sum(metric[i, i] * (n / 2) ** 2 for i, n in enumerate(shape)) * 3)
     n_shells = int(np.rint(largest / width)) + 2
     sums = np.zeros((3, n_shells))
-    for i in range(lines.n_local):
-        row, sign = modes[1][lines.start + i], signed[1][lines.start + i]
+    for i, plane in spectrum:
+        row, sign = modes[1][i], signed[1][i]
         square = outer + metric[1, 1] * row**2
         square = square + 2 * sign * (metric[0, 1] * signed[0][:, None] + metric[1, 2] * signed[2][None, :])
         k = np.sqrt(np.maximum(square, 0.0)).ravel()
-        line = device.to_host(device.compact(spectrum[:, i : i + 1, :])).astype(np.complex128).ravel()
+        line = plane.ravel()
         shell = np.rint(k / width).astype(np.intp)
-        power = weight * (line.real**2 + line.imag**2) / float(n_1 * n_2) ** 2
+        power = weight * (line.real**2 + line.imag**2)
         for which, part in enumerate((weight, weight * k, power)):
             sums[which] += np.bincount(shell, part, n_shells)
     if comm is not None and comm.size > 1:

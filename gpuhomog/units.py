@@ -27,6 +27,8 @@ RYDBERG = 13.605693122990  # eV
 
 COULOMB_CONSTANT = ELEMENTARY_CHARGE / (4 * pi * VACUUM_PERMITTIVITY) * 1e10
 """κ = 1/(4πε0) = 14.3996… V Å/e."""
+FOUR_PI_KAPPA = 4 * pi * COULOMB_CONSTANT
+"""1/ε0 = 180.951… V Å/e."""
 
 # symbol: (value in internal units, powers of (e, Å, V))
 _SYMBOLS: dict[str, tuple[float, tuple[int, int, int]]] = {

@@ -12,6 +12,7 @@ ROOMS = {
     "__main__": 11,
     "cli": 10,
     "jobs": 9,
+    "paper": 8.5,
     "__init__": 8,
     "plots": 7,
     "report": 7,

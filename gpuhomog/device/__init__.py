@@ -83,6 +83,12 @@ class Device(Protocol):
         """Smallest and largest value; NaN if there is one."""
         ...
 
+    def sums_and_extrema(
+        self, values: Any
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float, float]:
+        """planar_sum of each axis and extrema in one read; of no value (inf, -inf)."""
+        ...
+
     def contract(self, values: Any, matrix: NDArray[np.float64], axis: int) -> Any:
         """Σ_i matrix[o, i] values[.., i, ..] along an axis, in the precision of the values."""
         ...
@@ -369,13 +375,18 @@ def choose_device(device: str | Device = "auto") -> Device:
     CuPy sees one, else the CPU. The same name gives the same device. A process computes on one GPU at a time: the one
     chosen last.
 
-    Raises DeviceError for an unknown name, and for a GPU that cannot be used, with the reason.
+    Raises DeviceError for an unknown name, and for a GPU that cannot be used, with the reason; for an unknown name in
+    GPUHOMOG_TRANSPORT, too, whether this device would use it or not.
 
     >>> choose_device("cpu").name
     'cpu'
     """
     if not isinstance(device, str):
         return device
+    if "GPUHOMOG_TRANSPORT" in os.environ:
+        from .gpu.transports import named_transport
+
+        named_transport()
     if device == "auto":
         named = os.environ.get(ENVIRONMENT, "").strip()
         if named and named != "auto":

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import as_file, files
+from pathlib import Path
 from typing import Any
 
 from .. import average, charge_balance, macroscopic_average, planar_average, potential_step, read, surface_charge
@@ -67,9 +68,17 @@ def check_folder(values: dict[str, Any]) -> None:
     """The folder can be made or used."""
     folder = values["output"]
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: is a file. Name a folder for the demo with -o.")
+        raise InputError(f"{folder}: is a file. Name a folder with -o.")
     if not folder.exists() and not folder.parent.is_dir():
         raise InputError(f"{folder}: the folder {folder.parent} does not exist. Create it, or choose another with -o.")
+
+
+def make_folder(folder: Path) -> None:
+    """The folder, made if it is not there."""
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error.strerror}). Choose another folder with -o.") from None
 
 
 def run_demo(inputs: Inputs, values: dict[str, Any]) -> Outcome:
@@ -77,10 +86,7 @@ def run_demo(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     from ..plots import plot_profile, plot_slices, plot_step, plot_surface, save_figure
 
     folder = values["output"]
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made ({error.strerror}). Choose another folder with -o.") from None
+    make_folder(folder)
     density = example(DENSITY, values["device"])
     potential = potential_of(example(POTENTIAL, values["device"]))
 
@@ -163,6 +169,6 @@ def run_demo(inputs: Inputs, values: dict[str, Any]) -> Outcome:
 
 def in_words(found: Measurement) -> str:
     """A measurement for people; one that is nothing but a small number as a power of ten."""
-    if found.value is not None and abs(found.value) < 1e-4 and (found.uncertainty or 0.0) < 1e-10:
+    if found.value and abs(found.value) < 1e-4 and (found.uncertainty or 0.0) < 1e-10:
         return f"{found.value:.1e} {found.unit}"
     return str(found)

@@ -41,6 +41,7 @@ from ..operators.costs import (
     held,
     ions_cost,
     planar_cost,
+    poisson_cost,
     read_once,
     report_cost,
     shifted_cost,
@@ -219,6 +220,26 @@ def corners_work(field: Field, values: Mapping[str, Any]) -> Work:
     return Work(read_once(busiest_bytes(field)))
 
 
+def potential_work(field: Field, values: Mapping[str, Any]) -> Work:
+    """Poisson's equation, unless the file is said to be a potential: that changes its sign."""
+    n_bytes, shape = busiest_bytes(field), field.grid.shape
+    paths = along_xyz(values["output"]) if values["to"] == "field" and values["output"] else (values["output"],)
+    is_potential = values["quantity"] in ("electrostatic_potential", "electron_potential_energy")
+    if is_potential and values["to"] == "potential":
+        return Work(read_once(n_bytes, n_bytes).beside(report_cost(n_bytes)), ((values["output"], shape),))
+    ions = Cost() if values["ion_charges"] is None else ions_cost(field)
+    n_results = 3 if values["to"] == "field" else 1
+    solved = ions.beside(poisson_cost(field, n_results)).beside(report_cost(n_results * n_bytes))
+    return Work(solved, tuple((path, shape) for path in paths), kept=None)
+
+
+def energy_work(field: Field, values: Mapping[str, Any]) -> Work:
+    """The potentials of both densities, one after another, and sums of products."""
+    ions = Cost() if values["ion_charges"] is None else ions_cost(field).beside(ions_cost(field))
+    both = poisson_cost(field).beside(poisson_cost(field))
+    return Work(ions.beside(both).beside(read_once(8 * busiest_bytes(field))), kept=None)
+
+
 WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {
     "info": info_work,
     "convert": convert_work,
@@ -230,6 +251,8 @@ WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {
     "interface": profile_work,
     "step": profile_work,
     "corners": corners_work,
+    "potential": potential_work,
+    "energy": energy_work,
 }
 
 
@@ -325,11 +348,15 @@ def plan_task(task: Task, inputs: PlannedInputs) -> PlannedTask:
     values, layout = task.values, inputs.layout
     field, read, link = inputs.field(values)
     total = read_once(busiest_bytes(field)) if read else Cost()  # are all values finite?
-    if values.get("density") is not None:
+    for name in ("density", "other"):
+        if values.get(name) is None:
+            continue
         same = {name: values.get(name) for name in ("boundary", "dtype", "max_memory")}
-        density, more, to_device = inputs.field({"file": values["density"], **same})
+        second, more, to_device = inputs.field({"file": values[name], **same})
         read, link = read + more, link + to_device
-        total = total.beside(read_once(busiest_bytes(density))).beside(planar_cost(density, values["axis"]))
+        total = total.beside(read_once(busiest_bytes(second)))
+        if name == "density":
+            total = total.beside(planar_cost(second, values["axis"] or "c"))
     work = WORK[task.command.name](field, values)
     total = total.beside(making_cost(field, values)).beside(work.cost)
     plane = field.grid.n_points // field.slab.n * field.values.dtype.itemsize

@@ -3,7 +3,6 @@
     ρ(r) = -n(r) + Σ_i q_i g(r - r_i),   g = Gaussian of standard deviation `width` per Cartesian component
     ρ_k  = -n_k + (1/Ω) Σ_i q_i exp(-i k·r_i - k² width²/2)         the ions, mode by mode
     ρ    = -ε0 ∇²φ,   ρ_k = k² φ_k/(4πκ)                             from the electrostatic potential
-    φ    = -V                                                       V energy of an electron [eV], φ in volts
 
 The ions' modes are exact up to the grid's highest, and the mode k = 0 alone carries charge, so every ion integrates to
 its charge exactly wherever it lies between the grid points, on any cell. Replacing an ion by a Gaussian moves no
@@ -11,7 +10,7 @@ charge through any plane on average: surface charges and dipoles stay as they ar
 potential, which the width lowers by 2πκ Σ q_i width²/Ω: state the width with such a number.
 
 In   Field of quantity electron_density, electrostatic_potential or electron_potential_energy; ions from its structure.
-Out  Field of quantity charge_density or electrostatic_potential; ChargeBalance.
+Out  Field of quantity charge_density; ChargeBalance.
 
 >>> import gpuhomog as gh
 >>> atoms = gh.Structure(np.array([3]), np.array([[1.1, 2.0, 2.3]]))
@@ -44,6 +43,7 @@ from ..results import Measurement, Result
 from ..streaming import Unread
 from ..structure import SYMBOLS
 from ..units import COULOMB_CONSTANT
+from .potentials.derivatives import laplacian
 from .streamed import digest_of
 
 WIDEST_STEP = 2.0
@@ -116,12 +116,12 @@ def charge_density(
     net_charge   charge that the cell should have [e]; None: whatever it has
     tolerance    largest deviation from net_charge [e]; 1e-3 of the electrons by default
 
-    From a potential it is the spectral Laplacian, which takes a potential that is periodic and electrostatic: a LOCPOT
-    that holds exchange and correlation too gives their Laplacian with it.
+    From a potential it is the Laplacian: of the modes along periodic axes, of differences of eighth order along open
+    ones. A LOCPOT that holds exchange and correlation too gives their Laplacian with it.
 
     Raises InputError for a scalar; without ion_charges for electrons; for elements unknown, not in the structure, or
     without a charge (all named); if the net charge is not net_charge; for an ion whose charge would cross an open
-    boundary; for a width below one plane spacing; and for a potential on an open axis.
+    boundary; and for a width below one plane spacing.
     """
     if field.quantity == "charge_density":
         if ion_charges is not None:
@@ -157,27 +157,6 @@ def charge_density(
         quantity="charge_density",
         unit="e/Å^3",
     )
-
-
-def electrostatic_potential(field: Field) -> Field:
-    """Electrostatic potential in volts from the potential energy of an electron in eV: the sign changes.
-
-    An electrostatic_potential is returned as it is, in volts. Raises InputError for any other quantity.
-
-    >>> import gpuhomog as gh
-    >>> energy = gh.Field.from_array(np.full((2, 2, 2), -3.0), np.eye(3), quantity="electron_potential_energy")
-    >>> gh.electrostatic_potential(energy).mean(), gh.electrostatic_potential(energy).unit
-    (3.0, 'V')
-    """
-    if field.quantity == "electrostatic_potential":
-        return field.internal()
-    if field.quantity != "electron_potential_energy":
-        raise InputError(
-            f"An electrostatic potential is made from an electron_potential_energy, and this is of quantity "
-            f'{field.quantity}: name it when reading, quantity="electron_potential_energy".'
-        )
-    field = field.internal()
-    return field.derive(-field.values, "electrostatic potential", quantity="electrostatic_potential", unit="V")
 
 
 def charge_balance(
@@ -433,20 +412,17 @@ def with_ions(field: Field, values: Unread, charges: NDArray[np.float64], std: f
 
 
 def _laplacian(field: Field) -> Field:
-    """-ε0 ∇² of the potential by its modes."""
-    for axis in range(3):
-        if field.grid.boundary[axis] == OPEN:
-            name = AXIS_NAMES[axis]
-            raise InputError(
-                f"Axis {name} of the potential is open, and the spectral Laplacian needs a periodic one: read it with "
-                f"a periodic {name} if the potential is flat at both ends."
-            )
+    """-ε0 ∇² of the potential: by its modes, along open axes by differences."""
     sign = 1.0 if field.quantity == "electrostatic_potential" else -1.0
     factor = sign / (4 * pi * COULOMB_CONSTANT)
-    multiplier = Multiplier(field.grid.shape, [OfWavevector(field.grid.reciprocal, lambda k: factor * k**2)])
-    return field.derive(
-        filtered(field.device, field.values, multiplier, slab=field.slab, comm=field.comm)[0],
-        {"step": "charge density", "of": "spectral Laplacian"},
-        quantity="charge_density",
-        unit="e/Å^3",
-    )
+    if OPEN in field.grid.boundary:
+        if isinstance(field.values, Unread):
+            field.values.refuse("The Laplacian of a potential")
+        values = laplacian(field) * field.values.dtype.type(-factor)
+        of = "Laplacian, by differences along open axes"
+    else:
+        multiplier = Multiplier(field.grid.shape, [OfWavevector(field.grid.reciprocal, lambda k: factor * k**2)])
+        values = filtered(field.device, field.values, multiplier, slab=field.slab, comm=field.comm)[0]
+        of = "spectral Laplacian"
+    done = {"step": "charge density", "of": of}
+    return field.derive(values, done, quantity="charge_density", unit="e/Å^3")

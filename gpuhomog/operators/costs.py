@@ -19,7 +19,7 @@ Out  Cost.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 
 import numpy as np
@@ -29,6 +29,7 @@ from ..field import Field
 from ..parallel import Slab, model
 from .line_weights import Line
 from .planar import family_bins, parse_planes
+from .potentials.poisson import padded_grid
 from .ways import WAYS, ByAllModes, ByLines, ByLowModes, BySums, ByTaps, Derivatives, Plan, Way
 
 FILTER_PASSES = 10
@@ -133,6 +134,15 @@ def filter_cost(part: Field, shape: Sequence[int], n_results: int = 1) -> Cost:
     sent = {} if size == 1 else {"transpose": model.filter_bytes(stored, itemsize, size, n_results)}
     spectra = (1 if n_results == 1 else 2) + (size > 1)  # before a transpose and after it
     return Cost((spectra + n_results) * n_bytes, n_results * n_bytes, round(passes * n_bytes), busy, sent)
+
+
+def poisson_cost(part: Field, n_results: int = 1) -> Cost:
+    """Poisson's equation (fft.convolved): spectra of padded planes; across them a few rows at a time are padded."""
+    padded = padded_grid(part.grid).shape
+    opened = [axis for axis in range(3) if padded[axis] > part.grid.shape[axis]]
+    across = part.slab.axis if part.comm.size > 1 or part.slab.axis in opened else (opened or [part.slab.axis])[0]
+    shape = [part.grid.shape[axis] if axis == across else padded[axis] for axis in range(3)]
+    return replace(filter_cost(part, shape, n_results), kept=n_results * busiest_bytes(part))
 
 
 def ions_cost(part: Field) -> Cost:

@@ -220,11 +220,8 @@ class SurfaceCharge(SurfaceExcess):
     title: ClassVar[str] = "Surface charge"
 
 
-def charge_profile(field: Field | Profile, axis: Planes | None, wanted: str) -> Profile:
-    """Planar average of a charge density in e/Å^3, from a Field and an axis or a Profile.
-
-    Raises InputError for every other quantity, with the step that makes a charge density of it.
-    """
+def check_charge(quantity: str, wanted: str) -> None:
+    """InputError for every quantity but a charge density, with the step that makes one of it."""
     advice = {
         "electron_density": "it counts electrons only. Add the ions first: "
         'gh.charge_density(field, ion_charges={"Na": 1, ...})',
@@ -232,10 +229,16 @@ def charge_profile(field: Field | Profile, axis: Planes | None, wanted: str) -> 
         "electron_potential_energy": "gh.charge_density(potential) is its spectral Laplacian",
         "scalar": 'it is not known to be a charge. Name it when reading: quantity="charge_density"',
     }
-    if field.quantity in advice:
-        raise InputError(
-            f"{wanted} needs a charge_density, and this is of quantity {field.quantity}: {advice[field.quantity]}."
-        )
+    if quantity in advice:
+        raise InputError(f"{wanted} needs a charge_density, and this is of quantity {quantity}: {advice[quantity]}.")
+
+
+def charge_profile(field: Field | Profile, axis: Planes | None, wanted: str) -> Profile:
+    """Planar average of a charge density in e/Å^3, from a Field and an axis or a Profile.
+
+    Raises InputError for every other quantity, with the step that makes a charge density of it.
+    """
+    check_charge(field.quantity, wanted)
     return profile_of(field, axis)
 
 

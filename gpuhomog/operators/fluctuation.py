@@ -16,7 +16,7 @@ between is bounded, by m = max|ν|, s = max|∂ν|, c = max|∂∂ν| and d, the
     yes   max_x' min_η (v + t) < lo,  mirrored for hi,      t = min(s d, b m d/η, |g| d + min(c, b s/η) d²/2)
     no    max_x' min_η (v - t) > lo,  or mirrored,          x' at nodes; t: what v changes by up to the nearest width
 
-b = 2 on lines and 3 in balls. m, s and c are the largest at nodes over Π cos(π n_i/N_i), n_i the highest mode of an axis
+b = 2 on lines and 3 in balls. m, s and c are the largest at nodes over Π cos(π n_i/N_i), n_i highest mode of an axis
 with N_i nodes (Ehlich and Zeller, Math. Z. 86, 41, 1964), for ν about its midrange. Nodes are made denser until the
 verdict is known or there are too many. Once one position fails it is "no", and others are left undecided.
 
@@ -647,7 +647,7 @@ def line_through(field: Field, x: ArrayLike, axis: int | str) -> Profile:
     done = {"step": "line", "axis": AXIS_NAMES[index], "through": [float(v) for v in np.ravel(x)]}
     line: Array = np.array(values[:n] + waves.middle, dtype=np.float64)
     return Profile(
-        step * np.arange(n), line, field.unit, field.quantity, step * n, boundary=field.grid.boundary[index],
+        np.arange(0.0, n) * step, line, field.unit, field.quantity, step * n, boundary=field.grid.boundary[index],
         planes=f"along {AXIS_NAMES[index]}", provenance=(*field.provenance, done),
     )  # fmt: skip
 

@@ -26,7 +26,7 @@ Out  PotentialStep: V and V/Å, host, equal on every rank.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import hypot, isfinite, pi
 from typing import Any
 
@@ -105,6 +105,7 @@ class PotentialStep(Result):
     source          quantity it was made from
     planes          what the planes are: "a", "b", "c", or "(h k l)"
     sampling        what the samples of the charge were taken for; None from a potential
+    line            the potential laid out from vacuum to vacuum [V]; None across an interface
     remarks         what a reader should know, one sentence each
     provenance      what was read and done, step by step
     """
@@ -128,6 +129,7 @@ class PotentialStep(Result):
     source: str
     planes: str
     sampling: str | None = None
+    line: Unrolled | None = field(default=None, repr=False)
     remarks: tuple[str, ...] = ()
     provenance: tuple[Mapping[str, Any], ...] = ()
 
@@ -383,12 +385,17 @@ def _difference(upper: Measurement, lower: Measurement) -> Measurement:
     """Upper - lower, or the reason of the one that is not defined."""
     for one in (upper, lower):
         if not one.defined:
-            return Measurement.not_defined(VOLT, one.reason or "")
+            return Measurement.not_defined(one.unit, one.reason or "")
     error = hypot(upper.uncertainty or 0.0, lower.uncertainty or 0.0)
-    return Measurement(float(upper) - float(lower), VOLT, error)
+    return Measurement(float(upper) - float(lower), upper.unit, error)
 
 
-def _period_mean(line: Unrolled, centres: Array, period: float) -> Array:
+def _is_field(slope: Measurement) -> bool:
+    """True if a slope is more than noise, and large enough that readers must know."""
+    return slope.value is not None and abs(slope.value) > max(LEAST_FIELD, SIGNIFICANT * (slope.uncertainty or 0.0))
+
+
+def period_mean(line: Unrolled, centres: Array, period: float) -> Array:
     """Means of the potential over one period around each centre, on a spline through the samples near them."""
     reach = period / 2 + 8 * line.spacing
     near = (line.position >= centres.min() - reach) & (line.position <= centres.max() + reach)
@@ -407,11 +414,11 @@ def _level_in_bulk(
         reason = why or "the bulk has no period"
         return Measurement.not_defined(VOLT, reason), Measurement.not_defined(FIELD, reason)
     around = spread_positions(x, period.length, window)
-    here = _period_mean(line, np.array([x]), period.length)[0]
-    means = _period_mean(line, around, period.length)
+    here = period_mean(line, np.array([x]), period.length)[0]
+    means = period_mean(line, around, period.length)
     drift = 0.0
     if period.uncertainty > 0:
-        drift = float(_period_mean(line, np.array([x]), period.length + period.uncertainty)[0] - here)
+        drift = float(period_mean(line, np.array([x]), period.length + period.uncertainty)[0] - here)
     floor = 1e-15 * float(np.abs(line.values).max())
     slope, slope_error, spread = 0.0, 0.0, float(means.std())
     if len(around) > 1:
@@ -484,11 +491,7 @@ def _across_slab(
     found = resolve_period(period, line, face_low, face_high)
     bulk, bulk_field, x = _bulk_of(line, face_low, face_high, found, x_b, turn)
     slopes = [abs(f.value) for f in (field_low, field_high) if f.value is not None]
-    significant = [
-        abs(f.value)
-        for f in (field_low, field_high)
-        if f.value is not None and abs(f.value) > max(LEAST_FIELD, SIGNIFICANT * (f.uncertainty or 0.0))
-    ]
+    significant = [abs(float(f)) for f in (field_low, field_high) if _is_field(f)]
     bent = [side for side, vacuum in zip(SIDES, vacua, strict=True) if vacuum.bent]
     remarks = _remarks(face_high - face_low, found, bulk, bulk_field)
     straight = all(s < FLAT_FIELD for s in slopes)
@@ -500,6 +503,12 @@ def _across_slab(
         remarks.append(
             f"the vacuum has a field of {max(significant):.3g} V/Å, so levels depend on where the faces are put: they "
             f"are at the faces, known to {FACE_UNCERTAINTY:g} Å. A dipole correction removes it"
+        )
+    if profile.boundary == OPEN and _is_field(_difference(field_high, field_low)) and not bent:
+        charge = -(float(field_high) - float(field_low)) / (4 * pi * COULOMB_CONSTANT)
+        remarks.append(
+            f"the fields of the two vacua differ: the slab carries {charge:.3g} e/Å^2, so no level is reached on "
+            "either side"
         )
     if bent:
         remarks.append(f"the vacuum bends ({' and '.join(bent)} side): its level is not reached. Take more vacuum")
@@ -526,6 +535,7 @@ def _across_slab(
         periods=None,
         source=source,
         planes=profile.planes,
+        line=line,
         remarks=tuple(remarks),
         provenance=(*profile.provenance, {"step": "potential step", "x_b": x}),
     )
@@ -547,6 +557,14 @@ def _across_interface(
         levels.append(level)
         slopes.append(slope)
     longest = max((p for p in found if p), key=lambda p: p.length, default=None)
+    remarks = _remarks(x[1] - x[0], longest, None, None)
+    fields = [f.value or 0.0 for f in slopes]
+    if levels[0].defined and levels[1].defined and any(_is_field(f) for f in slopes):
+        middle = float(levels[1]) - float(levels[0]) - (fields[0] + fields[1]) * (x[1] - x[0]) / 2
+        remarks.append(
+            f"there are fields in the bulks, dV/dx = {fields[0]:.4g} and {fields[1]:.4g} V/Å, as in a capacitor or at "
+            f"a charged interface: the step depends on x_1 and x_2; lines carried on to the middle give {middle:.6g} V"
+        )
     return PotentialStep(
         step=_difference(levels[1], levels[0]),
         low=levels[0],
@@ -566,7 +584,7 @@ def _across_interface(
         periods=(found[0].length if found[0] else None, found[1].length if found[1] else None),
         source=source,
         planes=profile.planes,
-        remarks=tuple(_remarks(x[1] - x[0], longest, None, None)),
+        remarks=tuple(remarks),
         provenance=(*profile.provenance, {"step": "potential step", "between": list(x)}),
     )
 
@@ -640,6 +658,7 @@ def _from_charge(
         source="charge_density",
         planes=profile.planes,
         sampling=sampling,
+        line=potential,
         remarks=tuple(remarks),
         provenance=(*profile.provenance, {"step": "potential step", "x_b": x, "sampling": sampling}),
     )

@@ -1,4 +1,4 @@
-"""Figures of potentials: the levels on both sides of a slab or an interface.
+"""Figures of potentials: the levels on both sides of a slab or an interface, with or without the bulk's.
 
 In   Profile and the result of an operator.
 Out  Figure.
@@ -7,6 +7,7 @@ Out  Figure.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -14,8 +15,9 @@ from numpy.typing import NDArray
 
 from ..operators.bulk import find_body
 from ..operators.potential_step import PotentialStep, potential_of_charge
+from ..operators.potentials.vacuum import VacuumLevels
 from ..operators.unrolled import check_sampling
-from ..results import Profile
+from ..results import Measurement, Profile
 from ..structure import Structure
 from .along import closed, figure_over_atoms
 from .style import BLACK, BLUE, GREEN, SKY, VACUUM, VERMILION, WIDTHS, name_axis, plane_name, styled, write_measurements
@@ -47,18 +49,66 @@ def plot_step(
         sign = -1.0 if profile.quantity == "electron_potential_energy" else 1.0
         x, potential = closed(profile, sign * profile.values)
         start, end = 0.0, profile.length
+    drawn = [*_vacua(result)]
+    if result.bulk is not None and result.x_b is not None and result.period is not None:
+        half = result.period / 2
+        drawn.append((result.bulk, (result.x_b - half, result.x_b + half), BLUE))
+    figure, axes = _levels_along(profile, x, potential, (start, end), drawn, structure, origin, width)
+    measured = [("high − low", result.step, BLACK)]
+    if result.bulk_minus_low is not None:
+        measured.append(("bulk − low", result.bulk_minus_low, BLUE))
+    write_measurements(axes, measured)
+    return figure
+
+
+@styled
+def plot_vacuum_levels(
+    profile: Profile,
+    result: VacuumLevels,
+    *,
+    structure: Structure | None = None,
+    origin: Sequence[float] | NDArray[np.float64] = (0.0, 0.0, 0.0),
+    width: str = "column",
+) -> Figure:
+    """Planar average of a potential with the plateaus of the vacua on both sides of the slab.
+
+    profile  the potential that the levels were found in
+    result   VacuumLevels of it
+    others   as in plot_profile
+    """
+    profile = profile.internal()
+    sign = -1.0 if profile.quantity == "electron_potential_energy" else 1.0
+    x, potential = closed(profile, sign * profile.values)
+    figure, axes = _levels_along(profile, x, potential, (0.0, profile.length), _vacua(result), structure, origin, width)
+    write_measurements(axes, [("high − low", result.step, BLACK)])
+    return figure
+
+
+Level = tuple[Measurement, tuple[float, float] | None, str]
+
+
+def _vacua(result: PotentialStep | VacuumLevels) -> list[Level]:
+    """Level, where it was taken, and colour of both sides."""
+    return [(result.low, result.plateaus[0], VERMILION), (result.high, result.plateaus[1], GREEN)]
+
+
+def _levels_along(
+    profile: Profile,
+    x: NDArray[np.float64],
+    potential: NDArray[np.float64],
+    ends: tuple[float, float],
+    drawn: Sequence[Level],
+    structure: Structure | None,
+    origin: Sequence[float] | NDArray[np.float64],
+    width: str,
+) -> tuple[Figure, Any]:
+    """The potential, under the atoms, with each level over the stretch where it was taken."""
+    start, end = ends
     structure = structure or profile.structure
     figure, (axes,), _ = figure_over_atoms(structure, profile, origin, [2.1], width, start=start, ends=start == 0.0)
     axes.plot(x, potential, color=BLACK, lw=0.7, zorder=3)
     shift = profile.length if profile.boundary == "periodic" else 0.0
-    drawn = [
-        ("low", result.low, result.plateaus[0], VERMILION),
-        ("high", result.high, result.plateaus[1], GREEN),
-    ]
-    if result.bulk is not None and result.x_b is not None and result.period is not None:
-        half = result.period / 2
-        drawn.append(("bulk", result.bulk, (result.x_b - half, result.x_b + half), BLUE))
-    for _, level, window, colour in drawn:
+    for level, window, colour in drawn:
         if window is None or not level.defined:
             continue
         for turn in (-shift, 0.0, shift) if shift else (0.0,):  # a plateau may be given one period on
@@ -70,8 +120,4 @@ def plot_step(
     axes.set_xlabel(f"position normal to {plane_name(profile.planes)} (Å)")
     axes.set_xlim(start, end)
     axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
-    measured = [("high − low", result.step, BLACK)]
-    if result.bulk_minus_low is not None:
-        measured.append(("bulk − low", result.bulk_minus_low, BLUE))
-    write_measurements(axes, measured)
-    return figure
+    return figure, axes

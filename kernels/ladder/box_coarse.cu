@@ -6,7 +6,7 @@
 // out     (n_out_a, n_out_b, n_out_c) T, written; one window, one power
 // taps    (counts[0] + counts[1] + counts[2]) double: weights along a, b, c, scale included
 // shape   int: for each axis n, n_out, step, start in 0 .. n - 1, taps
-// launch  <<<ceil(outputs / 128), 128>>>
+// launch  <<<ceil(outputs / 128), 128>>>, 8 blocks at a time: left alone, sm_103 makes room for more, and spills
 // order   fixed: c innermost, in double
 // oracle  device/cpu/windows.py box_sums; test tests/kernels/test_box_coarse.py
 // ladder  v1 (this) of box_coarse.cu: (width/step)^3 reads of every value
@@ -16,7 +16,7 @@
 //   box_coarse_v1<double>
 #include "common.cuh"
 
-template <typename T> __global__ void __launch_bounds__(128)
+template <typename T> __global__ void __launch_bounds__(128, 8)
     box_coarse_v1(const T *__restrict__ values, T *__restrict__ out, const double *__restrict__ taps,
                   const int *__restrict__ shape, double centre, int power) {
   const int *const a = shape, *const b = shape + 5, *const c = shape + 10;

@@ -165,11 +165,6 @@ class TestLaplacian:
         expected = gh.planar_average(charge, "c").values
         assert abs(found - expected).max() < 0.01 * abs(expected).max()
 
-    def test_open_axis(self):
-        field = gh.Field.from_array(np.ones((4, 4, 8)), np.eye(3), quantity="electrostatic_potential", boundary="p,p,o")
-        with pytest.raises(InputError, match="Axis c of the potential is open"):
-            gh.charge_density(field)
-
 
 class TestBalance:
     """Integral against electrons and ions."""

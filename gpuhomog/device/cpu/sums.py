@@ -1,6 +1,7 @@
 """Sums over planes, and extrema. Sums accumulate in float64, plane by plane.
 
     planar_sum         1 read
+    sums_and_extrema   1 read, and the rest from the cache
     planar_moments     2 reads and float64 copies of a plane at a time
     plane_family_sum   1 read
 
@@ -16,6 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...memory_order import is_fortran_ordered
+
+BLOCK_BYTES = 2**19
+"""Rows that are looked at several times: half of a second-level cache."""
 
 
 class Sums:
@@ -47,6 +51,29 @@ class Sums:
     def extrema(self, values: NDArray[Any]) -> tuple[float, float]:
         """Two reads, NumPy's own, which pass NaN on."""
         return float(np.min(values)), float(np.max(values))
+
+    def sums_and_extrema(
+        self, values: NDArray[Any]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float, float]:
+        """Some rows at a time, by products with ones."""
+        if is_fortran_ordered(values):
+            a, b, c, low, high = self.sums_and_extrema(values.T)
+            return c, b, a, low, high
+        n0, n1, n2 = values.shape
+        rows = np.ascontiguousarray(values).reshape(n0 * n1, n2)
+        row_sums, column_sums = np.zeros(n0 * n1), np.zeros(n2)
+        lows, highs = [np.inf], [-np.inf]
+        count = max(1, BLOCK_BYTES // (8 * max(1, n2)))
+        ones = np.ones(max(count, n2))
+        with np.errstate(invalid="ignore"):  # of infinite values, which the extrema tell of
+            for start in range(0, n0 * n1 if n2 else 0, count):
+                block = np.asarray(rows[start : start + count], np.float64)
+                lows.append(block.min())  # what streams best reads the memory
+                highs.append(block.max())
+                row_sums[start : start + count] = block @ ones[:n2]
+                column_sums += ones[: len(block)] @ block
+            first, second = (row_sums.reshape(n0, n1).sum(axis=axis) for axis in (1, 0))
+        return first, second, column_sums, float(np.min(lows)), float(np.max(highs))
 
     def planar_moments(
         self, values: NDArray[Any], n_moments: int, centre: float

@@ -14,10 +14,11 @@ import numpy as np
 from ...averaging_kernels import AveragingKernel, Box, Stages
 from ...errors import InputError
 from ...field import Field
-from ...operators.charge import charge_density, electrostatic_potential
+from ...operators.charge import charge_density
 from ...operators.excess import SurfaceExcess
 from ...operators.interface import InterfaceExcess
 from ...operators.potential_step import PotentialStep
+from ...operators.potentials.poisson import electrostatic_potential
 from ...results import Measurement, Profile, Result
 from ...units import times_length
 from .. import options as o

@@ -9,11 +9,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from ...errors import InputError
 from ...operators.planar import planar_average
 from ...operators.potential_step import potential_step
+from ...operators.potentials.band_alignment import band_alignment
 from .. import options as o
 from ..task import RUN_WIDE, Command, Inputs, Outcome
 from .common import check_making, made, outcome_along, result_out
+
+
+def check_step(values: dict[str, Any]) -> None:
+    """Band edges belong to an interface."""
+    check_making(values)
+    if values["band_edge"] is not None and values["between"] is None:
+        raise InputError("--band-edge is for an interface: give --between too, a position in each bulk.")
 
 
 def run_step(inputs: Inputs, values: dict[str, Any]) -> Outcome:
@@ -32,7 +41,13 @@ def run_step(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         x_b=values["x_b"],
         sampling=values["sampling"],
     )
-    return outcome_along("plot_step", field, profile, result, values)
+    outcome = outcome_along("plot_step", field, profile, result, values)
+    if values["band_edge"] is None:
+        return outcome
+    valence, conduction = values["band_edge"][:2], values["band_edge"][2:] or None
+    aligned = band_alignment(result, valence=valence, conduction=conduction)
+    report = {**outcome.report, "band_alignment": aligned.to_dict()}
+    return replace(outcome, report=report, tables=(*aligned.tables()[:1], *outcome.tables))
 
 
 DENSITY = o.Option(
@@ -57,6 +72,15 @@ STEP_PERIOD = o.Option(
     panel=o.METHOD,
 )
 
+BAND_EDGE = o.Option(
+    "band-edge",
+    o.band_edges,
+    "V1,V2[,C1,C2]",
+    "Band offsets across an interface: the top of the valence bands in the bulk at X1 and at X2 in eV, each counted "
+    "from the mean electron potential energy of that bulk's own calculation; then the bottom of the conduction bands.",
+    panel=o.METHOD,
+)
+
 COMMANDS = (
     Command(
         "step",
@@ -67,6 +91,7 @@ COMMANDS = (
         (
             "gpuhomog step LOCPOT --axis c --plot step.pdf",
             "gpuhomog step LOCPOT --axis c --between 6,18 --period 2.82,3.10 --json",
+            "gpuhomog step LOCPOT --between 6,18 --band-edge 5.1,6.3,6.6,9.9",
         ),
         (
             *o.READING,
@@ -74,6 +99,7 @@ COMMANDS = (
             o.AXIS,
             replace(o.BETWEEN, required=False, help="Across an interface instead of a slab: " + STEP_BETWEEN),
             STEP_PERIOD,
+            BAND_EDGE,
             DENSITY,
             replace(o.X_B, help="Where the level of the bulk is taken, in Å. Default: the middle of the slab."),
             o.SAMPLING,
@@ -83,6 +109,6 @@ COMMANDS = (
             *o.READING_COMMON,
         ),
         run_step,
-        check_making,
+        check_step,
     ),
 )

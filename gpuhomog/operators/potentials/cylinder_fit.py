@@ -98,24 +98,26 @@ def march_fit(
     tolerance: float = 5e-7,
     sections: Sequence[int] = SECTIONS,
     dtype: Any = np.float64,
+    edge: float = 0.0,
 ) -> MarchFit:
     """Fit of the analytic kernel: the fewest sections that reach the tolerance, else the best; see MarchFit.error.
 
     dtype  in which the march will run: slow exponentials rounded to float32 would decay otherwise over many planes, so
            they are rounded first and the weights fitted to them.
+    edge   half width of a soft edge (cylinder_kernel)
     """
     check_cylinder(radius, step, n)
     if order > NEAR:
         raise InputError(f"End weights of order {order}: a march holds {NEAR} planes. Use cylinder_table.")
     lengths, classes = classes_of(in_plane_wavevectors(vectors, shape))
-    g, R = lengths * step, radius / step  # in plane distances from here on
+    g, R, soft = lengths * step, radius / step, edge / step  # in plane distances from here on
     mixed = g[0] != g[1]
     slow, fast = _own(g, R)
     share = (1 + slow / fast * np.exp((slow - fast) * NEAR)) / 2  # the faster of two readings, met where it is largest
     nodes = _nodes(n)
-    remainder = khat_table(g[0], nodes, R)
-    remainder[mixed] = (remainder[mixed] + khat_table(g[1][mixed], nodes, R)) / 2
-    fit = _fitted(g[0], share, remainder, nodes, R, n, tolerance, sections, dtype)
+    remainder = khat_table(g[0], nodes, R, soft)
+    remainder[mixed] = (remainder[mixed] + khat_table(g[1][mixed], nodes, R, soft)) / 2
+    fit = _fitted(g[0], share, remainder, nodes, R, n, tolerance, sections, dtype, soft)
     ends = gregory_weights(order)
     return _finished(fit, g[0], share, remainder, R, ends, classes, shape, n, step**2 * inverse_eps0, dtype)
 
@@ -167,13 +169,13 @@ def _own_part(g: Array, share: Array, d: Array, R: float, dtype: Any = np.float6
     return _own_factor(g, R, dtype)[:, None] ** d * (share / (2 * _own(g, R)))[:, None]
 
 
-def _shift_basis(R: float, n: int, terms: int) -> tuple[Array, int]:
+def _shift_basis(R: float, n: int, terms: int, edge: float) -> tuple[Array, int]:
     """Subspace of the remainder's samples at many g, strongest first, and their stride in planes."""
     count = max(n - NEAR, 4 * terms)
     stride = ceil(count / FIT_SAMPLES)
     d = NEAR + stride * np.arange(float(ceil(count / stride)))
     g = np.concatenate([np.linspace(0.0, 4 / R, 32), np.linspace(4 / R, 60 / R, 96)[1:]])
-    samples = khat_table(g, d, R) - _own_part(g, np.ones(len(g)), d, R)
+    samples = khat_table(g, d, R, edge) - _own_part(g, np.ones(len(g)), d, R)
     _, strength, shapes = np.linalg.svd(samples, full_matrices=False)
     channels = (strength[:, None] * shapes)[:30]
     window = max(len(d) // 2, terms + 1)
@@ -226,6 +228,7 @@ def _fitted(
     tolerance: float,
     sections: Sequence[int],
     dtype: Any,
+    edge: float = 0.0,
 ) -> tuple[Array, Array, float]:
     """Propagators, weights (2 sections, classes) and the error at nodes left out of the fit."""
     far = nodes >= NEAR
@@ -234,7 +237,7 @@ def _fitted(
     kept[1:-1:3] = False  # these tell the error
     kept[:6] = True
     best: tuple[Array, Array, float] | None = None
-    basis, stride = _shift_basis(R, n, 2 * max(sections))
+    basis, stride = _shift_basis(R, n, 2 * max(sections), edge)
     for count in sorted(sections):
         exact = _propagators(_shared_exponents(basis[:, : 2 * count], stride, R, n), count)
         propagators = exact.astype(dtype).astype(float)

@@ -175,6 +175,14 @@ def classes_of(lengths: Array) -> tuple[Array, NDArray[np.int32]]:
     return lengths.reshape(2, -1)[:, first], inverse.reshape(lengths.shape[1:]).astype(np.int32)
 
 
+def khat_of_classes(lengths: Array, distance: Array, radius: float, edge: float = 0.0) -> Array:
+    """(classes, len(d)) Khat, the mean over both readings where a class has two wavevectors."""
+    table = khat_table(lengths[0], distance, radius, edge)
+    mixed = lengths[0] != lengths[1]
+    table[mixed] = (table[mixed] + khat_table(lengths[1][mixed], distance, radius, edge)) / 2
+    return table
+
+
 def cylinder_table(
     vectors: ArrayLike,
     shape: tuple[int, int],
@@ -184,19 +192,17 @@ def cylinder_table(
     *,
     order: int = 1,
     inverse_eps0: float = 1.0,
+    edge: float = 0.0,
 ) -> CylinderTable:
     """Table of the analytic kernel for n planes a step apart, on in-plane vectors (2, 2 or 3) with shape points.
 
     order  of Gregory's end weights. 8 n bytes a class: on large grids, MarchFit.
+    edge   half width of a soft edge (cylinder_kernel)
     """
     check_cylinder(radius, step, n)
     lengths, classes = classes_of(in_plane_wavevectors(vectors, shape))
-    distance = step * np.arange(float(n))
-    table = khat_table(lengths[0], distance, radius)
-    mixed = lengths[0] != lengths[1]
-    table[mixed] = (table[mixed] + khat_table(lengths[1][mixed], distance, radius)) / 2
     ends = gregory_weights(order)
-    table = table.T * (step * inverse_eps0)
+    table = khat_of_classes(lengths, step * np.arange(float(n)), radius, edge).T * (step * inverse_eps0)
     table[: len(ends)] *= ends[: len(table), None]
     return CylinderTable(classes, shape, source_weights(ends, n), table)
 

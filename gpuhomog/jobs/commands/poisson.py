@@ -1,0 +1,252 @@
+"""Commands that solve Poisson's equation: potential, energy.
+
+In   Inputs and checked option values.
+Out  Outcome.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ...errors import InputError
+from ...field import Field
+from ...grid import AXIS_NAMES, OPEN
+from ...operators.charge import charge_density
+from ...operators.planar import planar_average
+from ...operators.potentials.interaction_energy import interaction_energy
+from ...operators.potentials.poisson import electric_field, electrostatic_potential
+from ...operators.potentials.vacuum import DipoleCorrection, VacuumLevels, dipole_correction, vacuum_levels
+from ...streaming import Unread
+from .. import options as o
+from ..task import RUN_WIDE, Command, Inputs, Outcome, Rows
+from .averages import along_xyz, spread_rows
+from .common import check_making, grid_report, made, required, result_out, value_report, value_rows
+from .potentials import DENSITY
+
+POTENTIAL, FIELD, CHARGE = "potential", "field", "density"
+
+
+def check_potential(values: dict[str, Any]) -> None:
+    """What belongs to a potential is asked of one."""
+    check_making({**values, "to_quantity": None})
+    if values["to"] != POTENTIAL:
+        for name in ("axis", "dipole_correction", "density", "fermi_energy", "x_b"):
+            if values[name]:
+                raise InputError(
+                    f"--{name.replace('_', '-')} is about the vacuum levels of a potential: leave --to {values['to']} "
+                    "or it out."
+                )
+
+
+def run_potential(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """Potential, electric field or charge density of a field."""
+    field = made(inputs, {**values, "to_quantity": None})
+    if values["to"] == FIELD:
+        return field_outcome(electric_field(field), values)
+    if values["to"] == CHARGE:
+        return one_outcome("Charge density", charge_density(field), {}, (), None, values)
+    potential = electrostatic_potential(field)
+    axis = axis_of(potential, values)
+    density = density_of(inputs, field, values)
+    more: dict[str, Any] = {"vacuum_levels": None, "dipole_correction": None}
+    tables: list[tuple[str, Rows]] = []
+    levels: VacuumLevels | None = None
+    how = {name: values[name] for name in ("x_b", "fermi_energy")}
+    if values["dipole_correction"]:
+        if axis is None:
+            raise InputError("--dipole-correction needs --axis, the axis along the normal of the slab.")
+        corrected: DipoleCorrection = dipole_correction(potential, axis, density=density, **how)
+        potential, levels = corrected.potential, corrected.levels
+        more["dipole_correction"] = corrected.to_dict()
+        tables += as_rows(corrected)
+    elif axis is not None:
+        try:
+            levels = vacuum_levels(potential, axis, density=density, **how)
+            tables += as_rows(levels)
+        except InputError as error:
+            if values["axis"] is not None:
+                raise
+            tables.append(("Vacuum levels", [("note", f"none along {axis}: {error}")]))
+    if levels is not None:
+        more["vacuum_levels"] = levels.to_dict()
+    return one_outcome("Electrostatic potential", potential, more, tables, levels, values)
+
+
+def as_rows(result: VacuumLevels | DipoleCorrection) -> list[tuple[str, Rows]]:
+    """Tables of a result with rows that others are added to."""
+    return [(title, list(rows)) for title, rows in result.tables()]
+
+
+def axis_of(potential: Field, values: dict[str, Any]) -> str | None:
+    """The axis along which vacuum levels are wanted: the one that was named, or the open one of a slab."""
+    if values["axis"] is not None:
+        return str(values["axis"])
+    opened = [AXIS_NAMES[axis] for axis in range(3) if potential.grid.boundary[axis] == OPEN]
+    return opened[0] if len(opened) == 1 else None
+
+
+def density_of(inputs: Inputs, field: Field, values: dict[str, Any]) -> Field | None:
+    """The density that shows where the vacuum is: of the input itself, if it is one."""
+    if values["density"] is not None:
+        same = {name: values[name] for name in ("boundary", "dtype", "device", *RUN_WIDE)}
+        return inputs.field({"file": values["density"], **same})
+    return field if field.quantity == "charge_density" else None
+
+
+def one_outcome(
+    title: str,
+    field: Field,
+    more: dict[str, Any],
+    tables: list[tuple[str, Rows]] | tuple[()],
+    levels: VacuumLevels | None,
+    values: dict[str, Any],
+) -> Outcome:
+    """A field that is written, with the tables and the figure of its vacuum levels if it has any."""
+    profile = None if levels is None or values["plot"] is None else planar_average(field, levels.planes)
+    if profile is None and values["plot"] is not None and isinstance(field.values, Unread):
+        field.values.refuse("A figure of slices", "name the --axis of vacuum levels")
+    pictured = field.on_first_rank() if profile is None and values["plot"] is not None else None
+
+    def draw() -> Any:
+        from ... import plots
+
+        if profile is not None and levels is not None:
+            width = values["figure_width"] or "column"
+            return plots.plot_vacuum_levels(profile, levels, origin=field.grid.origin, width=width)
+        assert pictured is not None  # on the first rank, which draws
+        return plots.plot_slices(pictured, width=values["figure_width"] or "page")
+
+    def told() -> Outcome:
+        numbers = value_report(field)
+        rows: Rows = [*value_rows(numbers), ("boundary", ", ".join(field.grid.boundary))]
+        report = {**grid_report(field), **numbers, **more, "provenance": field.provenance}
+        return Outcome(report, ((title, rows), *tables), {values["output"]: field}, draw)
+
+    unread = isinstance(field.values, Unread) and values["output"] is not None
+    return Outcome({}, (), {values["output"]: field}, later=told) if unread else told()
+
+
+def field_outcome(components: tuple[Field, Field, Field], values: dict[str, Any]) -> Outcome:
+    """The three components of an electric field."""
+    reports = {name: value_report(part) for name, part in zip("xyz", components, strict=True)}
+    tables: list[tuple[str, Rows]] = [
+        (f"Electric field along {name}", spread_rows(report, "V/Å")) for name, report in reports.items()
+    ]
+    targets = () if values["output"] is None else along_xyz(values["output"])
+    pictured = None if values["plot"] is None else components[2].on_first_rank()
+
+    def draw() -> Any:
+        from ...plots import plot_slices
+
+        assert pictured is not None
+        return plot_slices(pictured, width=values["figure_width"] or "page")
+
+    report = {**grid_report(components[0]), "electric_field": reports, "provenance": components[0].provenance}
+    return Outcome(report, tables, dict(zip(targets, components, strict=False)), draw)
+
+
+def run_energy(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """Electrostatic energy of two charge densities."""
+    first, second = (made(inputs, {**values, "to_quantity": None, "file": values[name]}) for name in ("file", "other"))
+    result = interaction_energy(first, second)
+    return Outcome(result.to_dict(), result.tables(), {values["output"]: result})
+
+
+TO = o.Option(
+    "to",
+    o.word(POTENTIAL, FIELD, CHARGE),
+    "Q",
+    "What is made: potential (V), field (its three components in V/Å, OUT_x, OUT_y and OUT_z) or density (e/Å^3).",
+    default=POTENTIAL,
+    panel=o.METHOD,
+)
+LEVELS_AXIS = replace(
+    o.AXIS,
+    default=None,
+    parse=o.word("a", "b", "c"),
+    help="Give the vacuum levels on both sides of a slab along this axis: a, b or c. Default: the open axis, if one "
+    "is.",
+)
+DIPOLE = o.Option(
+    "dipole-correction",
+    o.flag,
+    "",
+    "Remove the field that a periodic cell puts into the vacuum of a polar slab; with --density (a charge density) by "
+    "its dipole, else by the slope in the vacuum.",
+    default=False,
+    panel=o.METHOD,
+    python={"gh.dipole_correction": ""},
+)
+FERMI = o.Option(
+    "fermi-energy",
+    o.number,
+    "E",
+    "Fermi energy in eV on the scale of the potential's file: gives the work functions.",
+    panel=o.METHOD,
+    python={"fermi_energy": ""},
+)
+SOLVED_BOUNDARY = replace(
+    o.BOUNDARY,
+    help="Boundary along a, b, c: p (periodic) or o (open: no images). One open axis is a slab, two a wire, three a "
+    "cluster or molecule. Default: what the file says, else periodic.",
+)
+READING = tuple(SOLVED_BOUNDARY if option is o.BOUNDARY else option for option in o.READING)
+IONS = (o.ION_CHARGES, o.ION_WIDTH, o.NET_CHARGE)
+
+COMMANDS = (
+    Command(
+        "potential",
+        "Electrostatic potential of a charge density, the field or the charge of a potential, vacuum levels of a slab.",
+        "Solves Poisson's equation with periodic or open boundaries. Open axes hold no images and need vacuum at both "
+        "ends: with p,p,o the potential of a slab is flat on each side, and both levels are told, with their slopes "
+        "and the step between them. A potential file (LOCPOT) is turned into volts of a positive charge.",
+        (
+            "gpuhomog potential charge.h5 --boundary p,p,o -o potential.h5 --plot levels.pdf",
+            "gpuhomog potential CHGCAR --ion-charges Na=1,Cl=7 --to field -o field.h5",
+            "gpuhomog potential LOCPOT --axis c --dipole-correction --fermi-energy -3.2 --json",
+        ),
+        (
+            *READING,
+            *IONS,
+            TO,
+            LEVELS_AXIS,
+            DIPOLE,
+            DENSITY,
+            FERMI,
+            replace(o.X_B, help="A position in the slab in Å, where a gap could be taken for the vacuum."),
+            o.OUT,
+            o.PLOT,
+            o.FIGURE_WIDTH,
+            *o.READING_COMMON,
+        ),
+        run_potential,
+        check_potential,
+        python=("gh.electrostatic_potential",),
+    ),
+    Command(
+        "energy",
+        "Electrostatic energy between two charge densities, and of each on its own.",
+        "Both are on one grid; open axes hold no images. The overlap of the two stands beside the energy: between "
+        "bodies that share charge it is not the whole energy. Self-energies are those of the densities as they are, "
+        "smeared ions with their smearing.",
+        (
+            "gpuhomog energy left.h5 --other right.h5 --boundary open",
+            "gpuhomog energy left.h5 --other right.h5 --boundary p,p,o --json",
+        ),
+        (
+            *READING,
+            *IONS,
+            required(
+                o.Option(
+                    "other", o.path, "FILE", "The other charge density, on the same grid.", panel=o.INPUT,
+                    names=o.INPUT_FILE,
+                )
+            ),
+            result_out("the result"),
+            *o.READING_COMMON,
+        ),
+        run_energy,
+        lambda values: check_making({**values, "to_quantity": None}),
+    ),
+)  # fmt: skip

@@ -1,0 +1,328 @@
+"""Potentials of charge densities against what Gaussian charges have in closed form, or by quadrature."""
+
+import numpy as np
+import pytest
+from gaussian_charges import density, points
+from ranks import on_ranks
+from scipy.integrate import quad
+from scipy.special import erf, erfc, exp1, j0
+
+import gpuhomog as gh
+from gpuhomog.errors import InputError
+from gpuhomog.operators.potentials.poisson import check_charge
+from gpuhomog.units import COULOMB_CONSTANT
+
+POISSON = 4 * np.pi * COULOMB_CONSTANT
+
+
+def alone(r, blobs):
+    """Potential of Gaussian charges in empty space."""
+    total = np.zeros(r.shape[:-1])
+    for q, width, centre in blobs:
+        distance = np.maximum(np.linalg.norm(r - np.array(centre), axis=-1), 1e-9)
+        total += COULOMB_CONSTANT * q * erf(distance / (np.sqrt(2) * width)) / distance
+    return total
+
+
+def of_slab(r, cell, axis, blobs, highest):
+    """Potential of planes of Gaussian charges, wavevector by wavevector (Parry's sums)."""
+    first, second = (cell[i] for i in range(3) if i != axis)
+    normal = np.cross(first, second)
+    area = np.linalg.norm(normal)
+    normal /= area * np.sign(normal @ cell[axis])
+    plane = np.array([first, second, area * normal])
+    rows = 2 * np.pi * np.linalg.inv(plane).T[:2]
+    total = np.zeros(r.shape[:-1])
+    for q, width, centre in blobs:
+        away = r - np.array(centre)
+        z = away @ normal
+        root = np.sqrt(2) * width
+        total -= q / area * POISSON / 2 * (z * erf(z / root) + width * np.sqrt(2 / np.pi) * np.exp(-((z / root) ** 2)))
+        for n in np.ndindex(2 * highest + 1, 2 * highest + 1):
+            wave = (np.array(n) - highest) @ rows
+            g = np.linalg.norm(wave)
+            if g > 0:
+                sides = sum(np.exp(s * g * z) * erfc(g * root / 2 + s * z / root) for s in (1, -1))
+                total += q / area * POISSON / (4 * g) * np.cos(away @ wave) * sides
+    return total
+
+
+TRIPLE = [(1.0, 0.9, (5.0, 5.2, 6.1)), (-2.0, 0.8, (5.5, 5.0, 7.0)), (1.5, 0.75, (5.2, 4.9, 8.0))]
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-6), (np.float32, 2e-5)])
+def test_charge_on_its_own(device, order, dtype, tolerance):
+    cell = np.diag([10.0, 10.5, 14.0])
+    field = density((24, 26, 35), cell, TRIPLE, "open", device=device, dtype=dtype, order=order)
+    potential = gh.electrostatic_potential(field)
+    expected = alone(points((24, 26, 35), cell), TRIPLE)
+    assert potential.quantity == "electrostatic_potential"
+    assert potential.unit == "V"
+    assert potential.values.dtype == dtype
+    assert potential.grid == field.grid
+    assert np.abs(potential.to_host() - expected).max() < tolerance * np.abs(expected).max()
+
+
+@pytest.mark.parametrize(("shape", "lengths"), [((24, 24, 240), (8, 8, 80)), ((150, 16, 40), (75, 8, 20))])
+def test_charge_in_a_long_box(shape, lengths):
+    """The kernel's error does not grow with the proportions of the box."""
+    middle = np.array(lengths) / 2
+    blobs = [
+        (1.0, 0.7, middle),
+        (-0.7, 0.7, middle + np.array([0, 0, 4.0])),
+        (0.3, 0.7, middle - np.array([0, 0, 5.0])),
+    ]
+    field = density(shape, np.diag(lengths), blobs, "open")
+    found = gh.electrostatic_potential(field).values
+    expected = alone(points(shape, np.diag(lengths)), blobs)
+    assert np.abs(found - expected).max() < 1e-6 * np.abs(expected).max()
+
+
+def test_box_against_a_kernel_cut_off_at_a_sphere(rng):
+    """Vico, Greengard and Ferrando: v = 2 (sin(kR/2)/k)², R the diagonal, on a grid of four times the length."""
+    n, length = 40, 16.0
+    blobs = [(q, 1.0, centre) for q, centre in zip(rng.standard_normal(9), rng.uniform(7.5, 8.5, (9, 3)), strict=True)]
+    field = density((n, n, n), length * np.eye(3), blobs, "open")
+    k = 2 * np.pi * np.fft.fftfreq(4 * n, length / n)
+    k = np.sqrt(k[:, None, None] ** 2 + k[:, None] ** 2 + k[: 2 * n + 1] ** 2)
+    k[0, 0, 0] = 1.0
+    kernel = 2 * (np.sin(k * np.sqrt(3) * length / 2) / k) ** 2
+    kernel[0, 0, 0] = 3 * length**2 / 2
+    spectrum = np.fft.rfftn(field.values, s=3 * [4 * n], axes=(0, 1, 2))
+    expected = POISSON * np.fft.irfftn(spectrum * kernel, s=3 * [4 * n], axes=(0, 1, 2))[:n, :n, :n]
+    found = gh.electrostatic_potential(field).values
+    assert np.abs(found - expected).max() < 1e-11 * np.abs(expected).max()
+
+
+SHEARED = np.array([[3.0, 0.2, 0.0], [0.9, 3.4, 0.0], [0.7, -0.5, 16.0]])  # the open axis leans
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-6), (np.float32, 1e-4)])
+def test_slab_in_any_cell(device, axis, dtype, tolerance):
+    """Neutral and polar: the potential of the planes, with half of the step below zero and half above."""
+    turned = [(axis + 1 + i) % 3 for i in range(3)]
+    cell = np.zeros((3, 3))
+    cell[np.ix_(turned, turned)] = SHEARED
+    shape = np.zeros(3, dtype=int)
+    shape[turned] = 12, 14, 60
+    middle = cell.sum(axis=0) / 2
+    across = np.eye(3)[axis]
+    blobs = [(1.0, 0.5, middle + 1.5 * across), (-1.5, 0.55, middle + 0.3), (0.5, 0.6, middle - 1.3 * across)]
+    boundary = ["periodic"] * 3
+    boundary[axis] = "open"
+    images = np.full(3, 2)
+    images[axis] = 0
+    order = "F" if axis == 1 else "C"
+    field = density(tuple(shape), cell, blobs, "periodic", tuple(images), device=device, dtype=dtype, order=order)
+    potential = gh.electrostatic_potential(field, boundary=boundary)
+    expected = of_slab(points(shape, cell), cell, axis, blobs, highest=6)
+    assert potential.grid.boundary == tuple(boundary)
+    assert np.abs(potential.to_host() - expected).max() < tolerance * np.abs(expected).max()
+
+
+def test_vacuum_of_a_polar_slab():
+    """Below it -1/2, above it +1/2 of 4πκ times the dipole per area, in whatever box."""
+    for n in (48, 80):
+        cell = np.diag([4.0, 4.0, n / 4])
+        middle = np.array([2.0, 2.0, n / 8])
+        blobs = [(1.0, 0.5, middle + np.array([0, 0, 1.0])), (-1.0, 0.6, middle - np.array([0, 0, 0.5]))]
+        field = density((16, 16, n), cell, blobs, "p,p,o", (2, 2, 0))
+        planes = gh.planar_average(gh.electrostatic_potential(field), "c").values
+        assert planes[[0, -1]] == pytest.approx([-POISSON * 1.5 / 32, POISSON * 1.5 / 32], abs=1e-6)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_charged_wire(device, axis):
+    """A line of Gaussian profile, charge λ per length: φ = -κλ [ln r² + E1(r²/2s²)], 0 at 1 Å outside."""
+    shape, lengths = np.array([32, 36, 4]), np.array([12.0, 13.5, 5.0])
+    shape, lengths = np.roll(shape, axis + 1), np.roll(lengths, axis + 1)
+    around = [i for i in range(3) if i != axis]
+    r2 = sum((points(shape, np.diag(lengths))[..., i] - lengths[i] / 2 - 0.1) ** 2 for i in around)
+    values = 0.3 * np.exp(-r2 / (2 * 0.8**2)) / (2 * np.pi * 0.8**2)
+    boundary = ["open"] * 3
+    boundary[axis] = "periodic"
+    field = gh.Field.from_array(values, np.diag(lengths), quantity="charge_density", boundary=boundary, device=device)
+    found = gh.electrostatic_potential(field).to_host()
+    expected = -COULOMB_CONSTANT * 0.3 * (np.log(r2) + exp1(r2 / (2 * 0.8**2)))
+    assert np.abs(found - expected).max() < 1e-7 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("period", [3.0, 150.0])
+def test_wave_along_a_wire(period):
+    """One wave of charge along the wire: a Hankel integral over the modes across it."""
+    g, width = 2 * np.pi / period, 0.8
+    x = np.arange(40) * 0.35
+    r2 = (x[:, None] - 7.0) ** 2 + (x[None, :] - 6.65) ** 2
+    profile = np.exp(-r2 / (2 * width**2)) / (2 * np.pi * width**2)
+    wave = np.cos(2 * np.pi * np.arange(8) / 8)
+    field = gh.Field.from_array(
+        profile[:, :, None] * wave, np.diag([14.0, 14.0, period]), quantity="charge_density", boundary="o,o,p"
+    )
+    found = gh.electrostatic_potential(field).values
+    for i in (20, 22, 30, 38):
+        r = np.sqrt(r2[i, 19])
+        exact = quad(
+            lambda k, r=r: np.exp(-((k * width) ** 2) / 2) * j0(k * r) * k / (k * k + g * g), 0, 12, limit=400
+        )[0]
+        expected = 2 * COULOMB_CONSTANT * exact
+        assert found[i, 19] == pytest.approx(expected * wave, abs=2e-7 * COULOMB_CONSTANT)
+
+
+def test_periodic_wave(device, triclinic):
+    a, b, c = np.meshgrid(*[np.arange(n) / n for n in (10, 12, 14)], indexing="ij")
+    wave = np.cos(2 * np.pi * (2 * a - b + 3 * c))
+    k = np.array([2, -1, 3]) @ (2 * np.pi * np.linalg.inv(triclinic).T)
+    field = gh.Field.from_array(wave, triclinic, quantity="charge_density", device=device)
+    found = gh.electrostatic_potential(field).to_host()
+    assert found == pytest.approx(POISSON * wave / (k @ k), abs=1e-12)
+
+
+BOUNDARIES = ["periodic", "p,p,o", "o,p,p", "p,o,p", "o,o,p", "p,o,o", "open"]
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+def test_ranks(boundary):
+    """Slabs of every axis, some empty, give the planes of one rank."""
+    cell = np.diag([8.0, 8.4, 9.0])
+    blobs = [(1.0, 0.65, (4.1, 4.0, 4.5)), (-1.0, 0.6, (3.9, 4.4, 4.4))]
+    whole = density((13, 14, 15), cell, blobs, boundary)
+    expected = gh.electrostatic_potential(whole).values
+    for axis, size in ((0, 3), (1, 2), (2, 17)):
+        parts = on_ranks(whole, size, gh.electrostatic_potential, axis)
+        found = np.concatenate([part.values for part in parts], axis=axis)
+        assert np.abs(found - expected).max() < 1e-13 * np.abs(expected).max()
+
+
+class TestElectricField:
+    """Minus the gradient, from the charge or from the potential."""
+
+    def test_of_charge(self, device):
+        """Gaussian charges in the open; by symmetry and by differences of the closed form."""
+        cell = np.diag([10.0, 10.5, 14.0])
+        field = density((30, 32, 42), cell, TRIPLE, "open", device=device)
+        r, step = points((30, 32, 42), cell), 1e-4
+        for i, component in enumerate(gh.electric_field(field)):
+            shift = np.eye(3)[i] * step
+            expected = -(alone(r + shift, TRIPLE) - alone(r - shift, TRIPLE)) / (2 * step)
+            assert component.unit == "V/Å"
+            assert component.provenance[-1]["step"] == "electric field"
+            assert np.abs(component.to_host() - expected).max() < 2e-6 * np.abs(expected).max()
+
+    @pytest.mark.parametrize("boundary", ["periodic", "p,p,o", "open"])
+    def test_of_the_potential(self, device, boundary):
+        """From the potential by differences along open axes, on fine grids."""
+        cell = np.diag([5.0, 5.2, 12.0]) if boundary != "open" else np.diag([10.0, 10.0, 12.0])
+        shape = (20, 22, 60) if boundary != "open" else (50, 50, 60)
+        middle = cell.sum(axis=0) / 2
+        blobs = [(1.0, 0.9, middle), (-1.0, 0.8, middle + 0.3)]
+        images = (2, 2, 0) if boundary != "open" else (0, 0, 0)
+        field = density(shape, cell, blobs, boundary, images, device=device)
+        direct = gh.electric_field(field)
+        for one, other in zip(direct, gh.electric_field(gh.electrostatic_potential(field)), strict=True):
+            largest = np.abs(one.to_host()).max()
+            assert np.abs(one.to_host() - other.to_host()).max() < 3e-5 * largest
+
+    def test_leaning_slab(self):
+        """In a sheared cell with an open axis every component is mixed from three derivatives."""
+        middle = SHEARED.sum(axis=0) / 2
+        blobs = [(1.0, 0.6, middle + np.array([0, 0, 0.4])), (-1.0, 0.65, middle)]
+        field = density((16, 18, 96), SHEARED, blobs, "p,p,o", (3, 3, 0))
+        for one, other in zip(
+            gh.electric_field(field), gh.electric_field(gh.electrostatic_potential(field)), strict=True
+        ):
+            assert np.abs(one.values - other.values).max() < 1e-5 * np.abs(one.values).max()
+
+    def test_ranks(self):
+        cell = np.diag([8.0, 8.4, 9.0])
+        blobs = [(1.0, 0.7, (4.1, 4.0, 4.5)), (-1.0, 0.8, (3.9, 4.4, 4.4))]
+        for boundary in ("periodic", "p,p,o"):
+            potential = gh.electrostatic_potential(density((13, 14, 15), cell, blobs, boundary))
+            expected = gh.electric_field(potential)
+            for axis in (0, 2):
+                parts = on_ranks(potential, 3, gh.electric_field, axis)
+                for i in range(3):
+                    found = np.concatenate([part[i].values for part in parts], axis=axis)
+                    assert found == pytest.approx(expected[i].values, abs=1e-11)
+
+
+@pytest.mark.parametrize("boundary", ["p,p,o", "open"])
+def test_charge_comes_back(device, boundary):
+    """-ε0 ∇² of the potential, by differences along open axes."""
+    cell = np.diag([9.0, 9.0, 9.0])
+    images = (1, 1, 0) if boundary != "open" else (0, 0, 0)
+    field = density((45, 45, 45), cell, [(1.0, 0.75, (4.4, 4.5, 4.6)), (-1.0, 0.8, (4.5, 4.5, 4.4))], boundary, images)
+    field = gh.Field.from_array(field.values, cell, quantity="charge_density", boundary=boundary, device=device)
+    back = gh.charge_density(gh.electrostatic_potential(field))
+    assert back.quantity == "charge_density"
+    assert np.abs(back.to_host() - field.to_host()).max() < 1e-4 * np.abs(field.to_host()).max()
+
+
+@pytest.mark.filterwarnings("ignore:eps = .* exceeds a quarter")
+def test_averaging_commutes_with_poisson_and_with_the_gradient(triclinic):
+    cell = 1.6 * triclinic
+    middle = cell.sum(axis=0) / 2
+    field = density((20, 20, 24), cell, [(1.0, 0.6, middle), (-1.0, 0.7, middle + 0.9)], "periodic", (2, 2, 2))
+    field = field.derive(field.values - field.mean(), "neutral to rounding")
+    kernel = gh.Gaussian(1.7)
+    first, then = gh.average(gh.electrostatic_potential(field), kernel), gh.average(field, kernel)
+    assert first.values == pytest.approx(gh.electrostatic_potential(then).values, abs=1e-12)
+    for one, other in zip(gh.electric_field(first), gh.electric_field(field), strict=True):
+        assert one.values == pytest.approx(gh.average(other, kernel).values, abs=1e-12)
+    assert gh.charge_density(first).values == pytest.approx(then.values, abs=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:eps = .* exceeds a quarter")
+def test_averaging_commutes_with_poisson_in_open_space():
+    """The average of the charge of a cluster, then its potential; or its potential, averaged, away from the faces."""
+    cell = 18.0 * np.eye(3)
+    field = density((45, 45, 45), cell, [(1.0, 0.9, (9, 9, 9)), (-1.0, 0.8, (9.6, 9, 9))], "open")
+    kernel = gh.Gaussian(2.0)
+    then = gh.electrostatic_potential(gh.average(field, kernel)).values
+    first = gh.average(gh.electrostatic_potential(field), kernel).values
+    inside = slice(20, 26)
+    assert np.abs(then - first)[inside, inside, inside].max() < 1e-6 * np.abs(then).max()
+
+
+class TestRefusals:
+    """One sentence each, before anything is computed."""
+
+    def of(self, blobs, boundary, cell=None, **options):
+        cell = np.diag([6.0, 6.0, 12.0]) if cell is None else cell
+        return gh.electrostatic_potential(
+            density((12, 12, 24), cell, blobs, "periodic", (1, 1, 1)), boundary, **options
+        )
+
+    def test_charge_at_the_faces(self):
+        dipole = [(1.0, 0.7, (3, 3, 0.5)), (-1.0, 0.7, (3, 3, 1.5))]
+        with pytest.raises(InputError, match="The charge wraps the cell boundary along c: the planes at its ends hold"):
+            self.of(dipole, "p,p,o")
+        assert self.of(dipole, "periodic").unit == "V"
+
+    def test_net_charge(self):
+        one = [(0.5, 0.7, (3, 3, 6))]
+        with pytest.raises(InputError, match=r"The slab charge is 0.01389 e/Å\^2 != 0 \(1.0e\+00 of all its charge"):
+            self.of(one, "p,p,o")
+        with pytest.raises(InputError, match=r"The cell has a net charge of 0.5 e .* so it has no periodic potential"):
+            self.of(one, "periodic")
+
+    def test_oblique_wire(self):
+        with pytest.raises(InputError, match="Axes a and c are open and the cell is not orthogonal"):
+            self.of([(1.0, 0.7, (3, 3, 6))], "o,p,o", np.array([[6, 0, 0], [1, 6, 0], [0, 0, 12]]))
+
+    def test_other_quantities(self):
+        field = gh.Field.from_array(np.ones((2, 2, 2)), np.eye(3), quantity="electron_density")
+        with pytest.raises(InputError, match="add the ions to an electron_density first"):
+            gh.electrostatic_potential(field)
+        potential = gh.Field.from_array(np.ones((2, 2, 2)), np.eye(3), quantity="electrostatic_potential")
+        with pytest.raises(InputError, match="boundary = 'open' is for the potential of a charge_density"):
+            gh.electric_field(potential, "open")
+        with pytest.raises(InputError, match='give "periodic", "open", or three as "p,p,o"'):
+            self.of([(1.0, 0.7, (3, 3, 6))], "closed")
+
+    def test_ranks_agree(self):
+        field = density((12, 12, 24), np.diag([6.0, 6.0, 12.0]), [(0.5, 0.7, (3, 3, 6))], "p,p,o", (1, 1, 0))
+        with pytest.raises(InputError, match="The slab charge is"):
+            on_ranks(field, 3, gh.electrostatic_potential)
+        check_charge(field, [2], check_net=False)
