@@ -16,6 +16,7 @@ from .operators.average import average, average_and_variance, average_gradient, 
 from .operators.charge import ChargeBalance, charge_balance, charge_density
 from .operators.dipole_density import dipole_density
 from .operators.excess import SurfaceCharge, SurfaceExcess, surface_charge, surface_excess
+from .operators.fluctuation import FieldAssumption8, attainable_in_ball, field_assumption_8, line_through
 from .operators.interface import InterfaceCharge, InterfaceExcess, interface_charge, interface_excess
 from .operators.interval_field import (
     Assumption8,
@@ -61,6 +62,7 @@ from .operators.potentials.cylinder_potential import (
     cylinder_potential_field,
     disc_average,
 )
+from .operators.potentials.deviation_decay import DeviationDecay, deviation_decay
 from .operators.potentials.inner_potential import InnerPotential, inner_potential
 from .operators.potentials.interaction_energy import InteractionEnergy, interaction_energy
 from .operators.potentials.planar_terms import CylinderTerms, cylinder_terms
@@ -103,11 +105,13 @@ __all__ = [
     "CylinderFields",
     "CylinderPotential",
     "CylinderTerms",
+    "DeviationDecay",
     "DeviceError",
     "DipoleCorrection",
     "Disc",
     "Excess",
     "Field",
+    "FieldAssumption8",
     "FieldIntervals",
     "FileFormatError",
     "Frame",
@@ -157,6 +161,7 @@ __all__ = [
     "VacuumLevels",
     "__version__",
     "attainable",
+    "attainable_in_ball",
     "attainable_throughout",
     "average",
     "average_and_variance",
@@ -172,11 +177,13 @@ __all__ = [
     "cylinder_potential",
     "cylinder_potential_field",
     "cylinder_terms",
+    "deviation_decay",
     "dipole_correction",
     "dipole_density",
     "disc_average",
     "electric_field",
     "electrostatic_potential",
+    "field_assumption_8",
     "field_intervals",
     "find_periods",
     "from_ase",
@@ -186,6 +193,7 @@ __all__ = [
     "interface_charge",
     "interface_excess",
     "interval_field",
+    "line_through",
     "lines_and_points",
     "lorentz_cavity",
     "macroscopic_average",

@@ -375,13 +375,18 @@ def choose_device(device: str | Device = "auto") -> Device:
     CuPy sees one, else the CPU. The same name gives the same device. A process computes on one GPU at a time: the one
     chosen last.
 
-    Raises DeviceError for an unknown name, and for a GPU that cannot be used, with the reason.
+    Raises DeviceError for an unknown name, and for a GPU that cannot be used, with the reason; for an unknown name in
+    GPUHOMOG_TRANSPORT, too, whether this device would use it or not.
 
     >>> choose_device("cpu").name
     'cpu'
     """
     if not isinstance(device, str):
         return device
+    if "GPUHOMOG_TRANSPORT" in os.environ:
+        from .gpu.transports import named_transport
+
+        named_transport()
     if device == "auto":
         named = os.environ.get(ENVIRONMENT, "").strip()
         if named and named != "auto":

@@ -24,11 +24,12 @@ from numpy.typing import ArrayLike
 from .. import Field, PointCharges, Profile, Structure, charge_density
 from ..structure import SYMBOLS
 
+SEED = 2403
 CORRELATION = 0.25
 """c of the disordered densities [Å]: half the distance over which they are correlated."""
 
 
-def disorder(alpha: float, n: int = 2**15, spacing: float = 0.125, seed: int = 2403) -> Profile:
+def disorder(alpha: float, n: int = 2**15, spacing: float = 0.125, seed: int = SEED) -> Profile:
     """A periodic charge density of mean 0 and standard deviation 1 e/Å^3, with S(k) ~ k^alpha at small k.
 
     n, spacing  samples and their distance [Å]
@@ -60,12 +61,12 @@ def packets(points: PointCharges, std: float, n: int, spacing: float) -> Profile
 
 
 def crystal(
-    cell: Sequence[Sequence[float]],
+    cell: ArrayLike,
     ions: Mapping[str, Sequence[Sequence[float]]],
     charges: Mapping[str, float],
     std: float,
     shape: tuple[int, int, int],
-    device: str,
+    device: str = "auto",
 ) -> Field:
     """A crystal of Gaussian ions [e/Å^3].
 

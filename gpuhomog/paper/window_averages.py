@@ -19,7 +19,7 @@ import numpy as np
 
 from .. import Box, Gaussian, Measurement, Profile, average, interval_field
 from ..averaging_kernels import AveragingKernel
-from .densities import CORRELATION, charge_profile, disorder
+from .densities import CORRELATION, SEED, charge_profile, disorder
 from .numbers import Curve, FigureNumbers, Finding, PaperFigure, by_blocks, curve, two_std
 
 EPS = 4.0  # Å
@@ -106,6 +106,7 @@ def compute(device: str) -> FigureNumbers:
         "highest average": float(field.high[middle]),
         "correlation": CORRELATION,
         "alpha": 2.0,
+        "seed": SEED,
     }
     return FigureNumbers(7, tuple(findings), curves, parameters)
 

@@ -152,3 +152,16 @@ def test_polar_film(potential_checks):
     found = gh.potential_budget(slab(40, ((1 / 16, 0.0, 0.35), (-1 / 16, 1.5, 0.35))), x_b=78.0, period=4.0, radius=inf)
     for value in (found.mean.value, found.mean_direct.value):
         assert value / FOUR_PI_KAPPA == pytest.approx(check["expected"][0], abs=check["tolerance"])
+
+
+def test_decay_of_the_deviation(potential_checks):
+    """One wave, 1 Å above its plane: at a point, and averaged over discs that move with their points."""
+    check = potential_checks["F_decay_exponents"]
+    sheet = np.zeros((8, 1, 3))
+    sheet[:, 0, 0] = np.cos(2 * pi * np.arange(8) / 8)
+    field = charge(sheet, np.diag([4.0, 4.0, 3.0]))
+    for average, expected in zip(("point", "disc"), check["expected"], strict=True):
+        found = gh.deviation_decay(
+            field, "c", x_b=1.0, x_low=0.0, x_high=2.0, average=average, radii=np.geomspace(20, 1000, 400)
+        )
+        assert found.exponent.value == pytest.approx(expected, abs=check["tolerance"])

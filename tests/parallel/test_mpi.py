@@ -41,6 +41,20 @@ def test_exchanges_and_operators(size):
     assert all(f"rank {rank} of {size}: all right" in done.stdout for rank in range(size))
 
 
+THREAD_LEVEL = """
+from gpuhomog.parallel import mpi
+world, MPI = mpi.World(), mpi.MPI
+assert MPI.Query_thread() == MPI.THREAD_SERIALIZED and world.why_no_turns() is None
+MPI.Query_thread = lambda: MPI.THREAD_FUNNELED
+assert world.why_no_turns() == f"{world.implementation} serves no other thread than the first"
+"""
+
+
+def test_mpi_is_asked_for_threads_that_take_turns():
+    done = on_ranks(2, sys.executable, "-c", THREAD_LEVEL)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("size", [1, 3])
 def test_slab_transforms_agree_with_mpi4py_fft(size):
     missing = None if find_spec("mpi4py_fft") else "mpi4py-fft is missing: a source package, it needs FFTW and mpicc"
