@@ -16,6 +16,7 @@ from .operators.average import average, average_and_variance, average_gradient, 
 from .operators.charge import ChargeBalance, charge_balance, charge_density
 from .operators.dipole_density import dipole_density
 from .operators.excess import SurfaceCharge, SurfaceExcess, surface_charge, surface_excess
+from .operators.fluctuation import FieldAssumption8, attainable_in_ball, field_assumption_8, line_through
 from .operators.interface import InterfaceCharge, InterfaceExcess, interface_charge, interface_excess
 from .operators.interval_field import (
     Assumption8,
@@ -110,6 +111,7 @@ __all__ = [
     "Disc",
     "Excess",
     "Field",
+    "FieldAssumption8",
     "FieldIntervals",
     "FileFormatError",
     "Frame",
@@ -159,6 +161,7 @@ __all__ = [
     "VacuumLevels",
     "__version__",
     "attainable",
+    "attainable_in_ball",
     "attainable_throughout",
     "average",
     "average_and_variance",
@@ -180,6 +183,7 @@ __all__ = [
     "disc_average",
     "electric_field",
     "electrostatic_potential",
+    "field_assumption_8",
     "field_intervals",
     "find_periods",
     "from_ase",
@@ -189,6 +193,7 @@ __all__ = [
     "interface_charge",
     "interface_excess",
     "interval_field",
+    "line_through",
     "lines_and_points",
     "lorentz_cavity",
     "macroscopic_average",

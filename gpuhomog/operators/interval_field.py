@@ -31,18 +31,18 @@ Out  IntervalField, FieldIntervals, Assumption8; intervals as (low, high), None 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import ceil, exp, isfinite, log
+from math import ceil, exp, isfinite, log, sqrt
 from typing import Any, ClassVar
 
 import numpy as np
 import scipy  # its parts are imported when first used
 from numpy.typing import NDArray
 
-from ..averaging_kernels import AveragingKernel, Box
+from ..averaging_kernels import AveragingKernel, Ball, Box
 from ..device import choose_device
-from ..errors import InputError
+from ..errors import InputError, nearest_known
 from ..field import Field
 from ..grid import OPEN
 from ..parallel import Serial, Slab, fetch_planes
@@ -64,7 +64,8 @@ GRID_PER_EPS = 8
 EMPTY = 1e-9
 """Width over max|ν| up to which an interval is a point."""
 BALL_PER_EPS = 10
-"""The same in three dimensions, where a window holds 500 points then."""
+"""The same in three dimensions, where a window holds 500 points then; and 260 where eps_x is sought."""
+SOUGHT_PER_EPS = 8
 CHUNK = 1 << 21
 """Values at once."""
 HALVINGS = 4
@@ -73,7 +74,9 @@ ZOOMS = 5
 SAMPLE = 128
 """Positions whose median is eps_V where eps_x is sought."""
 ROOT = 1e-3
-"""Relative precision of a self-consistent eps_x."""
+"""Relative precision of a self-consistent eps_x, of a profile; of a field, whose averages lie on grids:"""
+FIELD_ROOT = 2e-2
+WINDOWS = ("a", "b", "c", "ball")
 
 YES, NO, UNDECIDED = "yes", "no", "undecided"
 
@@ -229,7 +232,7 @@ class IntervalField(Result):
         return text_of(self.tables())
 
 
-def _kernel(kernel: AveragingKernel | float, eps_x: float | None) -> tuple[AveragingKernel, float]:
+def kernel_and_width(kernel: AveragingKernel | float, eps_x: float | None) -> tuple[AveragingKernel, float]:
     """A number is the full width of a simple average (eq. 20)."""
     averaging = kernel if isinstance(kernel, AveragingKernel) else Box(kernel)
     width = eps_x if eps_x is not None else averaging.full_width if isinstance(averaging, Box) else averaging.eps
@@ -266,7 +269,7 @@ def interval_field(
     Intervals are found to about 1e-6 of the variation of the average. Raises InputError for an eps_x or spacing that is
     not positive or longer than the profile, and what average raises.
     """
-    averaging, width = _kernel(kernel, eps_x)
+    averaging, width = kernel_and_width(kernel, eps_x)
     _check_long(profile, width)
     step = width / GRID_PER_EPS if spacing is None else float(spacing)
     _check_long(profile, step, "spacing")
@@ -335,18 +338,34 @@ def _less_line(values: Array) -> tuple[Array, Array]:
 
 
 def self_consistent_eps(
-    profile: Profile, slope: float | None = None, *, outside: float = 0.0, sampling: str | None = None
+    profile: Profile | Field,
+    slope: float | None = None,
+    *,
+    window: str = "ball",
+    outside: float = 0.0,
+    sampling: str | None = None,
 ) -> float:
     """The eps_x at which eps_V, less the slope, is |V'| eps_x [Å]: Physical Assumption 7.
 
-    profile  Profile
+    profile  Profile, or Field
     slope    V' [unit/Å]; by default that of the line fitted to an open profile
+    window   of a Field: "ball", or segments along "a", "b" or "c"
     others   as in interval_field
 
-    eps_V(eps_x) is the median over the profile for simple averages of full width eps_x. Found as a root: the larger
-    eps_x is, the smaller is eps_V and the larger |V'| eps_x. Raises InputError without a slope, and where eps_x would
-    be below two samples or longer than a quarter of the profile.
+    eps_V(eps_x) is the median over the profile for simple averages of full width eps_x; of a Field for averages over
+    balls of that diameter, as field_intervals has it. Found as a root: the larger eps_x is, the smaller is eps_V and
+    the larger |V'| eps_x. Raises InputError without a slope, and where eps_x would be below two samples or longer than
+    a quarter of the profile, or of the cell's shortest side.
     """
+    if window not in WINDOWS:
+        raise InputError(f'Unknown window "{window}": {nearest_known(str(window), WINDOWS)}')
+    if isinstance(profile, Field):
+        if slope is None or not (isfinite(slope) and slope != 0):
+            raise InputError("No slope: eps_x undetermined. A field has none of its own, give slope=….")
+        found = _consistent_in_field(profile, abs(slope), WINDOWS.index(window), outside, sampling)
+        if found.value is None:
+            raise InputError(f"No self-consistent eps_x: {found.reason}.")
+        return found.value
     if slope is None:
         if profile.boundary != OPEN:
             raise InputError("No slope: eps_x undetermined. A periodic profile has none of its own, give slope=….")
@@ -363,7 +382,6 @@ def _consistent(profile: Profile, slope: float, outside: float, sampling: str | 
     """Root of eps_V(eps_x) = slope eps_x, or why there is none."""
     if slope * profile.length <= 1e-9 * float(np.abs(profile.values).max()):
         return Measurement.not_defined("Å", "no slope: eps_x undetermined")
-    low, high = 2 * profile.spacing, profile.length / 4
 
     def excess(width: float) -> float:
         """Of eps_V over the slope's share."""
@@ -373,14 +391,34 @@ def _consistent(profile: Profile, slope: float, outside: float, sampling: str | 
         low, high = range_of(_less_line(line.values(line.window(position, width, per_wave=8)))[0])
         return float(np.median(high - low)) - slope * width
 
+    return _root(excess, 2 * profile.spacing, profile.length / 4, ROOT, "the profile")
+
+
+def _root(excess: Callable[[float], float], low: float, high: float, precision: float, what: str) -> Measurement:
+    """Where the fluctuation no longer exceeds the slope, between two widths, or why nowhere."""
     if low >= high:
-        return Measurement.not_defined("Å", "the profile is too short")
+        return Measurement.not_defined("Å", f"{what} is too short")
     if excess(low) <= 0:
         return Measurement.not_defined("Å", "two samples apart the slope exceeds all fluctuation already")
     if excess(high) >= 0:
-        return Measurement.not_defined("Å", "fluctuation exceeds the slope over a quarter of the profile still")
-    root = scipy.optimize.brentq(lambda power: excess(exp(power)), log(low), log(high), xtol=ROOT, rtol=ROOT)
-    return Measurement(exp(root), "Å", 2 * ROOT * exp(root))
+        return Measurement.not_defined("Å", f"fluctuation exceeds the slope over a quarter of {what} still")
+    root = scipy.optimize.brentq(lambda power: excess(exp(power)), log(low), log(high), xtol=precision, rtol=precision)
+    return Measurement(exp(root), "Å", 2 * precision * exp(root))
+
+
+def _consistent_in_field(field: Field, slope: float, window: int, outside: float, sampling: str | None) -> Measurement:
+    """The same for averages over balls, ranges over one kind of window."""
+
+    def excess(width: float) -> float:
+        kernel, spacing = Ball(width / sqrt(5)), _coarse(field, width / SOUGHT_PER_EPS)
+        found = field_intervals(field, kernel, eps_x=width, spacing=spacing, outside=outside, sampling=sampling)
+        return found.detrended[window] - slope * width
+
+    sides = [(float(v), float(v) / n) for v, n in zip(field.grid.lengths, field.grid.shape, strict=True) if n > 1]
+    if not sides:
+        return Measurement.not_defined("Å", "the field is one point")
+    low, high = 2 * max(step for _, step in sides), min(length for length, _ in sides) / 4
+    return _root(excess, low, high, FIELD_ROOT, "the cell's shortest side")
 
 
 def attainable(profile: Profile, x: float, a: float) -> tuple[float, float] | None:
@@ -510,7 +548,7 @@ def physical_assumption_8(
     The profile counts as the band-limited function through its samples. Raises InputError as interval_field and
     attainable.
     """
-    averaging, width = _kernel(kernel, eps_x)
+    averaging, width = kernel_and_width(kernel, eps_x)
     _check_long(profile, width)
     line = _line(profile, x, width, a)
     smooth = Line(average(profile, averaging, outside=outside, sampling=sampling))
@@ -638,25 +676,24 @@ def field_intervals(
     kernel: AveragingKernel | float,
     *,
     eps_x: float | None = None,
-    spacing: float | None = None,
+    spacing: float | Sequence[float] | None = None,
     outside: float = 0.0,
     sampling: str | None = None,
 ) -> FieldIntervals:
     """V(x) of a field in three dimensions: over segments along a, b and c, and over the ball, |x' - x| ≤ eps_x/2.
 
-    spacing  of the coarse grid, at most [Å]; by default eps_x/10, or half the field's own if that is larger
+    spacing  of the coarse grid, at most, one or three [Å]; by default eps_x/10, or half the field's own where larger
     others   as in interval_field
 
     Extrema are those of the points of the coarse grid, in a segment also of its two ends, between points: with a slope
     g the ball may lack g times the spacing. The coarse grid is gathered on every rank. Raises as interval_field.
     """
-    averaging, width = _kernel(kernel, eps_x)
+    averaging, width = kernel_and_width(kernel, eps_x)
     lengths = [float(length) for length, n in zip(whole.grid.lengths, whole.grid.shape, strict=True) if n > 1]
     if width > max(lengths, default=0.0):
         raise InputError(f"eps_x = {width:g} Å is longer than the cell: nothing macroscopic is left.")
-    finest = np.linalg.norm(whole.grid.steps, axis=1) / 2
-    fine = [max(width / BALL_PER_EPS, float(step)) for step in finest]
-    smooth = average(whole, averaging, spacing=fine if spacing is None else spacing, outside=outside, sampling=sampling)
+    fine = _coarse(whole, width / BALL_PER_EPS) if spacing is None else spacing
+    smooth = average(whole, averaging, spacing=fine, outside=outside, sampling=sampling)
     planes = [np.arange(smooth.slab.n)] * smooth.comm.size
     values = smooth.device.to_host(fetch_planes(smooth.comm, smooth.device, smooth.slab, smooth.values, planes))
     values = np.asarray(values, dtype=np.float64)
@@ -689,6 +726,11 @@ def field_intervals(
         quantity=whole.quantity,
         provenance=(*smooth.provenance, step),
     )
+
+
+def _coarse(field: Field, wanted: float) -> list[float]:
+    """Spacings of a grid, which averages do not give more than twice as finely as the field's."""
+    return [max(wanted, float(step) / 2) for step in np.linalg.norm(field.grid.steps, axis=1)]
 
 
 Offset = tuple[float, float, float]
