@@ -130,7 +130,7 @@ class _Request:
 
     @property
     def held_bytes(self) -> int:
-        """Of a result of which three times as much may be in memory: planes that join are there once, and half again."""
+        """Of a result that is counted three times: planes that join are there once, and in part again at the end."""
         return self.reduction.n_bytes // (2 if OWN in self.reduction.rules else 1)
 
     @property
