@@ -73,7 +73,7 @@ def compute(device: str) -> FigureNumbers:
                     -falls,
                     0.05,
                     "1/eps",
-                    "" if falls == 1 else f"printed below eq. 20 for all; eps^-{falls:g} where S(k) ~ k^{alpha}",
+                    "" if falls == 1 else f"VI.F has it for all; eps^-{falls:g} where S(k) ~ k^{alpha}",
                 )
             )
     x = np.arange(4096) * 0.125

@@ -62,7 +62,7 @@ def test_wrong_numbers_are_reported_and_not_written(run, monkeypatch):
     assert list(Path("gpuhomog-paper").iterdir()) == []
 
 
-def test_job_file_takes_numbers(run):
-    Path("job.toml").write_text('[[task]]\ncommand = "paper"\nfigure = [12]\noutput = "figures"\n')
+def test_job_files_are_for_inputs(run):
+    Path("job.toml").write_text('[[task]]\ncommand = "paper"\nfigure = [12]\n')
     ran = run("run", "job.toml")
-    assert ran.code == 0 and Path("figures/figure_12.png").exists()
+    assert ran.code == 2 and 'unknown command "paper"' in ran.sentence
