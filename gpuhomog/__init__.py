@@ -16,6 +16,7 @@ from .operators.average import average, average_and_variance, average_gradient, 
 from .operators.charge import ChargeBalance, charge_balance, charge_density
 from .operators.dipole_density import dipole_density
 from .operators.excess import SurfaceCharge, SurfaceExcess, surface_charge, surface_excess
+from .operators.fluctuation import FieldAssumption8, attainable_in_ball, field_assumption_8, line_through
 from .operators.interface import InterfaceCharge, InterfaceExcess, interface_charge, interface_excess
 from .operators.interval_field import (
     Assumption8,
@@ -68,6 +69,7 @@ from .operators.potentials.planar_terms import CylinderTerms, cylinder_terms
 from .operators.potentials.poisson import electric_field, electrostatic_potential
 from .operators.potentials.vacuum import DipoleCorrection, VacuumLevels, dipole_correction, vacuum_levels
 from .operators.regions import Region, box_region
+from .operators.scale_report import AtScale, ScaleReport, scale_report
 from .operators.scales import Scales, scales
 from .operators.surface_map import SurfaceMap, surface_map
 from .operators.terminations import (
@@ -94,6 +96,7 @@ from .writers import write
 __all__ = [
     "AccuracyWarning",
     "Assumption8",
+    "AtScale",
     "Ball",
     "BallCharge",
     "BandAlignment",
@@ -110,6 +113,7 @@ __all__ = [
     "Disc",
     "Excess",
     "Field",
+    "FieldAssumption8",
     "FieldIntervals",
     "FileFormatError",
     "Frame",
@@ -143,6 +147,7 @@ __all__ = [
     "RadialCharge",
     "Region",
     "Sampled",
+    "ScaleReport",
     "Scales",
     "Stage",
     "Stages",
@@ -159,6 +164,7 @@ __all__ = [
     "VacuumLevels",
     "__version__",
     "attainable",
+    "attainable_in_ball",
     "attainable_throughout",
     "average",
     "average_and_variance",
@@ -180,6 +186,7 @@ __all__ = [
     "disc_average",
     "electric_field",
     "electrostatic_potential",
+    "field_assumption_8",
     "field_intervals",
     "find_periods",
     "from_ase",
@@ -189,6 +196,7 @@ __all__ = [
     "interface_charge",
     "interface_excess",
     "interval_field",
+    "line_through",
     "lines_and_points",
     "lorentz_cavity",
     "macroscopic_average",
@@ -208,6 +216,7 @@ __all__ = [
     "read_regions",
     "read_result",
     "read_trajectory",
+    "scale_report",
     "scales",
     "self_consistent_eps",
     "spectral_uncertainty",

@@ -13,6 +13,7 @@
     plot_decay           what lies beyond the disc average, by the radius
     plot_interval_field  the interval-valued average, a band about its midpoint
     plot_scales          power by wavevector, with the gap between the scales
+    plot_scale_report    the same above the widths of averages at several scales
     plot_slices          three planes of a 3D field in true geometry, one colour scale
     save_figure          .png, .pdf or .svg, written beside and then renamed
 
@@ -36,7 +37,7 @@ from .excess import plot_interface, plot_surface, plot_terminations
 from .inner import plot_cavity, plot_inner_potential
 from .potentials import plot_step, plot_vacuum_levels
 from .profiles import plot_profile
-from .scales import plot_interval_field, plot_scales
+from .scales import plot_interval_field, plot_scale_report, plot_scales
 from .slices import plot_slices
 from .style import save_figure
 
@@ -50,6 +51,7 @@ __all__ = [
     "plot_interface",
     "plot_interval_field",
     "plot_profile",
+    "plot_scale_report",
     "plot_scales",
     "plot_slices",
     "plot_step",
