@@ -245,6 +245,11 @@ def energy_work(field: Field, values: Mapping[str, Any]) -> Work:
     return Work(ions.beside(both).beside(read_once(8 * busiest_bytes(field))), kept=None)
 
 
+def cavity_work(field: Field, values: Mapping[str, Any]) -> Work:
+    """A transform of the whole, whose rows go to the host, and sums over planes."""
+    return Work(filter_cost(field, field.grid.shape).beside(report_cost(busiest_bytes(field))), kept=None)
+
+
 WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {
     "info": info_work,
     "convert": convert_work,
@@ -258,6 +263,8 @@ WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {
     "corners": corners_work,
     "potential": potential_work,
     "energy": energy_work,
+    "inner-potential": profile_work,
+    "cavity": cavity_work,
 }
 
 
