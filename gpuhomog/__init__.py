@@ -16,6 +16,7 @@ from .operators.average import average, average_and_variance, average_gradient, 
 from .operators.charge import ChargeBalance, charge_balance, charge_density
 from .operators.dipole_density import dipole_density
 from .operators.excess import SurfaceCharge, SurfaceExcess, surface_charge, surface_excess
+from .operators.fluctuation import FieldAssumption8, attainable_in_ball, field_assumption_8, line_through
 from .operators.interface import InterfaceCharge, InterfaceExcess, interface_charge, interface_excess
 from .operators.interval_field import (
     Assumption8,
@@ -52,6 +53,7 @@ from .operators.potentials.bethe import (
     RadialCharge,
     bethe_potential,
 )
+from .operators.potentials.budget import PotentialBudget, potential_budget
 from .operators.potentials.cavity import LorentzCavity, lorentz_cavity
 from .operators.potentials.cylinder_potential import (
     CylinderFields,
@@ -60,11 +62,14 @@ from .operators.potentials.cylinder_potential import (
     cylinder_potential_field,
     disc_average,
 )
+from .operators.potentials.deviation_decay import DeviationDecay, deviation_decay
 from .operators.potentials.inner_potential import InnerPotential, inner_potential
 from .operators.potentials.interaction_energy import InteractionEnergy, interaction_energy
+from .operators.potentials.planar_terms import CylinderTerms, cylinder_terms
 from .operators.potentials.poisson import electric_field, electrostatic_potential
 from .operators.potentials.vacuum import DipoleCorrection, VacuumLevels, dipole_correction, vacuum_levels
 from .operators.regions import Region, box_region
+from .operators.scale_report import AtScale, ScaleReport, scale_report
 from .operators.scales import Scales, scales
 from .operators.surface_map import SurfaceMap, surface_map
 from .operators.terminations import (
@@ -80,6 +85,7 @@ from .operators.trajectory_average import Frame, TrajectoryAverage, average_over
 from .operators.uncertainty import Uncertainty, spectral_uncertainty, uncertainty
 from .readers import read
 from .readers.ase_files import from_ase
+from .readers.blocks_file import read_blocks
 from .readers.regions_file import read_regions
 from .readers.tables import read_profile, read_result
 from .readers.trajectories import read_trajectory
@@ -90,6 +96,7 @@ from .writers import write
 __all__ = [
     "AccuracyWarning",
     "Assumption8",
+    "AtScale",
     "Ball",
     "BallCharge",
     "BandAlignment",
@@ -99,11 +106,14 @@ __all__ = [
     "ChargeBalance",
     "CylinderFields",
     "CylinderPotential",
+    "CylinderTerms",
+    "DeviationDecay",
     "DeviceError",
     "DipoleCorrection",
     "Disc",
     "Excess",
     "Field",
+    "FieldAssumption8",
     "FieldIntervals",
     "FileFormatError",
     "Frame",
@@ -130,12 +140,14 @@ __all__ = [
     "PointCharges",
     "PointSurfaceCharge",
     "PolarizationQuantum",
+    "PotentialBudget",
     "PotentialStep",
     "PowerLaw",
     "Profile",
     "RadialCharge",
     "Region",
     "Sampled",
+    "ScaleReport",
     "Scales",
     "Stage",
     "Stages",
@@ -152,6 +164,7 @@ __all__ = [
     "VacuumLevels",
     "__version__",
     "attainable",
+    "attainable_in_ball",
     "attainable_throughout",
     "average",
     "average_and_variance",
@@ -166,11 +179,14 @@ __all__ = [
     "crystal_surface_charge",
     "cylinder_potential",
     "cylinder_potential_field",
+    "cylinder_terms",
+    "deviation_decay",
     "dipole_correction",
     "dipole_density",
     "disc_average",
     "electric_field",
     "electrostatic_potential",
+    "field_assumption_8",
     "field_intervals",
     "find_periods",
     "from_ase",
@@ -180,6 +196,7 @@ __all__ = [
     "interface_charge",
     "interface_excess",
     "interval_field",
+    "line_through",
     "lines_and_points",
     "lorentz_cavity",
     "macroscopic_average",
@@ -191,12 +208,15 @@ __all__ = [
     "plane_excess",
     "point_surface_charge",
     "polarization_quantum",
+    "potential_budget",
     "potential_step",
     "read",
+    "read_blocks",
     "read_profile",
     "read_regions",
     "read_result",
     "read_trajectory",
+    "scale_report",
     "scales",
     "self_consistent_eps",
     "spectral_uncertainty",

@@ -8,7 +8,8 @@
               "planes"    added; holds planes of the result, of which in the end each rank keeps its own
               "least", "greatest"
 
-Planar sums, extrema and averages at coarse points are reductions. `reduced` puts together what ranks hold, and for a
+Planar sums, extrema and averages at coarse points are reductions. Those of one kind may look at planes together
+(`visit`), which are then read from memory once for all. `reduced` puts together what ranks hold, and for a
 `reproducible` field what single planes give, in one fixed tree: the same bits however the planes were split.
 Field.reduce calls it, or reads the planes first where they are larger than memory.
 
@@ -24,7 +25,7 @@ Out  its arrays, whole on every rank; of rules "own" and "planes" the rank's own
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,13 +39,17 @@ from .parallel.tree import PlaneTree
 Arrays = tuple[Any, ...]
 
 JOIN, OWN, SUM, PLANES, LEAST, GREATEST = "join", "own", "sum", "planes", "least", "greatest"
-_JOINED: dict[str, Callable[[Any, Any], Any]] = {
+JOINED: dict[str, Callable[[Any, Any], Any]] = {
     JOIN: lambda a, b: np.concatenate([a, b]),
     SUM: lambda a, b: a + b,
     PLANES: lambda a, b: a + b,
     LEAST: np.minimum,
     GREATEST: np.maximum,
 }
+
+
+Visit = Callable[[Device, Any, Slab, Sequence[Any]], Sequence[Arrays]]
+"""(device, values, slab, what each reduction of this kind wants) → what local would give of each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +62,10 @@ class Reduction:
     rules   how they join
     n_out   planes along the slab's axis of an array of rule "planes"
     n_bytes of its arrays, where they are not small
+    visit   what local does, for several reductions of one kind at once; None: each looks for itself
+    wanted  what visit is told of this one
+    after   (device, arrays of local or visit, slab) → those that join, where they are much larger: made one after the
+            other as they join; None: as they are
     """
 
     name: str
@@ -64,10 +73,39 @@ class Reduction:
     rules: tuple[str, ...]
     n_out: int = 0
     n_bytes: int = 0
+    visit: Visit | None = None
+    wanted: Any = None
+    after: Callable[[Device, Arrays, Slab], Arrays] | None = None
+
+    def finished(self, device: Device, arrays: Arrays, slab: Slab) -> Arrays:
+        """The arrays that join, from what local or visit gave of the planes of a slab."""
+        return arrays if self.after is None else self.after(device, arrays, slab)
+
+    def partial(self, device: Device, values: Any, slab: Slab) -> Arrays:
+        """The arrays that join, of the planes of a slab."""
+        return self.finished(device, self.local(device, values, slab), slab)
 
     def joined(self, first: Arrays, second: Arrays) -> Arrays:
         """The arrays of some planes and those of the planes right after them, as one."""
-        return tuple(_JOINED[rule](a, b) for rule, a, b in zip(self.rules, first, second, strict=True))
+        return tuple(JOINED[rule](a, b) for rule, a, b in zip(self.rules, first, second, strict=True))
+
+
+Check = Callable[[Device, Any, Slab, float, float], None]
+"""(device, values, slab, least, greatest) → nothing, or an error."""
+
+
+def sums_and_extrema(device: Device, values: Any, slab: Slab, wanted: Sequence[int | Check | None]) -> list[Arrays]:
+    """One look for the sums over planes of an axis (wanted: the axis) and for extrema (wanted: their check)."""
+    *sums, low, high = device.sums_and_extrema(values)
+    found: list[Arrays] = []
+    for one in wanted:
+        if isinstance(one, int):
+            found.append((sums[one],))
+            continue
+        if one is not None:
+            one(device, values, slab, low, high)
+        found.append((np.array([low]), np.array([high])))
+    return found
 
 
 def plane_sums(axis: int, split: int) -> Reduction:
@@ -76,17 +114,34 @@ def plane_sums(axis: int, split: int) -> Reduction:
         f"plane sums of axis {axis}",
         lambda device, values, slab: (device.planar_sum(values, axis),),
         (JOIN if axis == split else SUM,),
+        visit=sums_and_extrema,
+        wanted=axis,
     )
 
 
-def extrema() -> Reduction:
-    """Smallest and largest value; NaN if there is one."""
+def planar_moments(n_moments: int, centre: float, split: int) -> Reduction:
+    """For each axis (n_axis, n_moments) sums of powers of value - centre over its planes; smallest, largest value."""
+
+    def local(device: Device, values: Any, slab: Slab) -> Arrays:
+        found = device.planar_moments(values, n_moments, centre)
+        low, high = found[split][n_moments:]
+        sums = [np.ascontiguousarray(stats[:n_moments].T) for stats in found]
+        return *sums, low.min(initial=np.inf, keepdims=True), high.max(initial=-np.inf, keepdims=True)
+
+    rules = tuple(JOIN if axis == split else SUM for axis in range(3))
+    return Reduction(f"{n_moments} planar moments about {centre!r}", local, (*rules, LEAST, GREATEST))
+
+
+def extrema(check: Check | None = None) -> Reduction:
+    """Smallest and largest value, NaN if there is one, unless the check raises."""
 
     def local(device: Device, values: Any, slab: Slab) -> Arrays:
         low, high = device.extrema(values) if values.size else (np.inf, -np.inf)
+        if check is not None:
+            check(device, values, slab, low, high)
         return np.array([low]), np.array([high])
 
-    return Reduction("extrema", local, (LEAST, GREATEST))
+    return Reduction("extrema", local, (LEAST, GREATEST), visit=sums_and_extrema, wanted=check)
 
 
 def reduced(
@@ -94,11 +149,11 @@ def reduced(
 ) -> Arrays:
     """The reduction of a field of which this rank holds the planes of `slab`."""
     if not reproducible:
-        return combined(reduction, comm, device, reduction.local(device, values, slab), slab)
+        return combined(reduction, comm, device, reduction.partial(device, values, slab), slab)
     tree: PlaneTree[Arrays] = PlaneTree(reduction.joined)
     for plane in range(slab.start, slab.stop):
         one = values[at(slab.axis, slice(plane - slab.start, plane - slab.start + 1))]
-        tree.add(0, plane, reduction.local(device, one, Slab(slab.axis, slab.n, plane, plane + 1)))
+        tree.add(0, plane, reduction.partial(device, one, Slab(slab.axis, slab.n, plane, plane + 1)))
     return combined_trees(reduction, comm, device, tree, slab)
 
 

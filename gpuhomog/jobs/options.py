@@ -29,6 +29,9 @@ from ..operators.planar import parse_planes
 from ..streaming import parse_bytes
 from ..units import check_quantity, conversion_factor
 
+MOST_RADII = 100_000
+"""More are a mistyped step."""
+
 
 class Unusable(Exception):
     """A raw value that its option cannot use; the message says what it wants."""
@@ -77,6 +80,17 @@ def length(raw: Any) -> float:
     return value
 
 
+def positive(raw: Any) -> float:
+    """One positive number."""
+    try:
+        value = number(raw)
+    except Unusable:
+        value = 0.0
+    if value <= 0:
+        raise Unusable("give a positive number")
+    return value
+
+
 def split(raw: Any) -> list[Any]:
     """The parts of "1,2,3", of a list, or of one value."""
     if isinstance(raw, str):
@@ -115,6 +129,38 @@ def point(raw: Any) -> tuple[float, ...]:
         values = ()
     if len(values) != 3:
         raise Unusable("give three fractional coordinates, such as 0.5,0.5,0.5")
+    return values
+
+
+def place(raw: Any) -> tuple[float, ...]:
+    """Three Cartesian coordinates."""
+    try:
+        values = tuple(number(part) for part in split(raw))
+    except Unusable:
+        values = ()
+    if len(values) != 3:
+        raise Unusable("give three coordinates in Å, such as 0,0,1.5")
+    return values
+
+
+def radii(raw: Any) -> tuple[float, ...]:
+    """Positive lengths, one by one or FROM:TO:STEP.
+
+    >>> radii("2:3:0.25"), radii("5,7.5")
+    ((2.0, 2.25, 2.5, 2.75, 3.0), (5.0, 7.5))
+    """
+    try:
+        if isinstance(raw, str) and ":" in raw:
+            first, last, step = (length(part) for part in raw.split(":"))
+            steps = int((last - first) / step + 1e-9)
+            if last < first or steps >= MOST_RADII:
+                raise Unusable
+            return tuple(first + i * step for i in range(steps + 1))
+        values = tuple(length(part) for part in split(raw))
+    except (Unusable, ValueError):
+        values = ()
+    if not values:
+        raise Unusable(f"give radii in Å, such as 5,10,20, or FROM:TO:STEP such as 30:60:0.5, at most {MOST_RADII}")
     return values
 
 

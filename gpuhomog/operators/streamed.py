@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -39,6 +41,9 @@ EXTRA_PLANES = 4
 
 CHUNKS_IN_TURN = 3
 """Running sums hold more chunks than a pass: those that are read, summed, left behind and written."""
+
+STACKED_ROWS = 96
+"""Matrices together of so many rows at most: with more, products take longer than reading."""
 
 SUMS_ARE_SMALLER = 3
 """Added parts exist three times for a moment, joined planes once."""
@@ -67,10 +72,71 @@ def digest_of(*arrays: Matrix | None) -> str:
     return digest.hexdigest()
 
 
-def in_planes_first(shape: Sequence[int], triple: Triple, split: int) -> list[int]:
-    """The two axes in the planes, the more reducing first."""
+@dataclass(frozen=True, eq=False)
+class InPlanes:
+    """The products along the two axes in the planes that one reduction wants.
+
+    order     the axes, the more reducing first
+    pairs     a matrix for each of them; None: the axis stays as it is
+    in_order  True: summed in the order of the samples
+    """
+
+    order: tuple[int, int]
+    pairs: tuple[tuple[Matrix | None, Matrix | None], ...]
+    in_order: bool = False
+
+
+@lru_cache(maxsize=4)
+def _stacks(wanted: tuple[InPlanes, ...]) -> list[tuple[int, Matrix, list[tuple[slice, list[tuple[int, int]]]]]]:
+    """Matrices along the first axes below one another: (axis, stack, [(rows, [(of whom, which pair)])])."""
+    users: dict[tuple[int, int], tuple[Matrix, list[tuple[int, int]]]] = {}
+    for number, one in enumerate(wanted):
+        for which, (first, _) in enumerate(one.pairs):
+            if first is not None:
+                users.setdefault((one.order[0], id(first)), (first, []))[1].append((number, which))
+    stacks: list[tuple[int, list[Matrix], list[tuple[slice, list[tuple[int, int]]]]]] = []
+    for (axis, _), (matrix, those) in users.items():
+        for along, stack, parts in stacks:
+            height = parts[-1][0].stop
+            if along == axis and height + len(matrix) <= STACKED_ROWS:
+                stack.append(matrix)
+                parts.append((slice(height, height + len(matrix)), those))
+                break
+        else:
+            stacks.append((axis, [matrix], [(slice(0, len(matrix)), those)]))
+    return [(axis, np.concatenate(stack), parts) for axis, stack, parts in stacks]
+
+
+def in_planes(device: Any, values: Any, slab: Slab, wanted: Sequence[InPlanes]) -> list[Arrays]:
+    """All products, the planes read once for as many matrices as a stack holds; none is a view of the values."""
+    in_order = wanted[0].in_order  # all of them, or each would look for itself
+    contract = device.contract_in_order if in_order else device.contract
+    found: list[dict[int, Any]] = [{} for _ in wanted]
+
+    def finish(number: int, which: int, part: Any) -> None:
+        second, axis = wanted[number].pairs[which][1], wanted[number].order[1]
+        found[number][which] = device.copy(part) if second is None else contract(part, second, axis)
+
+    for axis, stack, parts in _stacks(tuple(wanted)):
+        product = contract(values, stack, axis)
+        for rows, those in parts:
+            part = device.compact(product[at(axis, rows)]) if len(parts) > 1 else product
+            for number, which in those:
+                finish(number, which, part)
+    for number, one in enumerate(wanted):
+        for which, (first, _) in enumerate(one.pairs):
+            if first is None:
+                finish(number, which, values)
+    return [tuple(those[which] for which in range(len(those))) for those in found]
+
+
+def in_planes_first(shape: Sequence[int], triple: Triple, split: int, in_order: bool) -> tuple[int, int]:
+    """The two axes in the planes, the more reducing first; of two alike the slower in memory, unless in their order."""
     others = [axis for axis in range(3) if axis != split]
-    return sorted(others, key=lambda axis: 1.0 if triple[axis] is None else len(triple[axis]) / shape[axis])  # type: ignore[arg-type]
+    if split == 2 and not in_order:
+        others.reverse()
+    others.sort(key=lambda axis: 1.0 if (matrix := triple[axis]) is None else len(matrix) / shape[axis])
+    return others[0], others[1]
 
 
 def product_reduction(field: Field, triples: Sequence[Triple]) -> tuple[Reduction, bool]:
@@ -83,7 +149,7 @@ def product_reduction(field: Field, triples: Sequence[Triple]) -> tuple[Reductio
         if key not in pairs:
             pairs.append(key)
     which = [pairs.index(tuple(id(m) for axis, m in enumerate(triple) if axis != split)) for triple in triples]
-    order = in_planes_first(shape, triples[0], split)
+    order = in_planes_first(shape, triples[0], split, field.reproducible)
 
     def in_plane(triple: Triple) -> int:
         counts = [shape[axis] if (matrix := triple[axis]) is None else len(matrix) for axis in order]
@@ -100,33 +166,28 @@ def product_reduction(field: Field, triples: Sequence[Triple]) -> tuple[Reductio
     )
     joins = field.reproducible or any(matrix is None for matrix in matrices)
     joins = joins or joined_bytes <= SUMS_ARE_SMALLER * added_bytes
-    contract = field.device.contract_in_order if field.reproducible else field.device.contract
+    each = [triples[which.index(n)] for n in range(len(pairs))]
+    wanted = InPlanes(order, tuple((triple[order[0]], triple[order[1]]) for triple in each), field.reproducible)
 
-    def local(device: Any, values: Any, slab: Slab) -> Arrays:
-        known: dict[tuple[int, ...], Any] = {}
-        in_planes = []
-        for n in range(len(pairs)):
-            triple, part = triples[which.index(n)], values
-            key: tuple[int, ...] = ()
-            for axis in order:
-                matrix = triple[axis]
-                key = (*key, id(matrix))
-                if key not in known:
-                    known[key] = part if matrix is None else contract(part, matrix, axis)
-                part = known[key]
-            in_planes.append(device.copy(part) if joins and part is values else part)
-        if joins:
-            return tuple(in_planes)
+    def along_planes(device: Any, parts: Arrays, slab: Slab) -> Arrays:
         return tuple(
-            contract(in_planes[n], matrix[:, slab.planes], split)  # type: ignore[index]
+            device.contract(parts[n], matrix[:, slab.planes], split)  # type: ignore[index]
             for n, matrix in zip(which, matrices, strict=True)
         )
 
-    n_out = 0 if joins or matrices[0] is None else len(matrices[0])
-    rules = (OWN,) * len(pairs) if joins else (PLANES,) * len(triples)
-    name = f"products {digest_of(*(matrix for triple in triples for matrix in triple))}"
-    n_bytes = joined_bytes if joins else added_bytes
-    return Reduction(name, local, rules, n_out, n_bytes), joins
+    return (
+        Reduction(
+            f"products {digest_of(*(matrix for triple in triples for matrix in triple))}",
+            lambda device, values, slab: in_planes(device, values, slab, (wanted,))[0],
+            (OWN,) * len(pairs) if joins else (PLANES,) * len(triples),
+            0 if joins or matrices[0] is None else len(matrices[0]),
+            joined_bytes if joins else added_bytes,
+            visit=in_planes,
+            wanted=wanted,
+            after=None if joins else along_planes,
+        ),
+        joins,
+    )
 
 
 def contracted(field: Field, triples: Sequence[Triple], along_slabs: AlongSlabs) -> list[Any]:

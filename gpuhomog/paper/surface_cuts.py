@@ -121,7 +121,7 @@ def draw(numbers: FigureNumbers, width: str) -> Any:
     left.fill_between(line.x, 0, np.minimum(line.y, 0), color=BLUE, alpha=0.7, lw=0)
     left.plot(line.x, line.y, color=BLACK, lw=0.6)
     top = float(line.y.max())
-    for start, height, colour, name in ((3 * a + x_1, 1.25, SKY, "1"), (3 * a + x_2, 1.65, ORANGE, "2")):
+    for start, height, colour, name in ((3 * a + x_1, 1.65, SKY, "1"), (3 * a + x_2, 1.25, ORANGE, "2")):
         cell = [start, start + a], [-height * top, -height * top]
         left.plot([start, start], [-height * top, height * top], color=BLACK, lw=0.7, ls="--")
         left.plot(*cell, "-", color=colour, lw=5, solid_capstyle="butt")

@@ -56,6 +56,10 @@ class Comm(Protocol):
         """If any rank brings an error, raise the same error on every rank; otherwise return."""
         ...
 
+    def why_no_turns(self) -> str | None:
+        """Why threads that take turns may not call these methods, as part of a sentence; None if they may."""
+        ...
+
     def finish(self, code: int) -> list[int]:
         """The exit codes of all ranks once all have ended; -1 for those that a rank which failed waited for in vain."""
         ...
@@ -98,6 +102,9 @@ class Serial:
         """Raise the error if there is one."""
         if error is not None:
             raise error
+
+    def why_no_turns(self) -> None:
+        """They may."""
 
     def finish(self, code: int) -> list[int]:
         """The code alone."""

@@ -3,6 +3,8 @@
     exchange    one Alltoallw over the host arrays where they lie, gaps included; arrays on a device go by its transport
     the rest    collectives of small arrays and of pickled values
 
+MPI is initialized for threads of which one at a time calls it, as those of a pass do (streaming/turns.py).
+
 Whoever fails outside of `agree` would leave the others waiting: `finish` lets all ranks end together, and ends
 those that wait for one that cannot come.
 
@@ -19,12 +21,15 @@ from collections.abc import Mapping, Sequence
 from time import monotonic, sleep
 from typing import Any, TypeVar
 
+import mpi4py
 import numpy as np
-from mpi4py import MPI
 from numpy.typing import NDArray
 
 from .comm import common_error
 from .transport import staged
+
+mpi4py.rc.thread_level = "serialized"  # read when MPI is imported
+from mpi4py import MPI  # noqa: E402
 
 T = TypeVar("T")
 
@@ -124,6 +129,12 @@ class World:
         shared = common_error(self._comm.allgather(_picklable(error)))
         if shared is not None:
             raise shared
+
+    def why_no_turns(self) -> str | None:
+        """What the library provides is less than what was asked for."""
+        if MPI.Query_thread() >= MPI.THREAD_SERIALIZED:
+            return None
+        return f"{self.implementation} serves no other thread than the first"
 
     def finish(self, code: int) -> list[int]:
         """The exit codes of all ranks, once all have ended; a rank that failed waits PATIENCE seconds for the others.

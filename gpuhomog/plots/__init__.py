@@ -5,9 +5,12 @@
     plot_terminations    charge of a crystal's cut at every position
     plot_corners         excesses of edges and corners where they are
     plot_step            potential with the levels of vacuum and bulk
+    plot_inner_potential  the mean of a slab's potential, with what theory says of it
+    plot_cavity          charge and field of spheres around a point, by their radius
     plot_vacuum_levels   potential with the plateaus of both vacua
     plot_interval_field  the interval-valued average, a band about its midpoint
     plot_scales          power by wavevector, with the gap between the scales
+    plot_scale_report    the same above the widths of averages at several scales
     plot_slices          three planes of a 3D field in true geometry, one colour scale
     save_figure          .png, .pdf or .svg, written beside and then renamed
 
@@ -27,17 +30,21 @@ Out  matplotlib.figure.Figure, 3.4 inches (a column) or 7 inches (a page) wide.
 
 from .corners import plot_corners
 from .excess import plot_interface, plot_surface, plot_terminations
+from .inner import plot_cavity, plot_inner_potential
 from .potentials import plot_step, plot_vacuum_levels
 from .profiles import plot_profile
-from .scales import plot_interval_field, plot_scales
+from .scales import plot_interval_field, plot_scale_report, plot_scales
 from .slices import plot_slices
 from .style import save_figure
 
 __all__ = [
+    "plot_cavity",
     "plot_corners",
+    "plot_inner_potential",
     "plot_interface",
     "plot_interval_field",
     "plot_profile",
+    "plot_scale_report",
     "plot_scales",
     "plot_slices",
     "plot_step",

@@ -236,6 +236,11 @@ def read(
         local: Any = None
         sums: Callable[[Any], NDArray[np.float64]] = _sums
         if max_memory is not None:
+            if (reason := ranks.why_no_turns()) is not None:
+                raise InputError(
+                    f"max_memory={max_memory} on {ranks.size} ranks has threads call MPI, one at a time, but {reason}: "
+                    "read without max_memory, on one rank, or with an MPI built for threads (MPI_THREAD_SERIALIZED)."
+                )
             run = current_run() or Run(Limit(parse_bytes(max_memory)))
             reviewing = _sums_of if reviewed else None
             local = unread(source, name, kept, factor, frame, where, slab, ranks, run, reviewing)

@@ -81,11 +81,9 @@ def unread(
 
 def _finite_extrema(name: str) -> Reduction:
     """Smallest and largest value; what is not finite is refused where it is met."""
-    usual = extrema()
 
-    def local(device: Device, values: Any, slab: Slab) -> Arrays:
-        low, high = usual.local(device, values, slab)
-        if values.size and not np.isfinite(low[0] + high[0]):
+    def check(device: Device, values: Any, slab: Slab, low: float, high: float) -> None:
+        if values.size and not np.isfinite(low + high):
             bad = ~np.isfinite(device.to_host(values))
             planes = bad.any(axis=tuple(axis for axis in range(3) if axis != slab.axis))
             plane = int(np.argmax(planes))
@@ -95,6 +93,5 @@ def _finite_extrema(name: str) -> Reduction:
                 f"{name}: values are NaN or infinite (first at {[int(i) for i in first]}); they would spread to whole "
                 "planes. Repair the data or leave it out."
             )
-        return low, high
 
-    return Reduction(usual.name, local, usual.rules)
+    return extrema(check)

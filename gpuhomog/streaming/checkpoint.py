@@ -108,6 +108,11 @@ class Checkpoint:
             raise
 
     def _open(self, fresh: bool) -> None:
+        if self.folder.exists() and not self.folder.is_dir():
+            raise InputError(
+                f"{self.folder}: is a file, but what is found on the way would be kept in a folder of this name. Move "
+                "it away, or choose another output."
+            )
         self.folder.mkdir(exist_ok=True)
         lock = os.open(self.folder, os.O_RDONLY)
         if fcntl is not None:
@@ -142,6 +147,13 @@ class Checkpoint:
         if not is_whole:
             raise InputError(f"{manifest}: was altered or damaged. Discard what was kept with fresh=True.")
         different = list(_differences(facts, self._facts))
+        changed = _changed_inputs(facts, self._facts)
+        if different and changed:
+            raise InputError(
+                f"{self.folder}: keeps what was found of {changed} before that file was changed "
+                f"({'; '.join(different[:4])}), which may be other planes than are there now. Discard it with "
+                "fresh=True, or choose another output."
+            )
         if different:
             raise InputError(
                 f"{self.folder}: keeps the state of another run: {'; '.join(different[:4])}. Run it as it was to go "
@@ -260,6 +272,16 @@ def _differences(kept: Any, now: Any, where: str = "") -> Any:
     elif kept != now:
         shown = ["not given" if value is None else str(value) for value in (kept, now)]
         yield f"{where} was {shown[0]} and is {shown[1]}"
+
+
+def _changed_inputs(kept: Any, now: Any) -> str:
+    """The inputs of another content, where nothing else differs."""
+    before, after = kept.get("inputs", []), now.get("inputs", [])
+    if {**kept, "inputs": []} != {**now, "inputs": []} or [one["path"] for one in before] != [
+        one["path"] for one in after
+    ]:
+        return ""
+    return ", ".join(one["path"] for one, other in zip(before, after, strict=True) if one != other)
 
 
 def _replace(target: Path, content: Sequence[Any]) -> None:

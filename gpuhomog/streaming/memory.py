@@ -13,8 +13,10 @@ Out  planes a chunk. InputError where the least that is needed is more, with tha
 
 from __future__ import annotations
 
+import ctypes
 import re
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import InputError
@@ -25,8 +27,8 @@ CHUNKS_HELD = 6
 """Chunks that may be in memory at once: one is read, one is computed with, the others are between results."""
 RESULTS_HELD = 3
 """Copies of a result in memory at once: what was found so far, what a chunk adds, and their sum."""
-SLACK = 24 * 2**20
-"""For what the system's allocator and libraries take meanwhile."""
+SLACK, LEAST_SLACK = 24 * 2**20, 6 * 2**20
+"""For what the system's allocator and libraries take beside; what was taken since the start is not counted again."""
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 UNITS |= {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 
@@ -50,15 +52,24 @@ def resident_bytes() -> int:
     return 0
 
 
+def give_back() -> None:
+    """Memory that was freed, back to the system, where its library keeps it for later."""
+    with suppress(OSError, AttributeError):  # of glibc
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 @dataclass(frozen=True)
 class Limit:
-    """The memory that a run may take [bytes]."""
+    """The memory that a run may take [bytes]; at_start: what it took already when that was said."""
 
     n_bytes: int
+    at_start: int = field(default_factory=resident_bytes)
 
     def free(self) -> int:
         """Bytes that may still be taken."""
-        return self.n_bytes - resident_bytes() - SLACK
+        give_back()
+        resident = resident_bytes()
+        return self.n_bytes - resident - max(LEAST_SLACK, SLACK - max(0, resident - self.at_start))
 
     def planes_at_once(
         self,

@@ -4,12 +4,14 @@
     Run.reduce               asks for a reduction; tasks that take turns (turns.py) all ask before planes are read
     Run.make_passes          one pass for each stream that something is asked of
 
-While a chunk is computed with, a thread reads the next one and starts its way to the device. The first reductions of a
-stream (its extrema and sums, which commands report and checks need) come with whatever is asked first. Partial results
-are kept by a Checkpoint between chunks, and a pass that was interrupted goes on after the last chunk that was kept.
+While a chunk is computed with (shares.py), a thread reads the next one and starts its way to the device. Reductions of
+one kind look at planes together (Reduction.visit). The first reductions of a stream (its extrema and sums, which
+commands report and checks need) come with whatever is asked first. Partial results are kept by a Checkpoint between
+chunks, and a pass that was interrupted goes on after the last chunk that was kept.
 
-Chunks are put together in their order, so a pass gives the same bits again where the chunks are the same, whether it
-was interrupted or not. A reproducible field adds its planes in one fixed tree, whatever the chunks and ranks.
+What is found is joined in the order of the planes, so a pass gives the same bits again where the chunks are the same,
+whether it was interrupted or not. A reproducible field adds its planes in one fixed tree, whatever the chunks and
+ranks.
 
 In   streams, reductions.
 Out  their arrays, as Field.reduce gives them.
@@ -19,12 +21,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
-from time import perf_counter
+from itertools import chain, groupby
 from typing import Any, TypeVar
 
 import numpy as np
@@ -35,17 +36,15 @@ from ..parallel import Comm, Serial, Slab
 from ..parallel.exchange import at, empty_like
 from ..parallel.tree import PlaneTree
 from ..progress import task
-from ..reduction import JOIN, OWN, PLANES, SUM, Arrays, Reduction, combined, combined_trees
+from ..reduction import JOIN, JOINED, OWN, PLANES, SUM, Arrays, Reduction, Visit, combined, combined_trees
 from .checkpoint import Checkpoint, Nodes
 from .memory import CHUNKS_HELD, RESULTS_HELD, Limit
+from .shares import in_shares, planes_a_share, workers
 from .stops import asked, check_stop
 from .turns import in_turns, pause
 from .unread import Unread
 
 T = TypeVar("T")
-
-MOST_WORKERS = 4
-"""Reductions that work on a chunk at the same time at most: each needs memory between the chunk and its result."""
 
 SMALL = 2**20
 """Results of at most so many bytes on every rank are remembered for whoever asks again."""
@@ -119,31 +118,39 @@ class _Request:
         self.tree: PlaneTree[Arrays] = PlaneTree(self.reduction.joined)
         self.joined: list[list[Any]] = [[] for _ in self.reduction.rules]
         self.n_own = 0
-        self.took = 0.0
-        """Seconds of the last chunk: the longest reductions of a chunk begin first, so that no core waits for one."""
 
     @property
     def name(self) -> str:
         return f"{self.values.name}: {self.reduction.name}{', plane by plane' if self.reproducible else ''}"
 
-    def add(self, values: Any, slab: Slab) -> None:
-        """The next planes."""
-        begun = perf_counter()
-        self._add(values, slab)
-        self.took = perf_counter() - begun
+    @property
+    def visit(self) -> Visit | None:
+        """What looks at planes for all requests of this kind together; None: this one looks for itself."""
+        return None if self.reproducible else self.reduction.visit
 
-    def _add(self, values: Any, slab: Slab) -> None:
+    @property
+    def added_bytes(self) -> int:
+        """Of what each share gives, where it is as large as the result."""
+        return 0 if OWN in self.reduction.rules or self.reduction.after else self.reduction.n_bytes
+
+    def look(self, values: Any, slab: Slab) -> list[Arrays]:
+        """What some planes give, to be joined in their order: together, or each plane by itself."""
         device, local = self.values.stream.device, self.reduction.local
         if not self.reproducible:
-            self._join(local(device, values, slab), slab.n_local)
-            return
-        for plane in range(slab.start, slab.stop):
-            one = values[at(slab.axis, slice(plane - slab.start, plane - slab.start + 1))]
-            partial = local(device, one, Slab(slab.axis, slab.n, plane, plane + 1))
+            return [local(device, values, slab)]
+        return [
+            local(device, values[at(slab.axis, slice(plane.start - slab.start, plane.stop - slab.start))], plane)
+            for plane in _single(slab)
+        ]
+
+    def join(self, found: Sequence[Arrays], slab: Slab) -> None:
+        """What look gave of the next planes."""
+        for arrays, planes in zip(found, _single(slab) if self.reproducible else [slab], strict=True):
+            partial = self.reduction.finished(self.values.stream.device, arrays, planes)
             if self.in_tree:
-                self.tree.add(0, plane, partial)
+                self.tree.add(0, planes.start, partial)
             else:
-                self._join(partial, 1)
+                self._join(partial, planes.n_local)
 
     def _join(self, partial: Arrays, n_planes: int) -> None:
         """Planes to join are kept apart until the end; what is added is, from the second time on, added in place."""
@@ -158,8 +165,7 @@ class _Request:
             elif rule in (SUM, PLANES) and len(known) == 2:
                 known[0] += array
             else:
-                one = Reduction("", self.reduction.local, (rule,))
-                known[:] = [*one.joined((known[0],), (array,)), None]
+                known[:] = [JOINED[rule](known[0], array), None]
         self.n_own += n_planes
 
     def _partial(self) -> Arrays:
@@ -302,17 +308,33 @@ class Run:
                 chunks = [(start, start)]
             left = [(max(first, start), last) for first, last in chunks if last > start or first == last]
             done = len(chunks) - len(left)
+            added = sum(request.added_bytes for request in requests)
+            in_share = planes_a_share(stream.device, stream.plane_bytes, planes)
+            if added > SMALL and any(request.reproducible for request in requests):
+                in_share = 1  # each plane gives as much
             with (
                 task(f"reading {stream.title}", slab.n_local) as advance,
-                _workers(stream.device) as each,
+                workers(stream.device) as (begin, most),
                 closing(_chunks(stream, left)) as coming,
+                closing(
+                    in_shares(
+                        coming,
+                        in_share,
+                        lambda values, share: _looks(requests, values, share),
+                        begin,
+                        most if added <= SMALL else min(most, RESULTS_HELD - 2),
+                    )
+                ) as shares,
             ):
                 advance(start - slab.start)
-                for first, last, values in coming:
-                    self._add(requests, values, Slab(slab.axis, slab.n, first, last), each)
-                    del values
-                    done += 1
-                    advance(last - first)
+                for share, looks, ends in shares:
+                    for request, found in chain(*looks):
+                        request.join(found, share)
+                    del looks
+                    advance(share.n_local)
+                    if not ends:
+                        continue
+                    done, last = done + 1, share.stop
                     stop = asked() is not None and last < slab.stop
                     if keeper is not None and (stop or last == slab.stop or keeper.is_due()):
                         keeper.save(self._number, [r.name for r in requests], last, [r.nodes() for r in requests])
@@ -323,45 +345,54 @@ class Run:
         comm.agree(error)
         return {request.name: request.result(comm, slab) for request in requests}
 
-    @staticmethod
-    def _add(requests: Sequence[_Request], values: Any, slab: Slab, each: Each) -> None:
-        """The planes of a chunk to every request; steps that several share are done once."""
-        for name, those in groupby(requests, key=lambda request: request.values.name):
-            alike = list(those)
-            after = alike[0].values.applied(values) if name != alike[0].values.stream.name else values
-            longest_first = sorted(alike, key=lambda request: -request.took)
-            each([partial(request.add, after, slab) for request in longest_first])
-            del after
+
+Looked = list[tuple[_Request, list[Arrays]]]
+"""What requests found of some planes."""
 
 
-Each = Callable[[Sequence[Callable[[], None]]], None]
-"""Calls functions, in order or at the same time."""
+def _single(slab: Slab) -> list[Slab]:
+    """Each plane of a slab."""
+    return [Slab(slab.axis, slab.n, plane, plane + 1) for plane in range(slab.start, slab.stop)]
 
 
-@contextmanager
-def _workers(device: Device) -> Iterator[Each]:
-    """Reductions of a chunk are independent: a core for each, and then one for each product of BLAS.
-
-    On a GPU one after the other: there every one uses all of it.
-    """
-    threads = min(getattr(device, "threads", 1), MOST_WORKERS)
-    if threads < 2:
-        yield _in_order
-        return
-    from threadpoolctl import threadpool_limits
-
-    with ThreadPoolExecutor(threads) as pool, threadpool_limits(1, user_api="blas"):
-
-        def each(functions: Sequence[Callable[[], None]]) -> None:
-            for one in [pool.submit(function) for function in functions]:
-                one.result()
-
-        yield each
+def _looks(requests: Sequence[_Request], values: Any, slab: Slab) -> list[Callable[[], Looked]]:
+    """What finds all that is asked of some planes; whatever takes steps first in one go, as they take memory."""
+    groups = [list(those) for _, those in groupby(requests, key=lambda request: request.values.name)]
+    looks: list[Callable[[], Looked]] = []
+    stepped = [alike for alike in groups if alike[0].values.steps]
+    for alike in groups:
+        if not alike[0].values.steps:
+            looks += [partial(_look, kin, values, slab) for kin in _kinds(alike)]
+    return [*looks, partial(_after_steps, stepped, values, slab)] if stepped else looks
 
 
-def _in_order(functions: Sequence[Callable[[], None]]) -> None:
-    for function in functions:
-        function()
+def _kinds(alike: Sequence[_Request]) -> list[list[_Request]]:
+    """Requests of the same values that look together, or alone."""
+    kinds: dict[Visit | _Request, list[_Request]] = {}
+    for request in alike:
+        kinds.setdefault(request.visit or request, []).append(request)
+    return list(kinds.values())
+
+
+def _look(kin: Sequence[_Request], values: Any, slab: Slab) -> Looked:
+    """What is found by one visit for all of its kind, or by a request for itself."""
+    visit = kin[0].visit
+    if visit is None:
+        return [(request, request.look(values, slab)) for request in kin]
+    device = kin[0].values.stream.device
+    each = visit(device, values, slab, [request.reduction.wanted for request in kin])
+    return [(request, [arrays]) for request, arrays in zip(kin, each, strict=True)]
+
+
+def _after_steps(groups: Sequence[Sequence[_Request]], values: Any, slab: Slab) -> Looked:
+    """What is found after steps, those of one group at a time; steps that several share are done once."""
+    found: Looked = []
+    for alike in groups:
+        after = alike[0].values.applied(values)
+        for kin in _kinds(alike):
+            found += _look(kin, after, slab)
+        del after
+    return found
 
 
 class Watched:
@@ -379,8 +410,10 @@ class Watched:
         slab = self._values.stream.slab
         if start == self._next:
             self._next = stop
-            for request in self._requests:
-                request.add(planes, Slab(slab.axis, slab.n, start, stop))
+            seen = Slab(slab.axis, slab.n, start, stop)
+            for kin in _kinds(self._requests):
+                for request, found in _look(kin, planes, seen):
+                    request.join(found, seen)
 
     def end(self) -> None:
         """On every rank: if all planes were seen everywhere, the results are remembered."""
@@ -393,28 +426,27 @@ class Watched:
             self._run.remember(stream, found, {self._values.name})
 
 
-def _chunks(stream: Stream, chunks: Sequence[tuple[int, int]]) -> Generator[tuple[int, int, Any], None, None]:
-    """(start, stop, planes), read and sent to the device one chunk ahead; planes are used until the next are asked for.
-
-    A chunk is begun when the last but one is no longer used, so there are never more than two.
-    """
+def _chunks(
+    stream: Stream, chunks: Sequence[tuple[int, int]]
+) -> Generator[tuple[Slab, AbstractContextManager[Any]], None, None]:
+    """Each chunk, and a context that gives its planes, read and sent to the device one chunk ahead."""
+    slabs = [Slab(stream.slab.axis, stream.slab.n, first, last) for first, last in chunks]
     if not stream.ahead:
-        for first, last in chunks:
-            yield first, last, stream.planes(first, last)
+        for slab in slabs:
+            yield slab, nullcontext(stream.planes(slab.start, slab.stop))
         return
     with stream.device.uploads() as begin, ThreadPoolExecutor(1) as reader:
 
-        def begun(chunk: tuple[int, int]) -> AbstractContextManager[Any]:
-            return begin(stream.read(*chunk))
+        def begun(slab: Slab) -> AbstractContextManager[Any]:
+            return begin(stream.read(slab.start, slab.stop))
 
-        waiting = [reader.submit(begun, chunk) for chunk in chunks[:1]]
-        for number, (first, last) in enumerate(chunks):
+        waiting = [reader.submit(begun, slab) for slab in slabs[:1]]
+        for number, slab in enumerate(slabs):
             arriving = waiting.pop().result()
-            if number + 1 < len(chunks):
-                waiting.append(reader.submit(begun, chunks[number + 1]))
-            with arriving as values:
-                yield first, last, values
-            del arriving, values
+            if number + 1 < len(slabs):
+                waiting.append(reader.submit(begun, slabs[number + 1]))
+            yield slab, arriving
+            del arriving
 
 
 def together(values: Any, *works: Callable[[], T]) -> list[T]:
@@ -446,16 +478,31 @@ def running(run: Run) -> Iterator[Run]:
         _current.reset(token)
 
 
-def a_stream_of(values: NDArray[Any]) -> Stream:
-    """The planes of an array, for examples."""
-    return Stream(
-        "an array",
-        "an array",
-        lambda start, stop: values[start:stop],
+def in_chunks(values: Any, slab: Slab, comm: Comm, device: Device) -> Unread:
+    """An array in memory as planes that come one after the other: all that is asked of a chunk finds it in the cache.
+
+    Where a device rather has all planes at once (cache_chunk), there is one chunk.
+    """
+
+    def planes(start: int, stop: int) -> Any:
+        return values[at(slab.axis, slice(start - slab.start, stop - slab.start))]
+
+    stream = Stream(
+        "values in memory",
+        "the values",
+        planes,
         values.shape,
         values.dtype,
-        Slab.of(len(values)),
-        Serial(),
-        choose_device("cpu"),
+        slab,
+        comm,
+        device,
         Run(),
+        ahead=False,
+        chunk_bytes=device.cache_chunk,
     )
+    return Unread(stream)
+
+
+def a_stream_of(values: NDArray[Any]) -> Stream:
+    """The planes of an array, for examples."""
+    return in_chunks(values, Slab.of(len(values)), Serial(), choose_device("cpu")).stream

@@ -29,6 +29,11 @@ from .stops import check_stop
 if TYPE_CHECKING:
     from .passes import Stream, Watched
 
+
+class NeedsAll(InputError, AttributeError):
+    """Refusal of what needs all values; of an attribute, so that hasattr is False and getattr gives its default."""
+
+
 Step = tuple[str, Callable[[Any], Any], np.dtype[Any]]
 """(name, values of some planes → new values of those planes, their precision)"""
 
@@ -89,7 +94,7 @@ class Unread:
         """Raise InputError: `what` needs all values; `instead` names what would work."""
         limit = self.stream.run.limit
         room = f" and the run may take {limit.n_bytes / 1e9:.3g} GB" if limit is not None else ""
-        raise InputError(
+        raise NeedsAll(
             f"{what} needs all values of {self.stream.title} at once ({self.nbytes / 1e9:.3g} GB on this rank),{room}: "
             f"{instead + ', or ' if instead else ''}give more memory (max_memory), or leave that out where all "
             "values fit into memory, on several ranks perhaps."

@@ -17,6 +17,16 @@ from gpuhomog.device.node import RANKS
 from gpuhomog.errors import DeviceError
 
 
+@pytest.mark.parametrize("device", ["cpu", "auto"])
+def test_a_transport_that_does_not_exist_is_refused_where_none_is_needed(monkeypatch, device):
+    monkeypatch.setenv("GPUHOMOG_TRANSPORT", "smoke")
+    with pytest.raises(DeviceError, match='"smoke", which is no transport: choose ipc, nccl, mpi or staged, or unset'):
+        choose_device(device)
+    for known in ("", " ", "ipc", "nccl", "mpi", "staged"):
+        monkeypatch.setenv("GPUHOMOG_TRANSPORT", known)
+        assert choose_device(device).name == "cpu"
+
+
 class CUDARuntimeError(RuntimeError):
     def __init__(self, status):
         super().__init__(f"cudaError{status}: some words of CUDA")

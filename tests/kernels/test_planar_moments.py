@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gpuhomog.device import CPU
+from gpuhomog.device.cpu import sums
 
 SHAPES = [(1, 1, 1), (5, 7, 3), (2, 3, 261), (37, 1, 8), (3, 70, 12), (1, 2, 2100)]
 
@@ -33,6 +34,34 @@ def test_the_cpu_adds_what_fsum_adds(order, dtype):
                 assert moments[axis][p - 1, k] == pytest.approx(exact, rel=1e-5 if dtype == np.float32 else 1e-13)
             assert moments[axis][4, k] == min(plane)
             assert moments[axis][5, k] == max(plane)
+
+
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("block", [1, 100, 10**6])
+def test_the_cpu_finds_sums_and_extrema_in_one_look(order, dtype, block, monkeypatch):
+    monkeypatch.setattr(sums, "BLOCK_BYTES", block)
+    values = field((4, 5, 6), dtype, order)
+    *found, low, high = CPU().sums_and_extrema(values)
+    for axis in range(3):
+        exact = [fsum(float(v) for v in np.take(values, k, axis).ravel()) for k in range(values.shape[axis])]
+        assert found[axis] == pytest.approx(exact, rel=1e-14)
+    assert (low, high) == (values.min(), values.max())
+    values[3, 2, 1], values[3, 2, 2] = np.inf, -np.inf
+    assert CPU().sums_and_extrema(values)[3:] == (-np.inf, np.inf)
+    values[0, 4, 5] = np.nan
+    assert np.isnan(CPU().sums_and_extrema(values)[3:]).all()
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, (0, 3, 4), (3, 4, 0)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sums_and_extrema_are_those_of_the_cpu(gpu, shape, dtype):
+    values = field(shape, dtype)
+    *expected, low, high = CPU().sums_and_extrema(values)
+    *found, least, greatest = gpu.sums_and_extrema(gpu.asarray(values))
+    for axis in range(3):
+        np.testing.assert_allclose(found[axis], expected[axis], rtol=tolerance(values))
+    assert (low, high) == (least, greatest)
 
 
 @pytest.mark.parametrize("order", "CF")

@@ -357,10 +357,13 @@ def test_mapped_memory_that_is_another(place):
                 addresses.append(opened(handle))
                 return addresses[0]
 
+            closed = runtime.xp.cuda.runtime.ipcCloseMemHandle
             runtime.xp.cuda.runtime.ipcOpenMemHandle = always_the_first
+            runtime.xp.cuda.runtime.ipcCloseMemHandle = lambda address: closed(addresses.pop())
 
-    found, _ = on_gpus(3, choice, before=before)
+    found, machine = on_gpus(3, choice, before=before)
     assert found == [("nccl", {"ipc": "on rank 2 what rank 1 sent did not arrive"})] * 3
+    assert not machine.allocated
 
 
 class Unaware(MPIRank):

@@ -249,6 +249,30 @@ def test_ranks_find_the_same_intervals(rng, axis):
         np.testing.assert_allclose(part.high.values, alone.high.values, rtol=0, atol=1e-12)
 
 
+def test_the_consistent_eps_x_of_a_field():
+    """One wave: averages over balls and the ranges of segments along it in closed form; none across."""
+    z = np.arange(48) * 0.5
+    k = 2 * np.pi / 3
+    field = gh.Field.from_array(np.cos(k * z) + np.zeros((16, 16, 1)), np.diag([24.0, 24.0, 24.0]))
+
+    def width_of(eps):
+        t, u = k * eps / 2, np.linspace(-eps / 2, eps / 2, 201)
+        values = 3 * (np.sin(t) - t * np.cos(t)) / t**3 * np.cos(k * (np.linspace(0, 3, 241)[:, None] + u))
+        slope = values @ u / (u @ u)
+        return np.median(np.ptp(values - slope[:, None] * u, axis=1))
+
+    found = gh.self_consistent_eps(field, 0.05, window="c")
+    assert 3.5 < found < 4.5 and width_of(found) == pytest.approx(0.05 * found, rel=0.08)
+    with pytest.raises(InputError, match="two samples apart the slope exceeds"):
+        gh.self_consistent_eps(field, 0.05, window="a")
+    for call, words in (
+        (lambda: gh.self_consistent_eps(field), "A field has none of its own"),
+        (lambda: gh.self_consistent_eps(field, 0.1, window="sphere"), 'Unknown window "sphere"'),
+    ):
+        with pytest.raises(InputError, match=words):
+            call()
+
+
 # --- refusals ------------------------------------------------------------------------------------------------------
 
 

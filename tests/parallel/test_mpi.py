@@ -41,6 +41,45 @@ def test_exchanges_and_operators(size):
     assert all(f"rank {rank} of {size}: all right" in done.stdout for rank in range(size))
 
 
+THREAD_LEVEL = """
+from gpuhomog.parallel import mpi
+world, MPI = mpi.World(), mpi.MPI
+assert MPI.Query_thread() == MPI.THREAD_SERIALIZED and world.why_no_turns() is None
+MPI.Query_thread = lambda: MPI.THREAD_FUNNELED
+assert world.why_no_turns() == f"{world.implementation} serves no other thread than the first"
+"""
+
+
+def test_mpi_is_asked_for_threads_that_take_turns():
+    done = on_ranks(2, sys.executable, "-c", THREAD_LEVEL)
+    assert done.returncode == 0, done.stderr
+
+
+ODD_PLANES = """
+import warnings
+from gpuhomog import Field, cli
+from gpuhomog.errors import AccuracyWarning
+plain = Field.plane_sums
+def plane_sums(field, axis):
+    for rank in {0: (0,), 1: (0, 1), 2: (0, 1, 2)}[field.comm.rank]:
+        warnings.warn(f"planes of rank {rank} look odd", AccuracyWarning)
+    return plain(field, axis)
+Field.plane_sums = plane_sums
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("more", [(), ("--max-memory", "1GB")])
+def test_warnings_of_every_rank_are_shown_once_by_the_first(folder, more):
+    words = ("profile", folder / "phi.npz", "--axis", "c", "--device", "cpu", "--json", *more)
+    done = on_ranks(3, sys.executable, "-c", ODD_PLANES, *words)
+    assert done.returncode == 0, done.stderr
+    told = ["planes of rank 0 look odd"] + [f"rank {r} of 3: planes of rank {r} look odd" for r in (1, 2)]
+    assert [one for one in json.loads(done.stdout)["warnings"] if "look odd" in one] == told
+    shown = [line for line in done.stderr.splitlines() if "look odd" in line]
+    assert shown == [f"gpuhomog: warning: {one}" for one in told]
+
+
 @pytest.mark.parametrize("size", [1, 3])
 def test_slab_transforms_agree_with_mpi4py_fft(size):
     missing = None if find_spec("mpi4py_fft") else "mpi4py-fft is missing: a source package, it needs FFTW and mpicc"

@@ -5,7 +5,7 @@ import pytest
 from ranks import together
 
 from gpuhomog.errors import InputError
-from gpuhomog.streaming import Checkpoint
+from gpuhomog.streaming import Checkpoint, identity_of
 
 FOUND = [[(0, 5, [np.arange(3.0)])]]
 
@@ -72,3 +72,30 @@ def test_slabs_of_two_ranks_are_not_taken_for_each_other(tmp_path):
     together(2, keep)
     (folder / "pass-1-rank-1").write_bytes((folder / "pass-1-rank-0").read_bytes())
     assert together(2, go_on) == [5, None]
+
+
+def test_a_file_where_the_folder_belongs_is_refused_with_what_to_do(tmp_path):
+    place = tmp_path / "out.h5.part"
+    place.write_text("mine")
+    with pytest.raises(InputError, match=r"out\.h5\.part: is a file, but .* Move it away, or choose another output\.$"):
+        Checkpoint(place, {})
+    assert place.read_text() == "mine"
+
+
+def test_an_input_that_was_changed_is_named(tmp_path):
+    """A run on ranks that met a damaged number keeps what the other ranks found: of a file that is then repaired."""
+    file = tmp_path / "field.npy"
+    file.write_text("1.0 2.0 nan 4.0")
+    facts = {"inputs": [identity_of(file)], "tasks": [{"command": "average"}]}
+    with Checkpoint(tmp_path / "state", facts) as kept:
+        kept.save(1, ["sums"], 7, [[(0, 7, [np.arange(3.0)])]])
+    file.write_text("1.0 2.0 3.0 4.0")
+    again = {**facts, "inputs": [identity_of(file)]}
+    with pytest.raises(InputError, match=r"found of .*field\.npy before that file was changed .*fresh=True") as refusal:
+        Checkpoint(tmp_path / "state", again)
+    assert "Run it as it was" not in str(refusal.value)
+    other = {**again, "tasks": [{"command": "profile"}]}
+    with pytest.raises(InputError, match=r"of another run: .*Run it as it was to go on"):
+        Checkpoint(tmp_path / "state", other)
+    with Checkpoint(tmp_path / "state", again, fresh=True) as kept:
+        assert not kept.holds_results

@@ -1,5 +1,8 @@
 """Passes over fields on disk: the numbers of the arrays themselves, each file read once, refusals."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from ranks import together
@@ -159,6 +162,62 @@ def test_other_uses_are_refused_in_one_sentence(stored, values):
             use()
     with pytest.raises(InputError, match=r"average with a ball .* take a Gaussian or a box, or give"):
         gh.average(field, gh.Ball(2.0))
+
+
+def test_what_unread_values_lack_is_lacking_to_python_too(stored, values):
+    unread = gh.read(stored(values), max_memory="1GB").values
+    assert not hasattr(unread, "ravel") and getattr(unread, "__cuda_array_interface__", None) is None
+    assert getattr(unread, "flags", "nothing") == "nothing" and hasattr(unread, "shape")
+
+
+def test_ranks_whose_mpi_knows_no_threads_are_refused_where_threads_would_call_it(stored, values):
+    path = stored(values)
+
+    def read(comm, **how):
+        comm.why_no_turns = lambda: "MPI 0.1 serves no other thread than the first"
+        return gh.read(path, comm=comm, **how).mean()
+
+    assert together(2, read) == pytest.approx([values.mean()] * 2)
+    with pytest.raises(InputError, match=r"on 2 ranks .* but MPI 0\.1 serves no other thread .*: read without max_"):
+        together(2, lambda comm: read(comm, max_memory="1GB"))
+
+
+def test_what_was_taken_since_the_start_counts_once(monkeypatch):
+    limit, mega = Limit(200 * 2**20, at_start=100 * 2**20), 2**20
+    for resident, free in ((100, 76), (110, 76), (118, 76), (150, 44), (90, 86)):
+        monkeypatch.setattr(memory, "resident_bytes", lambda resident=resident: resident * mega)
+        assert limit.free() == free * mega
+
+
+SEVERAL_PASSES = """
+import sys, warnings
+from pathlib import Path
+import gpuhomog as gh
+import scipy.fft
+warnings.simplefilter("ignore")
+try:
+    gh.read("field.npy", max_memory="1MB")
+except gh.errors.InputError as error:
+    least = int(str(error).split("at least ")[1].split("MB")[0]) + int(sys.argv[1])
+field = gh.read("field.npy", max_memory=f"{least}MB")
+for count in range(1, 4):
+    gh.planar_average(field, (count, 1, 1))
+    gh.average_and_variance(field, gh.Gaussian(20.0 * count), spacing=16.0)
+lines = Path("/proc/self/status").read_text().splitlines()
+print(least, next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the system does not tell the memory of a process")
+@pytest.mark.parametrize("more", [1, 12])
+def test_later_passes_fit_where_the_first_did_and_hold_the_limit(stored, rng, more):
+    """What the first pass left behind is not charged for twice."""
+    path = stored(rng.normal(size=(160, 160, 160)))
+    words = [sys.executable, "-c", SEVERAL_PASSES, str(more)]
+    ended = subprocess.run(words, cwd=path.parent, capture_output=True, text=True, timeout=100)
+    assert ended.returncode == 0, ended.stderr
+    least, peak = map(int, ended.stdout.split())
+    assert peak <= least * 10**6
 
 
 def test_some_planes_of_the_slab_are_an_array(stored, values):

@@ -1,7 +1,8 @@
 """Sums over planes, and extrema. Sums accumulate in float64, plane by plane.
 
     planar_sum         1 read
-    planar_moments     2 reads and float64 copies of a plane at a time
+    sums_and_extrema   1 read, and the rest from the cache
+    planar_moments     1 read and float64 copies of some rows at a time
     plane_family_sum   1 read
 
 >>> Sums().planar_sum(np.ones((2, 3, 4), order="F"), axis=1)
@@ -16,6 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...memory_order import is_fortran_ordered
+
+BLOCK_BYTES = 2**19
+"""Rows that are looked at several times: half of a second-level cache."""
 
 
 class Sums:
@@ -48,10 +52,33 @@ class Sums:
         """Two reads, NumPy's own, which pass NaN on."""
         return float(np.min(values)), float(np.max(values))
 
+    def sums_and_extrema(
+        self, values: NDArray[Any]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float, float]:
+        """Some rows at a time, by products with ones."""
+        if is_fortran_ordered(values):
+            a, b, c, low, high = self.sums_and_extrema(values.T)
+            return c, b, a, low, high
+        n0, n1, n2 = values.shape
+        rows = np.ascontiguousarray(values).reshape(n0 * n1, n2)
+        row_sums, column_sums = np.zeros(n0 * n1), np.zeros(n2)
+        lows, highs = [np.inf], [-np.inf]
+        count = max(1, BLOCK_BYTES // (8 * max(1, n2)))
+        ones = np.ones(max(count, n2))
+        with np.errstate(invalid="ignore"):  # of infinite values, which the extrema tell of
+            for start in range(0, n0 * n1 if n2 else 0, count):
+                block = np.asarray(rows[start : start + count], np.float64)
+                lows.append(block.min())  # what streams best reads the memory
+                highs.append(block.max())
+                row_sums[start : start + count] = block @ ones[:n2]
+                column_sums += ones[: len(block)] @ block
+            first, second = (row_sums.reshape(n0, n1).sum(axis=axis) for axis in (1, 0))
+        return first, second, column_sums, float(np.min(lows)), float(np.max(highs))
+
     def planar_moments(
         self, values: NDArray[Any], n_moments: int, centre: float
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Plane by plane of the slowest axis, in float64."""
+        """Some rows of a plane of the slowest axis at a time, in float64."""
         if is_fortran_ordered(values):
             a, b, c = self.planar_moments(values.T, n_moments, centre)
             return c, b, a
@@ -63,17 +90,24 @@ class Sums:
         if values.size == 0:
             return out[0], out[1], out[2]
         middle = values.dtype.type(centre)
+        _, n1, n2 = values.shape
+        together = max(1, 2 * BLOCK_BYTES // (8 * n2))
         for i, plane in enumerate(values):
-            deviation = (plane - middle).astype(np.float64)
-            power = deviation.copy()
-            for p in range(n_moments):
-                out[0][p, i] = power.sum()
-                out[1][p] += power.sum(axis=1)
-                out[2][p] += power.sum(axis=0)
-                power *= deviation
-            for axis, extreme in ((1, plane.min(axis=1)), (2, plane.min(axis=0))):
-                np.minimum(out[axis][n_moments], extreme, out=out[axis][n_moments])
-            for axis, extreme in ((1, plane.max(axis=1)), (2, plane.max(axis=0))):
-                np.maximum(out[axis][n_moments + 1], extreme, out=out[axis][n_moments + 1])
-            out[0][n_moments:, i] = plane.min(), plane.max()
+            for first in range(0, n1, together):
+                rows = slice(first, first + together)
+                part = plane[rows]
+                deviation = (part - middle).astype(np.float64)
+                power = deviation.copy() if n_moments > 1 else deviation
+                for p in range(n_moments):
+                    if p:
+                        power *= deviation
+                    sums = power.sum(axis=1)
+                    out[0][p, i] += sums.sum()
+                    out[1][p, rows] += sums
+                    out[2][p] += power.sum(axis=0)
+                for row, smaller in ((n_moments, np.minimum), (n_moments + 1, np.maximum)):
+                    extreme = smaller.reduce(part, axis=1)
+                    smaller(out[1][row, rows], extreme, out=out[1][row, rows])
+                    smaller(out[2][row], smaller.reduce(part, axis=0), out=out[2][row])
+                    out[0][row, i] = smaller(out[0][row, i], smaller.reduce(extreme))
         return out[0], out[1], out[2]

@@ -1,6 +1,7 @@
 """Sums over planes, and extrema: planar_moments.cu reads the field once for all three axes.
 
 planar_moments     1 read
+sums_and_extrema   1 read
 plane_family_sum   1 read
 
 Kernels compute in the precision of the values and end in float64; results are on the host.
@@ -8,6 +9,7 @@ Kernels compute in the precision of the values and end in float64; results are o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -44,11 +46,22 @@ class Sums(Memory):
 
     def extrema(self, values: Any) -> tuple[float, float]:
         """From the planes; the sums tell whether a NaN was among the values."""
-        stats = self._planar(values, 4, True, 0.0)[0]
-        if np.isnan(stats[0]).any():
+        return self._extrema(values, self._planar(values, 4, True, 0.0))
+
+    def sums_and_extrema(
+        self, values: Any
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float, float]:
+        """One read for all three axes and the extrema."""
+        a, b, c = stats = self._planar(values, 4, True, 0.0)
+        return a[0], b[0], c[0], *(self._extrema(values, stats) if values.size else (np.inf, -np.inf))
+
+    def _extrema(self, values: Any, stats: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
+        """From what the kernel has, which leaves NaN out of the extrema and not out of the sums."""
+        along = stats[0]
+        if np.isnan(along[0]).any():
             xp = self.runtime.xp
             return float(xp.min(values)), float(xp.max(values))
-        return float(stats[4].min()), float(-stats[5].min())
+        return float(along[4].min()), float(-along[5].min())
 
     def _planar(self, values: Any, moments: int, extrema: bool, centre: float) -> list[NDArray[np.float64]]:
         """(stats, n) of each axis, as the kernel has them."""

@@ -65,6 +65,10 @@ class Transport(ABC):
     def close(self) -> None:  # noqa: B027  many need nothing
         """Give back what this rank holds of others."""
 
+    def discard(self) -> None:
+        """Give back everything: nobody will use it. Collective."""
+        self.close()
+
     def exchange(self, sent: Sequence[Any], received: Sequence[Any]) -> None:
         """All to all, as parallel.Comm.exchange promises it; what is received can be used in the current stream."""
         here = self.comm.rank
@@ -160,12 +164,19 @@ class MappedMemory(RoundByRound):
                     break
             agree(comm, error)
         except Unavailable:
-            self.close()
-            comm.gather(None)  # all have unmapped
-            if self._own:
-                runtime.free(self._own)
+            self.discard()
             raise
         atexit.register(self.close)
+
+    def discard(self) -> None:
+        """Unmap, and free the own buffer once all have."""
+        self.close()
+        atexit.unregister(self.close)
+        self.comm.gather(None)
+        with suppress(Exception):  # or it is freed with this process
+            if self._own:
+                self.xp.cuda.runtime.free(self._own)
+            self._own = 0
 
     def _allocated(self, n_bytes: int) -> int:
         """Memory of the driver's, not of CuPy's pool: it is mapped by others as a whole."""
@@ -357,6 +368,18 @@ ORDER: tuple[type[Transport], ...] = (MappedMemory, NCCL, ThroughMPI, Staged)
 """The fastest first."""
 
 
+def named_transport() -> str:
+    """The transport that the environment chooses, "" if none; DeviceError if there is none of that name."""
+    wanted = os.environ.get(ENVIRONMENT, "").strip()
+    names = [kind.name for kind in ORDER]
+    if wanted and wanted not in names:
+        raise DeviceError(
+            f'The environment variable {ENVIRONMENT} is "{wanted}", which is no transport: choose '
+            f"{', '.join(names[:-1])} or {names[-1]}, or unset it."
+        )
+    return wanted
+
+
 def choose_transport(device: Any, comm: Any) -> Transport:
     """The transport of a GPU and a communicator; the same on all ranks, with the reasons against faster ones.
 
@@ -370,12 +393,7 @@ def choose_transport(device: Any, comm: Any) -> Transport:
             f'The environment variable {ENVIRONMENT} is "{wanted}" on rank 0 and "{everyone[other]}" on rank {other}, '
             "but both ends of a message must use the same transport: set it alike on all ranks, or nowhere."
         )
-    names = [kind.name for kind in ORDER]
-    if wanted and wanted not in names:
-        raise DeviceError(
-            f'The environment variable {ENVIRONMENT} is "{wanted}", which is no transport: choose '
-            f"{', '.join(names[:-1])} or {names[-1]}, or unset it."
-        )
+    named_transport()
     why_not: dict[str, str] = {}
     for kind in ORDER:
         if wanted in ("", kind.name):
@@ -398,7 +416,7 @@ def checked(kind: type[Transport], device: Any, comm: Any, forced: bool) -> Tran
     try:
         found.check()
     except Unavailable:
-        found.close()
+        found.discard()
         raise
     return found
 

@@ -14,11 +14,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import ceil, isfinite
+from math import ceil, isfinite, pi
 from typing import Any
 
 import numpy as np
 import scipy  # its parts are imported when first used
+from numpy.typing import ArrayLike, NDArray
 
 from ...errors import InputError
 from ...fft import Multiplier, OfWavevector, filtered
@@ -26,10 +27,20 @@ from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, Grid
 from ...parallel import Slab, transpose
 from ...parallel.exchange import at as at_planes
+from ...streaming import Unread
 from .cylinder_kernel import Array, disc_average_factor
+from .cylinder_table import gregory_weights, source_weights
 
 ON_PLANE = 1e-6
 """How far from a plane a position may be, in plane spacings."""
+
+
+GREGORY = 3
+"""Order of Gregory's end weights (3/8, 7/6, 23/24)."""
+SMOOTH = 1.5e-5
+"""Largest mode beyond half the highest wavevector, over the largest of all, of layers as wide as three spacings."""
+FACE_LEVEL = 0.01
+"""Charge on an open face, or on the boundary of the cell, above this fraction of the largest is matter."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,3 +180,132 @@ def as_split(field: Field, slab: Slab, values: Any) -> Any:
     if field.comm.size == 1:
         return values
     return transpose(field.comm, field.device, slab, values, field.slab.axis, field.slab.n)[0]
+
+
+def in_memory(field: Field, what: str) -> None:
+    if isinstance(field.values, Unread):
+        raise InputError(f"{what} needs the field in memory: leave --max-memory out, or ask for planes or points.")
+
+
+def stretch_of(
+    field: Field, cylinder: Cylinder, x_low: float | None, x_high: float | None, order: int | None
+) -> tuple[int, int, int]:
+    """First and last plane that counts, and the order of the end weights."""
+    normal, grid = cylinder.normal, field.grid
+    profile = field.plane_sums(normal) / grid.points_per_plane(normal)
+    largest = float(np.abs(profile).max())
+    ends = [0, cylinder.n - 1]
+    for number, (name, x) in enumerate((("x_low", x_low), ("x_high", x_high))):
+        if x is not None:
+            ends[number] = _on_plane(cylinder, float(x), name)
+        elif grid.boundary[normal] != OPEN and abs(profile[ends[number]]) > FACE_LEVEL * largest:
+            raise InputError(
+                f"The boundary of the cell cuts matter along {AXIS_NAMES[normal]}: |ρ| there is "
+                f"{abs(profile[ends[number]]) / largest:.1%} of the largest planar average. State x_low and x_high, or "
+                "roll the field so that its vacuum lies there."
+            )
+    if ends[0] >= ends[1] and cylinder.n > 1:
+        raise InputError(f"x_low = {x_low} Å is not below x_high = {x_high} Å: give two planes in order.")
+    _refuse_open_faces(field, cylinder)
+    if order is None:
+        modes = np.abs(np.fft.rfft(profile))
+        smooth = len(modes) > 4 and modes[len(modes) // 2 :].max() < SMOOTH * modes.max()
+        order = GREGORY if smooth else 1
+    elif not 1 <= order <= 12:
+        raise InputError(f"order = {order}: end weights have an order from 1 (trapezoid) to 12.")
+    return ends[0], ends[1], order
+
+
+def _on_plane(cylinder: Cylinder, x: float, name: str) -> int:
+    plane = cylinder.plane_at(x) if isfinite(x) else None
+    if plane is None:
+        h, n = cylinder.step, cylinder.n
+        near = int(np.clip(np.floor(x / h), 0, n - 1)) if isfinite(x) else 0
+        raise InputError(
+            f"{name} = {x:.6g} Å is not on a plane of {AXIS_NAMES[cylinder.normal]}, where sums over planes end: the "
+            f"nearest are at {near * h:.6f} and {min(near + 1, n - 1) * h:.6f} Å."
+        )
+    return plane
+
+
+def _refuse_open_faces(field: Field, cylinder: Cylinder) -> None:
+    """InputError where charge reaches an open face of the planes: what it would go on to is missing."""
+    if isinstance(field.values, Unread):
+        return
+    low, high = field.extrema()
+    largest = max(abs(low), abs(high))
+    for axis in cylinder.in_plane:
+        if field.grid.boundary[axis] != OPEN:
+            continue
+        found = 0.0
+        for plane in (0, field.grid.shape[axis] - 1):
+            here = plane
+            if field.slab.axis == axis:
+                here = plane - field.slab.start if field.slab.start <= plane < field.slab.stop else -1
+            if here >= 0 and field.values.size:
+                ends = field.device.extrema(field.device.compact(field.values[at_planes(axis, slice(here, here + 1))]))
+                found = max(found, abs(ends[0]), abs(ends[1]))
+        found = max(field.comm.gather(found))
+        if found > FACE_LEVEL * largest:
+            raise InputError(
+                f"Open box too small: L = {field.grid.lengths[axis]:.4g} Å along {AXIS_NAMES[axis]}, need room for "
+                f"all charge, but on a face of it |ρ| is {found / largest:.1%} of its maximum."
+            )
+
+
+def places_of(cylinder: Cylinder, at: ArrayLike, first: int, last: int) -> tuple[NDArray[np.int64], Array | None]:
+    """The planes of what was asked for, one each, and the points or None."""
+    places = np.asarray(at, dtype=np.float64)
+    if not np.isfinite(places).all() or places.size == 0:
+        raise InputError("at: give positions x_b in Å, or (m, 3) points in Å, all finite.")
+    points = None
+    if places.ndim <= 1:
+        x = np.atleast_1d(places)
+    elif places.ndim == 2 and places.shape[1] == 3:
+        points = places
+        fractions = cylinder.grid.fractional(points)
+        x = fractions[:, cylinder.normal] * cylinder.grid.height(cylinder.normal)
+        for axis, n in zip(cylinder.in_plane, cylinder.shape, strict=True):
+            if cylinder.grid.boundary[axis] == OPEN:
+                outside = (fractions[:, axis] < -1e-9) | (fractions[:, axis] > (n - 1) / n + 1e-9)
+                if outside.any():
+                    raise InputError(
+                        f"Point {points[outside][0].tolist()} Å lies outside the open box along {AXIS_NAMES[axis]}."
+                    )
+    else:
+        raise InputError(f"at of shape {places.shape}: give positions x_b in Å, or (m, 3) points in Å.")
+    planes = np.array([_on_plane(cylinder, float(one), "x_b") for one in x], dtype=np.int64)
+    for plane in planes:
+        if not first <= plane <= last:
+            h = cylinder.step
+            raise InputError(
+                f"x_b = {h * plane:.6g} Å lies outside [{h * first:.6g}, {h * last:.6g}] Å: choose it inside."
+            )
+    return planes, points
+
+
+def end_weights(order: int, first: int, last: int, n: int) -> tuple[Array, Array]:
+    """End weights next to x_b, and (2, n) weights of the planes: zero beyond first and last."""
+    ends = gregory_weights(order)
+    source = np.zeros((2, n))
+    source[:, first : last + 1] = source_weights(ends, last - first + 1)
+    return ends, source
+
+
+def phases_of(shape: tuple[int, int], u: float, v: float) -> NDArray[np.complex128]:
+    """(n_1, n_2//2 + 1) e^{ig·s} at fractions of the plane's vectors; the mean over both signs of a mode N/2."""
+    n1, n2 = shape
+    first = np.exp(2j * pi * u * np.fft.fftfreq(n1, 1 / n1))
+    second = np.exp(2j * pi * v * np.fft.rfftfreq(n2, 1 / n2))
+    if n1 % 2 == 0:
+        first[n1 // 2] = first[n1 // 2].real
+    if n2 % 2 == 0:
+        second[-1] = second[-1].real
+    return np.asarray(np.multiply.outer(first, second))
+
+
+def phases_at(shape: tuple[int, int], u: float, v: float) -> NDArray[np.complex128]:
+    """What the half spectrum of a plane is summed with for its value at a point."""
+    phases = phases_of(shape, u, v) / (shape[0] * shape[1])
+    phases[:, 1 : (shape[1] + 1) // 2] *= 2  # opposite modes are not stored
+    return phases

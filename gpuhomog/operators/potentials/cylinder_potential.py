@@ -33,7 +33,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import isfinite, pi
 from typing import Any
 
 import numpy as np
@@ -42,16 +41,25 @@ from numpy.typing import ArrayLike, NDArray
 from ...device import Device
 from ...errors import InputError, nearest_known
 from ...field import Field
-from ...grid import AXIS_NAMES, OPEN, axis_index
+from ...grid import AXIS_NAMES, axis_index
 from ...parallel import Slab
-from ...parallel.exchange import at as at_planes
 from ...parallel.exchange import contract_planes
 from ...reduction import SUM, Arrays, Reduction
 from ...results import Result, Tables, text_of
 from ...streaming import Unread
 from ...units import COULOMB_CONSTANT, FOUR_PI_KAPPA
 from ..excess import check_charge
-from .cylinder import ON_PLANE, Cylinder, planes_whole
+from .cylinder import (
+    ON_PLANE,
+    Cylinder,
+    end_weights,
+    in_memory,
+    phases_at,
+    phases_of,
+    places_of,
+    planes_whole,
+    stretch_of,
+)
 from .cylinder_fit import NEAR, MarchFit, march_fit
 from .cylinder_kernel import Array, disc_average_factor, disc_weight
 from .cylinder_sums import N_SIDES, cylinder_sums
@@ -60,21 +68,13 @@ from .cylinder_table import (
     classes_of,
     cylinder_table,
     disc_points,
-    gregory_weights,
     in_plane_wavevectors,
     khat_of_classes,
     node_weight,
-    source_weights,
 )
 
 METHODS = ("spectral", "direct")
 WAYS = ("auto", "march", "table")
-GREGORY = 3
-"""Order of Gregory's end weights (3/8, 7/6, 23/24)."""
-SMOOTH = 1.5e-5
-"""Largest mode beyond half the highest wavevector, over the largest of all, of layers as wide as three spacings."""
-FACE_LEVEL = 0.01
-"""Charge on an open face, or on the boundary of the cell, above this fraction of the largest is matter."""
 TABLE_BYTES = 2**29
 """A table of the kernel may have this size; recursions beyond."""
 PLANES_AT_ONCE = 16
@@ -181,7 +181,7 @@ def disc_average(field: Field, axis: int | str, radius: float, *, edge: float = 
     normal = axis_index(axis)
     cylinder = Cylinder(field.grid, normal, float(radius), float(edge))
     cylinder.check()
-    _in_memory(field, "A disc average at all points")
+    in_memory(field, "A disc average at all points")
     values = cylinder.disc_filtered(field)
     return field.derive(values, {"step": "disc average", "axis": AXIS_NAMES[normal], **cylinder.facts()})
 
@@ -225,8 +225,8 @@ def cylinder_potential(
             raise InputError(f'Unknown {name} "{word}" of a cylinder potential: {nearest_known(str(word), known)}')
     cylinder = Cylinder(field.grid, normal, float(radius), float(edge))
     cylinder.check()
-    first, last, order = _stretch(field, cylinder, x_low, x_high, order)
-    planes, points = _places(cylinder, at, first, last)
+    first, last, order = stretch_of(field, cylinder, x_low, x_high, order)
+    planes, points = places_of(cylinder, at, first, last)
     step = {
         "step": "cylinder potential", "axis": AXIS_NAMES[normal], "side": side, "method": method, "order": order,
         **cylinder.facts(),
@@ -284,7 +284,7 @@ def cylinder_potential_field(
     for name, word, known in (("side", side, tuple(N_SIDES)), ("way", way, WAYS)):
         if word not in known:
             raise InputError(f'Unknown {name} "{word}" of a cylinder potential: {nearest_known(str(word), known)}')
-    _in_memory(field, "A cylinder potential at all points")
+    in_memory(field, "A cylinder potential at all points")
     cylinder = Cylinder(field.grid, normal, float(radius), float(edge))
     cylinder.check()
     if cylinder.leans:
@@ -292,7 +292,7 @@ def cylinder_potential_field(
             f"Axis {AXIS_NAMES[normal]} leans on its planes, and potentials at all points need planes right above one "
             "another. Ask for planes or points, or choose an upright cell."
         )
-    first, last, order = _stretch(field, cylinder, x_low, x_high, order)
+    first, last, order = stretch_of(field, cylinder, x_low, x_high, order)
     kernel, made = _kernel(cylinder, order, first, last, way, str(field.values.dtype))
     whole = cylinder_sums(field, kernel, normal, side=side)
     average = _of_average(field, cylinder, order, first, last, side)
@@ -311,116 +311,6 @@ def _range(values: Any) -> str:
     if np.ndim(values) == 0:
         return f"{float(values):.10g} V"
     return f"{values.min():.8g} to {values.max():.8g} V, mean {values.mean():.10g} V"
-
-
-def _in_memory(field: Field, what: str) -> None:
-    if isinstance(field.values, Unread):
-        raise InputError(f"{what} needs the field in memory: leave --max-memory out, or ask for planes or points.")
-
-
-def _stretch(
-    field: Field, cylinder: Cylinder, x_low: float | None, x_high: float | None, order: int | None
-) -> tuple[int, int, int]:
-    """First and last plane that counts, and the order of the end weights."""
-    normal, grid = cylinder.normal, field.grid
-    profile = field.plane_sums(normal) / grid.points_per_plane(normal)
-    largest = float(np.abs(profile).max())
-    ends = [0, cylinder.n - 1]
-    for number, (name, x) in enumerate((("x_low", x_low), ("x_high", x_high))):
-        if x is not None:
-            ends[number] = _on_plane(cylinder, float(x), name)
-        elif grid.boundary[normal] != OPEN and abs(profile[ends[number]]) > FACE_LEVEL * largest:
-            raise InputError(
-                f"The boundary of the cell cuts matter along {AXIS_NAMES[normal]}: |ρ| there is "
-                f"{abs(profile[ends[number]]) / largest:.1%} of the largest planar average. State x_low and x_high, or "
-                "roll the field so that its vacuum lies there."
-            )
-    if ends[0] >= ends[1] and cylinder.n > 1:
-        raise InputError(f"x_low = {x_low} Å is not below x_high = {x_high} Å: give two planes in order.")
-    _refuse_open_faces(field, cylinder)
-    if order is None:
-        modes = np.abs(np.fft.rfft(profile))
-        smooth = len(modes) > 4 and modes[len(modes) // 2 :].max() < SMOOTH * modes.max()
-        order = GREGORY if smooth else 1
-    elif not 1 <= order <= 12:
-        raise InputError(f"order = {order}: end weights have an order from 1 (trapezoid) to 12.")
-    return ends[0], ends[1], order
-
-
-def _on_plane(cylinder: Cylinder, x: float, name: str) -> int:
-    plane = cylinder.plane_at(x) if isfinite(x) else None
-    if plane is None:
-        h, n = cylinder.step, cylinder.n
-        near = int(np.clip(np.floor(x / h), 0, n - 1)) if isfinite(x) else 0
-        raise InputError(
-            f"{name} = {x:.6g} Å is not on a plane of {AXIS_NAMES[cylinder.normal]}, where sums over planes end: the "
-            f"nearest are at {near * h:.6f} and {min(near + 1, n - 1) * h:.6f} Å."
-        )
-    return plane
-
-
-def _refuse_open_faces(field: Field, cylinder: Cylinder) -> None:
-    """InputError where charge reaches an open face of the planes: what it would go on to is missing."""
-    if isinstance(field.values, Unread):
-        return
-    low, high = field.extrema()
-    largest = max(abs(low), abs(high))
-    for axis in cylinder.in_plane:
-        if field.grid.boundary[axis] != OPEN:
-            continue
-        found = 0.0
-        for plane in (0, field.grid.shape[axis] - 1):
-            here = plane
-            if field.slab.axis == axis:
-                here = plane - field.slab.start if field.slab.start <= plane < field.slab.stop else -1
-            if here >= 0 and field.values.size:
-                ends = field.device.extrema(field.device.compact(field.values[at_planes(axis, slice(here, here + 1))]))
-                found = max(found, abs(ends[0]), abs(ends[1]))
-        found = max(field.comm.gather(found))
-        if found > FACE_LEVEL * largest:
-            raise InputError(
-                f"Open box too small: L = {field.grid.lengths[axis]:.4g} Å along {AXIS_NAMES[axis]}, need room for "
-                f"all charge, but on a face of it |ρ| is {found / largest:.1%} of its maximum."
-            )
-
-
-def _places(cylinder: Cylinder, at: ArrayLike, first: int, last: int) -> tuple[NDArray[np.int64], Array | None]:
-    """The planes of what was asked for, one each, and the points or None."""
-    places = np.asarray(at, dtype=np.float64)
-    if not np.isfinite(places).all() or places.size == 0:
-        raise InputError("at: give positions x_b in Å, or (m, 3) points in Å, all finite.")
-    points = None
-    if places.ndim <= 1:
-        x = np.atleast_1d(places)
-    elif places.ndim == 2 and places.shape[1] == 3:
-        points = places
-        fractions = cylinder.grid.fractional(points)
-        x = fractions[:, cylinder.normal] * cylinder.grid.height(cylinder.normal)
-        for axis, n in zip(cylinder.in_plane, cylinder.shape, strict=True):
-            if cylinder.grid.boundary[axis] == OPEN:
-                outside = (fractions[:, axis] < -1e-9) | (fractions[:, axis] > (n - 1) / n + 1e-9)
-                if outside.any():
-                    raise InputError(
-                        f"Point {points[outside][0].tolist()} Å lies outside the open box along {AXIS_NAMES[axis]}."
-                    )
-    else:
-        raise InputError(f"at of shape {places.shape}: give positions x_b in Å, or (m, 3) points in Å.")
-    planes = np.array([_on_plane(cylinder, float(one), "x_b") for one in x], dtype=np.int64)
-    for plane in planes:
-        if not first <= plane <= last:
-            h = cylinder.step
-            raise InputError(
-                f"x_b = {h * plane:.6g} Å lies outside [{h * first:.6g}, {h * last:.6g}] Å: choose it inside."
-            )
-    return planes, points
-
-
-def _weights(order: int, first: int, last: int, n: int) -> tuple[Array, Array]:
-    """End weights next to x_b, and (2, n) weights of the planes: zero beyond first and last."""
-    ends = gregory_weights(order)
-    source = np.zeros((2, n))
-    source[:, first : last + 1] = source_weights(ends, last - first + 1)
-    return ends, source
 
 
 def _end(ends: Array, distance: int) -> float:
@@ -472,7 +362,7 @@ def _plane_spectra(
 ) -> Reduction:
     """(x_b, sides, whole or of ρ̄ before its disc, n_1, n_2//2 + 1): sums over planes of spectra times the kernel."""
     lengths, classes = _classes(cylinder)
-    ends, source = _weights(order, first, last, cylinder.n)
+    ends, source = end_weights(order, first, last, cylinder.n)
     h, scale = cylinder.step, cylinder.step * FOUR_PI_KAPPA
     size = max(1, BLOCK_BYTES // (8 * lengths.shape[1]))
     rows = {"low": 0, "high": 1}
@@ -513,16 +403,9 @@ def _plane_spectra(
 
 
 def _phase(cylinder: Cylinder, planes: int) -> NDArray[np.complex128]:
-    """Of every mode of a plane, where it is seen from so many planes above; the mean over both signs of a mode N/2."""
-    n1, n2 = cylinder.padded
+    """Of every mode of a plane, where it is seen from so many planes above."""
     moved = cylinder.lean * planes
-    first = np.exp(2j * pi * moved[0] * np.fft.fftfreq(n1, 1 / n1))
-    second = np.exp(2j * pi * moved[1] * np.fft.rfftfreq(n2, 1 / n2))
-    if n1 % 2 == 0:
-        first[n1 // 2] = first[n1 // 2].real
-    if n2 % 2 == 0:
-        second[-1] = second[-1].real
-    return np.asarray(np.multiply.outer(first, second).ravel())
+    return phases_of(cylinder.padded, float(moved[0]), float(moved[1])).ravel()
 
 
 def _at_places(
@@ -535,19 +418,9 @@ def _at_places(
         return np.ascontiguousarray(values[which])
     stretch = np.array(cylinder.shape) / np.array(cylinder.padded)
     fractions = cylinder.grid.fractional(points)[:, cylinder.in_plane] * stretch
-    twice = np.full(n2 // 2 + 1, 2.0)
-    twice[0] = 1.0
-    if n2 % 2 == 0:
-        twice[-1] = 1.0
     found = np.empty(len(points))
     for number, (u, v) in enumerate(fractions):
-        first = np.exp(2j * pi * u * np.fft.fftfreq(n1, 1 / n1))
-        second = np.exp(2j * pi * v * np.fft.rfftfreq(n2, 1 / n2))
-        if n1 % 2 == 0:
-            first[n1 // 2] = first[n1 // 2].real
-        if n2 % 2 == 0:
-            second[-1] = second[-1].real
-        found[number] = ((first @ spectra[which[number]]) * second * twice).sum().real / (n1 * n2)
+        found[number] = (spectra[which[number]] * phases_at((n1, n2), u, v)).sum().real
     return found
 
 
@@ -566,7 +439,7 @@ def _direct(
         raise InputError(
             'method="direct" sums sharp discs of upright planes: leave edge out, or use method="spectral".'
         )
-    _in_memory(field, "A direct sum")
+    in_memory(field, "A direct sum")
     n1, n2 = cylinder.shape
     indices = np.empty((0, 3), dtype=np.int64)
     if points is None:
@@ -586,7 +459,7 @@ def _direct(
         values, device = whole.values, whole.device
         for axis, n in zip(cylinder.in_plane, cylinder.padded, strict=True):
             values = device.pad(values, axis, 0, n) if n > values.shape[axis] else values
-        ends, source = _weights(order, first, last, cylinder.n)
+        ends, source = end_weights(order, first, last, cylinder.n)
         found = device.cylinder_sum(
             values, indices, disc_points(steps, cylinder.radius), cylinder.step, node_weight(steps),
             axis=cylinder.normal, ends=ends, source=source,
@@ -608,7 +481,7 @@ def _kernel(
         way = "table" if order > NEAR or (dtype == "float64" and fits) else "march"
     arguments = (cylinder.padded_vectors, cylinder.padded, cylinder.step, cylinder.n, cylinder.radius)
     options = {"order": order, "inverse_eps0": FOUR_PI_KAPPA, "edge": cylinder.edge}
-    _, source = _weights(order, first, last, cylinder.n)
+    _, source = end_weights(order, first, last, cylinder.n)
     if way == "table":
         return replace(cylinder_table(*arguments, **options), source=source), {"way": "table"}  # type: ignore[arg-type]
     fit = march_fit(*arguments, **options, tolerance=MARCH_TOLERANCE[dtype], dtype=np.dtype(dtype))  # type: ignore[arg-type]
@@ -618,7 +491,7 @@ def _kernel(
 def _of_average(field: Field, cylinder: Cylinder, order: int, first: int, last: int, side: str) -> Any:
     """Φ^[ρ̄]: discs in the planes, then W and the end weights across them, by one matrix product."""
     n, h = cylinder.n, cylinder.step
-    ends, source = _weights(order, first, last, n)
+    ends, source = end_weights(order, first, last, n)
     apart = np.arange(n)[:, None] - np.arange(n)[None, :]
     weight = disc_weight(h * np.arange(n), cylinder.radius, cylinder.edge) * (h * FOUR_PI_KAPPA / 2)
     weight[: len(ends)] *= ends[:n]

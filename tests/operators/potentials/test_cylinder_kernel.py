@@ -8,7 +8,8 @@ from disc_weights import disc_weight, disc_weight_beyond_radius
 from scipy.integrate import quad
 from scipy.special import j0
 
-from gpuhomog.operators.potentials.cylinder_kernel import khat, khat_table
+from gpuhomog.operators.potentials import cylinder_kernel
+from gpuhomog.operators.potentials.cylinder_kernel import disc_average_factor, khat, khat_table
 
 SQUARE = np.eye(2) * 12.0
 OBLIQUE = np.array([[7.0, 0.0], [2.5, 6.0]])
@@ -72,3 +73,25 @@ def test_uniform_cylinder(potential_checks):
     check = potential_checks["uniform_cylinder_axis"]
     found = quad(lambda x: disc_weight(2.0, x) / 2, 0, 3, epsabs=1e-14)[0]
     assert found == pytest.approx(check["expected"], abs=check["tolerance"])
+
+
+def test_the_series_of_a_wide_disc():
+    """Where g R > 80: what lies beyond R by parts, against the integral; and the table takes it."""
+    d = np.array([0.0, 0.3, 7.0, 200.0])
+    for radius in (3.0, 40.0):
+        g = np.array([80.1, 93.0, 190.0]) / radius
+        expected = khat(g[:, None], d, radius)
+        np.testing.assert_allclose(khat_table(g, d, radius), expected, rtol=0, atol=3e-15 * radius)
+        np.testing.assert_array_equal(cylinder_kernel._khat_wide(g, d, radius), khat_table(g, d, radius))
+
+
+def test_soft_edge_is_the_mean_over_radii():
+    points, weights = np.polynomial.legendre.leggauss(120)
+    shares, radii = weights * (1 + np.cos(np.pi * points)) / 2, 11.3 + 3.0 * points
+    g, d = np.array([0.0, 0.3, 1.57, 5.0]), np.array([0.0, 0.5, 20.0])
+    mean = sum(share * khat(g[:, None], d, R) for share, R in zip(shares, radii, strict=True))
+    np.testing.assert_allclose(khat_table(g, d, 11.3, 3.0), mean, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(cylinder_kernel.disc_weight(d, 11.3, 3.0), 2 * mean[0], rtol=0, atol=1e-12)
+    areas = shares * radii**2
+    factors = sum(a * disc_average_factor(g, R) for a, R in zip(areas, radii, strict=True)) / areas.sum()
+    np.testing.assert_allclose(disc_average_factor(g, 11.3, 3.0), factors, rtol=0, atol=1e-13)

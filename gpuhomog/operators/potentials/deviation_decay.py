@@ -1,0 +1,275 @@
+"""How what a cylinder sees beyond its disc average dies away as it widens: Φ^[Δρ] against R, and its exponent.
+
+    Φ^[Δρ](x_b, s; R) = Σ_{g ≠ 0} e^{ig·s} Σ_x (h w_x/ε0) ρ_g(x) [Khat(g, d, R) - W(R, d) J1(gR)/(gR)]           eq. 69
+    point   at s, less its limit Σ e^{ig·s} ρ_g e^{-gd}/(2gε0)                              envelope R^-1/2 in a crystal
+    disc    mean over the disc of radius R about s, each point the centre of its own disc: times 2 J1(gR)/(gR)  R^-3/2
+
+Over whole cells of the plane it vanishes at every R. Section XIII.A means discs that move with the point, as here; eq.
+F1 of App. F has one disc for all points within R1 of its centre, which leaves R^-1/2, and is not what is computed.
+Layers without a period in the plane fall more slowly: of locally neutral units as 1/R, of uncorrelated charges not at
+all.
+
+The exponent is a straight line through log RMS of bins of R: within one the phases gR of the edge turn many times.
+
+In   Field of quantity charge_density, periodic in the plane.
+Out  DeviationDecay: host, V, equal on every rank.
+
+>>> import gpuhomog as gh
+>>> sheet = np.zeros((1, 8, 3))
+>>> sheet[0, :, 0] = np.cos(2 * np.pi * np.arange(8) / 8)                                    # g = 2π/4
+>>> field = gh.Field.from_array(sheet, np.diag([4.0, 4.0, 3.0]), quantity="charge_density")
+>>> found = deviation_decay(field, "c", x_b=1.0, x_low=0.0, x_high=2.0, average="disc")
+>>> print(f"{found.exponent.value:.1f}")
+-1.5
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import log10
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ...device import Device
+from ...errors import InputError, nearest_known
+from ...field import Field
+from ...grid import AXIS_NAMES, OPEN, axis_index
+from ...parallel import Slab
+from ...reduction import JOIN, Arrays, Reduction
+from ...results import Measurement, Result, Tables, text_of
+from ...units import FOUR_PI_KAPPA
+from ..excess import check_charge
+from .cylinder import Cylinder, end_weights, in_memory, phases_at, places_of, planes_whole, stretch_of
+from .cylinder_kernel import Array, disc_average_factor, disc_weight
+from .cylinder_sums import N_SIDES
+from .cylinder_table import classes_of, in_plane_wavevectors, khat_of_classes
+
+PLANES_AT_ONCE = 16
+"""Planes transformed at once."""
+AVERAGES = {"point": -0.5, "disc": -1.5}
+"""Exponent of each in a crystal."""
+FEWEST_RADII, LEAST_DECADES, GOOD_DECADES = 8, 1.0, 1.5
+"""Radii and decades below which no exponent is fitted, and decades that a good one takes."""
+N_RADII, NARROWEST, WIDEST = 400, 5.0, 250.0
+"""Radii by default, and their range in the longest period of the plane."""
+RADII_A_BIN, MOST_BINS, FEWEST_BINS = 8, 40, 4
+NEGLIGIBLE = 1e-11
+"""Modes below this fraction of the largest are left out, and values below it are rounding."""
+
+
+@dataclass(frozen=True, eq=False)
+class DeviationDecay(Result):
+    """Φ^[Δρ] against R, and the exponent of its fall.
+
+    radii     (n,) R [Å]
+    values    (n,) at each R [V]; of a point less the limit
+    binned_radii, rms  (bins,) geometric mean of R and root mean square of the values in each bin [Å], [V]
+    exponent  of R, with the standard error of the fit; not defined where the values are rounding
+    expected  that of a crystal: -1/2 at a point, -3/2 of the mean over a moving disc
+    decades   of R that the fit covers
+    limit     of Φ^[Δρ] at the point for R = ∞ [V]; the mean over a disc has the limit 0
+    average   "point" or "disc"
+    x_b       [Å]
+    point     (2,) place in the plane, as fractions of its vectors
+    side      "low", "high" or "both"
+    planes, remarks, provenance   as in SurfaceCharge
+    """
+
+    radii: Array
+    values: Array
+    binned_radii: Array
+    rms: Array
+    exponent: Measurement
+    expected: float
+    decades: float
+    limit: Measurement
+    average: str
+    x_b: float
+    point: Array
+    side: str
+    planes: str
+    remarks: tuple[str, ...] = ()
+    provenance: tuple[Mapping[str, Any], ...] = ()
+
+    def tables(self) -> Tables:
+        """For people."""
+        rows = (
+            ("exponent of R", f"{self.exponent}, of a crystal {self.expected:g}"),
+            ("R", f"{self.radii[0]:.4g} to {self.radii[-1]:.4g} Å, {self.decades:.2f} decades in {len(self.rms)} bins"),
+            ("RMS", f"{self.rms[0]:.4g} V to {self.rms[-1]:.4g} V"),
+            ("limit at the point", str(self.limit)),
+            ("where", f"x_b = {self.x_b:.4f} Å, {self.average}, side {self.side}"),
+            *(("note", remark) for remark in self.remarks),
+        )
+        return (("Decay of Φ of Δρ", rows),)
+
+    def __str__(self) -> str:
+        return text_of(self.tables())
+
+
+def deviation_decay(
+    field: Field,
+    axis: int | str,
+    *,
+    x_b: float,
+    radii: Sequence[float] | Array | None = None,
+    average: str = "disc",
+    point: Sequence[float] = (0.0, 0.0),
+    side: str = "low",
+    x_low: float | None = None,
+    x_high: float | None = None,
+    order: int | None = None,
+) -> DeviationDecay:
+    """Φ^[Δρ] of eq. (69) against the radius of the cylinder, with a fitted exponent.
+
+    field    charge_density, periodic in the plane
+    axis     of the cylinder
+    x_b      [Å], on a plane
+    radii    R [Å], increasing; 400 from 5 to 250 of the plane's longest period by default
+    average  "point": at one point of the plane, less its limit; "disc": the mean over the disc of the same R about it,
+             whose points have each their own disc
+    point    its place, as fractions of the vectors of the plane
+    others   as in cylinder_potential
+
+    Source: App. F of the paper. Raises InputError for fewer than eight radii or less than a decade of them, for planes
+    without structure, for open planes, and as cylinder_potential.
+    """
+    check_charge(field.quantity, "The decay of a potential")
+    field = field.internal()
+    normal = axis_index(axis)
+    for name, word, known in (("average", average, tuple(AVERAGES)), ("side", side, tuple(N_SIDES))):
+        if word not in known:
+            raise InputError(f'Unknown {name} "{word}" of a decay: {nearest_known(str(word), known)}')
+    in_memory(field, "The decay of a potential")
+    wanted = _radii(field, normal, radii)
+    cylinder = Cylinder(field.grid, normal, float(wanted[0]), 0.0)
+    cylinder.check()
+    if OPEN in [field.grid.boundary[i] for i in cylinder.in_plane]:
+        raise InputError("The planes are open: what falls with R are the modes of planes that go on, periodic ones.")
+    if cylinder.leans:
+        raise InputError(f"Axis {AXIS_NAMES[normal]} leans on its planes: use an upright cell.")
+    first, last, order = stretch_of(field, cylinder, x_low, x_high, order)
+    (plane,), _ = places_of(cylinder, x_b, first, last)
+    lengths, waves = _waves(field, cylinder, np.asarray(point, dtype=np.float64))
+    weights = _plane_weights(cylinder, int(plane), order, first, last, side)
+    waves = waves * weights[:, None]
+    kept = (lengths[0] > 0) & (np.abs(waves).max(axis=0) > NEGLIGIBLE * np.abs(waves).max())
+    if not kept.any() or np.abs(waves[:, kept]).max() <= 1e-14 * np.abs(waves).max():
+        raise InputError("The planes have no structure: Φ of Δρ is zero at every R.")
+    lengths, waves = lengths[:, kept], waves[:, kept]
+    distance = cylinder.step * np.abs(np.arange(cylinder.n) - int(plane)).astype(float)
+    limit = float((waves * np.exp(-np.outer(distance, lengths[0])) / (2 * lengths[0])).sum())
+    values = np.array([_value(waves, lengths, distance, float(R), average, limit) for R in wanted])
+    binned, rms = _binned(wanted, values)
+    decades = log10(binned[-1] / binned[0])
+    scale = float(np.abs(waves).sum())
+    if rms.min() <= NEGLIGIBLE * scale * 1e-2:
+        exponent = Measurement.not_defined("1", "the values are rounding")
+    else:
+        exponent = _slope(np.log(binned), np.log(rms))
+    remarks: tuple[str, ...] = ()
+    if decades < GOOD_DECADES:
+        remarks = (f"the fit covers {decades:.2f} decades of R: {GOOD_DECADES} or more tell an exponent from another",)
+    step = {
+        "step": "decay of Φ of Δρ", "axis": AXIS_NAMES[normal], "average": average, "side": side, "order": order,
+        "x_b": cylinder.step * int(plane), "modes": int(kept.sum()),
+    }  # fmt: skip
+    return DeviationDecay(
+        radii=wanted,
+        values=values,
+        binned_radii=binned,
+        rms=rms,
+        exponent=exponent,
+        expected=AVERAGES[average],
+        decades=decades,
+        limit=Measurement(limit, "V"),
+        average=average,
+        x_b=cylinder.step * int(plane),
+        point=np.asarray(point, dtype=np.float64),
+        side=side,
+        planes=AXIS_NAMES[normal],
+        remarks=remarks,
+        provenance=(*field.provenance, step),
+    )
+
+
+def _radii(field: Field, normal: int, radii: ArrayLike | None) -> Array:
+    """Increasing radii; InputError for too few, or too near one another."""
+    if radii is None:
+        period = float(max(field.grid.lengths[i] for i in range(3) if i != normal))
+        return np.geomspace(NARROWEST * period, WIDEST * period, N_RADII)
+    given = np.asarray(radii, dtype=np.float64)
+    if given.ndim != 1 or len(given) < FEWEST_RADII:
+        raise InputError(f"{given.size} radii: an exponent takes {FEWEST_RADII} or more.")
+    if not (np.isfinite(given).all() and (given > 0).all() and (np.diff(given) > 0).all()):
+        raise InputError("radii: give positive, finite radii in Å, increasing.")
+    decades = log10(given[-1] / given[0])
+    if decades < LEAST_DECADES - 1e-9:
+        raise InputError(
+            f"Radii from {given[0]:.4g} to {given[-1]:.4g} Å are {decades:.2f} decades: an exponent takes one or more."
+        )
+    return given
+
+
+def _waves(field: Field, cylinder: Cylinder, point: Array) -> tuple[Array, Array]:
+    """Wavevectors of the classes, and (n, classes) what the modes of each add to every plane at the point."""
+    if point.shape != (2,) or not np.isfinite(point).all():
+        raise InputError("point: give two fractions of the vectors of the plane.")
+    lengths, classes = classes_of(in_plane_wavevectors(cylinder.vectors, cylinder.shape))
+    phases = phases_at(cylinder.shape, float(point[0]), float(point[1])).ravel()
+    of_class = classes.ravel()
+
+    def local(device: Device, values: Any, slab: Slab) -> Arrays:
+        arranged = values.transpose(cylinder.order_of_axes)
+        sums = np.zeros((slab.n_local, lengths.shape[1]))
+        for start in range(0, slab.n_local, PLANES_AT_ONCE):
+            spectra = device.to_host(device.rfft_planes(arranged[start : start + PLANES_AT_ONCE]))
+            for plane, spectrum in enumerate(spectra.reshape(len(spectra), -1), start=start):
+                sums[plane] = np.bincount(of_class, (spectrum * phases).real, lengths.shape[1])
+        return (sums,)
+
+    values, slab = planes_whole(field, cylinder.normal)
+    whole = replace(field, values=values, slab=slab)
+    (waves,) = whole.reduce(Reduction("waves of planes at a point", local, (JOIN,)))
+    return lengths, np.asarray(waves)
+
+
+def _plane_weights(cylinder: Cylinder, x_b: int, order: int, first: int, last: int, side: str) -> Array:
+    """h w_x/ε0 of each plane."""
+    ends, source = end_weights(order, first, last, cylinder.n)
+    apart = np.arange(cylinder.n) - x_b
+    near = np.append(ends, 1.0)[np.minimum(np.abs(apart), len(ends))]
+    weights = np.zeros(cylinder.n)
+    if side in ("low", "both"):
+        weights += np.where(apart <= 0, near, 0.0) * source[0]
+    if side in ("high", "both"):
+        weights += np.where(apart >= 0, near, 0.0) * source[1]
+    return weights * (cylinder.step * FOUR_PI_KAPPA)
+
+
+def _value(waves: Array, lengths: Array, distance: Array, radius: float, average: str, limit: float) -> float:
+    """Φ^[Δρ] at one R."""
+    factor = disc_average_factor(lengths, radius).mean(axis=0)
+    kernel = khat_of_classes(lengths, distance, radius).T - np.outer(disc_weight(distance, radius), factor) / 2
+    if average == "disc":
+        return float((waves * kernel * factor).sum())
+    return float((waves * kernel).sum()) - limit
+
+
+def _binned(radii: Array, values: Array) -> tuple[Array, Array]:
+    """Geometric mean of R and RMS of the values, in bins of equally many neighbours."""
+    n_bins = int(np.clip(len(radii) // RADII_A_BIN, FEWEST_BINS, MOST_BINS))
+    parts = np.array_split(np.arange(len(radii)), n_bins)
+    centres = np.array([np.exp(np.log(radii[part]).mean()) for part in parts])
+    return centres, np.array([np.sqrt((values[part] ** 2).mean()) for part in parts])
+
+
+def _slope(x: Array, y: Array) -> Measurement:
+    """Slope of a straight line, with its standard error."""
+    dx = x - x.mean()
+    slope = float(dx @ y / (dx @ dx))
+    left = y - y.mean() - slope * dx
+    return Measurement(slope, "1", float(np.sqrt(left @ left / (len(x) - 2) / (dx @ dx))))

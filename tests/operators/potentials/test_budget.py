@@ -1,0 +1,225 @@
+"""Potential budgets: the terms against the exact sum and against closed forms of model slabs."""
+
+from dataclasses import replace
+from math import inf, sqrt
+
+import numpy as np
+import pytest
+from ranks import on_ranks
+
+import gpuhomog as gh
+from gpuhomog.errors import InputError
+from gpuhomog.units import FOUR_PI_KAPPA
+
+STEP = 0.004296875
+"""D of either surface of slab S1, -Q2/(2a): the Bethe value of its atoms where ε0 = 1."""
+
+
+def slab(n, ions, period=4.0, h=0.1, pad=12.0):
+    """Planes of Gaussian sheets (charge, place, standard deviation), one cell after the other."""
+    x = np.arange(-pad, period * (n - 1) + pad, h)
+    values = np.zeros_like(x)
+    for m in range(n):
+        for q, place, sd in ions:
+            values += q * np.exp(-((x - place - period * m) ** 2) / (2 * sd * sd)) / (sd * sqrt(2 * np.pi))
+    return gh.Profile(x, values, "e/Å^3", "charge_density", len(x) * h, boundary="open")
+
+
+ATOMS = ((1 / 16, 0.0, 0.3), (-1 / 16, 0.0, 0.8))
+POLAR = ((1 / 16, 0.0, 0.35), (-1 / 16, 1.5, 0.35))
+
+
+@pytest.fixture(scope="module")
+def atoms():
+    return slab(40, ATOMS)
+
+
+@pytest.fixture(scope="module")
+def polar():
+    return slab(40, POLAR)
+
+
+def volts(value):
+    return value * FOUR_PI_KAPPA
+
+
+@pytest.mark.parametrize("x_b", [70.0, 78.75])
+@pytest.mark.parametrize("case", ["film", "sample"])
+@pytest.mark.parametrize("origin", [None, 33.0])
+def test_the_terms_add_up(atoms, polar, x_b, case, origin):
+    """At R = ∞ to rounding; with D_L as its own term, wherever moments are taken about."""
+    for profile in (atoms, polar):
+        if case == "sample" and profile is polar:
+            continue  # diverges
+        found = gh.potential_budget(profile, x_b=x_b, case=case, period=4.0, origin=origin)
+        terms = [found.R_sigma, found.minus_R_M1, found.minus_sigma_depth, found.D_L_over_2eps0, found.M2_over_4eps0]
+        total = sum(term.value for term in terms) + found.M2_over_4eps0.value
+        if case == "film":
+            total += found.D_R_over_2eps0.value
+        assert found.sum.value == pytest.approx(total, abs=1e-12)
+        assert found.residual.value == pytest.approx(0, abs=2e-8)
+        assert found.mean_residual.value == pytest.approx(0, abs=2e-8)
+        assert found.exact_direct.value == pytest.approx(found.sum.value + found.residual.value, abs=1e-12)
+
+
+def test_a_slab_of_neutral_atoms(atoms):
+    """σ = 0 and the potential is not: D/ε0 of a film, half of it of one surface, 0 by eq. 80."""
+    film = gh.potential_budget(atoms, period=4.0)
+    sample = gh.potential_budget(atoms, period=4.0, case="sample")
+    assert film.mean_direct.value == pytest.approx(volts(STEP), abs=1e-9)
+    assert sample.mean_direct.value == pytest.approx(volts(STEP / 2), abs=1e-9)
+    assert film.printed.value == pytest.approx(0, abs=1e-9)
+    assert (film.D_L.value, film.D_R.value) == pytest.approx((STEP, STEP), abs=1e-11)
+    vacuum = [gh.potential_budget(atoms, x_b=x).exact_direct.value for x in (-9.0, 165.0)]
+    assert vacuum == pytest.approx([0, 0], abs=1e-10)
+
+
+def test_other_surfaces_of_the_same_bulk(atoms):
+    """Crystal 2: a third of each nucleus moved to its neighbours. The difference is Q a²/(6 ε0 Ω)."""
+    blocks = ((4 / 96, 0.0, 0.3), (1 / 96, 4.0, 0.3), (1 / 96, -4.0, 0.3), (-1 / 16, 0.0, 0.8))
+    second = gh.potential_budget(slab(40, blocks), period=4.0, x_b=78.0)
+    first = gh.potential_budget(atoms, period=4.0, x_b=78.0)
+    assert first.mean.value - second.mean.value == pytest.approx(volts(16 / (6 * 64)), abs=1e-9)
+    assert second.sigma_L.value == pytest.approx(0, abs=1e-13)
+    assert second.M2.value == pytest.approx(first.M2.value, abs=1e-12)
+
+
+@pytest.mark.parametrize("case", ["film", "sample"])
+def test_finite_radius(atoms, case):
+    """The next term in 1/R is in the sum; what is left falls faster."""
+    residuals = []
+    for radius in (2000.0, 4000.0, 8000.0):
+        found = gh.potential_budget(atoms, x_b=78.75, period=4.0, radius=radius, case=case)
+        residuals.append(found.residual.value)
+        assert found.order_1_over_R.value == pytest.approx(found.exact_direct.value - found.sum.value
+                                                           + found.order_1_over_R.value, rel=2e-2)  # fmt: skip
+        assert found.regime == "R >> thickness"
+    assert np.abs(residuals[2]) < np.abs(residuals[0]) / 30
+
+
+@pytest.mark.parametrize("case", ["film", "sample"])
+def test_order_of_limits(atoms, case):
+    """Means by the solid angles of the surfaces follow the exact ones over all regimes of R."""
+    found = gh.potential_budget(atoms, x_b=44.0, period=4.0, case=case, radii="auto")
+    assert len(found.radii) == len(found.mean_of_radius) == 41
+    np.testing.assert_allclose(found.mean_of_radius, found.sheets_of_radius, rtol=0, atol=0.02 * volts(STEP))
+    narrow, wide = found.mean_of_radius[0], found.mean_of_radius[-1]
+    assert narrow == pytest.approx(0, abs=0.01 * volts(STEP))
+    assert wide == pytest.approx(volts(STEP) * (1.0 if case == "film" else 0.5), rel=0.01)
+    names = [
+        gh.potential_budget(atoms, x_b=12.0, period=4.0, case=case, radius=R, length=4.0).regime
+        for R in (2.0, 48.0, 500.0)
+    ]
+    assert names == ["R << depth", "depth << R << thickness", "R >> thickness"]
+
+
+def test_charged_surfaces(polar):
+    """A film's potential is linear in x_b; a sample's, and that of unequal charges, diverges as R."""
+    here, there = (gh.potential_budget(polar, x_b=x, period=4.0) for x in (70.0, 90.0))
+    sigma = 1.5 / 64
+    assert here.sigma_L.value == pytest.approx(sigma, abs=1e-12) and here.sigma_R.value == pytest.approx(
+        -sigma, abs=1e-12
+    )
+    assert there.mean.value - here.mean.value == pytest.approx(-volts(sigma * 20), abs=1e-9)
+    moved = gh.potential_budget(polar, x_b=70.0, period=4.0, origin=5.0 + here.origin)
+    assert moved.D_L.value - here.D_L.value == pytest.approx(-5 * sigma, abs=1e-12)
+    assert moved.mean.value == pytest.approx(here.mean.value, abs=1e-9)
+    assert any("depend on their origin" in remark for remark in moved.remarks)
+    sample = gh.potential_budget(polar, x_b=70.0, period=4.0, case="sample")
+    for name in ("R_sigma", "sum", "exact_direct", "residual", "mean", "sheets"):
+        measured = getattr(sample, name)
+        assert not measured.defined and "diverges as R: σ_L = 0.0234375" in measured.reason
+    finite = gh.potential_budget(polar, x_b=70.0, period=4.0, case="sample", radius=1e5)
+    assert finite.mean.value == pytest.approx(volts(sigma * 1e5 / 2), rel=2e-3)
+    assert any("the potential diverges as R" in remark for remark in finite.remarks)
+
+
+def test_plates():
+    """A capacitor: between its plates there is a vacuum, and no bulk is needed."""
+    x = np.arange(-30.0, 30.0, 0.1)
+    values = sum(q * np.exp(-((x - c) ** 2) / 0.98) / (0.7 * sqrt(2 * np.pi)) for q, c in ((0.02, -10), (-0.02, 10)))
+    plates = gh.Profile(x, values, "e/Å^3", "charge_density", 60.0, boundary="open")
+    inside, below, above = (gh.potential_budget(plates, x_b=x) for x in (3.0, -25.0, 25.0))
+    for name in ("exact_direct", "sum", "sheets", "mean"):
+        found = [getattr(inside, name).value, getattr(below, name).value - getattr(above, name).value]
+        np.testing.assert_allclose(found, volts(np.array([-0.06, 0.4])), rtol=0, atol=1e-10)
+    assert inside.period is None and inside.M1.value == 0
+    with pytest.raises(InputError, match="lies in a vacuum"):
+        gh.potential_budget(plates, x_b=3.0, case="sample")
+
+
+def test_unequal_charges():
+    x = np.arange(-30.0, 30.0, 0.1)
+    values = sum(q * np.exp(-((x - c) ** 2) / 0.98) / (0.7 * sqrt(2 * np.pi)) for q, c in ((0.02, -10), (-0.01, 10)))
+    plates = gh.Profile(x, values, "e/Å^3", "charge_density", 60.0, boundary="open")
+    found = gh.potential_budget(plates, x_b=0.0)
+    assert found.sum.reason == "diverges as R: σ_L + σ_R = 0.01 e/Å^2 is not zero"
+    assert found.minus_sigma_depth.defined and found.D_L_over_2eps0.defined
+
+
+def test_a_bulk_without_a_period():
+    """Jellium: a smooth kernel takes the place of the period."""
+    x = np.arange(-20.0, 70.0, 0.1)
+    edge = np.tanh(x) - np.tanh(x - 50)
+    spill = np.tanh(x / 1.6) - np.tanh((x - 50) / 1.6)
+    profile = gh.Profile(
+        x, 0.01 * (edge - spill) + 1e-4 * np.sin(x - 25) * edge, "e/Å^3", "charge_density", 90.0, boundary="open"
+    )
+    found = gh.potential_budget(profile, x_b=25.0, period=None, length=12.0)
+    assert found.period is None and found.length == 12.0
+    assert found.residual.value == pytest.approx(0, abs=1e-9)
+    assert found.mean_residual.value == pytest.approx(0, abs=0.02 * abs(found.mean.value))
+    assert any("Gaussian kernel" in remark for remark in found.remarks)
+
+
+def test_a_real_slab(field_of_nacl):
+    """NaCl(001): 5.832 ± 0.002 V from its density, by three ways; σ = 0 on both faces."""
+    found = gh.potential_budget(field_of_nacl, "c")
+    assert found.mean_direct.value == pytest.approx(5.832, abs=0.002)
+    assert abs(found.mean.value - 5.832) < 2 * found.mean.uncertainty < 0.02
+    assert found.mean.value == pytest.approx(found.sheets.value, abs=1e-9)
+    assert abs(found.printed.value) < found.printed.uncertainty
+    for part in on_ranks(field_of_nacl, 3, lambda part: gh.potential_budget(part, "c")):
+        assert part.mean_direct.value == pytest.approx(found.mean_direct.value, abs=1e-9)
+
+
+@pytest.fixture(scope="module")
+def field_of_nacl():
+    from pathlib import Path
+
+    return gh.read(Path(gh.__file__).parent / "examples" / "NaCl_slab_charge_density.h5")
+
+
+def test_resolution(atoms):
+    """What an average over l = 16 Å resolves if ρ is known to 1e-4: theory's 0.22 against 0.0043."""
+    found = gh.potential_budget(atoms, period=4.0, length=16.0, eps_rho=STEP / 0.22 / 100)
+    assert found.resolved.value == pytest.approx(0.22 * 100 / 256, rel=1e-6)
+
+
+def test_refused(atoms):
+    def refused(message, profile=atoms, **options):
+        with pytest.raises(InputError, match=message):
+            gh.potential_budget(profile, **options)
+
+    refused("give a positive radius", radius=0.0)
+    refused('Unknown case "slab"', case="slab")
+    refused("x_b = inf: give a finite number", x_b=inf)
+    refused("length = -1", length=-1.0)
+    refused("eps_rho = 0", eps_rho=0.0, period=4.0)
+    refused("give positive, finite radii", radii=[0.0], period=4.0)
+    refused('radii = "all"', radii="all", period=4.0)
+    refused("lies outside the profile", x_b=400.0)
+    refused(r"x_b = 2 Å within 2a of a surface: bulk periodicity violated by .*%", x_b=2.0, period=4.0)
+    refused(r"cell not neutral: integral over \[x_b, x_b \+ a\]", x_b=76.6, period=3.0)
+    refused("No bulk above x_b", x_b=78.0, period=4.0, length=80.0, case="sample")
+    electrons = replace(atoms, quantity="electron_density", unit="1/Å^3")
+    refused("counts electrons only", profile=electrons)
+
+
+def test_for_people(atoms):
+    found = gh.potential_budget(atoms, period=4.0, x_b=78.75)
+    text = str(found)
+    for part in ("D_L/(2ε0)", "M2/(4ε0), twice", "residual", "eq. 80", "R σ is left out"):
+        assert part in text
+    assert found.to_dict()["D_L"]["value"] == pytest.approx(STEP, abs=1e-11)
+    assert "not in it" in str(gh.potential_budget(atoms, period=4.0, case="sample"))

@@ -1,0 +1,109 @@
+"""Decay of the potential beyond the disc average: against cylinders one by one, exponents of model planes, refusals."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from ranks import on_ranks
+
+import gpuhomog as gh
+from gpuhomog.errors import InputError
+
+WIDE = np.geomspace(20.0, 1000.0, 300)
+
+
+def crystal(axis=2, device="cpu"):
+    """Three layers of a few waves of a plane of 4 x 3 Å, 1 Å apart, between empty planes."""
+    rng = np.random.default_rng(2)
+    u, v = np.meshgrid(np.arange(8) / 8, np.arange(6) / 6, indexing="ij")
+    values = np.zeros((8, 6, 12))
+    for layer in (3, 5, 7):
+        for m, n in ((1, 0), (0, 1), (1, -1)):
+            values[:, :, layer] += rng.standard_normal() * np.cos(2 * np.pi * (m * u + n * v) + rng.uniform(0, 6))
+    cell = np.diag([4.0, 3.0, 6.0])
+    order = {2: (0, 1, 2), 0: (2, 0, 1)}[axis]
+    lengths = np.diag(cell)[list(order)]
+    return gh.Field.from_array(values.transpose(order), np.diag(lengths), quantity="charge_density", device=device)
+
+
+@pytest.mark.parametrize("side", ["low", "both"])
+def test_one_cylinder_after_the_other(side, device):
+    """The same numbers as cylinder_potential has for each R."""
+    field = crystal(device=device)
+    radii = np.geomspace(5.0, 60.0, 8)
+    found = gh.deviation_decay(field, "c", x_b=2.5, radii=radii, average="point", point=(0.25, 0.5), side=side)
+    for value, radius in zip(found.values, radii, strict=True):
+        one = gh.cylinder_potential(field, "c", radius, at=[[1.0, 1.5, 2.5]], side=side, order=1)
+        expected = one.low_deviation[0] + (one.high_deviation[0] if side == "both" else 0.0)
+        assert value + found.limit.value == pytest.approx(expected, abs=1e-11)
+
+
+def test_a_moving_disc():
+    """The mean of Φ^[Δρ] over the points of a disc, each with its own: a disc average of that field."""
+    field = crystal()
+    radii = np.geomspace(6.0, 60.0, 8)
+    found = gh.deviation_decay(field, "c", x_b=3.0, radii=radii, side="both", order=1)
+    for number in (0, 5):
+        fields = gh.cylinder_potential_field(field, "c", radii[number], order=1)
+        averaged = gh.disc_average(fields.of_deviation, "c", radii[number]).values
+        assert found.values[number] == pytest.approx(averaged[0, 0, 6], abs=1e-10)
+
+
+@pytest.mark.parametrize("average", ["point", "disc"])
+def test_a_crystal(average):
+    """All waves of it together fall as each does."""
+    found = gh.deviation_decay(crystal(), "c", x_b=4.0, radii=WIDE, average=average)
+    assert found.exponent.value == pytest.approx(found.expected, abs=0.08)
+    assert found.exponent.uncertainty < 0.05 and found.decades > 1.5 and found.remarks == ()
+    moved = gh.deviation_decay(crystal(0), "a", x_b=4.0, radii=WIDE, average=average)
+    np.testing.assert_allclose(moved.values, found.values, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("neutral", "slowest", "fastest"), [(False, -0.4, 0.5), (True, -1.3, -0.6)])
+def test_a_random_layer(neutral, slowest, fastest):
+    """Charges at random: no decay to speak of. In locally neutral units: at least as 1/R. Of a mean over samples."""
+    rng, n, length = np.random.default_rng(11), 96, 600.0
+    radii = np.geomspace(14.0, 142.0, 24)
+    squares = np.zeros(len(radii))
+    for _ in range(6):
+        sheet = rng.standard_normal((n, n))
+        if neutral:
+            modes = np.hypot(np.fft.fftfreq(n)[:, None], np.fft.rfftfreq(n))
+            sheet = np.fft.irfft2(np.fft.rfft2(sheet) * modes, s=(n, n))
+        sheet -= sheet.mean()
+        values = np.zeros((n, n, 3))
+        values[:, :, 0] = sheet
+        field = gh.Field.from_array(values, np.diag([length, length, 3.0]), quantity="charge_density")
+        squares += gh.deviation_decay(field, "c", x_b=1.0, x_low=0.0, x_high=2.0, radii=radii).values ** 2
+    slope = np.polyfit(np.log(radii), np.log(squares) / 2, 1)[0]
+    assert slowest < slope < fastest
+
+
+def test_slabs():
+    field = crystal()
+    whole = gh.deviation_decay(field, "c", x_b=2.5, radii=WIDE[:200])
+    for split in (0, 2):
+        for found in on_ranks(field, 3, lambda part: gh.deviation_decay(part, "c", x_b=2.5, radii=WIDE[:200]), split):
+            np.testing.assert_allclose(found.values, whole.values, rtol=0, atol=1e-15)
+    assert "of R: 1.5 or more" in whole.remarks[0] and "exponent of R" in str(whole)
+
+
+def test_refused():
+    field = crystal()
+
+    def refused(message, field=field, **options):
+        with pytest.raises(InputError, match=message):
+            gh.deviation_decay(field, "c", **({"x_b": 2.5} | options))
+
+    refused("7 radii: an exponent takes 8", radii=np.geomspace(5, 500, 7))
+    refused("are 0.90 decades: an exponent takes one or more", radii=np.geomspace(10, 80, 40))
+    refused("increasing", radii=np.geomspace(10, 800, 40)[::-1])
+    refused('Unknown average "cell"', average="cell")
+    refused('Unknown side "left"', side="left")
+    refused("two fractions", point=(0.0,))
+    refused("not on a plane", x_b=2.51)
+    refused("The planes are open", field=replace(field, grid=replace(field.grid, boundary=("o", "p", "p"))))
+    flat = gh.Field.from_array(np.ones((8, 6, 12)) * (np.arange(12) == 4), field.grid.cell, quantity="charge_density")
+    refused("have no structure", field=flat)
+    leaning = field.grid.cell + np.array([[0, 0, 0], [0, 0, 0], [1.0, 0, 0]])
+    refused("leans on its planes", field=replace(field, grid=replace(field.grid, cell=leaning)))
