@@ -243,9 +243,9 @@ def moment_densities(
     others     as in `partition`
 
     A bandlimited periodic profile with one period an interval takes the spectral formulas, which are exact. On an open
-    axis the window of crossings holds whole periods, and is symmetric, to within an interval only: the uncertainties are
-    the largest changes if an outermost interval is left out. Source: eqs. 37-42, E1-E23 of the paper; W instead of M2
-    where E13, E22, E27 are stated. Raises InputError as `partition`, and for an open bulk without a period with
+    axis the window of crossings holds whole periods, and is symmetric, to within an interval: the uncertainties are the
+    largest changes if an outermost interval is left out. Source: eqs. 37-42, E1-E23 of the paper; W instead of M2 where
+    E13, E22, E27 are stated. Raises InputError as `partition`, and for an open bulk without a period with
     partition="period".
     """
     if partition not in PARTITIONS:
