@@ -70,6 +70,7 @@ from .operators.potentials.planar_terms import CylinderTerms, cylinder_terms
 from .operators.potentials.poisson import electric_field, electrostatic_potential
 from .operators.potentials.vacuum import DipoleCorrection, VacuumLevels, dipole_correction, vacuum_levels
 from .operators.regions import Region, box_region
+from .operators.scale_report import AtScale, ScaleReport, scale_report
 from .operators.scales import Scales, scales
 from .operators.surface_map import SurfaceMap, surface_map
 from .operators.terminations import (
@@ -97,6 +98,7 @@ from .writers import write
 __all__ = [
     "AccuracyWarning",
     "Assumption8",
+    "AtScale",
     "Ball",
     "BallCharge",
     "BandAlignment",
@@ -149,6 +151,7 @@ __all__ = [
     "RadialCharge",
     "Region",
     "Sampled",
+    "ScaleReport",
     "Scales",
     "Stage",
     "Stages",
@@ -220,6 +223,7 @@ __all__ = [
     "read_regions",
     "read_result",
     "read_trajectory",
+    "scale_report",
     "scales",
     "self_consistent_eps",
     "spectral_uncertainty",

@@ -119,6 +119,19 @@ def plane_sums(axis: int, split: int) -> Reduction:
     )
 
 
+def planar_moments(n_moments: int, centre: float, split: int) -> Reduction:
+    """For each axis (n_axis, n_moments) sums of powers of value - centre over its planes; smallest, largest value."""
+
+    def local(device: Device, values: Any, slab: Slab) -> Arrays:
+        found = device.planar_moments(values, n_moments, centre)
+        low, high = found[split][n_moments:]
+        sums = [np.ascontiguousarray(stats[:n_moments].T) for stats in found]
+        return *sums, low.min(initial=np.inf, keepdims=True), high.max(initial=-np.inf, keepdims=True)
+
+    rules = tuple(JOIN if axis == split else SUM for axis in range(3))
+    return Reduction(f"{n_moments} planar moments about {centre!r}", local, (*rules, LEAST, GREATEST))
+
+
 def extrema(check: Check | None = None) -> Reduction:
     """Smallest and largest value, NaN if there is one, unless the check raises."""
 

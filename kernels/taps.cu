@@ -1,11 +1,11 @@
 // taps: smooth a field onto coarse points by short windows along two axes, and the transpose.
 //
-//   contract_taps   out[j1, j2] = sum over t1, t2 of w1[t1] w2[t2] in[x1, x2],  x = (j d + first + t) mod n
+//   contract_taps   out[j1, j2] = sum over t1, t2 of w1[t1] w2[t2] (in[x1, x2] - centre)^power,  x = (j d + first + t) mod n
 //   expand_taps     out[x1, x2] = sum of the same weights times in[j1, j2] over all j, t that meet in x
 //
 // Along the third axis it is a second launch: the planes of a field as rows of n1 n2 neighbours, one tap along them.
 //
-// values         (planes, n1, n2) T, C order; coarse (planes, m1, m2) T, n = m d
+// values         (planes, n1, n2) T, C order; coarse (planes, m1, m2) T, n = m d; power 1 or 2
 // weights_1      (d1, PITCH) T: tap a d1 + p at [p][a], a < W, then zeros up to a multiple of 16 bytes
 // weights_2      (w2 d2) T: taps in their order
 // first          0 .. n - 1, sample of the first tap for output 0
@@ -98,7 +98,8 @@ template <typename T, int W> __device__ __forceinline__ void load_weights(const 
 template <typename T, int W, int C> __global__ void __launch_bounds__(MOST_THREADS<C>)
     contract_taps(const T *__restrict__ values, T *__restrict__ out, const T *__restrict__ weights_1,
                   const T *__restrict__ weights_2, long long n1, long long n2, long long m1, long long m2,
-                  long long first1, long long first2, int d1, int d2, int w2, int outputs, int rows) {
+                  long long first1, long long first2, int d1, int d2, int w2, int outputs, int rows, int power,
+                  T centre) {
   extern __shared__ __align__(16) unsigned char shared_taps[];
   const int thread = threadIdx.x;
   const int paired = (d2 + 1) / 2 * 2, pitch = paired + 1; // odd: neighbouring outputs read from different banks
@@ -181,7 +182,10 @@ template <typename T, int W, int C> __global__ void __launch_bounds__(MOST_THREA
 #pragma unroll
       for (int b = 0; b < BATCH; ++b) {
 #pragma unroll
-        for (int k = 0; k < C; ++k) v[b][k] = next[b][k];
+        for (int k = 0; k < C; ++k) {
+          const T deviation = next[b][k] - centre;
+          v[b][k] = power == 2 ? deviation * deviation : deviation;
+        }
       }
       load();
 #pragma unroll

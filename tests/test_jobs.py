@@ -261,7 +261,7 @@ def test_options_of_commands_mirror_the_operators():
         "scales": (gh.scales, set()),
         "macro": (gh.interval_field, set()),
     }
-    for name, (function, without) in pairs.items():
+    for name, (function, without) in [*pairs.items(), ("scales", (gh.scale_report, set()))]:
         known = {option.key for option in COMMANDS[name].options}
         keywords = [p.name for p in inspect.signature(function).parameters.values() if p.kind == p.KEYWORD_ONLY]
         assert set(keywords) - without <= known, name
@@ -274,6 +274,7 @@ def test_defaults_of_options_are_those_of_the_operators():
         ("surface", gh.surface_charge),
         ("interface", gh.interface_charge),
         ("scales", gh.scales),
+        ("scales", gh.scale_report),
     ):
         options = {option.key: option for option in COMMANDS[name].options}
         for parameter in inspect.signature(function).parameters.values():

@@ -302,6 +302,20 @@ def test_scales_figure_marks_the_gap_and_the_power_law():
         plots.plot_scales(gh.scales(gh.Profile(x, np.ones(8192), "V", "electrostatic_potential", 1024.0)))
 
 
+@pytest.mark.filterwarnings("ignore::gpuhomog.AccuracyWarning")
+def test_scale_report_figure_has_the_widths_below_the_spectrum():
+    values = disordered(2, (32, 32, 32), 0.5, seed=1)
+    field = gh.Field.from_array(values, 16 * np.eye(3), quantity="electrostatic_potential")
+    result = gh.scale_report(field, [3.0, 2.0, 4.0])
+    upper, lower = plots.plot_scale_report(result).axes
+    assert upper.get_ylabel() == "power per mode (V$^{2}$)" and lower.get_xlabel() == "eps (Å)"
+    for colour, values in ((style.BLUE, result.eps_V), (style.GREEN, result.local_std)):
+        curve = line_of(lower, colour=colour)
+        np.testing.assert_array_equal(curve.get_xdata(), [2.0, 3.0, 4.0])
+        np.testing.assert_array_equal(curve.get_ydata(), values[[1, 0, 2]])
+    assert [text.get_text() for text in lower.get_xticklabels()] == ["2", "3", "4"]
+
+
 def test_interval_figure_is_a_band_about_the_midpoint(slab):
     result = gh.interval_field(slab, 2.0)
     _, upper, lower = plots.plot_interval_field(slab, result).axes

@@ -55,6 +55,17 @@ def test_every_case_runs_and_is_exact(script):
         assert float(row["error"]) < 60 * np.finfo(row["dtype"]).eps + fitted, row
 
 
+@pytest.mark.filterwarnings("ignore::gpuhomog.AccuracyWarning")
+@pytest.mark.parametrize("dtype, tolerance", [("float32", 2e-6), ("float64", 1e-13)])
+def test_eight_scales_beside_one_read(script, dtype, tolerance):
+    scales = script("scales")
+    rows = scales.main(["--size", "64", "--dtype", dtype, "--repeats", "1", "--one-by-one"])
+    assert len(rows) == 4 and all("reads; processors" in row["note"] for row in rows)
+    assert float(rows[0]["fraction_of_floor"]) == 1.0
+    (error,) = [float(row["error"]) for row in rows if "error" in row]
+    assert error < tolerance
+
+
 def test_nothing_begins_after_the_budget(script, capsys):
     rows = script("gpu").main(["--emulate", "cpu", "--budget", "0"])
     assert not rows

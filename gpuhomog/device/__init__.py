@@ -53,6 +53,10 @@ class Device(Protocol):
     chunks_pinned: ClassVar[int]
     """Memory of the host that uploads takes for the two chunks of a pass, in chunks."""
 
+    cache_chunk: ClassVar[int]
+    """Bytes, in float64, of the planes that several reductions go through before the next; more than any field has
+    where launches cost more than reading again."""
+
     def transport(self, comm: Any) -> Any:
         """How arrays here get from rank to rank: an object with exchange(sent, received), as Comm has it.
 
@@ -125,10 +129,11 @@ class Device(Protocol):
     filter_in_columns: ClassVar[dict[str, float]]
     """By precision, the columns of a matrix product that take as long as a filter in Fourier space."""
 
-    def contract_taps(self, values: Any, taps: Sequence[Any]) -> Any:
-        """Σ over t along each axis of weights[t] values[j d + first + t], periodic, at the n/d points j of the axis.
+    def contract_taps(self, values: Any, taps: Sequence[Any], power: int = 1, centre: float = 0.0) -> Any:
+        """Σ over t along each axis of weights[t] (values[j d + first + t] - centre)^power, at the n/d points j.
 
-        taps: for each axis weights, first and decimation d, which divides its n samples (operators.line_taps).
+        taps: for each axis weights, first and decimation d, which divides its n samples (operators.line_taps). Axes
+        are periodic; power 1 or 2; in the precision of the values.
         """
         ...
 
@@ -239,6 +244,23 @@ class Device(Protocol):
 
     def running_extrema(self, values: Any, axis: int, start: int, width: int) -> tuple[Any, Any]:
         """Smallest and largest of the `width` values from j + start on, modulo the axis, at every j; NaN passes on."""
+        ...
+
+    def window_ranges(
+        self,
+        values: Any,
+        rows: NDArray[np.int64],
+        ends: NDArray[np.float64],
+        is_open: Sequence[bool],
+        every: int = 1,
+    ) -> tuple[Any, Any, Any]:
+        """Smallest, largest and mean value in a window about every `every`-th point of each axis, from the first on.
+
+        The window is rows (a, b, c, count), `count` neighbours along the last axis from the offset (a, b, c) on, one at
+        most for each (a, b), and ends (a, b, c, a', b', c', share), (1 - share) v + share v' of the values at two
+        offsets. Axes are periodic, or, if open, go on with their last value. In the precision of the values, which must
+        be finite; means are summed in float64. C-ordered.
+        """
         ...
 
     def pad(self, values: Any, axis: int, before: int, n: int) -> Any:

@@ -48,7 +48,7 @@ from ..results import Profile
 from ..streaming import Unread, together
 from ..units import times_length
 from .line_weights import Line
-from .unrolled import check_sampling
+from .unrolled import BANDLIMITED, check_sampling
 from .ways import CELL, WAYS, BySums, ByTaps, Plan, Way, on_axis
 
 METHODS = ("auto", *WAYS)
@@ -201,7 +201,7 @@ def _means_and_variances(field: Field, plans: Sequence[tuple[Plan, Way]], outsid
     if OPEN in field.grid.boundary:
         centre = outside
     else:
-        centre = field.mean() if len(summed) < len(plans) else _mean_of_some(field)
+        centre = field.mean() if len(summed) < len(plans) else mean_of_some(field)
     sums = device.box_sums(field.values, summed, 2, centre) if summed else None
     results, done = [], 0
     for (plan, way), triple in zip(plans, windows, strict=True):
@@ -232,7 +232,7 @@ def _streamed_variances(
 ) -> list[tuple[Field, Field]]:
     """The same of values that are read some planes at a time: all powers under all kernels in one pass."""
     device = field.device
-    centre = outside if OPEN in field.grid.boundary else _mean_of_planes(field, values)
+    centre = outside if OPEN in field.grid.boundary else mean_of_some(field)
     deviation = values.mapped(f"less {centre!r}", lambda v: device.asarray(v, np.float64) - centre, np.float64)
     squared = values.mapped(f"squared less {centre!r}", lambda v: device.squared_deviation(v, centre), np.float64)
 
@@ -254,6 +254,19 @@ def _streamed_variances(
     ]
 
 
+def mean_of_some(field: Field) -> float:
+    """Mean of some thousand points, or of a few planes of an unread field, the same on all ranks.
+
+    Squares may be taken about any number near the mean.
+    """
+    if isinstance(field.values, Unread):
+        return _mean_of_planes(field, field.values)
+    skip = [max(1, n // 16) for n in field.values.shape]
+    some = field.device.to_host(field.values[:: skip[0], :: skip[1], :: skip[2]])
+    total, count = field.comm.sum(np.array([some.sum(dtype=np.float64), some.size]))
+    return float(total / count)
+
+
 def _mean_of_planes(field: Field, values: Unread) -> float:
     """Mean of a few planes, the same however they are shared: squares may be taken about any number near the mean."""
     slab, sums = field.slab, []
@@ -267,14 +280,6 @@ def _mean_of_planes(field: Field, values: Unread) -> float:
     field.comm.agree(error)
     each = field.comm.concatenate(np.array(sums))
     return float(each.sum() / (len(each) * field.grid.points_per_plane(slab.axis)))
-
-
-def _mean_of_some(field: Field) -> float:
-    """Mean of some thousand points: squares may be taken about any number near the mean, the same on all ranks."""
-    skip = [max(1, n // 16) for n in field.values.shape]
-    some = field.device.to_host(field.values[:: skip[0], :: skip[1], :: skip[2]])
-    total, count = field.comm.sum(np.array([some.sum(dtype=np.float64), some.size]))
-    return float(total / count)
 
 
 def _less(field: Field, outside: float) -> Any:
@@ -343,6 +348,28 @@ def plan_average(
     way = _choose_way(plan, method)
     _warn_of_no_macroscale(plan)
     return plan, way
+
+
+def smooth_plans(field: Field, kernels: Sequence[AveragingKernel]) -> list[Plan]:
+    """A plan for each kernel, from samples of a smooth field to its own points; open axes as long as the widest needs.
+
+    Raises KernelError as `average`, and for a kernel of which no mode can be left out.
+    """
+    for kernel in kernels:
+        _check_kernel(field.grid, kernel, BANDLIMITED)
+    lines = []
+    for axis in range(3):
+        reach = max(on_axis(kernel, axis).reach(1e-16) for kernel in kernels)
+        lines.append(_line(field.grid, axis, field.grid.shape[axis], reach, False))
+    plans = [Plan(field, kernel, BANDLIMITED, (lines[0], lines[1], lines[2])) for kernel in kernels]
+    for plan in plans:
+        if not np.isfinite(plan.kernel.cutoff(plan.tolerance)):
+            raise KernelError(
+                f"A {plan.kernel.name} keeps something of waves of every length, so that it has to see every sample: "
+                "use kernels without edges (Gaussian, PowerLaw), or average with each by itself."
+            )
+        _warn_of_no_macroscale(plan)
+    return plans
 
 
 def _choose_way(plan: Plan, method: str) -> Way:

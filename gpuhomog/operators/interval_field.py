@@ -32,7 +32,7 @@ Out  IntervalField, FieldIntervals, Assumption8; intervals as (low, high), None 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil, exp, isfinite, log, sqrt
 from typing import Any, ClassVar
 
@@ -44,7 +44,7 @@ from ..averaging_kernels import AveragingKernel, Ball, Box
 from ..device import choose_device
 from ..errors import InputError, nearest_known
 from ..field import Field
-from ..grid import OPEN
+from ..grid import OPEN, Grid
 from ..parallel import Serial, Slab, fetch_planes
 from ..results import Measurement, Profile, Result, Tables, text_of
 from .average import average
@@ -66,6 +66,8 @@ EMPTY = 1e-9
 BALL_PER_EPS = 10
 """The same in three dimensions, where a window holds 500 points then; and 260 where eps_x is sought."""
 SOUGHT_PER_EPS = 8
+SAMPLED_POINTS = 2048
+"""Points of a grid, at most, over which the median of detrended widths is taken."""
 CHUNK = 1 << 21
 """Values at once."""
 HALVINGS = 4
@@ -695,35 +697,49 @@ def field_intervals(
     fine = _coarse(whole, width / BALL_PER_EPS) if spacing is None else spacing
     smooth = average(whole, averaging, spacing=fine, outside=outside, sampling=sampling)
     planes = [np.arange(smooth.slab.n)] * smooth.comm.size
-    values = smooth.device.to_host(fetch_planes(smooth.comm, smooth.device, smooth.slab, smooth.values, planes))
-    values = np.asarray(values, dtype=np.float64)
-    steps, n_points = smooth.grid.steps, smooth.grid.shape
+    gathered = fetch_planes(smooth.comm, smooth.device, smooth.slab, smooth.values, planes)
+    return intervals_of(replace(smooth, values=gathered, slab=Slab.of(len(gathered)), comm=Serial()), averaging, width)
+
+
+def intervals_of(smooth: Field, averaging: AveragingKernel, width: float, every: int = 1) -> FieldIntervals:
+    """The intervals of an average that is whole on this rank, about every `every`-th of its points.
+
+    The median of detrended widths is that of some thousand points.
+    """
+    grid, device = smooth.grid, smooth.device
+    steps = grid.steps
     windows = [_segment(axis, width / 2 / float(np.linalg.norm(steps[axis]))) for axis in range(3)]
-    windows.append(_ball(steps, n_points, width / 2))
-    is_open = [boundary == OPEN for boundary in smooth.grid.boundary]
-    found = [_window_ranges(values, window, steps, is_open) for window in windows]
-    host = choose_device("cpu")
+    windows.append(_ball(steps, grid.shape, width / 2))
+    is_open = [boundary == OPEN for boundary in grid.boundary]
+    on_host = np.asarray(device.to_host(smooth.values), dtype=np.float64)
+    found, flat = [], []
+    for rows, ends in windows:
+        parts = device.window_ranges(smooth.values, rows, ends, is_open, every)
+        found.append([device.to_host(part) for part in parts])
+        flat.append(_median_detrended(on_host, rows, ends, steps, is_open, every))
     step = {"step": "interval field", "eps_x": width, "kernel": averaging.describe(), "window": "ball"}
-    whole_slab = Slab.of(n_points[0])
-    low, high, mean, _ = found[-1]
+    low, high, mean = found[-1]
+    coarse = Grid(low.shape, grid.cell, grid.origin, grid.boundary)
+    host = choose_device("cpu")
 
-    def made(part: Array) -> Field:
-        return smooth.derive(part, step, device=host, slab=whole_slab, comm=Serial())
+    def made(part: NDArray[Any]) -> Field:
+        return smooth.derive(part, step, grid=coarse, device=host, slab=Slab.of(low.shape[0]))
 
+    widths = [part[1] - part[0] for part in found]
     return FieldIntervals(
         low=made(low),
         high=made(high),
         midpoint=made((low + high) / 2),
         mean=made(mean),
-        eps_V=tuple(float(np.median(part[1] - part[0])) for part in found),
-        largest_eps_V=tuple(float((part[1] - part[0]).max()) for part in found),
-        detrended=tuple(float(np.median(part[3])) for part in found),
+        eps_V=tuple(float(np.median(part)) for part in widths),
+        largest_eps_V=tuple(float(part.max()) for part in widths),
+        detrended=tuple(flat),
         eps_x=width,
-        shape=n_points,
-        spacings=tuple(float(np.linalg.norm(vector)) for vector in steps),
+        shape=low.shape,
+        spacings=tuple(float(np.linalg.norm(vector)) for vector in coarse.steps),
         kernel=averaging.describe(),
-        unit=whole.unit,
-        quantity=whole.quantity,
+        unit=smooth.unit,
+        quantity=smooth.quantity,
         provenance=(*smooth.provenance, step),
     )
 
@@ -733,62 +749,62 @@ def _coarse(field: Field, wanted: float) -> list[float]:
     return [max(wanted, float(step) / 2) for step in np.linalg.norm(field.grid.steps, axis=1)]
 
 
-Offset = tuple[float, float, float]
+Window = tuple[NDArray[np.int64], Array]
+"""Rows (a, b, c, count) and ends (a, b, c, a', b', c', share) of grid offsets, as device.window_ranges takes them."""
 
 
-def _segment(axis: int, half: float) -> list[Offset]:
+def _segment(axis: int, half: float) -> Window:
     """Grid offsets along an axis up to half steps either side, and the two ends, which lie between points."""
     whole = int(half * (1 + 1e-12))
-    along = [*map(float, range(-whole, whole + 1)), *([-half, half] if half - whole > 1e-9 else [])]
-    return [(d if axis == 0 else 0.0, d if axis == 1 else 0.0, d if axis == 2 else 0.0) for d in along]
+    rest = half - whole
+    along = np.arange(-whole, whole + 1)
+    rows = np.zeros((1 if axis == 2 else len(along), 4), dtype=np.int64)
+    rows[:, axis] = along[: len(rows)]
+    rows[:, 3] = len(along) if axis == 2 else 1
+    ends = np.zeros((2 if rest > 1e-9 else 0, 7))
+    for end, sign in zip(ends, (-1, 1), strict=False):
+        end[axis], end[3 + axis], end[6] = sign * whole, sign * (whole + 1), rest
+    return rows, ends
 
 
-def _ball(steps: Array, shape: tuple[int, ...], radius: float) -> list[Offset]:
+def _ball(steps: Array, shape: tuple[int, ...], radius: float) -> Window:
     """Grid offsets within a radius; none along axes of one point."""
     inverse = np.linalg.norm(np.linalg.inv(steps), axis=0)  # reach of the ball along each axis
     most = [int(radius * reach * (1 + 1e-9)) if n > 1 else 0 for reach, n in zip(inverse, shape, strict=True)]
-    all_offsets = np.stack(np.meshgrid(*(np.arange(-m, m + 1.0) for m in most), indexing="ij"), -1).reshape(-1, 3)
-    inside = np.linalg.norm(all_offsets @ steps, axis=1) <= radius * (1 + 1e-9)
-    return [(float(a), float(b), float(c)) for a, b, c in all_offsets[inside]]
+    offsets = np.stack(np.meshgrid(*(np.arange(-m, m + 1) for m in most), indexing="ij"), -1)
+    inside = np.linalg.norm(offsets @ steps, axis=-1) <= radius * (1 + 1e-9)
+    filled = inside.any(axis=2)  # a line through a ball is a row
+    rows = np.concatenate([offsets[:, :, 0, :2], inside.argmax(axis=2)[..., None], inside.sum(axis=2)[..., None]], -1)
+    rows[..., 2] -= most[2]
+    return np.ascontiguousarray(rows[filled]), np.zeros((0, 7))
 
 
-def _shifted(values: Array, offset: Offset, is_open: list[bool]) -> Array:
-    """values at an offset from every point; linear between points, an open axis ended by its last value."""
-    for axis, distance in enumerate(offset):
-        if distance == 0.0:
-            continue
-        n = values.shape[axis]
-        first = int(np.floor(distance))
-        rest = distance - first
+def _median_detrended(
+    values: Array, rows: NDArray[np.int64], ends: Array, steps: Array, is_open: list[bool], every: int
+) -> float:
+    """Median, over some of the points, of the range about the linear function fitted in the window."""
+    offsets = np.array([(a, b, c + i) for a, b, c, count in rows.tolist() for i in range(count)]).reshape(-1, 3)
+    places = np.concatenate([offsets, (1 - ends[:, 6:]) * ends[:, :3] + ends[:, 6:] * ends[:, 3:6]]) @ steps
+    fewer = every
+    while np.prod([-(-n // fewer) for n in values.shape]) > SAMPLED_POINTS:
+        fewer += every
+    points = np.stack(np.meshgrid(*(np.arange(0, n, fewer) for n in values.shape), indexing="ij"), -1).reshape(-1, 1, 3)
 
-        def at(shift: int, axis: int = axis, n: int = n, moved: Array = values) -> Array:
-            index = np.arange(n) + shift
-            return np.take(moved, np.clip(index, 0, n - 1) if is_open[axis] else index % n, axis=axis)
+    def at(moved: NDArray[np.int64]) -> Array:
+        index = []
+        for axis, n in enumerate(values.shape):
+            along = points[..., axis] + moved[:, axis]
+            index.append(np.clip(along, 0, n - 1) if is_open[axis] else along % n)
+        return values[tuple(index)]
 
-        values = at(first) if rest < 1e-12 else (1 - rest) * at(first) + rest * at(first + 1)
-    return values
-
-
-def _window_ranges(values: Array, window: list[Offset], steps: Array, is_open: list[bool]) -> tuple[Array, ...]:
-    """Smallest, largest, mean, and the range about a linear function, of the values in a window about every point."""
-    places = np.array(window) @ steps
-    rows = places - places.mean(axis=0)
-    weights = np.linalg.pinv(rows)  # (3, offsets): gradient by least squares
-    low = high = values
-    mean = np.zeros_like(values)
-    gradient = [np.zeros_like(values) for _ in range(3)]
-    for number, offset in enumerate(window):
-        part = _shifted(values, offset, is_open)
-        low, high = np.minimum(low, part), np.maximum(high, part)
-        mean += part / len(window)
-        for direction in range(3):
-            if abs(weights[direction, number]) > 1e-15:
-                gradient[direction] += weights[direction, number] * part
-    flat_low = flat_high = values
-    for number, offset in enumerate(window):
-        part = _shifted(values, offset, is_open) - sum(g * x for g, x in zip(gradient, places[number], strict=True))
-        flat_low, flat_high = np.minimum(flat_low, part), np.maximum(flat_high, part)
-    return low, high, mean, flat_high - flat_low
+    seen = at(offsets)
+    if len(ends):
+        one, other = (at(ends[:, part].astype(np.int64)) for part in (slice(0, 3), slice(3, 6)))
+        seen = np.concatenate([seen, (1 - ends[:, 6]) * one + ends[:, 6] * other], axis=1)
+    from_centre = places - places.mean(axis=0)
+    gradient = seen @ np.linalg.pinv(from_centre).T
+    flat = seen - gradient @ from_centre.T
+    return float(np.median(flat.max(axis=1) - flat.min(axis=1)))
 
 
 __all__ = [

@@ -129,13 +129,13 @@ def edges_around(line: Unrolled, x_b: float, window: Window) -> Array:
     _, (start, stop) = find_edges(line, x_b, window)
     level, unit = float(line.cumulative(x_b)), f" {window.unit}" if window.unit else ""
     other = nearest_usable(line, x_b, window)
-    advice = "No level of this window has one"
+    advice = "No level of this window has one: allow"
     if other is not None:
-        advice = f"Nearest usable level {float(line.cumulative(other)):.6g}{unit}, at x_b = {other:.6g} Å"
+        advice = f"Nearest usable level {float(line.cumulative(other)):.6g}{unit}, at x_b = {other:.6g} Å; or allow"
     raise InputError(
         f"The cumulative integral does not return to its value at x_b = {x_b:.6g} Å, {level:.6g}{unit}, within "
         f"{window.largest:.6g} Å: from {start:.6g} to {stop:.6g} Å it stays away, so there is no zero-average "
-        f"partition. {advice}; or allow a larger `largest`; or take the kernel estimate, which needs no partition: "
+        f"partition. {advice} a larger `largest`; or take the kernel estimate, which needs no partition: "
         "gh.surface_charge."
     )
 

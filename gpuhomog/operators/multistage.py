@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import hypot, inf, isfinite, isinf, pi, sqrt
+from math import hypot, isfinite, pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -128,8 +128,8 @@ def stages_of(profile: Profile, interfaces: Sequence[float] = ()) -> tuple[Stage
     interfaces  that all stages leave sharp [Å]
 
     The widest gap is that of `scales`; below and above it further ones are taken where L/a is at least 30 there, too.
-    Source: section VI.J, eq. 91 of the paper. Raises InputError as scales, for a constant profile and where no gap
-    keeps scales apart.
+    One with no power below is taken if it is the only one: it leaves a constant. Source: section VI.J, eq. 91 of the
+    paper. Raises InputError as scales, for a constant profile and where no gap keeps scales apart.
     """
     found = scales(profile)
     if not found.separated:
@@ -146,15 +146,17 @@ def stages_of(profile: Profile, interfaces: Sequence[float] = ()) -> tuple[Stage
         if len(k) < 2 or float(power.sum()) <= floor:
             return
         j, i = widest_gap(k, power, floor, found.tau)
-        longest = 2 * pi / float(k[j - 1]) if j else found.box if start == 0 else inf
         a = 2 * pi / float(k[i])
-        if isinf(longest) or longest / a < LEAST_RATIO:
-            return
-        gaps.append((a, min(longest, found.box)))
-        look(start, start + j)
-        look(start + i, stop)
+        if j == 0 and start == 0:
+            look(i, stop)
+        elif j > 0 and 2 * pi / float(k[j - 1]) >= LEAST_RATIO * a:
+            gaps.append((a, 2 * pi / float(k[j - 1])))
+            look(start, start + j)
+            look(start + i, stop)
 
     look(0, len(found.k))
+    assert found.a is not None and found.L is not None
+    gaps = gaps or [(found.a, min(found.L, found.box))]
     return tuple(Stage(gap, tuple(interfaces)) for gap in sorted(gaps))
 
 

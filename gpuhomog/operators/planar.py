@@ -183,7 +183,11 @@ def _axis_average(field: Field, axis: int, reverse: bool = False) -> Profile:
             f"Axis {AXIS_NAMES[axis]} has an open boundary: its profile runs along +{AXIS_NAMES[axis]} only. "
             f'Give axis="{AXIS_NAMES[axis]}" and reverse the profile.'
         )
-    mean: NDArray[np.float64] = field.plane_sums(axis) / field.grid.points_per_plane(axis)
+    return profile_of_planes(field, axis, field.plane_sums(axis) / field.grid.points_per_plane(axis), reverse)
+
+
+def profile_of_planes(field: Field, axis: int, mean: NDArray[np.float64], reverse: bool = False) -> Profile:
+    """The profile of an axis from the mean of each of its planes."""
     name = AXIS_NAMES[axis]
     return Profile(
         position=field.grid.plane_positions(axis),

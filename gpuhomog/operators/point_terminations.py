@@ -3,8 +3,8 @@
     x_i = r_i·n mod d,   n along h b1 + k b2 + l b3,   d = 2π/|h b1 + k b2 + l b3|
     σ(x_L) = -(1/d) Σ q_i (x_i - x_L)/A,   A = Ω/d,   ions from x_L to x_L + d                            eq. 58
 
-Between two planes of ions σ does not change, for the cell is neutral; at each plane it steps by the charge of that plane
-per area. Cuts differ by whole ions; the quantum of what they may differ by is e/A (eq. 56).
+Between two planes of ions σ does not change, for the cell is neutral; at each plane it steps by the charge of that
+plane per area. Cuts differ by whole ions; the quantum of what they may differ by is e/A (eq. 56).
 
 In   Structure with charges, its cell, lattice planes.
 Out  PointCharges of one spacing; PointTerminations: host.
@@ -108,8 +108,8 @@ def point_terminations(
     x, q = np.asarray(points.positions), np.asarray(points.charges)
     if abs(points.total) > NEUTRAL * max(points.gross, 1e-300):
         raise InputError(
-            f"The cell carries {points.total * float(points.area or 1.0):.6g} e: the charge of a cut exists for neutral "
-            "cells alone. Correct the charges."
+            f"The cell carries {points.total * float(points.area or 1.0):.6g} e: the charge of a cut exists for "
+            "neutral cells alone. Correct the charges."
         )
     first = np.concatenate([[True], np.diff(x) > SAME_PLANE])
     levels, charges = x[first], np.add.reduceat(q, np.flatnonzero(first))

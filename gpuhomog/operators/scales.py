@@ -227,21 +227,34 @@ def scales(
             raise InputError(f"This is a profile already, across the planes of {values.planes}: leave axis out.")
         profile = values if window is None else _windowed(values, window)
         name, spectrum = profile.planes, profile_spectrum(profile)
-    result = _judged(spectrum, gap, tau)
+    of_profile: dict[str, Any] = {}
+    if profile is not None and spectrum.power.sum() > spectrum.floor:
+        of_profile = {"longest_interval": longest_interval(profile), "extremum_gap": extremum_gap(profile)}
+    return scales_of(spectrum, values, name, gap, tau, window, **of_profile)
+
+
+def scales_of(
+    spectrum: Spectrum,
+    values: Field | Profile,
+    planes: str = "|k|",
+    gap: tuple[float, float] | None = None,
+    tau: float = TAU,
+    window: Sequence[float] | None = None,
+    **more: Any,
+) -> Scales:
+    """The scales that a spectrum of some values shows."""
+    result = _judged(spectrum, gap, tau) | more
     step = {
         "step": "scales",
-        "planes": name,
+        "planes": planes,
         "tau": tau,
         "gap": "the widest" if gap is None else "given",
         "window": None if window is None else [float(x) for x in window],
     }
-    if profile is not None and result["a"] is not None:
-        result["longest_interval"] = longest_interval(profile)
-        result["extremum_gap"] = extremum_gap(profile)
     return Scales(
         **result,
         tau=tau,
-        planes=name,
+        planes=planes,
         windowed=spectrum.windowed,
         unit=values.unit,
         k=spectrum.k,
@@ -363,13 +376,7 @@ def low_modes_spectrum(whole: Field, most: int = MOST_LOW_MODES) -> Spectrum:
     most  modes along the longest axis, on either side of 0; the last entry is what lies beyond them
     """
     grid = whole.grid
-    cut = 2 * np.pi * most / float(max(grid.lengths[axis] for axis in range(3) if grid.shape[axis] > 1))
-    counts = [
-        min(int(cut * grid.lengths[axis] / (2 * np.pi) * (1 + 1e-9)), (grid.shape[axis] - 1) // 2) for axis in range(3)
-    ]
-    cut = min(
-        [cut, *(2 * np.pi * (counts[axis] + 1) / grid.lengths[axis] for axis in range(3) if grid.shape[axis] > 1)]
-    )
+    counts, cut = low_mode_counts(grid, most)
     axes = _open_axes(grid)
     weights = [_hann(n) if axis in axes else np.ones(n) for axis, n in enumerate(grid.shape)]
     norm = float(np.prod([np.mean(weight**2) for weight in weights]))
@@ -413,21 +420,39 @@ def low_modes_spectrum(whole: Field, most: int = MOST_LOW_MODES) -> Spectrum:
     modes = np.einsum("xa,yb,zc,abc->xyz", *(_complex_modes(m) for m in counts), tensor, optimize=True)
     numbers = np.meshgrid(*(np.arange(-m, m + 1.0) for m in counts), indexing="ij")
     k = np.linalg.norm(np.stack(numbers, axis=-1) @ grid.reciprocal, axis=-1)
-    inside = (k > 0) & (k < cut * (1 - 1e-9))
-    shortest = shortest_wavevector(grid)
-    shell = np.rint(k[inside] / (shortest / SHELLS)).astype(np.intp)
-    power = np.abs(modes[inside]) ** 2 / (float(grid.n_points) ** 2 * norm)
-    n_modes, k_sum, by_shell = (np.bincount(shell, part) for part in (np.ones(len(shell)), k[inside], power))
-    filled = n_modes > 0
+    power = np.abs(modes) ** 2 / (float(grid.n_points) ** 2 * norm)
     floor = ROUNDING[whole.values.dtype.itemsize] ** 2 * square
+    return spectrum_below(grid, cut, k, power, np.ones(k.shape), variance, floor, bool(axes))
+
+
+def low_mode_counts(grid: Grid, most: int) -> tuple[list[int], float]:
+    """The lowest modes along each axis, of waves as long as `most` of the longest axis, and where all of them end."""
+    cut = 2 * np.pi * most / float(max(grid.lengths[axis] for axis in range(3) if grid.shape[axis] > 1))
+    counts = [
+        min(int(cut * grid.lengths[axis] / (2 * np.pi) * (1 + 1e-9)), (grid.shape[axis] - 1) // 2) for axis in range(3)
+    ]
+    ends = (2 * np.pi * (counts[axis] + 1) / grid.lengths[axis] for axis in range(3) if grid.shape[axis] > 1)
+    return counts, float(min([cut, *ends]))
+
+
+def spectrum_below(
+    grid: Grid, cut: float, k: Array, power: Array, weight: Array, variance: float, floor: float, windowed: bool
+) -> Spectrum:
+    """Shells of the modes below `cut`, each counted `weight` times; what they lack of the variance lies beyond."""
+    inside = (k > 0) & (k < cut * (1 - 1e-9))
+    k, power, weight = k[inside], power[inside], weight[inside]
+    shortest = shortest_wavevector(grid)
+    shell = np.rint(k / (shortest / SHELLS)).astype(np.intp)
+    n_modes, k_sum, by_shell = (np.bincount(shell, part) for part in (weight, weight * k, weight * power))
+    filled = n_modes > 0
     beyond = max(variance - float(by_shell.sum()), 0.0)
     return Spectrum(
         np.append(k_sum[filled] / n_modes[filled], cut),
         np.append(by_shell[filled], beyond),
-        np.append(n_modes[filled], max(grid.n_points - 1 - len(shell), 1)),
+        np.append(n_modes[filled], max(grid.n_points - 1 - n_modes.sum(), 1)),
         floor,
         2 * pi / shortest,
-        bool(axes),
+        windowed,
         cut,
     )
 
@@ -521,7 +546,7 @@ def _judged(spectrum: Spectrum, gap: tuple[float, float] | None, tau: float) -> 
     remarks = []
     if isfinite(length) and j < FEWEST_BELOW:
         text = f"{j} of at least {FEWEST_BELOW} modes lie below the gap: L is uncertain, take a larger sample."
-        warnings.warn(text, AccuracyWarning, stacklevel=4)
+        warnings.warn(text, AccuracyWarning, stacklevel=5)
         remarks.append(text)
     if spectrum.windowed:
         remarks.append("A straight trend was removed and Hann's window applied.")

@@ -134,7 +134,9 @@ def uncertainty(
     deviations = [float(np.std(part)) for part in (raw, averaged, raw - averaged, slopes)]
     eps_v, eps_p = median_widths(line, position, kernel.eps, slope)
     step = {"step": "uncertainty relation", "kernel": kernel.describe()}
-    return _result(kernel, deviations, (eps_v, eps_p), scales_alpha(profile), profile.unit, (*profile.provenance, step))
+    return relation_of(
+        kernel, deviations, (eps_v, eps_p), scales_alpha(profile), profile.unit, (*profile.provenance, step)
+    )
 
 
 def scales_alpha(profile: Profile) -> Measurement:
@@ -163,10 +165,10 @@ def spectral_uncertainty(k: ArrayLike, density: ArrayLike, kernel: AveragingKern
     transform = kernel.transform(wave)
     shares = [np.ones_like(wave), np.abs(transform) ** 2, np.abs(1 - transform) ** 2, wave**2 * np.abs(transform) ** 2]
     deviations = [float(np.sqrt(2 * scipy.integrate.trapezoid(power * share, wave))) for share in shares]
-    return _result(kernel, deviations, None, None, None, ({"step": "uncertainty of a spectrum"},))
+    return relation_of(kernel, deviations, None, None, None, ({"step": "uncertainty of a spectrum"},))
 
 
-def _result(
+def relation_of(
     kernel: AveragingKernel,
     deviations: list[float],
     intervals: tuple[float, float] | None,

@@ -221,16 +221,11 @@ class Plan:
         """Windows along each axis for a kernel whose transform falls to nothing; None where none saves anything."""
         if self.sampling == CELL or not np.isfinite(self.kernel.cutoff(self.tolerance)):
             return None
-        largest = [self._largest(axis) for axis in range(3)]
-        dtype = self.field.values.dtype.name
-        for share in (2, 4, 8):  # of the error, for an axis: more where the corners of the coarse modes matter
-            tolerance = TAPS_ERROR[dtype] / share
-            a, b, c = (taps_of(line.period, e, tolerance, dtype) for line, e in zip(self.lines, largest, strict=True))
-            if error_bound((a, b, c)) <= TAPS_ERROR[dtype]:
-                break
-        return None if a.decimation * b.decimation * c.decimation == 1 else (a, b, c)
+        periods = [line.period for line in self.lines]
+        taps = taps_along(periods, [self.largest(axis) for axis in range(3)], self.field.values.dtype.name)
+        return None if all(along.decimation == 1 for along in taps) else taps
 
-    def _largest(self, axis: int) -> Array:
+    def largest(self, axis: int) -> Array:
         """By mode along an axis, |mu^| of any mode with that component, or more."""
         line = self.lines[axis]
         wavevectors = 2 * np.pi / (line.period * line.step) * np.arange(2 * line.period)
@@ -240,6 +235,15 @@ class Plan:
             falls = np.isfinite(kernel.cutoff(self.tolerance))
             largest *= np.maximum.accumulate(size[::-1])[::-1] if falls else max(1.0, size.max())
         return largest
+
+
+def taps_along(periods: Sequence[int], largest: Sequence[Array], dtype: str) -> tuple[AxisTaps, AxisTaps, AxisTaps]:
+    """The cheapest windows along each axis that are exact to TAPS_ERROR together, for the largest |mu^| by mode."""
+    for share in (2, 4, 8):  # of the error, for an axis: more where the corners of the coarse modes matter
+        a, b, c = (taps_of(n, e, TAPS_ERROR[dtype] / share, dtype) for n, e in zip(periods, largest, strict=True))
+        if error_bound((a, b, c)) <= TAPS_ERROR[dtype]:
+            break
+    return a, b, c
 
 
 class Way(Protocol):

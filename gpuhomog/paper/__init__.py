@@ -7,13 +7,31 @@
 A figure is one module with `compute` (by the public operators), `draw` and FIGURE, which has to be listed here.
 
 >>> list(FIGURES)
-[7, 8, 10, 11, 12]
+[7, 8, 10, 11, 12, 14, 16, 17]
 """
 
-from . import difference_quotients, lattice_planes, surface_cuts, widths_and_positions, window_averages
+from . import (
+    difference_quotients,
+    lattice_planes,
+    layers,
+    spheres,
+    surface_cuts,
+    two_crystals,
+    widths_and_positions,
+    window_averages,
+)
 from .numbers import Curve, FigureNumbers, Finding, PaperFigure
 
-_MODULES = (window_averages, difference_quotients, widths_and_positions, surface_cuts, lattice_planes)
+_MODULES = (
+    window_averages,
+    difference_quotients,
+    widths_and_positions,
+    surface_cuts,
+    lattice_planes,
+    spheres,
+    two_crystals,
+    layers,
+)
 FIGURES: dict[int, PaperFigure] = {module.FIGURE.number: module.FIGURE for module in _MODULES}
 
 __all__ = ["FIGURES", "Curve", "FigureNumbers", "Finding", "PaperFigure"]

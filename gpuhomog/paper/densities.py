@@ -24,11 +24,12 @@ from numpy.typing import ArrayLike
 from .. import Field, PointCharges, Profile, Structure, charge_density
 from ..structure import SYMBOLS
 
+SEED = 2403
 CORRELATION = 0.25
 """c of the disordered densities [Å]: half the distance over which they are correlated."""
 
 
-def disorder(alpha: float, n: int = 2**15, spacing: float = 0.125, seed: int = 2403) -> Profile:
+def disorder(alpha: float, n: int = 2**15, spacing: float = 0.125, seed: int = SEED) -> Profile:
     """A periodic charge density of mean 0 and standard deviation 1 e/Å^3, with S(k) ~ k^alpha at small k.
 
     n, spacing  samples and their distance [Å]
@@ -85,3 +86,19 @@ def crystal(
 def face_centred(a: float) -> list[list[float]]:
     """Primitive vectors of a face-centred cubic crystal of cubic lattice constant a [Å]."""
     return [[0.0, a / 2, a / 2], [a / 2, 0.0, a / 2], [a / 2, a / 2, 0.0]]
+
+
+def planes_of_gaussians(
+    parts: Sequence[Sequence[float]], n: int, a: float, area: float, spacing: float, vacuum: float
+) -> Profile:
+    """A slab of n layers from 0 on, a apart, with vacuum on both sides [e/Å^3].
+
+    parts  of each layer: (offset from it [Å], charge in a cell of its plane [e], standard deviation [Å])
+    """
+    position = np.asarray(np.arange(round((a * (n - 1) + 2 * vacuum) / spacing)) * spacing - vacuum, dtype=np.float64)
+    values = np.zeros(len(position))
+    for offset, charge, std in parts:
+        away = (position[:, None] - offset - a * np.arange(n)) / std
+        values += charge / area * np.exp(-0.5 * away**2).sum(axis=1) / (std * np.sqrt(2 * np.pi))
+    length = len(position) * spacing
+    return Profile(position, values, "e/Å^3", "charge_density", length, area=area)

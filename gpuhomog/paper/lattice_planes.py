@@ -136,7 +136,7 @@ def compute(device: str) -> FigureNumbers:
             np.sqrt(1.5),
             1e-9,
             "Ω = |a1| A",
-            "printed above eq. 56; it is Ω = (a1·n) A, without which the quantum is wrong",
+            "printed in X.E.1; it is Ω = (a1·n) A, without which the quantum is wrong",
         ),
         Finding("σ, CaF2(111) ending on F", between, "51", 0.0, 1e-6, "non-polar"),
         Finding(

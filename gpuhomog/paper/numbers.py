@@ -126,11 +126,11 @@ class FigureNumbers(Result):
     findings: tuple[Finding, ...]
     curves: Mapping[str, Curve]
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    provenance: tuple[Mapping[str, Any], ...] = field(init=False)
 
-    @property
-    def provenance(self) -> tuple[Mapping[str, Any], ...]:
-        """Nothing was read that an output could overwrite."""
-        return ({"step": "paper", "figure": self.figure, "paper": "arXiv:2403.13981"},)
+    def __post_init__(self) -> None:
+        step = {"step": "figure of the paper", "figure": self.figure, "paper": "arXiv:2403.13981"}
+        object.__setattr__(self, "provenance", (step,))
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ from .numbers import FigureNumbers, Finding, PaperFigure, by_blocks, curve, dist
 
 SPACING = 0.125  # Å
 N = 2**13
+SEED = 10
 X = 512.0  # Å: the black spot
 ETA = 6.0  # Å: the green interval
 A = 32.0  # Å: widest average of A and B
@@ -53,7 +54,7 @@ def share_that_holds(profile: Profile, positions: Sequence[float]) -> Measuremen
 
 def compute(device: str) -> FigureNumbers:
     """Averages of one disordered density by width and by position, with A, B and V."""
-    profile = disorder(2.0, N, SPACING, seed=10)
+    profile = disorder(2.0, N, SPACING, seed=SEED)
     i = round(X / SPACING)
     close = np.linspace(-1.2 * ETA, 1.2 * ETA, 600)
     near = np.abs(profile.position - X) <= EPS_X / 2
@@ -94,7 +95,7 @@ def compute(device: str) -> FigureNumbers:
         ),
         Finding(
             "share with V inside B, α = 0",
-            share_that_holds(disorder(0.0, N, SPACING, seed=10), positions),
+            share_that_holds(disorder(0.0, N, SPACING, seed=SEED), positions),
             "21, 24",
             0.0,
             0.0,
@@ -127,6 +128,7 @@ def compute(device: str) -> FigureNumbers:
         "V": (float(field.low[middle]), float(field.high[middle])),
         "correlation": CORRELATION,
         "alpha": 2.0,
+        "seed": SEED,
     }
     return FigureNumbers(10, findings, curves, parameters)
 

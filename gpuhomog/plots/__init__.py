@@ -14,6 +14,7 @@
     plot_surface_map     charge of a slab's two faces as maps
     plot_point_charges   point charges and their cumulative charge; plot_point_terminations, plot_molecules
     plot_scales          power by wavevector, with the gap between the scales
+    plot_scale_report    the same above the widths of averages at several scales
     plot_slices          three planes of a 3D field in true geometry, one colour scale
     save_figure          .png, .pdf or .svg, written beside and then renamed
 
@@ -38,7 +39,13 @@ from .inner import plot_cavity, plot_inner_potential
 from .moments import plot_homogenized, plot_moments
 from .potentials import plot_step, plot_vacuum_levels
 from .profiles import plot_profile
-from .scales import plot_assumption_8, plot_field_intervals, plot_interval_field, plot_scales
+from .scales import (
+    plot_assumption_8,
+    plot_field_intervals,
+    plot_interval_field,
+    plot_scale_report,
+    plot_scales,
+)
 from .slices import plot_slices
 from .style import save_figure
 
@@ -56,6 +63,7 @@ __all__ = [
     "plot_point_charges",
     "plot_point_terminations",
     "plot_profile",
+    "plot_scale_report",
     "plot_scales",
     "plot_slices",
     "plot_step",

@@ -6,8 +6,6 @@ Out  Figure.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -35,7 +33,7 @@ from .style import (
 
 @styled
 def plot_surface_map(result: SurfaceMap, *, width: str = "page") -> Figure:
-    """The charge of both faces as maps in true geometry, one colour scale.
+    """The charge of both faces as maps in true geometry, each with its colour scale.
 
     result  SurfaceMap
     width   "page" (7 inches) or "column" (3.4 inches)
@@ -45,21 +43,20 @@ def plot_surface_map(result: SurfaceMap, *, width: str = "page") -> Figure:
     vectors = in_plane(np.asarray(result.vectors), 0, 1)
     corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]) @ vectors
     extent = np.ptp(corners, axis=0)
-    page, left, bar_width, bottom, top = WIDTHS[width], 0.5, 0.75, 0.42, 0.25
-    beside = width == "page"
-    scale = min((page - bar_width - (2 if beside else 1) * (left + 0.1)) / (2 if beside else 1) / extent[0], 4 / extent[1])
+    page, left, right, bottom, top = WIDTHS[width], 0.5, 0.85, 0.42, 0.25
+    columns = 2 if width == "page" else 1
+    scale = min((page / columns - left - right) / extent[0], 4 / extent[1])
     wide, tall = float(extent[0]) * scale, float(extent[1]) * scale
-    total = (tall + bottom + top) * (1 if beside else 2)
+    total = (tall + bottom + top) * (2 // columns)
     figure = new_figure(width, total)
-    colours, low, high, extend = colour_scale(np.stack([result.low, result.high]))
-    mesh: Any = None
     for number, (name, values) in enumerate((("lower face", result.low), ("upper face", result.high))):
-        x = left + (number * (wide + left + 0.1) if beside else 0.0)
-        y = bottom + (0.0 if beside else (1 - number) * (tall + bottom + top))
+        x = left + number % columns * page / 2
+        y = bottom + (1 - number) * (2 - columns) * (tall + bottom + top)
         axes = figure.add_axes((x / page, y / total, wide / page, tall / total))
         plane = np.pad(values, ((0, 1), (0, 1)), mode="wrap")
         u = np.arange(plane.shape[0])[:, None] / values.shape[0]
         v = np.arange(plane.shape[1])[None, :] / values.shape[1]
+        colours, low, high, extend = colour_scale(values)
         mesh = axes.pcolormesh(
             u * vectors[0, 0] + v * vectors[1, 0],
             u * vectors[0, 1] + v * vectors[1, 1],
@@ -84,10 +81,10 @@ def plot_surface_map(result: SurfaceMap, *, width: str = "page") -> Figure:
         if skewed:
             for side in ("top", "right", "left", "bottom"):
                 axes.spines[side].set_visible(False)
-    bar = figure.add_axes(((page - bar_width + 0.05) / page, bottom / total, 0.1 / page, (total - bottom - top) / total))
-    figure.colorbar(mesh, cax=bar, extend=extend)
-    bar.minorticks_off()
-    name_axis(bar, "σ", "e/Å^2")
+        bar = figure.add_axes(((x + wide + 0.1) / page, y / total, 0.09 / page, tall / total))
+        figure.colorbar(mesh, cax=bar, extend=extend)
+        bar.minorticks_off()
+        name_axis(bar, "σ", "e/Å^2")
     return figure
 
 
@@ -106,8 +103,9 @@ def plot_point_charges(points: PointCharges, result: PointSurfaceCharge, *, widt
     upper.axhline(0.0, color=GREY, lw=0.5, zorder=1)
     upper.tick_params(axis="x", which="both", labelbottom=False)
     margin = 0.05 * max(float(np.ptp(x)), 1e-9)
-    edges = np.concatenate([[x[0] - margin], x, [x[-1] + margin]])
-    levels = np.concatenate([[0.0], np.cumsum(q)])
+    places, which = np.unique(np.round(x, 6), return_inverse=True)  # charges of one plane add up
+    edges = np.concatenate([[x[0] - margin], places, [x[-1] + margin]])
+    levels = np.concatenate([[0.0], np.cumsum(np.bincount(which, q))])
     lower.stairs(levels, edges, baseline=None, color=BLUE, lw=0.9, zorder=3)
     lower.axhline(0.0, color=GREY, lw=0.5, zorder=1)
     for axes in (upper, lower):
@@ -167,8 +165,8 @@ def plot_molecules(result: MolecularCharge, *, width: str = "column") -> Figure:
     result  MolecularCharge
     width   "column" (3.4 inches) or "page" (7 inches)
     """
-    figure = new_figure(width, 2.9)
-    upper, lower = figure_rows(figure, [1.5, 0.85])
+    figure = new_figure(width, 3.6)
+    upper, lower = figure_rows(figure, [1.6, 1.4])
     curves = (("exact", result.exact, BLACK), ("free", result.free, VERMILION), ("bound", result.bound, BLUE))
     for name, values, colour in curves:
         upper.plot(result.position, values, color=colour, lw=1.2 if name == "exact" else 0.9, label=name)

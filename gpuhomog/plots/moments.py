@@ -41,10 +41,10 @@ def plot_moments(
     others  as in plot_profile
     """
     structure = structure or planar.structure
-    heights = [1.2]
+    heights = [1.45]
     first = [part for part in (result.m1_field, dipole) if part is not None]
-    heights += [1.1] if first else []
-    heights += [1.1] if result.w_field is not None else []
+    heights += [1.45] if first else []
+    heights += [1.45] if result.w_field is not None else []
     figure, rows, _ = figure_over_atoms(structure, planar, origin, heights, width)
     rows[0].plot(*closed(planar, planar.values), color=BLACK, lw=0.7, zorder=3)
     periodic = planar.boundary == "periodic"
@@ -107,7 +107,7 @@ def plot_homogenized(
     Each panel has a bar as long as the eps of its stage.
     """
     structure = structure or planar.structure
-    figure, rows, _ = figure_over_atoms(structure, planar, origin, [1.1, *[1.2] * len(result.stages)], width)
+    figure, rows, _ = figure_over_atoms(structure, planar, origin, [1.3, *[1.3] * len(result.stages)], width)
     rows[0].plot(*closed(planar, planar.values), color=BLACK, lw=0.6, zorder=3)
     name_axis(rows[0], NAMES.get(planar.quantity, planar.quantity), planar.unit)
     for number, (axes, stage) in enumerate(zip(rows[1:], result.stages, strict=True), 1):

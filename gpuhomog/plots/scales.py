@@ -1,4 +1,4 @@
-"""Figures of scales: power by wavevector, and the interval-valued average.
+"""Figures of scales: power by wavevector, widths of averages by their eps, and the interval-valued average.
 
 In   Profile and the result of an operator.
 Out  Figure.
@@ -7,14 +7,17 @@ Out  Figure.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..operators.fluctuation import FieldAssumption8
 from ..operators.interval_field import FieldIntervals, IntervalField
+from ..operators.scale_report import ScaleReport
 from ..operators.scales import Scales
 from ..results import Profile
 from ..structure import Structure
@@ -85,9 +88,7 @@ def plot_interval_field(
 
 
 @styled
-def plot_field_intervals(
-    result: FieldIntervals, *, at: Sequence[float] | None = None, width: str = "page"
-) -> Figure:
+def plot_field_intervals(result: FieldIntervals, *, at: Sequence[float] | None = None, width: str = "page") -> Figure:
     """The width eps_V of a field's intervals in the ball, as slices in true geometry.
 
     result  FieldIntervals
@@ -119,6 +120,8 @@ def plot_assumption_8(result: FieldAssumption8, *, width: str = "column") -> Fig
 
 
 BINS_PER_DECADE = 12
+MOST_MARKS = 6
+"""Of eps below a figure."""
 
 
 @styled
@@ -132,6 +135,43 @@ def plot_scales(result: Scales, *, width: str = "column") -> Figure:
     """
     figure = new_figure(width, 2.55)
     (axes,) = figure_rows(figure, [2.03])
+    _draw_spectrum(axes, result)
+    return figure
+
+
+@styled
+def plot_scale_report(result: ScaleReport, *, width: str = "column") -> Figure:
+    """The spectrum as plot_scales draws it, and below it, against eps, the widths that averages have.
+
+    result  ScaleReport
+    width   "column" (3.4 inches) or "page" (7 inches)
+    """
+    figure = new_figure(width, 4.6)
+    upper, lower = figure_rows(figure, [2.03, 1.5], gap=0.5, shared=False)
+    _draw_spectrum(upper, result.scales)
+    curves = [
+        (result.eps_V, BLUE, "eps$_V$ in the ball"),
+        (result.detrended, VERMILION, "less the slope"),
+        (result.eps_V_average, BLACK, "2 std of the average"),
+        (result.local_std, GREEN, "local std"),
+    ]
+    order = np.argsort(result.eps)
+    for values, colour, label in curves:
+        if np.isfinite(values).all() and (values > 0).all():
+            lower.loglog(result.eps[order], values[order], "o-", ms=2.4, lw=0.9, color=colour, label=label)
+    low, high = lower.get_ylim()
+    lower.set_ylim(low, high * (high / low) ** 0.45)
+    lower.legend(loc="upper left", ncols=2, borderaxespad=0.2)
+    marked = result.eps[order][:: ceil(len(order) / MOST_MARKS)]
+    lower.set_xticks(marked, [f"{eps:.3g}" for eps in marked])
+    lower.tick_params(axis="x", which="minor", bottom=False, top=False, labelbottom=False)
+    lower.set_xlabel(axis_label("eps", "Å"))
+    lower.set_ylabel(axis_label("width", result.unit))
+    return figure
+
+
+def _draw_spectrum(axes: Axes, result: Scales) -> None:
+    """Power per mode, gap and power law."""
     k, density = result.k, result.power / result.modes
     if result.between is None or result.a is None or result.L is None:
         raise InputError(f"No spectrum to draw: {result.verdict}")
@@ -165,4 +205,3 @@ def plot_scales(result: Scales, *, width: str = "column") -> Figure:
         axes.text(x, y, text, transform=axes.transAxes, va="top", fontsize=7, color=colour, zorder=6, bbox=PAPER)
     axes.set_xlabel(axis_label("wavevector", "1/Å"))
     axes.set_ylabel(axis_label("power per mode", None if result.unit is None else squared(result.unit)))
-    return figure

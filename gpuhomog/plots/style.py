@@ -146,15 +146,15 @@ def new_figure(width: str, height: float) -> Figure:
     return figure
 
 
-def figure_rows(figure: Figure, heights: Sequence[float], gap: float = 0.06) -> list[Any]:
-    """Axes one below the other, of given heights in inches, over the figure's height; sharing x."""
+def figure_rows(figure: Figure, heights: Sequence[float], gap: float = 0.06, shared: bool = True) -> list[Any]:
+    """Axes one below the other, of given heights in inches, over the figure's height; sharing x unless told not to."""
     width, height = figure.get_size_inches()
     left, right, top = 0.68, 0.12, 0.1
     axes: list[Any] = []
     y = height - top
     for h in heights:
         y -= h
-        share = axes[0] if axes else None
+        share = axes[0] if axes and shared else None
         frame = (left / width, y / height, (width - left - right) / width, h / height)
         axes.append(figure.add_axes(frame, sharex=share))
         y -= gap
@@ -190,6 +190,7 @@ def print_measurement(measured: Measurement) -> str:
     value, unit = float(measured), unit_label(measured.unit)
     spread = measured.uncertainty or 0.0
     size = max(abs(value), spread)
+    spread = spread if spread > 1e-8 * abs(value) else 0.0
     power = floor(log10(size)) if size > 0 else 0
     power = power if power < -2 or power > 4 else 0
     value, spread = value / 10.0**power, spread / 10.0**power

@@ -1,4 +1,4 @@
-"""Point charges from files: tables of positions and charges, XYZ, and every structure that ASE reads.
+r"""Point charges from files: tables of positions and charges, XYZ, and every structure that ASE reads.
 
     ions.csv    columns position, charge                    a line of charges: along the normal [Å]; [e] or [e/Å^2]
     ions.txt    columns x, y, z, charge                     [Å], [e]
@@ -12,7 +12,7 @@ Out  PointCharges of two columns, Ions of everything else.
 
 >>> import tempfile
 >>> with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
-...     _ = file.write("position,charge\\n0.0,1\\n0.3,-1\\n")
+...     _ = file.write("position,charge\n0.0,1\n0.3,-1\n")
 ...     file.flush()
 ...     points = read_point_charges(file.name)
 >>> points.total, points.positions.tolist()

@@ -2,7 +2,8 @@
 
 from .checkpoint import Checkpoint, identity_of
 from .memory import CHUNKS_HELD, RESULTS_HELD, Limit, parse_bytes, resident_bytes
-from .passes import Run, Stream, current_run, running, together
+from .passes import Run, Stream, current_run, in_chunks, running, together
+from .shares import workers
 from .stops import stopping
 from .turns import in_turns
 from .unread import Unread
@@ -17,10 +18,12 @@ __all__ = [
     "Unread",
     "current_run",
     "identity_of",
+    "in_chunks",
     "in_turns",
     "parse_bytes",
     "resident_bytes",
     "running",
     "stopping",
     "together",
+    "workers",
 ]

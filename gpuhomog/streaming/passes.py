@@ -478,16 +478,31 @@ def running(run: Run) -> Iterator[Run]:
         _current.reset(token)
 
 
-def a_stream_of(values: NDArray[Any]) -> Stream:
-    """The planes of an array, for examples."""
-    return Stream(
-        "an array",
-        "an array",
-        lambda start, stop: values[start:stop],
+def in_chunks(values: Any, slab: Slab, comm: Comm, device: Device) -> Unread:
+    """An array in memory as planes that come one after the other: all that is asked of a chunk finds it in the cache.
+
+    Where a device rather has all planes at once (cache_chunk), there is one chunk.
+    """
+
+    def planes(start: int, stop: int) -> Any:
+        return values[at(slab.axis, slice(start - slab.start, stop - slab.start))]
+
+    stream = Stream(
+        "values in memory",
+        "the values",
+        planes,
         values.shape,
         values.dtype,
-        Slab.of(len(values)),
-        Serial(),
-        choose_device("cpu"),
+        slab,
+        comm,
+        device,
         Run(),
+        ahead=False,
+        chunk_bytes=device.cache_chunk,
     )
+    return Unread(stream)
+
+
+def a_stream_of(values: NDArray[Any]) -> Stream:
+    """The planes of an array, for examples."""
+    return in_chunks(values, Slab.of(len(values)), Serial(), choose_device("cpu")).stream

@@ -306,6 +306,7 @@ def test_demo_fails_where_a_number_is_not_the_known_one(run, monkeypatch):
         ("step", (), ".png", b"\x89PNG"),
         ("scales", (), ".png", b"\x89PNG"),
         ("macro", ("--width", "2"), ".png", b"\x89PNG"),
+        ("scales", ("--eps", "2,3"), ".png", b"\x89PNG"),
         ("scales", ("--axis", "c", "--window", "10,16"), ".pdf", b"%PDF"),
     ],
 )
@@ -313,6 +314,20 @@ def test_figures_of_every_kind(run, slab, command, more, suffix, magic):
     target = Path(f"figure{suffix}")
     assert run(command, slab, *more, "--plot", target, "-q").code == 0
     assert target.read_bytes().startswith(magic)
+
+
+@pytest.mark.filterwarnings("ignore::gpuhomog.AccuracyWarning")
+def test_averages_at_several_scales(run, slab):
+    ran = run("scales", slab, "--eps", "2,3.5", "-o", "widths.csv", "--json")
+    found, expected = ran.json["result"], gh.scale_report(gh.read(slab), [2.0, 3.5])
+    for name in ("eps", "eps_V", "local_std", "low"):
+        assert found[name] == pytest.approx(getattr(expected, name).tolist(), rel=1e-9)
+    assert found["kernels"][0]["kernel"] == "gaussian" and found["scales"]["planes"] == "|k|"
+    assert "eps,low,high" in Path("widths.csv").read_text()
+    power = run("scales", slab, "--eps", "3", "--kernel", "powerlaw", "--max-memory", "1GB", "--json").json["result"]
+    assert power["kernels"][0]["kernel"] == "powerlaw"
+    streamed = gh.scale_report(gh.read(slab), gh.PowerLaw(3.0))
+    assert power["local_std"] == pytest.approx(streamed.local_std.tolist(), rel=1e-9)
 
 
 def test_the_interval_field_of_a_slab(run, slab):

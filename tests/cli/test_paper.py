@@ -25,6 +25,7 @@ def test_figure_with_its_numbers(run):
     assert json.loads(Path("figures/paper.json").read_text())["figures"].keys() == {"12"}
     content = gh.read_result("figures/figure_12.h5")
     assert content["kind"] == "FigureNumbers" and content["figure"] == 12
+    assert content["provenance"][0]["paper"] == "arXiv:2403.13981" and content["parameters"]["std"] == 0.18
     curve = content["curves"]["rows"]
     assert curve["y_unit"] == "e/Å^2" and np.ptp(curve["y"]) == pytest.approx(1 / 16, abs=1e-6)
 
@@ -61,7 +62,7 @@ def test_wrong_numbers_are_reported_and_not_written(run, monkeypatch):
     assert list(Path("gpuhomog-paper").iterdir()) == []
 
 
-def test_job_file_takes_numbers(run):
-    Path("job.toml").write_text('[[task]]\ncommand = "paper"\nfigure = [12]\noutput = "figures"\n')
+def test_job_files_are_for_inputs(run):
+    Path("job.toml").write_text('[[task]]\ncommand = "paper"\nfigure = [12]\n')
     ran = run("run", "job.toml")
-    assert ran.code == 0 and Path("figures/figure_12.png").exists()
+    assert ran.code == 2 and 'unknown command "paper"' in ran.sentence

@@ -66,6 +66,17 @@ def surface(field):
     return [profile.values, gh.macroscopic_average(profile, periods=2.5).values]
 
 
+def intervals(found):
+    return [found.low.values, found.high.values, found.mean.values, np.array([*found.eps_V, *found.detrended])]
+
+
+def report(found):
+    """What is of the size of the field's values: powers and slopes are not."""
+    widths = [found.low, found.high, found.eps_V, found.local_std, np.nan_to_num(found.eps_V_average)]
+    fields = [part for at in found.at for part in (at.average.values, *intervals(at.intervals))]
+    return [*widths, *fields, *(profile.values for profile in found.profiles)]
+
+
 OPERATORS = {
     "gaussian": averaged(gh.Gaussian(3.0)),
     "gaussian, coarse": averaged(gh.Gaussian(4.0), spacing=2.0),
@@ -112,6 +123,10 @@ OPERATORS = {
     "potential": on(gh.electrostatic_potential, quantity="electron_potential_energy"),
     "charge balance": on(balance, quantity="electron_density"),
     "gross charge": on(lambda f: [np.array([gh.charge_balance(f).net.value])], quantity="charge_density"),
+    "intervals": on(lambda f: intervals(gh.field_intervals(f, gh.Gaussian(3.0), spacing=1.1))),
+    "scale report": on(lambda f: report(gh.scale_report(f, [2.5, gh.PowerLaw(3.0)]))),
+    "scale report, orthogonal": on(lambda f: report(gh.scale_report(f, [2.5, 3.5])), cell=ORTHOGONAL),
+    "scale report, open": on(lambda f: report(gh.scale_report(f, [2.5])), boundary="p,o,p"),
     "another unit": on(lambda f: f.to("e/bohr^3"), quantity="charge_density"),
     "mean and integral": on(lambda f: [np.array([f.mean(), f.integral()])]),
 }

@@ -12,6 +12,13 @@ from gpuhomog.device.gpu import taps as launches
 SINGLE = launches.SINGLE
 
 
+@pytest.fixture(params=["cpu", "host", pytest.param("real", marks=pytest.mark.gpu)])
+def device(request):
+    if request.param == "cpu":
+        return CPU()
+    return request.getfixturevalue("host_gpu" if request.param == "host" else "real_gpu")
+
+
 def window(d, n_taps, first, seed=0):
     """Positive weights of sum one, unlike each other, in an order that no symmetry hides."""
     weights = np.random.default_rng((d, n_taps, seed)).uniform(0.5, 1.5, n_taps)
@@ -53,6 +60,33 @@ def test_the_cpu_adds_what_loops_add(case, dtype, order):
     assert found.dtype == dtype
     assert np.abs(found - expected).max() < 4 * np.finfo(dtype).eps  # sums in float64 of values of order one
     assert found.flags.f_contiguous if order == "F" else found.flags.c_contiguous
+
+
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape, taps", [*CASES.values(), ((3, 4, 5), (SINGLE, SINGLE, SINGLE))])
+def test_powers_about_a_centre(shape, taps, dtype, order, device):
+    values = noise(shape, dtype, order)
+    for power, centre in ((1, 0.75), (2, 0.0), (2, 1.25)):
+        expected = contracted_by_loops((values.astype(np.float64) - centre) ** power, taps)
+        found = device.to_host(device.contract_taps(device.asarray(values), taps, power, centre))
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found, expected, rtol=0, atol=2 * tolerance(dtype, taps))
+
+
+@pytest.mark.parametrize("n, d, n_taps, first", [(96, 2, 16, -8), (96, 4, 37, 91), (120, 3, 24, -300), (40, 40, 7, 38)])
+@pytest.mark.parametrize("axis", range(3))
+def test_bands_of_the_cpu_add_what_a_matrix_adds(axis, n, d, n_taps, first):
+    """Longer axes, several products each, windows that reach over the end, beside axes that stay."""
+    along = window(d, n_taps, first)
+    matrix = np.zeros((n // d, n))
+    for j in range(n // d):
+        for t, weight in enumerate(along.weights):
+            matrix[j, (j * d + first + t) % n] += weight
+    values = noise(np.roll((n, 3, 5), axis), np.float64)
+    taps = np.roll([along, SINGLE, SINGLE], axis)
+    expected = np.moveaxis(np.tensordot(matrix, values, (1, axis)), 0, axis)
+    np.testing.assert_allclose(CPU().contract_taps(values, taps), expected, rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.special import erfc
+from strict_device import StrictDevice
 
 from gpuhomog.paper import FIGURES
 from gpuhomog.paper.densities import disorder, pairs
@@ -154,6 +155,13 @@ def test_fluorite_has_cuts_of_both_kinds(figures):
     assert np.interp([0.5, 0.875, 0.125], sigma.x, sigma.y) == pytest.approx([0, 1, -1], abs=5e-6)
     salt = figures[12].curves["NaCl(111)"]
     assert np.interp([0.25, 0.75], salt.x, salt.y) == pytest.approx([-0.5, 0.5], abs=1e-6)
+
+
+@pytest.mark.parametrize("number", [11, 12])
+def test_fields_stay_on_their_device(figures, number):
+    again = FIGURES[number].compute(StrictDevice())
+    for mine, other in zip(again.findings, figures[number].findings, strict=True):
+        assert mine.agrees and float(mine.found) == pytest.approx(float(other.found), abs=1e-12)
 
 
 @pytest.mark.parametrize("width, inches", [("page", 7.0), ("column", 3.4)])

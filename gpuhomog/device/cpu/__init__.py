@@ -15,6 +15,7 @@ from ..node import usable_cores
 from .cylinder import Cylinder
 from .intervals import Intervals
 from .memory import Memory
+from .ranges import Ranges
 from .running import Running
 from .spectral import Spectral
 from .sums import Sums
@@ -23,7 +24,7 @@ from .text import Text
 from .windows import Windows
 
 
-class CPU(Memory, Intervals, Sums, Windows, Spectral, Text, Taps, Cylinder, Running):
+class CPU(Memory, Intervals, Sums, Windows, Spectral, Text, Taps, Cylinder, Running, Ranges):
     """Host memory and NumPy; see device.Device for what each method promises."""
 
     name = "cpu"

@@ -16,6 +16,7 @@ class Memory:
     """Host memory; see device.Device for what each method promises."""
 
     chunks_pinned: ClassVar[int] = 0
+    cache_chunk: ClassVar[int] = 1 << 23
 
     def asarray(self, values: Any, dtype: Any = None) -> NDArray[Any]:
         """NumPy array of the values."""

@@ -2,7 +2,7 @@
 
     planar_sum         1 read
     sums_and_extrema   1 read, and the rest from the cache
-    planar_moments     2 reads and float64 copies of a plane at a time
+    planar_moments     1 read and float64 copies of some rows at a time
     plane_family_sum   1 read
 
 >>> Sums().planar_sum(np.ones((2, 3, 4), order="F"), axis=1)
@@ -78,7 +78,7 @@ class Sums:
     def planar_moments(
         self, values: NDArray[Any], n_moments: int, centre: float
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Plane by plane of the slowest axis, in float64."""
+        """Some rows of a plane of the slowest axis at a time, in float64."""
         if is_fortran_ordered(values):
             a, b, c = self.planar_moments(values.T, n_moments, centre)
             return c, b, a
@@ -90,17 +90,24 @@ class Sums:
         if values.size == 0:
             return out[0], out[1], out[2]
         middle = values.dtype.type(centre)
+        _, n1, n2 = values.shape
+        together = max(1, 2 * BLOCK_BYTES // (8 * n2))
         for i, plane in enumerate(values):
-            deviation = (plane - middle).astype(np.float64)
-            power = deviation.copy()
-            for p in range(n_moments):
-                out[0][p, i] = power.sum()
-                out[1][p] += power.sum(axis=1)
-                out[2][p] += power.sum(axis=0)
-                power *= deviation
-            for axis, extreme in ((1, plane.min(axis=1)), (2, plane.min(axis=0))):
-                np.minimum(out[axis][n_moments], extreme, out=out[axis][n_moments])
-            for axis, extreme in ((1, plane.max(axis=1)), (2, plane.max(axis=0))):
-                np.maximum(out[axis][n_moments + 1], extreme, out=out[axis][n_moments + 1])
-            out[0][n_moments:, i] = plane.min(), plane.max()
+            for first in range(0, n1, together):
+                rows = slice(first, first + together)
+                part = plane[rows]
+                deviation = (part - middle).astype(np.float64)
+                power = deviation.copy() if n_moments > 1 else deviation
+                for p in range(n_moments):
+                    if p:
+                        power *= deviation
+                    sums = power.sum(axis=1)
+                    out[0][p, i] += sums.sum()
+                    out[1][p, rows] += sums
+                    out[2][p] += power.sum(axis=0)
+                for row, smaller in ((n_moments, np.minimum), (n_moments + 1, np.maximum)):
+                    extreme = smaller.reduce(part, axis=1)
+                    smaller(out[1][row, rows], extreme, out=out[1][row, rows])
+                    smaller(out[2][row], smaller.reduce(part, axis=0), out=out[2][row])
+                    out[0][row, i] = smaller(out[0][row, i], smaller.reduce(extreme))
         return out[0], out[1], out[2]

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 from .cylinder import Cylinder
 from .intervals import Intervals
+from .ranges import Ranges
 from .running import Running
 from .runtime import Runtime, cupy_runtime, n_gpus
 from .spectral import Spectral
@@ -25,7 +26,7 @@ from .transports import Transport, choose_transport
 from .windows import Windows
 
 
-class GPU(Cylinder, Intervals, Sums, Windows, Spectral, Text, Taps, Running):
+class GPU(Cylinder, Intervals, Sums, Windows, Spectral, Text, Taps, Running, Ranges):
     """One GPU; see device.Device for what each method promises."""
 
     def __init__(self, runtime: Runtime) -> None:

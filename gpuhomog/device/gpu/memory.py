@@ -33,6 +33,7 @@ class Memory:
     """Device memory; see device.Device for what each method promises."""
 
     chunks_pinned: ClassVar[int] = 4  # two, of which some versions of CuPy round each up to a power of two
+    cache_chunk: ClassVar[int] = 1 << 62
     runtime: Runtime
     _tables: OrderedDict[tuple[Any, ...], Any]
 

@@ -46,17 +46,18 @@ class Taps(Memory):
     filter_in_columns: ClassVar[dict[str, float]] = {"float32": 120.0, "float64": 240.0}
     """Columns of a matrix product that take as long as a filter in Fourier space."""
 
-    def contract_taps(self, values: Any, taps: Sequence[Any]) -> Any:
+    def contract_taps(self, values: Any, taps: Sequence[Any], power: int = 1, centre: float = 0.0) -> Any:
         """Planes first: one read of the field."""
         if is_fortran_ordered(values):
-            return self.contract_taps(values.T, taps[::-1]).T
+            return self.contract_taps(values.T, taps[::-1], power, centre).T
         slow, middle, fast = taps
         if not (_is_single(middle) and _is_single(fast)):
-            values = self._contract(self.contiguous(values), middle, fast)
-        if not _is_single(slow):
+            values = self._contract(self.contiguous(values), middle, fast, power, centre)
+            power, centre = 1, 0.0
+        if not _is_single(slow) or (power, centre) != (1, 0.0):
             n0, n1, n2 = values.shape
             rows = self.contiguous(values).reshape(1, n0, n1 * n2)
-            values = self._contract(rows, slow, SINGLE).reshape(n0 // slow.decimation, n1, n2)
+            values = self._contract(rows, slow, SINGLE, power, centre).reshape(n0 // slow.decimation, n1, n2)
         return values
 
     def expand_taps(self, values: Any, taps: Sequence[Any]) -> Any:
@@ -72,8 +73,8 @@ class Taps(Memory):
             values = self._expand(self.contiguous(values), middle, fast)
         return values
 
-    def _contract(self, values: Any, columns: Any, row: Any) -> Any:
-        """Along the two fast axes of C-ordered values."""
+    def _contract(self, values: Any, columns: Any, row: Any, power: int, centre: float) -> Any:
+        """Along the two fast axes of C-ordered values, of their powers."""
         planes, n1, n2 = values.shape
         m1, m2 = n1 // columns.decimation, n2 // row.decimation
         out = self.empty((planes, m1, m2), values.dtype)
@@ -94,7 +95,8 @@ class Taps(Memory):
         shared = values.dtype.itemsize * (weights[0].size + (reach + 1) * paired + 2 * line_cells * (paired + 1))
         rows, segments = self._segments(planes * parts * threads, m1, cells)
         sizes = [np.int64(n) for n in (n1, n2, m1, m2, columns.first % n1, row.first % n2)]
-        shape = [np.int32(n) for n in (columns.decimation, d2, reach + 1, outputs, rows)]
+        shape = [np.int32(n) for n in (columns.decimation, d2, reach + 1, outputs, rows, power)]
+        shape.append(values.dtype.type(centre))
         instance = f"contract_taps<{c_name(values.dtype)}, {cells}, {width}>"
         grid = (planes, segments, parts)
         self.runtime.launch(FILE, instance, grid, (threads,), (values, out, *weights, *sizes, *shape), shared)

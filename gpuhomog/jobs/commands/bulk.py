@@ -52,9 +52,7 @@ def run_moments(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     def draw() -> Any:
         from ...plots import plot_moments
 
-        return plot_moments(
-            profile, result, dipole, origin=field.grid.origin, width=values["figure_width"] or "column"
-        )
+        return plot_moments(profile, result, dipole, origin=field.grid.origin, width=values["figure_width"] or "column")
 
     target = values["output"]
     written: Any = result

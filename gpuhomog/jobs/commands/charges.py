@@ -70,9 +70,7 @@ def along(found: PointCharges | Ions, axis: str) -> PointCharges:
         return PointCharges.of_structure(found.structure, Grid((1, 1, 1), found.cell), axis, fold=True)
     assert found.structure.charges is not None
     step = {"step": "point charges", "axis": "xyz"[axis_index(axis)], "ions": len(found.structure)}
-    return PointCharges(
-        found.structure.positions[:, axis_index(axis)], found.structure.charges, provenance=(step,)
-    )
+    return PointCharges(found.structure.positions[:, axis_index(axis)], found.structure.charges, provenance=(step,))
 
 
 def with_cell(found: PointCharges | Ions, option: str) -> tuple[Any, Any]:
@@ -152,9 +150,9 @@ COMMANDS = (
     Command(
         "surface-map",
         "Map the charge per area of a slab's two faces over the plane.",
-        f"Needs a {SIGNED}: for an electron density (CHGCAR) give --ion-charges. Each line along the axis has a surface "
-        "charge of its own, the mean of its cumulative charge over one period of the bulk; --eps averages them in the "
-        "plane. The mean of the map is the charge that surface finds.",
+        f"Needs a {SIGNED}: for an electron density (CHGCAR) give --ion-charges. Each line along the axis has a "
+        "surface charge of its own, the mean of its cumulative charge over one period of the bulk; --eps averages "
+        "them in the plane. The mean of the map is the charge that surface finds.",
         (
             "gpuhomog surface-map CHGCAR --ion-charges Na=1,Cl=7 --axis c --eps 3 --plot map.pdf",
             "gpuhomog surface-map charge.h5 --axis c --period 2.82 -o map.h5 --json",
@@ -202,7 +200,7 @@ COMMANDS = (
             replace(o.UNIFORM_AXIS, help="Axis whose planes the surfaces are: a, b or c (x, y or z without a cell)."),
             replace(o.X_B, help="Where the bulk is cut, in Å along the normal. Default: the middle."),
             o.Option("period", o.length, "P", "Period of the bulk along the normal in Å.", panel=o.METHOD),
-            replace(o.WINDOW, help="Instead of --period, for a bulk without one: positions in Å to average between."),
+            replace(o.WINDOW, help="For a bulk without a period, instead: positions in Å to average between."),
             replace(
                 o.SURFACE_EPS,
                 help="Width of the kernel in Å, twice its standard deviation. Default: an eighth of the thickness.",

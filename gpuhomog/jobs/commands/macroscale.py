@@ -10,12 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...errors import InputError
+import numpy as np
+
 from ...averaging_kernels import AveragingKernel
+from ...errors import InputError
 from ...field import Field
 from ...operators.fluctuation import FieldAssumption8, field_assumption_8
 from ...operators.interval_field import field_intervals, interval_field, physical_assumption_8
 from ...operators.planar import planar_average
+from ...operators.scale_report import scale_report
 from ...operators.scales import scales
 from ...operators.uncertainty import uncertainty
 from ...results import Result
@@ -112,20 +115,42 @@ def check_macro(values: dict[str, Any]) -> None:
 def run_scales(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Microscale, macroscale and exponent of a field."""
     field = made(inputs, values)
+    width = values["figure_width"] or "column"
+    if values["eps"] is not None:
+        kernels = [o.KERNELS[values["kernel"] or "gaussian"](eps) for eps in np.atleast_1d(values["eps"])]
+        report = scale_report(field, kernels, outside=values["outside"])
+
+        def draw_report() -> Any:
+            from ...plots import plot_scale_report
+
+            return plot_scale_report(report, width=width)
+
+        return Outcome(report.to_dict(), report.tables(), {values["output"]: report}, draw_report)
     how = {name: values[name] for name in ("between", "window", "tau")}
     result = scales(field, values["axis"], **how)
 
     def draw() -> Any:
         from ...plots import plot_scales
 
-        return plot_scales(result, width=values["figure_width"] or "column")
+        return plot_scales(result, width=width)
 
     return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
 
 
 def check_scales(values: dict[str, Any]) -> None:
-    """A window is one of a profile."""
+    """A window is one of a profile; averages are those of the whole field."""
     check_making(values)
+    if values["eps"] is not None:
+        mixed = [name for name in ("axis", "between", "window") if values[name] is not None]
+        mixed += ["tau"] * (values["tau"] != TAU.default)
+        if mixed:
+            raise InputError(
+                f"--eps asks for averages of the whole field, in the one read that its spectrum takes: leave "
+                f"--{mixed[0]} out, or look at the scales by themselves first."
+            )
+    elif values["kernel"] is not None or values["outside"] != FIELD_OUTSIDE.default:
+        name = "--kernel" if values["kernel"] is not None else "--outside"
+        raise InputError(f"{name} belongs to averages: give their sizes, --eps X,Y,… in Å.")
     if values["window"] is not None and values["axis"] is None:
         raise InputError("--window belongs to a profile: give --axis a, b, c or h,k,l with it.")
 
@@ -187,6 +212,13 @@ BALL = o.Option(
 )
 
 
+EPS_OF_SCALES = replace(
+    o.EPS,
+    help="Averages of these sizes as well, each by itself, in Å (twice the kernel's standard deviation): intervals, "
+    "local fluctuation, uncertainty numbers. All of them, and the spectrum of the longest waves, take one read.",
+)
+
+
 TAU = o.Option(
     "tau", o.number, "T", "Largest power in the gap, over that above and below it.", default=0.01, panel=o.METHOD
 )
@@ -238,15 +270,25 @@ COMMANDS = (
         "Find at which scales a field is microscopic and macroscopic, and what that permits.",
         "The power of the field's waves is looked through for the widest gap: below it lies what is macroscopic, above "
         "it the microscopic structure. Recommended is the eps of an averaging kernel in between. How the power grows "
-        "in the gap (alpha) says whether surface charges and potential steps exist for such a field.",
+        "in the gap (alpha) says whether surface charges and potential steps exist for such a field. With --eps the "
+        "averages at these scales come with it, from the same read of the field.",
         (
             "gpuhomog scales CHGCAR --plot scales.pdf",
             "gpuhomog scales LOCPOT --axis c --window 10,30 --json",
+            "gpuhomog scales LOCPOT --eps 2,3,4,6,8 -o widths.csv",
         ),
         (
             *o.READING,
             *o.MAKING,
             SCALES_AXIS,
+            EPS_OF_SCALES,
+            replace(
+                o.KERNEL,
+                parse=o.word("gaussian", "powerlaw"),
+                help="Shape of the averages' kernel: gaussian or powerlaw. Default: gaussian.",
+                required=False,
+            ),
+            FIELD_OUTSIDE,
             o.WINDOW,
             o.GAP,
             TAU,
