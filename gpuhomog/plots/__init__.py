@@ -8,6 +8,9 @@
     plot_inner_potential  the mean of a slab's potential, with what theory says of it
     plot_cavity          charge and field of spheres around a point, by their radius
     plot_vacuum_levels   potential with the plateaus of both vacua
+    plot_cylinder        maps of a plane: potential of a cylinder, its disc average's part, the rest
+    plot_budget          terms of the macroscopic potential up to their sum, and its order of limits
+    plot_decay           what lies beyond the disc average, by the radius
     plot_interval_field  the interval-valued average, a band about its midpoint
     plot_field_intervals  the width of a field's intervals in the ball, as slices; plot_assumption_8: what passes
     plot_moments         moment densities and dipole density of a bulk; plot_homogenized: a profile stage by stage
@@ -34,6 +37,7 @@ Out  matplotlib.figure.Figure, 3.4 inches (a column) or 7 inches (a page) wide.
 
 from .charges import plot_molecules, plot_point_charges, plot_point_terminations, plot_surface_map
 from .corners import plot_corners
+from .cylinder import plot_budget, plot_cylinder, plot_decay
 from .excess import plot_interface, plot_surface, plot_terminations
 from .inner import plot_cavity, plot_inner_potential
 from .moments import plot_homogenized, plot_moments
@@ -51,8 +55,11 @@ from .style import save_figure
 
 __all__ = [
     "plot_assumption_8",
+    "plot_budget",
     "plot_cavity",
     "plot_corners",
+    "plot_cylinder",
+    "plot_decay",
     "plot_field_intervals",
     "plot_homogenized",
     "plot_inner_potential",
