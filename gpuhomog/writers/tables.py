@@ -59,6 +59,25 @@ class Compared(Result):
         return np.where(inside, self.planar.values[np.where(inside, places, 0)], np.nan)
 
 
+@dataclass(frozen=True, eq=False)
+class SideBySide(Result):
+    """Profiles at the same positions, for one table: a column each, by name."""
+
+    profiles: Mapping[str, Profile]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of the table."""
+        return ("position", *self.profiles)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Positions, each profile's values by its name, their units, and where they come from."""
+        first = next(iter(self.profiles.values()))
+        values = {name: plain(profile.values) for name, profile in self.profiles.items()}
+        units = {name: profile.unit for name, profile in self.profiles.items()}
+        return {"position": plain(first.position), **values, "units": units, "provenance": plain(first.provenance)}
+
+
 def _described(result: Result) -> dict[str, Any]:
     """The result as a dict that says what it is; a profile brings its atoms."""
     if isinstance(result, Compared):
