@@ -35,7 +35,7 @@ from .jobs import BATCH_OPTIONS, COMMANDS, PLAN_OPTIONS, Command, Inputs, Outcom
 from .jobs.options import COMMON, DRY_RUN, FRESH, GENERAL, JSON, QUIET, Option
 from .jobs.streamed import is_streamed, run_streamed
 from .jobs.wording import as_typed
-from .parallel import agree_on, launched_rank, world
+from .parallel import Comm, agree_on, launched_rank, world
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # Click's, wherever this version of Typer keeps it
 SLOW = 1.0  # seconds before a progress bar appears
@@ -203,6 +203,19 @@ def collected(found: list[str]) -> Iterator[None]:
         _found.reset(token)
 
 
+def everyones(ranks: Comm, found: list[str]) -> list[str]:
+    """The warnings of all ranks, each once; those that other ranks than the first found are shown there. Collective."""
+    first, *others = ranks.gather(found)
+    told, known = list(first), set(first)
+    for rank, theirs in enumerate(others, 1):
+        for sentence in theirs:
+            if sentence not in known:
+                known.add(sentence)
+                told.append(f"rank {rank} of {ranks.size}: {sentence}")
+                say(f"warning: {told[-1]}")
+    return told
+
+
 class Bars:
     """Progress on standard error from the second second on: one line for the command, one for each task of it."""
 
@@ -309,7 +322,7 @@ def run_tasks(tasks: Sequence[Task], as_json: bool, quiet: bool, fresh: bool = F
         found: list[str] = []
         with collected(found), bars(task.command.name, not quiet):
             outcome, report = task.run(Inputs() if task.command.alone else inputs)
-        report["warnings"] = found
+        report["warnings"] = found if task.command.alone else everyones(ranks, found)
         reports.append(report)
         if not (as_json or quiet):
             show(outcome, report)
@@ -325,7 +338,7 @@ def run_together(
         found: list[str] = []
         _found.set(found)  # of this task's own context
         outcome, report = task.run(inputs)
-        report["warnings"] = found
+        report["warnings"] = everyones(inputs.comm, found)
         return outcome, report
 
     def done(number: int, told: tuple[Outcome, dict[str, Any]]) -> None:
@@ -343,6 +356,7 @@ def run_command(command: Command, given: dict[str, Any]) -> None:
     found: list[str] = []
     with collected(found):
         task = on_every_rank(lambda: prepare(command, given, file=file))
+    found = everyones(world(), found)
     for report in run_tasks([task], as_json, quiet, bool(given.get("fresh"))):
         report["warnings"] = [*found, *report["warnings"]]
         if as_json:

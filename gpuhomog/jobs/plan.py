@@ -51,13 +51,14 @@ from ..operators.interval_field import BALL_PER_EPS
 from ..operators.scales import MOST_LOW_MODES
 from ..parallel import Slab
 from ..readers import open_source
-from ..streaming.memory import CHUNKS_HELD
+from ..streaming.memory import CHUNKS_HELD, RESULTS_HELD, SLACK, resident_bytes
 from .commands.averages import along_xyz
 from .commands.common import kernel_of
 from .job_file import Job
 from .machines import COPY_FRACTION, MACHINES, SPREAD, USABLE
 from .options import read_values
 from .slurm import BATCH_OPTIONS, ranks_per_node
+from .streamed import import_libraries
 from .task import Outcome, Rows, Task
 
 TEXT_BYTES = 18.2
@@ -118,6 +119,8 @@ class PlannedTask:
     read       from storage, by all ranks; a file that several tasks need is read by the first
     written    to storage, by all ranks
     link       between host and device
+    kept       bytes of the rank beside its planes, where those are read in turn; None: it needs all at once
+    plane      bytes of one of its planes, in double precision
     """
 
     name: str
@@ -132,6 +135,8 @@ class PlannedTask:
     read: int
     written: int
     link: int
+    kept: int | None
+    plane: int
     cost: Cost
 
     def seconds(self, rates: Rates) -> dict[str, float | None]:
@@ -378,6 +383,8 @@ def plan_task(task: Task, inputs: PlannedInputs) -> PlannedTask:
         read=read,
         written=sum(written_bytes(path, shape, itemsize) for path, shape in files),
         link=link if layout.on_gpu else 0,
+        kept=None if by_planes is None else work.kept,
+        plane=field.grid.n_points // field.slab.n * 8,
         cost=total,
     )
 
@@ -407,6 +414,21 @@ def least_ranks(tasks: Sequence[Task], layout: Layout, memory: float) -> int | N
         middle = (low + high) // 2
         low, high = (low, middle) if fits(middle) else (middle, high)
     return high
+
+
+def least_max_memory(tasks: Sequence[Task], planned: Sequence[PlannedTask], layout: Layout) -> int | None:
+    """Bytes of --max-memory that no rank refuses, the program's own in this process among them; None if all would be.
+
+    As streaming.memory.Limit has it: chunks of one plane, and three times the results of a pass, of which each may be
+    a half of what is then left; and the results of tasks that have ended.
+    """
+    kept = [task.kept for task in planned if task.kept is not None]
+    if len(kept) < len(planned):
+        return None
+    import_libraries(tasks)
+    chunks = CHUNKS_HELD + (GPU.chunks_pinned if layout.on_gpu else 0)
+    passing = RESULTS_HELD * sum(kept) + chunks * max(task.plane for task in planned)
+    return resident_bytes() + SLACK + sum(kept) + max(passing, 2 * RESULTS_HELD * max(kept))
 
 
 def rates_of(options: Mapping[str, Any]) -> tuple[Rates, float | None, tuple[str, ...]]:
@@ -495,6 +517,7 @@ def plan(job: Job, options: Mapping[str, Any]) -> Outcome:
     least = least_ranks(job.tasks, layout, USABLE * memory) if memory is not None and not fits else None
     some = [task.by_planes for task in planned]
     by_planes = None if None in some else max(n_bytes for n_bytes in some if n_bytes is not None)
+    least_memory = least_max_memory(job.tasks, planned, layout)
     share = efficiency(job.tasks, layout, planned, rates)
     reports = [task_report(task, rates) for task in planned]
     total = total_report(reports)
@@ -509,6 +532,7 @@ def plan(job: Job, options: Mapping[str, Any]) -> Outcome:
         "fits": fits,
         "least_ranks": least,
         "by_planes_bytes": by_planes,
+        "least_max_memory": least_memory,
         "efficiency": share,
         "assumptions": list(notes),
     }
@@ -518,6 +542,10 @@ def plan(job: Job, options: Mapping[str, Any]) -> Outcome:
     rows.append(("memory", f"{size(peak)} on a {unit} at once{memory_verdict(fits, memory, least, unit)}"))
     if fits is False and by_planes is not None and memory is not None and by_planes <= USABLE * memory:
         rows.append(("", f"or read some planes at a time: --max-memory, {size(by_planes)} beside the program's own"))
+    if least_memory is not None:
+        own = f"{size(resident_bytes())} of it the program's own, as here"
+        own += "; with a GPU the driver's comes on top" if layout.on_gpu else ""
+        rows.append(("", f"least that runs: --max-memory {-(-least_memory // 10**6)}MB a {unit} ({own})"))
     if ranks > 1:
         known = "not known: give --network" if share is None else f"{share:.0%}, storage left out"
         rows.append(("efficiency", known))

@@ -2,6 +2,9 @@
 
 import csv
 import importlib
+import json
+import subprocess
+import sys
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -89,8 +92,31 @@ def test_reading_some_planes_at_a_time_is_offered_where_that_helps(run):
     # a ball needs all values at once
     ball = coarse.replace('"box"', '"ball"').replace("width = 70", "eps = 70")
     report = run("plan", job(PROFILE + ball, table), "--json").json
-    assert report["by_planes_bytes"] is None and report["least_ranks"] > 1
+    assert report["by_planes_bytes"] is None and report["least_ranks"] > 1 and report["least_max_memory"] is None
     assert "--max-memory" not in run("plan", "job.toml").out
+
+
+def program(*words):
+    """A process of its own: what counts is its memory."""
+    return subprocess.run([sys.executable, "-m", "gpuhomog", *words], capture_output=True, text=True, timeout=60)
+
+
+def test_the_least_memory_named_runs_and_little_less_does_not(run):
+    """Planes of 1.6e6 bytes in double precision, six of them: 10 of the last MB that are named."""
+    values = np.random.default_rng(5).standard_normal((24, 448, 448))
+    gh.write(gh.Field.from_array(values, np.diag([24.0, 448.0, 448.0]), device="cpu"), "large.npz")
+    coarse = AVERAGE.replace("eps = 6", "eps = 60\nspacing = 30")
+    tasks, said = PROFILE + 'periods = "none"\n' + coarse, '[run]\ndtype = "float32"\n'
+    job(tasks, said, file="large.npz")
+    plan = ("plan", "job.toml", "--device", "cpu", "--bandwidth", "10")
+    amount = -(-json.loads(program(*plan, "--json").stdout)["least_max_memory"] // 10**6)
+    assert "least that runs: --max-memory" in " ".join(run(*plan).out.split())
+    job(tasks, f'{said}max_memory = "{amount + 1}MB"\n', file="large.npz")
+    ran = program("run", "job.toml", "-q")
+    assert ran.returncode == 0, ran.stderr
+    job(tasks, f'{said}max_memory = "{amount - 12}MB"\n', file="large.npz")
+    ran = program("run", "job.toml", "-q")
+    assert ran.returncode == 2 and "MB of memory are not enough" in ran.stderr
 
 
 def test_the_largest_jobs_are_planned_without_memory(run):

@@ -55,6 +55,31 @@ def test_mpi_is_asked_for_threads_that_take_turns():
     assert done.returncode == 0, done.stderr
 
 
+ODD_PLANES = """
+import warnings
+from gpuhomog import Field, cli
+from gpuhomog.errors import AccuracyWarning
+plain = Field.plane_sums
+def plane_sums(field, axis):
+    for rank in {0: (0,), 1: (0, 1), 2: (0, 1, 2)}[field.comm.rank]:
+        warnings.warn(f"planes of rank {rank} look odd", AccuracyWarning)
+    return plain(field, axis)
+Field.plane_sums = plane_sums
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("more", [(), ("--max-memory", "1GB")])
+def test_warnings_of_every_rank_are_shown_once_by_the_first(folder, more):
+    words = ("profile", folder / "phi.npz", "--axis", "c", "--device", "cpu", "--json", *more)
+    done = on_ranks(3, sys.executable, "-c", ODD_PLANES, *words)
+    assert done.returncode == 0, done.stderr
+    told = ["planes of rank 0 look odd"] + [f"rank {r} of 3: planes of rank {r} look odd" for r in (1, 2)]
+    assert [one for one in json.loads(done.stdout)["warnings"] if "look odd" in one] == told
+    shown = [line for line in done.stderr.splitlines() if "look odd" in line]
+    assert shown == [f"gpuhomog: warning: {one}" for one in told]
+
+
 @pytest.mark.parametrize("size", [1, 3])
 def test_slab_transforms_agree_with_mpi4py_fft(size):
     missing = None if find_spec("mpi4py_fft") else "mpi4py-fft is missing: a source package, it needs FFTW and mpicc"
