@@ -154,6 +154,11 @@ class Multiplier:
         """True if planes i and n - i are equal, and rows within a plane likewise: a quarter is evaluated."""
         return self._tables is None and all(getattr(part, "is_even", False) for part in self.parts)
 
+    @property
+    def by_products(self) -> bool:
+        """True if a part is found by matrix products, which have threads of their own."""
+        return any(getattr(part, "by_products", False) for part in self.parts)
+
     def _plane_of_parts(self, i: int) -> NDArray[Any]:
         n0, n1, n2 = self.stored_shape
         if self.is_even:
@@ -215,6 +220,11 @@ class InverseSquare:
     def metric(self) -> NDArray[np.float64]:
         """The form whose value at (n_a, n_b, n_c) is |k|^2."""
         return _metric(self.rows)
+
+    @property
+    def is_even(self) -> bool:
+        """True if only the magnitudes of the modes matter: the rows are orthogonal."""
+        return bool((self.metric == np.diag(np.diag(self.metric))).all())
 
     def __call__(self, a: Modes, b: Modes, c: Modes) -> NDArray[Any]:
         """Factor over the square of the wavevector."""
@@ -352,8 +362,8 @@ def _filtered_slabs(
     return [result.transpose(order) for result in results]
 
 
-CONVOLVED_BYTES = 64 << 20
-"""Planes or rows that a convolution pads and transforms at once."""
+CONVOLVED_BYTES = 16 << 20
+"""Planes or rows that a convolution pads and transforms at once: memory that the allocator of a CPU gives again."""
 
 
 def convolved(

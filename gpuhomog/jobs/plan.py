@@ -245,6 +245,11 @@ def energy_work(field: Field, values: Mapping[str, Any]) -> Work:
     return Work(ions.beside(both).beside(read_once(8 * busiest_bytes(field))), kept=None)
 
 
+def cavity_work(field: Field, values: Mapping[str, Any]) -> Work:
+    """A transform of the whole, whose rows go to the host, and sums over planes."""
+    return Work(filter_cost(field, field.grid.shape).beside(report_cost(busiest_bytes(field))), kept=None)
+
+
 WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {
     "info": info_work,
     "convert": convert_work,
@@ -256,8 +261,13 @@ WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {
     "interface": profile_work,
     "step": profile_work,
     "corners": corners_work,
+    "moments": profile_work,
+    "homogenize": profile_work,
+    "surface-map": profile_work,
     "potential": potential_work,
     "energy": energy_work,
+    "inner-potential": profile_work,
+    "cavity": cavity_work,
 }
 
 
@@ -390,9 +400,11 @@ def plan_task(task: Task, inputs: PlannedInputs) -> PlannedTask:
 
 
 def plan_tasks(tasks: Iterable[Task], layout: Layout) -> list[PlannedTask]:
-    """All tasks in order; an InputError says which task it is about."""
+    """All tasks in order but those that one rank does for all; an InputError says which task it is about."""
     inputs, planned = PlannedInputs(layout), []
     for number, task in enumerate(tasks, 1):
+        if task.command.alone:
+            continue
         try:
             planned.append(plan_task(task, inputs))
         except InputError as error:
@@ -511,7 +523,12 @@ def plan(job: Job, options: Mapping[str, Any]) -> Outcome:
     rates, memory, notes = rates_of(options)
     if any(task.values.get("reproducible") for task in job.tasks):
         notes += ("Reproducible runs take longer and send more than is planned here: sums keep one order.",)
+    alone = sorted({task.command.name for task in job.tasks if task.command.alone})
+    if alone:
+        notes += (f"Left out: {', '.join(alone)}, which the first rank does for all, without a field on a grid.",)
     planned = plan_tasks(job.tasks, layout)
+    if not planned:
+        raise InputError(f"Nothing to plan: {', '.join(alone)} is done by one rank, without a field on a grid.")
     peak = max(task.memory for task in planned)
     fits = None if memory is None else peak <= USABLE * memory
     least = least_ranks(job.tasks, layout, USABLE * memory) if memory is not None and not fits else None

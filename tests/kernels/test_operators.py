@@ -61,9 +61,37 @@ def balance(field):
     return [np.array([found.electrons.value, found.ions.value, found.net.value])]
 
 
+def corrugated(field):
+    """A field in a vacuum along c, on the field's device: a slope about a hump."""
+    c = np.linspace(-1, 1, 60)
+    values = 0.02 * c + np.exp(-((c / 0.15) ** 2)) * np.ones((4, 4, 1))
+    values = field.device.asarray(values.astype(field.values.dtype))
+    return gh.Field.from_array(values, 12 * np.eye(3), quantity="electrostatic_potential", device=field.device)
+
+
 def surface(field):
     profile = gh.planar_average(field, 2)
     return [profile.values, gh.macroscopic_average(profile, periods=2.5).values]
+
+
+def apart(function, boundary, cell=ORTHOGONAL):
+    """Of a neutral charge density that is nearly zero at the faces."""
+
+    def run(device, dtype, order):
+        a, b, c = (np.arange(n) / n for n in SHAPE)
+        hump = lambda x, x0: np.exp(-(((x - x0) / 0.12) ** 2))  # noqa: E731
+        at = lambda x, y, z: hump(a, x)[:, None, None] * hump(b, y)[:, None] * hump(c, z)  # noqa: E731
+        values = at(0.5, 0.45, 0.55) - at(0.45, 0.5, 0.45)
+        values = np.array(values - values.mean(), dtype=dtype, order=order)
+        field = gh.Field.from_array(values, cell, quantity="charge_density", boundary=boundary, device=device)
+        return function(field)
+
+    return run
+
+
+def energies(field):
+    found = gh.interaction_energy(field, field.derive(field.values * 0.5, "half"))
+    return [np.array([found.energy.value, found.self_first.value, found.overlap.value], field.values.dtype)]
 
 
 def intervals(found):
@@ -82,6 +110,18 @@ def report(found):
 
 
 OPERATORS = {
+    "potential, slab": apart(gh.electrostatic_potential, "p,p,o"),
+    "potential, leaning slab": apart(gh.electrostatic_potential, "o,p,p", TRICLINIC),
+    "potential, wire": apart(gh.electrostatic_potential, "o,p,o"),
+    "potential, isolated": apart(gh.electrostatic_potential, "open"),
+    "potential, periodic": apart(gh.electrostatic_potential, "periodic"),
+    "electric field of a slab": apart(gh.electric_field, "p,o,p"),
+    "electric field of a potential": apart(lambda f: gh.electric_field(gh.electrostatic_potential(f)), "p,p,o"),
+    "charge of an open potential": apart(lambda f: gh.charge_density(gh.electrostatic_potential(f)), "p,p,o"),
+    "dipole correction": on(
+        lambda f: gh.dipole_correction(corrugated(f), "c").potential, quantity="electrostatic_potential"
+    ),
+    "energies": apart(energies, "open"),
     "gaussian": averaged(gh.Gaussian(3.0)),
     "gaussian, coarse": averaged(gh.Gaussian(4.0), spacing=2.0),
     "gaussian, coarse by thirds": averaged(gh.Gaussian(4.0), spacing=[3.1, 4.4, 3.6]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -104,9 +104,19 @@ class Spectral:
             for i in planes:
                 multiply(i)
         else:
-            with ThreadPoolExecutor(self.threads) as pool:
-                list(pool.map(multiply, planes))
+            self._share(multiply, planes, multiplier)
         return spectrum
+
+    def _share(self, multiply: Callable[[int], None], planes: Sequence[int], multiplier: Any) -> None:
+        """A call for each plane or row, shared among the threads; each does its matrix products alone."""
+        with ThreadPoolExecutor(self.threads) as pool:
+            if not multiplier.by_products:
+                list(pool.map(multiply, planes))
+                return
+            from threadpoolctl import threadpool_limits
+
+            with threadpool_limits(1, user_api="blas"):
+                list(pool.map(multiply, planes))
 
     def filter(self, values: NDArray[Any], multipliers: Sequence[Any]) -> list[NDArray[Any]]:
         """One transform over the axes that matter, a product and a transform back for each multiplier."""
@@ -157,6 +167,5 @@ class Spectral:
         def multiply(row: int) -> None:
             modes[:, row] *= across.plane(first + row).astype(wanted, copy=False)
 
-        with ThreadPoolExecutor(self.threads) as pool:
-            list(pool.map(multiply, range(modes.shape[1])))
+        self._share(multiply, range(modes.shape[1]), multiplier)
         return self.ifft_lines(modes)
