@@ -8,6 +8,9 @@
     plot_inner_potential  the mean of a slab's potential, with what theory says of it
     plot_cavity          charge and field of spheres around a point, by their radius
     plot_vacuum_levels   potential with the plateaus of both vacua
+    plot_cylinder        maps of a plane: potential of a cylinder, its disc average's part, the rest
+    plot_budget          terms of the macroscopic potential up to their sum, and its order of limits
+    plot_decay           what lies beyond the disc average, by the radius
     plot_interval_field  the interval-valued average, a band about its midpoint
     plot_scales          power by wavevector, with the gap between the scales
     plot_scale_report    the same above the widths of averages at several scales
@@ -29,6 +32,7 @@ Out  matplotlib.figure.Figure, 3.4 inches (a column) or 7 inches (a page) wide.
 """
 
 from .corners import plot_corners
+from .cylinder import plot_budget, plot_cylinder, plot_decay
 from .excess import plot_interface, plot_surface, plot_terminations
 from .inner import plot_cavity, plot_inner_potential
 from .potentials import plot_step, plot_vacuum_levels
@@ -38,8 +42,11 @@ from .slices import plot_slices
 from .style import save_figure
 
 __all__ = [
+    "plot_budget",
     "plot_cavity",
     "plot_corners",
+    "plot_cylinder",
+    "plot_decay",
     "plot_inner_potential",
     "plot_interface",
     "plot_interval_field",

@@ -23,6 +23,7 @@ from .. import options as o
 from ..task import RUN_WIDE, Command, Inputs, Outcome, Rows
 from .averages import along_xyz, spread_rows
 from .common import check_making, grid_report, made, required, result_out, value_report, value_rows
+from .cylinder import CYLINDER_OPTIONS, check_cylinder, run_cylinder
 from .potentials import DENSITY
 
 POTENTIAL, FIELD, CHARGE = "potential", "field", "density"
@@ -31,8 +32,9 @@ POTENTIAL, FIELD, CHARGE = "potential", "field", "density"
 def check_potential(values: dict[str, Any]) -> None:
     """What belongs to a potential is asked of one."""
     check_making({**values, "to_quantity": None})
+    check_cylinder(values)
     if values["to"] != POTENTIAL:
-        for name in ("axis", "dipole_correction", "density", "fermi_energy", "x_b"):
+        for name in ("axis", "cylinder_radius", "dipole_correction", "density", "fermi_energy", "x_b"):
             if values[name]:
                 raise InputError(
                     f"--{name.replace('_', '-')} is about the vacuum levels of a potential: leave --to {values['to']} "
@@ -42,6 +44,8 @@ def check_potential(values: dict[str, Any]) -> None:
 
 def run_potential(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Potential, electric field or charge density of a field."""
+    if values["cylinder_radius"] is not None:
+        return run_cylinder(inputs, values)
     field = made(inputs, {**values, "to_quantity": None})
     if values["recut"]:
         axis = axis_of(field, values)
@@ -215,11 +219,13 @@ COMMANDS = (
         "Electrostatic potential of a charge density, the field or the charge of a potential, vacuum levels of a slab.",
         "Solves Poisson's equation with periodic or open boundaries. Open axes hold no images and need vacuum at both "
         "ends: with p,p,o the potential of a slab is flat on each side, and both levels are told, with their slopes "
-        "and the step between them. A potential file (LOCPOT) is turned into volts of a positive charge.",
+        "and the step between them. A potential file (LOCPOT) is turned into volts of a positive charge. With "
+        "--cylinder-radius charge is summed within a cylinder around each point instead.",
         (
             "gpuhomog potential charge.h5 --boundary p,p,o -o potential.h5 --plot levels.pdf",
             "gpuhomog potential CHGCAR --ion-charges Na=1,Cl=7 --to field -o field.h5",
             "gpuhomog potential LOCPOT --axis c --dipole-correction --fermi-energy -3.2 --json",
+            "gpuhomog potential charge.h5 --axis c --cylinder-radius 20 --at 12.0 --plot planes.pdf",
         ),
         (
             *READING,
@@ -231,6 +237,7 @@ COMMANDS = (
             DENSITY,
             FERMI,
             replace(o.X_B, help="A position in the slab in Å, where a gap could be taken for the vacuum."),
+            *CYLINDER_OPTIONS,
             o.OUT,
             o.PLOT,
             o.FIGURE_WIDTH,
@@ -238,7 +245,7 @@ COMMANDS = (
         ),
         run_potential,
         check_potential,
-        python=("gh.electrostatic_potential(field",),
+        python=("gh.electrostatic_potential(field", "gh.cylinder_potential"),
     ),
     Command(
         "energy",
