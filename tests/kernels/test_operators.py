@@ -114,6 +114,10 @@ def intervals(found):
     return [found.low.values, found.high.values, found.mean.values, np.array([*found.eps_V, *found.detrended])]
 
 
+def shells(found):
+    return [found.k, found.modes, found.power]
+
+
 def report(found):
     """What is of the size of the field's values: powers and slopes are not."""
     widths = [found.low, found.high, found.eps_V, found.local_std, np.nan_to_num(found.eps_V_average)]
@@ -189,6 +193,7 @@ OPERATORS = {
     "scale report": on(lambda f: report(gh.scale_report(f, [2.5, gh.PowerLaw(3.0)]))),
     "scale report, orthogonal": on(lambda f: report(gh.scale_report(f, [2.5, 3.5])), cell=ORTHOGONAL),
     "scale report, open": on(lambda f: report(gh.scale_report(f, [2.5])), boundary="p,o,p"),
+    "shells of wavevectors": on(lambda f: shells(gh.scales(f)), shape=(16, 10, 15)),
     "another unit": on(lambda f: f.to("e/bohr^3"), quantity="charge_density"),
     "mean and integral": on(lambda f: [np.array([f.mean(), f.integral()])]),
 }
