@@ -243,9 +243,10 @@ def moment_densities(
     others     as in `partition`
 
     A bandlimited periodic profile with one period an interval takes the spectral formulas, which are exact. On an open
-    axis W of crossings is that of a window which is symmetric to within an interval; its uncertainty says how far.
-    Source: eqs. 37-42, E1-E23 of the paper; W instead of M2 where E13, E22, E27 are stated. Raises InputError as
-    `partition`, and for an open bulk without a period with partition="period".
+    axis the window of crossings holds whole periods, and is symmetric, to within an interval: the uncertainties are the
+    largest changes if an outermost interval is left out. Source: eqs. 37-42, E1-E23 of the paper; W instead of M2 where
+    E13, E22, E27 are stated. Raises InputError as `partition`, and for an open bulk without a period with
+    partition="period".
     """
     if partition not in PARTITIONS:
         raise InputError(f'Unknown partition "{partition}": {nearest_known(str(partition), PARTITIONS)}')
@@ -282,13 +283,14 @@ def moment_densities(
     if fields is not None and (largest_m1 := float(np.abs(fields[0]).max())) > 0:
         invariance = float(np.abs(fields[5] + fields[0])[1:-1].max() / largest_m1)
     aside = abs(float(edges[0] + edges[-1]) / 2 - position) * abs(means.m1)
+    ends = (0.0, 0.0, 0.0) if by_period or window.cell is not None else _by_shorter_windows(bulk, edges, position)
     size = float(np.abs(line.values).mean()) * float(edges[-1] - edges[0])
     rounding = 4e-16 * size * np.sqrt(len(line.values))
     lengths = np.diff(edges)
     return MomentDensities(
-        m1=Measurement(means.m1, units[0], rounding),
-        m2=Measurement(means.m2, units[1], rounding * float(lengths.max())),
-        w=Measurement(means.w, units[2], aside + rounding * float(edges[-1] - edges[0])),
+        m1=Measurement(means.m1, units[0], ends[0] + rounding),
+        m2=Measurement(means.m2, units[1], ends[1] + rounding * float(lengths.max())),
+        w=Measurement(means.w, units[2], max(ends[2], aside) + rounding * float(edges[-1] - edges[0])),
         offset=(means.w - means.m2 / 2) / means.m1 if abs(means.m1) > rounding else None,
         x_b=position,
         partition=partition,
@@ -312,6 +314,18 @@ def moment_densities(
         remarks=remarks,
         provenance=(*profile.provenance, {"step": "moment densities", "x_b": position, "partition": partition}),
     )
+
+
+def _by_shorter_windows(bulk: _Bulk, edges: Array, x_b: float) -> tuple[float, float, float]:
+    """Largest change of M1, M2 and W if the outermost interval of either side, or of both, is left out."""
+    whole = bulk.about(edges, x_b)[0]
+    changes = [(0.0, 0.0, 0.0)]
+    for some in (edges[1:], edges[:-1], edges[1:-1]):
+        if len(some) > 1 and some[0] < x_b < some[-1]:
+            part = bulk.about(some, x_b)[0]
+            changes.append((abs(part.m1 - whole.m1), abs(part.m2 - whole.m2), abs(part.w - whole.w)))
+    first, second, third = (max(column) for column in zip(*changes, strict=True))
+    return first, second, third
 
 
 def _bulk(

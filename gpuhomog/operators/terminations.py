@@ -49,6 +49,8 @@ LEAST_GAP = 0.05
 """A shorter stretch, in spacings, is where ρ̄ changes sign."""
 SLICED_LEVEL = 1e-5
 """A cut where |ρ̄| exceeds this fraction of its maximum slices packets: 4.8 standard deviations of a Gaussian."""
+BESIDE = np.array([0.0, -0.01, 0.01])
+"""Where that is looked at, in spacings from the cut: halfway between packets of opposite charge ρ̄ is 0."""
 POSITIONS_PER_SAMPLE, FEWEST_POSITIONS = 4, 256
 """How finely cut positions are scanned."""
 LEAST_DENSITY, NO_DENSITY = 1e-7, 1e-13
@@ -86,7 +88,7 @@ class PlaneExcess(Result):
     dipole     first moment S1 about x_t, -M2/2 [e/Å]
     position   x_t along the normal, from the plane through point [0, 0, 0] [Å]
     density    |ρ̄(x_t)| over its maximum: what of the packets is sliced
-    sliced     True if that is more than 1e-5
+    sliced     True if that, or what it is a hundredth of the spacing to either side, is more than 1e-5
     planes     name of the planes
     spacing    d [Å]
     area       of the cell's face in the plane [Å^2], None if not known: charge per cell = charge x area
@@ -309,26 +311,27 @@ def plane_excess(
         raise InputError(f"position = {position}: give a finite position of the cut in Å.")
     family = _family(field, planes, reference)
     profile = family.profile
-    charge, second, density = (float(v[0]) for v in family.sums(np.array([float(position)])))
+    charge, second, density = family.sums(float(position) + BESIDE * profile.length)
     peak = max(float(np.abs(profile.values - (reference or 0.0)).max()), family.least / SLICED_LEVEL)
-    local = abs(density + profile.mean() - (reference or 0.0)) / peak
+    levels = np.abs(density + profile.mean() - (reference or 0.0)) / peak
+    sliced = bool(levels.max() > SLICED_LEVEL)
     remarks: tuple[str, ...] = ()
-    if local > SLICED_LEVEL:
+    if sliced:
         remarks = (
-            f"the cut at {position:.6g} Å slices packets: |ρ̄| there is {local:.2g} of its maximum, and what lies "
-            "beyond the cut is missing from its plane",
+            f"the cut at {position:.6g} Å slices packets: |ρ̄| around it is {levels.max():.2g} of its maximum, and what "
+            "lies beyond the cut is missing from its plane",
         )
         warnings.warn(f"Planes {profile.planes}: {remarks[0]}.", AccuracyWarning, stacklevel=2)
     unit, moment_unit = times_length(profile.unit, 1), times_length(profile.unit, 2)
     error = family.error
     moment_error = error * 2 / float(family.wavevectors[-1]) + 4e-16 * family.gross * profile.length
     return PlaneExcess(
-        charge=Measurement(charge, unit, error),
-        m2=Measurement(second, moment_unit, moment_error),
-        dipole=Measurement(-second / 2, moment_unit, moment_error / 2),
+        charge=Measurement(float(charge[0]), unit, error),
+        m2=Measurement(float(second[0]), moment_unit, moment_error),
+        dipole=Measurement(-float(second[0]) / 2, moment_unit, moment_error / 2),
         position=float(position),
-        density=local,
-        sliced=local > SLICED_LEVEL,
+        density=float(levels[0]),
+        sliced=sliced,
         planes=profile.planes,
         spacing=profile.length,
         area=profile.area,

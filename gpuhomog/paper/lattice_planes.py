@@ -75,8 +75,8 @@ def compute(device: str) -> FigureNumbers:
         face_centred(FLUORITE),
         {"Ca": [[0, 0, 0]], "F": [[0.25, 0.25, 0.25], [0.75, 0.75, 0.75]]},
         {"Ca": 2.0, "F": -1.0},
-        0.08,
-        (80, 80, 80),
+        0.075,
+        (96, 96, 96),
         device,
     )
     of_salt, of_fluorite = terminations(salt, (1, 1, 1)), terminations(fluorite, (1, 1, 1))

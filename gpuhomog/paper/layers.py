@@ -142,14 +142,14 @@ def draw(numbers: FigureNumbers, width: str) -> Any:
     left.set_ylabel(axis_label("charge density", density.y_unit))
     middle.plot(potential.x, potential.y, color=GREEN, lw=1.2)
     middle.axhline(known["mean"], color=GREEN, lw=0.9, ls=(0, (5, 2)))
-    text = f"mean {known['mean']:.3g} V"
+    text = f"{known['mean']:.3g} V"
     middle.text(-1.85 * A, known["mean"] + 0.03, text, ha="left", va="bottom", fontsize=6.5, color=GREEN)
     middle.set_ylabel(axis_label("potential", potential.y_unit))
     right.plot(potential.x, potential.y, color=GREY, lw=0.7, label="φ of ρ")
     for name, colour in (("B, PP, B", VERMILION), ("BPPB", BLUE), ("B, then PPBB", ORANGE)):
         right.plot(curves[name].x, curves[name].y, color=colour, lw=1.0, label=f"sheets {name}")
     right.axhline(known["mean"], color=GREEN, lw=0.9, ls=(0, (5, 2)), label="mean of φ")
-    right.set_xlim(-1.5 * A, 4.2 * A)
+    right.set_xlim(-1.5 * A, 6.2 * A)
     right.set_ylim(-0.8, 9.0)
     right.set_xlabel("position (Å)")
     right.set_ylabel(axis_label("potential", potential.y_unit))

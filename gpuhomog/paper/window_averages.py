@@ -120,13 +120,13 @@ def draw(numbers: FigureNumbers, width: str) -> Any:
     known, micro = numbers.parameters, numbers.curves["microstructure"]
     eps = known["eps"]
     left.axvspan(-eps / 2, eps / 2, color=SKY, alpha=0.35, lw=0, zorder=0)
-    left.axhspan(
-        known["lowest average"], known["highest average"], color=GREEN, alpha=0.35, lw=0, zorder=1, label="its range"
-    )
     left.plot(micro.x, micro.y / 2, color=BLACK, lw=0.5, zorder=2, label="ρ/2")
     smooth = numbers.curves["average"]
     left.plot(smooth.x, smooth.y, color=BLUE, lw=1.3, zorder=3, label=f"average over {eps:g} Å")
     left.plot([0.0], [known["average at the centre"]], "o", ms=4, color=VERMILION, zorder=4)
+    left.axhspan(
+        known["lowest average"], known["highest average"], color=GREEN, alpha=0.35, lw=0, zorder=1, label="its range"
+    )
     left.set_xlim(micro.x[0], micro.x[-1])
     left.set_ylim(-1.6, 2.0)
     left.set_xlabel("distance from the middle of the window (Å)")

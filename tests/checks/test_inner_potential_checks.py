@@ -70,6 +70,11 @@ def test_either_order_of_integration(potential_checks):
     agrees(potential_checks["perspective2_limit"], found)
 
 
+def test_within_a_small_sphere():
+    """All three lines of eq. 86 at R = 1 Å, where charge lies within and beyond; the theory's value."""
+    assert gh.bethe_potential(atom(), radius=1.0).within.value * REDUCED == pytest.approx(0.002609170141, abs=1e-12)
+
+
 def test_discrete_electrons(potential_checks):
     parts = [gh.GaussianCharge(-1 / 6, centre=tuple(0.2 * place)) for place in NEIGHBOURS]
     block = gh.BuildingBlock.of_parts("octahedron", [gh.GaussianCharge(1.0), *parts], 64.0)

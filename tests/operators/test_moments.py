@@ -1,8 +1,10 @@
 """Partitions and moment densities: against sums of fractions, quadrature, spectral formulas; what is refused."""
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from ranks import on_ranks
 import gpuhomog as gh
 from gpuhomog.operators.level_sets import Window, edges_around, zeros_of
 from gpuhomog.operators.unrolled import Unrolled
+
+DATA = Path(__file__).parents[1] / "data"
 
 
 def crystal(coefficients, n=64, length=3.0):
@@ -241,6 +245,16 @@ class TestMoments:
         periodic = gh.moment_densities(bulk, sampling="cell").m1_field
         first = np.interp(found.m1_field.position[0] % 3.0, periodic.position, periodic.values)
         assert found.m1_field.values[0] == pytest.approx(first, abs=1e-6)
+
+    @pytest.mark.parametrize("x_b", [13.9, 14.3, 14.8])
+    def test_crossings_of_a_real_slab_are_as_sure_as_they_say(self, x_b):
+        """Their window holds whole periods only to within an interval; one period an interval is exact."""
+        profile = gh.planar_average(gh.read(DATA / "NaCl_slab_charge_density.cube.gz", quantity="charge_density"), "c")
+        profile = replace(profile, boundary="open")
+        sure, found = (gh.moment_densities(profile, x_b=x_b, partition=way) for way in ("period", "crossings"))
+        for name in ("m1", "w"):
+            exact, other = getattr(sure, name), getattr(found, name)
+            assert exact.uncertainty < 1e-12 and abs(other.value - exact.value) < 2 * other.uncertainty
 
     def test_fields_are_left_out_where_a_position_has_no_partition(self):
         values = np.r_[0, np.tile([1, -1, 0], 12), 1, 1, 1, 1, -1, -1, -1, -1, np.tile([1, -1, 0], 12)]

@@ -271,3 +271,11 @@ class TestRefused:
         assert found.sliced and 4e-3 < found.density < 5e-3
         assert found.charge.value == pytest.approx(0.75 - 0.000483, abs=2e-6)
         assert not gh.plane_excess(one, position=0.875).sliced
+
+    def test_a_cut_through_packets_whose_charges_cancel_there_is_said(self):
+        """Halfway between sheets of +1 and -1 that reach each other ρ̄ is 0, and 2 Φ(-3.3) of σ = 1/2 is missing."""
+        one = sheets([1.0, -1.0], [0.0, 0.5], 0.25 / 3.3, length=1.0, n=512)
+        with pytest.warns(gh.AccuracyWarning, match="slices packets"):
+            found = gh.plane_excess(one, position=0.25)
+        assert found.sliced and found.density < 1e-9
+        assert abs(found.charge.value) == pytest.approx(0.5 - 2 * 0.000483, abs=2e-6)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -46,6 +46,32 @@ class Spectral:
             np.mean(np.abs(scipy.fft.rfft(lines, axis=1, workers=self.threads)) ** 2, axis=0), values.shape[axis]
         )
 
+    def shell_sums(
+        self,
+        spectrum: NDArray[Any],
+        modes: Sequence[NDArray[np.float64]],
+        signed: Sequence[NDArray[np.float64]],
+        weights: NDArray[np.float64],
+        metric: NDArray[np.float64],
+        width: float,
+        n_shells: int,
+    ) -> NDArray[np.float64]:
+        """Row by row of the second axis."""
+        outer = metric[0, 0] * modes[0][:, None] ** 2 + metric[2, 2] * modes[2][None, :] ** 2
+        outer = outer + 2 * metric[0, 2] * np.multiply.outer(signed[0], signed[2])
+        weight = np.broadcast_to(weights, outer.shape).ravel()
+        sums = np.zeros((3, n_shells))
+        for i, (row, sign) in enumerate(zip(modes[1], signed[1], strict=True)):
+            square = outer + metric[1, 1] * row**2
+            square = square + 2 * sign * (metric[0, 1] * signed[0][:, None] + metric[1, 2] * signed[2][None, :])
+            k = np.sqrt(np.maximum(square, 0.0)).ravel()
+            line = spectrum[:, i].astype(np.complex128).ravel()
+            shell = np.rint(k / width).astype(np.intp)
+            power = weight * (line.real**2 + line.imag**2)
+            for which, part in enumerate((weight, weight * k, power)):
+                sums[which] += np.bincount(shell, part, n_shells)
+        return sums
+
     def rfftn(self, values: NDArray[Any]) -> NDArray[Any]:
         """FFTW if it has wisdom for this shape, else SciPy."""
         spectrum = fftw.rfftn(values, self.threads)
@@ -78,9 +104,19 @@ class Spectral:
             for i in planes:
                 multiply(i)
         else:
-            with ThreadPoolExecutor(self.threads) as pool:
-                list(pool.map(multiply, planes))
+            self._share(multiply, planes, multiplier)
         return spectrum
+
+    def _share(self, multiply: Callable[[int], None], planes: Sequence[int], multiplier: Any) -> None:
+        """A call for each plane or row, shared among the threads; each does its matrix products alone."""
+        with ThreadPoolExecutor(self.threads) as pool:
+            if not multiplier.by_products:
+                list(pool.map(multiply, planes))
+                return
+            from threadpoolctl import threadpool_limits
+
+            with threadpool_limits(1, user_api="blas"):
+                list(pool.map(multiply, planes))
 
     def filter(self, values: NDArray[Any], multipliers: Sequence[Any]) -> list[NDArray[Any]]:
         """One transform over the axes that matter, a product and a transform back for each multiplier."""
@@ -131,6 +167,5 @@ class Spectral:
         def multiply(row: int) -> None:
             modes[:, row] *= across.plane(first + row).astype(wanted, copy=False)
 
-        with ThreadPoolExecutor(self.threads) as pool:
-            list(pool.map(multiply, range(modes.shape[1])))
+        self._share(multiply, range(modes.shape[1]), multiplier)
         return self.ifft_lines(modes)

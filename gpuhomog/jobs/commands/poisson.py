@@ -14,6 +14,7 @@ from ...field import Field
 from ...grid import AXIS_NAMES, OPEN
 from ...operators.charge import charge_density
 from ...operators.planar import planar_average
+from ...operators.potentials.cut import cut_in_vacuum
 from ...operators.potentials.interaction_energy import interaction_energy
 from ...operators.potentials.poisson import electric_field, electrostatic_potential
 from ...operators.potentials.vacuum import DipoleCorrection, VacuumLevels, dipole_correction, vacuum_levels
@@ -22,6 +23,7 @@ from .. import options as o
 from ..task import RUN_WIDE, Command, Inputs, Outcome, Rows
 from .averages import along_xyz, spread_rows
 from .common import check_making, grid_report, made, required, result_out, value_report, value_rows
+from .cylinder import CYLINDER_OPTIONS, check_cylinder, run_cylinder
 from .potentials import DENSITY
 
 POTENTIAL, FIELD, CHARGE = "potential", "field", "density"
@@ -30,8 +32,9 @@ POTENTIAL, FIELD, CHARGE = "potential", "field", "density"
 def check_potential(values: dict[str, Any]) -> None:
     """What belongs to a potential is asked of one."""
     check_making({**values, "to_quantity": None})
+    check_cylinder(values)
     if values["to"] != POTENTIAL:
-        for name in ("axis", "dipole_correction", "density", "fermi_energy", "x_b"):
+        for name in ("axis", "cylinder_radius", "dipole_correction", "density", "fermi_energy", "x_b"):
             if values[name]:
                 raise InputError(
                     f"--{name.replace('_', '-')} is about the vacuum levels of a potential: leave --to {values['to']} "
@@ -41,7 +44,14 @@ def check_potential(values: dict[str, Any]) -> None:
 
 def run_potential(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Potential, electric field or charge density of a field."""
+    if values["cylinder_radius"] is not None:
+        return run_cylinder(inputs, values)
     field = made(inputs, {**values, "to_quantity": None})
+    if values["recut"]:
+        axis = axis_of(field, values)
+        if axis is None:
+            raise InputError("--recut needs one open axis, as --boundary p,p,o, or --axis.")
+        field = cut_in_vacuum(field, axis)
     if values["to"] == FIELD:
         return field_outcome(electric_field(field), values)
     if values["to"] == CHARGE:
@@ -78,11 +88,11 @@ def as_rows(result: VacuumLevels | DipoleCorrection) -> list[tuple[str, Rows]]:
     return [(title, list(rows)) for title, rows in result.tables()]
 
 
-def axis_of(potential: Field, values: dict[str, Any]) -> str | None:
+def axis_of(field: Field, values: dict[str, Any]) -> str | None:
     """The axis along which vacuum levels are wanted: the one that was named, or the open one of a slab."""
     if values["axis"] is not None:
         return str(values["axis"])
-    opened = [AXIS_NAMES[axis] for axis in range(3) if potential.grid.boundary[axis] == OPEN]
+    opened = [AXIS_NAMES[axis] for axis in range(3) if field.grid.boundary[axis] == OPEN]
     return opened[0] if len(opened) == 1 else None
 
 
@@ -178,6 +188,15 @@ DIPOLE = o.Option(
     panel=o.METHOD,
     python={"gh.dipole_correction": ""},
 )
+RECUT = o.Option(
+    "recut",
+    o.flag,
+    "",
+    "Begin the cell in the middle of its vacuum along the open axis: for a slab that lies across the cell's boundary.",
+    default=False,
+    panel=o.METHOD,
+    python={"gh.cut_in_vacuum(field": ""},
+)
 FERMI = o.Option(
     "fermi-energy",
     o.number,
@@ -200,21 +219,25 @@ COMMANDS = (
         "Electrostatic potential of a charge density, the field or the charge of a potential, vacuum levels of a slab.",
         "Solves Poisson's equation with periodic or open boundaries. Open axes hold no images and need vacuum at both "
         "ends: with p,p,o the potential of a slab is flat on each side, and both levels are told, with their slopes "
-        "and the step between them. A potential file (LOCPOT) is turned into volts of a positive charge.",
+        "and the step between them. A potential file (LOCPOT) is turned into volts of a positive charge. With "
+        "--cylinder-radius charge is summed within a cylinder around each point instead.",
         (
             "gpuhomog potential charge.h5 --boundary p,p,o -o potential.h5 --plot levels.pdf",
             "gpuhomog potential CHGCAR --ion-charges Na=1,Cl=7 --to field -o field.h5",
             "gpuhomog potential LOCPOT --axis c --dipole-correction --fermi-energy -3.2 --json",
+            "gpuhomog potential charge.h5 --axis c --cylinder-radius 20 --at 12.0 --plot planes.pdf",
         ),
         (
             *READING,
             *IONS,
             TO,
+            RECUT,
             LEVELS_AXIS,
             DIPOLE,
             DENSITY,
             FERMI,
             replace(o.X_B, help="A position in the slab in Å, where a gap could be taken for the vacuum."),
+            *CYLINDER_OPTIONS,
             o.OUT,
             o.PLOT,
             o.FIGURE_WIDTH,
@@ -222,7 +245,7 @@ COMMANDS = (
         ),
         run_potential,
         check_potential,
-        python=("gh.electrostatic_potential",),
+        python=("gh.electrostatic_potential(field", "gh.cylinder_potential"),
     ),
     Command(
         "energy",

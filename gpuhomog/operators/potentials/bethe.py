@@ -514,13 +514,13 @@ def bethe_potential(
     size = max(block.size, 1e-3)
     if abs(block.charge) > tolerance * block.gross:
         raise InputError(
-            f'Building block "{block.name}": charge q = {block.charge:.4g} e: Bethe value undefined (it grows with the '
+            f'Building block "{block.name}": charge q={block.charge:.4g} e: Bethe value undefined (it grows with the '
             "crystal). Add what is missing to the block, or raise the tolerance."
         )
     if np.abs(block.dipole).max() > tolerance * block.gross * size:
         p = ", ".join(f"{x:.4g}" for x in block.dipole)
         raise InputError(
-            f'Building block "{block.name}": block dipole p = ({p}) e Å: Bethe value undefined (origin dependent). '
+            f'Building block "{block.name}": block dipole p=({p}) e Å: Bethe value undefined (origin dependent). '
             "Choose a block without a dipole, or use the slab's own surfaces: gh.inner_potential."
         )
     factor = -2 * pi * COULOMB_CONSTANT / omega  # -1/(2ε0Ω)

@@ -472,7 +472,7 @@ class _Direct:
 
 
 def _end_of_sample(surfaces: _Surfaces) -> float:
-    """The middle of x_r: as deep above x_b as the slab allows with the kernel, two periods from its face."""
+    """The middle of x_r: as far above x_b as the slab allows with the kernel, two periods from its face."""
     reach = surfaces.length * 3 if surfaces.period is None else (surfaces.period.length + surfaces.length) / 2
     margin = PERIODS_TO_FACE * surfaces.period.length if surfaces.period else 0.0
     last = surfaces.body.high - margin - reach
@@ -481,7 +481,7 @@ def _end_of_sample(surfaces: _Surfaces) -> float:
             f"No bulk above x_b = {surfaces.x_b:.6g} Å to average over: the kernel reaches {reach:.4g} Å to either "
             f'side, and the slab ends at {surfaces.body.high:.6g} Å. Choose a smaller length, or case="film".'
         )
-    return min(last, surfaces.x_b + 2 * reach)
+    return last
 
 
 def _fraction_beyond(surfaces: _Surfaces, x: Array) -> Array:
@@ -524,7 +524,7 @@ def _budget(
     why = f"diverges as R: {name} = {net:.6g} {CHARGE} is not zero"
 
     def volts(value: float, spread: float = 0.0) -> Measurement:
-        return Measurement(HALF * value, VOLT, HALF * spread)
+        return Measurement(HALF * value + 0.0, VOLT, HALF * spread)  # no -0.0
 
     def finite(value: float, spread: float) -> Measurement:
         return Measurement.not_defined(VOLT, why) if diverges else volts(value, spread)

@@ -31,7 +31,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, pi, sqrt
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -57,6 +57,10 @@ SHELL_BITS = 2.0**42
 """Wavevectors whose squares agree to this fraction of the largest are one shell."""
 SOFT = 5.7
 """Half width of the soft sphere, in units of the length of its error function: erfc is rounding there."""
+PER_BIN, PHASE = 20, 4.0
+"""Wavevectors that stand for all in a bin, and the largest phase kR over half of it: errors (PHASE/2)^n/n! = 4e-13."""
+BINS_FROM = 4
+"""Bins begin this many widths above k = 0, near which 1/k is not smooth."""
 EVALUATED_AT_ONCE = 2_000_000
 """Radii times shells."""
 SAME_PLACE = 1e-6
@@ -116,6 +120,12 @@ class LorentzCavity(Result):
     remarks: tuple[str, ...] = ()
     provenance: tuple[Mapping[str, Any], ...] = ()
 
+    columns: ClassVar[tuple[str, ...]] = (
+        "radii",
+        *(f"{name}{how}" for name in ("q", "p_over_V", "E_out") for how in ("", "_tophat", "_triangle")),
+        "E_near",
+    )
+
     def tables(self) -> Tables:
         """For people: the fields at A, then what the spheres leave; rows of name and text under a title."""
         fields = [
@@ -168,6 +178,40 @@ class _Shells:
     odd: Array
 
 
+def _fewer(shells: _Shells, reach: float) -> _Shells:
+    """Shells whose sums of smooth functions of kR, R up to `reach`, are the same; in most cells far fewer.
+
+    In a bin of k such a function is its polynomial through PER_BIN Chebyshev points, so the coefficients of the shells
+    in it go to these points, by the Lagrange polynomials.
+    """
+    width = 2 * PHASE / reach
+    which = (shells.k / width).astype(np.intp)
+    which, k = which[which >= BINS_FROM], shells.k[which >= BINS_FROM]
+    bins, at = np.unique(which, return_inverse=True)
+    if len(k) <= 2 * PER_BIN * len(bins):
+        return shells
+    alone = len(shells.k) - len(k)  # shells are in order
+    turn = (np.arange(PER_BIN) + 0.5) * pi / PER_BIN
+    nodes, weights = np.cos(turn), np.sin(turn) * (-1.0) ** np.arange(PER_BIN)
+    values = np.column_stack([shells.even, shells.odd])[alone:]
+    moved = np.zeros((4, PER_BIN * len(bins)))
+    for start in range(0, len(k), EVALUATED_AT_ONCE // PER_BIN):
+        some = slice(start, start + EVALUATED_AT_ONCE // PER_BIN)
+        apart = (2 * (k[some] / width - which[some]) - 1)[:, None] - nodes
+        apart[apart == 0] = 1e-300
+        shares = weights / apart
+        shares /= shares.sum(axis=1, keepdims=True)
+        place = (at.ravel()[some, None] * PER_BIN + np.arange(PER_BIN)).ravel()
+        for i in range(4):
+            moved[i] += np.bincount(place, (shares * values[some, i, None]).ravel(), moved.shape[1])
+    points = ((bins[:, None] + (nodes + 1) / 2) * width).ravel()
+    return _Shells(
+        np.concatenate([shells.k[:alone], points]),
+        np.concatenate([shells.even[:alone], moved[0]]),
+        np.concatenate([shells.odd[:alone], moved[1:].T]),
+    )
+
+
 def lorentz_cavity(
     charge: Field | BuildingBlock,
     centre: ArrayLike,
@@ -214,12 +258,13 @@ def lorentz_cavity(
     a = float(np.linalg.norm(lattice, axis=1).min()) if window is None else float(window)
     if not (isfinite(a) and a > 0):
         raise InputError(f"window = {window}: give a positive length in Å.")
+    periodic = -FOUR_PI_KAPPA * (shells.odd / shells.k[:, None]).sum(axis=0)
+    shells = _fewer(shells, float(r.max()) + 2 * a)
     found = {
         "plain": _in_spheres(shells, r, a, 0),
         "tophat": _in_spheres(shells, r, a, 1),
         "triangle": _in_spheres(shells, r, 2 * a, 2),
     }
-    periodic = -FOUR_PI_KAPPA * (shells.odd / shells.k[:, None]).sum(axis=0)
     lorentz = FOUR_PI_KAPPA / 3 * dipole
     if isinstance(charge, Field):
         intact, intact_by = periodic - lorentz, "identity"
@@ -289,7 +334,7 @@ def _check_field(density: Field) -> None:
     net = density.integral()
     if abs(net) > NEUTRAL * gross:
         raise InputError(
-            f"net cell charge q = {net:.4g} e: the dipole of the cell depends on its origin, and the field of the "
+            f"net cell charge q={net:.4g} e: the dipole of the cell depends on its origin, and the field of the "
             "crystal grows with it. Add what is missing (gh.charge_balance tells)."
         )
 
@@ -301,7 +346,7 @@ def _check_block(block: BuildingBlock, cell: ArrayLike | None, centre: Array) ->
     grid = Grid((1, 1, 1), np.asarray(cell, dtype=np.float64))
     if abs(block.charge) > NEUTRAL * block.gross:
         raise InputError(
-            f"net cell charge q = {block.charge:.4g} e: the dipole of the cell depends on its origin, and the field of "
+            f"net cell charge q={block.charge:.4g} e: the dipole of the cell depends on its origin, and the field of "
             "the crystal grows with it. Add what is missing to the block."
         )
     if not block.parts or not all(isinstance(part, GaussianCharge) for part in block.parts):
@@ -313,8 +358,8 @@ def _check_block(block: BuildingBlock, cell: ArrayLike | None, centre: Array) ->
         away = grid.fractional(centre - np.asarray(part.centre))
         if np.linalg.norm((away - np.rint(away)) @ grid.cell) < SAME_PLACE:
             raise InputError(
-                f"A = ({', '.join(f'{x:.6g}' for x in centre)}) Å lies inside a point charge: self-field undefined. "
-                "Give the charge a width, std: a Gaussian has no field at its own centre."
+                f"A inside a point charge: self-field undefined at ({', '.join(f'{x:.6g}' for x in centre)}) Å. Give "
+                "the charge a width, std: a Gaussian has no field at its own centre."
             )
         raise InputError(
             f'Block "{block.name}" holds a point charge, of which the modes do not converge: give it a width, std, '

@@ -31,7 +31,7 @@ from ...streaming import Unread
 from .cylinder_kernel import Array, disc_average_factor
 from .cylinder_table import gregory_weights, source_weights
 
-ON_PLANE = 1e-6
+ON_PLANE = 1e-3
 """How far from a plane a position may be, in plane spacings."""
 
 

@@ -78,33 +78,38 @@ class SlabKernel:
         return np.asarray(rows, dtype=np.float64)
 
     @cached_property
+    def _metric(self) -> Array:
+        """g² as a form in the modes; what is only rounding is 0."""
+        metric = self._within @ self._within.T
+        metric[np.abs(metric) < 1e-14 * metric.max()] = 0.0
+        return np.asarray(metric, dtype=np.float64)
+
+    @cached_property
     def is_even(self) -> bool:
         """True if only the magnitudes of the modes matter."""
-        metric = self._within @ self._within.T
-        within, across = (i for i in range(3) if i != self.axis)
-        skew = abs(metric[within, across]) / sqrt(metric[within, within] * metric[across, across])
-        return skew < 1e-14 and np.count_nonzero(self._across) == 1
+        upright = np.count_nonzero(self._across) == 1
+        return upright and bool((self._metric == np.diag(np.diag(self._metric))).all())
 
     def __call__(self, a: Modes, b: Modes, c: Modes) -> Array:
-        """v at modes; functions of the in-plane modes alone are found once for all others."""
+        """v at modes; what depends on the modes in the plane alone is found once for all others."""
         modes = (a, b, c)
         first, second = (i for i in range(3) if i != self.axis)
-        metric = self._within @ self._within.T
+        metric = self._metric
         square = metric[first, first] * modes[first] ** 2 + metric[second, second] * modes[second] ** 2
-        if not self.is_even:
+        if metric[first, second]:
             square = square + 2 * metric[first, second] * modes[first] * modes[second]
         g = np.sqrt(np.maximum(square, 0.0))
         reach = self.grid.height(self.axis) / 2
-        fall = np.exp(-g * reach)
         if np.count_nonzero(self._across) == 1:  # upright: qX is a multiple of π
             q = self._across[self.axis] * modes[self.axis]
-            cosine = np.where(modes[self.axis] % 2 == 0, 1.0, -1.0)
-            total = g * g + q * q
-            value = np.divide(1 - fall * cosine, total, out=np.zeros(total.shape), where=total > 0)
-            even_fall = np.where(g * reach < 1.0, -np.expm1(-g * reach), 1 - fall)  # no digits lost where g is small
-            np.divide(even_fall, total, out=value, where=(total > 0) & (cosine > 0) & (g > 0))
-            value[(g == 0) & (q == 0)] = -(reach**2) / 2
-            return value * self.factor
+            even, odd = -np.expm1(-g * reach) * self.factor, (1 + np.exp(-g * reach)) * self.factor
+            value, total = np.where(modes[self.axis] % 2 == 0, even, odd), g * g + q * q
+            if (g == 0).any() and (q == 0).any():
+                zero = total == 0
+                total[zero] = 1.0
+                value[zero] = -self.factor * reach**2 / 2
+            return np.asarray(value / total)
+        fall = np.exp(-g * reach)
         q = sum(self._across[i] * modes[i] for i in range(3))
         g, q, fall = np.broadcast_arrays(g, q, fall)
         total, in_plane = g * g + q * q, g > 0
@@ -126,6 +131,7 @@ class BoxKernel:
     factor: float = 1.0
 
     is_even = True
+    by_products = True
 
     @cached_property
     def _open(self) -> list[int]:
@@ -168,32 +174,34 @@ class BoxKernel:
     def _factor(self) -> Array:
         """(nodes,) what each product is multiplied by."""
         nodes, weights = self._rule
-        return weights / (2 * pi**1.5) if len(self._open) == 3 else weights / nodes / (2 * pi)
+        weights = weights / (2 * pi**1.5) if len(self._open) == 3 else weights / nodes / (2 * pi)
+        return weights * self.factor
 
     @cached_property
-    def _constant(self) -> float:
-        """What v(0) of a wire has besides its Gaussians: the level of the logarithm."""
+    def _zero(self) -> float:
+        """What v(0) has besides its Gaussians: the short-ranged part and, of a wire, the level of the logarithm."""
+        near = self.factor / (4 * self._cut**2)
         if len(self._open) == 3:
-            return 0.0
-        level = log(self._cut) + np.euler_gamma / 2
-        return float((level / (2 * pi) - self._factor.sum()) * np.prod(self.grid.lengths[self._open]))
+            return near
+        level = self.factor * (log(self._cut) + np.euler_gamma / 2) / (2 * pi)
+        return float(near + (level - self._factor.sum()) * np.prod(self.grid.lengths[self._open]))
 
     def __call__(self, a: Modes, b: Modes, c: Modes) -> Array:
         """v at modes, one of them a single number: a product of two matrices over the nodes."""
         left, right = self._factor[None, :], np.ones((1, len(self._factor)))
+        square, near = 0.0, self.factor
         for axis, modes in enumerate((a, b, c)):
             table = self._tables[axis][np.abs(modes).astype(np.intp).ravel()]
+            k2 = (2 * pi * modes / self.grid.lengths[axis]) ** 2
+            square, near = square + k2, near * np.exp(-k2 / (4 * self._cut**2))
             if modes.shape[1] > 1:
                 right = right * table
             else:
                 left = left * table
-        square = sum((2 * pi * modes / n) ** 2 for modes, n in zip((a, b, c), self.grid.lengths, strict=True))
-        width = 1 / (4 * self._cut**2)
-        near = np.divide(-np.expm1(-square * width), square, out=np.full(square.shape, width), where=square > 0)
-        value = np.asarray(near + left @ right.T, dtype=np.float64)
-        if self._constant:
-            value[np.broadcast_to(square == 0, value.shape)] += self._constant
-        return value * self.factor
+        value, total = self.factor - np.asarray(near), np.array(square)
+        if total.flat[0] == 0:  # modes begin with 0
+            total.flat[0], value.flat[0] = 1.0, self._zero
+        return np.asarray(value / total + left @ right.T, dtype=np.float64)
 
 
 def box_gaussian(modes: Array, nodes: Array, reach: float) -> Array:

@@ -10,6 +10,7 @@ from scipy.special import erf
 
 import gpuhomog as gh
 from gpuhomog.errors import InputError
+from gpuhomog.operators.potentials import cavity
 from gpuhomog.units import COULOMB_CONSTANT
 
 REDUCED = 1 / (4 * np.pi * COULOMB_CONSTANT)
@@ -203,13 +204,13 @@ def test_windows_that_reach_below_nothing_are_null():
 def test_refused():
     pair = block(PAIR)
     charged = block(PAIR[:1])
-    with pytest.raises(InputError, match="net cell charge q = 1 e"):
+    with pytest.raises(InputError, match="net cell charge q=1 e"):
         gh.lorentz_cavity(charged, (0, 0, 0), [5.0], cell=CUBE)
     whole = field(CUBE, (16, 16, 16))
     with pytest.raises(InputError, match="net cell charge"):
         gh.lorentz_cavity(replace(whole, values=whole.values + 0.01), (0, 0, 0), [5.0])
     points = gh.BuildingBlock.of_parts("points", [gh.GaussianCharge(1.0), gh.GaussianCharge(-1.0, 0.5)])
-    with pytest.raises(InputError, match="inside a point charge: self-field undefined"):
+    with pytest.raises(InputError, match="A inside a point charge: self-field undefined"):
         gh.lorentz_cavity(points, (4.0, -8.0, 0.0), [5.0], cell=CUBE)
     with pytest.raises(InputError, match="holds a point charge"):
         gh.lorentz_cavity(points, (1.0, 0.0, 0.0), [5.0], cell=CUBE)
@@ -232,3 +233,40 @@ def test_refused():
         gh.lorentz_cavity(pair, (0, 0), [5.0], cell=CUBE)
     with pytest.raises(InputError, match="window"):
         gh.lorentz_cavity(pair, (0, 0, 0), [5.0], cell=CUBE, window=0.0)
+
+
+def test_fewer_wavevectors_for_all_of_an_oblique_cell(monkeypatch):
+    """A rough density has as many |G| as modes: those of a bin become few, and no number changes."""
+    values = np.random.default_rng(3).standard_normal((30, 27, 32))
+    rough = gh.Field.from_array(values - values.mean(), 1.5 * OBLIQUE, quantity="charge_density")
+    radii = [0.8, 7.3, 40.0]
+    found = gh.lorentz_cavity(rough, (0.3, 0.1, -0.2), radii)
+    seen = []
+    monkeypatch.setattr(cavity, "_fewer", lambda shells, reach: seen.append(len(shells.k)) or shells)
+    every = gh.lorentz_cavity(rough, (0.3, 0.1, -0.2), radii)
+    assert seen[0] > 10_000
+    for name in (
+        "q",
+        "p_over_V",
+        "E_near",
+        "q_tophat",
+        "p_over_V_tophat",
+        "E_out_tophat",
+        "q_triangle",
+        "E_out_triangle",
+    ):
+        one, other = getattr(found, name), getattr(every, name)
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-11 * np.nanmax(np.abs(every.q)), err_msg=name)
+
+
+def test_wavevectors_near_zero_stay():
+    """Where 1/k is no polynomial; and shells that are few already are left alone."""
+    rough = np.random.default_rng(3).standard_normal(40_000)
+    k = np.linspace(0.03, 40.0, 40_000)
+    shells = cavity._Shells(k, rough, np.stack([rough] * 3, axis=1))
+    fewer = cavity._fewer(shells, 60.0)
+    assert len(fewer.k) < 15_000
+    assert len(cavity._fewer(shells, 1e4).k) == 40_000
+    radii = np.array([2.0, 59.0])
+    one, other = (cavity._in_spheres(each, radii, 4.0, 0).outside for each in (fewer, shells))
+    assert np.abs(one - other).max() < 1e-11 * np.abs(other).max()

@@ -134,6 +134,29 @@ def test_from_a_potential(blocks, sign, quantity, unit):
     assert both.source == quantity
 
 
+def test_of_the_potential_that_poisson_solves():
+    """A slab in three dimensions, its potential by the truncated kernel, its mean by both routes."""
+    n, places = 120, 12.0 + A * np.arange(4)
+    x = np.arange(n) * 0.3
+    line = [np.exp(-0.5 * ((np.arange(12) / 3 - 2.0) / s) ** 2) for s in (0.5, 0.9)]  # in-plane, cut off at the cell
+    along = [np.exp(-0.5 * ((x[:, None] - places) / s) ** 2).sum(axis=1) for s in (0.5, 0.9)]
+    values = (
+        sum(
+            q * np.einsum("i,j,k", p / p.sum(), p / p.sum(), z / z.sum())
+            for q, p, z in zip((1, -1), line, along, strict=True)
+        )
+        * 4
+        / (AREA / 144 * 0.3)
+    )
+    charge = gh.Field.from_array(values, np.diag([4.0, 4.0, 36.0]), quantity="charge_density", boundary="p,p,o")
+    potential = gh.electrostatic_potential(charge)
+    found = gh.inner_potential(potential, "c", density=charge, period=A)
+    expected = POISSON * (0.81 - 0.25) / 128
+    assert found.phi_mean_vs_vacuum_L.value == pytest.approx(expected, abs=1e-5)
+    assert found.D_R_over_eps0.value == pytest.approx(expected, abs=1e-5)
+    assert abs(found.residual_L.value) < 1e-5 and abs(found.residual_R.value) < 1e-5
+
+
 def test_charged_surfaces_from_a_potential():
     """By Gauss's law from the slopes in the bulk and in the vacuum."""
     charge = slab(PAIR, h=0.1)
@@ -197,6 +220,15 @@ class TestSalt:
         assert values[0].uncertainty < 3e-4 and values[4].uncertainty < 2e-3
         assert abs(by_charge.residual_L.value) < 1e-6  # the same density by two integrals: rounding alone
         assert by_charge.phi_paper_eq80.value == 0.0
+
+    def test_the_budget_of_cylinders_has_the_same(self, three):
+        """Half of both surfaces' dipole layers, and the direct sum over discs that grow without end."""
+        found = gh.potential_budget(three[2], "c", x_b=three[0].x_b, period=three[0].period)
+        inside = three[0].phi_mean_vs_vacuum_L
+        assert found.mean_direct.value == pytest.approx(inside.value, abs=2e-4)
+        for value in (found.mean, *(replace(d, value=POISSON * d.value) for d in (found.D_L, found.D_R))):
+            assert value.value == pytest.approx(inside.value, abs=1e-3)
+            assert abs(value.value - inside.value) < found.mean.uncertainty
 
     def test_half_the_planes(self, three):
         """What leaving out every second plane does is larger than the stated grid error, and of the same kind."""

@@ -101,7 +101,7 @@ SHEARED = np.array([[3.0, 0.2, 0.0], [0.9, 3.4, 0.0], [0.7, -0.5, 16.0]])  # the
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-6), (np.float32, 1e-4)])
 def test_slab_in_any_cell(device, axis, dtype, tolerance):
-    """Neutral and polar: the potential of the planes, with half of the step below zero and half above."""
+    """Polar, and neutral but for less than is refused: the potential of the planes, half of the step below zero."""
     turned = [(axis + 1 + i) % 3 for i in range(3)]
     cell = np.zeros((3, 3))
     cell[np.ix_(turned, turned)] = SHEARED
@@ -109,7 +109,7 @@ def test_slab_in_any_cell(device, axis, dtype, tolerance):
     shape[turned] = 12, 14, 60
     middle = cell.sum(axis=0) / 2
     across = np.eye(3)[axis]
-    blobs = [(1.0, 0.5, middle + 1.5 * across), (-1.5, 0.55, middle + 0.3), (0.5, 0.6, middle - 1.3 * across)]
+    blobs = [(1.0, 0.5, middle + 1.5 * across), (-1.5, 0.55, middle + 0.3), (0.50002, 0.6, middle - 1.3 * across)]
     boundary = ["periodic"] * 3
     boundary[axis] = "open"
     images = np.full(3, 2)
@@ -122,15 +122,37 @@ def test_slab_in_any_cell(device, axis, dtype, tolerance):
     assert np.abs(potential.to_host() - expected).max() < tolerance * np.abs(expected).max()
 
 
+@pytest.mark.parametrize("lean", [0.0, 1.3])
+def test_waves_of_charge_from_face_to_face(lean):
+    """Sheets near both ends of a box thinner than their waves are long: every distance up to its height counts."""
+    cell = np.array([[9.0, 0.0, 0.0], [0.0, 2.0, 0.0], [lean, 0.0, 8.0]])
+    r = points((8, 1, 200), cell)
+    g, width = 2 * np.pi / 9.0, 0.15
+    values, expected = np.zeros(r.shape[:-1]), np.zeros(r.shape[:-1])
+    for height, place in ((1.0, 0.9), (-0.6, 7.1)):
+        z, wave = r[..., 2] - place, height * np.cos(g * (r[..., 0] - place))
+        values += wave * np.exp(-((z / width) ** 2) / 2) / (np.sqrt(2 * np.pi) * width)
+        root = np.sqrt(2) * width
+        sides = sum(np.exp(s * g * z) * erfc(g * root / 2 + s * z / root) for s in (1, -1))
+        expected += POISSON / (4 * g) * wave * np.exp((g * width) ** 2 / 2) * sides
+    field = gh.Field.from_array(values, cell, quantity="charge_density", boundary="p,p,o")
+    found = gh.electrostatic_potential(field).values
+    assert np.abs(found - expected).max() < 1e-7 * np.abs(expected).max()
+
+
 def test_vacuum_of_a_polar_slab():
-    """Below it -1/2, above it +1/2 of 4πκ times the dipole per area, in whatever box."""
+    """-(1/2ε0) |z - z'|: a step of 4πκ times the dipole per area, in whatever box, and what a rest of charge adds."""
+    charges = np.array([1.0, -1.0 + 1e-5])
     for n in (48, 80):
         cell = np.diag([4.0, 4.0, n / 4])
-        middle = np.array([2.0, 2.0, n / 8])
-        blobs = [(1.0, 0.5, middle + np.array([0, 0, 1.0])), (-1.0, 0.6, middle - np.array([0, 0, 0.5]))]
+        z = n / 8 + np.array([1.0, -0.5])
+        blobs = [(charges[0], 0.5, (2.0, 2.0, z[0])), (charges[1], 0.6, (2.0, 2.0, z[1]))]
         field = density((16, 16, n), cell, blobs, "p,p,o", (2, 2, 0))
         planes = gh.planar_average(gh.electrostatic_potential(field), "c").values
-        assert planes[[0, -1]] == pytest.approx([-POISSON * 1.5 / 32, POISSON * 1.5 / 32], abs=1e-6)
+        ends = np.array([0.0, n / 4 - 0.25])
+        expected = -POISSON / 32 * np.abs(ends[:, None] - z) @ charges
+        assert planes[[0, -1]] == pytest.approx(expected, abs=1e-6)
+        assert expected[1] - expected[0] == pytest.approx(POISSON * 1.5 / 16, rel=1e-3)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
@@ -259,6 +281,15 @@ def test_charge_comes_back(device, boundary):
     assert np.abs(back.to_host() - field.to_host()).max() < 1e-4 * np.abs(field.to_host()).max()
 
 
+def test_charge_comes_back_in_a_sheared_cell():
+    """All six products of derivatives, two of them mixed with the open axis."""
+    middle = SHEARED.sum(axis=0) / 2
+    blobs = [(1.0, 0.6, middle + np.array([0, 0, 0.4])), (-1.0, 0.65, middle)]
+    field = density((18, 20, 100), SHEARED, blobs, "p,p,o", (3, 3, 0))
+    back = gh.charge_density(gh.electrostatic_potential(field))
+    assert np.abs(back.values - field.values).max() < 1e-4 * np.abs(field.values).max()
+
+
 @pytest.mark.filterwarnings("ignore:eps = .* exceeds a quarter")
 def test_averaging_commutes_with_poisson_and_with_the_gradient(triclinic):
     cell = 1.6 * triclinic
@@ -299,6 +330,13 @@ class TestRefusals:
         with pytest.raises(InputError, match="The charge wraps the cell boundary along c: the planes at its ends hold"):
             self.of(dipole, "p,p,o")
         assert self.of(dipole, "periodic").unit == "V"
+
+    @pytest.mark.parametrize("z", [0.8, 11.2])
+    def test_charge_at_one_face(self, z):
+        blobs = [(1.0, 0.7, (3, 3, z)), (-1.0, 0.7, (3, 3, 6.0))]
+        field = density((12, 12, 24), np.diag([6.0, 6.0, 12.0]), blobs, "p,p,o", (1, 1, 0))
+        with pytest.raises(InputError, match="The charge wraps the cell boundary along c"):
+            gh.electrostatic_potential(field)
 
     def test_net_charge(self):
         one = [(0.5, 0.7, (3, 3, 6))]

@@ -1,0 +1,304 @@
+"""Commands on cylinders of charge: potential --cylinder-radius, budget, decay.
+
+In   Inputs and checked option values.
+Out  Outcome.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import inf
+from typing import Any
+
+from ...errors import InputError
+from ...operators.planar import planar_average
+from ...operators.potentials.budget import CASES, potential_budget
+from ...operators.potentials.cylinder_potential import cylinder_potential, cylinder_potential_field
+from ...operators.potentials.deviation_decay import AVERAGES, deviation_decay
+from .. import options as o
+from ..task import Command, Inputs, Outcome, Rows
+from .common import check_making, grid_report, made, required, result_out, value_report, value_rows
+
+POINTS = ("at", "point")
+
+
+def check_cylinder(values: dict[str, Any]) -> None:
+    """What belongs to a cylinder is asked of one, and places are places or all points."""
+    if values["cylinder_radius"] is None:
+        for option in CYLINDER_OPTIONS[1:]:
+            if values[option.key] != option.default:
+                raise InputError(f"--{option.name} is about a cylinder of charge: give its --cylinder-radius too.")
+        return
+    for name in ("dipole_correction", "density", "fermi_energy", "recut", "x_b"):
+        if values[name]:
+            raise InputError(f"--{name.replace('_', '-')} does not go with --cylinder-radius: leave one of them out.")
+    places = [name for name in POINTS if values[name] is not None]
+    if len(places) > 1:
+        raise InputError("--at and --point: give positions of planes, or one point.")
+    if places and values["output"] is not None:
+        raise InputError(
+            f"-o writes the potential at all points: leave --{places[0]} or -o out. --json has the numbers."
+        )
+    if values["point"] is not None and values["plot"] is not None:
+        raise InputError("One point has no figure: leave --plot or --point out.")
+
+
+def run_cylinder(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """Potential of the charge within a cylinder: at planes, at a point, or at all points."""
+    field = made(inputs, {**values, "to_quantity": None})
+    axis, radius = values["axis"] or "c", values["cylinder_radius"]
+    how = {
+        "side": values["side"], "edge": values["edge"], "order": values["end_weights"],
+        "x_low": values["x_low"], "x_high": values["x_high"],
+    }  # fmt: skip
+    if values["at"] is not None or values["point"] is not None:
+        places = values["at"] if values["point"] is None else [values["point"]]
+        result = cylinder_potential(field, axis, radius, at=places, **how)
+
+        def draw() -> Any:
+            from ...plots import plot_cylinder
+
+            return plot_cylinder(result, width=values["figure_width"] or "page")
+
+        return Outcome(result.to_dict(), result.tables(), {}, draw)
+    found = cylinder_potential_field(field, axis, radius, **how)
+    reports = {
+        "potential": value_report(found.potential),
+        "of_average": value_report(found.of_average),
+        "of_deviation": value_report(found.of_deviation),
+    }
+    titles = ("Potential of a cylinder", "Part of the disc average", "Part of the rest")
+    tables: list[tuple[str, Rows]] = [
+        (title, value_rows(report)[2:]) for title, report in zip(titles, reports.values(), strict=True)
+    ]
+    pictured = None if values["plot"] is None else found.potential.on_first_rank()
+
+    def draw_slices() -> Any:
+        from ...plots import plot_slices
+
+        assert pictured is not None  # on the first rank, which draws
+        return plot_slices(pictured, width=values["figure_width"] or "page")
+
+    report = {**grid_report(found.potential), "cylinder": reports, "provenance": found.potential.provenance}
+    return Outcome(report, tables, {values["output"]: found.potential}, draw_slices)
+
+
+def run_budget(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """The macroscopic potential of a slab, term by term."""
+    field = made(inputs, values)
+    radii = values["radii"] or ("auto" if values["plot"] is not None else None)
+    result = potential_budget(
+        planar_average(field, values["axis"]),
+        radius=inf if values["radius"] is None else values["radius"],
+        x_b=values["x_b"],
+        case=values["case"],
+        period=values["period"],
+        length=values["length"],
+        origin=values["origin"],
+        eps_rho=values["eps_rho"],
+        radii=radii,
+        sampling=values["sampling"],
+    )
+
+    def draw() -> Any:
+        from ...plots import plot_budget
+
+        return plot_budget(result, width=values["figure_width"] or "column")
+
+    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+
+
+def run_decay(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """How what lies beyond the disc average dies away."""
+    field = made(inputs, values)
+    result = deviation_decay(
+        field,
+        values["axis"],
+        x_b=values["x_b"],
+        radii=values["radii"],
+        average=values["average"],
+        point=values["point"],
+        side=values["side"],
+        x_low=values["x_low"],
+        x_high=values["x_high"],
+    )
+
+    def draw() -> Any:
+        from ...plots import plot_decay
+
+        return plot_decay(result, width=values["figure_width"] or "column")
+
+    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+
+
+def positions(raw: Any) -> tuple[float, ...]:
+    """One position or several.
+
+    >>> positions("3,4.5")
+    (3.0, 4.5)
+    """
+    try:
+        values = tuple(o.number(part) for part in o.split(raw))
+    except o.Unusable:
+        values = ()
+    if not values:
+        raise o.Unusable("give positions in Å, such as 12.0 or 8,12")
+    return values
+
+
+def two_fractions(raw: Any) -> tuple[float, ...]:
+    """A place in a plane."""
+    try:
+        values = tuple(o.number(part) for part in o.split(raw))
+    except o.Unusable:
+        values = ()
+    if len(values) != 2:
+        raise o.Unusable("give two fractions of the plane's lattice vectors, such as 0.5,0.25")
+    return values
+
+
+CYLINDER_RADIUS = o.Option(
+    "cylinder-radius",
+    o.length,
+    "R",
+    "Instead of solving Poisson's equation, sum the charge within R (in Å) of an axis normal to the slab, below and "
+    "above each point (eq. 69), and split it into what the average over discs gives and the rest.",
+    panel=o.METHOD,
+)
+AT = o.Option(
+    "at", positions, "X[,X2]", "Cylinder: on the planes at these distances from the first one, in Å.", panel=o.METHOD
+)
+POINT = o.Option("point", o.place, "X,Y,Z", "Cylinder: at this point, Cartesian, in Å, on a plane.", panel=o.METHOD)
+CYLINDER_SIDE = replace(o.SIDE, help="Cylinder: the charge below each point (low), above it (high) or both.")
+X_LOW = o.Option(
+    "x-low", o.number, "X", "The plane where charge is counted from, in Å. Default: the first one.", panel=o.METHOD
+)
+X_HIGH = o.Option(
+    "x-high", o.number, "X", "The plane up to which charge is counted, in Å. Default: the last one.", panel=o.METHOD
+)
+EDGE = o.Option(
+    "edge",
+    o.number,
+    "W",
+    "Cylinder: mean over radii R - W to R + W in Å, against the ringing that a sharp edge leaves; two in-plane periods "
+    "are enough.",
+    default=0.0,
+    panel=o.METHOD,
+)
+END_WEIGHTS = o.Option(
+    "end-weights",
+    o.count(1, 12),
+    "N",
+    "Cylinder: order of the end weights of sums over planes, 1 (trapezoid) to 12. Default: 3 (Gregory's) where layers "
+    "are wider than three planes, else 1.",
+    panel=o.METHOD,
+)
+CYLINDER_OPTIONS = (CYLINDER_RADIUS, AT, POINT, CYLINDER_SIDE, X_LOW, X_HIGH, EDGE, END_WEIGHTS)
+
+RADIUS = o.Option("radius", o.length, "R", "Radius of the cylinder in Å. Default: infinite.", panel=o.METHOD)
+CASE = o.Option(
+    "case",
+    o.word(*CASES),
+    "C",
+    "What counts: all charge (film), or one surface and a bulk that goes on behind it (sample).",
+    default=CASES[0],
+    panel=o.METHOD,
+)
+LENGTH = o.Option(
+    "length",
+    o.length,
+    "L",
+    "The mean is over a top-hat of one period times one of L, in Å. Default: two periods; without a period the width "
+    "of a Gaussian, a fifth of the thickness.",
+    panel=o.METHOD,
+)
+EPS_RHO = o.Option(
+    "eps-rho",
+    o.positive,
+    "E",
+    "Precision of a macroscopic charge density in e/Å^3: tells D_L/(E L^2), whether L resolves the surface's dipole.",
+    panel=o.METHOD,
+)
+RADII = o.Option(
+    "radii", o.radii, "R[,…]", "Radii in Å of the order of limits, or FROM:TO:STEP. Default: for a figure only.",
+    panel=o.METHOD,
+)  # fmt: skip
+DECAY_RADII = replace(
+    RADII, help="Radii in Å, eight or more over a decade or more. Default: 400 from 5 to 250 of the plane's periods."
+)
+AVERAGE = o.Option(
+    "average",
+    o.word(*AVERAGES),
+    "A",
+    "point: at one point of the plane, less its limit; disc: the mean over the disc of the same R about it.",
+    default="disc",
+    panel=o.METHOD,
+)
+IN_PLANE = o.Option(
+    "point", two_fractions, "U,V", "The point, as fractions of the plane's lattice vectors.", default=(0.0, 0.0),
+    panel=o.METHOD,
+)  # fmt: skip
+
+COMMANDS = (
+    Command(
+        "budget",
+        "The macroscopic potential of a slab, term by term, against the exact sum.",
+        "Every term of eqs. 72 to 80 of the paper, corrected: the charge of the surfaces times the radius and the "
+        "depth, their first moments D_L and D_R, the bulk's M2, the next order in 1/R; their sum, the exact sum and "
+        "what is left, at x_b and in the mesoscale mean. Of a neutral slab D is what remains, which eq. 80 leaves "
+        "out. With a figure also the order of limits: the mean against the radius.",
+        (
+            "gpuhomog budget charge.h5 --axis c --plot budget.pdf",
+            "gpuhomog budget CHGCAR --ion-charges Na=1,Cl=7 --case sample --radius 500 --json",
+        ),
+        (
+            *o.READING,
+            *o.MAKING,
+            o.AXIS,
+            RADIUS,
+            replace(o.X_B, help="Where the potential is looked at, in Å. Default: the middle of the slab."),
+            CASE,
+            replace(
+                o.PERIOD, help="Period of the bulk along the normal in Å; auto finds it, none uses a smooth kernel."
+            ),
+            LENGTH,
+            replace(o.ORIGIN, help="Origin of the first moments in Å. Default: the lower face."),
+            EPS_RHO,
+            RADII,
+            o.SAMPLING,
+            result_out("the result"),
+            o.PLOT,
+            o.FIGURE_WIDTH,
+            *o.READING_COMMON,
+        ),
+        run_budget,
+        check_making,
+        python=("gh.potential_budget",),
+    ),
+    Command(
+        "decay",
+        "How fast the potential of what lies beyond the disc average dies away as the cylinder widens.",
+        "App. F of the paper, with a fitted exponent: -1/2 at a point of a crystal, -3/2 of the mean over discs that "
+        "move with their points. In the plane the field must be periodic.",
+        ("gpuhomog decay charge.h5 --axis c --x-b 12.0 --plot decay.pdf --json",),
+        (
+            *o.READING,
+            *o.MAKING,
+            replace(o.AXIS, parse=o.word("a", "b", "c"), help="Axis of the cylinder: a, b or c."),
+            required(o.X_B, "Plane on which the potential is looked at, its distance from the first one in Å."),
+            AVERAGE,
+            IN_PLANE,
+            replace(o.SIDE, default="low", help="The charge below the plane (low), above it (high) or both."),
+            X_LOW,
+            X_HIGH,
+            DECAY_RADII,
+            result_out("the result"),
+            o.PLOT,
+            o.FIGURE_WIDTH,
+            *o.READING_COMMON,
+        ),
+        run_decay,
+        check_making,
+        python=("gh.deviation_decay",),
+    ),
+)
