@@ -47,7 +47,6 @@ from ...parallel import Slab
 from ...parallel.exchange import contract_planes
 from ...reduction import SUM, Arrays, Reduction
 from ...results import Result, Tables, text_of
-from ...streaming import Unread
 from ...units import COULOMB_CONSTANT, FOUR_PI_KAPPA
 from ..excess import check_charge
 from .cylinder import (
@@ -285,7 +284,7 @@ def cylinder_potential_field(
     for name, word, known in (("side", side, tuple(N_SIDES)), ("way", way, WAYS)):
         if word not in known:
             raise InputError(f'Unknown {name} "{word}" of a cylinder potential: {nearest_known(str(word), known)}')
-    in_memory(field, "A cylinder potential at all points")
+    in_memory(field, "A cylinder potential at all points", "ask for planes or points")
     cylinder = Cylinder(field.grid, normal, float(radius), float(edge))
     cylinder.check()
     if cylinder.leans:
@@ -331,12 +330,9 @@ def _spectral(
     """Whole potentials and their parts, from spectra summed over the planes."""
     here = np.unique(planes)
     reduction = _plane_spectra(cylinder, here, first, last, order, sides)
-    if isinstance(field.values, Unread) and field.slab.axis != cylinder.normal:
-        raise InputError(
-            f"This field is read in planes of {AXIS_NAMES[field.slab.axis]}, and a cylinder along "
-            f"{AXIS_NAMES[cylinder.normal]} needs whole planes of its own axis: leave --max-memory out, or choose axis "
-            f"{AXIS_NAMES[field.slab.axis]}."
-        )
+    if field.slab.axis != cylinder.normal:
+        along = AXIS_NAMES[cylinder.normal]
+        in_memory(field, f"A cylinder along {along}, whose planes are not those that are read,")
     if field.slab.axis != cylinder.normal:
         values, slab = planes_whole(field, cylinder.normal)
         if field.comm.size == 1:
