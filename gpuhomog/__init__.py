@@ -56,6 +56,7 @@ from .operators.potentials.bethe import (
 )
 from .operators.potentials.budget import PotentialBudget, potential_budget
 from .operators.potentials.cavity import LorentzCavity, lorentz_cavity
+from .operators.potentials.cut import cut_in_vacuum
 from .operators.potentials.cylinder_potential import (
     CylinderFields,
     CylinderPotential,
@@ -181,6 +182,7 @@ __all__ = [
     "charge_balance",
     "charge_density",
     "crystal_surface_charge",
+    "cut_in_vacuum",
     "cylinder_potential",
     "cylinder_potential_field",
     "cylinder_terms",

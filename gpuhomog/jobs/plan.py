@@ -226,8 +226,13 @@ def corners_work(field: Field, values: Mapping[str, Any]) -> Work:
 
 
 def potential_work(field: Field, values: Mapping[str, Any]) -> Work:
-    """Poisson's equation, unless the file is said to be a potential: that changes its sign."""
+    """Poisson's equation, unless the file is said to be a potential: that changes its sign; or a cylinder's sums."""
     n_bytes, shape = busiest_bytes(field), field.grid.shape
+    if values["cylinder_radius"] is not None:
+        if values["at"] is not None or values["point"] is not None:
+            return spectra_work(field, values)
+        sums = filter_cost(field, shape).beside(filter_cost(field, shape)).beside(report_cost(3 * n_bytes))
+        return Work(sums, ((values["output"], shape),), kept=None)
     paths = along_xyz(values["output"]) if values["to"] == "field" and values["output"] else (values["output"],)
     is_potential = values["quantity"] in ("electrostatic_potential", "electron_potential_energy")
     if is_potential and values["to"] == "potential":
@@ -243,6 +248,11 @@ def energy_work(field: Field, values: Mapping[str, Any]) -> Work:
     ions = Cost() if values["ion_charges"] is None else ions_cost(field).beside(ions_cost(field))
     both = poisson_cost(field).beside(poisson_cost(field))
     return Work(ions.beside(both).beside(read_once(8 * busiest_bytes(field))), kept=None)
+
+
+def spectra_work(field: Field, values: Mapping[str, Any]) -> Work:
+    """Spectra of a few planes at a time, which go to the host."""
+    return Work(read_once(busiest_bytes(field)).beside(report_cost(busiest_bytes(field))), kept=None)
 
 
 def cavity_work(field: Field, values: Mapping[str, Any]) -> Work:
@@ -268,6 +278,8 @@ WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {
     "energy": energy_work,
     "inner-potential": profile_work,
     "cavity": cavity_work,
+    "budget": profile_work,
+    "decay": spectra_work,
 }
 
 

@@ -73,6 +73,17 @@ def test_dipole_correction_and_work_functions(run, charge):
     assert "removed by --dipole-correction" in refused.sentence
 
 
+def test_a_slab_across_the_boundary(run, charge, tmp_path):
+    field = gh.read(charge)
+    gh.write(field.derive(np.roll(field.values, 30, 2), "rolled"), tmp_path / "rolled.h5")
+    refused = run("potential", "rolled.h5", "--boundary", "p,p,o")
+    assert refused.code == 2
+    assert "Cut the periodic cell in its vacuum, --recut, or take more of it" in refused.sentence
+    result = run("potential", "rolled.h5", "--boundary", "p,p,o", "--recut", "--json").json["result"]
+    assert result["vacuum_levels"]["step"]["value"] == pytest.approx(STEP, rel=1e-5)
+    assert "--recut needs one open axis" in run("potential", "rolled.h5", "--recut").sentence
+
+
 def test_no_vacuum_is_a_note_where_none_was_asked_for(run, tmp_path):
     """A slab that fills its open box: the potential is written all the same."""
     z = np.arange(40) * 0.25

@@ -29,7 +29,7 @@ def check_cylinder(values: dict[str, Any]) -> None:
             if values[option.key] != option.default:
                 raise InputError(f"--{option.name} is about a cylinder of charge: give its --cylinder-radius too.")
         return
-    for name in ("dipole_correction", "density", "fermi_energy", "x_b"):
+    for name in ("dipole_correction", "density", "fermi_energy", "recut", "x_b"):
         if values[name]:
             raise InputError(f"--{name.replace('_', '-')} does not go with --cylinder-radius: leave one of them out.")
     places = [name for name in POINTS if values[name] is not None]

@@ -14,6 +14,7 @@ from ...field import Field
 from ...grid import AXIS_NAMES, OPEN
 from ...operators.charge import charge_density
 from ...operators.planar import planar_average
+from ...operators.potentials.cut import cut_in_vacuum
 from ...operators.potentials.interaction_energy import interaction_energy
 from ...operators.potentials.poisson import electric_field, electrostatic_potential
 from ...operators.potentials.vacuum import DipoleCorrection, VacuumLevels, dipole_correction, vacuum_levels
@@ -46,6 +47,11 @@ def run_potential(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     if values["cylinder_radius"] is not None:
         return run_cylinder(inputs, values)
     field = made(inputs, {**values, "to_quantity": None})
+    if values["recut"]:
+        axis = axis_of(field, values)
+        if axis is None:
+            raise InputError("--recut needs one open axis, as --boundary p,p,o, or --axis.")
+        field = cut_in_vacuum(field, axis)
     if values["to"] == FIELD:
         return field_outcome(electric_field(field), values)
     if values["to"] == CHARGE:
@@ -82,11 +88,11 @@ def as_rows(result: VacuumLevels | DipoleCorrection) -> list[tuple[str, Rows]]:
     return [(title, list(rows)) for title, rows in result.tables()]
 
 
-def axis_of(potential: Field, values: dict[str, Any]) -> str | None:
+def axis_of(field: Field, values: dict[str, Any]) -> str | None:
     """The axis along which vacuum levels are wanted: the one that was named, or the open one of a slab."""
     if values["axis"] is not None:
         return str(values["axis"])
-    opened = [AXIS_NAMES[axis] for axis in range(3) if potential.grid.boundary[axis] == OPEN]
+    opened = [AXIS_NAMES[axis] for axis in range(3) if field.grid.boundary[axis] == OPEN]
     return opened[0] if len(opened) == 1 else None
 
 
@@ -182,6 +188,15 @@ DIPOLE = o.Option(
     panel=o.METHOD,
     python={"gh.dipole_correction": ""},
 )
+RECUT = o.Option(
+    "recut",
+    o.flag,
+    "",
+    "Begin the cell in the middle of its vacuum along the open axis: for a slab that lies across the cell's boundary.",
+    default=False,
+    panel=o.METHOD,
+    python={"gh.cut_in_vacuum(field": ""},
+)
 FERMI = o.Option(
     "fermi-energy",
     o.number,
@@ -216,6 +231,7 @@ COMMANDS = (
             *READING,
             *IONS,
             TO,
+            RECUT,
             LEVELS_AXIS,
             DIPOLE,
             DENSITY,
@@ -229,7 +245,7 @@ COMMANDS = (
         ),
         run_potential,
         check_potential,
-        python=("gh.electrostatic_potential", "gh.cylinder_potential"),
+        python=("gh.electrostatic_potential(field", "gh.cylinder_potential"),
     ),
     Command(
         "energy",

@@ -167,8 +167,8 @@ def check_charge(field: Field, axes: Sequence[int], check_net: bool = True) -> N
             name = AXIS_NAMES[axis]
             raise InputError(
                 f"The charge wraps the cell boundary along {name}: the planes at its ends hold "
-                f"{at_faces / magnitude.max():.2g} of the densest plane's, and an open axis needs vacuum there. Move "
-                f"the atoms so that the vacuum is at both ends of {name}, or take more of it."
+                f"{at_faces / magnitude.max():.2g} of the densest plane's, and an open axis needs vacuum there. Cut "
+                f"the periodic cell in its vacuum, gh.cut_in_vacuum(field, {name!r}), or take more of it."
             )
     if not check_net or abs(net) <= NEUTRAL * gross or len(axes) > 1:
         return
@@ -185,6 +185,12 @@ def check_charge(field: Field, axes: Sequence[int], check_net: bool = True) -> N
         "periodic potential: add the missing ions or electrons (gh.charge_balance tells), or open the axes along which "
         "it is finite, as boundary=..."
     )
+
+
+def plane_magnitudes(field: Field, axis: int) -> NDArray[np.float64]:
+    """(n_axis,) sums of |values| over the planes of an axis, on every rank."""
+    split = field.slab.axis
+    return np.asarray(field.reduce(_charge_sums([axis], split))[1])
 
 
 def _charge_sums(axes: Sequence[int], split: int) -> Reduction:

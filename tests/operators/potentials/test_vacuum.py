@@ -179,3 +179,58 @@ class TestSteps:
         assert "the slab carries 0.001 e/Å^2" in remark
         flat = replace(profile, values=np.where(away > 0, 0.0, values))
         assert not [r for r in gh.potential_step(flat, period=2.0).remarks if "carries" in r]
+
+
+class TestCut:
+    """A slab across the cell's boundary, in the order that an open axis needs."""
+
+    @pytest.mark.parametrize("axis", [0, 1, 2])
+    def test_the_potential_does_not_know_where_the_cell_begins(self, device, axis):
+        whole = polar_slab(axis)
+        rolled = gh.Field.from_array(
+            np.roll(whole.values, 61, axis), whole.grid.cell, quantity="charge_density", device=device
+        )
+        boundary = ["periodic"] * 3
+        boundary[axis] = "open"
+        with pytest.raises(InputError, match=rf"gh.cut_in_vacuum\(field, '{'abc'[axis]}'\)"):
+            gh.electrostatic_potential(rolled, boundary)
+        cut = gh.cut_in_vacuum(rolled, axis)
+        assert cut.grid.boundary == tuple(boundary)
+        found = gh.electrostatic_potential(cut)
+        expected = gh.electrostatic_potential(gh.cut_in_vacuum(whole, axis)).values
+        assert found.to_host() == pytest.approx(expected, abs=1e-9)
+        step = round(float(np.linalg.norm(cut.grid.origin)) / 0.25)
+        assert np.roll(cut.to_host(), step, axis) == pytest.approx(rolled.to_host())  # points stay where they were
+        levels = gh.vacuum_levels(found, axis)
+        assert levels.step.value == pytest.approx(POISSON * DIPOLE, rel=1e-6)
+
+    def test_atoms_go_along(self):
+        """Graphene at the end of its cell: in the middle, at the same places in space but for whole cells."""
+        electrons = gh.read(DATA / "graphene_CHGCAR.gz")
+        charge = gh.charge_density(electrons, {"C": 4})
+        cut = gh.cut_in_vacuum(charge, "c")
+        fractional = cut.grid.fractional(cut.structure.positions)
+        assert fractional[:, 2] == pytest.approx(0.5, abs=0.02)
+        moved = (cut.structure.positions - charge.structure.positions) @ np.linalg.inv(charge.grid.cell)
+        assert moved == pytest.approx(np.round(moved), abs=1e-9)
+        levels = gh.vacuum_levels(gh.electrostatic_potential(cut), "c")
+        assert abs(levels.step.value) < 0.01
+
+    def test_ranks(self):
+        charge = polar_slab()
+        charge = charge.derive(np.roll(charge.values, 30, 2), "rolled")
+        expected = gh.cut_in_vacuum(charge, "c").values
+        for axis in (0, 2):
+            parts = on_ranks(charge, 5, lambda part: gh.cut_in_vacuum(part, "c"), axis)
+            assert np.array_equal(np.concatenate([part.values for part in parts], axis=axis), expected)
+
+    def test_where_it_was_said(self, slab):
+        potential = gh.electrostatic_potential(slab)
+        cut = gh.cut_in_vacuum(potential, "c", position=21.3)
+        assert np.array_equal(cut.values, np.roll(potential.values, -85, 2))
+        with pytest.raises(InputError, match="does not show where there is no matter: give position"):
+            gh.cut_in_vacuum(potential, "c")
+        with pytest.raises(InputError, match="No vacuum along a"):
+            gh.cut_in_vacuum(slab, "a")
+        with pytest.raises(InputError, match="position = inf"):
+            gh.cut_in_vacuum(slab, "c", position=float("inf"))

@@ -1,0 +1,96 @@
+"""Cut a periodic cell in the vacuum beside a slab: the same points, in the order in which an open axis needs them.
+
+A slab that lies across the end of its cell, as many do whose atoms are centred on the origin, has its two halves at the
+two ends. The planes are taken round until the vacuum is at both; the origin moves with them, and atoms are folded into
+the cell that begins there, so positions in space stay as they were.
+
+In   Field, any device, whole or slab, in memory.
+Out  Field with that axis open.
+
+>>> import gpuhomog as gh
+>>> values = np.zeros((1, 1, 10))
+>>> values[..., [0, 1, 9]] = 2.0, -1.0, -1.0
+>>> field = gh.Field.from_array(values, np.diag([1.0, 1.0, 5.0]), quantity="charge_density")
+>>> cut = gh.cut_in_vacuum(field, "c")
+>>> cut.values.ravel().tolist(), cut.grid.origin.tolist()
+([0.0, 0.0, 0.0, 0.0, -1.0, 2.0, -1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 2.5])
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from ...errors import InputError
+from ...field import Field
+from ...grid import AXIS_NAMES, OPEN, axis_index
+from ...parallel.exchange import at, empty_like, fetch_planes, slabs
+from ...streaming import Unread
+from ..unrolled import quiet_runs
+from .poisson import plane_magnitudes
+
+EMPTY = 1e-3
+"""Largest mean |ρ| of a plane in the vacuum, as a fraction of that of the densest plane."""
+
+
+def cut_in_vacuum(field: Field, axis: int | str, *, position: float | None = None) -> Field:
+    """The field with its first plane in the vacuum, and that axis open.
+
+    field     of any quantity if the position is given; charge_density or electron_density otherwise
+    axis      "a", "b" or "c", along the normal of the slab
+    position  where to cut, distance from the plane through point [0, 0, 0] along the normal [Å]; the middle of the
+              longest stretch without charge by default
+
+    Raises InputError where there is no vacuum, or a potential comes without a position; for a field that was not read.
+    """
+    across = axis_index(axis)
+    name, n = AXIS_NAMES[across], field.grid.shape[across]
+    if isinstance(field.values, Unread):
+        field.values.refuse("Another order of the planes")
+    if position is not None:
+        if not isfinite(position):
+            raise InputError(f"position = {position}: give a finite distance in Å.")
+        first = round(position / field.grid.plane_spacing(across)) % n
+    else:
+        if field.quantity not in ("charge_density", "electron_density"):
+            raise InputError(
+                f"A {field.quantity} does not show where there is no matter: give position, a distance in Å."
+            )
+        magnitude = plane_magnitudes(field, across)
+        empty = magnitude <= EMPTY * magnitude.max()
+        start, length = max(quiet_runs(empty, periodic=True), key=lambda run: run[1], default=(0, 0))
+        if length < 2 or empty.all():
+            raise InputError(
+                f"No vacuum along {name}: no plane holds less than {EMPTY:g} of the densest plane's charge. Choose the "
+                "axis along the normal of the slab."
+            )
+        first = (start + length // 2) % n
+    moved = first / n * field.grid.cell[across]
+    boundary = list(field.grid.boundary)
+    boundary[across] = OPEN
+    a, b, c = boundary
+    grid = replace(field.grid, origin=field.grid.origin + moved, boundary=(a, b, c))
+    structure = field.structure
+    if structure is not None:
+        turns = np.zeros((len(structure), 3))
+        turns[:, across] = np.floor(grid.fractional(structure.positions)[:, across])
+        structure = replace(structure, positions=structure.positions - turns @ grid.cell)
+    step = {"step": "cut in vacuum", "axis": name, "first plane": int(first)}
+    return field.derive(_rolled(field, across, int(first)), step, grid=grid, structure=structure)
+
+
+def _rolled(field: Field, axis: int, first: int) -> Any:
+    """The values with plane `first` before all others."""
+    slab, comm, n = field.slab, field.comm, field.grid.shape[axis]
+    if first == 0:
+        return field.values
+    if axis == slab.axis and comm.size > 1:
+        wanted = [(np.arange(other.start, other.stop) + first) % n for other in slabs(slab, comm.size)]
+        return fetch_planes(comm, field.device, slab, field.values, wanted)
+    out = empty_like(field.device, field.values, axis, n)
+    out[at(axis, slice(0, n - first))] = field.values[at(axis, slice(first, n))]
+    out[at(axis, slice(n - first, n))] = field.values[at(axis, slice(0, first))]
+    return out
