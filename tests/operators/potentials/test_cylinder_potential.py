@@ -146,9 +146,9 @@ def test_larger_than_memory(tmp_path, monkeypatch):
     expected = gh.cylinder_potential(field, "a", 2.2, at=[4.5, 5.0])
     np.testing.assert_allclose(found.low_deviation, expected.low_deviation, rtol=0, atol=1e-13)
     for refused in (gh.disc_average, gh.cylinder_potential_field):
-        with pytest.raises(InputError, match="needs the field in memory"):
+        with pytest.raises(InputError, match="needs all values"):
             refused(streamed, "a", 2.2)
-    with pytest.raises(InputError, match="whole planes of its own axis"):
+    with pytest.raises(InputError, match="whose planes are not those that are read, needs all values"):
         gh.cylinder_potential(streamed, "b", 2.2, at=0.0, x_low=0.0, x_high=field.grid.height(1) / 2)
 
 
