@@ -154,7 +154,7 @@ class TestVacuumLevels:
         """
         theirs = gh.planar_average(gh.electrostatic_potential(gh.read(DATA / "graphene_LOCPOT.gz")), "c").values
         electrons = gh.read(DATA / "graphene_CHGCAR.gz")
-        outside = slice(12, -12)  # 1.2 Å from the carbon
+        outside = slice(20, -20)  # 2 Å from the carbon
         levels = []
         for width in (0.25, 0.35):
             charge = gh.charge_density(electrons, {"C": 4}, width=width)
