@@ -32,7 +32,7 @@ from .operators.interval_field import (
 from .operators.lines_and_points import Excess, LinesAndPoints, lines_and_points
 from .operators.macroscopic import macroscopic_average
 from .operators.moments import MomentDensities, Partition, moment_densities, partition
-from .operators.multistage import Homogenized, Stage, homogenize
+from .operators.multistage import Homogenized, Stage, homogenize, stages_of
 from .operators.periods import PeriodEstimate, find_periods
 from .operators.planar import planar_average
 from .operators.point_charges import (
@@ -43,6 +43,7 @@ from .operators.point_charges import (
     molecular_charge,
     point_surface_charge,
 )
+from .operators.point_terminations import PointTerminations, ions_on_planes, point_terminations
 from .operators.potential_step import PotentialStep, potential_step
 from .operators.potentials.band_alignment import BandAlignment, band_alignment
 from .operators.potentials.bethe import (
@@ -87,6 +88,7 @@ from .operators.uncertainty import Uncertainty, spectral_uncertainty, uncertaint
 from .readers import read
 from .readers.ase_files import from_ase
 from .readers.blocks_file import read_blocks
+from .readers.point_charges import Ions, read_point_charges
 from .readers.regions_file import read_regions
 from .readers.tables import read_profile, read_result
 from .readers.trajectories import read_trajectory
@@ -129,6 +131,7 @@ __all__ = [
     "InterfaceCharge",
     "InterfaceExcess",
     "IntervalField",
+    "Ions",
     "KernelError",
     "LinesAndPoints",
     "LorentzCavity",
@@ -140,6 +143,7 @@ __all__ = [
     "PlaneExcess",
     "PointCharges",
     "PointSurfaceCharge",
+    "PointTerminations",
     "PolarizationQuantum",
     "PotentialBudget",
     "PotentialStep",
@@ -198,6 +202,7 @@ __all__ = [
     "interface_charge",
     "interface_excess",
     "interval_field",
+    "ions_on_planes",
     "line_through",
     "lines_and_points",
     "lorentz_cavity",
@@ -209,11 +214,13 @@ __all__ = [
     "planar_average",
     "plane_excess",
     "point_surface_charge",
+    "point_terminations",
     "polarization_quantum",
     "potential_budget",
     "potential_step",
     "read",
     "read_blocks",
+    "read_point_charges",
     "read_profile",
     "read_regions",
     "read_result",
@@ -222,6 +229,7 @@ __all__ = [
     "scales",
     "self_consistent_eps",
     "spectral_uncertainty",
+    "stages_of",
     "surface_charge",
     "surface_excess",
     "surface_map",

@@ -317,11 +317,12 @@ def run_tasks(tasks: Sequence[Task], as_json: bool, quiet: bool, fresh: bool = F
     if is_streamed(tasks):
         return run_together(tasks, inputs, as_json, quiet, fresh)
     for task in tasks:
-        if task.command.alone and ranks.rank > 0:
-            continue
         found: list[str] = []
         with collected(found), bars(task.command.name, not quiet):
-            outcome, report = task.run(Inputs() if task.command.alone else inputs)
+            told = run_task(task, inputs)
+        if told is None:
+            continue
+        outcome, report = told
         report["warnings"] = found if task.command.alone else everyones(ranks, found)
         reports.append(report)
         if not (as_json or quiet):
@@ -329,24 +330,35 @@ def run_tasks(tasks: Sequence[Task], as_json: bool, quiet: bool, fresh: bool = F
     return reports
 
 
+def run_task(task: Task, inputs: Inputs) -> tuple[Outcome, dict[str, Any]] | None:
+    """Outcome and report of a task; None where the first of several ranks runs it for all, and this is another."""
+    if not task.command.alone:
+        return task.run(inputs)
+    told: list[tuple[Outcome, dict[str, Any]]] = []
+    inputs.first(lambda: told.append(task.run(Inputs())))
+    return told[0] if told else None
+
+
 def run_together(
     tasks: Sequence[Task], inputs: Inputs, as_json: bool, quiet: bool, fresh: bool
 ) -> list[dict[str, Any]]:
     """The same for tasks that keep within a limit of memory: they share the passes over their inputs."""
 
-    def run(number: int, task: Task) -> tuple[Outcome, dict[str, Any]]:
+    def run(number: int, task: Task) -> tuple[Outcome, dict[str, Any]] | None:
         found: list[str] = []
         _found.set(found)  # of this task's own context
-        outcome, report = task.run(inputs)
-        report["warnings"] = everyones(inputs.comm, found)
-        return outcome, report
+        told = run_task(task, inputs)
+        if told is not None:
+            told[1]["warnings"] = found if task.command.alone else everyones(inputs.comm, found)
+        return told
 
-    def done(number: int, told: tuple[Outcome, dict[str, Any]]) -> None:
-        if not (as_json or quiet):
+    def done(number: int, told: tuple[Outcome, dict[str, Any]] | None) -> None:
+        if told is not None and not (as_json or quiet):
             show(*told)
 
     with collected([]), bars(tasks[0].command.name if len(tasks) == 1 else "run", not quiet):
-        return [report for _, report in run_streamed(tasks, run, done, comm=inputs.comm, fresh=fresh)]
+        everything = run_streamed(tasks, run, done, comm=inputs.comm, fresh=fresh)
+        return [told[1] for told in everything if told is not None]
 
 
 def run_command(command: Command, given: dict[str, Any]) -> None:

@@ -55,6 +55,15 @@ def test_every_case_runs_and_is_exact(script):
         assert float(row["error"]) < 60 * np.finfo(row["dtype"]).eps + fitted, row
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-10)])
+def test_cylinders_beside_convolutions(script, dtype, tolerance):
+    rows = script("cylinder").measure(["--size", "20", "--radius", "4", "--dtype", dtype, "--repeats", "1"])
+    errors = [float(row["error"]) for row in rows if row["what"].startswith("gpuhomog")]
+    assert len(errors) == 3 and max(errors) < tolerance
+    peers = {row["what"]: row["note"] for row in rows if not row["what"].startswith("gpuhomog")}
+    assert len(set(peers.values())) == 1  # both have the sampled kernel
+
+
 @pytest.mark.filterwarnings("ignore::gpuhomog.AccuracyWarning")
 @pytest.mark.parametrize("dtype, tolerance", [("float32", 2e-6), ("float64", 1e-13)])
 def test_eight_scales_beside_one_read(script, dtype, tolerance):

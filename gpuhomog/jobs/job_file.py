@@ -30,7 +30,7 @@ from .options import Option, read_values
 from .slurm import BATCH_OPTIONS
 from .task import Task, check_distinct, prepare
 
-IN_JOBS = tuple(name for name, command in COMMANDS.items() if command.reads and not command.alone)
+IN_JOBS = tuple(name for name, command in COMMANDS.items() if command.reads and name != "tune")
 """Commands that a task may name."""
 
 

@@ -226,8 +226,13 @@ def corners_work(field: Field, values: Mapping[str, Any]) -> Work:
 
 
 def potential_work(field: Field, values: Mapping[str, Any]) -> Work:
-    """Poisson's equation, unless the file is said to be a potential: that changes its sign."""
+    """Poisson's equation, unless the file is said to be a potential: that changes its sign; or a cylinder's sums."""
     n_bytes, shape = busiest_bytes(field), field.grid.shape
+    if values["cylinder_radius"] is not None:
+        if values["at"] is not None or values["point"] is not None:
+            return spectra_work(field, values)
+        sums = filter_cost(field, shape).beside(filter_cost(field, shape)).beside(report_cost(3 * n_bytes))
+        return Work(sums, ((values["output"], shape),), kept=None)
     paths = along_xyz(values["output"]) if values["to"] == "field" and values["output"] else (values["output"],)
     is_potential = values["quantity"] in ("electrostatic_potential", "electron_potential_energy")
     if is_potential and values["to"] == "potential":
@@ -243,6 +248,11 @@ def energy_work(field: Field, values: Mapping[str, Any]) -> Work:
     ions = Cost() if values["ion_charges"] is None else ions_cost(field).beside(ions_cost(field))
     both = poisson_cost(field).beside(poisson_cost(field))
     return Work(ions.beside(both).beside(read_once(8 * busiest_bytes(field))), kept=None)
+
+
+def spectra_work(field: Field, values: Mapping[str, Any]) -> Work:
+    """Spectra of a few planes at a time, which go to the host."""
+    return Work(read_once(busiest_bytes(field)).beside(report_cost(busiest_bytes(field))), kept=None)
 
 
 def cavity_work(field: Field, values: Mapping[str, Any]) -> Work:
@@ -261,10 +271,15 @@ WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {
     "interface": profile_work,
     "step": profile_work,
     "corners": corners_work,
+    "moments": profile_work,
+    "homogenize": profile_work,
+    "surface-map": profile_work,
     "potential": potential_work,
     "energy": energy_work,
     "inner-potential": profile_work,
     "cavity": cavity_work,
+    "budget": profile_work,
+    "decay": spectra_work,
 }
 
 
@@ -397,9 +412,11 @@ def plan_task(task: Task, inputs: PlannedInputs) -> PlannedTask:
 
 
 def plan_tasks(tasks: Iterable[Task], layout: Layout) -> list[PlannedTask]:
-    """All tasks in order; an InputError says which task it is about."""
+    """All tasks in order but those that one rank does for all; an InputError says which task it is about."""
     inputs, planned = PlannedInputs(layout), []
     for number, task in enumerate(tasks, 1):
+        if task.command.alone:
+            continue
         try:
             planned.append(plan_task(task, inputs))
         except InputError as error:
@@ -518,7 +535,12 @@ def plan(job: Job, options: Mapping[str, Any]) -> Outcome:
     rates, memory, notes = rates_of(options)
     if any(task.values.get("reproducible") for task in job.tasks):
         notes += ("Reproducible runs take longer and send more than is planned here: sums keep one order.",)
+    alone = sorted({task.command.name for task in job.tasks if task.command.alone})
+    if alone:
+        notes += (f"Left out: {', '.join(alone)}, which the first rank does for all, without a field on a grid.",)
     planned = plan_tasks(job.tasks, layout)
+    if not planned:
+        raise InputError(f"Nothing to plan: {', '.join(alone)} is done by one rank, without a field on a grid.")
     peak = max(task.memory for task in planned)
     fits = None if memory is None else peak <= USABLE * memory
     least = least_ranks(job.tasks, layout, USABLE * memory) if memory is not None and not fits else None

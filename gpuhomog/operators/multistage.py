@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import hypot, isfinite, sqrt
+from math import hypot, isfinite, pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,7 @@ from ..errors import InputError, KernelError
 from ..grid import OPEN
 from ..results import Measurement, Profile, Result, Tables, text_of
 from ..units import times_length
+from .scales import LEAST_RATIO, scales, widest_gap
 
 Array = NDArray[np.float64]
 
@@ -118,6 +119,45 @@ class Homogenized(Result):
 
     def __str__(self) -> str:
         return text_of(self.tables())
+
+
+def stages_of(profile: Profile, interfaces: Sequence[float] = ()) -> tuple[Stage, ...]:
+    """One stage for each gap of the profile's spectrum, eps = sqrt(a L), from the smallest scale up.
+
+    profile     without surfaces, whose power fills the gaps: analyse a bulk
+    interfaces  that all stages leave sharp [Å]
+
+    The widest gap is that of `scales`; below and above it further ones are taken where L/a is at least 30 there, too.
+    One with no power below is taken if it is the only one: it leaves a constant. Source: section VI.J, eq. 91 of the
+    paper. Raises InputError as scales, for a constant profile and where no gap keeps scales apart.
+    """
+    found = scales(profile)
+    if not found.separated:
+        raise InputError(
+            f"Stages cannot be found in the spectrum. {found.verdict} Give eps of each stage instead, or the profile "
+            "of a bulk without surfaces."
+        )
+    floor = 1e-24 * float(found.power.sum())
+    gaps: list[tuple[float, float]] = []
+
+    def look(start: int, stop: int) -> None:
+        """Gaps among modes start to stop."""
+        k, power = found.k[start:stop], found.power[start:stop]
+        if len(k) < 2 or float(power.sum()) <= floor:
+            return
+        j, i = widest_gap(k, power, floor, found.tau)
+        a = 2 * pi / float(k[i])
+        if j == 0 and start == 0:
+            look(i, stop)
+        elif j > 0 and 2 * pi / float(k[j - 1]) >= LEAST_RATIO * a:
+            gaps.append((a, 2 * pi / float(k[j - 1])))
+            look(start, start + j)
+            look(start + i, stop)
+
+    look(0, len(found.k))
+    assert found.a is not None and found.L is not None
+    gaps = gaps or [(found.a, min(found.L, found.box))]
+    return tuple(Stage(gap, tuple(interfaces)) for gap in sorted(gaps))
 
 
 def homogenize(profile: Profile, stages: Sequence[Stage]) -> Homogenized:

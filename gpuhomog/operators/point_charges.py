@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import hypot, isfinite, pi, sqrt
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -87,10 +87,13 @@ class PointCharges:
         grid: Grid,
         axis: int | str = "c",
         charges: Mapping[str, float] | None = None,
+        *,
+        fold: bool = False,
     ) -> PointCharges:
         """Ions of a structure along the normal of an axis, their charges per area of the cell's face.
 
         charges  of the ion of each element [e]; None: those that the structure states
+        fold     True: a slab that goes on past the end of a periodic cell is put together; it begins at its widest gap
 
         Raises InputError for an element without a charge, or a structure that states none.
         """
@@ -106,6 +109,13 @@ class PointCharges:
             raise InputError('The structure states no charges: give charges={"Na": 1, ...} in e.')
         area = grid.area(index)
         x = (structure.positions - grid.origin) @ grid.normal(index)
+        if fold:
+            height = grid.height(index)
+            x = x % height
+            ordered = np.sort(x)
+            gaps = np.diff(ordered, append=ordered[0] + height)
+            first = ordered[(int(np.argmax(gaps)) + 1) % len(ordered)]
+            x = np.where(x < first - COINCIDENT, x + height, x)
         step = {"step": "point charges", "axis": "abc"[index], "ions": len(structure)}
         return cls(x, q / area, area, (step,))
 
@@ -467,6 +477,7 @@ class MolecularCharge(Result):
     bound       -dP/dx
     dipoles     (n,) P: Σ of their dipoles about their origins [unit of the charges]
     residual    exact - free - bound: second moments of the molecules and higher
+    unit        of exact, free, bound and residual
     """
 
     position: Array
@@ -476,11 +487,26 @@ class MolecularCharge(Result):
     dipoles: Array
     residual: Array
     eps: float
+    unit: str = "e/Å"
     provenance: tuple[Mapping[str, Any], ...] = ()
+    columns: ClassVar[tuple[str, ...]] = ("position", "exact", "free", "bound", "dipoles", "residual")
+
+    def tables(self) -> Tables:
+        """For people."""
+        parts = (("charge", self.exact), ("  free", self.free), ("  bound", self.bound), ("left out", self.residual))
+        rows = [(name, f"{part.min():.6g} to {part.max():.6g} {self.unit}") for name, part in parts]
+        return (("Macroscopic charge of molecules", (("kernel", f"Gaussian, eps {self.eps:g} Å"), *rows)),)
+
+    def __str__(self) -> str:
+        return text_of(self.tables())
 
 
 def molecular_charge(
-    molecules: Sequence[tuple[float | None, Sequence[Sequence[float]]]], x: ArrayLike, eps: float
+    molecules: Sequence[tuple[float | None, Sequence[Sequence[float]]]],
+    x: ArrayLike,
+    eps: float,
+    *,
+    unit: str = "e/Å",
 ) -> MolecularCharge:
     """Free and bound charge of molecules under a Gaussian kernel, and what they leave out (III.4).
 
@@ -488,6 +514,7 @@ def molecular_charge(
                without net charge, whose offsets are positions and whose dipole does not depend on an origin
     x          where [Å]
     eps        width of the kernel [Å], twice its standard deviation
+    unit       of the result: "e/Å^3" for charges per area
 
     Raises InputError for a charged molecule without an origin; KernelError unless eps is positive.
     """
@@ -519,4 +546,4 @@ def molecular_charge(
         dipoles += dipole * gauss(away)
         bound += dipole * away / std**2 * gauss(away)
     step = {"step": "molecular charge", "molecules": len(molecules), "eps": eps}
-    return MolecularCharge(at, exact, free, bound, dipoles, exact - free - bound, eps, (step,))
+    return MolecularCharge(at, exact, free, bound, dipoles, exact - free - bound, eps, unit, (step,))

@@ -12,6 +12,10 @@
     plot_budget          terms of the macroscopic potential up to their sum, and its order of limits
     plot_decay           what lies beyond the disc average, by the radius
     plot_interval_field  the interval-valued average, a band about its midpoint
+    plot_field_intervals  the width of a field's intervals in the ball, as slices; plot_assumption_8: what passes
+    plot_moments         moment densities and dipole density of a bulk; plot_homogenized: a profile stage by stage
+    plot_surface_map     charge of a slab's two faces as maps
+    plot_point_charges   point charges and their cumulative charge; plot_point_terminations, plot_molecules
     plot_scales          power by wavevector, with the gap between the scales
     plot_scale_report    the same above the widths of averages at several scales
     plot_slices          three planes of a 3D field in true geometry, one colour scale
@@ -31,31 +35,47 @@ Out  matplotlib.figure.Figure, 3.4 inches (a column) or 7 inches (a page) wide.
 ['potential (V)']
 """
 
+from .charges import plot_molecules, plot_point_charges, plot_point_terminations, plot_surface_map
 from .corners import plot_corners
 from .cylinder import plot_budget, plot_cylinder, plot_decay
 from .excess import plot_interface, plot_surface, plot_terminations
 from .inner import plot_cavity, plot_inner_potential
+from .moments import plot_homogenized, plot_moments
 from .potentials import plot_step, plot_vacuum_levels
 from .profiles import plot_profile
-from .scales import plot_interval_field, plot_scale_report, plot_scales
+from .scales import (
+    plot_assumption_8,
+    plot_field_intervals,
+    plot_interval_field,
+    plot_scale_report,
+    plot_scales,
+)
 from .slices import plot_slices
 from .style import save_figure
 
 __all__ = [
+    "plot_assumption_8",
     "plot_budget",
     "plot_cavity",
     "plot_corners",
     "plot_cylinder",
     "plot_decay",
+    "plot_field_intervals",
+    "plot_homogenized",
     "plot_inner_potential",
     "plot_interface",
     "plot_interval_field",
+    "plot_molecules",
+    "plot_moments",
+    "plot_point_charges",
+    "plot_point_terminations",
     "plot_profile",
     "plot_scale_report",
     "plot_scales",
     "plot_slices",
     "plot_step",
     "plot_surface",
+    "plot_surface_map",
     "plot_terminations",
     "plot_vacuum_levels",
     "save_figure",

@@ -15,12 +15,14 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..operators.interval_field import IntervalField
+from ..operators.fluctuation import FieldAssumption8
+from ..operators.interval_field import FieldIntervals, IntervalField
 from ..operators.scale_report import ScaleReport
 from ..operators.scales import Scales
 from ..results import Profile
 from ..structure import Structure
 from .along import draw_windows, figure_over_atoms
+from .slices import plot_slices
 from .style import (
     BLACK,
     BLUE,
@@ -82,6 +84,38 @@ def plot_interval_field(
     lower.set_xlim(float(x[0]), float(x[-1]))
     for axes in (upper, lower):
         axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
+    return figure
+
+
+@styled
+def plot_field_intervals(result: FieldIntervals, *, at: Sequence[float] | None = None, width: str = "page") -> Figure:
+    """The width eps_V of a field's intervals in the ball, as slices in true geometry.
+
+    result  FieldIntervals
+    at      fractional position through which the slices go; by default where the width differs most from its mean
+    width   "page" (7 inches) or "column" (3.4 inches)
+    """
+    spread = result.high.derive(result.high.values - result.low.values, "eps_V in the ball")
+    return plot_slices(spread, at=at, width=width, name="eps$_V$")
+
+
+@styled
+def plot_assumption_8(result: FieldAssumption8, *, width: str = "column") -> Figure:
+    """Share of the positions at which Physical Assumption 8 is certain to hold, by the width a of the averages.
+
+    result  FieldAssumption8
+    width   "column" (3.4 inches) or "page" (7 inches)
+    """
+    figure = new_figure(width, 2.4)
+    (axes,) = figure_rows(figure, [1.88])
+    for window, share, colour in zip(result.windows, result.share, (BLUE, VERMILION, GREEN, BLACK), strict=False):
+        axes.plot(result.widths, share, "o-", ms=2.2, lw=0.9, color=colour, label=window)
+    axes.set_xlim(0.0, result.a)
+    axes.set_ylim(-0.04, 1.35)
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
+    axes.legend(loc="upper left", ncols=2, borderaxespad=0.2)
+    axes.set_xlabel(axis_label("widths of averages up to $a$", "Å"))
+    axes.set_ylabel("share of positions")
     return figure
 
 

@@ -63,6 +63,7 @@ def plot_slices(
     *,
     at: Sequence[float] | None = None,
     width: str = "page",
+    name: str | None = None,
 ) -> Figure:
     """Three lattice planes of a 3D field in true geometry, in one colour scale.
 
@@ -70,6 +71,7 @@ def plot_slices(
     at     fractional position of the point through which the planes go, the nearest grid point is taken; by default
            the point where the field differs most from its mean
     width  "page" (7 inches) or "column" (3.4 inches)
+    name   of the values, beside the colour bar; that of the quantity by default
 
     Raises InputError for a field of which only a slab is here.
     """
@@ -156,7 +158,7 @@ def plot_slices(
     bar_axes = add_axes(bar)
     figure.colorbar(mesh, cax=bar_axes, extend=extend, orientation="horizontal" if flat else "vertical")
     bar_axes.minorticks_off()
-    label = axis_label(NAMES.get(field.quantity, field.quantity), field.unit)
+    label = axis_label(name or NAMES.get(field.quantity, field.quantity), field.unit)
     if flat:
         bar_axes.set_xlabel(label, labelpad=2)
     else:

@@ -6,7 +6,8 @@
               .json  one object: format, version, kind, then the attributes
               .h5    attributes format, version; group `result` (attribute kind) with a dataset for each
                      attribute, and `planar`; what is neither number nor array of numbers is a JSON text
-    columns   .csv   a result that names arrays of one length as `columns`: these, below the same comments
+    columns   .csv   a result that names arrays of one length as `columns`: these, below the same comments; an array of
+                     vectors as NAME_x, NAME_y, NAME_z, and nan where there is no number
     other     .csv   rows name, value, uncertainty, unit, reason; parts have dotted names; arrays and profiles
                      are left to the other two formats, and a comment says which
               .json, .h5 as above
@@ -58,6 +59,25 @@ class Compared(Result):
         return np.where(inside, self.planar.values[np.where(inside, places, 0)], np.nan)
 
 
+@dataclass(frozen=True, eq=False)
+class SideBySide(Result):
+    """Profiles at the same positions, for one table: a column each, by name."""
+
+    profiles: Mapping[str, Profile]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of the table."""
+        return ("position", *self.profiles)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Positions, each profile's values by its name, their units, and where they come from."""
+        first = next(iter(self.profiles.values()))
+        values = {name: plain(profile.values) for name, profile in self.profiles.items()}
+        units = {name: profile.unit for name, profile in self.profiles.items()}
+        return {"position": plain(first.position), **values, "units": units, "provenance": plain(first.provenance)}
+
+
 def _described(result: Result) -> dict[str, Any]:
     """The result as a dict that says what it is; a profile brings its atoms."""
     if isinstance(result, Compared):
@@ -97,9 +117,19 @@ def write_csv(path: Path, result: Result) -> None:
         for name, value in content.items():
             if name not in columns_of:
                 text.write(f"# {name}: {json.dumps(value, ensure_ascii=False)}\n")
+        columns = {}
+        for name in columns_of:
+            if content[name] and isinstance(content[name][0], list):
+                columns |= {
+                    f"{name}_{axis}": part for axis, part in zip("xyz", zip(*content[name], strict=True), strict=True)
+                }
+            else:
+                columns[name] = content[name]
         rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(columns_of)
-        rows.writerows(map(repr, row) for row in zip(*(content[name] for name in columns_of), strict=True))
+        rows.writerow(columns)
+        rows.writerows(
+            ["nan" if number is None else repr(number) for number in row] for row in zip(*columns.values(), strict=True)
+        )
     else:
         left_out: list[str] = []
         for name in ("format", "version", "kind", "provenance"):

@@ -105,3 +105,19 @@ def test_places():
     for parse, raw in ((positions, "x"), (positions, ""), (two_fractions, "1"), (two_fractions, "a,b")):
         with pytest.raises(Unusable):
             parse(raw)
+
+
+def test_plans(run, atoms, tmp_path):
+    """All points take transforms and hold what they give; planes and budgets are one read."""
+    (tmp_path / "job.toml").write_text(
+        f'[input]\nfile = "{atoms}"\n[[task]]\ncommand = "potential"\ncylinder-radius = 9\noutput = "phi.h5"\n'
+        '[[task]]\ncommand = "potential"\ncylinder-radius = 9\nat = [28.0]\n[[task]]\ncommand = "budget"\nperiod = 4\n'
+        '[[task]]\ncommand = "decay"\nx-b = 28\n[plan]\nshape = "128"\ncell = [40, 40, 80]\n'
+    )
+    everywhere, planes, budget, decay = run("plan", "job.toml", "--json").json["tasks"]
+    n_bytes = 128**3 * 8
+    assert everywhere["written_bytes"] == pytest.approx(n_bytes, rel=0.02)
+    assert everywhere["moved_bytes"] > 3 * planes["moved_bytes"] >= 3 * n_bytes
+    assert budget["moved_bytes"] >= n_bytes and decay["moved_bytes"] == planes["moved_bytes"]
+    ran = run("run", "job.toml", "--json").json
+    assert [task["command"] for task in ran["tasks"]] == ["potential", "potential", "budget", "decay"]

@@ -123,6 +123,12 @@ def test_cavity(run, crystal):
     for words in ("cut sharply", "whole cells", "P/3ε0", "21 radii", "wrote c.h5"):
         assert words in ran.out
     assert len(gh.read_result("c.h5")["radii"]) == 21
+    assert run("cavity", crystal, "--centre", "0,0,0", "--radii", "1,20", "-o", "c.csv", "-q").code == 0
+    names, *rows = [line.split(",") for line in Path("c.csv").read_text().splitlines() if not line.startswith("#")]
+    table = dict(zip(names, np.array(rows, dtype=float).T, strict=True))
+    assert table["radii"].tolist() == [1.0, 20.0] and np.isnan(table["q_tophat"]).tolist() == [True, False]
+    again = run("cavity", crystal, "--centre", "0,0,0", "--radii", "1,20", "--json").json["result"]
+    assert table["E_near_x"].tolist() == [field[0] for field in again["E_near"]]
     narrow = run("cavity", crystal, "--centre", "0,0,0", "--radii", "20", "--window", "2", "--json").json["result"]
     assert narrow["window"] == 2.0
 

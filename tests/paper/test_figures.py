@@ -45,7 +45,7 @@ def test_every_number_is_the_one_expected(figures, number):
 
 def test_where_the_paper_is_wrong(figures):
     wrong = {(number, f.name) for number, figure in figures.items() for f in figure.findings if f.wrong}
-    assert {(7, "exponent, Gaussian, α = 2"), (10, "share with V inside B, α = 0")} <= wrong
+    assert {(7, "exponent, Gaussian, α = 2"), (10, "V inside B, α = 0, a = 32, eps_x = 128")} <= wrong
     assert {(11, "σ_s(x1) + d1/a"), (12, "|a1| A/Ω of the primitive cell")} <= wrong
     assert (7, "exponent, simple average, α = 2") not in wrong
 
@@ -110,6 +110,13 @@ def test_values_about_which_it_fluctuates_by_brute_force(figures):
     half = round(known["eps_x"] / 2 / h)
     averages = [(total[i + half] - total[i - half]) / (2 * half * h) for i in near]
     np.testing.assert_allclose((min(averages), max(averages)), known["V"], atol=5e-4)
+
+
+def test_assumption_8_is_said_to_depend_on_its_lengths(figures):
+    """Of half the lengths it fails at most positions: a share of 1 alone would mislead."""
+    half = figures[10].parameters["V inside B, α = 2, a = 16, eps_x = 64"]
+    assert half.value == pytest.approx(2 / 11)
+    assert finding(figures[10], "V inside B, α = 2, a = 32, eps_x = 128").found.value == 1
 
 
 def test_finnis_for_every_cut_of_points():

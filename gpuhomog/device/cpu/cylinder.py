@@ -24,6 +24,8 @@ MODES_AT_ONCE = 4096
 class Cylinder:
     """Cylinder potentials; see device.Device for what each method promises."""
 
+    threads: int = 1
+
     def cylinder_sum(
         self,
         values: NDArray[Any],
@@ -65,14 +67,14 @@ class Cylinder:
     def cylinder_march(self, values: NDArray[Any], fit: Any, *, axis: int = 0, side: str = "both") -> NDArray[Any]:
         """Spectra of all planes, marched, and back."""
         field = np.moveaxis(values, axis, 0).astype(np.float64)
-        potential = self.march_modes(np.fft.rfft2(field), fit, side)
-        return _from_planes(potential, field.shape, axis, values)
+        potential = self.march_modes(scipy.fft.rfft2(field, workers=self.threads), fit, side)
+        return _from_planes(potential, field.shape, axis, values, self.threads)
 
     def cylinder_convolve(self, values: NDArray[Any], table: Any, *, axis: int = 0, side: str = "both") -> NDArray[Any]:
         """Spectra of all planes, convolved, and back."""
         field = np.moveaxis(values, axis, 0).astype(np.float64)
-        potential = self.convolve_modes(np.fft.rfft2(field), table, side)
-        return _from_planes(potential, field.shape, axis, values)
+        potential = self.convolve_modes(scipy.fft.rfft2(field, workers=self.threads), table, side)
+        return _from_planes(potential, field.shape, axis, values, self.threads)
 
     def march_modes(
         self,
@@ -151,10 +153,12 @@ class Cylinder:
         potential = np.zeros(flat.shape, complex)
         for start in range(0, len(classes), MODES_AT_ONCE):
             chunk = slice(start, start + MODES_AT_ONCE)
-            response = np.fft.fft(table.table[:planes, classes[chunk]], n, axis=0)
+            response = scipy.fft.fft(table.table[:planes, classes[chunk]], n, axis=0, workers=self.threads)
             for direction in SIDES[side]:
                 arriving = _arriving(flat[:, chunk], table, direction, slice(None))
-                summed = np.fft.ifft(np.fft.fft(arriving, n, axis=0) * response, axis=0)
+                modes = scipy.fft.fft(arriving, n, axis=0, workers=self.threads)
+                modes *= response
+                summed = scipy.fft.ifft(modes, axis=0, workers=self.threads, overwrite_x=True)
                 potential[::direction, chunk] += summed[:planes]
         return potential.reshape(spectrum.shape).astype(spectrum.dtype, copy=False)
 
@@ -216,7 +220,9 @@ def plane_first(point: Any, axis: int) -> list[int]:
     return [int(point[axis]), *(int(i) for k, i in enumerate(point) if k != axis)]
 
 
-def _from_planes(spectrum: Any, shape: tuple[int, int, int], axis: int, values: NDArray[Any]) -> NDArray[Any]:
+def _from_planes(
+    spectrum: Any, shape: tuple[int, int, int], axis: int, values: NDArray[Any], threads: int
+) -> NDArray[Any]:
     planes, n1, n2 = shape
-    result = np.fft.irfft2(spectrum.reshape(planes, n1, -1), s=(n1, n2))
+    result = scipy.fft.irfft2(spectrum.reshape(planes, n1, -1), s=(n1, n2), workers=threads)
     return np.moveaxis(result, 0, axis).astype(values.dtype)

@@ -8,9 +8,21 @@ COMMANDS, the entries of the table. No physics lives here.
 """
 
 from ..task import Command
-from . import averages, cylinder, excess, files, inner, installation, macroscale, poisson, potentials
+from . import averages, bulk, charges, cylinder, excess, files, inner, installation, macroscale, poisson, potentials
 
-_FAMILIES = (files, averages, macroscale, excess, potentials, poisson, cylinder, inner, installation)
+_FAMILIES = (
+    files,
+    averages,
+    macroscale,
+    bulk,
+    excess,
+    charges,
+    potentials,
+    poisson,
+    cylinder,
+    inner,
+    installation,
+)
 COMMANDS: dict[str, Command] = {command.name: command for family in _FAMILIES for command in family.COMMANDS}
 
 __all__ = ["COMMANDS"]

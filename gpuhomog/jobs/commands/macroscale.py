@@ -7,16 +7,22 @@ Out  Outcome.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ...averaging_kernels import AveragingKernel
 from ...errors import InputError
+from ...field import Field
+from ...operators.fluctuation import FieldAssumption8, field_assumption_8
 from ...operators.interval_field import field_intervals, interval_field, physical_assumption_8
 from ...operators.planar import planar_average
 from ...operators.scale_report import scale_report
 from ...operators.scales import scales
 from ...operators.uncertainty import uncertainty
+from ...results import Result
+from ...writers.text import strip_compression
 from .. import options as o
 from ..task import Command, Inputs, Outcome
 from .common import FIELD_OUTSIDE, check_making, kernel_of, made, result_out, rows_of
@@ -28,8 +34,7 @@ def run_macro(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     kernel = kernel_of(values)
     how = {name: values[name] for name in ("eps_x", "spacing", "outside", "sampling")}
     if values["ball"]:
-        found = field_intervals(field, kernel, **how)
-        return Outcome(found.to_dict(), found.tables(), {values["output"]: found})
+        return run_in_space(field, kernel, how, values)
     profile = planar_average(field, values["axis"])
     result = interval_field(profile, kernel, **how)
     report: dict[str, Any] = result.to_dict()
@@ -56,16 +61,55 @@ def run_macro(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     return Outcome(report, tables, {values["output"]: result}, draw)
 
 
+def run_in_space(field: Field, kernel: AveragingKernel, how: dict[str, Any], values: dict[str, Any]) -> Outcome:
+    """Intervals of the whole field, and Physical Assumption 8 along its lines and in balls."""
+    found = field_intervals(field, kernel, **how)
+    report: dict[str, Any] = found.to_dict()
+    tables: list[tuple[str, Any]] = list(found.tables())
+    decided: FieldAssumption8 | None = None
+    if values["up_to"] is not None:
+        how = {name: value for name, value in how.items() if name != "spacing"}
+        decided = field_assumption_8(field, values["up_to"], kernel, **how)
+        report["assumption_8"] = decided.to_dict()
+        tables += decided.tables()
+
+    def draw() -> Any:
+        from ...plots import plot_assumption_8, plot_field_intervals
+
+        if decided is not None:
+            return plot_assumption_8(decided, width=values["figure_width"] or "column")
+        return plot_field_intervals(found, width=values["figure_width"] or "page")
+
+    writes: dict[Path | None, Field | Result] = {values["output"]: found}
+    if values["fields"] is not None:
+        writes |= dict(zip(low_and_high(values["fields"]), (found.low, found.high), strict=True))
+    return Outcome(report, tables, writes, draw)
+
+
+def low_and_high(path: Path) -> tuple[Path, Path]:
+    """Names for the two ends of intervals.
+
+    >>> [str(name) for name in low_and_high(Path("V.h5"))]
+    ['V_low.h5', 'V_high.h5']
+    """
+    name, compression = strip_compression(path.name)
+    stem, suffix = Path(name).stem, Path(name).suffix
+    low, high = (path.with_name(f"{stem}_{end}{suffix}{compression}") for end in ("low", "high"))
+    return low, high
+
+
 def check_macro(values: dict[str, Any]) -> None:
     """Kernel and size fit together, and so do the options of what is checked."""
     check_making(values)
     kernel_of(values)
-    if (values["at"] is None) != (values["up_to"] is None):
+    if values["ball"] and values["at"] is not None:
+        raise InputError("--at is a position of a profile, and --ball decides everywhere: leave one of them out.")
+    if not values["ball"] and (values["at"] is None) != (values["up_to"] is None):
         raise InputError(
             "--at X and --up-to A belong together: Physical Assumption 8 at X, for averages narrower than A."
         )
-    if values["ball"] and (values["at"] is not None or values["plot"] is not None):
-        raise InputError("--at and --plot are for profiles: leave --ball out.")
+    if values["fields"] is not None and not values["ball"]:
+        raise InputError("--fields are those of --ball: for a profile take -o.")
 
 
 def run_scales(inputs: Inputs, values: dict[str, Any]) -> Outcome:
@@ -128,7 +172,25 @@ MACRO_AT = o.Option(
 )
 
 
-UP_TO = o.Option("up-to", o.length, "A", "Widest average considered by --at, in Å.", panel=o.METHOD)
+UP_TO = o.Option(
+    "up-to",
+    o.length,
+    "A",
+    "Widest average considered by --at, in Å. With --ball: decide it everywhere, along all lines of the grid and in "
+    "balls.",
+    panel=o.METHOD,
+)
+
+
+FIELDS = o.Option(
+    "fields",
+    o.path,
+    "OUT",
+    "With --ball: write both ends of the intervals in the ball here, OUT with _low and _high before the suffix.",
+    panel=o.OUTPUT,
+    names=o.FIELD_FILE,
+    files=low_and_high,
+)
 
 
 EPS_X = o.Option(
@@ -167,11 +229,13 @@ COMMANDS = (
         "Give the macroscopic field as an interval: the averages of all positions that coincide.",
         "A macroscopic position is one to within eps_x, so that the field there is a range of averages, of a width "
         "eps_V. It is given with and without the slope of the field, and eps_p for its derivative. With --at the "
-        "assumption that all coincident positions have these averages is decided: yes, no, or undecided.",
+        "assumption that all coincident positions have these averages is decided: yes, no, or undecided. --ball takes "
+        "the whole field instead of its profile: segments along a, b and c, and balls.",
         (
             "gpuhomog macro LOCPOT --width 5.64 --axis c --plot interval.pdf",
             "gpuhomog macro CHGCAR --width 5.64 --at 12 --up-to 6 --json",
-            "gpuhomog macro LOCPOT --kernel ball --eps 4 --ball",
+            "gpuhomog macro LOCPOT --kernel ball --eps 4 --ball --plot width.png --fields V.h5",
+            "gpuhomog macro LOCPOT --kernel ball --eps 2 --ball --up-to 4 --json",
         ),
         (
             *o.READING,
@@ -193,6 +257,7 @@ COMMANDS = (
             o.SAMPLING,
             FIELD_OUTSIDE,
             result_out("the intervals"),
+            FIELDS,
             o.PLOT,
             o.FIGURE_WIDTH,
             *o.READING_COMMON,

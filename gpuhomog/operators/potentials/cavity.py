@@ -31,7 +31,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, pi, sqrt
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -119,6 +119,12 @@ class LorentzCavity(Result):
     boundary: str = "tin-foil: the fields of charged surfaces and of external sources are not in it"
     remarks: tuple[str, ...] = ()
     provenance: tuple[Mapping[str, Any], ...] = ()
+
+    columns: ClassVar[tuple[str, ...]] = (
+        "radii",
+        *(f"{name}{how}" for name in ("q", "p_over_V", "E_out") for how in ("", "_tophat", "_triangle")),
+        "E_near",
+    )
 
     def tables(self) -> Tables:
         """For people: the fields at A, then what the spheres leave; rows of name and text under a title."""

@@ -15,7 +15,8 @@ At one point of the plane the potential turns about its limit with an amplitude 
 radii R ± edge (cylinder_kernel.py) takes that away: two periods of the plane are enough.
 
 Planes and points are reductions over the planes of the field, so fields larger than memory have them too. All points
-come from recursions (float32) or tables (float64) of the kernel; the direct sum over grid points is method="direct".
+come from a table of the kernel, or from recursions where it would be large; the direct sum over grid points is
+method="direct".
 
 In   Field of quantity charge_density; axis of the cylinder; radius in Å; in the plane periodic or open.
 Out  CylinderPotential (host, V), or CylinderFields: Fields of quantity electrostatic_potential on the field's slabs.
@@ -274,8 +275,8 @@ def cylinder_potential_field(
 
     side  "low": Φ_L of each point; "high": Φ_r; "both": their sum
     way   "march": recursions from plane to plane, fitted to 5e-7 (float32) or 1e-11 (float64) of the kernel, end
-          weights up to order 4; "table": the kernel at every distance, 8 bytes a distance and class of modes; "auto":
-          tables for float64 where they take less than 512 MiB, or where the order needs them, else recursions
+          weights up to order 4; "table": the kernel at every distance, 8 bytes a distance and class of modes; "auto": a
+          table where it takes less than 512 MiB or the order needs it, else recursions
     others  as in cylinder_potential, and as there InputError; for planes that lean, and for fields larger than memory
     """
     check_charge(field.quantity, "A cylinder potential")
@@ -478,7 +479,7 @@ def _kernel(
     if way == "auto":
         lengths, _ = _classes(cylinder)
         fits = 8 * cylinder.n * lengths.shape[1] <= TABLE_BYTES
-        way = "table" if order > NEAR or (dtype == "float64" and fits) else "march"
+        way = "table" if order > NEAR or fits else "march"
     arguments = (cylinder.padded_vectors, cylinder.padded, cylinder.step, cylinder.n, cylinder.radius)
     options = {"order": order, "inverse_eps0": FOUR_PI_KAPPA, "edge": cylinder.edge}
     _, source = end_weights(order, first, last, cylinder.n)

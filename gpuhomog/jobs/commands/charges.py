@@ -1,0 +1,228 @@
+"""Commands on charges in the plane and without a grid: surface-map, charges.
+
+In   Inputs and checked option values.
+Out  Outcome.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import ceil
+from typing import Any
+
+import numpy as np
+
+from ...errors import InputError
+from ...grid import Grid, axis_index
+from ...operators.point_charges import MolecularCharge, PointCharges, molecular_charge, point_surface_charge
+from ...operators.point_terminations import point_terminations
+from ...operators.surface_map import surface_map
+from ...readers.point_charges import Ions, read_point_charges
+from .. import options as o
+from ..task import Command, Inputs, Outcome
+from .common import check_making, made, result_out
+from .excess import SIGNED
+
+
+def run_surface_map(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """Surface charge as a function of the place in the plane."""
+    field = made(inputs, values)
+    how = {name: values[name] for name in ("eps", "x_b", "period", "bulk", "origin")}
+    result = surface_map(field, values["axis"], **how)
+
+    def draw() -> Any:
+        from ...plots import plot_surface_map
+
+        return plot_surface_map(result, width=values["figure_width"] or "page")
+
+    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+
+
+OF_A_SLAB = ("x_b", "period", "window", "origin")
+"""Options that cut crystals and molecules do not have."""
+
+
+def run_charges(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """Surface charges, terminations or the macroscopic charge of point charges."""
+    cell = None if values["cell"] is None else np.reshape(values["cell"], (3, 3))
+    found = read_point_charges(values["file"], charges=values["charges"], cell=cell, frame=values["frame"])
+    if values["hkl"] is not None:
+        return run_terminations(found, values)
+    if values["molecules"] is not None:
+        return run_molecules(found, values)
+    points = along(found, values["axis"])
+    how = {name: values[name] for name in ("x_b", "period", "window", "eps", "origin")}
+    result = point_surface_charge(points, **how)
+
+    def draw() -> Any:
+        from ...plots import plot_point_charges
+
+        return plot_point_charges(points, result, width=values["figure_width"] or "column")
+
+    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+
+
+def along(found: PointCharges | Ions, axis: str) -> PointCharges:
+    """The charges along a lattice vector's normal, per area; without a cell along x, y or z, as charges."""
+    if isinstance(found, PointCharges):
+        return found
+    if found.cell is not None:
+        return PointCharges.of_structure(found.structure, Grid((1, 1, 1), found.cell), axis, fold=True)
+    assert found.structure.charges is not None
+    step = {"step": "point charges", "axis": "xyz"[axis_index(axis)], "ions": len(found.structure)}
+    return PointCharges(found.structure.positions[:, axis_index(axis)], found.structure.charges, provenance=(step,))
+
+
+def with_cell(found: PointCharges | Ions, option: str) -> tuple[Any, Any]:
+    """Structure and cell; InputError without them."""
+    if isinstance(found, PointCharges) or found.cell is None:
+        raise InputError(f"--{option} needs the cell of the ions, which the file does not state: give --cell.")
+    return found.structure, found.cell
+
+
+def run_terminations(found: PointCharges | Ions, values: dict[str, Any]) -> Outcome:
+    """Every termination of a crystal of ions."""
+    structure, cell = with_cell(found, "hkl")
+    result = point_terminations(structure, cell, values["hkl"], paired=values["paired"])
+
+    def draw() -> Any:
+        from ...plots import plot_point_terminations
+
+        return plot_point_terminations(result, width=values["figure_width"] or "column")
+
+    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+
+
+POINTS_PER_EPS = 8
+
+
+def run_molecules(found: PointCharges | Ions, values: dict[str, Any]) -> Outcome:
+    """Free and bound charge of molecules along the normal of an axis of a periodic cell."""
+    structure, cell = with_cell(found, "molecules")
+    size, eps = values["molecules"], values["eps"]
+    if len(structure) % size:
+        raise InputError(f"--molecules {size}: {len(structure)} atoms are no whole number of molecules of {size}.")
+    grid = Grid((1, 1, 1), cell)
+    axis = axis_index(values["axis"])
+    height, area = grid.height(axis), grid.area(axis)
+    groups = structure.positions.reshape(-1, size, 3)
+    apart = (groups - groups[:, :1]) @ np.linalg.inv(cell)
+    together = groups[:, :1] + (apart - np.round(apart)) @ cell  # whole molecules, across the ends of the cell too
+    offset = (together - together[:, :1]) @ grid.normal(axis)
+    start = (together[:, 0] @ grid.normal(axis)) % height
+    charges = structure.charges.reshape(-1, size) / area
+    images = range(-ceil(4 * eps / height) - 1, ceil(4 * eps / height) + 2)
+    molecules = [
+        (float(x + shift * height), list(zip(d, q, strict=True)))
+        for x, d, q in zip(start, offset, charges, strict=True)
+        for shift in images
+    ]
+    position = height / ceil(height / eps * POINTS_PER_EPS) * np.arange(ceil(height / eps * POINTS_PER_EPS))
+    result: MolecularCharge = molecular_charge(molecules, position, eps, unit="e/Å^3")
+
+    def draw() -> Any:
+        from ...plots import plot_molecules
+
+        return plot_molecules(result, width=values["figure_width"] or "column")
+
+    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+
+
+def check_charges(values: dict[str, Any]) -> None:
+    """Options of a slab, a crystal and molecules are not mixed."""
+    for other, name in (("hkl", "--hkl cuts a crystal"), ("molecules", "--molecules averages what is there")):
+        if values[other] is None:
+            continue
+        given = [option for option in OF_A_SLAB if values[option] is not None]
+        if given:
+            raise InputError(
+                f"--{given[0].replace('_', '-')} belongs to the surfaces of a slab, and {name}: leave one of them out."
+            )
+    if values["hkl"] is not None and values["molecules"] is not None:
+        raise InputError("--hkl cuts a crystal and --molecules averages one: leave one of them out.")
+    if values["molecules"] is not None and values["eps"] is None:
+        raise InputError("--molecules needs --eps: the width of the average in Å, twice its standard deviation.")
+    if values["paired"] and values["hkl"] is None:
+        raise InputError("--paired belongs to --hkl: it says what the quantum is.")
+
+
+COMMANDS = (
+    Command(
+        "surface-map",
+        "Map the charge per area of a slab's two faces over the plane.",
+        f"Needs a {SIGNED}: for an electron density (CHGCAR) give --ion-charges. Each line along the axis has a "
+        "surface charge of its own, the mean of its cumulative charge over one period of the bulk; --eps averages "
+        "them in the plane. The mean of the map is the charge that surface finds.",
+        (
+            "gpuhomog surface-map CHGCAR --ion-charges Na=1,Cl=7 --axis c --eps 3 --plot map.pdf",
+            "gpuhomog surface-map charge.h5 --axis c --period 2.82 -o map.h5 --json",
+        ),
+        (
+            *o.READING,
+            *o.MAKING,
+            replace(o.AXIS, parse=o.word("a", "b", "c"), help="Along which the lines run: a, b or c."),
+            o.Option(
+                "eps",
+                o.length,
+                "X",
+                "Width in Å of the average in the plane, twice its standard deviation. Default: line by line.",
+                panel=o.METHOD,
+            ),
+            o.X_B,
+            replace(o.PERIOD, help="Period of the bulk along the normal in Å; auto finds it."),
+            o.BULK,
+            o.ORIGIN,
+            result_out("the maps"),
+            o.PLOT,
+            o.FIGURE_WIDTH,
+            *o.READING_COMMON,
+        ),
+        run_surface_map,
+        check_making,
+    ),
+    Command(
+        "charges",
+        "Surface charge of point charges: ions of a structure or a table, exactly and without a grid.",
+        "Reads structures (POSCAR, CIF, XYZ, PDB and what else ASE reads) with --charges, and tables of position and "
+        "charge, or x, y, z and charge. A slab has a charge of both surfaces; with --hkl a crystal is cut along "
+        "lattice planes, in every gap between them; with --molecules the mean charge of molecules is taken apart "
+        "into free and bound charge.",
+        (
+            "gpuhomog charges POSCAR --charges Na=1,Cl=-1 --axis c --period 2.82 --plot charges.pdf",
+            "gpuhomog charges NaCl.cif --charges Na=1,Cl=-1 --hkl 1,1,1 --json",
+            "gpuhomog charges ions.csv --window 10,30",
+            "gpuhomog charges water.xyz --charges O=-0.8,H=0.4 --molecules 3 --eps 4 -o charge.csv",
+        ),
+        (
+            replace(o.CHARGES, help="Charge in e of each element. Default: what the file states."),
+            o.CELL_ROWS,
+            replace(o.FRAME, help="Which of several structures in the file, from 0 on. Default: 0."),
+            replace(o.UNIFORM_AXIS, help="Axis whose planes the surfaces are: a, b or c (x, y or z without a cell)."),
+            replace(o.X_B, help="Where the bulk is cut, in Å along the normal. Default: the middle."),
+            o.Option("period", o.length, "P", "Period of the bulk along the normal in Å.", panel=o.METHOD),
+            replace(o.WINDOW, help="For a bulk without a period, instead: positions in Å to average between."),
+            replace(
+                o.SURFACE_EPS,
+                help="Width of the kernel in Å, twice its standard deviation. Default: an eighth of the thickness.",
+            ),
+            replace(o.ORIGIN, help="Origin of the dipoles in Å. Default: the outermost charge of each side."),
+            replace(o.HKL, help="Cut a crystal along these lattice planes, in every gap between planes of ions."),
+            replace(o.PAIRED, help="With --hkl: electrons come in pairs, the quantum is 2e per area."),
+            o.Option(
+                "molecules",
+                o.count(1, 10**6),
+                "N",
+                "Free and bound charge of molecules of N atoms each, one after another in the file; needs --eps.",
+                panel=o.METHOD,
+            ),
+            result_out("the result"),
+            o.PLOT,
+            o.FIGURE_WIDTH,
+            o.JSON,
+            o.QUIET,
+        ),
+        run_charges,
+        check_charges,
+        alone=True,
+    ),
+)

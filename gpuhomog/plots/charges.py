@@ -1,0 +1,186 @@
+"""Figures of charges: maps of a slab's two faces, and point charges with their cumulative charge.
+
+In   the result of an operator.
+Out  Figure.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ..operators.point_charges import MolecularCharge, PointCharges, PointSurfaceCharge
+from ..operators.point_terminations import PointTerminations
+from ..operators.surface_map import SurfaceMap
+from .slices import colour_scale, in_plane
+from .style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    SKY,
+    VERMILION,
+    WIDTHS,
+    axis_label,
+    figure_rows,
+    name_axis,
+    new_figure,
+    styled,
+    write_measurements,
+)
+
+
+@styled
+def plot_surface_map(result: SurfaceMap, *, width: str = "page") -> Figure:
+    """The charge of both faces as maps in true geometry, each with its colour scale.
+
+    result  SurfaceMap
+    width   "page" (7 inches) or "column" (3.4 inches)
+
+    Side by side on a page, below one another in a column; the map closes on itself at the ends of the cell.
+    """
+    vectors = in_plane(np.asarray(result.vectors), 0, 1)
+    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]) @ vectors
+    extent = np.ptp(corners, axis=0)
+    page, left, right, bottom, top = WIDTHS[width], 0.5, 0.85, 0.42, 0.25
+    columns = 2 if width == "page" else 1
+    scale = min((page / columns - left - right) / extent[0], 4 / extent[1])
+    wide, tall = float(extent[0]) * scale, float(extent[1]) * scale
+    total = (tall + bottom + top) * (2 // columns)
+    figure = new_figure(width, total)
+    for number, (name, values) in enumerate((("lower face", result.low), ("upper face", result.high))):
+        x = left + number % columns * page / 2
+        y = bottom + (1 - number) * (2 - columns) * (tall + bottom + top)
+        axes = figure.add_axes((x / page, y / total, wide / page, tall / total))
+        plane = np.pad(values, ((0, 1), (0, 1)), mode="wrap")
+        u = np.arange(plane.shape[0])[:, None] / values.shape[0]
+        v = np.arange(plane.shape[1])[None, :] / values.shape[1]
+        colours, low, high, extend = colour_scale(values)
+        mesh = axes.pcolormesh(
+            u * vectors[0, 0] + v * vectors[1, 0],
+            u * vectors[0, 1] + v * vectors[1, 1],
+            plane,
+            cmap=colours,
+            vmin=low,
+            vmax=high,
+            shading="gouraud",
+            rasterized=True,
+        )
+        axes.plot(corners[:, 0], corners[:, 1], color=BLACK, lw=0.6, clip_on=False)
+        axes.set_xlim(corners[:, 0].min(), corners[:, 0].max())
+        axes.set_ylim(corners[:, 1].min(), corners[:, 1].max())
+        first, second = result.axes
+        skewed = abs(vectors[1, 0]) > 1e-6 * vectors[1, 1]
+        axes.set_xlabel(f"{first} (Å)", labelpad=2)
+        axes.set_ylabel(f"⊥ {first} (Å)" if skewed else f"{second} (Å)", labelpad=2)
+        mean = f"{values.mean():.4g}".replace("-", "−")
+        axes.set_title(f"{name}, mean {mean}", pad=3, fontsize=7.5)
+        axes.minorticks_off()
+        axes.tick_params(direction="out", top=False, right=False)
+        if skewed:
+            for side in ("top", "right", "left", "bottom"):
+                axes.spines[side].set_visible(False)
+        bar = figure.add_axes(((x + wide + 0.1) / page, y / total, 0.09 / page, tall / total))
+        figure.colorbar(mesh, cax=bar, extend=extend)
+        bar.minorticks_off()
+        name_axis(bar, "σ", "e/Å^2")
+    return figure
+
+
+@styled
+def plot_point_charges(points: PointCharges, result: PointSurfaceCharge, *, width: str = "column") -> Figure:
+    """Charges along the normal, their cumulative charge, and the surface charges read from it.
+
+    points  the charges
+    result  PointSurfaceCharge of them
+    width   "column" (3.4 inches) or "page" (7 inches)
+    """
+    x, q = np.asarray(points.positions), np.asarray(points.charges)
+    figure = new_figure(width, 3.5)
+    upper, lower = figure_rows(figure, [1.2, 1.75])
+    upper.vlines(x, 0, q, color=np.where(q > 0, VERMILION, BLUE), lw=0.8, zorder=3)
+    upper.axhline(0.0, color=GREY, lw=0.5, zorder=1)
+    upper.tick_params(axis="x", which="both", labelbottom=False)
+    margin = 0.05 * max(float(np.ptp(x)), 1e-9)
+    places, which = np.unique(np.round(x, 6), return_inverse=True)  # charges of one plane add up
+    edges = np.concatenate([[x[0] - margin], places, [x[-1] + margin]])
+    levels = np.concatenate([[0.0], np.cumsum(np.bincount(which, q))])
+    lower.stairs(levels, edges, baseline=None, color=BLUE, lw=0.9, zorder=3)
+    lower.axhline(0.0, color=GREY, lw=0.5, zorder=1)
+    for axes in (upper, lower):
+        axes.axvline(result.x_b, color=BLACK, lw=0.6, zorder=2)
+        if result.window is not None:
+            axes.axvspan(*result.window, color=SKY, alpha=0.25, lw=0, zorder=0)
+    named = []
+    for side, colour in (("low", VERMILION), ("high", GREEN)):
+        measured = getattr(result, side)
+        if measured.defined:
+            level = float(measured) if side == "low" else float(result.total) - float(measured)
+            lower.axhline(level, color=colour, lw=1.0, ls="-" if side == "low" else (0, (3, 2)), zorder=4)
+        named.append((f"σ {side}", measured, colour))
+    write_measurements(lower, named)
+    name_axis(upper, "charge", points.unit)
+    name_axis(lower, "charge below", points.unit)
+    lower.set_xlabel("position along the normal (Å)")
+    lower.set_xlim(edges[0], edges[-1])
+    for axes in (upper, lower):
+        axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
+    return figure
+
+
+@styled
+def plot_point_terminations(result: PointTerminations, *, width: str = "column") -> Figure:
+    """Planes of ions over one spacing, and the charge of a cut in each gap between them, matter above it.
+
+    result  PointTerminations
+    width   "column" (3.4 inches) or "page" (7 inches)
+    """
+    figure = new_figure(width, 3.0)
+    upper, lower = figure_rows(figure, [0.9, 1.55])
+    charged = result.plane_charges
+    upper.vlines(result.levels, 0, charged, color=np.where(charged > 0, VERMILION, BLUE), lw=1.6, zorder=3)
+    for cut in result.cuts:
+        for shift in (0.0, -result.spacing):
+            ends = max(cut.start + shift, 0.0), min(cut.stop + shift, result.spacing)
+            if ends[1] > ends[0]:
+                lower.plot(ends, [float(cut.charge)] * 2, color=GREEN if cut.neutral else BLUE, lw=1.6, zorder=3)
+    for axes in (upper, lower):
+        axes.axhline(0.0, color=GREY, lw=0.5, zorder=1)
+        axes.margins(y=0.15)
+    upper.tick_params(axis="x", which="both", labelbottom=False)
+    name_axis(upper, "planes", "e/Å^2")
+    name_axis(lower, "σ of the cut", "e/Å^2")
+    lower.set_xlabel(f"position of the cut normal to {result.planes} (Å)")
+    lower.set_xlim(0.0, result.spacing)
+    for axes in (upper, lower):
+        axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
+    return figure
+
+
+@styled
+def plot_molecules(result: MolecularCharge, *, width: str = "column") -> Figure:
+    """Macroscopic charge of molecules, its free and bound parts, and what these leave out.
+
+    result  MolecularCharge
+    width   "column" (3.4 inches) or "page" (7 inches)
+    """
+    figure = new_figure(width, 3.6)
+    upper, lower = figure_rows(figure, [1.6, 1.4])
+    curves = (("exact", result.exact, BLACK), ("free", result.free, VERMILION), ("bound", result.bound, BLUE))
+    for name, values, colour in curves:
+        upper.plot(result.position, values, color=colour, lw=1.2 if name == "exact" else 0.9, label=name)
+    lower.plot(result.position, result.residual, color=ORANGE, lw=0.9)
+    for axes in (upper, lower):
+        axes.axhline(0.0, color=GREY, lw=0.5, zorder=1)
+    low, high = upper.get_ylim()
+    upper.set_ylim(low, high + 0.25 * (high - low))
+    upper.legend(loc="upper left", ncols=3, borderaxespad=0.2)
+    upper.tick_params(axis="x", which="both", labelbottom=False)
+    name_axis(upper, "charge density", result.unit)
+    name_axis(lower, "left out", result.unit)
+    lower.set_xlabel(axis_label("position along the normal", "Å"))
+    lower.set_xlim(float(result.position[0]), float(result.position[-1]))
+    for axes in (upper, lower):
+        axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
+    return figure

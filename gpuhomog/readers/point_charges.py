@@ -1,0 +1,179 @@
+r"""Point charges from files: tables of positions and charges, XYZ, and every structure that ASE reads.
+
+    ions.csv    columns position, charge                    a line of charges: along the normal [Å]; [e] or [e/Å^2]
+    ions.txt    columns x, y, z, charge                     [Å], [e]
+    run.xyz     lines of symbol, x, y, z (, charge)         plain or extended (charges, initial_charges)
+    POSCAR, .cif, .pdb, .vasp, …                            by ASE; the charge of each element is given
+
+A first line of a table that holds words is its heading; # begins a comment; columns are apart by commas or blanks.
+
+In   path; charges of elements and the cell where the file does not state them.
+Out  PointCharges of two columns, Ions of everything else.
+
+>>> import tempfile
+>>> with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
+...     _ = file.write("position,charge\n0.0,1\n0.3,-1\n")
+...     file.flush()
+...     points = read_point_charges(file.name)
+>>> points.total, points.positions.tolist()
+(0.0, [0.0, 0.3])
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import FileFormatError, InputError
+from ..operators.point_charges import PointCharges
+from ..structure import SYMBOLS, Structure
+
+Array = NDArray[np.float64]
+
+TABLES = (".csv", ".tsv", ".txt", ".dat")
+CHARGE_ARRAYS = ("charges", "charge", "initial_charges", "q")
+"""Names under which ASE keeps what an extended XYZ file calls so."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ions:
+    """Charged atoms.
+
+    structure  with the charge of each [e]
+    cell       (3, 3) rows [Å]; None if neither the file nor the caller states it
+    """
+
+    structure: Structure
+    cell: Array | None
+
+
+def read_point_charges(
+    path: str | os.PathLike[str],
+    *,
+    charges: Mapping[str, float] | None = None,
+    cell: ArrayLike | None = None,
+    frame: int = 0,
+) -> PointCharges | Ions:
+    """Point charges of a file.
+
+    charges  of each element [e]; None: those that the file states
+    cell     (3, 3) rows [Å]; None: that of the file
+    frame    which of several structures, from 0 on
+
+    Raises InputError for a file that is not there, for elements without a charge, charges for a table, which has its
+    own, and a cell that is none; FileFormatError for what cannot be read.
+    """
+    place = Path(path)
+    if not place.is_file():
+        raise InputError(f"{place}: no such file. Check the name and the folder.")
+    rows = None if cell is None else np.asarray(cell, dtype=np.float64)
+    if rows is not None and (rows.shape != (3, 3) or not np.isfinite(rows).all() or abs(np.linalg.det(rows)) < 1e-12):
+        raise InputError("The cell is not three vectors that span a volume: give three rows of three numbers in Å.")
+    if place.suffix.lower() in TABLES:
+        if charges is not None:
+            raise InputError(f"{place}: a table states its charges in the last column: leave the others out.")
+        numbers = _table(place)
+        if numbers.shape[1] == 2:
+            if rows is not None:
+                raise InputError(f"{place}: two columns are a line of charges, which has no cell: leave it out.")
+            return PointCharges(numbers[:, 0], numbers[:, 1], provenance=({"step": "read", "file": str(place)},))
+        numbers_of = np.zeros(len(numbers), dtype=np.int64)
+        return Ions(Structure(numbers_of, numbers[:, :3], numbers[:, 3]), rows)
+    numbers_of, positions, stated, found = _plain_xyz(place) or _by_ase(place, frame)
+    symbols = [SYMBOLS[n] for n in numbers_of]
+    if charges is not None:
+        missing = sorted(set(symbols) - charges.keys())
+        if missing:
+            raise InputError(f"No charge for {', '.join(missing)}: give one for every element, in e.")
+        stated = np.array([float(charges[symbol]) for symbol in symbols])
+    if stated is None:
+        raise InputError(f"{place}: states no charges: give that of each element, such as Na=1,Cl=-1.")
+    return Ions(Structure(numbers_of, positions, stated), found if rows is None else rows)
+
+
+def _table(place: Path) -> Array:
+    """(n, 2) or (n, 4) numbers."""
+    numbers: list[list[float]] = []
+    for number, line in enumerate(_lines(place), 1):
+        words = line.partition("#")[0].replace(",", " ").replace(";", " ").split()
+        if not words:
+            continue
+        try:
+            row = [float(word) for word in words]
+        except ValueError:
+            if not numbers and not any(_is_number(word) for word in words):
+                continue  # the heading
+            raise FileFormatError(f"{place}: line {number} holds more than numbers: {line.strip()[:60]!r}.") from None
+        if len(row) not in (2, 4) or (numbers and len(row) != len(numbers[0])):
+            raise FileFormatError(
+                f"{place}: line {number} has {len(row)} columns: write position and charge, or x, y, z and charge."
+            )
+        numbers.append(row)
+    if not numbers:
+        raise FileFormatError(f"{place}: holds no charges.")
+    return np.array(numbers)
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _lines(place: Path) -> list[str]:
+    try:
+        return place.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileFormatError(f"{place}: cannot be read as text ({error}).") from None
+
+
+_Read = tuple[NDArray[np.int64], Array, Array | None, Array | None]
+
+
+def _plain_xyz(place: Path) -> _Read | None:
+    """Lines of symbol, x, y, z and charge, which ASE would read without the charges; None for other files."""
+    if place.suffix.lower() != ".xyz":
+        return None
+    lines = _lines(place)
+    if len(lines) < 3 or "Properties=" in lines[1] or not lines[0].strip().isdigit():
+        return None
+    atoms = [line.split() for line in lines[2 : 2 + int(lines[0])]]
+    if any(len(words) != 5 or not all(map(_is_number, words[1:])) for words in atoms) or len(atoms) != int(lines[0]):
+        return None
+    unknown = sorted({words[0] for words in atoms} - set(SYMBOLS))
+    if unknown:
+        raise FileFormatError(f"{place}: {unknown[0]} is no element's symbol.")
+    numbers = np.array([[float(word) for word in words[1:]] for words in atoms])
+    return np.array([SYMBOLS.index(words[0]) for words in atoms]), numbers[:, :3], numbers[:, 3], None
+
+
+def _by_ase(place: Path, frame: int) -> _Read:
+    from ase.io import read
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            atoms: Any = read(place, index=frame)
+    except Exception as error:  # ASE's readers raise whatever parsing raises
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise FileFormatError(f"{place}: ASE cannot read a structure from it ({reason}).") from None
+    stated = next((np.asarray(atoms.arrays[name]) for name in CHARGE_ARRAYS if name in atoms.arrays), None)
+    cell = np.asarray(atoms.cell, dtype=np.float64)
+    return (
+        np.asarray(atoms.numbers, dtype=np.int64),
+        np.asarray(atoms.positions, dtype=np.float64),
+        None if stated is None or not np.any(stated) else np.asarray(stated, dtype=np.float64).reshape(-1),
+        cell if abs(np.linalg.det(cell)) > 1e-12 else None,
+    )
+
+
+__all__ = ["Ions", "read_point_charges"]
