@@ -209,7 +209,8 @@ def cylinder_potential(
     side     "low", "high" or "both"
     x_low, x_high  planes where the charge begins and ends [Å]; the first and the last plane of the field by default
     edge     half width of a soft edge [Å]: the mean over radii R ± edge, for which two periods of the plane are enough
-    order    of the end weights: 1 trapezoid, 3 Gregory, up to 12; None: by the rule of this module
+    order    of the end weights: 1 trapezoid, 3 Gregory, up to 12; None: by the rule of this module. Where matter begins
+             at x_low or ends at x_high, x_b should be so many planes away from there
     method   "spectral", or "direct": the sum over grid points, with the weight of node_weight at the singular one
              (error O(h), edge of the disc in steps, sharp edge only)
 

@@ -111,8 +111,13 @@ def test_all_points_are_the_planes(axis, device):
 
 @pytest.mark.parametrize("split", [0, 1, 2])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_slabs_of_any_axis(split, dtype):
+@pytest.mark.parametrize("boundary", ["periodic", "open"])
+def test_slabs_of_any_axis(split, dtype, boundary):
     field = random_layers(axis=1, dtype=dtype)
+    if boundary == "open":
+        values = field.values.copy()
+        values[[0, -1]], values[:, :, [0, -1]] = 0, 0
+        field = charge(values, field.grid.cell, boundary="open")
     digits = 1e-13 if dtype == np.float64 else 4e-6
 
     def planes(part):
