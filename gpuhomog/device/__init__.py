@@ -259,7 +259,7 @@ class Device(Protocol):
         The window is rows (a, b, c, count), `count` neighbours along the last axis from the offset (a, b, c) on, one at
         most for each (a, b), and ends (a, b, c, a', b', c', share), (1 - share) v + share v' of the values at two
         offsets. Axes are periodic, or, if open, go on with their last value. In the precision of the values, which must
-        be finite; means are summed in float64. C-ordered.
+        be finite; rows are summed in it, and together in float64. C-ordered.
         """
         ...
 

@@ -460,7 +460,7 @@ def _at_scale(
     smooth = whole.derive(fine + fine.dtype.type(centre), step, grid=here, slab=Slab.of(shape[0]), comm=Serial())
     intervals = intervals_of(smooth, plan.kernel, eps, EVERY)
     coarse = [-(-n // EVERY) for n in counts]
-    mean = np.asarray(device.to_host(fine), dtype=np.float64)[::EVERY, ::EVERY, ::EVERY]
+    mean = np.asarray(device.to_host(fine)[::EVERY, ::EVERY, ::EVERY], dtype=np.float64)
     square = np.asarray(device.to_host(power(coarse)), dtype=np.float64)
     variance = np.maximum(square - mean**2, 0.0)
 
