@@ -110,6 +110,8 @@ class PotentialBudget(Result):
     mean               mesoscale mean of the potential, from σ and D [V]
     mean_direct        mean of exact_direct over x_b, with the kernel [V]
     mean_residual      mean_direct - mean [V]
+    across             potential of the vacuum below less that above, -∫xρ/ε0 [V]; R infinite; not defined if charged
+    across_printed     eq. 77: σ_L (x_R - x_L)/ε0 between the faces [V]
     sheets             mean by the solid angles of both surfaces, good at any R [V]
     printed            eq. 80: the charge's term alone, about the face [V]
     resolved           D_L/(ε_ρ l²), the paper's measure of what an average over l resolves; None without eps_rho
@@ -148,6 +150,8 @@ class PotentialBudget(Result):
     mean: Measurement
     mean_direct: Measurement
     mean_residual: Measurement
+    across: Measurement
+    across_printed: Measurement
     sheets: Measurement
     printed: Measurement
     resolved: Measurement | None
@@ -181,6 +185,8 @@ class PotentialBudget(Result):
             ("exact", self.mean_direct),
             ("residual", self.mean_residual),
             ("eq. 80", self.printed),
+            ("vacuum below - above", self.across),
+            ("  by eq. 77", self.across_printed),
         ]
         parts = [
             ("σ_L", self.sigma_L), ("σ_R", self.sigma_R), ("D_L", self.D_L), ("D_R", self.D_R),
@@ -372,13 +378,12 @@ def _surfaces(body: Body, x_b: float, period: GivenPeriod, length: float | None,
     if found is not None:
         _check_bulk(body, x_b, found.length)
         sigma, w = _period_moments(line, x_b, found.length)
-        drift = (0.0, 0.0)
-        if found.uncertainty:
-            other = _period_moments(line, x_b, found.length + found.uncertainty)
-            drift = (other[0] - sigma, other[1] - w)
         kernel = 2 * found.length if length is None else float(length)
-        shifted = [_period_moments(line, x, found.length)[0] for x in x_b + found.length * np.array([-0.5, 0.5])]
-        uncertainty = (hypot(drift[0], float(np.std([sigma, *shifted]))), abs(drift[1]))
+        tried = [(x_b, found.length), (x_b - found.length / 2, found.length), (x_b + found.length / 2, found.length)]
+        tried += [(x_b, found.length + found.uncertainty)] if found.uncertainty else []
+        others = np.array([_surface_moments(line, *one, x_b) for one in tried])
+        spread = np.hypot(others[:3].std(axis=0), np.abs(others[-1] - others[0]) if found.uncertainty else 0.0)
+        uncertainty = (float(spread[0]), float(spread[1]))
         return _Surfaces(body, x_b, origin, found, kernel, False, sigma_s, s1, sigma_s - sigma, 2 * w, uncertainty)
     eps = body.thickness / 5 if length is None else float(length)
     weights = line.values * line.spacing * gaussian_tail(line.position - x_b, eps)
@@ -394,6 +399,12 @@ def _is_quiet(body: Body, x_b: float) -> bool:
     line = body.line
     near = np.abs(line.position - x_b) <= GAP
     return not near.any() or bool(np.abs(line.values[near]).max() <= FACE_LEVEL * np.abs(line.values).max())
+
+
+def _surface_moments(line: Unrolled, x: float, period: float, origin: float) -> tuple[float, float]:
+    """σ_L, and D_L about an origin, from the bulk around x."""
+    sigma, w = _period_moments(line, x, period)
+    return sigma, (x - origin) * sigma - float(line.double_cumulative(np.array([x]))[0]) - w
 
 
 def _period_moments(line: Unrolled, x: float, period: float) -> tuple[float, float]:
@@ -544,6 +555,11 @@ def _budget(
     face = abs(surfaces.x_b - surfaces.body.low)
     of_rounding = rounding * max(with_r, surfaces.body.thickness)
     spread = hypot(spread_d * (2 if film else 1), with_r * (rounding if film else spread_sigma))
+    total_charge = line.total
+    if abs(total_charge) > NEUTRAL_SLAB * line.gross:
+        across = Measurement.not_defined(VOLT, f"the slab carries {total_charge:.6g} {CHARGE}: a field on both sides")
+    else:
+        across = volts(-2 * first_moment(line, surfaces.origin), 2 * of_moment)
     asked, exact_of, sheets_of = _radii(radii, surfaces), None, None
     if asked is not None:
         exact_of = np.array([around.potential(float(r)) @ weights for r in asked])
@@ -579,6 +595,8 @@ def _budget(
         mean=finite(mean, spread),
         mean_direct=finite(mean_direct, of_rounding),
         mean_residual=finite(mean_direct - mean, hypot(spread, of_rounding)),
+        across=across,
+        across_printed=volts(2 * sigma_low * surfaces.body.thickness, 2 * spread_sigma * surfaces.body.thickness),
         sheets=finite(surfaces.sheets(R, case) / HALF, spread),
         printed=finite(sigma_low * (with_r - face), spread_sigma * (with_r + face)),
         resolved=None if eps_rho is None else _resolved(surfaces, eps_rho),

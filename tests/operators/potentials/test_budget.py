@@ -144,6 +144,8 @@ def test_plates():
         found = [getattr(inside, name).value, getattr(below, name).value - getattr(above, name).value]
         np.testing.assert_allclose(found, volts(np.array([-0.06, 0.4])), rtol=0, atol=1e-10)
     assert inside.period is None and inside.M1.value == 0
+    assert inside.across.value == pytest.approx(volts(0.4), abs=1e-9)  # eq. 77 with the distance of the centres
+    assert inside.across_printed.value == pytest.approx(volts(0.02 * (inside.faces[1] - inside.faces[0])), abs=1e-9)
     with pytest.raises(InputError, match="lies in a vacuum"):
         gh.potential_budget(plates, x_b=3.0, case="sample")
 
@@ -154,6 +156,7 @@ def test_unequal_charges():
     plates = gh.Profile(x, values, "e/Å^3", "charge_density", 60.0, boundary="open")
     found = gh.potential_budget(plates, x_b=0.0)
     assert found.sum.reason == "diverges as R: σ_L + σ_R = 0.01 e/Å^2 is not zero"
+    assert "carries 0.01" in found.across.reason
     assert found.minus_sigma_depth.defined and found.D_L_over_2eps0.defined
 
 
