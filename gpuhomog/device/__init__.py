@@ -326,6 +326,26 @@ class Device(Protocol):
         """Complex transform along the second axis, the inverse normalized by 1/n_1; the memory may be reused."""
         ...
 
+    def smooth_sums(
+        self,
+        values: Any,
+        windows: NDArray[np.float64],
+        reached: NDArray[np.int64],
+        origin: NDArray[np.float64],
+        steps: NDArray[np.float64],
+        shape: tuple[int, int, int],
+        first: Sequence[int] = (0, 0, 0),
+    ) -> NDArray[np.float64]:
+        """(windows, 4) sums of w v, and of w v (r - centre), over the points that are here, float64, on the host.
+
+        windows: rows kind, half, s, rho, centre (3), basis (2, 3); reached: (windows, 3, 2) first and last point along
+        each axis, not folded into the whole shape. values are the points from `first` on; r = origin + i · steps. With
+        t along the basis and d across it: 0 point, erfc((d - rho)/√2 s)/2; 1 line, that times the difference of
+        erfc((t - half)/√2 s)/2 and erfc((t + half)/√2 s)/2; 2 face, that times exp(-t²/2 half²); 3 fit, a Gaussian of
+        standard deviation half.
+        """
+        ...
+
     def shell_sums(
         self,
         spectrum: Any,

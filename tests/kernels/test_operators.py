@@ -18,6 +18,7 @@ TRICLINIC = np.array([[9.0, 0.4, -0.3], [1.2, 8.5, 0.5], [-0.6, 0.9, 10.5]])
 ORTHOGONAL = np.diag([9.0, 8.0, 10.0])
 LEANING = np.array([[9.0, 0.4, 0.0], [1.2, 8.5, 0.0], [-0.6, 0.9, 15.0]])
 SHAPE = (12, 10, 15)
+LONG = (36, 34, 35)
 RADII = np.geomspace(4.0, 50.0, 8)
 
 
@@ -118,6 +119,11 @@ def shells(found):
     return [found.k, found.modes, found.power]
 
 
+def corners(field, low, high):
+    found = gh.lines_and_points(field, [gh.box_region(low, high, 1.0)], eps=2)
+    return [np.array([one.value.value for one in (*found.lines, *found.points)])]
+
+
 def report(found):
     """What is of the size of the field's values: powers and slopes are not."""
     widths = [found.low, found.high, found.eps_V, found.local_std, np.nan_to_num(found.eps_V_average)]
@@ -194,6 +200,8 @@ OPERATORS = {
     "scale report, orthogonal": on(lambda f: report(gh.scale_report(f, [2.5, 3.5])), cell=ORTHOGONAL),
     "scale report, open": on(lambda f: report(gh.scale_report(f, [2.5])), boundary="p,o,p"),
     "shells of wavevectors": on(lambda f: shells(gh.scales(f)), shape=(16, 10, 15)),
+    "corners of a plane": on(lambda f: corners(f, (2.0, 1.0), (19.0, 18.0)), cell=np.diag(LONG), shape=LONG),
+    "corners": on(lambda f: corners(f, (2.0, 1.0, 3.0), (20.0, 18.0, 20.0)), cell=np.diag(LONG), shape=LONG),
     "another unit": on(lambda f: f.to("e/bohr^3"), quantity="charge_density"),
     "mean and integral": on(lambda f: [np.array([f.mean(), f.integral()])]),
 }
