@@ -53,7 +53,7 @@ from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions, text_of
 from ...units import FOUR_PI_KAPPA
 from ..bulk import FACE_LEVEL, Body, GivenPeriod, Period, find_body, resolve_period
-from ..excess import charge_profile, first_moment
+from ..excess import NEUTRAL_PERIOD, charge_profile, first_moment
 from ..planar import Planes
 from ..potential_step import NEUTRAL_SLAB
 from ..unrolled import Unrolled, check_sampling
@@ -68,8 +68,6 @@ HALF = FOUR_PI_KAPPA / 2
 """1/(2ε0) [V Å/e]."""
 PERIODS_TO_FACE = 2.0
 """Nearer than this many periods to a face the bulk is not what it is in the middle."""
-NEUTRAL_CELL = 1e-4
-"""Largest |∫ρ| over a period, over ∫|ρ|."""
 REPEATS = 0.02
 """Largest difference between neighbouring periods of a bulk, over the largest |ρ| in them."""
 GAP = 2.0
@@ -422,10 +420,10 @@ def _check_bulk(body: Body, x_b: float, period: float) -> None:
     charge = float(np.diff(line.cumulative(np.array([x_b, x_b + period])))[0])
     inside = np.abs(line.position - x_b) <= period
     gross = float(np.abs(line.values[inside]).sum()) * line.spacing / 2
-    if abs(charge) > NEUTRAL_CELL * gross:
+    if abs(charge) > NEUTRAL_PERIOD * gross:
         raise InputError(
             f"cell not neutral: integral over [x_b, x_b + a] = {charge:.4g} {CHARGE}, x_b = {x_b:.6g} Å, a = "
-            f"{period:.6g} Å. Check the period, and the ions' charges."
+            f"{period:.6g} Å. Check the period (None: a smooth kernel instead), and the ions' charges."
         )
     x = x_b + period * np.linspace(-1, 0, 33)
     violated = float(np.abs(line.density(x) - line.density(x + period)).max())

@@ -182,9 +182,10 @@ def as_split(field: Field, slab: Slab, values: Any) -> Any:
     return transpose(field.comm, field.device, slab, values, field.slab.axis, field.slab.n)[0]
 
 
-def in_memory(field: Field, what: str) -> None:
+def in_memory(field: Field, what: str, instead: str = "") -> None:
+    """InputError where the field is larger than memory; `instead` names what would work."""
     if isinstance(field.values, Unread):
-        raise InputError(f"{what} needs the field in memory: leave --max-memory out, or ask for planes or points.")
+        field.values.refuse(what, instead)
 
 
 def stretch_of(
