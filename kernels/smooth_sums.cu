@@ -1,6 +1,6 @@
 // smooth_sums: sums over smooth windows along lines and faces and about points.
 //
-//   out[w] = sum of W v, W v (x - c_x), W v (y - c_y), W v (z - c_z) over the points that window w reaches
+//   out[w] = sum of W v and, of a fit, W v (x - c_x), W v (y - c_y), W v (z - c_z) over the points that window w reaches
 //   W      = erfc((d - rho)/(sqrt2 s))/2 times, along a line, the smoothed box of half width h, along a face a Gaussian of
 //            standard deviation h; of a fit a Gaussian in all directions
 //
@@ -62,8 +62,10 @@ template <typename T> __global__ void __launch_bounds__(BLOCK, 4)
       }
       weight *= row[k];
       sums[0] += weight;
+      if (kind == 3) {
 #pragma unroll
-      for (int x = 0; x < 3; ++x) sums[1 + x] += weight * apart[x];
+        for (int x = 0; x < 3; ++x) sums[1 + x] += weight * apart[x];
+      }
     }
   }
   partial += (static_cast<long long>(blockIdx.y) * gridDim.x + blockIdx.x) * 4;

@@ -61,7 +61,7 @@ def one_by_one(values, windows, reached, shape, first):
             if (here < 0).any() or (here >= values.shape).any():
                 continue
             apart = ORIGIN + at @ STEPS - window[4:7]
-            row += weight(window, apart) * float(values[tuple(here)]) * np.array([1.0, *apart])
+            row += weight(window, apart) * float(values[tuple(here)]) * np.array([1.0, *apart * (window[0] == 3)])
     return sums
 
 

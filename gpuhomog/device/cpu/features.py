@@ -54,7 +54,9 @@ class Features:
                     along = indices.reshape(np.roll((-1, 1, 1), axis))
                     apart = [at + along * steps[axis, x] for x, at in enumerate(apart)]
                 weighted = _weights(window, apart) * here
-                row += [weighted.sum(), *((weighted * at).sum() for at in apart)]
+                row[0] += weighted.sum()
+                if window[0] == FIT:
+                    row[1:] += [(weighted * at).sum() for at in apart]
         return sums
 
 
