@@ -69,7 +69,7 @@ EVERY = 2
 
 @dataclass(frozen=True, eq=False)
 class AtScale:
-    """The fields of one kernel, on its macroscopic grid, five points for each eps; on the host, whole on every rank.
+    """The fields of one kernel, on its macroscopic grid, five points an eps at most; on the host, whole on every rank.
 
     average    <ν>
     variance   <ν²> - <ν>²; scalar, in the square of the unit
@@ -166,8 +166,9 @@ def scale_report(
     outside  value of the field beyond open boundaries, in its unit
 
     Samples are those of a smooth field, and open axes end, as in `average`; averages are exact to the rounding of the
-    field's precision. The spectrum holds the longest waves one by one and all others as one, as for fields that are not
-    in memory (`scales`). Intervals are those of `field_intervals`, about points eps/5 apart.
+    field's precision. The spectrum holds the longest waves one by one and all others as one, as for fields that are
+    not in memory (`scales`). Intervals are those of `field_intervals` on points eps/10 apart, or the field's own where
+    those lie farther apart, about every second of them along each axis.
 
     Raises KernelError where a kernel does not fit the grid, has edges, or is narrower than two samples; InputError for
     no kernel, or a field that is not read whose coarse points do not fit into memory.
@@ -449,9 +450,10 @@ def _at_scale(
     """The fields of one kernel on its macroscopic grid, from the averages of both powers; eps_x is eps."""
     whole, eps = plan.field, plan.kernel.eps
     grid, device = whole.grid, whole.device
+    finest = np.maximum(grid.lengths / grid.shape, eps / BALL_PER_EPS)
     counts = [
-        1 if n == 1 else EVERY * max(1, ceil(length / (EVERY * eps / BALL_PER_EPS) * (1 - 1e-12)))
-        for n, length in zip(grid.shape, grid.lengths, strict=True)
+        1 if n == 1 else EVERY * max(1, ceil(length / (EVERY * step) * (1 - 1e-12)))
+        for n, length, step in zip(grid.shape, grid.lengths, finest, strict=True)
     ]
     fine = average(counts)
     step = {"step": "average", **plan.kernel.describe(), "sampling": plan.sampling, "way": "scale report"}
