@@ -136,7 +136,7 @@ class _Waves:
     @classmethod
     def of(cls, field: Field, what: str, middle: float | None = None) -> _Waves:
         if isinstance(field.values, Unread):
-            field.values.refuse(what, "decide on a profile (without --ball)")
+            field.values.refuse(what, "decide on its planar average")
         planes = [np.arange(field.slab.n)] * field.comm.size
         gathered = fetch_planes(field.comm, field.device, field.slab, field.values, planes)
         values = np.asarray(field.device.to_host(gathered), dtype=np.float64)

@@ -698,7 +698,9 @@ def field_intervals(
     smooth = average(whole, averaging, spacing=fine, outside=outside, sampling=sampling)
     planes = [np.arange(smooth.slab.n)] * smooth.comm.size
     gathered = fetch_planes(smooth.comm, smooth.device, smooth.slab, smooth.values, planes)
-    return intervals_of(replace(smooth, values=gathered, slab=Slab.of(len(gathered)), comm=Serial()), averaging, width)
+    return intervals_of(
+        replace(smooth, values=gathered, slab=Slab.of(smooth.grid.shape[0]), comm=Serial()), averaging, width
+    )
 
 
 def intervals_of(smooth: Field, averaging: AveragingKernel, width: float, every: int = 1) -> FieldIntervals:

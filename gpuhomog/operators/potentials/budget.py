@@ -423,7 +423,7 @@ def _check_bulk(body: Body, x_b: float, period: float) -> None:
     if abs(charge) > NEUTRAL_PERIOD * gross:
         raise InputError(
             f"cell not neutral: integral over [x_b, x_b + a] = {charge:.4g} {CHARGE}, x_b = {x_b:.6g} Å, a = "
-            f"{period:.6g} Å. Check the period (None: a smooth kernel instead), and the ions' charges."
+            f"{period:.6g} Å. Check the period (a bulk without one takes a smooth kernel), and the ions' charges."
         )
     x = x_b + period * np.linspace(-1, 0, 33)
     violated = float(np.abs(line.density(x) - line.density(x + period)).max())

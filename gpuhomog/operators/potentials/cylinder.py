@@ -202,8 +202,8 @@ def stretch_of(
         elif grid.boundary[normal] != OPEN and abs(profile[ends[number]]) > FACE_LEVEL * largest:
             raise InputError(
                 f"The boundary of the cell cuts matter along {AXIS_NAMES[normal]}: |ρ| there is "
-                f"{abs(profile[ends[number]]) / largest:.1%} of the largest planar average. State x_low and x_high, or "
-                "roll the field so that its vacuum lies there."
+                f"{abs(profile[ends[number]]) / largest:.1%} of the largest planar average. Give x_low=… and x_high=…, "
+                "or roll the field so that its vacuum lies there."
             )
     if ends[0] >= ends[1] and cylinder.n > 1:
         raise InputError(f"x_low = {x_low} Å is not below x_high = {x_high} Å: give two planes in order.")

@@ -269,7 +269,7 @@ def test_refused(slab):
     electrons = gh.Field.from_array(slab.values, slab.grid.cell, quantity="electron_density")
     refused("counts electrons only", field=electrons)
     crystal = charge(np.cos(2 * pi * np.arange(16) / 16)[:, None, None] * np.ones((16, 6, 6)), 4 * np.eye(3))
-    refused("boundary of the cell cuts matter along a: .*State x_low and x_high", field=crystal, radius=2.0, at=1.0)
+    refused("boundary of the cell cuts matter along a: .*Give x_low=… and x_high=…", field=crystal, radius=2.0, at=1.0)
     opened = charge(np.ones((16, 6, 6)), 4 * np.eye(3), boundary="open")
     refused(r"Open box too small: L = 4 Å along b", field=opened, radius=2.0, at=1.0)
     values = np.zeros((16, 12, 12))
