@@ -47,7 +47,7 @@ from ..grid import OPEN, Grid
 from ..parallel import Serial, Slab, agree_on, fetch_planes
 from ..reduction import OWN, Arrays, Reduction, planar_moments
 from ..results import Profile, Result, Tables, text_of
-from ..streaming import Unread, in_chunks, together, workers
+from ..streaming import Run, Unread, in_chunks, in_turns, together, workers
 from .average import mean_of_some, smooth_plans
 from .interval_field import BALL_PER_EPS, FieldIntervals, intervals_of
 from .line_taps import AxisTaps, untouched
@@ -193,7 +193,7 @@ def scale_report(
     if isinstance(whole.values, Unread) and not fits(whole, 4 * onto.n_bytes):
         whole.values.refuse("The scale report", "give larger eps")
     is_open = OPEN in whole.grid.boundary
-    centre = outside if is_open else mean_of_some(whole)
+    centre = float(whole.values.dtype.type(outside if is_open else mean_of_some(whole)))
     works: list[Callable[[], Any]] = [
         lambda: read_once.reduce(planar_moments(2, centre, whole.slab.axis)),
         lambda: onto.reduced(read_once, 1, centre),
@@ -201,7 +201,7 @@ def scale_report(
     ]
     if is_open:
         works.append(lambda: low_modes_spectrum(read_once, SPECTRUM_MODES))
-    moments, deviations, squares, *spectra = together(read_once.values, *works)
+    moments, deviations, squares, *spectra = in_one_read(whole, read_once.values.stream.run, works)
     sums, low, high = moments[:3], float(moments[3][0]), float(moments[4][0])
     means = [sums[axis][:, 0] / whole.grid.points_per_plane(axis) for axis in range(3)]
     squared = [sums[axis][:, 1] / whole.grid.points_per_plane(axis) for axis in range(3)]
@@ -233,6 +233,11 @@ def scale_report(
         quantity=whole.quantity,
         provenance=(*whole.provenance, {"step": "scale report", "coarse": [along.count for along in onto.axes]}),
     )
+
+
+def in_one_read(whole: Field, run: Run, works: Sequence[Callable[[], Any]]) -> list[Any]:
+    """What the functions return, once all that they ask of the planes is known; a field in memory waits for nobody."""
+    return together(whole.values, *works) if isinstance(whole.values, Unread) else in_turns(works, run.make_passes)
 
 
 def _relation(plan: Plan, modes: _Modes, variance: float, found: Scales) -> Uncertainty:
@@ -332,10 +337,6 @@ class _Onto:
             return (part,)
 
         return local
-
-    def undo(self) -> AlongAxes:
-        """The multiplier that takes the transforms of the windows off again."""
-        return AlongAxes([None if along.taps is None else along.taps.undo(1) for along in self.axes])
 
     def averages(self, plans: Sequence[Plan], coarse: Any) -> list[Callable[[Sequence[int]], Any]]:
         """Under each kernel a function of the points wanted along each axis: the average there.
