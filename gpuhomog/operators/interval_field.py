@@ -717,7 +717,7 @@ def intervals_of(smooth: Field, averaging: AveragingKernel, width: float, every:
     windows = [_segment(axis, width / 2 / float(np.linalg.norm(steps[axis]))) for axis in range(3)]
     windows.append(_ball(steps, grid.shape, width / 2))
     is_open = [boundary == OPEN for boundary in grid.boundary]
-    on_host = np.asarray(device.to_host(smooth.values), dtype=np.float64)
+    on_host = device.to_host(smooth.values)
     found, flat = [], []
     for rows, ends in windows:
         parts = device.window_ranges(smooth.values, rows, ends, is_open, every)
@@ -786,7 +786,7 @@ def _ball(steps: Array, shape: tuple[int, ...], radius: float) -> Window:
 
 
 def _median_detrended(
-    values: Array, rows: NDArray[np.int64], ends: Array, steps: Array, is_open: list[bool], every: int
+    values: NDArray[Any], rows: NDArray[np.int64], ends: Array, steps: Array, is_open: list[bool], every: int
 ) -> float:
     """Median, over some of the points, of the range about the linear function fitted in the window."""
     offsets = np.array([(a, b, c + i) for a, b, c, count in rows.tolist() for i in range(count)]).reshape(-1, 3)
@@ -801,7 +801,7 @@ def _median_detrended(
         for axis, n in enumerate(values.shape):
             along = points[..., axis] + moved[:, axis]
             index.append(np.clip(along, 0, n - 1) if is_open[axis] else along % n)
-        return values[tuple(index)]
+        return np.asarray(values[tuple(index)], dtype=np.float64)
 
     seen = at(offsets)
     if len(ends):

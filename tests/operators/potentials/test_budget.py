@@ -154,6 +154,19 @@ def test_plates():
         gh.potential_budget(plates, x_b=3.0, case="sample")
 
 
+@pytest.mark.parametrize("period", ["auto", 9.0])
+def test_gaps_between_layers(period):
+    """A layered crystal has no charge where it is cut, and a period all the same."""
+    layers = slab(14, ((1 / 16, 0.0, 0.3), (-1 / 16, 0.0, 0.6)), period=9.0)
+    found = gh.potential_budget(layers, x_b=49.3, period=period)
+    assert found.period == pytest.approx(9.0, abs=1e-4)
+    expected = (0.6**2 - 0.3**2) / 16 / 18  # -Q2/(2a)
+    assert (found.D_L.value, found.D_R.value) == pytest.approx((expected, expected), rel=1e-5)
+    assert found.mean_direct.value == pytest.approx(volts(expected), rel=1e-5)
+    outside = gh.potential_budget(layers, x_b=-8.0, period=period)
+    assert outside.period is None and outside.exact_direct.value == pytest.approx(0, abs=1e-9)
+
+
 def test_unequal_charges():
     x = np.arange(-30.0, 30.0, 0.1)
     values = sum(q * np.exp(-((x - c) ** 2) / 0.98) / (0.7 * sqrt(2 * np.pi)) for q, c in ((0.02, -10), (-0.01, 10)))
