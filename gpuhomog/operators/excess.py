@@ -370,8 +370,8 @@ def _surface(
         body = replace(body, line=without_reference(body.line, [(*dividing, value)]))
     reason = None
     if not has_bulk:
-        unit = f"3 periods of {found.length:.4g} Å" if found else f"4 kernel widths of {width:.4g} Å"
-        reason = f"no bulk between the surfaces: the slab of {body.thickness:.4g} Å is thinner than {unit}"
+        least = f"3 periods of {found.length:.4g} Å" if found else f"4 kernel widths of {width:.4g} Å"
+        reason = f"no bulk between the surfaces: the slab of {body.thickness:.4g} Å is thinner than {least}"
     reason = reason or why_no_bulk(body.line, position, found, window, body, unit)
     if reason is None and found is None:
         reason = why_too_few_layers(body, position)

@@ -52,7 +52,17 @@ from ..parallel import fetch_planes
 from ..results import Profile, Result, Tables, text_of
 from ..streaming import Unread
 from .average import average
-from .interval_field import EMPTY, NEGLIGIBLE, NO, UNDECIDED, WIDTHS_PER_WAVE, YES, kernel_and_width, range_of
+from .interval_field import (
+    EMPTY,
+    LEAST_WIDTH,
+    NEGLIGIBLE,
+    NO,
+    UNDECIDED,
+    WIDTHS_PER_WAVE,
+    YES,
+    kernel_and_width,
+    range_of,
+)
 
 Array = NDArray[np.float64]
 
@@ -238,6 +248,13 @@ def field_assumption_8(
             raise InputError(
                 f"{name} = {length:g} Å: give a positive one, not longer than the shortest side of the cell, "
                 f"{shortest:g} Å: nothing macroscopic is left beyond."
+            )
+    finest = min(float(np.linalg.norm(field.grid.steps[axis])) for axis in present)
+    for name, length in (("a", a), ("eps_x", width)):
+        if length < finest * LEAST_WIDTH:
+            raise InputError(
+                f"{name} = {length:g} Å is below a tenth of the distance of the samples, {finest:.4g} Å, where "
+                "nothing is known: give a larger one."
             )
     waves = _Waves.of(field, "Physical Assumption 8 in three dimensions")
     smooth = _Waves.of(average(field, averaging, outside=outside, sampling=sampling), "", waves.middle)

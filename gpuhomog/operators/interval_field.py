@@ -52,6 +52,8 @@ from .profiles import resampled
 
 Array = NDArray[np.float64]
 
+LEAST_WIDTH = 0.1
+"""Smallest distance or width that is looked at, over that of the samples."""
 POINTS_PER_WAVE = 48
 """Positions in a window for the shortest wavelength of what is looked at; extrema are then refined by parabolas."""
 FEWEST_POINTS = 65
@@ -244,6 +246,11 @@ def kernel_and_width(kernel: AveragingKernel | float, eps_x: float | None) -> tu
 
 
 def _check_long(profile: Profile, width: float, what: str = "eps_x") -> None:
+    if 0 < width < profile.spacing * LEAST_WIDTH:
+        raise InputError(
+            f"{what} = {width:g} Å is below a tenth of the distance of the samples, {profile.spacing:.4g} Å, where "
+            "nothing is known: give a larger one."
+        )
     if not 0 < width <= profile.length:
         raise InputError(
             f"{what} = {width:g} Å: give a positive one, not longer than the profile, {profile.length:g} Å: "
@@ -274,7 +281,8 @@ def interval_field(
     averaging, width = kernel_and_width(kernel, eps_x)
     _check_long(profile, width)
     step = width / GRID_PER_EPS if spacing is None else float(spacing)
-    _check_long(profile, step, "spacing")
+    if spacing is not None:
+        _check_long(profile, step, "spacing")
     smooth = average(profile, averaging, outside=outside, sampling=sampling)
     line = Line(smooth)
     n = max(2, ceil((line.end - line.start) / step * (1 - 1e-12)))
@@ -531,6 +539,26 @@ class Assumption8(Result):
     unit: str | None
     provenance: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
 
+    def tables(self) -> Tables:
+        """For people: rows of name and text under a title."""
+        unit = f" {self.unit}" if self.unit and self.unit != "1" else ""
+
+        def ends(pair: tuple[float, float] | None) -> str:
+            return "empty" if pair is None else f"{pair[0]:.6g} to {pair[1]:.6g}{unit}"
+
+        smallest = "" if self.smallest_a is None else f", from a = {self.smallest_a:.4g} Å on"
+        rows = (
+            ("verdict", f"{self.verdict}{smallest}"),
+            ("margin", f"{self.margin:.3g}{unit}, nodes {self.h:.3g} Å apart"),
+            ("V at x", ends(self.interval)),
+            ("B, averages up to a", ends(self.throughout)),
+            ("x, a, eps_x", f"{self.x:.6g} Å, {self.a:.6g} Å, {self.eps_x:.6g} Å"),
+        )
+        return (("Physical Assumption 8", rows),)
+
+    def __str__(self) -> str:
+        return text_of(self.tables())
+
 
 def physical_assumption_8(
     profile: Profile,
@@ -700,6 +728,13 @@ def field_intervals(
         raise InputError(f"eps_x = {width:g} Å is longer than the cell: nothing macroscopic is left.")
     fine = _coarse(whole, width / BALL_PER_EPS) if spacing is None else spacing
     smooth = average(whole, averaging, spacing=fine, outside=outside, sampling=sampling)
+    steps = np.linalg.norm(smooth.grid.steps, axis=1)
+    apart = max(float(step) for step, n in zip(steps, whole.grid.shape, strict=True) if n > 1)
+    if width / 2 < apart * (1 - 1e-9):
+        raise InputError(
+            f"eps_x = {width:g} Å: a ball holds no second point along an axis where those of the macroscopic grid are "
+            f"{apart:.4g} Å apart: give a larger eps_x, or a smaller spacing."
+        )
     planes = [np.arange(smooth.slab.n)] * smooth.comm.size
     gathered = fetch_planes(smooth.comm, smooth.device, smooth.slab, smooth.values, planes)
     return intervals_of(

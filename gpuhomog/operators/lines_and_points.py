@@ -34,7 +34,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import product
-from math import acos, isfinite, pi, sqrt
+from math import acos, hypot, isfinite, pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -239,14 +239,19 @@ def _result(
     def measured(values: list[float], power: int) -> Measurement:
         return Measurement(values[0], times_length(field.unit, power), spread(values))
 
+    uncertainty: dict[Feature, float | None] = {}
+    for feature in shape.features:
+        own = spread([run.excess[feature] for run in runs])
+        uncertainty[feature] = None if own is None else hypot(own, *shape.handed_down(feature, setting, uncertainty))
     by_dimension: list[tuple[Excess, ...]] = []
     for order, features in enumerate(found.features):
+        unit = times_length(field.unit, dimension - order)
         by_dimension.append(
             tuple(
                 Excess(
                     tuple(tuple(float(x) for x in point) for point in found.at(feature)),
                     found.size(feature),
-                    measured([run.excess[feature] for run in runs], dimension - order),
+                    Measurement(first.excess[feature], unit, uncertainty[feature]),
                 )
                 for feature in features
             )
@@ -347,8 +352,11 @@ class _Window:
 
     def radial(self) -> tuple[float, float, float, float]:
         """∫ W r^n dr for n = 0 … 3."""
-        rho, s = self.rho, self.s
-        return rho, (rho**2 + s**2) / 2, (rho**3 + 3 * rho * s**2) / 3, (rho**4 + 6 * rho**2 * s**2 + 3 * s**4) / 4
+        return _radial(self.s, self.rho)
+
+
+def _radial(s: float, rho: float) -> tuple[float, float, float, float]:
+    return rho, (rho**2 + s**2) / 2, (rho**3 + 3 * rho * s**2) / 3, (rho**4 + 6 * rho**2 * s**2 + 3 * s**4) / 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -755,10 +763,23 @@ class _Shape:
                     rest -= window.integral * inside
             for larger, carried in excess.items():
                 if len(larger) > len(feature) and found.contains(larger, feature):
-                    steps = min(len(larger), 3) - len(feature)
-                    rest -= window.integral * carried * found.angle(larger, feature) * radial[steps - 1]
+                    rest -= window.integral * carried * self.share(larger, feature, radial)
             excess[feature] = rest / window.integral
         return _Run(excess, values, gradients)
+
+    def share(self, larger: Feature, feature: Feature, radial: tuple[float, ...]) -> float:
+        """How much of a feature the window of a smaller one at its boundary takes."""
+        return self.complex.angle(larger, feature) * radial[min(len(larger), 3) - len(feature) - 1]
+
+    def handed_down(
+        self, feature: Feature, setting: tuple[float, float], uncertainty: Mapping[Feature, float | None]
+    ) -> list[float]:
+        """What a wrong excess of larger features makes of this one's: all windows may miss it alike."""
+        return [
+            (size or 0.0) * self.share(larger, feature, _radial(*setting))
+            for larger, size in uncertainty.items()
+            if len(larger) > len(feature) and self.complex.contains(larger, feature)
+        ]
 
 
 def _across(corners: Array, along: Array, start: Array) -> Array:

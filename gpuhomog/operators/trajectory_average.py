@@ -34,6 +34,8 @@ from ..results import Measurement, Profile, Result
 Array = NDArray[np.float64]
 
 FEWEST_FRAMES = 4
+MOST_CELLS = 1 << 24
+"""Of a profile."""
 FEWEST_BLOCKS = 8
 """Blocks from which a variance is still taken."""
 
@@ -194,6 +196,11 @@ def trajectory_profile(frames: Iterable[Frame], spacing: float, *, axis: int | s
         grid = Grid((1, 1, 1), frame.cell)
         height, area = grid.height(index), grid.area(index)
         if n_cells == 0:
+            if height / spacing > MOST_CELLS:
+                raise InputError(
+                    f"spacing = {spacing:g} Å makes more than {MOST_CELLS} cells of {height:.4g} Å, most of which no "
+                    "charge ever visits: give a larger one."
+                )
             n_cells = max(8, int(np.ceil(height / spacing - 1e-9)))
             normal = grid.normal(index)
         geometry[:] += height, area

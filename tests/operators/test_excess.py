@@ -342,6 +342,7 @@ class TestNotDefined:
         assert not result.low.defined
         assert "no bulk between the surfaces" in result.low.reason
         assert result.bulk is None
+        assert result.low.unit == result.total.unit == "e/Å^2"
         with pytest.raises(InputError, match="no bulk"):
             float(result.low)
 

@@ -202,6 +202,7 @@ def test_refusals(tmp_path):
     unread = gh.read(tmp_path / "field.h5", max_memory="1GB")
     for call, words in (
         (lambda: gh.field_assumption_8(field, 0.0, 1.0), "a = 0"),
+        (lambda: gh.field_assumption_8(field, 1e-3, 1.0), "a = 0.001 Å is below a tenth"),
         (lambda: gh.field_assumption_8(field, 7.0, 1.0), "longer than the shortest side of the cell"),
         (lambda: gh.field_assumption_8(field, 1.0, 1.0, eps_x=np.inf), "eps_x = inf"),
         (lambda: gh.field_assumption_8(ended, 4.0, 2.0), "beyond the ends of the open axis"),

@@ -282,6 +282,9 @@ def test_refusals(theory):
         (lambda: gh.interval_field(wave, 20.0), "not longer than the profile"),
         (lambda: gh.interval_field(wave, 4.0, spacing=-1.0), "spacing = -1"),
         (lambda: gh.interval_field(wave, 4.0, eps_x=np.nan), "eps_x = nan"),
+        (lambda: gh.interval_field(wave, 4.0, eps_x=0.02), "eps_x = 0.02 Å is below a tenth"),
+        (lambda: gh.interval_field(wave, 4.0, spacing=0.02), "spacing = 0.02 Å is below a tenth"),
+        (lambda: gh.physical_assumption_8(wave, 3.0, 0.02, 4.0), "a = 0.02 Å is below a tenth"),
         (lambda: gh.self_consistent_eps(wave), "No slope: eps_x undetermined"),
         (lambda: gh.self_consistent_eps(wave, 0.0), "No slope: eps_x undetermined"),
         (lambda: gh.self_consistent_eps(profile_of(np.ones(64), 16.0, "open")), "No slope: eps_x undetermined"),
@@ -290,6 +293,10 @@ def test_refusals(theory):
         (lambda: gh.attainable(wave, 1.0, 0.0), "a = 0"),
         (lambda: gh.attainable(profile_of(np.ones(64), 16.0, "open"), 1.0, 4.0), "beyond the open profile"),
         (lambda: gh.field_intervals(gh.Field.from_array(np.ones((8, 8, 8)), np.eye(3)), 2.0), "longer than the cell"),
+        (
+            lambda: gh.field_intervals(gh.Field.from_array(np.ones((8, 8, 8)), 8 * np.eye(3)), 2.0, eps_x=0.4),
+            "a ball holds no second point along an axis",
+        ),
     ):
         with pytest.raises(InputError, match=words):
             call()

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from ranks import on_ranks
+from scipy.special import erf
 from strict_device import StrictDevice
 
 import gpuhomog as gh
@@ -363,3 +364,21 @@ def test_the_uncertainty_covers_what_a_narrow_window_leaves():
         for point, expected in zip(found.points, (0.25, 0.25, -0.25, -0.25), strict=True):
             error = abs(float(point.value) - expected)
             assert error < point.value.uncertainty < 1e4 * max(error, 1e-9)
+
+
+def test_the_uncertainty_of_points_holds_what_their_lines_miss():
+    """Edges and corners of f(x) f(y) f(z) are products of the ends of f, whose width all windows miss."""
+    h, n, std = 0.5, 80, 0.6
+    x = (np.arange(n) - n / 2 + 0.5) * h
+    ends, carried = (-14.0, 13.0), (0.4, -0.25)
+    inside = np.subtract(*(erf((x - end) / (std * 2**0.5)) / 2 for end in ends))
+    packets = (np.exp(-(((x - end) / std) ** 2) / 2) / (std * (2 * np.pi) ** 0.5) for end in ends)
+    f = inside + sum(q * packet for q, packet in zip(carried, packets, strict=True))
+    values = f[:, None, None] * f[None, :, None] * f[None, None, :]
+    field = gh.Field.from_array(values, n * h * np.eye(3), boundary="open", origin=(x[0],) * 3)
+    found = gh.lines_and_points(field, [gh.box_region((ends[0],) * 3, (ends[1],) * 3, reference=1.0)])
+    for feature in (*found.lines, *found.points):
+        corners = np.array(feature.corners)
+        same = np.ptp(corners, axis=0) == 0
+        expected = np.prod([carried[ends.index(end)] for end in corners[0][same]])
+        assert abs(float(feature.value) - expected) < 1.1 * feature.value.uncertainty < 10

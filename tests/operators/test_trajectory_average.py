@@ -115,6 +115,10 @@ REFUSED = {
     "shapes": (lambda: gh.average_over_frames([[1.0], [1.0, 2.0]]), "Frame 1.*shape"),
     "not finite": (lambda: gh.average_over_frames([1.0, np.nan]), "Frame 1.*not finite"),
     "spacing": (lambda: gh.trajectory_profile([], 0.0), "positive width"),
+    "cells without end": (
+        lambda: gh.trajectory_profile([gh.Frame(np.zeros((1, 3)), np.ones(1), 9 * np.eye(3))], 1e-9),
+        "makes more than 16777216 cells",
+    ),
     "no frames": (lambda: gh.trajectory_profile([], 1.0), "0 frames"),
     "no volume": (
         lambda: gh.trajectory_profile([gh.Frame(np.zeros((1, 3)), np.ones(1), np.zeros((3, 3)))], 1.0),

@@ -25,7 +25,7 @@ from ...results import Result
 from ...writers.text import strip_compression
 from .. import options as o
 from ..task import Command, Inputs, Outcome
-from .common import FIELD_OUTSIDE, check_making, kernel_of, made, result_out, rows_of
+from .common import FIELD_OUTSIDE, check_making, kernel_of, made, result_out
 
 
 def run_macro(inputs: Inputs, values: dict[str, Any]) -> Outcome:
@@ -51,7 +51,7 @@ def run_macro(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         how.pop("spacing")
         decided = physical_assumption_8(profile, values["at"], values["up_to"], kernel, **how)
         report["assumption_8"] = decided.to_dict()
-        tables.append(("Physical Assumption 8", rows_of(decided)))
+        tables.extend(decided.tables())
 
     def draw() -> Any:
         from ...plots import plot_interval_field
