@@ -455,6 +455,20 @@ class RowsOfModes:
             row = self._device.to_host(self._device.compact(self._spectrum[:, i : i + 1, :]))
             yield self._rows.start + i, row[:, 0].astype(np.complex128) / norm
 
+    def shell_sums(
+        self,
+        metric: NDArray[np.float64],
+        signed: Sequence[NDArray[np.float64]],
+        weights: NDArray[np.float64],
+        width: float,
+        n_shells: int,
+    ) -> NDArray[np.float64]:
+        """device.shell_sums of this rank's rows, unnormalized along the second and third stored axes."""
+        own = self._rows.planes
+        modes = [np.asarray(mode, dtype=np.float64) for mode in (self.modes[0], self.modes[1][own], self.modes[2])]
+        across = [signed[0], signed[1][own], signed[2]]
+        return self._device.shell_sums(self._spectrum, modes, across, weights, metric, width, n_shells)
+
 
 def shell_powers(
     device: Device,
@@ -480,27 +494,14 @@ def shell_powers(
     metric = _metric(rows)[np.ix_(spectrum.order, spectrum.order)]
     modes = spectrum.modes
     signed = [np.where(2 * np.abs(mode) == n, 0.0, mode) for mode, n in zip(modes, shape, strict=True)]
-    first, third = modes[0][:, None], modes[2][None, :]
-    outer = metric[0, 0] * first**2 + metric[2, 2] * third**2
-    outer = outer + 2 * metric[0, 2] * np.multiply.outer(signed[0], signed[2])
     twice = np.full(n_2 // 2 + 1, 2.0)
     twice[0] = 1.0
     if n_2 % 2 == 0:
         twice[-1] = 1.0
-    weight = np.broadcast_to(twice, outer.shape).ravel()
     largest = np.sqrt(sum(metric[i, i] * (n / 2) ** 2 for i, n in enumerate(shape)) * 3)
     n_shells = int(np.rint(largest / width)) + 2
-    sums = np.zeros((3, n_shells))
-    for i, plane in spectrum:
-        row, sign = modes[1][i], signed[1][i]
-        square = outer + metric[1, 1] * row**2
-        square = square + 2 * sign * (metric[0, 1] * signed[0][:, None] + metric[1, 2] * signed[2][None, :])
-        k = np.sqrt(np.maximum(square, 0.0)).ravel()
-        line = plane.ravel()
-        shell = np.rint(k / width).astype(np.intp)
-        power = weight * (line.real**2 + line.imag**2)
-        for which, part in enumerate((weight, weight * k, power)):
-            sums[which] += np.bincount(shell, part, n_shells)
+    sums = spectrum.shell_sums(metric, signed, twice, width, n_shells)
+    sums[2] /= float(shape[1] * shape[2]) ** 2
     if comm is not None and comm.size > 1:
         sums = comm.sum(sums)
     sums[:, 0] = 0.0

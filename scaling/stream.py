@@ -1,9 +1,13 @@
 """Rate of a streamed job, beside the rate at which the same disk gives the same file in blocks of the same size.
 
 One pass gives planar averages along three axes, extrema, the sum of squares, and three averages on coarse grids
-(--max-memory: the file is larger than what the process may take). Both start with the file dropped from the page cache
-(cold: the disk's rate), then with it there (warm: memory's rate, where the processor is the limit). Plain reads and
-jobs take turns; the shortest of each counts. `fraction_of_floor` is the plain read's time over the job's.
+(--max-memory: the file is larger than what the process may take). The floor is one thread that reads the file from its
+beginning to its end, through the page cache, into the same memory again and again, and does nothing else. Both start
+with the file dropped from the page cache (cold: the disk's rate), then with it there (warm: memory's rate, where the
+processor is the limit). Before it is dropped it is read once more: on virtual machines pages that the cache has not had
+lately cost more than the disk. Plain reads and jobs take turns; the shortest of each counts, and `fraction_of_floor` is
+the plain read's time over the job's. The note has the median of what neighbours in time give, and the processor's
+time of both, which together bound what the cores can do.
 
     python scaling/stream.py [--n 448] [--repeat 3] [--memory 400MB] [--folder DIR] [--keep]
 """
@@ -76,10 +80,9 @@ def job(path: Path, limit: str) -> None:
 
 def seconds(path: Path, what: str, cold: bool, limit: str) -> tuple[float, float, float]:
     """Time of one go in a process of its own [s], without its start; of its processors [s]; its peak memory [bytes]."""
+    plain_read(path)
     if cold:
         forget(path)
-    else:
-        plain_read(path)
     words = [sys.executable, __file__, "--go", what, "--path", str(path), "--memory", limit]
     answer = json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
     return answer["seconds"], answer["worked"], answer["memory"]
@@ -111,21 +114,23 @@ def main() -> None:
         write_field(path, options.n)
         write_field(path.with_name("small.npy"), 64)
         n_bytes = path.stat().st_size
-        found: dict[tuple[str, bool], tuple[float, float, float]] = {}
+        found: dict[tuple[str, bool], list[tuple[float, float, float]]] = {}
         for _ in range(options.repeat):
             for cold in (True, False):
                 for what in ("read", "job"):
-                    once = seconds(path, what, cold, options.memory)
-                    found[what, cold] = min(found.get((what, cold), once), once)
+                    found.setdefault((what, cold), []).append(seconds(path, what, cold, options.memory))
     for cold in (True, False):
-        floor, (took, worked, peak) = found["read", cold][0], found["job", cold]
+        reads, jobs = found["read", cold], found["job", cold]
+        (floor, reading, _), (took, worked, peak) = min(reads), min(jobs)
+        median = np.median([read[0] / one[0] for read, one in zip(reads, jobs, strict=True)])
         known = {"script": "stream.py", "case": "from disk" if cold else "from page cache", "size": f"{options.n}^3"}
         known |= {"dtype": "float64", **machine(), "versions": versions("scipy"), "bytes": n_bytes}
         rows.append({**known, "what": f"plain read, {n_bytes / floor / 1e6:.0f} MB/s", "seconds": round(floor, 4)})
         what = f"gpuhomog, 8 results in one pass, {n_bytes / took / 1e6:.0f} MB/s, peak {peak / 1e6:.0f} MB"
         fraction = {"fraction_of_floor": round(floor / took, 3), "ratio_to_peer": round(floor / took, 3)}
         load = f"load {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores"
-        note = f"limit {options.memory}; {load}; a core of its own would do {n_bytes / worked / 1e6:.0f} MB/s"
+        note = f"limit {options.memory}; {load}; median fraction {median:.2f}; processors worked {worked:.2f} s, "
+        note += f"{reading:.2f} s for the plain read"
         rows.append({**known, "what": what, "seconds": round(took, 4), **fraction, "note": note})
     append(rows, options.keep)
 

@@ -326,6 +326,23 @@ class Device(Protocol):
         """Complex transform along the second axis, the inverse normalized by 1/n_1; the memory may be reused."""
         ...
 
+    def shell_sums(
+        self,
+        spectrum: Any,
+        modes: Sequence[NDArray[np.float64]],
+        signed: Sequence[NDArray[np.float64]],
+        weights: NDArray[np.float64],
+        metric: NDArray[np.float64],
+        width: float,
+        n_shells: int,
+    ) -> NDArray[np.float64]:
+        """(3, n_shells) sums of w, w |k| and w |f|² over the modes f with |k| nearest to that many widths.
+
+        For each axis the modes m and signed modes t (0 where one stands for both signs), w along the last axis:
+        |k|² = Σ metric_ii m_i² + 2 Σ_{i<j} metric_ij t_i t_j. float64, on the host.
+        """
+        ...
+
     decodes_text: bool
     """True where decode_text is faster than the host's cores: text is sent there rather than numbers."""
 

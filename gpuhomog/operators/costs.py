@@ -30,6 +30,7 @@ from ..parallel import Slab, model
 from .line_weights import Line
 from .planar import family_bins, parse_planes
 from .potentials.poisson import padded_grid
+from .streamed import ALWAYS_JOINED, SUMS_ARE_SMALLER
 from .ways import WAYS, ByAllModes, ByLines, ByLowModes, BySums, ByTaps, Derivatives, Plan, Way
 
 FILTER_PASSES = 10
@@ -231,7 +232,9 @@ def streamed(plan: Plan) -> tuple[int, Way] | None:
     for way, counts in ((WAYS["lines"], plan.n_out), (WAYS["low modes"], plan.low_mode_counts)):
         cost = way.cost(plan)
         if counts is not None and cost is not None:
-            between = prod(counts) // counts[axis] * min(here, 3 * counts[axis]) * itemsize
+            in_plane = prod(counts) // counts[axis] * itemsize
+            joined = in_plane * here <= ALWAYS_JOINED
+            between = in_plane * (here if joined else min(here, SUMS_ARE_SMALLER * counts[axis]))
             result = held(plan.n_out, axis, part.comm.size) * itemsize if way.name == "lines" else 0
             known.append((cost, between + result, way))
     if not known:

@@ -81,24 +81,17 @@ class Line:
 def spectral_weights(line: Line, transform: Callable[[Array], NDArray[Any]]) -> Array:
     """(n_out, n) matrix that multiplies each mode k by transform(-k) and evaluates at the output points.
 
-    Output points on samples share one row of weights, shifted: one short transform makes it.
+    Output points on samples share one row of weights, shifted: one short transform makes it; else one each.
     """
     if line.stride is not None:
         response = np.fft.irfft(np.conj(np.asarray(transform(line.mode_wavevectors()))), line.period)
         between = line.points.astype(np.int64)[:, None] - np.arange(line.n)
         return np.asarray(response[between % line.period])
-    modes = np.arange(line.period // 2 + 1)
-    factor = np.conj(np.asarray(transform(line.mode_wavevectors()))) / line.period
-    factor[1:] *= 2
+    factor = np.asarray(transform(line.mode_wavevectors()))
     if line.period % 2 == 0:
-        factor[-1] = factor[-1].real / 2  # stands for both signs of the Nyquist mode
-    out_phase = 2 * np.pi * np.mod(np.outer(line.points, modes) / line.period, 1.0)
-    in_phase = 2 * np.pi * (np.outer(modes, np.arange(line.n)) % line.period) / line.period
-    weights = np.cos(out_phase) * factor.real @ np.cos(in_phase) + np.sin(out_phase) * factor.real @ np.sin(in_phase)
-    if np.iscomplexobj(factor):
-        weights -= np.sin(out_phase) * factor.imag @ np.cos(in_phase)
-        weights += np.cos(out_phase) * factor.imag @ np.sin(in_phase)
-    return np.asarray(weights)
+        factor[-1] = factor[-1].real  # stands for both signs of the Nyquist mode
+    turns = np.mod(np.outer(line.points, np.arange(line.period // 2 + 1)) / line.period, 1.0)
+    return np.asarray(np.fft.irfft(factor * np.exp(-2j * np.pi * turns), line.period, axis=1)[:, : line.n])
 
 
 def _wrapped(line: Line, edge_mass: Callable[[Array], Array], reach: float) -> Array:

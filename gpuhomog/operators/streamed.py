@@ -48,6 +48,10 @@ STACKED_ROWS = 96
 SUMS_ARE_SMALLER = 3
 """Added parts exist three times for a moment, joined planes once."""
 
+ALWAYS_JOINED = 8 * 2**20
+"""Bytes of planes that are joined though their sums are smaller: adding takes time for every share. No limit of memory
+enters here, as a run may go on with another one."""
+
 
 def fits(field: Field, n_bytes: float) -> bool:
     """True if a result of an unread field may be in memory whole, so many bytes here; the same on every rank.
@@ -165,7 +169,7 @@ def product_reduction(field: Field, triples: Sequence[Triple]) -> tuple[Reductio
         * itemsize
     )
     joins = field.reproducible or any(matrix is None for matrix in matrices)
-    joins = joins or joined_bytes <= SUMS_ARE_SMALLER * added_bytes
+    joins = joins or joined_bytes <= max(ALWAYS_JOINED, SUMS_ARE_SMALLER * added_bytes)
     each = [triples[which.index(n)] for n in range(len(pairs))]
     wanted = InPlanes(order, tuple((triple[order[0]], triple[order[1]]) for triple in each), field.reproducible)
 

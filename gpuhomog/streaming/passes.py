@@ -129,6 +129,11 @@ class _Request:
         return None if self.reproducible else self.reduction.visit
 
     @property
+    def held_bytes(self) -> int:
+        """Of a result that is counted three times: planes that join are there once, and in part again at the end."""
+        return self.reduction.n_bytes // (2 if OWN in self.reduction.rules else 1)
+
+    @property
     def added_bytes(self) -> int:
         """Of what each share gives, where it is as large as the result."""
         return 0 if OWN in self.reduction.rules or self.reduction.after else self.reduction.n_bytes
@@ -302,7 +307,7 @@ class Run:
                     start = kept[0]
                     for request, nodes in zip(requests, kept[1], strict=True):
                         request.restore(nodes)
-            planes = stream.planes_at_once(sum(request.reduction.n_bytes for request in requests))
+            planes = stream.planes_at_once(sum(request.held_bytes for request in requests))
             chunks = [(first, min(first + planes, slab.stop)) for first in range(slab.start, slab.stop, planes)]
             if start == slab.start and not slab.n_local:
                 chunks = [(start, start)]

@@ -78,14 +78,14 @@ def test_what_does_not_fit_says_how_many_do(run):
 
 def test_reading_some_planes_at_a_time_is_offered_where_that_helps(run):
     # 1024³ float64: six planes of 1024² values are in memory, 50331648 bytes, and of an average on 16³ points, on one
-    # rank, 3 · 16 planes of 16² sums and the result, (48 + 16) · 256 · 8 = 131072
+    # rank, 1024 planes of 16² sums (less than 8 MiB) and the result, (1024 + 16) · 256 · 8 = 2129920
     table = '[plan]\nshape = "1024"\ncell = [1024, 1024, 1024]\nmemory = 1\n'
     coarse = AVERAGE.replace('"gaussian"', '"box"').replace("eps = 6", "width = 70\nspacing = 64")
     file = job(PROFILE + coarse, table)
     report = run("plan", file, "--json").json
-    assert report["by_planes_bytes"] == 6 * 1024**2 * 8 + 131072 and report["fits"] is False
+    assert report["by_planes_bytes"] == 6 * 1024**2 * 8 + 2129920 and report["fits"] is False
     shown = " ".join(run("plan", file).out.split())
-    assert "or read some planes at a time: --max-memory, 50.5 MB beside the program's own" in shown
+    assert "or read some planes at a time: --max-memory, 52.5 MB beside the program's own" in shown
     # asked for, it is planned so
     limited = run("plan", job(PROFILE + coarse, '[run]\nmax_memory = "900MB"\n' + table), "--json").json
     assert limited["fits"] is True and limited["total"]["memory_bytes"] == report["by_planes_bytes"]

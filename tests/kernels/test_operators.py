@@ -16,7 +16,9 @@ from gpuhomog.errors import AccuracyWarning, InputError
 
 TRICLINIC = np.array([[9.0, 0.4, -0.3], [1.2, 8.5, 0.5], [-0.6, 0.9, 10.5]])
 ORTHOGONAL = np.diag([9.0, 8.0, 10.0])
+LEANING = np.array([[9.0, 0.4, 0.0], [1.2, 8.5, 0.0], [-0.6, 0.9, 15.0]])
 SHAPE = (12, 10, 15)
+RADII = np.geomspace(4.0, 50.0, 8)
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +91,20 @@ def apart(function, boundary, cell=ORTHOGONAL):
     return run
 
 
+def cylinders(field, **how):
+    found = gh.cylinder_potential_field(field, "a", 3.0, x_low=0.0, x_high=8.25, **how)
+    return [found.potential, found.of_average, found.of_deviation]
+
+
+def planes_of_cylinders(field):
+    found = gh.cylinder_potential(field, "c", 3.0, at=[4.0, 5.0], x_low=0.0, x_high=9.0, edge=0.5)
+    return [found.low, found.high, found.low_average, found.high_deviation]
+
+
+def decay(field):
+    return [gh.deviation_decay(field, "c", x_b=5.0, x_low=0.0, x_high=9.0, radii=RADII).values]
+
+
 def energies(field):
     found = gh.interaction_energy(field, field.derive(field.values * 0.5, "half"))
     return [np.array([found.energy.value, found.self_first.value, found.overlap.value], field.values.dtype)]
@@ -96,6 +112,10 @@ def energies(field):
 
 def intervals(found):
     return [found.low.values, found.high.values, found.mean.values, np.array([*found.eps_V, *found.detrended])]
+
+
+def shells(found):
+    return [found.k, found.modes, found.power]
 
 
 def report(found):
@@ -118,6 +138,12 @@ OPERATORS = {
         lambda f: gh.dipole_correction(corrugated(f), "c").potential, quantity="electrostatic_potential"
     ),
     "energies": apart(energies, "open"),
+    "disc average": on(lambda f: gh.disc_average(f, "b", 3.0)),
+    "disc average, open": apart(lambda f: gh.disc_average(f, "c", 3.0), "o,p,p"),
+    "cylinders": apart(lambda f: cylinders(f, way="table", order=5), "p,o,p"),
+    "cylinders by recursions": apart(lambda f: cylinders(f, way="march", order=1), "o,p,o"),
+    "cylinders at planes": apart(planes_of_cylinders, "p,p,o", LEANING),
+    "decay": apart(decay, "p,p,o", np.diag([9.0, 8.0, 15.0])),
     "gaussian": averaged(gh.Gaussian(3.0)),
     "gaussian, coarse": averaged(gh.Gaussian(4.0), spacing=2.0),
     "gaussian, coarse by thirds": averaged(gh.Gaussian(4.0), spacing=[3.1, 4.4, 3.6]),
@@ -167,6 +193,7 @@ OPERATORS = {
     "scale report": on(lambda f: report(gh.scale_report(f, [2.5, gh.PowerLaw(3.0)]))),
     "scale report, orthogonal": on(lambda f: report(gh.scale_report(f, [2.5, 3.5])), cell=ORTHOGONAL),
     "scale report, open": on(lambda f: report(gh.scale_report(f, [2.5])), boundary="p,o,p"),
+    "shells of wavevectors": on(lambda f: shells(gh.scales(f)), shape=(16, 10, 15)),
     "another unit": on(lambda f: f.to("e/bohr^3"), quantity="charge_density"),
     "mean and integral": on(lambda f: [np.array([f.mean(), f.integral()])]),
 }

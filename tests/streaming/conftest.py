@@ -5,15 +5,17 @@ import json
 import numpy as np
 import pytest
 
+from gpuhomog.operators import streamed
 from gpuhomog.streaming import memory
 
 
 @pytest.fixture
 def small_chunks(monkeypatch):
-    """Few planes a chunk: 7 of the fields here."""
+    """Few planes a chunk: 7 of the fields here; sums that are smaller than planes are added, as in large fields."""
 
     def planes(n_bytes):
         monkeypatch.setattr(memory, "CHUNK_BYTES", n_bytes)
+        monkeypatch.setattr(streamed, "ALWAYS_JOINED", 0)
 
     return planes
 

@@ -46,6 +46,32 @@ class Spectral:
             np.mean(np.abs(scipy.fft.rfft(lines, axis=1, workers=self.threads)) ** 2, axis=0), values.shape[axis]
         )
 
+    def shell_sums(
+        self,
+        spectrum: NDArray[Any],
+        modes: Sequence[NDArray[np.float64]],
+        signed: Sequence[NDArray[np.float64]],
+        weights: NDArray[np.float64],
+        metric: NDArray[np.float64],
+        width: float,
+        n_shells: int,
+    ) -> NDArray[np.float64]:
+        """Row by row of the second axis."""
+        outer = metric[0, 0] * modes[0][:, None] ** 2 + metric[2, 2] * modes[2][None, :] ** 2
+        outer = outer + 2 * metric[0, 2] * np.multiply.outer(signed[0], signed[2])
+        weight = np.broadcast_to(weights, outer.shape).ravel()
+        sums = np.zeros((3, n_shells))
+        for i, (row, sign) in enumerate(zip(modes[1], signed[1], strict=True)):
+            square = outer + metric[1, 1] * row**2
+            square = square + 2 * sign * (metric[0, 1] * signed[0][:, None] + metric[1, 2] * signed[2][None, :])
+            k = np.sqrt(np.maximum(square, 0.0)).ravel()
+            line = spectrum[:, i].astype(np.complex128).ravel()
+            shell = np.rint(k / width).astype(np.intp)
+            power = weight * (line.real**2 + line.imag**2)
+            for which, part in enumerate((weight, weight * k, power)):
+                sums[which] += np.bincount(shell, part, n_shells)
+        return sums
+
     def rfftn(self, values: NDArray[Any]) -> NDArray[Any]:
         """FFTW if it has wisdom for this shape, else SciPy."""
         spectrum = fftw.rfftn(values, self.threads)

@@ -49,6 +49,13 @@ TABLES, GRADIENT, POLYNOMIAL, INVERSE_SQUARE = 1, 2, 4, 8
 """Parts of a multiplier, as multiplier.cuh has them."""
 
 
+SHELLS_FILE = "shell_sums.cu"
+SHELL_BLOCKS = 16
+"""Blocks of shell_sums for each multiprocessor; their shared memory lets fewer run where there are many shells."""
+MOST_SHELLS = 2048
+"""Of one launch: more would leave a multiprocessor few blocks."""
+
+
 class Evaluated(NamedTuple):
     """A multiplier as a kernel takes it: sizes along the line, the second and the halved axis, and the rest."""
 
@@ -82,6 +89,36 @@ class Spectral(Memory):
         lines = lines.reshape(-1, values.shape[axis]).astype(np.float64)
         power = xp.mean(xp.abs(xp.fft.rfft(lines, axis=1)) ** 2, axis=0)
         return both_signs(self.to_host(power), values.shape[axis])
+
+    def shell_sums(
+        self,
+        spectrum: Any,
+        modes: Sequence[NDArray[np.float64]],
+        signed: Sequence[NDArray[np.float64]],
+        weights: NDArray[np.float64],
+        metric: NDArray[np.float64],
+        width: float,
+        n_shells: int,
+    ) -> NDArray[np.float64]:
+        """As many shells in a launch as shared memory holds; the blocks' sums added by CuPy."""
+        shape = spectrum.shape
+        if spectrum.size == 0:
+            return np.zeros((3, n_shells))
+        spectrum = self.contiguous(spectrum)
+        tables = self.table(np.concatenate([*modes, *signed, weights]), np.float64)
+        form = [metric[i, j] for i, j in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))]
+        blocks = max(1, min(shape[0] * shape[1], SHELL_BLOCKS * self.runtime.n_multiprocessors))
+        partial = self.empty((3, blocks, n_shells), np.float64)
+        real = "float" if spectrum.dtype == np.complex64 else "double"
+        at_once = min(n_shells, (self.runtime.shared_bytes - 2048) // 8, MOST_SHELLS)
+        for what in range(3):
+            for first in range(0, n_shells, at_once):
+                count = min(at_once, n_shells - first)
+                numbers = [np.int32(n) for n in (*shape, what, first, count, n_shells)]
+                arguments = (spectrum, partial[what], tables, self.table(form, np.float64), *numbers)
+                arguments += (np.float64(1 / width),)
+                self.runtime.launch(SHELLS_FILE, f"shell_sums<{real}>", (blocks,), (32,), arguments, 8 * count)
+        return self.to_host(partial.sum(axis=1))
 
     def rfftn(self, values: Any) -> Any:
         """cuFFT, three axes in one plan."""
