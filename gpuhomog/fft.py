@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -153,6 +153,19 @@ class Multiplier:
     def is_even(self) -> bool:
         """True if planes i and n - i are equal, and rows within a plane likewise: a quarter is evaluated."""
         return self._tables is None and all(getattr(part, "is_even", False) for part in self.parts)
+
+    def simplified(self) -> tuple[NDArray[np.bool_], Multiplier]:
+        """The rows of the second stored axis on which a part is a simpler one, and the multiplier with that one.
+
+        A part says so by is_far(axis, modes), for modes along an axis whatever those along the others, and `far`.
+        """
+        axis = self.order[1]
+        modes = np.fft.fftfreq(self.shape[axis], 1 / self.shape[axis])
+        known: list[Any] = [part for part in self.parts if hasattr(part, "is_far")]
+        if len(known) != 1:
+            return np.zeros(len(modes), dtype=bool), self
+        parts: list[Part] = [known[0].far, *(part for part in self.parts if part is not known[0])]
+        return known[0].is_far(axis, modes), replace(self, parts=parts)
 
     @property
     def by_products(self) -> bool:
@@ -397,9 +410,14 @@ def convolved(
     results = []
     for number, multiplier in enumerate(stored, start=1):
         modes = spectrum if number == len(stored) else device.copy(spectrum)
-        for some in _chunks(rows.n_local, m_0 * (m_2 + 2) * values.dtype.itemsize):
-            lines = device.filter_lines(device.pad(modes[:, some], 0, 0, m_0), multiplier, rows.start + some.start)
-            modes[:, some] = lines[:n_whole]
+        far, simpler = multiplier.simplified()
+        edges = np.flatnonzero(np.diff(far[rows.planes], prepend=-1, append=-1))
+        for first, last in pairwise(edges.tolist()):
+            chosen = simpler if far[rows.start + first] else multiplier
+            for part in _chunks(last - first, m_0 * (m_2 + 2) * values.dtype.itemsize):
+                some = slice(first + part.start, first + part.stop)
+                lines = device.filter_lines(device.pad(modes[:, some], 0, 0, m_0), chosen, rows.start + some.start)
+                modes[:, some] = lines[:n_whole]
         if comm is not None:
             modes, _ = transpose(comm, device, rows, modes, 0, slab.n)
         result = empty_like(device, values, 0, values.shape[0])

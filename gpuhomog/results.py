@@ -25,6 +25,9 @@ from .errors import GpuhomogError, InputError
 from .structure import Structure
 from .units import conversion_factor, internal_unit
 
+UNEVEN = 1e-3
+"""By how much steps between positions may differ, over their mean: tables are rounded."""
+
 Tables = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
 """A result for people: titles, and under each its rows of name and text."""
 
@@ -218,6 +221,12 @@ class Profile(Result):
             )
         if not (np.isfinite(values).all() and np.isfinite(position).all()):
             raise InputError("Profile holds NaN or infinite values: repair the data.")
+        steps = np.diff(position)
+        if len(steps) and not (steps.min() > 0 and np.ptp(steps) <= UNEVEN * steps.mean()):
+            raise InputError(
+                f"Profile at positions {steps.min():.6g} to {steps.max():.6g} Å apart: give them rising and equally "
+                "spaced, by interpolation if need be."
+            )
         if not self.length > 0:
             raise InputError(f"Profile of length {self.length}: give a positive length in Å.")
         normal = np.array(self.normal, dtype=np.float64)

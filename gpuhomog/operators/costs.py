@@ -24,7 +24,7 @@ from math import prod
 
 import numpy as np
 
-from ..fft import SLOWEST_FIRST
+from ..fft import CONVOLVED_BYTES, SLOWEST_FIRST
 from ..field import Field
 from ..parallel import Slab, model
 from .line_weights import Line
@@ -141,9 +141,14 @@ def poisson_cost(part: Field, n_results: int = 1) -> Cost:
     """Poisson's equation (fft.convolved): spectra of padded planes; across them a few rows at a time are padded."""
     padded = padded_grid(part.grid).shape
     opened = [axis for axis in range(3) if padded[axis] > part.grid.shape[axis]]
-    across = part.slab.axis if part.comm.size > 1 or part.slab.axis in opened else (opened or [part.slab.axis])[0]
+    if not opened:
+        return filter_cost(part, part.grid.shape, n_results)
+    across = part.slab.axis if part.comm.size > 1 or part.slab.axis in opened else opened[0]
     shape = [part.grid.shape[axis] if axis == across else padded[axis] for axis in range(3)]
-    return replace(filter_cost(part, shape, n_results), kept=n_results * busiest_bytes(part))
+    filtered = filter_cost(part, shape, n_results)
+    spectra = filtered.peak - n_results * held(shape, part.slab.axis, part.comm.size) * part.values.dtype.itemsize
+    results = n_results * busiest_bytes(part)
+    return replace(filtered, peak=spectra + results + 2 * CONVOLVED_BYTES, kept=results)
 
 
 def ions_cost(part: Field) -> Cost:

@@ -374,7 +374,7 @@ def _surface(
         reason = f"no bulk between the surfaces: the slab of {body.thickness:.4g} Å is thinner than {unit}"
     reason = reason or why_no_bulk(body.line, position, found, window, body, unit)
     if reason is None and found is None:
-        reason = _why_too_few_layers(body, position)
+        reason = why_too_few_layers(body, position)
     sides = _Sides(body, position, found, width, window, origins, reason, unit, times_length(profile.unit, 2))
     return sides.result(kind, side, profile, window if has_bulk else None, value, dividing)
 
@@ -837,7 +837,7 @@ def why_no_bulk(
     return None
 
 
-def _why_too_few_layers(body: Body, x_b: float) -> str | None:
+def why_too_few_layers(body: Body, x_b: float) -> str | None:
     """Reason why a slab without a period has no bulk, or None: at least three layers, or a long stretch of no charge.
 
     A layer takes the cumulative charge across its mean and back. Deviations below LEAST_SWING of the largest do not

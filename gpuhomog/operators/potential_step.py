@@ -72,6 +72,8 @@ FACE_UNCERTAINTY = 1.0
 the charge differ by as much. In a vacuum with a field the level at the face is uncertain by the field times this."""
 LEAST_FIELD = 2e-3
 """Field of a vacuum below which no reader needs to know [V/Å]: 0.01 V over a vacuum of 5 Å."""
+CHARGED_FIELD = 0.02
+"""Difference of the fields of two vacua above which a slab is called charged [V/Å]: 1e-4 e/Å^2. Tails have less."""
 MOST_BEND, LEAST_BEND = 0.1, 0.02
 """Difference at the face of lines through the two halves of a plateau [V]: above the first there is no level, above
 the second the vacuum is not flat. 0.1 V is VASP's flat field over 1 Å, 0.02 V the accuracy of work functions."""
@@ -504,8 +506,9 @@ def _across_slab(
             f"the vacuum has a field of {max(significant):.3g} V/Å, so levels depend on where the faces are put: they "
             f"are at the faces, known to {FACE_UNCERTAINTY:g} Å. A dipole correction removes it"
         )
-    if profile.boundary == OPEN and _is_field(_difference(field_high, field_low)) and not bent:
-        charge = -(float(field_high) - float(field_low)) / (4 * pi * COULOMB_CONSTANT)
+    apart = _difference(field_high, field_low)
+    if profile.boundary == OPEN and _is_field(apart) and abs(float(apart)) > CHARGED_FIELD and not bent:
+        charge = -float(apart) / (4 * pi * COULOMB_CONSTANT)
         remarks.append(
             f"the fields of the two vacua differ: the slab carries {charge:.3g} e/Å^2, so no level is reached on "
             "either side"

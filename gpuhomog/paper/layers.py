@@ -111,7 +111,7 @@ def compute(device: str) -> FigureNumbers:
             3e-4,
             "> 0",
         ),
-        Finding("sheets BPPB: mean", Measurement(numbers["BPPB"][0], VOLT), "XIV.B.3", 0.0, 1e-9, "0", dropped),
+        Finding("sheets BPPB: mean", Measurement(numbers["BPPB"][0], VOLT), "XIV.B.3", 0.0, 1e-9, "0"),
         Finding(
             "sheets B, then PPBB: slope",
             Measurement(numbers["B, then PPBB"][1], FIELD),

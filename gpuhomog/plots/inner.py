@@ -129,7 +129,7 @@ def plot_cavity(result: LorentzCavity, *, width: str = "column") -> Figure:
     radii = result.radii[order]
     marker = "o" if len(radii) < 12 else ""
     joined = "none" if marker else "-"
-    words = ("each R", f"mean over {result.window:.3g} Å", f"triangle ± {2 * result.window:.3g} Å")
+    words = ("each R", f"over {result.window:.3g} Å", f"triangle ± {2 * result.window:.3g} Å")
     all_axes = figure_rows(figure, [1.25, 1.25, 1.45], gap=0.08)
     last = all_axes[-1]
     for axes, (label, unit, *curves) in zip(all_axes, rows, strict=True):
@@ -149,7 +149,9 @@ def plot_cavity(result: LorentzCavity, *, width: str = "column") -> Figure:
         axes.set_ylim(low, high + (0.08 if axes is last else 0.25) * (high - low))
         name_axis(axes, label, unit)
         axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
-    all_axes[0].legend(loc="upper center", ncols=3, borderaxespad=0.1, columnspacing=0.8, handlelength=1.0)
+    all_axes[0].legend(
+        loc="upper center", ncols=3, borderaxespad=0.1, columnspacing=0.8, handlelength=1.0, fontsize=6.5
+    )
     look = {"ha": "center", "va": "top", "fontsize": 6.5, "color": GREY, "transform": all_axes[1].transAxes}
     all_axes[1].text(0.5, 0.97, f"vectors along {name}", **look)
     last.set_xlabel(axis_label("radius R", "Å"))

@@ -11,7 +11,7 @@ from gpuhomog.device import CPU
 from gpuhomog.device.gpu import GPU
 from gpuhomog.errors import DeviceError, InputError
 from gpuhomog.reduction import SUM, Reduction
-from gpuhomog.streaming import Limit, memory
+from gpuhomog.streaming import Limit, Run, in_turns, memory, running
 
 SHAPE = (41, 6, 10)
 PLANES = 3
@@ -282,3 +282,41 @@ def test_averages_keep_nothing_of_a_chunk(gpu_like, stored, rng, order, spacing)
     wanted = gh.average(gh.read(path, device="cpu"), gh.Gaussian(5.0), spacing=spacing)
     found = gh.average(gh.read(path, device=gpu_like, max_memory="1GB"), gh.Gaussian(5.0), spacing=spacing)
     np.testing.assert_allclose(gpu_like.to_host(found.values), wanted.values, atol=1e-12)
+
+
+@pytest.mark.parametrize("order", "CF")
+def test_one_look_at_a_chunk_gives_all_sums_and_one_product_all_averages(gpu_like, stored, rng, order):
+    values = np.asarray(rng.normal(size=SHAPE) + 2.0, order=order)
+    looks, products = [], []
+    planar, contract = gpu_like._planar, gpu_like.contract
+
+    def noting_sums(some, *how):
+        looks.append(some.shape)
+        return planar(some, *how)
+
+    def noting_products(some, matrix, axis):
+        products.append((some.shape, axis))
+        return contract(some, matrix, axis)
+
+    path = stored(values)
+    gpu_like._planar, gpu_like.contract = noting_sums, noting_products
+    run = Run(Limit(10**9))
+    with running(run):
+        field = gh.read(path, device=gpu_like, max_memory="1GB")
+    works = [lambda axis=axis: gh.planar_average(field, axis).values for axis in range(3)]
+    kernels = [gh.Box(width) for width in (3.0, 4.0, 5.0)]
+    works += [lambda one=one: gpu_like.to_host(gh.average(field, one, spacing=[2, 2, 2]).values) for one in kernels]
+    with pytest.warns(gh.errors.AccuracyWarning, match="a quarter"):
+        found = in_turns([*works, field.extrema], run.answer)
+        expected = [gh.average(gh.read(path, device="cpu"), one, spacing=[2, 2, 2]).values for one in kernels]
+    for axis in range(3):
+        others = tuple(other for other in range(3) if other != axis)
+        np.testing.assert_allclose(found[axis], values.mean(axis=others), rtol=1e-13)
+    for one, other in zip(found[3:6], expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-13)
+    assert found[6] == (values.min(), values.max())
+    split = 0 if order == "C" else 2
+    whole = [(shape, axis) for shape, axis in products if all(shape[i] == SHAPE[i] for i in range(3) if i != split)]
+    n_chunks = -(-SHAPE[split] // PLANES)
+    assert len({axis for _, axis in whole}) == 1 and sum(shape[split] <= PLANES for shape, _ in whole) == n_chunks
+    assert sum(shape[split] <= PLANES for shape in looks) == n_chunks

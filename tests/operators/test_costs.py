@@ -80,6 +80,35 @@ def test_memory_of_gradients_variances_and_ions(rng):
         assert taken == pytest.approx(cost.peak, rel=0.1)
 
 
+@pytest.mark.parametrize(("boundary", "fields"), [("periodic", 2), ("p,p,o", 4), ("o,o,p", 5), ("open", 7)])
+def test_memory_of_poisson(boundary, fields, monkeypatch):
+    """Spectra of 1, 1, 2 and 4 fields, the result, and chunks, here of a field each."""
+    n = 80
+    monkeypatch.setattr("gpuhomog.fft.CONVOLVED_BYTES", 8 * n**3)
+    monkeypatch.setattr(costs, "CONVOLVED_BYTES", 8 * n**3)
+    line = np.exp(-(((np.arange(n) - n / 2) * 0.2) ** 2))
+    values = line[:, None, None] * line[:, None] * (line - np.roll(line, 1))
+    field = Field.from_array(values, np.eye(3) * n * 0.2, quantity="charge_density", boundary=boundary, device="cpu")
+    gh.electrostatic_potential(field)
+    tracemalloc.start()
+    gh.electrostatic_potential(field)
+    taken = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    expected = costs.poisson_cost(field).peak
+    assert expected == fields * values.nbytes
+    assert 0.7 * expected < taken < 1.1 * expected
+
+
+def test_bytes_that_ranks_send_for_poisson():
+    """The half spectrum of planes padded along b, there and back."""
+    line = np.exp(-(((np.arange(20) - 10) * 0.6) ** 2))
+    values = line[:, None, None] * line[:, None] * (line - np.roll(line, 1))
+    field = Field.from_array(values, np.eye(3) * 12, quantity="charge_density", boundary="p,o,p", device="cpu")
+    sent = on_ranks(field, 3, lambda part: (gh.electrostatic_potential(part), part.comm.sent["transpose"])[1])
+    part = replace(field, slab=Slab.of(20, 2, 3), comm=SimpleNamespace(rank=2, size=3))
+    assert costs.poisson_cost(part).sent["transpose"].tolist() == sent
+
+
 def test_planar_sums_by_hand():
     # 20³ float32 on 4 ranks: 5 planes of 400 points of 4 bytes = 8000 bytes, read once.
     # Normal to the slabs each rank hands over 5 sums of 8 bytes, along them all 20.

@@ -101,6 +101,7 @@ def folder(tmp_path_factory):
     gh.write(gh.Field.from_array(layers, cell, quantity="charge_density"), folder / "rho.h5")
     gh.write(gh.Field.from_array(layers, cell, quantity="charge_density"), folder / "rho.cube")
     gh.write(gh.Field.from_array(layers, cell, quantity="electrostatic_potential"), folder / "phi.npz")
+    (folder / "ions.csv").write_text("".join(f"{n},1\n{n}.3,-1\n" for n in range(20)))  # one rank does it for all
     return folder
 
 
@@ -115,6 +116,9 @@ COMMANDS = (
     "convert phi.npz --output out.h5 --to-quantity charge_density",
     "convert rho.cube --output out.xsf",
     "info rho.cube --quantity charge_density",
+    "moments rho.h5 --axis c --boundary p,p,o --width 2 -o out.json",
+    "surface-map rho.h5 --axis c --boundary p,p,o --eps 1 -o out.json",
+    "charges ions.csv -o out.json",
 )
 
 

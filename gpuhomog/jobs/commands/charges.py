@@ -191,11 +191,11 @@ COMMANDS = (
             "gpuhomog charges POSCAR --charges Na=1,Cl=-1 --axis c --period 2.82 --plot charges.pdf",
             "gpuhomog charges NaCl.cif --charges Na=1,Cl=-1 --hkl 1,1,1 --json",
             "gpuhomog charges ions.csv --window 10,30",
-            "gpuhomog charges water.xyz --charges O=-0.8,H=0.4 --molecules 3 --eps 4 -o charge.csv",
+            "gpuhomog charges water.pdb --charges O=-0.8,H=0.4 --molecules 3 --eps 4 -o charge.csv",
         ),
         (
             replace(o.CHARGES, help="Charge in e of each element. Default: what the file states."),
-            o.CELL_ROWS,
+            replace(o.CELL_ROWS, help="Three vectors of the cell, one after another, in Å. Default: the file's."),
             replace(o.FRAME, help="Which of several structures in the file, from 0 on. Default: 0."),
             replace(o.UNIFORM_AXIS, help="Axis whose planes the surfaces are: a, b or c (x, y or z without a cell)."),
             replace(o.X_B, help="Where the bulk is cut, in Å along the normal. Default: the middle."),

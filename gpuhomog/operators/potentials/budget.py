@@ -53,7 +53,7 @@ from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions, text_of
 from ...units import FOUR_PI_KAPPA
 from ..bulk import FACE_LEVEL, Body, GivenPeriod, Period, find_body, resolve_period
-from ..excess import charge_profile, first_moment
+from ..excess import NEUTRAL_PERIOD, charge_profile, first_moment
 from ..planar import Planes
 from ..potential_step import NEUTRAL_SLAB
 from ..unrolled import Unrolled, check_sampling
@@ -68,8 +68,6 @@ HALF = FOUR_PI_KAPPA / 2
 """1/(2ε0) [V Å/e]."""
 PERIODS_TO_FACE = 2.0
 """Nearer than this many periods to a face the bulk is not what it is in the middle."""
-NEUTRAL_CELL = 1e-4
-"""Largest |∫ρ| over a period, over ∫|ρ|."""
 REPEATS = 0.02
 """Largest difference between neighbouring periods of a bulk, over the largest |ρ| in them."""
 GAP = 2.0
@@ -110,6 +108,8 @@ class PotentialBudget(Result):
     mean               mesoscale mean of the potential, from σ and D [V]
     mean_direct        mean of exact_direct over x_b, with the kernel [V]
     mean_residual      mean_direct - mean [V]
+    across             potential of the vacuum below less that above, -∫xρ/ε0 [V]; R infinite; not defined if charged
+    across_printed     eq. 77: σ_L (x_R - x_L)/ε0 between the faces [V]
     sheets             mean by the solid angles of both surfaces, good at any R [V]
     printed            eq. 80: the charge's term alone, about the face [V]
     resolved           D_L/(ε_ρ l²), the paper's measure of what an average over l resolves; None without eps_rho
@@ -148,6 +148,8 @@ class PotentialBudget(Result):
     mean: Measurement
     mean_direct: Measurement
     mean_residual: Measurement
+    across: Measurement
+    across_printed: Measurement
     sheets: Measurement
     printed: Measurement
     resolved: Measurement | None
@@ -181,6 +183,8 @@ class PotentialBudget(Result):
             ("exact", self.mean_direct),
             ("residual", self.mean_residual),
             ("eq. 80", self.printed),
+            ("vacuum below - above", self.across),
+            ("  by eq. 77", self.across_printed),
         ]
         parts = [
             ("σ_L", self.sigma_L), ("σ_R", self.sigma_R), ("D_L", self.D_L), ("D_R", self.D_R),
@@ -372,13 +376,12 @@ def _surfaces(body: Body, x_b: float, period: GivenPeriod, length: float | None,
     if found is not None:
         _check_bulk(body, x_b, found.length)
         sigma, w = _period_moments(line, x_b, found.length)
-        drift = (0.0, 0.0)
-        if found.uncertainty:
-            other = _period_moments(line, x_b, found.length + found.uncertainty)
-            drift = (other[0] - sigma, other[1] - w)
         kernel = 2 * found.length if length is None else float(length)
-        shifted = [_period_moments(line, x, found.length)[0] for x in x_b + found.length * np.array([-0.5, 0.5])]
-        uncertainty = (hypot(drift[0], float(np.std([sigma, *shifted]))), abs(drift[1]))
+        tried = [(x_b, found.length), (x_b - found.length / 2, found.length), (x_b + found.length / 2, found.length)]
+        tried += [(x_b, found.length + found.uncertainty)] if found.uncertainty else []
+        others = np.array([_surface_moments(line, *one, x_b) for one in tried])
+        spread = np.hypot(others[:3].std(axis=0), np.abs(others[-1] - others[0]) if found.uncertainty else 0.0)
+        uncertainty = (float(spread[0]), float(spread[1]))
         return _Surfaces(body, x_b, origin, found, kernel, False, sigma_s, s1, sigma_s - sigma, 2 * w, uncertainty)
     eps = body.thickness / 5 if length is None else float(length)
     weights = line.values * line.spacing * gaussian_tail(line.position - x_b, eps)
@@ -396,6 +399,12 @@ def _is_quiet(body: Body, x_b: float) -> bool:
     return not near.any() or bool(np.abs(line.values[near]).max() <= FACE_LEVEL * np.abs(line.values).max())
 
 
+def _surface_moments(line: Unrolled, x: float, period: float, origin: float) -> tuple[float, float]:
+    """σ_L, and D_L about an origin, from the bulk around x."""
+    sigma, w = _period_moments(line, x, period)
+    return sigma, (x - origin) * sigma - float(line.double_cumulative(np.array([x]))[0]) - w
+
+
 def _period_moments(line: Unrolled, x: float, period: float) -> tuple[float, float]:
     """Mean of C over a period around x, and W = M2/2 with one period on either side."""
     low, high = x - period, x + period
@@ -411,10 +420,10 @@ def _check_bulk(body: Body, x_b: float, period: float) -> None:
     charge = float(np.diff(line.cumulative(np.array([x_b, x_b + period])))[0])
     inside = np.abs(line.position - x_b) <= period
     gross = float(np.abs(line.values[inside]).sum()) * line.spacing / 2
-    if abs(charge) > NEUTRAL_CELL * gross:
+    if abs(charge) > NEUTRAL_PERIOD * gross:
         raise InputError(
             f"cell not neutral: integral over [x_b, x_b + a] = {charge:.4g} {CHARGE}, x_b = {x_b:.6g} Å, a = "
-            f"{period:.6g} Å. Check the period, and the ions' charges."
+            f"{period:.6g} Å. Check the period (a bulk without one takes a smooth kernel), and the ions' charges."
         )
     x = x_b + period * np.linspace(-1, 0, 33)
     violated = float(np.abs(line.density(x) - line.density(x + period)).max())
@@ -544,6 +553,11 @@ def _budget(
     face = abs(surfaces.x_b - surfaces.body.low)
     of_rounding = rounding * max(with_r, surfaces.body.thickness)
     spread = hypot(spread_d * (2 if film else 1), with_r * (rounding if film else spread_sigma))
+    total_charge = line.total
+    if abs(total_charge) > NEUTRAL_SLAB * line.gross:
+        across = Measurement.not_defined(VOLT, f"the slab carries {total_charge:.6g} {CHARGE}: a field on both sides")
+    else:
+        across = volts(-2 * first_moment(line, surfaces.origin), 2 * of_moment)
     asked, exact_of, sheets_of = _radii(radii, surfaces), None, None
     if asked is not None:
         exact_of = np.array([around.potential(float(r)) @ weights for r in asked])
@@ -579,6 +593,8 @@ def _budget(
         mean=finite(mean, spread),
         mean_direct=finite(mean_direct, of_rounding),
         mean_residual=finite(mean_direct - mean, hypot(spread, of_rounding)),
+        across=across,
+        across_printed=volts(2 * sigma_low * surfaces.body.thickness, 2 * spread_sigma * surfaces.body.thickness),
         sheets=finite(surfaces.sheets(R, case) / HALF, spread),
         printed=finite(sigma_low * (with_r - face), spread_sigma * (with_r + face)),
         resolved=None if eps_rho is None else _resolved(surfaces, eps_rho),

@@ -182,9 +182,10 @@ def as_split(field: Field, slab: Slab, values: Any) -> Any:
     return transpose(field.comm, field.device, slab, values, field.slab.axis, field.slab.n)[0]
 
 
-def in_memory(field: Field, what: str) -> None:
+def in_memory(field: Field, what: str, instead: str = "") -> None:
+    """InputError where the field is larger than memory; `instead` names what would work."""
     if isinstance(field.values, Unread):
-        raise InputError(f"{what} needs the field in memory: leave --max-memory out, or ask for planes or points.")
+        field.values.refuse(what, instead)
 
 
 def stretch_of(
@@ -201,8 +202,8 @@ def stretch_of(
         elif grid.boundary[normal] != OPEN and abs(profile[ends[number]]) > FACE_LEVEL * largest:
             raise InputError(
                 f"The boundary of the cell cuts matter along {AXIS_NAMES[normal]}: |ρ| there is "
-                f"{abs(profile[ends[number]]) / largest:.1%} of the largest planar average. State x_low and x_high, or "
-                "roll the field so that its vacuum lies there."
+                f"{abs(profile[ends[number]]) / largest:.1%} of the largest planar average. Give x_low=… and x_high=…, "
+                "or roll the field so that its vacuum lies there."
             )
     if ends[0] >= ends[1] and cylinder.n > 1:
         raise InputError(f"x_low = {x_low} Å is not below x_high = {x_high} Å: give two planes in order.")

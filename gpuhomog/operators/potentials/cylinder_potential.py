@@ -47,7 +47,6 @@ from ...parallel import Slab
 from ...parallel.exchange import contract_planes
 from ...reduction import SUM, Arrays, Reduction
 from ...results import Result, Tables, text_of
-from ...streaming import Unread
 from ...units import COULOMB_CONSTANT, FOUR_PI_KAPPA
 from ..excess import check_charge
 from .cylinder import (
@@ -210,7 +209,8 @@ def cylinder_potential(
     side     "low", "high" or "both"
     x_low, x_high  planes where the charge begins and ends [Å]; the first and the last plane of the field by default
     edge     half width of a soft edge [Å]: the mean over radii R ± edge, for which two periods of the plane are enough
-    order    of the end weights: 1 trapezoid, 3 Gregory, up to 12; None: by the rule of this module
+    order    of the end weights: 1 trapezoid, 3 Gregory, up to 12; None: by the rule of this module. Where matter begins
+             at x_low or ends at x_high, x_b should be so many planes away from there
     method   "spectral", or "direct": the sum over grid points, with the weight of node_weight at the singular one
              (error O(h), edge of the disc in steps, sharp edge only)
 
@@ -285,7 +285,7 @@ def cylinder_potential_field(
     for name, word, known in (("side", side, tuple(N_SIDES)), ("way", way, WAYS)):
         if word not in known:
             raise InputError(f'Unknown {name} "{word}" of a cylinder potential: {nearest_known(str(word), known)}')
-    in_memory(field, "A cylinder potential at all points")
+    in_memory(field, "A cylinder potential at all points", "ask for planes or points")
     cylinder = Cylinder(field.grid, normal, float(radius), float(edge))
     cylinder.check()
     if cylinder.leans:
@@ -331,12 +331,9 @@ def _spectral(
     """Whole potentials and their parts, from spectra summed over the planes."""
     here = np.unique(planes)
     reduction = _plane_spectra(cylinder, here, first, last, order, sides)
-    if isinstance(field.values, Unread) and field.slab.axis != cylinder.normal:
-        raise InputError(
-            f"This field is read in planes of {AXIS_NAMES[field.slab.axis]}, and a cylinder along "
-            f"{AXIS_NAMES[cylinder.normal]} needs whole planes of its own axis: leave --max-memory out, or choose axis "
-            f"{AXIS_NAMES[field.slab.axis]}."
-        )
+    if field.slab.axis != cylinder.normal:
+        along = AXIS_NAMES[cylinder.normal]
+        in_memory(field, f"A cylinder along {along}, whose planes are not those that are read,")
     if field.slab.axis != cylinder.normal:
         values, slab = planes_whole(field, cylinder.normal)
         if field.comm.size == 1:

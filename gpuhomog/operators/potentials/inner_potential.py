@@ -49,7 +49,7 @@ from ...errors import InputError
 from ...field import Field
 from ...results import Measurement, Profile, Result, Tables, between_positions, text_of
 from ...units import FOUR_PI_KAPPA
-from ..bulk import find_body, spread_positions
+from ..bulk import Body, find_body, spread_positions
 from ..excess import (
     CHARGE,
     KERNELS_TO_FACE,
@@ -58,10 +58,11 @@ from ..excess import (
     first_moment_by_window,
     profile_of,
     surface_charge,
+    why_too_few_layers,
 )
 from ..planar import Planes
 from ..potential_step import PotentialStep, period_mean, potential_of_charge, potential_step
-from ..unrolled import Unrolled, check_sampling
+from ..unrolled import CELL, Unrolled, check_sampling
 from .bethe import VOLT, BethePotential, BuildingBlock, bethe_potential
 
 Array = NDArray[np.float64]
@@ -158,16 +159,19 @@ class InnerPotential(Result):
             ("from", f"{self.source.replace('_', ' ')}, planes of {self.planes}"),
             ("slab", between_positions(self.faces)),
             ("averaged over", self._window()),
-            ("σ_L, σ_R", f"{self.sigma_L}, {self.sigma_R}"),
-            ("mean less [D_L - σ_L depth]/ε0", str(self.residual_L)),
-            ("mean less [D_R - σ_R depth]/ε0", str(self.residual_R)),
+            ("σ_L", str(self.sigma_L)),
+            ("σ_R", str(self.sigma_R)),
             ("grid error", str(self.grid_error)),
-            ("ε_ρ l²/ε0, not resolved", str(self.unresolved_below)),
         ]
         if self.eps_rho is not None and self.l is not None:
             how.append(("ε_ρ, l", f"{self.eps_rho:.4g} e/Å^3, {self.l:.4g} Å"))
-        if self.ion_width_correction.defined:
-            how.append(("for point ions add", str(self.ion_width_correction)))
+        more = (
+            ("mean less [D_L - σ_L depth]/ε0", self.residual_L),
+            ("mean less [D_R - σ_R depth]/ε0", self.residual_R),
+            ("ε_ρ l²/ε0, not resolved", self.unresolved_below),
+            ("for point ions add", self.ion_width_correction),
+        )
+        how += [(name, str(value)) for name, value in more if value.defined]
         how += [("note", remark) for remark in self.remarks]
         return ("Mean inner potential", tuple(found)), ("How it was found", tuple(how))
 
@@ -259,7 +263,7 @@ def _gathered(
     assert step.x_b is not None and step.line is not None
     x_b, faces = step.x_b, step.faces if surface is None else surface.faces
     eps = None if step.period is not None else (faces[1] - faces[0]) / 5 if surface is None else surface.eps
-    level = _level(step, eps, charge_line if step.source == "charge_density" else None)
+    level = _level(step, eps, charge_line if step.source == "charge_density" else None, surface)
     mean = [_less(level.mean, vacuum, level.grid_error) for vacuum in (step.low, step.high)]
     depth = (x_b - faces[0], faces[1] - x_b)
     fields = (step.field_low, step.field_high)
@@ -271,8 +275,10 @@ def _gathered(
         error = _grid_error_of_moment(charge_line, x_b, step.period, faces)
         moments = [_in_volts(surface.low_dipole, 1.0, error), _in_volts(surface.high_dipole, -1.0, error)]
         budget = [_sum(moments[i], _in_volts(sigma[i], -depth[i], 0.0)) for i in (0, 1)]
-        own_field = [0.0 if not f.defined else s * float(f) * d for s, f, d in zip(outward, fields, depth, strict=True)]
-        residual = [_less(mean[i], budget[i], 0.0, own_field[i]) for i in (0, 1)]
+        external = [
+            outward[i] * float(fields[i]) * abs(x_b - step.faces[i]) if fields[i].defined else 0.0 for i in (0, 1)
+        ]
+        residual = [_less(mean[i], budget[i], 0.0, external[i]) for i in (0, 1)]
     else:
         sigma = [_charge_by_slopes(level.slope, fields[i], outward[i]) for i in (0, 1)]
         moments = [_sum(mean[i], level.slope, -outward[i] * depth[i]) for i in (0, 1)]
@@ -306,8 +312,8 @@ def _gathered(
         budget_R=budget[1],
         residual_L=residual[0],
         residual_R=residual[1],
-        grid_error=Measurement(level.grid_error, VOLT),
-        ion_width_correction=_for_point_ions(profile, x_b, step.period, eps),
+        grid_error=Measurement(level.grid_error, VOLT) if level.mean.defined else level.mean,
+        ion_width_correction=_for_point_ions(profile, x_b, step.period, eps) if level.mean.defined else level.mean,
         eps_rho=precision,
         l=width,
         radius=radius,
@@ -324,7 +330,7 @@ def _gathered(
     )
 
 
-def _level(step: PotentialStep, eps: float | None, charge: Unrolled | None) -> _Level:
+def _level(step: PotentialStep, eps: float | None, charge: Unrolled | None, surface: SurfaceCharge | None) -> _Level:
     """The bulk's level: of the step, or by a Gaussian kernel where the bulk has no period."""
     assert step.x_b is not None and step.line is not None
     if step.period is not None:
@@ -340,8 +346,14 @@ def _level(step: PotentialStep, eps: float | None, charge: Unrolled | None) -> _
     assert eps is not None
     low, high = step.faces
     window = (low + KERNELS_TO_FACE * eps, high - KERNELS_TO_FACE * eps)
-    reason = f"no bulk: x_b = {step.x_b:.4g} Å lies less than two kernel widths of {eps:.4g} Å from a face"
+    reason: str | None
     if not window[0] - 1e-9 <= step.x_b <= window[1] + 1e-9:
+        reason = f"no bulk: x_b = {step.x_b:.4g} Å lies less than two kernel widths of {eps:.4g} Å from a face"
+    elif surface is not None and surface.low is not None:
+        reason = surface.low.reason
+    else:
+        reason = why_too_few_layers(Body(_charge_of(step.line), low, high), step.x_b)
+    if reason is not None:
         return _Level(Measurement.not_defined(VOLT, reason), Measurement.not_defined("V/Å", reason), 0.0)
     kernel = Gaussian(eps)
 
@@ -364,6 +376,12 @@ def _level(step: PotentialStep, eps: float | None, charge: Unrolled | None) -> _
         error = _grid_error(charge, lambda line: averaged(replace(line, values=potential_of_charge(line)), x_b))
     mean_here = averaged(step.line, x_b)
     return _Level(Measurement(mean_here, VOLT, spread), Measurement(slope, "V/Å", slope_error), error)
+
+
+def _charge_of(potential: Unrolled) -> Unrolled:
+    """-ε0 φ'' of samples, by second differences; 0 at the ends, which lie in vacuum."""
+    bends = np.diff(potential.values, 2) / potential.spacing**2
+    return Unrolled(potential.start, potential.spacing, np.pad(bends, 1) / -FOUR_PI_KAPPA, CELL)
 
 
 def _grid_error(line: Unrolled, number: Callable[[Unrolled], float]) -> float:

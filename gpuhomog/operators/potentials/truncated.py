@@ -51,6 +51,8 @@ SHORT_RANGE = 6.0
 """U X: beyond X the short-ranged part of the kernel, erfc(U r)/r, is below 1e-17."""
 LEAST_REACH = 0.5
 """The lowest panel begins at 0 and ends where u r is at most twice this in the box."""
+NOTHING = 40.0
+"""gX beyond which e^{-gX}, times the largest of the other factors, is below the rounding of 1."""
 NEGLIGIBLE = 6.2
 """k/(2u) at which e^{-k²/4u²} is below 1e-16."""
 
@@ -76,6 +78,21 @@ class SlabKernel:
         rows = self.grid.reciprocal - np.outer(self._across, self.grid.normal(self.axis))
         rows[self.axis] = 0.0
         return np.asarray(rows, dtype=np.float64)
+
+    @property
+    def far(self) -> InverseSquare:
+        """What the kernel is where e^{-gX} is nothing: 1/k², which devices evaluate themselves."""
+        return InverseSquare(self.grid.reciprocal, self.factor)
+
+    def is_far(self, axis: int, modes: Array) -> NDArray[np.bool_]:
+        """True for modes along an axis at which e^{-gX} is nothing, whatever the modes along the others."""
+        if axis == self.axis:
+            return np.zeros(len(modes), dtype=bool)
+        (other,) = (i for i in range(3) if i not in (axis, self.axis))
+        row, along = self._within[axis], self._within[other]
+        least = row - along * (row @ along) / (along @ along)
+        g = np.abs(modes) * np.linalg.norm(least)
+        return np.asarray(g * self.grid.height(self.axis) / 2 > NOTHING)
 
     @cached_property
     def _metric(self) -> Array:

@@ -141,6 +141,23 @@ def test_block_on_ranks(axis):
         assert block.gross == pytest.approx(alone.gross, rel=1e-14)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_block_without_charge_and_dipole_has_one_value_wherever_it_stands(seed):
+    """Six Gaussians of any size, two more that take away charge and dipole; all moved by one vector."""
+    rng = np.random.default_rng(seed)
+    q, c, s = rng.normal(size=6), rng.normal(size=(6, 3)), rng.uniform(0.2, 1.0, 6)
+    dipole, at = q @ c, rng.normal(size=3)
+    parts = [*zip(q, c, s, strict=True), (1.0, -dipole, 0.3), (-1.0 - q.sum(), np.zeros(3), 0.4)]
+    values = []
+    for move in (np.zeros(3), rng.normal(size=3)):
+        block = gh.BuildingBlock.of_parts(
+            "any", [gh.GaussianCharge(charge, std, centre=tuple(place + move)) for charge, place, std in parts], 50.0
+        )
+        found = gh.bethe_potential(block, normal=at)
+        values.append((found.spherical.value, found.block_normal.value))
+    assert values[1] == pytest.approx(values[0], rel=1e-10)
+
+
 def test_error_of_a_coarse_grid_is_seen():
     """The nucleus of sd 0.3 is sampled every 0.6 Å: its second moment is off, and by no more than stated."""
     field = anisotropic((20, 20, 20), 12.0 * np.eye(3), np.array([6.0, 6.0, 6.0]))

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from math import inf, sqrt
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ def slab(n, ions, period=4.0, h=0.1, pad=12.0):
     return gh.Profile(x, values, "e/Å^3", "charge_density", len(x) * h, boundary="open")
 
 
+EXAMPLES = Path(gh.__file__).parent / "examples"
 ATOMS = ((1 / 16, 0.0, 0.3), (-1 / 16, 0.0, 0.8))
 POLAR = ((1 / 16, 0.0, 0.35), (-1 / 16, 1.5, 0.35))
 
@@ -143,7 +145,11 @@ def test_plates():
     for name in ("exact_direct", "sum", "sheets", "mean"):
         found = [getattr(inside, name).value, getattr(below, name).value - getattr(above, name).value]
         np.testing.assert_allclose(found, volts(np.array([-0.06, 0.4])), rtol=0, atol=1e-10)
+    wide = gh.potential_budget(plates, x_b=3.0, radius=500.0)
+    assert wide.exact_direct.value == pytest.approx(volts(-0.058800265030), abs=1e-9)  # computed elsewhere
     assert inside.period is None and inside.M1.value == 0
+    assert inside.across.value == pytest.approx(volts(0.4), abs=1e-9)  # eq. 77 with the distance of the centres
+    assert inside.across_printed.value == pytest.approx(volts(0.02 * (inside.faces[1] - inside.faces[0])), abs=1e-9)
     with pytest.raises(InputError, match="lies in a vacuum"):
         gh.potential_budget(plates, x_b=3.0, case="sample")
 
@@ -154,6 +160,7 @@ def test_unequal_charges():
     plates = gh.Profile(x, values, "e/Å^3", "charge_density", 60.0, boundary="open")
     found = gh.potential_budget(plates, x_b=0.0)
     assert found.sum.reason == "diverges as R: σ_L + σ_R = 0.01 e/Å^2 is not zero"
+    assert "carries 0.01" in found.across.reason
     assert found.minus_sigma_depth.defined and found.D_L_over_2eps0.defined
 
 
@@ -178,6 +185,13 @@ def test_a_real_slab(field_of_nacl):
     assert found.mean_direct.value == pytest.approx(5.832, abs=0.002)
     assert abs(found.mean.value - 5.832) < 2 * found.mean.uncertainty < 0.02
     assert found.mean.value == pytest.approx(found.sheets.value, abs=1e-9)
+    inner = gh.inner_potential(field_of_nacl, "c")
+    assert found.mean_direct.value == pytest.approx(inner.phi_mean_vs_vacuum_L.value, abs=2e-4)
+    spread = inner.D_L_over_eps0.uncertainty + 2 * found.D_L_over_2eps0.uncertainty
+    assert 2 * found.D_L_over_2eps0.value == pytest.approx(inner.D_L_over_eps0.value, abs=spread)
+    energy = gh.read(EXAMPLES / "NaCl_slab_electron_potential_energy.h5")
+    by_potential = gh.inner_potential(energy, "c").phi_mean_vs_vacuum_L
+    assert found.mean_direct.value == pytest.approx(by_potential.value, abs=by_potential.uncertainty)
     assert abs(found.printed.value) < found.printed.uncertainty
     for part in on_ranks(field_of_nacl, 3, lambda part: gh.potential_budget(part, "c")):
         assert part.mean_direct.value == pytest.approx(found.mean_direct.value, abs=1e-9)
@@ -185,9 +199,7 @@ def test_a_real_slab(field_of_nacl):
 
 @pytest.fixture(scope="module")
 def field_of_nacl():
-    from pathlib import Path
-
-    return gh.read(Path(gh.__file__).parent / "examples" / "NaCl_slab_charge_density.h5")
+    return gh.read(EXAMPLES / "NaCl_slab_charge_density.h5")
 
 
 def test_resolution(atoms):

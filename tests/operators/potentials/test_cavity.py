@@ -171,6 +171,17 @@ class TestField:
             for name in ("q", "E_near", "P_cell", "E_intact"):
                 np.testing.assert_allclose(getattr(found, name), getattr(alone, name), rtol=0, atol=1e-12)
 
+    def test_memory_order_does_not_matter(self):
+        values = on_grid(True, (16, 18, 20), (0.0, 0.0, 0.0))
+        one, other = (
+            gh.lorentz_cavity(
+                gh.Field.from_array(laid_out(values), OBLIQUE, quantity="charge_density"), (0.3, 0.2, 0.1), [5.0]
+            )
+            for laid_out in (np.ascontiguousarray, np.asfortranarray)
+        )
+        assert other.E_near == pytest.approx(one.E_near, abs=1e-12)
+        assert other.q == pytest.approx(one.q, abs=1e-12)
+
     def test_dipole_of_the_cell(self):
         """∫ρ r over the cell from the first point on, by quadrature; another first point has another."""
         cell = OBLIQUE

@@ -111,8 +111,13 @@ def test_all_points_are_the_planes(axis, device):
 
 @pytest.mark.parametrize("split", [0, 1, 2])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_slabs_of_any_axis(split, dtype):
+@pytest.mark.parametrize("boundary", ["periodic", "open"])
+def test_slabs_of_any_axis(split, dtype, boundary):
     field = random_layers(axis=1, dtype=dtype)
+    if boundary == "open":
+        values = field.values.copy()
+        values[[0, -1]], values[:, :, [0, -1]] = 0, 0
+        field = charge(values, field.grid.cell, boundary="open")
     digits = 1e-13 if dtype == np.float64 else 4e-6
 
     def planes(part):
@@ -146,9 +151,9 @@ def test_larger_than_memory(tmp_path, monkeypatch):
     expected = gh.cylinder_potential(field, "a", 2.2, at=[4.5, 5.0])
     np.testing.assert_allclose(found.low_deviation, expected.low_deviation, rtol=0, atol=1e-13)
     for refused in (gh.disc_average, gh.cylinder_potential_field):
-        with pytest.raises(InputError, match="needs the field in memory"):
+        with pytest.raises(InputError, match="needs all values"):
             refused(streamed, "a", 2.2)
-    with pytest.raises(InputError, match="whole planes of its own axis"):
+    with pytest.raises(InputError, match="whose planes are not those that are read, needs all values"):
         gh.cylinder_potential(streamed, "b", 2.2, at=0.0, x_low=0.0, x_high=field.grid.height(1) / 2)
 
 
@@ -264,7 +269,7 @@ def test_refused(slab):
     electrons = gh.Field.from_array(slab.values, slab.grid.cell, quantity="electron_density")
     refused("counts electrons only", field=electrons)
     crystal = charge(np.cos(2 * pi * np.arange(16) / 16)[:, None, None] * np.ones((16, 6, 6)), 4 * np.eye(3))
-    refused("boundary of the cell cuts matter along a: .*State x_low and x_high", field=crystal, radius=2.0, at=1.0)
+    refused("boundary of the cell cuts matter along a: .*Give x_low=… and x_high=…", field=crystal, radius=2.0, at=1.0)
     opened = charge(np.ones((16, 6, 6)), 4 * np.eye(3), boundary="open")
     refused(r"Open box too small: L = 4 Å along b", field=opened, radius=2.0, at=1.0)
     values = np.zeros((16, 12, 12))

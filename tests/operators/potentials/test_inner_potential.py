@@ -185,6 +185,15 @@ def test_without_a_period(rng):
     assert "two kernel widths" in gh.inner_potential(outside, period=None, x_b=20.0).phi_mean_vs_vacuum_L.reason
 
 
+@pytest.mark.parametrize("n", [1, 2])
+def test_of_one_layer_or_two_there_is_no_inside(n):
+    """Whichever route: three layers are needed for a bulk."""
+    charge = slab(ATOM, n=n)
+    for found in (gh.inner_potential(charge, period=None), gh.inner_potential(as_potential(charge), period=None)):
+        for value in (found.phi_mean_vs_vacuum_L, found.D_L_over_eps0, found.grid_error, found.phi_paper_eq80):
+            assert not value.defined and "no bulk" in value.reason.replace("no neutral bulk", "no bulk")
+
+
 @pytest.mark.parametrize("h", [0.2, 0.3])
 def test_grid_error_covers_what_a_coarse_grid_does(h):
     """The true value is known: it lies within the stated grid error, which is not much too large."""

@@ -147,6 +147,24 @@ class TestVacuumLevels:
         assert step.bulk_minus_low.value == pytest.approx(5.832, abs=0.002)
         assert step.bulk_minus_high.value == pytest.approx(5.832, abs=0.002)
 
+    def test_graphene_by_charge_and_by_the_file(self):
+        """VASP: electrons of the CHGCAR and Gaussian ions have the potential of the LOCPOT wherever the ions are not.
+
+        What their width adds is the same everywhere: 2πκ Σ q width²/Ω.
+        """
+        theirs = gh.planar_average(gh.electrostatic_potential(gh.read(DATA / "graphene_LOCPOT.gz")), "c").values
+        electrons = gh.read(DATA / "graphene_CHGCAR.gz")
+        outside = slice(20, -20)  # 2 Å from the carbon
+        levels = []
+        for width in (0.25, 0.35):
+            charge = gh.charge_density(electrons, {"C": 4}, width=width)
+            ours = gh.planar_average(gh.electrostatic_potential(charge), "c").values
+            levels.append((ours - theirs)[outside])
+            assert np.ptp(levels[-1]) < 1e-3  # of which most alternates from plane to plane in the file
+        added = 2 * np.pi * COULOMB_CONSTANT * 8 * (0.35**2 - 0.25**2) / electrons.grid.volume
+        assert levels[1].mean() - levels[0].mean() == pytest.approx(added, rel=1e-3)
+        assert not [r for r in gh.potential_step(gh.electrostatic_potential(charge), "c").remarks if "carries" in r]
+
     def test_a_slope_is_no_plateau(self, slab):
         periodic = gh.electrostatic_potential(slab)
         with pytest.raises(InputError, match=r"No vacuum plateau on the low side \(slope -0\.141 V/Å > 0\.1 V/Å\)"):
