@@ -328,3 +328,20 @@ def test_text_names_every_term(blocks):
     text = str(gh.inner_potential(slab(ATOM), period=A, blocks=blocks))
     for words in ("mean - vacuum below", "eq. 80", "D_L/ε0", "Bethe, shared", "on facet", "D_L/(ε_ρ l²)", "grid error"):
         assert words in text
+
+
+@pytest.mark.parametrize("made", [slab, lambda layers: as_potential(slab(layers))])
+def test_a_position_in_the_vacuum_is_called_that(made):
+    profile = replace(made(ATOM), boundary="periodic")
+    with pytest.raises(InputError, match=r"x_b = -10 Å lies in the vacuum along .*: choose it inside the slab"):
+        gh.inner_potential(profile, period=A, x_b=-10.0)
+
+
+def test_rounding_of_float32_is_no_surface_charge():
+    """Noise of a float32 on every plane gives the bulk a slope of some 1e-7 V/Å."""
+    potential = as_potential(slab(ATOM))
+    for seed in range(5):
+        rounded = np.random.default_rng(seed).normal(scale=3e-7, size=len(potential.values))
+        found = gh.inner_potential(replace(potential, values=potential.values + rounded), period=A)
+        assert found.phi_paper_eq80.value == 0.0
+        assert found.phi_mean_vs_vacuum_L.value == pytest.approx(BETHE, abs=1e-5)
