@@ -72,19 +72,19 @@ def main(arguments: list[str] | None = None) -> list[dict[str, Any]]:
             return sum(pool.map(np.sum, parts))
 
     passes: list[tuple[float, float]] = []
-    together = operator.together
+    in_one_read = operator.in_one_read
 
     def timed(*works: Any) -> Any:
         start, worked = time.perf_counter(), time.process_time()
-        found = together(*works)
+        found = in_one_read(*works)
         passes.append((time.perf_counter() - start, time.process_time() - worked))
         return found
 
-    operator.together = timed
+    operator.in_one_read = timed
     floor = measured(read, 3 * options.repeats)
     found: list[gh.ScaleReport] = []
     ours = measured(lambda: found.append(gh.scale_report(field, eps)), options.repeats)
-    operator.together = together
+    operator.in_one_read = in_one_read
     average = found[-1].at[0].average.values
     places = np.random.default_rng(1).integers(0, len(average), (64, 3))
     k = 2 * np.pi / n

@@ -259,7 +259,7 @@ class Device(Protocol):
         The window is rows (a, b, c, count), `count` neighbours along the last axis from the offset (a, b, c) on, one at
         most for each (a, b), and ends (a, b, c, a', b', c', share), (1 - share) v + share v' of the values at two
         offsets. Axes are periodic, or, if open, go on with their last value. In the precision of the values, which must
-        be finite; means are summed in float64. C-ordered.
+        be finite; rows are summed in it, and together in float64. C-ordered.
         """
         ...
 
@@ -324,6 +324,26 @@ class Device(Protocol):
 
     def fft_rows(self, spectrum: Any, inverse: bool = False) -> Any:
         """Complex transform along the second axis, the inverse normalized by 1/n_1; the memory may be reused."""
+        ...
+
+    def smooth_sums(
+        self,
+        values: Any,
+        windows: NDArray[np.float64],
+        reached: NDArray[np.int64],
+        origin: NDArray[np.float64],
+        steps: NDArray[np.float64],
+        shape: tuple[int, int, int],
+        first: Sequence[int] = (0, 0, 0),
+    ) -> NDArray[np.float64]:
+        """(windows, 4) sums of w v and, of a fit, w v (r - centre), over the points here, float64, on the host.
+
+        windows: rows kind, half, s, rho, centre (3), basis (2, 3); reached: (windows, 3, 2) first and last point along
+        each axis, not folded into the whole shape. values are the points from `first` on; r = origin + i · steps. With
+        t along the basis and d across it: 0 point, erfc((d - rho)/√2 s)/2; 1 line, that times the difference of
+        erfc((t - half)/√2 s)/2 and erfc((t + half)/√2 s)/2; 2 face, that times exp(-t²/2 half²); 3 fit, a Gaussian of
+        standard deviation half.
+        """
         ...
 
     def shell_sums(

@@ -136,7 +136,7 @@ class _Waves:
     @classmethod
     def of(cls, field: Field, what: str, middle: float | None = None) -> _Waves:
         if isinstance(field.values, Unread):
-            field.values.refuse(what, "decide on a profile (without --ball)")
+            field.values.refuse(what, "decide on its planar average")
         planes = [np.arange(field.slab.n)] * field.comm.size
         gathered = fetch_planes(field.comm, field.device, field.slab, field.values, planes)
         values = np.asarray(field.device.to_host(gathered), dtype=np.float64)
@@ -224,7 +224,8 @@ def field_assumption_8(
     others   as in average
 
     On open axes positions are those whose windows stay inside. Along a line the averages of disorder fluctuate as those
-    of one dimension with alpha = 0, whatever alpha the field has: so a "yes" is to be expected of balls alone. The work
+    of one dimension with alpha = 0, whatever alpha the field has; in a ball more positions coincide than on a line. So
+    "yes" is rare where eps_x holds many waves, and "no" the rule of disorder with alpha = 0 and of crystals. The work
     of lines is that of the grid times a/h, of balls that of an FFT of all nodes for each of a/2h widths. Raises
     InputError for a or eps_x that are not positive, longer than the cell, or leave no position on an open axis, and for
     fields that were not read (max_memory).

@@ -596,7 +596,9 @@ def _decide(
 ) -> tuple[str, float, float | None, tuple[float, float]]:
     """Verdict, margin, smallest passing width and B at nodes x + i h, |i| ≤ n, for widths 2 j h < a."""
     largest, steepest = bounds
-    node, cumulative, most = _nodes(line, x, h, n, a)
+    node, cumulative, most = _nodes(
+        line, x, h, n, a + 2 * h
+    )  # the last width is not below a, and bounds those that are
     value = line.values(node)
     low, high = interval
     shift = largest * h / eps_x
@@ -612,12 +614,14 @@ def _decide(
     for j in range(1, most + 1):
         eta = 2 * j * h
         mean = _centred(cumulative, most, j, len(node)) / eta
-        inf, sup = np.minimum(inf, mean), np.maximum(sup, mean)
         attained, bound = min(near, largest * h / eta), min(far, 2 * largest * h / eta)
-        upper_of_inf = np.minimum(upper_of_inf, mean + attained)
-        lower_of_sup = np.maximum(lower_of_sup, mean - attained)
         lower_of_inf = np.minimum(lower_of_inf, mean - bound)
         upper_of_sup = np.maximum(upper_of_sup, mean + bound)
+        if eta >= a * (1 - 1e-12):
+            continue
+        inf, sup = np.minimum(inf, mean), np.maximum(sup, mean)
+        upper_of_inf = np.minimum(upper_of_inf, mean + attained)
+        lower_of_sup = np.maximum(lower_of_sup, mean - attained)
         if smallest is None and holds() > 0:
             smallest = eta
     throughout = float(inf.max()), float(sup.min())
@@ -698,7 +702,9 @@ def field_intervals(
     smooth = average(whole, averaging, spacing=fine, outside=outside, sampling=sampling)
     planes = [np.arange(smooth.slab.n)] * smooth.comm.size
     gathered = fetch_planes(smooth.comm, smooth.device, smooth.slab, smooth.values, planes)
-    return intervals_of(replace(smooth, values=gathered, slab=Slab.of(len(gathered)), comm=Serial()), averaging, width)
+    return intervals_of(
+        replace(smooth, values=gathered, slab=Slab.of(smooth.grid.shape[0]), comm=Serial()), averaging, width
+    )
 
 
 def intervals_of(smooth: Field, averaging: AveragingKernel, width: float, every: int = 1) -> FieldIntervals:
@@ -711,7 +717,7 @@ def intervals_of(smooth: Field, averaging: AveragingKernel, width: float, every:
     windows = [_segment(axis, width / 2 / float(np.linalg.norm(steps[axis]))) for axis in range(3)]
     windows.append(_ball(steps, grid.shape, width / 2))
     is_open = [boundary == OPEN for boundary in grid.boundary]
-    on_host = np.asarray(device.to_host(smooth.values), dtype=np.float64)
+    on_host = device.to_host(smooth.values)
     found, flat = [], []
     for rows, ends in windows:
         parts = device.window_ranges(smooth.values, rows, ends, is_open, every)
@@ -780,7 +786,7 @@ def _ball(steps: Array, shape: tuple[int, ...], radius: float) -> Window:
 
 
 def _median_detrended(
-    values: Array, rows: NDArray[np.int64], ends: Array, steps: Array, is_open: list[bool], every: int
+    values: NDArray[Any], rows: NDArray[np.int64], ends: Array, steps: Array, is_open: list[bool], every: int
 ) -> float:
     """Median, over some of the points, of the range about the linear function fitted in the window."""
     offsets = np.array([(a, b, c + i) for a, b, c, count in rows.tolist() for i in range(count)]).reshape(-1, 3)
@@ -795,7 +801,7 @@ def _median_detrended(
         for axis, n in enumerate(values.shape):
             along = points[..., axis] + moved[:, axis]
             index.append(np.clip(along, 0, n - 1) if is_open[axis] else along % n)
-        return values[tuple(index)]
+        return np.asarray(values[tuple(index)], dtype=np.float64)
 
     seen = at(offsets)
     if len(ends):

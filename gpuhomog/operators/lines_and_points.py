@@ -39,8 +39,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erfc
 
+from ..device import Device, choose_device
 from ..errors import InputError, KernelError
 from ..field import Field
 from ..grid import PERIODIC, axis_index
@@ -337,20 +337,13 @@ class _Window:
         reach = self.half + REACH * self.s if self.kind == "line" else (REACH + 1) * self.half
         return float(np.linalg.norm(along)) * reach + across * (self.rho + REACH * self.s)
 
-    def weights(self, apart: list[Array]) -> Array:
-        """The weight at positions given by their components from the centre, arrays that broadcast."""
-        square = sum(x * x for x in apart)
-        if self.kind == "fit":
-            return np.asarray(np.exp(-0.5 * square / self.half**2))
-        along = [sum(x * c for x, c in zip(apart, row, strict=True)) for row in self.basis]
-        distance = np.sqrt(np.maximum(square - sum(t * t for t in along), 0.0))
-        weight = 0.5 * erfc((distance - self.rho) / (sqrt(2) * self.s))
-        if self.kind == "line":
-            scale = sqrt(2) * self.s
-            weight = weight * 0.5 * (erfc((along[0] - self.half) / scale) - erfc((along[0] + self.half) / scale))
-        elif self.kind == "face":
-            weight = weight * np.exp(-0.5 * sum(t * t for t in along) / self.half**2)
-        return np.asarray(weight)
+    def numbers(self) -> list[float]:
+        """As device.smooth_sums takes it."""
+        centre, basis = np.zeros(3), np.zeros((2, 3))
+        centre[: len(self.centre)] = self.centre
+        basis[: len(self.basis), : len(self.centre)] = self.basis
+        kind = ("point", "line", "face", "fit").index(self.kind)
+        return [float(kind), self.half, self.s, self.rho, *centre.tolist(), *basis.ravel().tolist()]
 
     def radial(self) -> tuple[float, float, float, float]:
         """∫ W r^n dr for n = 0 … 3."""
@@ -438,26 +431,12 @@ class _Lattice:
             ranges.append(np.arange(low, high + 1))
         return ranges
 
-    def sum_of(
-        self, window: _Window, ranges: list[NDArray[np.int64]], values: Array, first: tuple[int, ...], moments: bool
-    ) -> Array:
-        """(1 or 1 + D,) Σ w ν and Σ w ν (r - centre) over the samples of a block that begins at sample `first`."""
+    def in_space(self) -> tuple[Array, Array]:
+        """Origin and steps of three coordinates, for sums in two dimensions too."""
+        origin, steps = np.zeros(3), np.eye(3)
         dimension = len(self.shape)
-        kept, picked = [], []
-        for i, (indices, n) in enumerate(zip(ranges, self.shape, strict=True)):
-            local = indices % n - first[i]
-            inside = (local >= 0) & (local < values.shape[i])
-            kept.append(indices[inside])
-            picked.append(local[inside])
-        here = values[np.ix_(*picked)]
-        apart: list[Any] = [self.origin[j] - window.centre[j] for j in range(dimension)]
-        for i, indices in enumerate(kept):
-            along = indices.reshape([-1 if k == i else 1 for k in range(dimension)])
-            apart = [x + along * self.steps[i, j] for j, x in enumerate(apart)]
-        weighted = window.weights([np.asarray(x) for x in apart]) * here
-        if not moments:
-            return np.array([weighted.sum()])
-        return np.array([weighted.sum(), *((weighted * x).sum() for x in apart)])
+        origin[:dimension], steps[:dimension, :dimension] = self.origin, self.steps
+        return origin, steps
 
     def sums(self, field: Field, windows: list[_Window], sampling: str) -> Array:
         """(windows, 1 + D) ∫ w ν, and for fits ∫ w ν (r - centre)."""
@@ -468,56 +447,43 @@ class _Lattice:
             return np.asarray(
                 self.sums(field, shifted, BANDLIMITED).reshape(len(shifts), len(windows), -1).mean(axis=0)
             )
-        reached = [self.ranges(window) for window in windows]
-        out = np.zeros((len(windows), 1 + len(self.shape)))
+        dimension = len(self.shape)
+        reached = np.zeros((len(windows), 3, 2), dtype=np.int64)
+        for limits, window in zip(reached, windows, strict=True):
+            limits[:dimension] = [(along[0], along[-1]) if len(along) else (0, -1) for along in self.ranges(window)]
+        table = np.array([window.numbers() for window in windows])
+        origin, steps = self.in_space()
         if self.axis is not None:
-            plane = self.plane(field)
-            for i, (window, ranges) in enumerate(zip(windows, reached, strict=True)):
-                found = self.sum_of(window, ranges, plane, (0, 0), window.kind == "fit")
-                out[i, : len(found)] = found
-            return out * self.element
-        split = field.slab.axis
+            plane = self.plane(field)[:, :, None]
+            sums = choose_device("cpu").smooth_sums(plane, table, reached, origin, steps, plane.shape)
+            return sums[:, : 1 + dimension] * self.element
+        split, shape = field.slab.axis, (self.shape[0], self.shape[1], self.shape[2])
 
-        def local(device: Any, values: Any, slab: Slab) -> Arrays:
-            sums = np.zeros((len(windows), 4))
-            for start in range(slab.start, slab.stop, PLANES_AT_ONCE):
-                stop = min(start + PLANES_AT_ONCE, slab.stop)
-                wanted = [
-                    k
-                    for k, ranges in enumerate(reached)
-                    if np.any((ranges[split] % slab.n >= start) & (ranges[split] % slab.n < stop))
-                ]
-                if not wanted:
-                    continue
-                block = values[at(split, slice(start - slab.start, stop - slab.start))]
-                host = np.asarray(device.to_host(block), dtype=np.float64)
-                first = tuple(start if axis == split else 0 for axis in range(3))
-                for k in wanted:
-                    found = self.sum_of(windows[k], reached[k], host, first, windows[k].kind == "fit")
-                    sums[k, : len(found)] += found
-            return (sums,)
+        def local(device: Device, values: Any, slab: Slab) -> Arrays:
+            first = tuple(slab.start if axis == split else 0 for axis in range(3))
+            return (device.smooth_sums(values, table, reached, origin, steps, shape, first),)
 
-        name = sha256(repr([(w.centre.tolist(), w.basis.tolist(), w.half, w.s, w.rho) for w in windows]).encode())
-        (out,) = field.reduce(Reduction(f"window sums {name.hexdigest()}", local, (SUM,)))
-        return np.asarray(out) * self.element
+        name = sha256(table.tobytes() + reached.tobytes()).hexdigest()
+        (sums,) = field.reduce(Reduction(f"window sums {name}", local, (SUM,)))
+        return np.asarray(sums) * self.element
 
     def plane(self, field: Field) -> Array:
         """Mean along the axis that is averaged over, at the points across it."""
         (across,) = {0, 1, 2} - set(self.axes)
         split = field.slab.axis
 
-        def local(device: Any, values: Any, slab: Slab) -> Arrays:
+        def local(device: Device, values: Any, slab: Slab) -> Arrays:
             total = None
             parts = []
             for start in range(0, slab.n_local, PLANES_AT_ONCE):
-                block = device.to_host(values[at(split, slice(start, start + PLANES_AT_ONCE))])
-                summed = np.moveaxis(block, split, 0).sum(axis=0, dtype=np.float64) if across == split else None
-                if summed is not None:
-                    total = summed if total is None else total + summed
+                block = device.asarray(values[at(split, slice(start, start + PLANES_AT_ONCE))], np.float64)
+                flat = device.to_host(device.contract(block, np.ones((1, block.shape[across])), across))
+                if across == split:
+                    added = flat.squeeze(across)
+                    total = added if total is None else total + added
                     continue
                 kept = [i for i in range(3) if i != across]
-                flat = block.sum(axis=across, dtype=np.float64)
-                parts.append(np.moveaxis(flat, kept.index(split), 0))
+                parts.append(np.moveaxis(flat.squeeze(across), kept.index(split), 0))
             other = [field.grid.shape[i] for i in range(3) if i != split]
             if across == split:
                 return (np.zeros(other) if total is None else total,)

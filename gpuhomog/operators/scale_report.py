@@ -47,7 +47,7 @@ from ..grid import OPEN, Grid
 from ..parallel import Serial, Slab, agree_on, fetch_planes
 from ..reduction import OWN, Arrays, Reduction, planar_moments
 from ..results import Profile, Result, Tables, text_of
-from ..streaming import Unread, in_chunks, together, workers
+from ..streaming import Run, Unread, in_chunks, in_turns, together, workers
 from .average import mean_of_some, smooth_plans
 from .interval_field import BALL_PER_EPS, FieldIntervals, intervals_of
 from .line_taps import AxisTaps, untouched
@@ -69,7 +69,7 @@ EVERY = 2
 
 @dataclass(frozen=True, eq=False)
 class AtScale:
-    """The fields of one kernel, on its macroscopic grid, five points for each eps; on the host, whole on every rank.
+    """The fields of one kernel, on its macroscopic grid, five points an eps at most; on the host, whole on every rank.
 
     average    <ν>
     variance   <ν²> - <ν>²; scalar, in the square of the unit
@@ -166,8 +166,9 @@ def scale_report(
     outside  value of the field beyond open boundaries, in its unit
 
     Samples are those of a smooth field, and open axes end, as in `average`; averages are exact to the rounding of the
-    field's precision. The spectrum holds the longest waves one by one and all others as one, as for fields that are not
-    in memory (`scales`). Intervals are those of `field_intervals`, about points eps/5 apart.
+    field's precision. The spectrum holds the longest waves one by one and all others as one, as for fields that are
+    not in memory (`scales`). Intervals are those of `field_intervals` on points eps/10 apart, or the field's own where
+    those lie farther apart, about every second of them along each axis.
 
     Raises KernelError where a kernel does not fit the grid, has edges, or is narrower than two samples; InputError for
     no kernel, or a field that is not read whose coarse points do not fit into memory.
@@ -192,7 +193,7 @@ def scale_report(
     if isinstance(whole.values, Unread) and not fits(whole, 4 * onto.n_bytes):
         whole.values.refuse("The scale report", "give larger eps")
     is_open = OPEN in whole.grid.boundary
-    centre = outside if is_open else mean_of_some(whole)
+    centre = float(whole.values.dtype.type(outside if is_open else mean_of_some(whole)))
     works: list[Callable[[], Any]] = [
         lambda: read_once.reduce(planar_moments(2, centre, whole.slab.axis)),
         lambda: onto.reduced(read_once, 1, centre),
@@ -200,7 +201,7 @@ def scale_report(
     ]
     if is_open:
         works.append(lambda: low_modes_spectrum(read_once, SPECTRUM_MODES))
-    moments, deviations, squares, *spectra = together(read_once.values, *works)
+    moments, deviations, squares, *spectra = in_one_read(whole, read_once.values.stream.run, works)
     sums, low, high = moments[:3], float(moments[3][0]), float(moments[4][0])
     means = [sums[axis][:, 0] / whole.grid.points_per_plane(axis) for axis in range(3)]
     squared = [sums[axis][:, 1] / whole.grid.points_per_plane(axis) for axis in range(3)]
@@ -232,6 +233,11 @@ def scale_report(
         quantity=whole.quantity,
         provenance=(*whole.provenance, {"step": "scale report", "coarse": [along.count for along in onto.axes]}),
     )
+
+
+def in_one_read(whole: Field, run: Run, works: Sequence[Callable[[], Any]]) -> list[Any]:
+    """What the functions return, once all that they ask of the planes is known; a field in memory waits for nobody."""
+    return together(whole.values, *works) if isinstance(whole.values, Unread) else in_turns(works, run.make_passes)
 
 
 def _relation(plan: Plan, modes: _Modes, variance: float, found: Scales) -> Uncertainty:
@@ -331,10 +337,6 @@ class _Onto:
             return (part,)
 
         return local
-
-    def undo(self) -> AlongAxes:
-        """The multiplier that takes the transforms of the windows off again."""
-        return AlongAxes([None if along.taps is None else along.taps.undo(1) for along in self.axes])
 
     def averages(self, plans: Sequence[Plan], coarse: Any) -> list[Callable[[Sequence[int]], Any]]:
         """Under each kernel a function of the points wanted along each axis: the average there.
@@ -449,9 +451,10 @@ def _at_scale(
     """The fields of one kernel on its macroscopic grid, from the averages of both powers; eps_x is eps."""
     whole, eps = plan.field, plan.kernel.eps
     grid, device = whole.grid, whole.device
+    finest = np.maximum(grid.lengths / grid.shape, eps / BALL_PER_EPS)
     counts = [
-        1 if n == 1 else EVERY * max(1, ceil(length / (EVERY * eps / BALL_PER_EPS) * (1 - 1e-12)))
-        for n, length in zip(grid.shape, grid.lengths, strict=True)
+        1 if n == 1 else EVERY * max(1, ceil(length / (EVERY * step) * (1 - 1e-12)))
+        for n, length, step in zip(grid.shape, grid.lengths, finest, strict=True)
     ]
     fine = average(counts)
     step = {"step": "average", **plan.kernel.describe(), "sampling": plan.sampling, "way": "scale report"}
@@ -460,7 +463,7 @@ def _at_scale(
     smooth = whole.derive(fine + fine.dtype.type(centre), step, grid=here, slab=Slab.of(shape[0]), comm=Serial())
     intervals = intervals_of(smooth, plan.kernel, eps, EVERY)
     coarse = [-(-n // EVERY) for n in counts]
-    mean = np.asarray(device.to_host(fine), dtype=np.float64)[::EVERY, ::EVERY, ::EVERY]
+    mean = np.asarray(device.to_host(fine)[::EVERY, ::EVERY, ::EVERY], dtype=np.float64)
     square = np.asarray(device.to_host(power(coarse)), dtype=np.float64)
     variance = np.maximum(square - mean**2, 0.0)
 

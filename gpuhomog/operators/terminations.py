@@ -14,11 +14,12 @@ Out  PlaneExcess, Terminations, PolarizationQuantum: host, equal on every rank.
 
 >>> import gpuhomog as gh
 >>> x = np.arange(64) / 16
->>> wave = gh.Profile(x, np.cos(np.pi * x / 2), "e/Å^3", "charge_density", 4.0, area=10.0)
->>> print(f"{gh.plane_excess(wave, position=1.0).charge.value:.6f}")   # -2/π, where ρ̄ = 0
--0.636620
->>> [round(cut, 9) for cut in gh.terminations(wave).neutral]
-[0.0, 2.0]
+>>> sheets = (np.exp(-50 * (x - 1) ** 2) - np.exp(-50 * (x - 3) ** 2)) * np.sqrt(50 / np.pi)   # ±1 e/Å^2, 2 Å apart
+>>> layers = gh.Profile(x, sheets, "e/Å^3", "charge_density", 4.0, area=10.0)
+>>> print(f"{gh.plane_excess(layers, position=0.0).charge.value:.6f}")
+0.500000
+>>> [round(cut, 9) for cut in gh.terminations(layers).neutral]
+[1.0, 3.0]
 """
 
 from __future__ import annotations

@@ -192,7 +192,6 @@ def print_measurement(measured: Measurement) -> str:
     value, unit = float(measured), unit_label(measured.unit)
     spread = measured.uncertainty or 0.0
     size = max(abs(value), spread)
-    spread = spread if spread > 1e-8 * abs(value) else 0.0
     power = floor(log10(size)) if size > 0 else 0
     power = power if power < -2 or power > 4 else 0
     value, spread = value / 10.0**power, spread / 10.0**power

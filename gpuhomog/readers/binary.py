@@ -16,13 +16,9 @@ import bz2
 import gzip
 import lzma
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import IO, Any
-from weakref import finalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,31 +38,6 @@ def open_binary(path: Path) -> IO[bytes]:
     opener = _OPENERS.get(open_bytes(path).compression, open)
     stream: IO[bytes] = opener(path, "rb")
     return stream
-
-
-class KeptOpen:
-    """A file that stays open from one stretch to the next, as long as this object lives.
-
-    Whoever reads a file in order is read ahead for by the system, but only from the open file that he reads in: a file
-    that is opened for every stretch starts anew each time. Compressed files are opened each time.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path, self._turn = path, Lock()
-        self._stream: IO[bytes] | None = None
-
-    @contextmanager
-    def opened(self) -> Iterator[IO[bytes]]:
-        """The content, for one reader at a time, at any position. Raises as compressed.open_bytes."""
-        with self._turn:
-            if self._stream is None and not open_bytes(self._path).compression:
-                self._stream = open_binary(self._path)
-                finalize(self, self._stream.close)
-            if self._stream is not None:
-                yield self._stream
-                return
-        with open_binary(self._path) as stream:
-            yield stream
 
 
 def check_size(path: Path, n_bytes: int) -> None:

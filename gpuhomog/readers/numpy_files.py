@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import FileFormatError, nearest_known
-from .binary import DAMAGED, KeptOpen, Layout, check_size, open_binary, read_layout
+from .binary import DAMAGED, Layout, check_size, open_binary, read_layout
 from .compressed import without_compression
 from .described import FACTS, check_real, describe
 from .source import NOTHING_CHOSEN, Choices, Source
@@ -103,11 +103,8 @@ def _open_npy(path: Path, stream: IO[bytes]) -> Source:
     if isinstance(facts.get("provenance"), list):
         facts["provenance"] = json.dumps(facts["provenance"])
 
-    kept = KeptOpen(path)
-
     def planes(start: int, stop: int, block: str, dtype: np.dtype) -> NDArray[np.floating]:
-        is_whole = stop - start == layout.shape[layout.slowest_axis]
-        with open_binary(path) if is_whole else kept.opened() as again:
+        with open_binary(path) as again:
             return read_layout(path, again, layout, start, stop, dtype)
 
     return _source(path, "npy", layout, facts, planes, remarks=(f"Cell and unit come from {beside.name}.",))
@@ -134,13 +131,11 @@ def _open_npz(path: Path, stream: IO[bytes]) -> Source:
     except zipfile.BadZipFile as error:
         raise FileFormatError(f"{path}: the archive is damaged ({error}).") from None
     stored = entry.compress_type == zipfile.ZIP_STORED
-    kept = KeptOpen(path)
 
     def planes(start: int, stop: int, block: str, dtype: np.dtype) -> NDArray[np.floating]:
-        some = stored and stop - start < layout.shape[layout.slowest_axis]
         try:
-            with kept.opened() if some else open_binary(path) as again:
-                if some:
+            with open_binary(path) as again:
+                if stored and stop - start < layout.shape[layout.slowest_axis]:
                     inside = Layout(
                         layout.dtype, layout.shape, layout.fortran_order, layout.offset + _data_begin(again, entry)
                     )

@@ -3,7 +3,7 @@ r"""Point charges from files: tables of positions and charges, XYZ, and every st
     ions.csv    columns position, charge                    a line of charges: along the normal [Å]; [e] or [e/Å^2]
     ions.txt    columns x, y, z, charge                     [Å], [e]
     run.xyz     lines of symbol, x, y, z (, charge)         plain or extended (charges, initial_charges)
-    POSCAR, .cif, .pdb, .vasp, …                            by ASE; the charge of each element is given
+    POSCAR, .cif, .pdb, CHGCAR, …                           by ASE; the charge of each element is given
 
 A first line of a table that holds words is its heading; # begins a comment; columns are apart by commas or blanks.
 
@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import FileFormatError, InputError
+from ..errors import FileFormatError, GpuhomogError, InputError
 from ..operators.point_charges import PointCharges
 from ..structure import SYMBOLS, Structure
 
@@ -157,13 +157,23 @@ def _plain_xyz(place: Path) -> _Read | None:
 
 
 def _by_ase(place: Path, frame: int) -> _Read:
+    """By ASE; what it does not know, such as a compressed CHGCAR, by the package's own readers."""
     from ase.io import read
+
+    from . import open_source
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             atoms: Any = read(place, index=frame)
     except Exception as error:  # ASE's readers raise whatever parsing raises
+        try:
+            source = open_source(place, survey=False)
+            if source.structure is not None:
+                known = source.structure
+                return known.numbers, known.positions - source.grid.origin, known.charges, source.grid.cell
+        except GpuhomogError:
+            pass
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise FileFormatError(f"{place}: ASE cannot read a structure from it ({reason}).") from None
     stated = next((np.asarray(atoms.arrays[name]) for name in CHARGE_ARRAYS if name in atoms.arrays), None)

@@ -235,6 +235,41 @@ def test_intervals_of_a_field_as_fields_and_figures(run, tmp_path):
     assert "holds at 0 of" in run(*given, "--up-to", "3").out
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("moments", "crystal.h5", "--x-b", "1", "--width", "2"),
+        ("homogenize", "layers.h5", "--stages", "2,8", "--interfaces", "100,900"),
+        ("surface-map", "map.h5", "--eps", "1", "--period", "1"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::gpuhomog.errors.AccuracyWarning")
+def test_fields_that_are_read_by_planes(run, crystal, layers, map_slab, words):
+    whole, streamed = (run(*words, *more, "--json").json["result"] for more in ((), ("--max-memory", "1GB")))
+
+    def numbers(value):
+        if isinstance(value, dict):
+            return {name: numbers(part) for name, part in value.items() if name not in ("provenance", "rounding")}
+        return value
+
+    def same(one, other):
+        if isinstance(other, dict):
+            assert one.keys() == other.keys()
+            return all(same(one[name], other[name]) for name in other)
+        if isinstance(other, list):
+            return len(one) == len(other) and all(map(same, one, other))
+        return one == pytest.approx(other, abs=1e-10) if isinstance(other, float) else one == other
+
+    assert same(numbers(streamed), numbers(whole))
+
+
+def test_what_space_needs_all_values_for(run, crystal):
+    given = ("macro", "crystal.h5", "--kernel", "gaussian", "--eps", "0.5", "--ball", "--up-to", "1.5")
+    ran = run(*given, "--max-memory", "1GB")
+    assert ran.code == 2 and "needs all values of crystal.h5 at once" in ran.sentence
+    assert "its planar average" in ran.sentence
+
+
 # --- job files -----------------------------------------------------------------------------------------------------
 
 

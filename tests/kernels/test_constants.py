@@ -4,7 +4,19 @@ import re
 
 import pytest
 
-from gpuhomog.device.gpu import cylinder, intervals, polynomials, ranges, running, spectral, sums, taps, text, windows
+from gpuhomog.device.gpu import (
+    cylinder,
+    features,
+    intervals,
+    polynomials,
+    ranges,
+    running,
+    spectral,
+    sums,
+    taps,
+    text,
+    windows,
+)
 from gpuhomog.device.gpu.sources import kernel_folder
 
 SAME = [
@@ -26,6 +38,7 @@ SAME = [
     ("interval_moments.cu", "LANES", intervals.ROW_LANES),
     ("planar_moments.cu", "BLOCK", sums.BLOCK),
     ("planar_moments.cu", "BLOCKS_EACH", sums.BLOCKS_EACH),
+    ("smooth_sums.cu", "BLOCK", features.BLOCK),
     ("window_ranges.cu", "TILE", ranges.TILE),
     ("window_ranges.cu", "THREADS", ranges.BLOCK),
     ("taps.cu", "SINGLE_THREADS", taps.MOST_THREADS[1]),

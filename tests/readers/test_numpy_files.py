@@ -9,7 +9,7 @@ import pytest
 
 import gpuhomog as gh
 from gpuhomog.errors import FileFormatError, UnitsError
-from gpuhomog.readers import binary, numpy_files
+from gpuhomog.readers import numpy_files
 
 CELL = np.array([[3.0, 0.0, 0.0], [0.5, 4.0, 0.0], [0.0, 0.3, 5.0]])
 VALUES = np.random.default_rng(2).normal(size=(5, 4, 6))
@@ -37,31 +37,6 @@ def test_any_slab_of_an_archive_is_what_numpy_stored(tmp_path, save, order, stor
             expected = np.take(array, range(start, stop), axis=source.slowest_axis).astype(dtype)
             assert planes.dtype == dtype
             assert np.array_equal(planes, expected)
-
-
-@pytest.mark.parametrize("suffix", [".npy", ".npz", ".npy.gz"])
-def test_a_file_stays_open_between_stretches_and_no_longer_than_it_is_used(tmp_path, monkeypatch, suffix):
-    path = tmp_path / f"rho{suffix}"
-    if suffix == ".npz":
-        np.savez(path, values=VALUES, cell=CELL)
-    else:
-        plain = save_npy(tmp_path, VALUES)
-        if suffix == ".npy.gz":
-            path.write_bytes(gzip.compress(plain.read_bytes()))
-    source = numpy_files.open_source(path)
-    opened, really = [], binary.open_binary
-
-    def noting(name):
-        opened.append(really(name))
-        return opened[-1]
-
-    monkeypatch.setattr(binary, "open_binary", noting)
-    for start in (2, 0, 3):
-        assert (source.read_planes(start, start + 2, "values", np.dtype(float)) == VALUES[start : start + 2]).all()
-    assert len(opened) == (3 if suffix == ".npy.gz" else 1)
-    assert all(stream.closed for stream in opened) == (suffix == ".npy.gz")
-    del source
-    assert all(stream.closed for stream in opened)
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

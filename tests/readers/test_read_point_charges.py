@@ -1,5 +1,7 @@
 """Point charges of tables, XYZ and structures, written by other programs or by hand."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -52,6 +54,15 @@ def test_structures_get_their_charges_by_element(tmp_path):
     write(tmp_path / "POSCAR", Atoms("NaCl", [[0, 0, 0], [0, 0, 2]], cell=CELL, pbc=True), format="vasp")
     found = gh.read_point_charges(tmp_path / "POSCAR", charges={"Na": 1, "Cl": -1})
     assert found.structure.charges.tolist() == [1.0, -1.0] and found.cell.tolist() == CELL.tolist()
+
+
+def test_files_of_fields_have_structures_too():
+    """Silicon, two atoms a quarter of the diagonal apart: planes (1 1 1) of one atom each, 1:3 apart."""
+    found = gh.read_point_charges(Path(__file__).parents[1] / "data" / "Si_CHGCAR.gz", charges={"Si": 4})
+    assert found.structure.formula == "Si2" and found.structure.charges.tolist() == [4.0, 4.0]
+    points, spacing, _ = gh.ions_on_planes(found.structure, found.cell, (1, 1, 1))
+    apart = float(np.diff(np.asarray(points.positions))[0]) / spacing
+    assert min(apart, 1 - apart) == pytest.approx(0.25, abs=1e-6)
 
 
 @pytest.mark.parametrize(

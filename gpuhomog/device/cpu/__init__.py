@@ -13,6 +13,7 @@ import numpy as np  # noqa: F401  (the example)
 
 from ..node import usable_cores
 from .cylinder import Cylinder
+from .features import Features
 from .intervals import Intervals
 from .memory import Memory
 from .ranges import Ranges
@@ -24,7 +25,7 @@ from .text import Text
 from .windows import Windows
 
 
-class CPU(Memory, Intervals, Sums, Windows, Spectral, Text, Taps, Cylinder, Running, Ranges):
+class CPU(Memory, Intervals, Sums, Windows, Spectral, Text, Taps, Cylinder, Running, Ranges, Features):
     """Host memory and NumPy; see device.Device for what each method promises."""
 
     name = "cpu"

@@ -33,6 +33,17 @@ def both_signs(power: NDArray[np.float64], n: int) -> NDArray[np.float64]:
     return power
 
 
+def each_on_a_thread(work: Callable[[int], Any], planes: Sequence[int], multiplier: Any, threads: int) -> list[Any]:
+    """What a call for each plane or row of a multiplier gives; where that takes matrix products, each on one thread."""
+    with ThreadPoolExecutor(threads) as pool:
+        if not multiplier.by_products:
+            return list(pool.map(work, planes))
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1, user_api="blas"):
+            return list(pool.map(work, planes))
+
+
 class Spectral:
     """Transforms and products of spectra; see device.Device for what each method promises."""
 
@@ -104,19 +115,8 @@ class Spectral:
             for i in planes:
                 multiply(i)
         else:
-            self._share(multiply, planes, multiplier)
+            each_on_a_thread(multiply, planes, multiplier, self.threads)
         return spectrum
-
-    def _share(self, multiply: Callable[[int], None], planes: Sequence[int], multiplier: Any) -> None:
-        """A call for each plane or row, shared among the threads; each does its matrix products alone."""
-        with ThreadPoolExecutor(self.threads) as pool:
-            if not multiplier.by_products:
-                list(pool.map(multiply, planes))
-                return
-            from threadpoolctl import threadpool_limits
-
-            with threadpool_limits(1, user_api="blas"):
-                list(pool.map(multiply, planes))
 
     def filter(self, values: NDArray[Any], multipliers: Sequence[Any]) -> list[NDArray[Any]]:
         """One transform over the axes that matter, a product and a transform back for each multiplier."""
@@ -167,5 +167,5 @@ class Spectral:
         def multiply(row: int) -> None:
             modes[:, row] *= across.plane(first + row).astype(wanted, copy=False)
 
-        self._share(multiply, range(modes.shape[1]), multiplier)
+        each_on_a_thread(multiply, range(modes.shape[1]), multiplier, self.threads)
         return self.ifft_lines(modes)

@@ -14,6 +14,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from .cylinder import Cylinder
+from .features import Features
 from .intervals import Intervals
 from .ranges import Ranges
 from .running import Running
@@ -26,7 +27,7 @@ from .transports import Transport, choose_transport
 from .windows import Windows
 
 
-class GPU(Cylinder, Intervals, Sums, Windows, Spectral, Text, Taps, Running, Ranges):
+class GPU(Cylinder, Intervals, Sums, Windows, Spectral, Text, Taps, Running, Ranges, Features):
     """One GPU; see device.Device for what each method promises."""
 
     def __init__(self, runtime: Runtime) -> None:

@@ -22,7 +22,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cpu.spectral import both_signs, sampled_lines, transformed_axes
+from ..cpu.spectral import both_signs, each_on_a_thread, sampled_lines, transformed_axes
+from ..node import usable_cores
 from .memory import Memory, c_name
 from .polynomials import COEFFICIENTS, tabulated
 from .sources import instances
@@ -281,7 +282,10 @@ class Spectral(Memory):
         count = max(1, UPLOADED_BYTES // (np.dtype(kind).itemsize * width))
         for start in range(0, total, count):
             planes = range(first + start, first + min(start + count, total))
-            factors = np.stack([(known.plane(i) * scale).astype(kind) for i in planes], axis=axis)
+            factors = np.stack(
+                each_on_a_thread(lambda i: (known.plane(i) * scale).astype(kind), planes, known, usable_cores()),
+                axis=axis,
+            )
             part = spectrum[(slice(None),) * axis + (slice(start, start + count),)]
             part *= self.runtime.xp.asarray(factors)
 

@@ -100,7 +100,10 @@ def run_homogenize(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     profile = planar_average(field, values["axis"])
     kept = values["interfaces"] or ((),)
     if values["stages"] == "auto":
-        chosen = stages_of(profile)
+        try:
+            chosen = stages_of(profile)
+        except InputError as error:
+            raise InputError(f"{error} Here: --stages X,Y in Å.") from None
         if len(kept) not in (1, len(chosen)):
             raise InputError(f"--interfaces has {len(kept)} stages, and the spectrum {len(chosen)}: give --stages.")
     else:

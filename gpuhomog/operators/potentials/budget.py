@@ -362,19 +362,23 @@ def _panels(edges: Array, points: Array, weights: Array) -> tuple[Array, Array]:
 def _surfaces(body: Body, x_b: float, period: GivenPeriod, length: float | None, origin: float, case: str) -> _Surfaces:
     """Moments at x_b: of one period, of a Gaussian kernel, or zero in a vacuum."""
     line = body.line
+    found = resolve_period(period, line, body.low, body.high) if body.low < x_b < body.high else None
     quiet = _is_quiet(body, x_b)
+    if quiet and found is not None and isinstance(period, str) and _why_no_bulk(body, x_b, found.length, 0.0):
+        found = None  # a gap between charges, not one between the layers of a crystal
+    quiet = quiet and found is None
     if quiet and case == "sample":
         raise InputError(
             f'x_b = {x_b:.6g} Å lies in a vacuum: a sample needs x_b in its bulk. Choose it there, or case="film".'
         )
-    found = None if quiet else resolve_period(period, line, body.low, body.high)
     here = np.array([x_b])
     sigma_s = float(line.cumulative(here)[0])
     s1 = (x_b - origin) * sigma_s - float(line.double_cumulative(here)[0])
     if quiet:
         return _Surfaces(body, x_b, origin, None, 0.0, True, sigma_s, s1, 0.0, 0.0, (0.0, 0.0))
     if found is not None:
-        _check_bulk(body, x_b, found.length)
+        if reason := _why_no_bulk(body, x_b, found.length, min(x_b - body.low, body.high - x_b)):
+            raise InputError(reason)
         sigma, w = _period_moments(line, x_b, found.length)
         kernel = 2 * found.length if length is None else float(length)
         tried = [(x_b, found.length), (x_b - found.length / 2, found.length), (x_b + found.length / 2, found.length)]
@@ -414,25 +418,26 @@ def _period_moments(line: Unrolled, x: float, period: float) -> tuple[float, flo
     return mean, -float((double[1] + double[0]) * period - (triple[1] - triple[0])) / (2 * period)
 
 
-def _check_bulk(body: Body, x_b: float, period: float) -> None:
-    """InputError for a charged cell, and near a face if neighbouring periods differ."""
+def _why_no_bulk(body: Body, x_b: float, period: float, depth: float) -> str | None:
+    """Why x_b is in no bulk of this period: a charged cell, or neighbours that differ where a face is near."""
     line = body.line
     charge = float(np.diff(line.cumulative(np.array([x_b, x_b + period])))[0])
     inside = np.abs(line.position - x_b) <= period
     gross = float(np.abs(line.values[inside]).sum()) * line.spacing / 2
     if abs(charge) > NEUTRAL_PERIOD * gross:
-        raise InputError(
+        return (
             f"cell not neutral: integral over [x_b, x_b + a] = {charge:.4g} {CHARGE}, x_b = {x_b:.6g} Å, a = "
             f"{period:.6g} Å. Check the period (a bulk without one takes a smooth kernel), and the ions' charges."
         )
     x = x_b + period * np.linspace(-1, 0, 33)
     violated = float(np.abs(line.density(x) - line.density(x + period)).max())
     largest = float(np.abs(line.values[inside]).max())
-    if min(x_b - body.low, body.high - x_b) < PERIODS_TO_FACE * period and violated > REPEATS * largest:
-        raise InputError(
+    if depth < PERIODS_TO_FACE * period and violated > REPEATS * largest:
+        return (
             f"x_b = {x_b:.6g} Å within 2a of a surface: bulk periodicity violated by {violated / largest:.1%} of the "
             f"largest |ρ|, a = {period:.6g} Å. Choose x_b deeper, or a thicker slab."
         )
+    return None
 
 
 @dataclass(frozen=True, eq=False)

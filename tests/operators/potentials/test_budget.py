@@ -154,6 +154,36 @@ def test_plates():
         gh.potential_budget(plates, x_b=3.0, case="sample")
 
 
+@pytest.mark.parametrize("period", ["auto", 9.0])
+def test_gaps_between_layers(period):
+    """A layered crystal has no charge where it is cut, and a period all the same."""
+    layers = slab(14, ((1 / 16, 0.0, 0.3), (-1 / 16, 0.0, 0.6)), period=9.0)
+    found = gh.potential_budget(layers, x_b=49.3, period=period)
+    assert found.period == pytest.approx(9.0, abs=1e-4)
+    expected = (0.6**2 - 0.3**2) / 16 / 18  # -Q2/(2a)
+    assert (found.D_L.value, found.D_R.value) == pytest.approx((expected, expected), rel=1e-5)
+    assert found.mean_direct.value == pytest.approx(volts(expected), rel=1e-5)
+    outside = gh.potential_budget(layers, x_b=-8.0, period=period)
+    assert outside.period is None and outside.exact_direct.value == pytest.approx(0, abs=1e-9)
+
+
+def test_between_two_slabs():
+    """A gap that is none of a crystal's is a vacuum, whatever period the matter beside it has."""
+    x = np.arange(-12.0, 65.0, 0.1)
+    places = [4.0 * m for m in range(6)] + [31.5 + 4.0 * m for m in range(6)]
+    values = sum(
+        q * np.exp(-((x - place) ** 2) / (2 * sd * sd)) / (16 * sd * sqrt(2 * np.pi))
+        for place in places
+        for q, sd in ((1, 0.3), (-1, 0.6))
+    )
+    pair = gh.Profile(x, values, "e/Å^3", "charge_density", len(x) * 0.1, boundary="open")
+    assert gh.potential_budget(pair, x_b=10.0).period == pytest.approx(4.0, abs=0.01)
+    found = gh.potential_budget(pair, x_b=25.5)
+    assert found.period is None
+    for name in ("exact_direct", "sum", "mean", "mean_direct"):
+        assert getattr(found, name).value == pytest.approx(0, abs=1e-6)
+
+
 def test_unequal_charges():
     x = np.arange(-30.0, 30.0, 0.1)
     values = sum(q * np.exp(-((x - c) ** 2) / 0.98) / (0.7 * sqrt(2 * np.pi)) for q, c in ((0.02, -10), (-0.01, 10)))
