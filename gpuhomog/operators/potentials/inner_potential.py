@@ -73,7 +73,7 @@ SIGNIFICANT = 3.0
 """Standard uncertainties above which a surface is charged."""
 LEAST_CHARGE = 1e-9
 """Surface charge that is rounding, over the largest cumulative charge of the slab."""
-LEAST_FIELD = 1e-7
+LEAST_FIELD = 1e-6
 """Field of a bulk that is rounding, of potentials in float32 as well, over the slab's largest."""
 AT_THE_EDGE = 1e-6
 """An ion nearer than this to the end of a period is at it, and half in it [Å]."""

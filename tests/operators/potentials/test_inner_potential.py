@@ -339,7 +339,7 @@ def test_a_position_in_the_vacuum_is_called_that(made):
 
 @pytest.mark.parametrize(("slope", "is_charged"), [(3e-7, False), (3e-5, True)])
 def test_rounding_of_float32_is_no_surface_charge(slope, is_charged):
-    """Rounding leaves a field in the bulk, of some 1e-7 of the largest field, with vacua that are flat."""
+    """Rounding leaves a field in the bulk, of some 1e-7 V/Å, with vacua that are flat."""
     potential = as_potential(slab(ATOM))
     leaning = slope * np.clip(potential.position - 22.0, -24.0, 24.0)
     found = gh.inner_potential(replace(potential, values=potential.values + leaning), period=A)
