@@ -5,9 +5,9 @@ One pass gives planar averages along three axes, extrema, the sum of squares, an
 beginning to its end, through the page cache, into the same memory again and again, and does nothing else. Both start
 with the file dropped from the page cache (cold: the disk's rate), then with it there (warm: memory's rate, where the
 processor is the limit). Before it is dropped it is read once more: on virtual machines pages that the cache has not had
-lately may cost more than the disk, to plain reads above all. Plain reads and jobs take turns; the shortest of each counts, and `fraction_of_floor` is
-the plain read's time over the job's. The note has the median of what neighbours in time give, and the processor's
-time of both, which together bound what the cores can do.
+lately may cost more than the disk, to plain reads above all. Plain reads and jobs take turns; the shortest of each
+counts, and `fraction_of_floor` is the plain read's time over the job's. The note has the median of what neighbours in
+time give, and the time that processors worked for both: all cores together give no more in a second than there are.
 
     python scaling/stream.py [--n 448] [--repeat 3] [--memory 400MB] [--folder DIR] [--keep]
 """

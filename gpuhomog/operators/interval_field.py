@@ -596,7 +596,9 @@ def _decide(
 ) -> tuple[str, float, float | None, tuple[float, float]]:
     """Verdict, margin, smallest passing width and B at nodes x + i h, |i| ≤ n, for widths 2 j h < a."""
     largest, steepest = bounds
-    node, cumulative, most = _nodes(line, x, h, n, a)
+    node, cumulative, most = _nodes(
+        line, x, h, n, a + 2 * h
+    )  # the last width is not below a, and bounds those that are
     value = line.values(node)
     low, high = interval
     shift = largest * h / eps_x
@@ -612,12 +614,14 @@ def _decide(
     for j in range(1, most + 1):
         eta = 2 * j * h
         mean = _centred(cumulative, most, j, len(node)) / eta
-        inf, sup = np.minimum(inf, mean), np.maximum(sup, mean)
         attained, bound = min(near, largest * h / eta), min(far, 2 * largest * h / eta)
-        upper_of_inf = np.minimum(upper_of_inf, mean + attained)
-        lower_of_sup = np.maximum(lower_of_sup, mean - attained)
         lower_of_inf = np.minimum(lower_of_inf, mean - bound)
         upper_of_sup = np.maximum(upper_of_sup, mean + bound)
+        if eta >= a * (1 - 1e-12):
+            continue
+        inf, sup = np.minimum(inf, mean), np.maximum(sup, mean)
+        upper_of_inf = np.minimum(upper_of_inf, mean + attained)
+        lower_of_sup = np.maximum(lower_of_sup, mean - attained)
         if smallest is None and holds() > 0:
             smallest = eta
     throughout = float(inf.max()), float(sup.min())

@@ -187,7 +187,7 @@ def print_measurement(measured: Measurement) -> str:
     >>> print_measurement(Measurement(-3.21e-7, "e/Å^2", 1.2e-7)), print_measurement(Measurement(5.8321, "V", 0.002))
     ('(−3.2 ± 1.2) × 10$^{-7}$ e Å$^{-2}$', '5.832 ± 0.002 V')
     >>> print_measurement(Measurement(4.34283076, "V", 1e-12))
-    '4.3428 V'
+    '4.342831 V'
     """
     value, unit = float(measured), unit_label(measured.unit)
     spread = measured.uncertainty or 0.0
@@ -201,6 +201,8 @@ def print_measurement(measured: Measurement) -> str:
         if spread / 10 ** floor(log10(spread)) > 1.95 and digits > 1:
             digits -= 1 if abs(spread - round(spread, digits - 1)) < 0.05 * spread else 0
         digits = min(digits, 8)
+        if round(spread, digits) == 0:  # of rounding alone: nothing that print needs to know
+            spread, digits = 0.0, 6
     text = f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
     if spread > 0:
         text += f" ± {spread:.{digits}f}"

@@ -167,6 +167,23 @@ def test_gaps_between_layers(period):
     assert outside.period is None and outside.exact_direct.value == pytest.approx(0, abs=1e-9)
 
 
+def test_between_two_slabs():
+    """A gap that is none of a crystal's is a vacuum, whatever period the matter beside it has."""
+    x = np.arange(-12.0, 65.0, 0.1)
+    places = [4.0 * m for m in range(6)] + [31.5 + 4.0 * m for m in range(6)]
+    values = sum(
+        q * np.exp(-((x - place) ** 2) / (2 * sd * sd)) / (16 * sd * sqrt(2 * np.pi))
+        for place in places
+        for q, sd in ((1, 0.3), (-1, 0.6))
+    )
+    pair = gh.Profile(x, values, "e/Å^3", "charge_density", len(x) * 0.1, boundary="open")
+    assert gh.potential_budget(pair, x_b=10.0).period == pytest.approx(4.0, abs=0.01)
+    found = gh.potential_budget(pair, x_b=25.5)
+    assert found.period is None
+    for name in ("exact_direct", "sum", "mean", "mean_direct"):
+        assert getattr(found, name).value == pytest.approx(0, abs=1e-6)
+
+
 def test_unequal_charges():
     x = np.arange(-30.0, 30.0, 0.1)
     values = sum(q * np.exp(-((x - c) ** 2) / 0.98) / (0.7 * sqrt(2 * np.pi)) for q, c in ((0.02, -10), (-0.01, 10)))
