@@ -65,6 +65,9 @@ STRAIGHT_LEVEL = 1e-3
 """Largest residual of that line, as a fraction of the range of V."""
 EMPTY_LEVEL = 1e-3
 """Largest density in a vacuum, as a fraction of its maximum."""
+LEAST_VACUUM = 0.08
+"""A straight stretch shorter than this fraction of the period is no vacuum."""
+BETWEEN = "gh.potential_step takes between=(x_1, x_2), a position in each bulk"
 LEAST_PLATEAU = 5
 """Fewest samples of a plateau, and of each half of one in which a bend is looked for."""
 FACE_UNCERTAINTY = 1.0
@@ -214,7 +217,7 @@ def potential_step(
 def _empty(density: Profile, profile: Profile) -> NDArray[np.bool_]:
     """Where a density is nearly zero; InputError if it is on other planes."""
     if density.quantity not in ("electron_density", "charge_density"):
-        raise InputError(f"density = a {density.quantity}: give an electron_density or a charge_density.")
+        raise InputError(f"density is of quantity {density.quantity}: give an electron_density or a charge_density.")
     if len(density.values) != len(profile.values) or abs(density.length / profile.length - 1) > 1e-4:
         raise InputError(
             f"The density has {len(density.values)} planes over {density.length:.6g} Å and the potential "
@@ -270,20 +273,26 @@ def _lay_out(
         high = next(((i, i + m - 1) for i, m in runs if i + m == n), None)
         if low is None and high is None:
             raise InputError(
-                f"No vacuum along {profile.planes}: the potential is straight at neither end of the open axis. Give "
-                "between=(x_1, x_2), a position in each bulk, or a box with vacuum."
+                f"No vacuum along {profile.planes}: the potential is straight at neither end of the open axis. Take a "
+                f"box with vacuum; of an interface {BETWEEN}."
             )
         if low == high:
             raise InputError("The potential is straight all along the axis: there is no matter in it, hence no step.")
         return low, high, Unrolled(start, h, values)
+    widest = max((m for _, m in runs), default=0)
     if x_b is not None:
         here = int(np.floor((x_b - start) / h)) % n
         runs = [run for run in runs if (here - run[0]) % n >= run[1]]
     longest = max((m for _, m in runs), default=0)
-    if longest < 0.08 * n:
+    if longest < LEAST_VACUUM * n <= widest:
         raise InputError(
-            f"No vacuum along {profile.planes}: the potential is nowhere straight for long. For a superlattice give "
-            "between=(x_1, x_2), a position in each bulk."
+            f"x_b = {x_b:.6g} Å lies in the vacuum along {profile.planes}, where the potential is straight for "
+            f"{widest * h:.4g} Å: choose it inside the slab."
+        )
+    if longest < LEAST_VACUUM * n:
+        raise InputError(
+            f"No vacuum along {profile.planes}: the potential is nowhere straight for long. Take a cell with more "
+            f"vacuum; of a superlattice {BETWEEN}."
         )
     vacua = sorted(run for run in runs if run[1] >= 0.3 * longest)
     if len(vacua) == 1:

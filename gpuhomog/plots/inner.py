@@ -137,14 +137,15 @@ def plot_cavity(result: LorentzCavity, *, width: str = "column") -> Figure:
             axes.plot(radii, values[order], ls=joined, marker=marker, ms=3, color=colour, lw=lw, label=word, zorder=3)
         axes.tick_params(axis="x", which="both", labelbottom=axes is last)
         if axes is last:
-            for level, colour, word in (
-                (result.E_periodic @ direction, BLACK, "whole crystal"),
-                (result.E_intact @ direction, GREEN, "sphere of whole cells"),
+            crystal, cells = result.E_periodic @ direction, result.E_intact @ direction
+            for level, colour, word, above in (
+                (crystal, BLACK, "whole crystal", crystal >= cells),
+                (cells, GREEN, "sphere of whole cells", cells > crystal),
             ):
                 axes.axhline(level, color=colour, lw=0.8, ls=(0, (4, 2)), zorder=4)
-                look = {"ha": "right", "va": "bottom", "fontsize": 6.5, "color": colour, "bbox": PAPER, "zorder": 6}
+                look = {"ha": "right", "va": "bottom" if above else "top", "fontsize": 6.5, "color": colour}
                 at = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points"}
-                axes.annotate(word, (1.0, level), (-4, 3), **at, **look)
+                axes.annotate(word, (1.0, level), (-4, 3 if above else -3), bbox=PAPER, zorder=6, **at, **look)
         low, high = axes.get_ylim()
         axes.set_ylim(low, high + (0.08 if axes is last else 0.25) * (high - low))
         name_axis(axes, label, unit)

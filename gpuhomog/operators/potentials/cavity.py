@@ -158,7 +158,7 @@ class LorentzCavity(Result):
 
 
 def _vector(values: Array) -> str:
-    return f"({', '.join(f'{x:.8g}' for x in values)})"
+    return f"({', '.join(f'{x + 0.0:.8g}' for x in values)})"
 
 
 @dataclass(frozen=True, eq=False)

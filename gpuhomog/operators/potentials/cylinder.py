@@ -203,7 +203,7 @@ def stretch_of(
             raise InputError(
                 f"The boundary of the cell cuts matter along {AXIS_NAMES[normal]}: |ρ| there is "
                 f"{abs(profile[ends[number]]) / largest:.1%} of the largest planar average. Give x_low=… and x_high=…, "
-                "or roll the field so that its vacuum lies there."
+                f"or cut the cell in its vacuum, gh.cut_in_vacuum(field, {AXIS_NAMES[normal]!r})."
             )
     if ends[0] >= ends[1] and cylinder.n > 1:
         raise InputError(f"x_low = {x_low} Å is not below x_high = {x_high} Å: give two planes in order.")
@@ -222,9 +222,10 @@ def _on_plane(cylinder: Cylinder, x: float, name: str) -> int:
     if plane is None:
         h, n = cylinder.step, cylinder.n
         near = int(np.clip(np.floor(x / h), 0, n - 1)) if isfinite(x) else 0
+        nearest = " and ".join(f"{plane * h:.6f}" for plane in sorted({near, min(near + 1, n - 1)}))
         raise InputError(
-            f"{name} = {x:.6g} Å is not on a plane of {AXIS_NAMES[cylinder.normal]}, where sums over planes end: the "
-            f"nearest are at {near * h:.6f} and {min(near + 1, n - 1) * h:.6f} Å."
+            f"{name} = {x:.6g} Å is not on a plane of {AXIS_NAMES[cylinder.normal]}, where sums over planes end: "
+            f"nearest, {nearest} Å."
         )
     return plane
 

@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import log10
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -93,6 +93,8 @@ class DeviationDecay(Result):
     planes: str
     remarks: tuple[str, ...] = ()
     provenance: tuple[Mapping[str, Any], ...] = ()
+
+    columns: ClassVar[tuple[str, ...]] = ("radii", "values")
 
     def tables(self) -> Tables:
         """For people."""

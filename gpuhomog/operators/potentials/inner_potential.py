@@ -73,6 +73,8 @@ SIGNIFICANT = 3.0
 """Standard uncertainties above which a surface is charged."""
 LEAST_CHARGE = 1e-9
 """Surface charge that is rounding, over the largest cumulative charge of the slab."""
+LEAST_FIELD = 1e-6
+"""Field of a bulk that is rounding, of potentials in float32 as well, over the slab's largest."""
 AT_THE_EDGE = 1e-6
 """An ion nearer than this to the end of a period is at it, and half in it [Å]."""
 LEAST_GAIN = 1e-3
@@ -233,7 +235,7 @@ def _beside(density: Field | Profile, axis: Planes | None) -> Profile:
     """The charge density that belongs to a potential."""
     if density.quantity != "charge_density":
         raise InputError(
-            f"density = a {density.quantity}: give the charge_density of the same slab, ions and electrons."
+            f"density is of quantity {density.quantity}: give the charge_density of the same slab, ions and electrons."
         )
     return profile_of(density, axis)
 
@@ -284,7 +286,9 @@ def _gathered(
     remarks = list(step.remarks)
     if surface is not None:
         remarks += [remark for remark in surface.remarks if "no macroscale" not in remark]
-    largest = 0.0 if charge_line is None else charge_line.highest
+    least = LEAST_FIELD * _largest_field(step.line) / FOUR_PI_KAPPA
+    if charge_line is not None:
+        least = LEAST_CHARGE * charge_line.highest
     width = l if l is not None else PERIODS_OF_L * step.period if step.period else None if eps is None else 2 * eps
     precision, resolvability, unresolved = _resolved(charge_line, moments[0], width, eps_rho)
     spherical, facet, found = _blocks(blocks, profile, step.period)
@@ -296,7 +300,7 @@ def _gathered(
     return InnerPotential(
         phi_mean_vs_vacuum_L=mean[0],
         phi_mean_vs_vacuum_R=mean[1],
-        phi_paper_eq80=_eq80(sigma[0], depth[0], radius, largest),
+        phi_paper_eq80=_eq80(sigma[0], depth[0], radius, least),
         D_L_over_eps0=moments[0],
         D_R_over_eps0=moments[1],
         bethe_spherical=spherical,
@@ -444,7 +448,12 @@ def _charge_by_slopes(bulk: Measurement, vacuum: Measurement, outward: float) ->
     return Measurement(outward * (float(vacuum) - float(bulk)) / FOUR_PI_KAPPA, CHARGE, error)
 
 
-def _eq80(sigma: Measurement, depth: float, radius: float | None, largest: float) -> Measurement:
+def _largest_field(line: Unrolled) -> float:
+    """Between two planes [V/Å]."""
+    return float(np.abs(np.diff(line.values)).max()) / line.spacing
+
+
+def _eq80(sigma: Measurement, depth: float, radius: float | None, least: float) -> Measurement:
     """The σ term of eq. 80; for an uncharged surface it is 0 at every R."""
     if not sigma.defined:
         return Measurement.not_defined(VOLT, sigma.reason or "")
@@ -452,7 +461,7 @@ def _eq80(sigma: Measurement, depth: float, radius: float | None, largest: float
     if radius is not None:
         factor = FOUR_PI_KAPPA * (radius - depth) / 2
         return Measurement(factor * float(sigma), VOLT, abs(factor) * error)
-    if abs(float(sigma)) > max(SIGNIFICANT * error, LEAST_CHARGE * largest):
+    if abs(float(sigma)) > max(SIGNIFICANT * error, least):
         return Measurement.not_defined(
             VOLT, f"the surface is charged, {float(sigma):.4g} e/Å^2, so that eq. 80 grows with R: give radius"
         )

@@ -102,8 +102,8 @@ def interaction_energy(first: Field, second: Field, boundary: str | Sequence[str
     for field in (first, second):
         if field.quantity != "charge_density":
             raise InputError(
-                f"An interaction energy is that of two charge densities, and one field is a {field.quantity}: make it "
-                "one with gh.charge_density."
+                f"An interaction energy is that of two charge densities, and one field is of quantity "
+                f"{field.quantity}: make a charge density of it, gh.charge_density."
             )
     one, other = first.grid, second.grid
     same = one.shape == other.shape and np.allclose(one.cell, other.cell, rtol=0, atol=1e-6 * one.lengths.max())

@@ -182,7 +182,7 @@ def check_charge(field: Field, axes: Sequence[int], check_net: bool = True) -> N
     raise InputError(
         f"The cell has a net charge of {charge:.4g} e ({abs(net) / gross:.1e} of all its charge), so it has no "
         "periodic potential: add the missing ions or electrons (gh.charge_balance tells), or open the axes along which "
-        "it is finite, as boundary=..."
+        "it is finite, boundary=…"
     )
 
 

@@ -328,3 +328,20 @@ def test_text_names_every_term(blocks):
     text = str(gh.inner_potential(slab(ATOM), period=A, blocks=blocks))
     for words in ("mean - vacuum below", "eq. 80", "D_L/ε0", "Bethe, shared", "on facet", "D_L/(ε_ρ l²)", "grid error"):
         assert words in text
+
+
+@pytest.mark.parametrize("made", [slab, lambda layers: as_potential(slab(layers))])
+def test_a_position_in_the_vacuum_is_called_that(made):
+    profile = replace(made(ATOM), boundary="periodic")
+    with pytest.raises(InputError, match=r"x_b = -10 Å lies in the vacuum along .*: choose it inside the slab"):
+        gh.inner_potential(profile, period=A, x_b=-10.0)
+
+
+@pytest.mark.parametrize(("slope", "is_charged"), [(3e-7, False), (3e-5, True)])
+def test_rounding_of_float32_is_no_surface_charge(slope, is_charged):
+    """Rounding leaves a field in the bulk, of some 1e-7 V/Å, with vacua that are flat."""
+    potential = as_potential(slab(ATOM))
+    leaning = slope * np.clip(potential.position - 22.0, -24.0, 24.0)
+    found = gh.inner_potential(replace(potential, values=potential.values + leaning), period=A)
+    assert found.sigma_L.value == pytest.approx(-slope / POISSON, rel=1e-3)
+    assert found.phi_paper_eq80.defined is not is_charged
