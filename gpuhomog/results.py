@@ -76,7 +76,11 @@ def plain(value: Any) -> Any:
 
 
 class Result:
-    """Base of every result: a frozen dataclass that can be written anywhere."""
+    """Base of every result: a frozen dataclass that can be written anywhere; one with tables() is printed as these."""
+
+    def __str__(self) -> str:
+        tables = getattr(self, "tables", None)
+        return repr(self) if tables is None else text_of(tables())
 
     def to_dict(self) -> dict[str, Any]:
         """Nested dict of plain Python values (arrays as lists), ready for JSON."""

@@ -42,7 +42,7 @@ from ..reduction import SUM, Arrays, Reduction, extrema, plane_sums
 from ..results import Measurement, Result
 from ..streaming import Unread
 from ..structure import SYMBOLS
-from ..units import COULOMB_CONSTANT
+from ..units import FOUR_PI_KAPPA
 from .potentials.derivatives import laplacian
 from .streamed import digest_of
 
@@ -414,7 +414,7 @@ def with_ions(field: Field, values: Unread, charges: NDArray[np.float64], std: f
 def _laplacian(field: Field) -> Field:
     """-ε0 ∇² of the potential: by its modes, along open axes by differences."""
     sign = 1.0 if field.quantity == "electrostatic_potential" else -1.0
-    factor = sign / (4 * pi * COULOMB_CONSTANT)
+    factor = sign / FOUR_PI_KAPPA
     if OPEN in field.grid.boundary:
         if isinstance(field.values, Unread):
             field.values.refuse("The Laplacian of a potential")

@@ -49,7 +49,7 @@ from ..errors import InputError
 from ..field import Field
 from ..grid import AXIS_NAMES, OPEN, axis_index
 from ..parallel import fetch_planes
-from ..results import Profile, Result, Tables, text_of
+from ..results import Profile, Result, Tables
 from ..streaming import Unread
 from .average import average
 from .interval_field import EMPTY, NEGLIGIBLE, NO, UNDECIDED, WIDTHS_PER_WAVE, YES, kernel_and_width, range_of
@@ -118,9 +118,6 @@ class FieldAssumption8(Result):
             rows.append(("", f"margin {self.margin[i]:.3g}{unit} at ({where}) Å, nodes {self.h[i]:.3g} Å apart"))
         rows.append(("a, eps_x", f"{self.a:.6g} Å, {self.eps_x:.6g} Å, averages with a {self.kernel['kernel']}"))
         return (("Physical Assumption 8", tuple(rows)),)
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 @dataclass(frozen=True, eq=False)

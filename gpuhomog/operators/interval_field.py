@@ -46,7 +46,7 @@ from ..errors import InputError, nearest_known
 from ..field import Field
 from ..grid import OPEN, Grid
 from ..parallel import Serial, Slab, fetch_planes
-from ..results import Measurement, Profile, Result, Tables, text_of
+from ..results import Measurement, Profile, Result, Tables
 from .average import average
 from .profiles import resampled
 
@@ -229,9 +229,6 @@ class IntervalField(Result):
             ("self-consistent eps_x", str(self.consistent)),
         )
         return (("Macroscopic field as an interval", found),)
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 def kernel_and_width(kernel: AveragingKernel | float, eps_x: float | None) -> tuple[AveragingKernel, float]:
@@ -672,9 +669,6 @@ class FieldIntervals(Result):
             text = f"{widths[0]:.4g}, largest {widths[1]:.4g}, less the slope {widths[2]:.4g}{unit}"
             rows.append((f"eps_V {name}", text))
         return (("Macroscopic field as an interval", tuple(rows)),)
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 def field_intervals(

@@ -47,7 +47,7 @@ from ..grid import PERIODIC, axis_index
 from ..parallel import Slab
 from ..parallel.exchange import at
 from ..reduction import JOIN, SUM, Arrays, Reduction
-from ..results import Measurement, Result, Tables, text_of
+from ..results import Measurement, Result, Tables
 from ..units import times_length
 from .regions import LINEAR, Complex, Feature, Region, complex_of, distance, largest_disc, spot
 from .unrolled import BANDLIMITED, CELL, check_sampling
@@ -156,9 +156,6 @@ class LinesAndPoints(Result):
             *(("note", remark) for remark in self.remarks),
         ]
         return (*tables, ("How it was found", tuple(how)))
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 def lines_and_points(

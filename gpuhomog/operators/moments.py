@@ -38,7 +38,7 @@ from ..device import choose_device
 from ..errors import InputError, nearest_known
 from ..field import Field
 from ..grid import OPEN
-from ..results import Measurement, Profile, Result, Tables, between_positions, text_of
+from ..results import Measurement, Profile, Result, Tables, between_positions
 from ..units import times_length
 from .bulk import GivenPeriod, find_body, resolve_period
 from .excess import profile_of
@@ -90,9 +90,6 @@ class Partition(Result):
             ("widest", f"{self.widest:.6g} Å, at most {self.largest:.6g} Å"),
         )
         return (("Zero-average partition", rows),)
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,9 +148,6 @@ class MomentDensities(Result):
         if self.invariance is not None:
             rows.append(("|dW/dx_b + M1|", f"{self.invariance:.2g} of the largest |M1|"))
         return (("Moment densities", (*rows, *(("note", remark) for remark in self.remarks))),)
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import hypot, isfinite, pi
+from math import hypot, isfinite
 from typing import Any
 
 import numpy as np
@@ -36,8 +36,8 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InputError
 from ..field import Field
 from ..grid import OPEN
-from ..results import Measurement, Profile, Result, Tables, between_positions, text_of
-from ..units import COULOMB_CONSTANT
+from ..results import Measurement, Profile, Result, Tables, between_positions
+from ..units import FOUR_PI_KAPPA
 from .bulk import (
     PERIODS_TO_FACE,
     Period,
@@ -158,9 +158,6 @@ class PotentialStep(Result):
             how.append(("bulk level", f"over one period of {self.period:.6f} Å around {self.x_b:.4f} Å"))
         how += [("note", remark) for remark in self.remarks]
         return ("Potential of a positive charge", tuple(levels)), ("How it was found", tuple(how))
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 def potential_step(
@@ -517,7 +514,7 @@ def _across_slab(
         )
     apart = _difference(field_high, field_low)
     if profile.boundary == OPEN and _is_field(apart) and abs(float(apart)) > CHARGED_FIELD and not bent:
-        charge = -float(apart) / (4 * pi * COULOMB_CONSTANT)
+        charge = -float(apart) / FOUR_PI_KAPPA
         remarks.append(
             f"the fields of the two vacua differ: the slab carries {charge:.3g} e/Å^2, so no level is reached on "
             "either side"
@@ -610,7 +607,7 @@ def potential_of_charge(line: Unrolled, x: ArrayLike | None = None) -> Array:
     Source: Poisson's equation, the module's second line.
     """
     double = line.double_cumulative_at_samples() if x is None else line.double_cumulative(x)
-    return np.asarray(-4 * pi * COULOMB_CONSTANT * double, dtype=np.float64)
+    return np.asarray(-FOUR_PI_KAPPA * double, dtype=np.float64)
 
 
 def _from_charge(
@@ -627,7 +624,7 @@ def _from_charge(
             "alone the slab's own levels can be had, without between."
         )
     body = find_body(profile, sampling, x_b)
-    line, poisson = body.line, 4 * pi * COULOMB_CONSTANT
+    line, poisson = body.line, FOUR_PI_KAPPA
     if abs(line.total) > NEUTRAL_SLAB * line.gross:
         raise InputError(
             f"The slab carries a net charge of {line.total:.4g} e/Å^2 ({abs(line.total) / line.gross:.1e} of all its "

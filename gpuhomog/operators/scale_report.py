@@ -46,7 +46,7 @@ from ..field import Field
 from ..grid import OPEN, Grid
 from ..parallel import Serial, Slab, agree_on, fetch_planes
 from ..reduction import OWN, Arrays, Reduction, planar_moments
-from ..results import Profile, Result, Tables, text_of
+from ..results import Profile, Result, Tables
 from ..streaming import Run, Unread, in_chunks, in_turns, together, workers
 from .average import mean_of_some, smooth_plans
 from .interval_field import BALL_PER_EPS, FieldIntervals, intervals_of
@@ -154,9 +154,6 @@ class ScaleReport(Result):
                 text += f", 2 std <ν> {self.eps_V_average[i]:.3g}, eps_p {self.eps_p[i]:.3g}{unit}/Å"
             rows.append((f"eps {eps:.4g} Å", text))
         return ("Field", whole), *self.scales.tables(), ("Averages at each scale", tuple(rows))
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 def scale_report(

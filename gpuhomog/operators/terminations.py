@@ -36,7 +36,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import AccuracyWarning, InputError
 from ..field import Field
 from ..grid import OPEN, Grid
-from ..results import Measurement, Profile, Result, Tables, text_of
+from ..results import Measurement, Profile, Result, Tables
 from ..units import times_length
 from .excess import NEUTRAL_PERIOD, charge_profile, profile_of
 from .planar import Planes, parse_planes, reduced_indices
@@ -128,9 +128,6 @@ class PlaneExcess(Result):
         ]
         return ("Cut crystal", tuple(found)), ("How it was found", tuple(how))
 
-    def __str__(self) -> str:
-        return text_of(self.tables())
-
 
 @dataclass(frozen=True)
 class Termination:
@@ -198,9 +195,6 @@ class Terminations(Result):
             *(("note", remark) for remark in self.remarks),
         ]
         return ("Terminations", tuple(cuts) or (("cuts", "no gap between charged planes"),)), ("The planes", tuple(how))
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 def polarization_quantum(cell: Grid | ArrayLike, planes: Planes, *, paired: bool = False) -> PolarizationQuantum:

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError
-from ...results import Measurement, Result, Tables, text_of
+from ...results import Measurement, Result, Tables
 from ..potential_step import PotentialStep
 
 ENERGY = "eV"
@@ -70,9 +70,6 @@ class BandAlignment(Result):
             "From",
             (("step", str(self.step)), *(("note", remark) for remark in self.remarks)),
         )
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 def band_alignment(

@@ -38,7 +38,7 @@ from ...grid import OPEN
 from ...parallel import Slab
 from ...parallel.exchange import at
 from ...reduction import GREATEST, SUM, Arrays, Reduction
-from ...results import Measurement, Result, Tables, text_of
+from ...results import Measurement, Result, Tables
 from ...units import COULOMB_CONSTANT
 from ..charge import absolute_sum
 from ..streamed import digest_of
@@ -468,9 +468,6 @@ class BethePotential(Result):
         ]
         how += [("note", remark) for remark in self.remarks]
         return (f"Bethe's potential, block {self.block}", tuple(found)), ("How it was found", tuple(how))
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 def check_volume(volume: float) -> float:

@@ -40,7 +40,7 @@ from ...errors import InputError
 from ...fft import RowsOfModes
 from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, Grid
-from ...results import Result, Tables, text_of
+from ...results import Result, Tables
 from ...streaming import Unread
 from ...units import COULOMB_CONSTANT, FOUR_PI_KAPPA
 from ..charge import absolute_sum
@@ -155,9 +155,6 @@ class LorentzCavity(Result):
 
     def _route(self) -> str:
         return "summed over cells" if self.intact_by == "whole cells" else "by the identity"
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 def _vector(values: Array) -> str:

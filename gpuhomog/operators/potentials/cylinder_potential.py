@@ -46,7 +46,7 @@ from ...grid import AXIS_NAMES, axis_index
 from ...parallel import Slab
 from ...parallel.exchange import contract_planes
 from ...reduction import SUM, Arrays, Reduction
-from ...results import Result, Tables, text_of
+from ...results import Result, Tables
 from ...units import COULOMB_CONSTANT, FOUR_PI_KAPPA
 from ..excess import check_charge
 from .cylinder import (
@@ -149,9 +149,6 @@ class CylinderPotential(Result):
             *(("note", remark) for remark in self.remarks),
         ]
         return ("Potential of a cylinder", tuple(rows)), ("How it was found", tuple(how))
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,7 +39,7 @@ from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, axis_index
 from ...parallel import Slab
 from ...reduction import JOIN, Arrays, Reduction
-from ...results import Measurement, Result, Tables, text_of
+from ...results import Measurement, Result, Tables
 from ...units import FOUR_PI_KAPPA
 from ..excess import check_charge
 from .cylinder import Cylinder, end_weights, in_memory, phases_at, places_of, planes_whole, stretch_of
@@ -107,9 +107,6 @@ class DeviationDecay(Result):
             *(("note", remark) for remark in self.remarks),
         )
         return (("Decay of Φ of Δρ", rows),)
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 def deviation_decay(

@@ -47,7 +47,7 @@ from numpy.typing import NDArray
 from ...averaging_kernels import Gaussian
 from ...errors import InputError
 from ...field import Field
-from ...results import Measurement, Profile, Result, Tables, between_positions, text_of
+from ...results import Measurement, Profile, Result, Tables, between_positions
 from ...units import FOUR_PI_KAPPA
 from ..bulk import Body, find_body, spread_positions
 from ..excess import (
@@ -181,9 +181,6 @@ class InnerPotential(Result):
         if self.period is not None:
             return f"one period of {self.period:.6f} Å around {self.x_b:.4f} Å"
         return "" if self.eps is None else f"a Gaussian of eps {self.eps:.4f} Å around {self.x_b:.4f} Å"
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 def inner_potential(

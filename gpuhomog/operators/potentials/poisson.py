@@ -24,7 +24,7 @@ Out  Field of quantity electrostatic_potential [V], on the same points, with tha
 >>> charge = np.exp(-(r**2) / 2) / (2 * np.pi) ** 1.5
 >>> field = gh.Field.from_array(charge, 12.0 * np.eye(3), quantity="charge_density", boundary="open")
 >>> potential = gh.electrostatic_potential(field)
->>> print(f"{potential.values[24, 24, 24]:.6f} {COULOMB_CONSTANT * (2 / np.pi) ** 0.5:.6f}")
+>>> print(f"{potential.values[24, 24, 24]:.6f} {gh.units.COULOMB_CONSTANT * (2 / np.pi) ** 0.5:.6f}")
 11.489255 11.489255
 """
 
@@ -32,7 +32,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import pi
 from typing import Any
 
 import numpy as np
@@ -47,7 +46,7 @@ from ...parallel import Slab
 from ...parallel.exchange import at
 from ...reduction import JOIN, SUM, Arrays, Reduction
 from ...streaming import Unread
-from ...units import COULOMB_CONSTANT
+from ...units import FOUR_PI_KAPPA
 from .derivatives import gradient
 from .truncated import coulomb_kernel
 
@@ -230,7 +229,7 @@ def padded_grid(grid: Grid) -> Grid:
 def _solved(density: Field, wanted: Sequence[tuple[bool, list[Part]]]) -> list[Any]:
     """For each (is complex, parts) the values of ρ_k times 4πκ v(k) and those parts."""
     padded = padded_grid(density.grid)
-    kernel = coulomb_kernel(padded, 4 * pi * COULOMB_CONSTANT)
+    kernel = coulomb_kernel(padded, FOUR_PI_KAPPA)
     multipliers = [Multiplier(padded.shape, [kernel, *parts], is_complex) for is_complex, parts in wanted]
     solve = convolved if OPEN in padded.boundary else filtered
     return solve(density.device, density.values, *multipliers, slab=density.slab, comm=density.comm)

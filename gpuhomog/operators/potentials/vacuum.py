@@ -17,7 +17,7 @@ Out  VacuumLevels: V, V/Å, eV; DipoleCorrection with the corrected Field.
 >>> charge = np.exp(-((x - 18) ** 2)) - np.exp(-((x - 20) ** 2))
 >>> density = gh.Field.from_array(0.01 * charge[None, None], np.diag([3.0, 3.0, 40.0]), quantity="charge_density")
 >>> corrected = gh.dipole_correction(gh.electrostatic_potential(density), "c")
->>> print(f"{corrected.levels.step.value:.4f} {4 * np.pi * COULOMB_CONSTANT * -0.02 * np.pi**0.5:.4f}")
+>>> print(f"{corrected.levels.step.value:.4f} {FOUR_PI_KAPPA * -0.02 * np.pi**0.5:.4f}")
 -6.4146 -6.4146
 """
 
@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from math import hypot, isfinite, pi
+from math import hypot, isfinite
 from typing import Any
 
 import numpy as np
@@ -33,9 +33,9 @@ import numpy as np
 from ...errors import InputError
 from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, axis_index
-from ...results import Measurement, Profile, Result, Tables, between_positions, text_of
+from ...results import Measurement, Profile, Result, Tables, between_positions
 from ...streaming import Unread
-from ...units import COULOMB_CONSTANT
+from ...units import FOUR_PI_KAPPA
 from ..bulk import find_body
 from ..excess import first_moment, profile_of
 from ..planar import Planes, planar_average
@@ -96,9 +96,6 @@ class VacuumLevels(Result):
         ]
         return ("Vacuum levels, potential of a positive charge", tuple(levels)), ("How they were found", tuple(how))
 
-    def __str__(self) -> str:
-        return text_of(self.tables())
-
 
 @dataclass(frozen=True, eq=False)
 class DipoleCorrection(Result):
@@ -132,9 +129,6 @@ class DipoleCorrection(Result):
             *(("note", remark) for remark in self.remarks),
         ]
         return ("Dipole correction", tuple(rows)), *self.levels.tables()
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 def vacuum_levels(
@@ -174,7 +168,7 @@ def vacuum_levels(
         low=found.low,
         high=found.high,
         step=found.step,
-        dipole=found.dipole or _times(found.step, 1 / (4 * pi * COULOMB_CONSTANT), MOMENT),
+        dipole=found.dipole or _times(found.step, 1 / FOUR_PI_KAPPA, MOMENT),
         field_low=found.field_low,
         field_high=found.field_high,
         work_function_low=works[0],
@@ -243,7 +237,7 @@ def dipole_correction(
                 "ions or electrons (gh.charge_balance tells)."
             )
         dipole = Measurement(first_moment(line, sum(found.faces) / 2), MOMENT, 1e-15 * line.gross * height)
-        removed = _times(dipole, -4 * pi * COULOMB_CONSTANT / height, FIELD)
+        removed = _times(dipole, -FOUR_PI_KAPPA / height, FIELD)
         exact = True
     else:
         slopes = [s for s in (found.field_low, found.field_high) if s.value is not None]
@@ -252,7 +246,7 @@ def dipole_correction(
         numbers, errors = [float(s) for s in slopes], [s.uncertainty or 0.0 for s in slopes]
         apart = abs(numbers[0] - numbers[-1])
         removed = Measurement(float(np.mean(numbers)), FIELD, hypot(apart, *errors) / len(slopes))
-        dipole = _times(removed, -height / (4 * pi * COULOMB_CONSTANT), MOMENT)
+        dipole = _times(removed, -height / FOUR_PI_KAPPA, MOMENT)
         exact = False
         if apart > max(0.05 * abs(float(removed)), 4 * hypot(*errors), 2e-3):
             remarks.append(
