@@ -22,8 +22,9 @@ from .style import (
     SKY,
     VERMILION,
     WIDTHS,
-    axis_label,
     figure_rows,
+    finish_rows,
+    leave_room,
     name_axis,
     new_figure,
     styled,
@@ -101,7 +102,6 @@ def plot_point_charges(points: PointCharges, result: PointSurfaceCharge, *, widt
     upper, lower = figure_rows(figure, [1.2, 1.75])
     upper.vlines(x, 0, q, color=np.where(q > 0, VERMILION, BLUE), lw=0.8, zorder=3)
     upper.axhline(0.0, color=GREY, lw=0.5, zorder=1)
-    upper.tick_params(axis="x", which="both", labelbottom=False)
     margin = 0.05 * max(float(np.ptp(x)), 1e-9)
     places, which = np.unique(np.round(x, 6), return_inverse=True)  # charges of one plane add up
     edges = np.concatenate([[x[0] - margin], places, [x[-1] + margin]])
@@ -122,10 +122,7 @@ def plot_point_charges(points: PointCharges, result: PointSurfaceCharge, *, widt
     write_measurements(lower, named)
     name_axis(upper, "charge", points.unit)
     name_axis(lower, "charge below", points.unit)
-    lower.set_xlabel("position along the normal (Å)")
-    lower.set_xlim(edges[0], edges[-1])
-    for axes in (upper, lower):
-        axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
+    finish_rows([upper, lower], "position along the normal (Å)", (edges[0], edges[-1]))
     return figure
 
 
@@ -148,13 +145,9 @@ def plot_point_terminations(result: PointTerminations, *, width: str = "column")
     for axes in (upper, lower):
         axes.axhline(0.0, color=GREY, lw=0.5, zorder=1)
         axes.margins(y=0.15)
-    upper.tick_params(axis="x", which="both", labelbottom=False)
     name_axis(upper, "planes", "e/Å^2")
     name_axis(lower, "σ of the cut", "e/Å^2")
-    lower.set_xlabel(f"position of the cut normal to {result.planes} (Å)")
-    lower.set_xlim(0.0, result.spacing)
-    for axes in (upper, lower):
-        axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
+    finish_rows([upper, lower], f"position of the cut normal to {result.planes} (Å)", (0.0, result.spacing))
     return figure
 
 
@@ -173,14 +166,11 @@ def plot_molecules(result: MolecularCharge, *, width: str = "column") -> Figure:
     lower.plot(result.position, result.residual, color=ORANGE, lw=0.9)
     for axes in (upper, lower):
         axes.axhline(0.0, color=GREY, lw=0.5, zorder=1)
-    low, high = upper.get_ylim()
-    upper.set_ylim(low, high + 0.25 * (high - low))
+    leave_room(upper, 0.25)
     upper.legend(loc="upper left", ncols=3, borderaxespad=0.2)
-    upper.tick_params(axis="x", which="both", labelbottom=False)
     name_axis(upper, "charge density", result.unit)
     name_axis(lower, "left out", result.unit)
-    lower.set_xlabel(axis_label("position along the normal", "Å"))
-    lower.set_xlim(float(result.position[0]), float(result.position[-1]))
-    for axes in (upper, lower):
-        axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
+    finish_rows(
+        [upper, lower], "position along the normal (Å)", (float(result.position[0]), float(result.position[-1]))
+    )
     return figure
