@@ -360,7 +360,7 @@ def _surfaces(body: Body, x_b: float, period: GivenPeriod, length: float | None,
     """Moments at x_b: of one period, of a Gaussian kernel, or zero in a vacuum."""
     line = body.line
     found = resolve_period(period, line, body.low, body.high) if body.low < x_b < body.high else None
-    quiet = _is_quiet(body, x_b)
+    quiet = _is_quiet(body, x_b) or not body.low < x_b < body.high
     if quiet and found is not None and isinstance(period, str) and _why_no_bulk(body, x_b, found.length, 0.0):
         found = None  # a gap between charges, not one between the layers of a crystal
     quiet = quiet and found is None

@@ -336,6 +336,8 @@ def _level(step: PotentialStep, eps: float | None, charge: Unrolled | None, surf
     assert step.x_b is not None and step.line is not None
     if step.period is not None:
         assert step.bulk is not None and step.bulk_field is not None
+        if surface is not None and surface.low is not None and surface.low.reason is not None:
+            return _no_level(surface.low.reason)
 
         def mean(line: Unrolled) -> float:
             if charge is not None:
@@ -355,7 +357,7 @@ def _level(step: PotentialStep, eps: float | None, charge: Unrolled | None, surf
     else:
         reason = why_too_few_layers(Body(_charge_of(step.line), low, high), step.x_b)
     if reason is not None:
-        return _Level(Measurement.not_defined(VOLT, reason), Measurement.not_defined("V/Å", reason), 0.0)
+        return _no_level(reason)
     kernel = Gaussian(eps)
 
     def averaged(line: Unrolled, x: float) -> float:
@@ -383,6 +385,10 @@ def _charge_of(potential: Unrolled) -> Unrolled:
     """-ε0 φ'' of samples, by second differences; 0 at the ends, which lie in vacuum."""
     bends = np.diff(potential.values, 2) / potential.spacing**2
     return Unrolled(potential.start, potential.spacing, np.pad(bends, 1) / -FOUR_PI_KAPPA, CELL)
+
+
+def _no_level(reason: str) -> _Level:
+    return _Level(Measurement.not_defined(VOLT, reason), Measurement.not_defined("V/Å", reason), 0.0)
 
 
 def _grid_error(line: Unrolled, number: Callable[[Unrolled], float]) -> float:

@@ -345,3 +345,11 @@ def test_rounding_of_float32_is_no_surface_charge(slope, is_charged):
     found = gh.inner_potential(replace(potential, values=potential.values + leaning), period=A)
     assert found.sigma_L.value == pytest.approx(-slope / POISSON, rel=1e-3)
     assert found.phi_paper_eq80.defined is not is_charged
+
+
+@pytest.mark.parametrize("period", [0.5, 3.0])
+def test_a_wrong_period_has_no_mean(period):
+    """The bulk over it is charged, so the mean would be another one at each x_b."""
+    found = gh.inner_potential(slab(ATOM), period=period)
+    assert not found.phi_mean_vs_vacuum_L.defined
+    assert "no neutral bulk" in found.phi_mean_vs_vacuum_L.reason
