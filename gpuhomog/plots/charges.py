@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from ..operators.point_charges import MolecularCharge, PointCharges, PointSurfaceCharge
 from ..operators.point_terminations import PointTerminations
 from ..operators.surface_map import SurfaceMap
-from .slices import colour_scale, in_plane
+from .slices import colour_scale, draw_plane, in_plane
 from .style import (
     BLACK,
     BLUE,
@@ -55,35 +55,12 @@ def plot_surface_map(result: SurfaceMap, *, width: str = "page") -> Figure:
         y = bottom + (1 - number) * (2 - columns) * (tall + bottom + top)
         axes = figure.add_axes((x / page, y / total, wide / page, tall / total))
         plane = np.pad(values, ((0, 1), (0, 1)), mode="wrap")
-        u = np.arange(plane.shape[0])[:, None] / values.shape[0]
-        v = np.arange(plane.shape[1])[None, :] / values.shape[1]
-        colours, low, high, extend = colour_scale(values)
-        mesh = axes.pcolormesh(
-            u * vectors[0, 0] + v * vectors[1, 0],
-            u * vectors[0, 1] + v * vectors[1, 1],
-            plane,
-            cmap=colours,
-            vmin=low,
-            vmax=high,
-            shading="gouraud",
-            rasterized=True,
-        )
-        axes.plot(corners[:, 0], corners[:, 1], color=BLACK, lw=0.6, clip_on=False)
-        axes.set_xlim(corners[:, 0].min(), corners[:, 0].max())
-        axes.set_ylim(corners[:, 1].min(), corners[:, 1].max())
-        first, second = result.axes
-        skewed = abs(vectors[1, 0]) > 1e-6 * vectors[1, 1]
-        axes.set_xlabel(f"{first} (Å)", labelpad=2)
-        axes.set_ylabel(f"⊥ {first} (Å)" if skewed else f"{second} (Å)", labelpad=2)
+        colours = colour_scale(values)
+        mesh = draw_plane(axes, plane, values.shape, vectors, corners, colours, result.axes)
         mean = f"{values.mean():.4g}".replace("-", "−")
         axes.set_title(f"{name}, mean {mean}", pad=3, fontsize=7.5)
-        axes.minorticks_off()
-        axes.tick_params(direction="out", top=False, right=False)
-        if skewed:
-            for side in ("top", "right", "left", "bottom"):
-                axes.spines[side].set_visible(False)
         bar = figure.add_axes(((x + wide + 0.1) / page, y / total, 0.09 / page, tall / total))
-        figure.colorbar(mesh, cax=bar, extend=extend)
+        figure.colorbar(mesh, cax=bar, extend=colours[3])
         bar.minorticks_off()
         name_axis(bar, "σ", "e/Å^2")
     return figure
