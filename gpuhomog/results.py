@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from math import floor, isfinite, log10
+from math import floor, hypot, isfinite, log10
 from typing import Any
 
 import numpy as np
@@ -181,6 +181,29 @@ class Measurement:
         if number == "-0":
             number = "0"
         return f"{number} ± {self.uncertainty:.2g}{unit}"
+
+
+def weighted_sum(
+    unit: str | None, *terms: tuple[float, Measurement], shift: float = 0.0, error: float = 0.0
+) -> Measurement:
+    """Sum of exact factors times numbers, plus a shift, in a unit; or why the first that is not defined is not.
+
+    error  one more uncertainty; all are independent, and one that is not known is left out
+
+    >>> print(weighted_sum("V", (1.0, Measurement(2.0, "V", 0.3)), (-1.0, Measurement(0.5, "V", 0.4))))
+    1.50 ± 0.50 V
+    """
+    for _, term in terms:
+        if not term.defined:
+            return Measurement.not_defined(unit, term.reason or "")
+    errors = [factor * term.uncertainty for factor, term in terms if term.uncertainty is not None]
+    value = sum(factor * float(term) for factor, term in terms) + shift
+    return Measurement(value, unit, hypot(*errors, error) if errors or error else None)
+
+
+def difference(upper: Measurement, lower: Measurement) -> Measurement:
+    """Upper - lower, of one unit."""
+    return weighted_sum(upper.unit, (1.0, upper), (-1.0, lower))
 
 
 @dataclass(frozen=True, eq=False)

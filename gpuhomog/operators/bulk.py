@@ -221,6 +221,16 @@ def spread_positions(x: float, reach: float, window: tuple[float, float]) -> Arr
     return np.linspace(low, high, N_SPREAD) if high > low else np.array([x])
 
 
+def fitted_line(x: Array, y: Array) -> tuple[float, float, float]:
+    """Slope of the least squares line, its error, and the scatter about it; near points are not independent: no √n."""
+    if len(x) == 1:
+        return 0.0, 0.0, 0.0
+    t = x - x.mean()
+    slope = float((t * y).mean() / (t**2).mean())
+    scatter = float(np.std(y - slope * t))
+    return slope, scatter / float(np.sqrt((t**2).mean())), scatter
+
+
 def between_two(profile: Profile, between: Sequence[float], sampling: str) -> tuple[Unrolled, tuple[float, float]]:
     """A line with x_1 and x_2 on it, x_1 below x_2; a periodic one is cut opposite the middle between them.
 

@@ -36,13 +36,14 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InputError
 from ..field import Field
 from ..grid import OPEN
-from ..results import Measurement, Profile, Result, Tables, between_positions
+from ..results import Measurement, Profile, Result, Tables, between_positions, difference
 from ..units import FOUR_PI_KAPPA
 from .bulk import (
     PERIODS_TO_FACE,
     Period,
     between_two,
     find_body,
+    fitted_line,
     resolve_period,
     resolve_periods,
     spread_positions,
@@ -389,15 +390,6 @@ def _bend(x: Array, values: Array, face: float) -> tuple[float, float]:
     return abs(levels[1] - levels[0]), noise * hypot(*leverages) / float(np.sqrt(half))
 
 
-def _difference(upper: Measurement, lower: Measurement) -> Measurement:
-    """Upper - lower, or the reason of the one that is not defined."""
-    for one in (upper, lower):
-        if not one.defined:
-            return Measurement.not_defined(one.unit, one.reason or "")
-    error = hypot(upper.uncertainty or 0.0, lower.uncertainty or 0.0)
-    return Measurement(float(upper) - float(lower), upper.unit, error)
-
-
 def _is_field(slope: Measurement) -> bool:
     """True if a slope is more than noise, and large enough that readers must know."""
     return slope.value is not None and abs(slope.value) > max(LEAST_FIELD, SIGNIFICANT * (slope.uncertainty or 0.0))
@@ -428,12 +420,7 @@ def _level_in_bulk(
     if period.uncertainty > 0:
         drift = float(period_mean(line, np.array([x]), period.length + period.uncertainty)[0] - here)
     floor = 1e-15 * float(np.abs(line.values).max())
-    slope, slope_error, spread = 0.0, 0.0, float(means.std())
-    if len(around) > 1:
-        t = around - around.mean()
-        slope = float((t * means).mean() / (t**2).mean())
-        spread = float(np.std(means - slope * t))
-        slope_error = spread / float(np.sqrt((t**2).mean()))
+    slope, slope_error, spread = fitted_line(around, means)
     return (
         Measurement(float(here), VOLT, hypot(spread, drift, floor)),
         Measurement(slope, FIELD, hypot(slope_error, floor)),
@@ -512,7 +499,7 @@ def _across_slab(
             f"the vacuum has a field of {max(significant):.3g} V/Å, so levels depend on where the faces are put: they "
             f"are at the faces, known to {FACE_UNCERTAINTY:g} Å. A dipole correction removes it"
         )
-    apart = _difference(field_high, field_low)
+    apart = difference(field_high, field_low)
     if profile.boundary == OPEN and _is_field(apart) and abs(float(apart)) > CHARGED_FIELD and not bent:
         charge = -float(apart) / FOUR_PI_KAPPA
         remarks.append(
@@ -521,7 +508,7 @@ def _across_slab(
         )
     if bent:
         remarks.append(f"the vacuum bends ({' and '.join(bent)} side): its level is not reached. Take more vacuum")
-    step = _difference(high, low)
+    step = difference(high, low)
     if step.uncertainty is not None:  # a rule that puts one face too far out does so on both sides: errors add
         together = 2 * abs(float(field_low) * float(field_high)) * FACE_UNCERTAINTY**2
         step = replace(step, uncertainty=hypot(step.uncertainty, together**0.5))
@@ -532,8 +519,8 @@ def _across_slab(
         field_low=field_low,
         field_high=field_high,
         bulk=bulk,
-        bulk_minus_low=_difference(bulk, low),
-        bulk_minus_high=_difference(bulk, high),
+        bulk_minus_low=difference(bulk, low),
+        bulk_minus_high=difference(bulk, high),
         bulk_field=bulk_field,
         dipole=None,
         flat=straight and len(slopes) == 2 and not bent,
@@ -575,7 +562,7 @@ def _across_interface(
             f"a charged interface: the step depends on x_1 and x_2; lines carried on to the middle give {middle:.6g} V"
         )
     return PotentialStep(
-        step=_difference(levels[1], levels[0]),
+        step=difference(levels[1], levels[0]),
         low=levels[0],
         high=levels[1],
         field_low=slopes[0],
@@ -654,8 +641,8 @@ def _from_charge(
         field_low=none,
         field_high=none,
         bulk=bulk,
-        bulk_minus_low=_difference(bulk, low),
-        bulk_minus_high=_difference(bulk, high),
+        bulk_minus_low=difference(bulk, low),
+        bulk_minus_high=difference(bulk, high),
         bulk_field=bulk_field,
         dipole=Measurement(moment, MOMENT, moment_error),
         flat=True,

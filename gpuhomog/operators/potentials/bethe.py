@@ -41,6 +41,7 @@ from ...reduction import GREATEST, SUM, Arrays, Reduction
 from ...results import Measurement, Result, Tables
 from ...units import COULOMB_CONSTANT
 from ..charge import absolute_sum
+from ..excess import check_charge
 from ..streamed import digest_of
 
 Array = NDArray[np.float64]
@@ -319,11 +320,7 @@ class BuildingBlock(Result):
         second point along each axis changes. Raises InputError for another quantity, and where charge reaches a face
         of the box.
         """
-        if density.quantity != "charge_density":
-            raise InputError(
-                f"A building block needs a charge_density, and this is of quantity {density.quantity}: name it when "
-                "reading, or make one with gh.charge_density."
-            )
+        check_charge(density.quantity, "A building block")
         density = density.internal()
         grid = density.grid
         middle = np.full(3, 0.5) if centre is None else grid.fractional(np.asarray(centre, dtype=np.float64))

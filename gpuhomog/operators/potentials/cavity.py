@@ -44,13 +44,13 @@ from ...results import Result, Tables
 from ...streaming import Unread
 from ...units import COULOMB_CONSTANT, FOUR_PI_KAPPA
 from ..charge import absolute_sum
+from ..excess import check_charge
 from ..planar import planar_average
 from .bethe import BuildingBlock, GaussianCharge
+from .poisson import NEUTRAL
 
 Array = NDArray[np.float64]
 
-NEUTRAL = 1e-5
-"""Largest |∫ρ|/∫|ρ| of a neutral cell."""
 CLOSED = 1e-16
 """Modes of Gaussians below this fraction of their charge are left out."""
 SHELL_BITS = 2.0**42
@@ -313,11 +313,7 @@ def _rms(values: Array) -> float | None:
 
 def _check_field(density: Field) -> None:
     """InputError unless it is a neutral charge density, periodic along all axes."""
-    if density.quantity != "charge_density":
-        raise InputError(
-            f"A Lorentz cavity needs a charge_density, and this is of quantity {density.quantity}: name it when "
-            "reading, or make one with gh.charge_density."
-        )
+    check_charge(density.quantity, "A Lorentz cavity")
     for axis in range(3):
         if density.grid.boundary[axis] == OPEN:
             raise InputError(

@@ -47,9 +47,9 @@ from numpy.typing import NDArray
 from ...averaging_kernels import Gaussian
 from ...errors import InputError
 from ...field import Field
-from ...results import Measurement, Profile, Result, Tables, between_positions
+from ...results import Measurement, Profile, Result, Tables, between_positions, weighted_sum
 from ...units import FOUR_PI_KAPPA
-from ..bulk import Body, find_body, spread_positions
+from ..bulk import Body, find_body, fitted_line, spread_positions
 from ..excess import (
     CHARGE,
     KERNELS_TO_FACE,
@@ -277,7 +277,10 @@ def _gathered(
     x_b, faces = step.x_b, step.faces if surface is None else surface.faces
     eps = None if step.period is not None else (faces[1] - faces[0]) / 5 if surface is None else surface.eps
     level = _level(step, eps, charge_line if step.source == "charge_density" else None, surface)
-    mean = [_less(level.mean, vacuum, level.grid_error) for vacuum in (step.low, step.high)]
+    mean = [
+        weighted_sum(VOLT, (1.0, level.mean), (-1.0, vacuum), error=level.grid_error)
+        for vacuum in (step.low, step.high)
+    ]
     depth = (x_b - faces[0], faces[1] - x_b)
     fields = (step.field_low, step.field_high)
     outward = (1.0, -1.0)  # along the axis, from the lower face into the slab
@@ -286,15 +289,18 @@ def _gathered(
         assert surface.low_dipole is not None and surface.high_dipole is not None
         sigma = [surface.low, surface.high]
         error = _grid_error_of_moment(charge_line, x_b, step.period, faces)
-        moments = [_in_volts(surface.low_dipole, 1.0, error), _in_volts(surface.high_dipole, -1.0, error)]
-        budget = [_sum(moments[i], _in_volts(sigma[i], -depth[i], 0.0)) for i in (0, 1)]
+        moments = [
+            weighted_sum(VOLT, (FOUR_PI_KAPPA, surface.low_dipole), error=error),
+            weighted_sum(VOLT, (-FOUR_PI_KAPPA, surface.high_dipole), error=error),
+        ]
+        budget = [weighted_sum(VOLT, (1.0, moments[i]), (-FOUR_PI_KAPPA * depth[i], sigma[i])) for i in (0, 1)]
         external = [
             outward[i] * float(fields[i]) * abs(x_b - step.faces[i]) if fields[i].defined else 0.0 for i in (0, 1)
         ]
-        residual = [_less(mean[i], budget[i], 0.0, external[i]) for i in (0, 1)]
+        residual = [weighted_sum(VOLT, (1.0, mean[i]), (-1.0, budget[i]), shift=-external[i]) for i in (0, 1)]
     else:
         sigma = [_charge_by_slopes(level.slope, fields[i], outward[i]) for i in (0, 1)]
-        moments = [_sum(mean[i], level.slope, -outward[i] * depth[i]) for i in (0, 1)]
+        moments = [weighted_sum(VOLT, (1.0, mean[i]), (-outward[i] * depth[i], level.slope)) for i in (0, 1)]
         alone = Measurement.not_defined(VOLT, "a potential alone has no second route: give density")
         budget, residual = [alone, alone], [alone, alone]
     remarks = list(step.remarks)
@@ -380,12 +386,7 @@ def _level(step: PotentialStep, eps: float | None, charge: Unrolled | None, surf
 
     around = spread_positions(step.x_b, eps, window)
     means = np.array([averaged(step.line, float(x)) for x in around])
-    slope, spread, slope_error = 0.0, float(means.std()), 0.0
-    if len(around) > 1:
-        t = around - around.mean()
-        slope = float((t * means).mean() / (t**2).mean())
-        spread = float(np.std(means - slope * t))
-        slope_error = spread / float(np.sqrt((t**2).mean()))
+    slope, slope_error, spread = fitted_line(around, means)
     x_b = step.x_b
     if charge is None:
         error = _grid_error(step.line, lambda line: averaged(line, x_b))
@@ -433,39 +434,9 @@ def _grid_error_of_moment(line: Unrolled | None, x_b: float, period: float | Non
     return _grid_error(line, moment)
 
 
-def _less(upper: Measurement, lower: Measurement, extra: float, shift: float = 0.0) -> Measurement:
-    """Upper - lower - shift, with one more error; or the reason of the one that is not defined."""
-    for one in (upper, lower):
-        if not one.defined:
-            return Measurement.not_defined(VOLT, one.reason or "")
-    error = hypot(upper.uncertainty or 0.0, lower.uncertainty or 0.0, extra)
-    return Measurement(float(upper) - float(lower) - shift, VOLT, error)
-
-
-def _sum(first: Measurement, second: Measurement, factor: float = 1.0) -> Measurement:
-    """First + factor · second [V], or the reason of the one that is not defined."""
-    for one in (first, second):
-        if not one.defined:
-            return Measurement.not_defined(VOLT, one.reason or "")
-    error = hypot(first.uncertainty or 0.0, factor * (second.uncertainty or 0.0))
-    return Measurement(float(first) + factor * float(second), VOLT, error)
-
-
-def _in_volts(number: Measurement, factor: float, extra: float) -> Measurement:
-    """A moment, or a surface charge times a length, over ε0."""
-    if not number.defined:
-        return Measurement.not_defined(VOLT, number.reason or "")
-    factor *= FOUR_PI_KAPPA
-    return Measurement(factor * float(number), VOLT, hypot(factor * (number.uncertainty or 0.0), extra))
-
-
 def _charge_by_slopes(bulk: Measurement, vacuum: Measurement, outward: float) -> Measurement:
     """Surface charge from the field on both sides, Gauss's law [e/Å^2]."""
-    for one in (bulk, vacuum):
-        if not one.defined:
-            return Measurement.not_defined(CHARGE, one.reason or "")
-    error = hypot(bulk.uncertainty or 0.0, vacuum.uncertainty or 0.0) / FOUR_PI_KAPPA
-    return Measurement(outward * (float(vacuum) - float(bulk)) / FOUR_PI_KAPPA, CHARGE, error)
+    return weighted_sum(CHARGE, (-outward / FOUR_PI_KAPPA, bulk), (outward / FOUR_PI_KAPPA, vacuum))
 
 
 def _largest_field(line: Unrolled) -> float:
