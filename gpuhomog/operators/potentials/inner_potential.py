@@ -60,7 +60,7 @@ from ..excess import (
     surface_charge,
     why_too_few_layers,
 )
-from ..planar import Planes
+from ..planar import Planes, plane_name
 from ..potential_step import PotentialStep, period_mean, potential_of_charge, potential_step
 from ..unrolled import CELL, Unrolled, check_sampling
 from .bethe import VOLT, BethePotential, BuildingBlock, bethe_potential
@@ -79,6 +79,8 @@ AT_THE_EDGE = 1e-6
 """An ion nearer than this to the end of a period is at it, and half in it [Å]."""
 LEAST_GAIN = 1e-3
 """A quarter of the planes may be far too few: the last halving of a grid is not believed to gain more than this."""
+SAME_CELL = 1e-4
+"""Largest difference between the cells of a potential and of its charge, as a fraction."""
 NONE_DECLARED = "none declared"
 
 
@@ -211,7 +213,8 @@ def inner_potential(
     sampling  "bandlimited" (default) or "cell", what samples of a charge density are
 
     Source: eqs. 72-80 corrected, 82-88 of the paper. Raises InputError as potential_step and surface_charge do: for
-    other quantities, a charged slab, no vacuum, x_b outside the bulk; and for numbers that are not positive.
+    other quantities, a charged slab, no vacuum, x_b outside the bulk; for a density of another cell; and for numbers
+    that are not positive.
     """
     for name, number in (("radius", radius), ("l", l), ("eps_rho", eps_rho)):
         if number is not None and not (isfinite(number) and number > 0):
@@ -223,7 +226,7 @@ def inner_potential(
         raise InputError("A charge density needs no other beside it: leave density out.")
     step = potential_step(profile, period=period, x_b=x_b, sampling=sampling)
     assert step.x_b is not None and step.line is not None  # a slab, not an interface
-    charge = profile if is_charge else None if density is None else _beside(density, axis)
+    charge = profile if is_charge else None if density is None else _beside(density, axis, profile)
     surface, charge_line = None, None
     if charge is not None:
         surface = surface_charge(charge, period=step.period, x_b=step.x_b, sampling=sampling)
@@ -231,13 +234,24 @@ def inner_potential(
     return _gathered(profile, step, surface, charge_line, blocks, radius, l, eps_rho)
 
 
-def _beside(density: Field | Profile, axis: Planes | None) -> Profile:
-    """The charge density that belongs to a potential."""
+def _beside(density: Field | Profile, axis: Planes | None, potential: Profile) -> Profile:
+    """The charge density that belongs to a potential; InputError if it is that of another cell."""
     if density.quantity != "charge_density":
         raise InputError(
             f"density is of quantity {density.quantity}: give the charge_density of the same slab, ions and electrons."
         )
-    return profile_of(density, axis)
+    profile = profile_of(density, axis)
+    here, there = (
+        np.array([one.length, one.length + one.position[0], one.area or 0.0]) for one in (profile, potential)
+    )
+    known = 3 if profile.area and potential.area else 2
+    same = np.allclose(here[:known], there[:known], rtol=SAME_CELL, atol=0)
+    if not same or plane_name(profile.planes) != plane_name(potential.planes):
+        found = (
+            f"{one.length:.6g} Å along {one.planes} from {one.position[0]:.6g} Å on" for one in (profile, potential)
+        )
+        raise InputError(f"The density covers {' and the potential '.join(found)}: give both of one slab in one cell.")
+    return profile
 
 
 @dataclass(frozen=True, eq=False)

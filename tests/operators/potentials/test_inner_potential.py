@@ -353,3 +353,14 @@ def test_a_wrong_period_has_no_mean(period):
     found = gh.inner_potential(slab(ATOM), period=period)
     assert not found.phi_mean_vs_vacuum_L.defined
     assert "no neutral bulk" in found.phi_mean_vs_vacuum_L.reason
+
+
+def test_a_density_of_another_cell_is_refused():
+    charge = slab(ATOM)
+    potential = as_potential(charge)
+    longer = slab(ATOM, vacuum=17.0)
+    moved = replace(charge, position=charge.position + 1.0)
+    for other in (longer, replace(charge, planes="a"), replace(charge, area=2 * AREA), moved):
+        with pytest.raises(InputError, match="give both of one slab in one cell"):
+            gh.inner_potential(potential, density=other, period=A)
+    assert gh.inner_potential(potential, density=charge, period=A).D_L_over_eps0.value == pytest.approx(BETHE, abs=1e-6)
