@@ -152,10 +152,7 @@ def positions(raw: Any) -> tuple[float, ...]:
     >>> positions("3,4.5")
     (3.0, 4.5)
     """
-    try:
-        values = tuple(o.number(part) for part in o.split(raw))
-    except o.Unusable:
-        values = ()
+    values = o.several(raw)
     if not values:
         raise o.Unusable("give positions in Å, such as 12.0 or 8,12")
     return values
@@ -163,10 +160,7 @@ def positions(raw: Any) -> tuple[float, ...]:
 
 def two_fractions(raw: Any) -> tuple[float, ...]:
     """A place in a plane."""
-    try:
-        values = tuple(o.number(part) for part in o.split(raw))
-    except o.Unusable:
-        values = ()
+    values = o.several(raw)
     if len(values) != 2:
         raise o.Unusable("give two fractions of the plane's lattice vectors, such as 0.5,0.25")
     return values
