@@ -446,6 +446,7 @@ def callback(options: Sequence[Option], run: Callable[[dict[str, Any]], None], a
             default = option.default
             shown = default if isinstance(default, str | int | float) else ",".join(f"{x:g}" for x in default)
             text = f"{text} Default: {shown}."
+        text = text.replace("[", r"\[")  # or rich takes it for a style
         settings: dict[str, Any] = {"help": text, "rich_help_panel": option.panel, "show_default": False}
         kind: Any
         if option.is_flag:
