@@ -191,7 +191,7 @@ def weighted_sum(
     error  one more uncertainty; all are independent, and one that is not known is left out
 
     >>> print(weighted_sum("V", (1.0, Measurement(2.0, "V", 0.3)), (-1.0, Measurement(0.5, "V", 0.4))))
-    1.50 ± 0.50 V
+    1.5 ± 0.5 V
     """
     for _, term in terms:
         if not term.defined:
