@@ -47,6 +47,15 @@ def text_of(tables: Tables) -> str:
     return "\n".join(lines)
 
 
+def unit_after(unit: str | None) -> str:
+    """A unit as it stands after a number; nothing where there is none.
+
+    >>> unit_after("V"), unit_after("1")
+    (' V', '')
+    """
+    return f" {unit}" if unit and unit != "1" else ""
+
+
 def between_positions(ends: tuple[float, float] | None) -> str:
     """Two positions in words.
 
@@ -171,7 +180,7 @@ class Measurement:
     def __str__(self) -> str:
         if self.value is None:
             return f"not defined ({self.reason})"
-        unit = f" {self.unit}" if self.unit and self.unit != "1" else ""
+        unit = unit_after(self.unit)
         if not self.uncertainty:
             return f"{self.value:.8g}{unit}"
         digits = max(0, 1 - floor(log10(self.uncertainty)))

@@ -49,10 +49,21 @@ from ..errors import InputError
 from ..field import Field
 from ..grid import AXIS_NAMES, OPEN, axis_index
 from ..parallel import fetch_planes
-from ..results import Profile, Result, Tables
+from ..results import Profile, Result, Tables, unit_after
 from ..streaming import Unread
 from .average import average
-from .interval_field import EMPTY, NEGLIGIBLE, NO, UNDECIDED, WIDTHS_PER_WAVE, YES, kernel_and_width, range_of
+from .interval_field import (
+    CHUNK,
+    EMPTY,
+    HALVINGS,
+    NEGLIGIBLE,
+    NO,
+    UNDECIDED,
+    WIDTHS_PER_WAVE,
+    YES,
+    kernel_and_width,
+    range_of,
+)
 
 Array = NDArray[np.float64]
 
@@ -60,11 +71,8 @@ NODES_PER_WAVE = 8
 """Nodes for the shortest wavelength, at first."""
 NODES_PER_WIDTH = 16
 """For a, and for eps_x."""
-HALVINGS = 4
 MOST_NODES = 1 << 21
 """Of the grid that balls are decided on."""
-CHUNK = 1 << 21
-"""Nodes of lines at once."""
 WIDTHS_SHOWN = 24
 
 
@@ -106,7 +114,7 @@ class FieldAssumption8(Result):
 
     def tables(self) -> Tables:
         """For people."""
-        unit = f" {self.unit}" if self.unit and self.unit != "1" else ""
+        unit = unit_after(self.unit)
         rows = []
         for i, window in enumerate(self.windows):
             least = self.smallest_a[i]

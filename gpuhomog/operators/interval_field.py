@@ -46,7 +46,7 @@ from ..errors import InputError, nearest_known
 from ..field import Field
 from ..grid import OPEN, Grid
 from ..parallel import Serial, Slab, fetch_planes
-from ..results import Measurement, Profile, Result, Tables
+from ..results import Measurement, Profile, Result, Tables, unit_after
 from .average import average
 from .profiles import resampled
 
@@ -212,7 +212,7 @@ class IntervalField(Result):
 
     def tables(self) -> Tables:
         """For people: rows of name and text under a title."""
-        unit = f" {self.unit}" if self.unit and self.unit != "1" else ""
+        unit = unit_after(self.unit)
 
         def spread(values: Array, more: str = "") -> str:
             return f"{np.median(values):.4g} ({values.min():.4g} to {values.max():.4g}){unit}{more}"
@@ -658,7 +658,7 @@ class FieldIntervals(Result):
 
     def tables(self) -> Tables:
         """For people: rows of name and text under a title."""
-        unit = f" {self.unit}" if self.unit and self.unit != "1" else ""
+        unit = unit_after(self.unit)
         spacings = " × ".join(f"{length:.4g}" for length in self.spacings)
         rows = [
             ("eps_x", f"{self.eps_x:.6g} Å, averages with a {self.kernel['kernel']}"),

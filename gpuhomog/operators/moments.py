@@ -45,6 +45,7 @@ from .excess import profile_of
 from .level_sets import Window, edges_around, local_mean_crossing, usable
 from .partition import PartitionMoments, midpoints, partition_moments
 from .planar import Planes
+from .profiles import harmonics
 from .unrolled import BANDLIMITED, CELL, Unrolled, check_sampling, unroll
 
 Array = NDArray[np.float64]
@@ -435,10 +436,7 @@ def _positions(bulk: _Bulk, given: Any, by_period: bool) -> Array:
 
 def _spectral(profile: Profile, reference: float, x: Array) -> tuple[Array, Array, Array]:
     """M1, W and Δν at positions x, from the coefficients."""
-    n = len(profile.values)
-    harmonics = np.arange(1, (n - 1) // 2 + 1)
-    wavevectors = 2 * np.pi * harmonics / profile.length
-    coefficients = 2 * np.fft.rfft(profile.values)[1 : len(harmonics) + 1] / n
+    wavevectors, coefficients = harmonics(profile.values, profile.length)
     phases = np.exp(1j * np.outer(x - profile.position[0], wavevectors))
     parts = (coefficients / (1j * wavevectors), coefficients / wavevectors**2, coefficients)
     m1, w, density = ((phases @ part).real for part in parts)

@@ -46,7 +46,7 @@ from ..field import Field
 from ..grid import OPEN, Grid
 from ..parallel import Serial, Slab, agree_on, fetch_planes
 from ..reduction import OWN, Arrays, Reduction, planar_moments
-from ..results import Profile, Result, Tables
+from ..results import Profile, Result, Tables, unit_after
 from ..streaming import Run, Unread, in_chunks, in_turns, together, workers
 from .average import mean_of_some, smooth_plans
 from .interval_field import BALL_PER_EPS, FieldIntervals, intervals_of
@@ -140,7 +140,7 @@ class ScaleReport(Result):
 
     def tables(self) -> Tables:
         """For people: rows of name and text under a title."""
-        unit = f" {self.unit}" if self.unit and self.unit != "1" else ""
+        unit = unit_after(self.unit)
         whole = (
             ("mean, standard deviation", f"{self.mean:.6g}, {self.std:.4g}{unit}"),
             ("smallest, largest", f"{self.smallest:.6g}, {self.largest:.6g}{unit}"),

@@ -40,6 +40,7 @@ from ..results import Measurement, Profile, Result, Tables
 from ..units import times_length
 from .excess import NEUTRAL_PERIOD, charge_profile, profile_of
 from .planar import Planes, parse_planes, reduced_indices
+from .profiles import harmonics
 from .unrolled import quiet_runs
 
 Array = NDArray[np.float64]
@@ -274,10 +275,7 @@ def _family(field: Field | Profile, planes: Planes | None, reference: float | No
             f"beyond the reference of {reference or 0.0:.6g}, so a cut has no charge of its own. Add what is missing, "
             f"or subtract its mean: reference={profile.mean():.8g}."
         )
-    n = len(profile.values)
-    harmonics = np.arange(1, (n - 1) // 2 + 1)
-    coefficients = 2 * np.fft.rfft(profile.values)[1 : len(harmonics) + 1] / n
-    wavevectors = np.asarray(2 * np.pi * harmonics / profile.length, dtype=np.float64)
+    wavevectors, coefficients = harmonics(profile.values, profile.length)
     return _Family(profile, wavevectors, coefficients, gross, least)
 
 

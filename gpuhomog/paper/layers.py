@@ -27,11 +27,10 @@ from ..operators.unrolled import Unrolled
 from ..units import FOUR_PI_KAPPA
 from .densities import planes_of_gaussians
 from .numbers import Array, FigureNumbers, Finding, PaperFigure, curve
+from .two_crystals import BETHE, CHARGE, SPACING, STD_MINUS, STD_PLUS, VACUUM, A, N
 
-A, N, SPACING, VACUUM = 4.0, 12, 0.125, 16.0  # Å, layers of atoms, Å, Å
-ATOM = ((0.0, 1.0, 0.3), (0.0, -1.0, 0.8))  # offset [Å], charge [e], sd [Å]
-BETHE = FOUR_PI_KAPPA * (0.8**2 - 0.3**2) / (2 * A**3)
-SIGN_CHANGE = 0.3 * 0.8 * np.sqrt(2 * np.log(0.8 / 0.3) / (0.8**2 - 0.3**2))
+ATOM = ((0.0, CHARGE, STD_PLUS), (0.0, -CHARGE, STD_MINUS))  # that of Crystal 1: offset [Å], charge [e], sd [Å]
+SIGN_CHANGE = STD_PLUS * STD_MINUS * np.sqrt(2 * np.log(STD_MINUS / STD_PLUS) / (STD_MINUS**2 - STD_PLUS**2))
 """Where the density of an atom's plane changes sign, from its centre [Å]."""
 NEUTRAL = 1e-4  # of the largest cumulative charge: tails of neighbours
 VOLT, FIELD = "V", "V/Å"
