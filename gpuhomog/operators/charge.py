@@ -38,7 +38,7 @@ from ..grid import AXIS_NAMES, OPEN, Grid
 from ..memory_order import is_fortran_ordered
 from ..parallel import Slab
 from ..parallel.exchange import at
-from ..reduction import SUM, Arrays, Reduction, extrema, plane_sums
+from ..reduction import PLANES_AT_ONCE, SUM, Arrays, Reduction, extrema, plane_sums
 from ..results import Measurement, Result
 from ..streaming import Unread
 from ..structure import SYMBOLS
@@ -50,8 +50,6 @@ WIDEST_STEP = 2.0
 """Automatic width: this many of the largest plane spacings; the ions' modes beyond the grid are then below 3e-9."""
 NARROWEST = 1.0
 """Smallest width in plane spacings: below it the grid's highest modes are cut and the ions ring."""
-PLANES_AT_ONCE = 16
-"""Planes whose absolute values are in memory at once."""
 WIDTHS_TO_FACE = 5.0
 """An ion nearer than this many widths to an open face sends charge across it."""
 NEUTRALITY = 1e-3

@@ -46,7 +46,7 @@ from ..field import Field
 from ..grid import PERIODIC, axis_index
 from ..parallel import Slab
 from ..parallel.exchange import at
-from ..reduction import JOIN, SUM, Arrays, Reduction
+from ..reduction import JOIN, PLANES_AT_ONCE, SUM, Arrays, Reduction
 from ..results import Measurement, Result, Tables
 from ..units import times_length
 from .regions import LINEAR, Complex, Feature, Region, complex_of, distance, largest_disc, spot
@@ -61,7 +61,6 @@ FIT_REACH = 6.0
 VARIANTS = ((0.8, 0.8, 4.0), (0.8, 1.0, 1.0), (1.0, 1.2, 6.0))
 """Other choices: factors of s and of ρ, and what a change of the value is multiplied by: an error that falls as 1/ρ,
 as that of excess t away from its line does (t³/ρ), changes by a quarter or a sixth of itself."""
-PLANES_AT_ONCE = 16
 NAMES = ("point", "line", "face")
 
 

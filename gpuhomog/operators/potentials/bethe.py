@@ -39,7 +39,7 @@ from ...parallel import Slab
 from ...parallel.exchange import at
 from ...reduction import GREATEST, SUM, Arrays, Reduction
 from ...results import Measurement, Result, Tables
-from ...units import COULOMB_CONSTANT
+from ...units import COULOMB_CONSTANT, FOUR_PI_KAPPA
 from ..charge import absolute_sum
 from ..excess import check_charge
 from ..streamed import digest_of
@@ -517,7 +517,7 @@ def bethe_potential(
             f'Building block "{block.name}": block dipole p=({p}) e Å: Bethe value undefined (origin dependent). '
             "Choose a block without a dipole, or use the slab's own surfaces: gh.inner_potential."
         )
-    factor = -2 * pi * COULOMB_CONSTANT / omega  # -1/(2ε0Ω)
+    factor = -FOUR_PI_KAPPA / 2 / omega  # -1/(2ε0Ω)
     moved = abs(block.charge) * size**2 + 2 * float(np.linalg.norm(block.dipole)) * size
     error = abs(factor) * (block.error + moved + 4e-16 * block.gross * size**2)
     tensor = factor * block.second

@@ -38,7 +38,7 @@ from ...errors import InputError, nearest_known
 from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, axis_index
 from ...parallel import Slab
-from ...reduction import JOIN, Arrays, Reduction
+from ...reduction import JOIN, PLANES_AT_ONCE, Arrays, Reduction
 from ...results import Measurement, Result, Tables
 from ...units import FOUR_PI_KAPPA
 from ..excess import check_charge
@@ -47,8 +47,6 @@ from .cylinder_kernel import Array, disc_average_factor, disc_weight
 from .cylinder_sums import N_SIDES
 from .cylinder_table import classes_of, in_plane_wavevectors, khat_of_classes
 
-PLANES_AT_ONCE = 16
-"""Planes transformed at once."""
 AVERAGES = {"point": -0.5, "disc": -1.5}
 """Exponent of each in a crystal."""
 FEWEST_RADII, LEAST_DECADES, GOOD_DECADES = 8, 1.0, 1.5

@@ -37,9 +37,9 @@ from ...field import Field
 from ...grid import AXIS_NAMES, OPEN
 from ...parallel import Slab
 from ...parallel.exchange import at
-from ...reduction import SUM, Arrays, Reduction
+from ...reduction import PLANES_AT_ONCE, SUM, Arrays, Reduction
 from ...results import Measurement, Result, Tables
-from .poisson import NEUTRAL, PLANES_AT_ONCE, electrostatic_potential
+from .poisson import NEUTRAL, electrostatic_potential
 
 ENERGY, OVERLAP = "eV", "e^2/Å^3"
 TOUCHING = 1e-6

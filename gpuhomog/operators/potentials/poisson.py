@@ -44,7 +44,7 @@ from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, Grid, parse_boundary
 from ...parallel import Slab
 from ...parallel.exchange import at
-from ...reduction import JOIN, SUM, Arrays, Reduction
+from ...reduction import JOIN, PLANES_AT_ONCE, SUM, Arrays, Reduction
 from ...streaming import Unread
 from ...units import FOUR_PI_KAPPA
 from .derivatives import gradient
@@ -54,8 +54,6 @@ NEUTRAL = 1e-5
 """Largest |∫ρ| / ∫|ρ| of what must be neutral."""
 AT_FACES = 1e-3
 """Largest mean |ρ| on the planes at the ends of an open axis, as a fraction of that of the densest plane."""
-PLANES_AT_ONCE = 16
-"""Planes whose absolute values are in memory at once."""
 
 
 def electrostatic_potential(field: Field, boundary: str | Sequence[str] | None = None) -> Field:
@@ -144,11 +142,11 @@ def _checked(field: Field, boundary: str | Sequence[str] | None) -> Field:
             f"Axes {names} are open and the cell is not orthogonal: the kernels of wires and of isolated charge are "
             "cut off by an upright box. Put the charge on an orthogonal grid, or open one axis only."
         )
-    check_charge(field, axes)
+    check_solvable(field, axes)
     return field.derive(field.values, {"step": "boundary", "boundary": list(wanted)}, grid=grid)
 
 
-def check_charge(field: Field, axes: Sequence[int], check_net: bool = True) -> None:
+def check_solvable(field: Field, axes: Sequence[int], check_net: bool = True) -> None:
     """InputError if charge lies at the ends of open axes, or has a net charge with fewer than two axes open.
 
     field  charge_density [e/Å^3]
