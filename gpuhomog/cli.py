@@ -44,6 +44,7 @@ INTERRUPTED = 130  # exit code of a program that Ctrl-C ended
 GOES_ON = 75  # that of a temporary failure (sysexits.h): run it again
 
 PROGRAM = "gpuhomog"
+SHORT = 10  # characters of cells that are kept on one line: a number is not read across two
 
 T = TypeVar("T")
 
@@ -294,8 +295,9 @@ def show(outcome: Outcome, report: Mapping[str, Any]) -> None:
             console.print(Text(title, style="bold"))
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column(no_wrap=True, style="cyan")
-        for _ in rows[0][1:] if rows else ():
-            table.add_column(overflow="fold")
+        for column in range(1, len(rows[0]) if rows else 0):
+            longest = max(len(row[column]) for row in rows if column < len(row))
+            table.add_column(overflow="fold", no_wrap=longest <= SHORT)
         for row in rows:
             table.add_row(*(Text(f"  {cell}" if i == 0 else cell) for i, cell in enumerate(row)))
         console.print(table)
@@ -444,6 +446,7 @@ def callback(options: Sequence[Option], run: Callable[[dict[str, Any]], None], a
             default = option.default
             shown = default if isinstance(default, str | int | float) else ",".join(f"{x:g}" for x in default)
             text = f"{text} Default: {shown}."
+        text = text.replace("[", r"\[")  # or rich takes it for a style
         settings: dict[str, Any] = {"help": text, "rich_help_panel": option.panel, "show_default": False}
         kind: Any
         if option.is_flag:

@@ -201,11 +201,10 @@ class Multiplier:
 
 
 @dataclass(frozen=True)
-class OfWavevector:
-    """The part transform(|n · rows|): an isotropic kernel, with rows the reciprocal vectors."""
+class Isotropic:
+    """A part that is a function of |n · rows| alone."""
 
     rows: NDArray[np.float64]
-    transform: Callable[[NDArray[np.float64]], NDArray[Any]]
 
     @cached_property
     def metric(self) -> NDArray[np.float64]:
@@ -216,6 +215,13 @@ class OfWavevector:
     def is_even(self) -> bool:
         """True if only the magnitudes of the modes matter: the rows are orthogonal."""
         return bool((self.metric == np.diag(np.diag(self.metric))).all())
+
+
+@dataclass(frozen=True)
+class OfWavevector(Isotropic):
+    """The part transform(|n · rows|): an isotropic kernel, with rows the reciprocal vectors."""
+
+    transform: Callable[[NDArray[np.float64]], NDArray[Any]]
 
     def __call__(self, a: Modes, b: Modes, c: Modes) -> NDArray[Any]:
         """Transform of the length of the wavevector."""
@@ -223,21 +229,10 @@ class OfWavevector:
 
 
 @dataclass(frozen=True)
-class InverseSquare:
+class InverseSquare(Isotropic):
     """The part factor/|n · rows|², 0 at k = 0: the potential of a density whose mean does not count."""
 
-    rows: NDArray[np.float64]
     factor: float = 1.0
-
-    @cached_property
-    def metric(self) -> NDArray[np.float64]:
-        """The form whose value at (n_a, n_b, n_c) is |k|^2."""
-        return _metric(self.rows)
-
-    @property
-    def is_even(self) -> bool:
-        """True if only the magnitudes of the modes matter: the rows are orthogonal."""
-        return bool((self.metric == np.diag(np.diag(self.metric))).all())
 
     def __call__(self, a: Modes, b: Modes, c: Modes) -> NDArray[Any]:
         """Factor over the square of the wavevector."""

@@ -46,6 +46,8 @@ JOINED: dict[str, Callable[[Any, Any], Any]] = {
     LEAST: np.minimum,
     GREATEST: np.maximum,
 }
+PLANES_AT_ONCE = 16
+"""Planes of which magnitudes, products or spectra, made on the way to a sum, are in memory at once."""
 
 
 Visit = Callable[[Device, Any, Slab, Sequence[Any]], Sequence[Arrays]]

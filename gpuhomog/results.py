@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from math import floor, isfinite, log10
+from math import floor, hypot, isfinite, log10
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,15 @@ def text_of(tables: Tables) -> str:
     return "\n".join(lines)
 
 
+def unit_after(unit: str | None) -> str:
+    """A unit as it stands after a number; nothing where there is none.
+
+    >>> unit_after("V"), unit_after("1")
+    (' V', '')
+    """
+    return f" {unit}" if unit and unit != "1" else ""
+
+
 def between_positions(ends: tuple[float, float] | None) -> str:
     """Two positions in words.
 
@@ -76,7 +85,11 @@ def plain(value: Any) -> Any:
 
 
 class Result:
-    """Base of every result: a frozen dataclass that can be written anywhere."""
+    """Base of every result: a frozen dataclass that can be written anywhere; one with tables() is printed as these."""
+
+    def __str__(self) -> str:
+        tables = getattr(self, "tables", None)
+        return repr(self) if tables is None else text_of(tables())
 
     def to_dict(self) -> dict[str, Any]:
         """Nested dict of plain Python values (arrays as lists), ready for JSON."""
@@ -167,7 +180,7 @@ class Measurement:
     def __str__(self) -> str:
         if self.value is None:
             return f"not defined ({self.reason})"
-        unit = f" {self.unit}" if self.unit and self.unit != "1" else ""
+        unit = unit_after(self.unit)
         if not self.uncertainty:
             return f"{self.value:.8g}{unit}"
         digits = max(0, 1 - floor(log10(self.uncertainty)))
@@ -177,6 +190,29 @@ class Measurement:
         if number == "-0":
             number = "0"
         return f"{number} ± {self.uncertainty:.2g}{unit}"
+
+
+def weighted_sum(
+    unit: str | None, *terms: tuple[float, Measurement], shift: float = 0.0, error: float = 0.0
+) -> Measurement:
+    """Sum of exact factors times numbers, plus a shift, in a unit; or why the first that is not defined is not.
+
+    error  one more uncertainty; all are independent, and one that is not known is left out
+
+    >>> print(weighted_sum("V", (1.0, Measurement(2.0, "V", 0.3)), (-1.0, Measurement(0.5, "V", 0.4))))
+    1.5 ± 0.5 V
+    """
+    for _, term in terms:
+        if not term.defined:
+            return Measurement.not_defined(unit, term.reason or "")
+    errors = [factor * term.uncertainty for factor, term in terms if term.uncertainty is not None]
+    value = sum(factor * float(term) for factor, term in terms) + shift
+    return Measurement(value, unit, hypot(*errors, error) if errors or error else None)
+
+
+def difference(upper: Measurement, lower: Measurement) -> Measurement:
+    """Upper - lower, of one unit."""
+    return weighted_sum(upper.unit, (1.0, upper), (-1.0, lower))
 
 
 @dataclass(frozen=True, eq=False)

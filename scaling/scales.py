@@ -5,9 +5,10 @@
 One call, gh.scale_report: spectrum of the longest waves, planar moments along three axes, extrema, and at eight eps
 from 3/64 to 1/4 of the box, in equal ratios, the average, the local variance, the interval-valued field along a, b, c
 and in the ball, and the uncertainty numbers. Its pass over the field is timed within it, too. `fraction_of_floor` is
-the time of a read (a sum, on all threads) over ours; the note says how many reads that is, and the time of the
-processors, which other work on the machine does not lengthen. With --one-by-one the operators that find the same,
-one after another, are timed once as well. The error is that of the narrowest average against the exact sum of modes.
+the time of a read (a sum, on all threads) over ours, and so is `ratio_to_peer`, but for the operators one by one; the
+note says how many reads that is, and the time of the processors, which other work on the machine does not lengthen.
+With --one-by-one the operators that find the same, one after another, are timed once as well. The error is that of the
+narrowest average against the exact sum of modes.
 """
 
 from __future__ import annotations
@@ -104,7 +105,8 @@ def main(arguments: list[str] | None = None) -> list[dict[str, Any]]:
         row = {**about, "what": what, "seconds": f"{seconds:.4f}", "fraction_of_floor": f"{floor[0] / seconds:.4f}"}
         row["note"] = f"{seconds / floor[0]:.1f} reads; processors {worked:.2f} s, {worked / floor[1]:.1f} reads"
         row |= {"error": f"{error:.1e}"} if what.endswith("all of it") else {}
-        row |= {"ratio_to_peer": f"{seconds / ours[0]:.2f}"} if what.endswith("one by one") else {}
+        by = seconds / ours[0] if what.endswith("one by one") else floor[0] / seconds
+        row |= {} if what.startswith("one read") else {"ratio_to_peer": f"{by:.3g}"}
         rows.append(row)
     append(rows, options.keep)
     for row in rows:

@@ -71,3 +71,16 @@ def test_vectors_along_any_direction():
     unit = found.E_periodic / np.linalg.norm(found.E_periodic)
     assert lines(field, style.GREY)[0].get_ydata() == pytest.approx(found.E_near @ unit)
     assert any("along (−0." in text.get_text() for text in dipole.texts)
+
+
+def test_labels_of_a_cavity_do_not_cover_one_another():
+    """Without a dipole of the cell both fields are one line: one label above it, one below."""
+    ions = [gh.GaussianCharge(1.0, 0.5), gh.GaussianCharge(-1.0, 0.8)]
+    for shift in (0.0, 0.3, -0.3):
+        moved = [ions[0], gh.GaussianCharge(-1.0, 0.8, centre=(shift, 0.0, 0.0))]
+        block = gh.BuildingBlock.of_parts("atom", moved)
+        found = gh.lorentz_cavity(block, (0.3, 0.0, 0.0), np.arange(8.0, 30.0), cell=4.0 * np.eye(3))
+        figure = plots.plot_cavity(found)
+        figure.canvas.draw()
+        first, second = (text.get_window_extent() for text in figure.axes[-1].texts[:2])
+        assert not first.overlaps(second)

@@ -98,13 +98,17 @@ def split(raw: Any) -> list[Any]:
     return list(raw) if isinstance(raw, list | tuple) else [raw]
 
 
+def several(raw: Any, each: Callable[[Any], float] = number) -> tuple[float, ...]:
+    """The numbers that are separated by commas; none if one of them is not usable."""
+    try:
+        return tuple(each(part) for part in split(raw))
+    except Unusable:
+        return ()
+
+
 def lengths(raw: Any) -> float | tuple[float, ...]:
     """One width, or three."""
-    parts = split(raw)
-    try:
-        values = tuple(length(part) for part in parts)
-    except Unusable:
-        values = ()
+    values = several(raw, length)
     if len(values) not in (1, 3):
         raise Unusable("give one positive width in Å, or three as 4,4,6")
     return values[0] if len(values) == 1 else values
@@ -112,10 +116,7 @@ def lengths(raw: Any) -> float | tuple[float, ...]:
 
 def sizes(raw: Any) -> float | tuple[float, ...]:
     """One positive length, or several."""
-    try:
-        values = tuple(length(part) for part in split(raw))
-    except Unusable:
-        values = ()
+    values = several(raw, length)
     if not values:
         raise Unusable("give a positive number in Å, such as 4.0, or several as 2,5")
     return values[0] if len(values) == 1 else values
@@ -123,10 +124,7 @@ def sizes(raw: Any) -> float | tuple[float, ...]:
 
 def point(raw: Any) -> tuple[float, ...]:
     """Three fractional coordinates."""
-    try:
-        values = tuple(number(part) for part in split(raw))
-    except Unusable:
-        values = ()
+    values = several(raw)
     if len(values) != 3:
         raise Unusable("give three fractional coordinates, such as 0.5,0.5,0.5")
     return values
@@ -134,10 +132,7 @@ def point(raw: Any) -> tuple[float, ...]:
 
 def place(raw: Any) -> tuple[float, ...]:
     """Three Cartesian coordinates."""
-    try:
-        values = tuple(number(part) for part in split(raw))
-    except Unusable:
-        values = ()
+    values = several(raw)
     if len(values) != 3:
         raise Unusable("give three coordinates in Å, such as 0,0,1.5")
     return values
@@ -166,10 +161,7 @@ def radii(raw: Any) -> tuple[float, ...]:
 
 def interval(raw: Any) -> tuple[float, float]:
     """Two positions in Å."""
-    try:
-        values = tuple(number(part) for part in split(raw))
-    except Unusable:
-        values = ()
+    values = several(raw)
     if len(values) != 2 or values[0] == values[1]:
         raise Unusable("give two different positions in Å, such as 5,15")
     return values[0], values[1]
@@ -177,10 +169,7 @@ def interval(raw: Any) -> tuple[float, float]:
 
 def band_edges(raw: Any) -> tuple[float, ...]:
     """Two energies, or four."""
-    try:
-        values = tuple(number(part) for part in split(raw))
-    except Unusable:
-        values = ()
+    values = several(raw)
     if len(values) not in (2, 4):
         raise Unusable("give two energies in eV, of the two bulks, or four with the conduction bands, as 5.1,6.3")
     return values
@@ -196,10 +185,7 @@ def bulk_value(raw: Any) -> str | float:
 
 def two_wavevectors(raw: Any) -> tuple[float, float]:
     """Two rising positive numbers in 1/Å."""
-    try:
-        values = tuple(number(part) for part in split(raw))
-    except Unusable:
-        values = ()
+    values = several(raw)
     if len(values) != 2 or not 0 < values[0] < values[1]:
         raise Unusable("give two wavevectors 0 < kL < ka in 1/Å, such as 0.05,2")
     return values[0], values[1]
@@ -207,10 +193,7 @@ def two_wavevectors(raw: Any) -> tuple[float, float]:
 
 def box(raw: Any) -> tuple[float, ...]:
     """From and to along two or three coordinates."""
-    try:
-        values = tuple(number(part) for part in split(raw))
-    except Unusable:
-        values = ()
+    values = several(raw)
     if len(values) not in (4, 6) or any(low >= high for low, high in zip(values[::2], values[1::2], strict=True)):
         raise Unusable("give X0,X1,Y0,Y1 or X0,X1,Y0,Y1,Z0,Z1 in Å, each first number below the second")
     return values
@@ -230,10 +213,7 @@ def periods(raw: Any) -> str | float | tuple[float, ...] | None:
     """Averaging windows: "auto", "none", or one or two lengths."""
     if raw in ("auto", "none"):
         return None if raw == "none" else "auto"
-    try:
-        values = tuple(length(part) for part in split(raw))
-    except Unusable:
-        values = ()
+    values = several(raw, length)
     if len(values) not in (1, 2):
         raise Unusable('give "auto", "none", or one or two lengths in Å, such as 2.82 or 2.82,3.10')
     return values[0] if len(values) == 1 else values
@@ -261,10 +241,7 @@ def outside(raw: Any) -> str | float | tuple[float, ...]:
     """Value beyond the ends of an open profile: one, two, or "edge"."""
     if raw == "edge":
         return "edge"
-    try:
-        values = tuple(number(part) for part in split(raw))
-    except Unusable:
-        values = ()
+    values = several(raw)
     if len(values) not in (1, 2):
         raise Unusable('give one value, two values (low, high), or "edge"')
     return values[0] if len(values) == 1 else values
@@ -368,10 +345,7 @@ def named_charges(raw: Any) -> dict[str, float]:
 
 def nine_numbers(raw: Any) -> tuple[float, ...]:
     """Three vectors."""
-    try:
-        values = tuple(number(part) for part in split(raw))
-    except Unusable:
-        values = ()
+    values = several(raw)
     if len(values) != 9:
         raise Unusable("give nine numbers in Å, the three vectors of the cell one after another")
     return values

@@ -81,8 +81,8 @@ def find_body(profile: Profile, sampling: str, inside: float | None = None) -> B
 
     inside  a position known to lie in the matter: the gap that holds it is not the vacuum
 
-    Raises InputError if the profile is zero, if a periodic profile has no vacuum or two gaps that could be it,
-    and if a bandlimited profile is not small at the ends of an open axis.
+    Raises InputError if the profile is zero, if a periodic profile has no vacuum or two gaps that could be it, if the
+    only vacuum holds `inside`, and if a bandlimited profile is not small at the ends of an open axis.
     """
     magnitude = np.abs(profile.values)
     level = FACE_LEVEL * magnitude.max()
@@ -98,12 +98,19 @@ def find_body(profile: Profile, sampling: str, inside: float | None = None) -> B
                 'the field as periodic, or say sampling="cell" if it ends sharply on the box.'
             )
     else:
-        runs = quiet_runs(magnitude <= level, periodic=True)
+        gaps = runs = quiet_runs(magnitude <= level, periodic=True)
         if inside is not None:
             here = int(np.floor((inside - profile.position[0]) / h + 0.5)) % n
-            runs = [run for run in runs if (here - run[0]) % n >= run[1]]
+            runs = [run for run in gaps if (here - run[0]) % n >= run[1]]
         lengths = sorted((run[1] for run in runs), reverse=True)
-        if not lengths or lengths[0] < max(5, LEAST_VACUUM * n):
+        least = max(5, LEAST_VACUUM * n)
+        if not lengths or lengths[0] < least:
+            widest = max((run[1] for run in gaps), default=0)
+            if widest >= least:
+                raise InputError(
+                    f"x_b = {inside:.6g} Å lies in the vacuum along {profile.planes}, {widest * h:.4g} Å without "
+                    "charge: choose it inside the slab."
+                )
             raise InputError(
                 f"No vacuum along {profile.planes}: the charge exceeds 1 % of its maximum all over the period of "
                 f"{profile.length:.6g} Å, so this is a bulk and has no surface. Use interface_charge between two "
@@ -212,6 +219,16 @@ def spread_positions(x: float, reach: float, window: tuple[float, float]) -> Arr
     """Positions within `reach` of x that lie in the window; x alone if the window has no width."""
     low, high = max(x - reach, window[0]), min(x + reach, window[1])
     return np.linspace(low, high, N_SPREAD) if high > low else np.array([x])
+
+
+def fitted_line(x: Array, y: Array) -> tuple[float, float, float]:
+    """Slope of the least squares line, its error, and the scatter about it; near points are not independent: no √n."""
+    if len(x) == 1:
+        return 0.0, 0.0, 0.0
+    t = x - x.mean()
+    slope = float((t * y).mean() / (t**2).mean())
+    scatter = float(np.std(y - slope * t))
+    return slope, scatter / float(np.sqrt((t**2).mean())), scatter
 
 
 def between_two(profile: Profile, between: Sequence[float], sampling: str) -> tuple[Unrolled, tuple[float, float]]:

@@ -38,11 +38,11 @@ from ..grid import AXIS_NAMES, OPEN, Grid
 from ..memory_order import is_fortran_ordered
 from ..parallel import Slab
 from ..parallel.exchange import at
-from ..reduction import SUM, Arrays, Reduction, extrema, plane_sums
+from ..reduction import PLANES_AT_ONCE, SUM, Arrays, Reduction, extrema, plane_sums
 from ..results import Measurement, Result
 from ..streaming import Unread
 from ..structure import SYMBOLS
-from ..units import COULOMB_CONSTANT
+from ..units import FOUR_PI_KAPPA
 from .potentials.derivatives import laplacian
 from .streamed import digest_of
 
@@ -50,8 +50,6 @@ WIDEST_STEP = 2.0
 """Automatic width: this many of the largest plane spacings; the ions' modes beyond the grid are then below 3e-9."""
 NARROWEST = 1.0
 """Smallest width in plane spacings: below it the grid's highest modes are cut and the ions ring."""
-PLANES_AT_ONCE = 16
-"""Planes whose absolute values are in memory at once."""
 WIDTHS_TO_FACE = 5.0
 """An ion nearer than this many widths to an open face sends charge across it."""
 NEUTRALITY = 1e-3
@@ -414,7 +412,7 @@ def with_ions(field: Field, values: Unread, charges: NDArray[np.float64], std: f
 def _laplacian(field: Field) -> Field:
     """-ε0 ∇² of the potential: by its modes, along open axes by differences."""
     sign = 1.0 if field.quantity == "electrostatic_potential" else -1.0
-    factor = sign / (4 * pi * COULOMB_CONSTANT)
+    factor = sign / FOUR_PI_KAPPA
     if OPEN in field.grid.boundary:
         if isinstance(field.values, Unread):
             field.values.refuse("The Laplacian of a potential")

@@ -47,7 +47,7 @@ from ..averaging_kernels import gaussian_tail
 from ..errors import InputError, KernelError, nearest_known
 from ..field import Field
 from ..grid import OPEN
-from ..results import Measurement, Profile, Result, Tables, between_positions, text_of
+from ..results import Measurement, Profile, Result, Tables, between_positions
 from ..units import times_length
 from .bulk import (
     N_SPREAD,
@@ -209,9 +209,6 @@ class SurfaceExcess(Result):
             how.append(("reference", f"{self.reference:.8g}, {between_positions(self.x_surface)}"))
         how += [("note", remark) for remark in self.remarks]
         return (self.title, tuple(found)), ("How it was found", tuple(how))
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 class SurfaceCharge(SurfaceExcess):

@@ -49,11 +49,13 @@ from ..errors import InputError
 from ..field import Field
 from ..grid import AXIS_NAMES, OPEN, axis_index
 from ..parallel import fetch_planes
-from ..results import Profile, Result, Tables, text_of
+from ..results import Profile, Result, Tables, unit_after
 from ..streaming import Unread
 from .average import average
 from .interval_field import (
+    CHUNK,
     EMPTY,
+    HALVINGS,
     LEAST_WIDTH,
     NEGLIGIBLE,
     NO,
@@ -70,11 +72,8 @@ NODES_PER_WAVE = 8
 """Nodes for the shortest wavelength, at first."""
 NODES_PER_WIDTH = 16
 """For a, and for eps_x."""
-HALVINGS = 4
 MOST_NODES = 1 << 21
 """Of the grid that balls are decided on."""
-CHUNK = 1 << 21
-"""Nodes of lines at once."""
 WIDTHS_SHOWN = 24
 
 
@@ -116,7 +115,7 @@ class FieldAssumption8(Result):
 
     def tables(self) -> Tables:
         """For people."""
-        unit = f" {self.unit}" if self.unit and self.unit != "1" else ""
+        unit = unit_after(self.unit)
         rows = []
         for i, window in enumerate(self.windows):
             least = self.smallest_a[i]
@@ -128,9 +127,6 @@ class FieldAssumption8(Result):
             rows.append(("", f"margin {self.margin[i]:.3g}{unit} at ({where}) Å, nodes {self.h[i]:.3g} Å apart"))
         rows.append(("a, eps_x", f"{self.a:.6g} Å, {self.eps_x:.6g} Å, averages with a {self.kernel['kernel']}"))
         return (("Physical Assumption 8", tuple(rows)),)
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 @dataclass(frozen=True, eq=False)

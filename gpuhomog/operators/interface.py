@@ -32,7 +32,7 @@ from ..averaging_kernels import gaussian_tail
 from ..errors import InputError
 from ..field import Field
 from ..grid import OPEN
-from ..results import Measurement, Profile, Result, Tables, between_positions, text_of
+from ..results import Measurement, Profile, Result, Tables, between_positions
 from ..units import times_length
 from .bulk import Period, between_two, resolve_periods, spread_positions, windows_around
 from .excess import (
@@ -131,9 +131,6 @@ class InterfaceExcess(Result):
             how.append(("reference", f"{below:.8g} below and {above:.8g} above {self.x_surface:.4f} Å"))
         how += [("note", remark) for remark in self.remarks]
         return (self.title, found), ("How it was found", tuple(how))
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 class InterfaceCharge(InterfaceExcess):

@@ -46,7 +46,7 @@ from ..errors import InputError, nearest_known
 from ..field import Field
 from ..grid import OPEN, Grid
 from ..parallel import Serial, Slab, fetch_planes
-from ..results import Measurement, Profile, Result, Tables, text_of
+from ..results import Measurement, Profile, Result, Tables, unit_after
 from .average import average
 from .profiles import resampled
 
@@ -214,7 +214,7 @@ class IntervalField(Result):
 
     def tables(self) -> Tables:
         """For people: rows of name and text under a title."""
-        unit = f" {self.unit}" if self.unit and self.unit != "1" else ""
+        unit = unit_after(self.unit)
 
         def spread(values: Array, more: str = "") -> str:
             return f"{np.median(values):.4g} ({values.min():.4g} to {values.max():.4g}){unit}{more}"
@@ -231,9 +231,6 @@ class IntervalField(Result):
             ("self-consistent eps_x", str(self.consistent)),
         )
         return (("Macroscopic field as an interval", found),)
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 def kernel_and_width(kernel: AveragingKernel | float, eps_x: float | None) -> tuple[AveragingKernel, float]:
@@ -556,9 +553,6 @@ class Assumption8(Result):
         )
         return (("Physical Assumption 8", rows),)
 
-    def __str__(self) -> str:
-        return text_of(self.tables())
-
 
 def physical_assumption_8(
     profile: Profile,
@@ -689,7 +683,7 @@ class FieldIntervals(Result):
 
     def tables(self) -> Tables:
         """For people: rows of name and text under a title."""
-        unit = f" {self.unit}" if self.unit and self.unit != "1" else ""
+        unit = unit_after(self.unit)
         spacings = " × ".join(f"{length:.4g}" for length in self.spacings)
         rows = [
             ("eps_x", f"{self.eps_x:.6g} Å, averages with a {self.kernel['kernel']}"),
@@ -700,9 +694,6 @@ class FieldIntervals(Result):
             text = f"{widths[0]:.4g}, largest {widths[1]:.4g}, less the slope {widths[2]:.4g}{unit}"
             rows.append((f"eps_V {name}", text))
         return (("Macroscopic field as an interval", tuple(rows)),)
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 def field_intervals(

@@ -46,8 +46,8 @@ from ..field import Field
 from ..grid import PERIODIC, axis_index
 from ..parallel import Slab
 from ..parallel.exchange import at
-from ..reduction import JOIN, SUM, Arrays, Reduction
-from ..results import Measurement, Result, Tables, text_of
+from ..reduction import JOIN, PLANES_AT_ONCE, SUM, Arrays, Reduction
+from ..results import Measurement, Result, Tables
 from ..units import times_length
 from .regions import LINEAR, Complex, Feature, Region, complex_of, distance, largest_disc, spot
 from .unrolled import BANDLIMITED, CELL, check_sampling
@@ -61,7 +61,6 @@ FIT_REACH = 6.0
 VARIANTS = ((0.8, 0.8, 4.0), (0.8, 1.0, 1.0), (1.0, 1.2, 6.0))
 """Other choices: factors of s and of ρ, and what a change of the value is multiplied by: an error that falls as 1/ρ,
 as that of excess t away from its line does (t³/ρ), changes by a quarter or a sixth of itself."""
-PLANES_AT_ONCE = 16
 NAMES = ("point", "line", "face")
 
 
@@ -156,9 +155,6 @@ class LinesAndPoints(Result):
             *(("note", remark) for remark in self.remarks),
         ]
         return (*tables, ("How it was found", tuple(how)))
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 def lines_and_points(

@@ -38,13 +38,14 @@ from ..device import choose_device
 from ..errors import InputError, nearest_known
 from ..field import Field
 from ..grid import OPEN
-from ..results import Measurement, Profile, Result, Tables, between_positions, text_of
+from ..results import Measurement, Profile, Result, Tables, between_positions
 from ..units import times_length
 from .bulk import GivenPeriod, find_body, resolve_period
 from .excess import profile_of
 from .level_sets import Window, edges_around, local_mean_crossing, usable
 from .partition import PartitionMoments, midpoints, partition_moments
 from .planar import Planes
+from .profiles import harmonics
 from .unrolled import BANDLIMITED, CELL, Unrolled, check_sampling, unroll
 
 Array = NDArray[np.float64]
@@ -90,9 +91,6 @@ class Partition(Result):
             ("widest", f"{self.widest:.6g} Å, at most {self.largest:.6g} Å"),
         )
         return (("Zero-average partition", rows),)
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,9 +149,6 @@ class MomentDensities(Result):
         if self.invariance is not None:
             rows.append(("|dW/dx_b + M1|", f"{self.invariance:.2g} of the largest |M1|"))
         return (("Moment densities", (*rows, *(("note", remark) for remark in self.remarks))),)
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 @dataclass(frozen=True, eq=False)
@@ -441,10 +436,7 @@ def _positions(bulk: _Bulk, given: Any, by_period: bool) -> Array:
 
 def _spectral(profile: Profile, reference: float, x: Array) -> tuple[Array, Array, Array]:
     """M1, W and Δν at positions x, from the coefficients."""
-    n = len(profile.values)
-    harmonics = np.arange(1, (n - 1) // 2 + 1)
-    wavevectors = 2 * np.pi * harmonics / profile.length
-    coefficients = 2 * np.fft.rfft(profile.values)[1 : len(harmonics) + 1] / n
+    wavevectors, coefficients = harmonics(profile.values, profile.length)
     phases = np.exp(1j * np.outer(x - profile.position[0], wavevectors))
     parts = (coefficients / (1j * wavevectors), coefficients / wavevectors**2, coefficients)
     m1, w, density = ((phases @ part).real for part in parts)

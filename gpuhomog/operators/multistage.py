@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from ..averaging_kernels import Gaussian
 from ..errors import InputError, KernelError
 from ..grid import OPEN
-from ..results import Measurement, Profile, Result, Tables, text_of
+from ..results import Measurement, Profile, Result, Tables
 from ..units import times_length
 from .scales import LEAST_RATIO, scales, widest_gap
 
@@ -116,9 +116,6 @@ class Homogenized(Result):
             ]
             tables.append((f"Stage {number}", tuple(rows)))
         return tuple(tables)
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 def stages_of(profile: Profile, interfaces: Sequence[float] = ()) -> tuple[Stage, ...]:

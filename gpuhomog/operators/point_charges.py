@@ -35,7 +35,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..averaging_kernels import gaussian_tail
 from ..errors import InputError, KernelError
 from ..grid import Grid, axis_index
-from ..results import Measurement, Result, Tables, text_of
+from ..results import Measurement, Result, Tables
 from ..structure import Structure
 from ..units import times_length
 from .bulk import N_SPREAD
@@ -275,9 +275,6 @@ class PointSurfaceCharge(Result):
         ]
         return ("Surface charge of point charges", tuple(found)), ("How it was found", tuple(how))
 
-    def __str__(self) -> str:
-        return text_of(self.tables())
-
 
 def point_surface_charge(
     points: PointCharges,
@@ -496,9 +493,6 @@ class MolecularCharge(Result):
         parts = (("charge", self.exact), ("  free", self.free), ("  bound", self.bound), ("left out", self.residual))
         rows = [(name, f"{part.min():.6g} to {part.max():.6g} {self.unit}") for name, part in parts]
         return (("Macroscopic charge of molecules", (("kernel", f"Gaussian, eps {self.eps:g} Å"), *rows)),)
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 def molecular_charge(

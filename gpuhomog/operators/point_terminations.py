@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
 from ..grid import Grid
-from ..results import Result, Tables, text_of
+from ..results import Result, Tables
 from ..structure import Structure
 from .planar import Planes
 from .point_charges import NEUTRAL, PointCharges, crystal_surface_charge
@@ -68,9 +68,6 @@ class PointTerminations(Result):
             ("planes", f"{self.planes}, {self.spacing:.6f} Å apart, {len(self.levels)} planes of ions"),
         )
         return ("Terminations of point charges", tuple(cuts)), ("The planes", how)
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 def ions_on_planes(structure: Structure, cell: ArrayLike, planes: Planes) -> tuple[PointCharges, float, str]:

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import hypot, isfinite, pi
+from math import hypot, isfinite
 from typing import Any
 
 import numpy as np
@@ -36,13 +36,14 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InputError
 from ..field import Field
 from ..grid import OPEN
-from ..results import Measurement, Profile, Result, Tables, between_positions, text_of
-from ..units import COULOMB_CONSTANT
+from ..results import Measurement, Profile, Result, Tables, between_positions, difference
+from ..units import FOUR_PI_KAPPA
 from .bulk import (
     PERIODS_TO_FACE,
     Period,
     between_two,
     find_body,
+    fitted_line,
     resolve_period,
     resolve_periods,
     spread_positions,
@@ -65,6 +66,9 @@ STRAIGHT_LEVEL = 1e-3
 """Largest residual of that line, as a fraction of the range of V."""
 EMPTY_LEVEL = 1e-3
 """Largest density in a vacuum, as a fraction of its maximum."""
+LEAST_VACUUM = 0.08
+"""A straight stretch shorter than this fraction of the period is no vacuum."""
+BETWEEN = "gh.potential_step takes between=(x_1, x_2), a position in each bulk"
 LEAST_PLATEAU = 5
 """Fewest samples of a plateau, and of each half of one in which a bend is looked for."""
 FACE_UNCERTAINTY = 1.0
@@ -156,9 +160,6 @@ class PotentialStep(Result):
         how += [("note", remark) for remark in self.remarks]
         return ("Potential of a positive charge", tuple(levels)), ("How it was found", tuple(how))
 
-    def __str__(self) -> str:
-        return text_of(self.tables())
-
 
 def potential_step(
     field: Field | Profile,
@@ -217,7 +218,7 @@ def potential_step(
 def _empty(density: Profile, profile: Profile) -> NDArray[np.bool_]:
     """Where a density is nearly zero; InputError if it is on other planes."""
     if density.quantity not in ("electron_density", "charge_density"):
-        raise InputError(f"density = a {density.quantity}: give an electron_density or a charge_density.")
+        raise InputError(f"density is of quantity {density.quantity}: give an electron_density or a charge_density.")
     if len(density.values) != len(profile.values) or abs(density.length / profile.length - 1) > 1e-4:
         raise InputError(
             f"The density has {len(density.values)} planes over {density.length:.6g} Å and the potential "
@@ -273,20 +274,26 @@ def _lay_out(
         high = next(((i, i + m - 1) for i, m in runs if i + m == n), None)
         if low is None and high is None:
             raise InputError(
-                f"No vacuum along {profile.planes}: the potential is straight at neither end of the open axis. Give "
-                "between=(x_1, x_2), a position in each bulk, or a box with vacuum."
+                f"No vacuum along {profile.planes}: the potential is straight at neither end of the open axis. Take a "
+                f"box with vacuum; of an interface {BETWEEN}."
             )
         if low == high:
             raise InputError("The potential is straight all along the axis: there is no matter in it, hence no step.")
         return low, high, Unrolled(start, h, values)
+    widest = max((m for _, m in runs), default=0)
     if x_b is not None:
         here = int(np.floor((x_b - start) / h)) % n
         runs = [run for run in runs if (here - run[0]) % n >= run[1]]
     longest = max((m for _, m in runs), default=0)
-    if longest < 0.08 * n:
+    if longest < LEAST_VACUUM * n <= widest:
         raise InputError(
-            f"No vacuum along {profile.planes}: the potential is nowhere straight for long. For a superlattice give "
-            "between=(x_1, x_2), a position in each bulk."
+            f"x_b = {x_b:.6g} Å lies in the vacuum along {profile.planes}, where the potential is straight for "
+            f"{widest * h:.4g} Å: choose it inside the slab."
+        )
+    if longest < LEAST_VACUUM * n:
+        raise InputError(
+            f"No vacuum along {profile.planes}: the potential is nowhere straight for long. Take a cell with more "
+            f"vacuum; of a superlattice {BETWEEN}."
         )
     vacua = sorted(run for run in runs if run[1] >= 0.3 * longest)
     if len(vacua) == 1:
@@ -383,15 +390,6 @@ def _bend(x: Array, values: Array, face: float) -> tuple[float, float]:
     return abs(levels[1] - levels[0]), noise * hypot(*leverages) / float(np.sqrt(half))
 
 
-def _difference(upper: Measurement, lower: Measurement) -> Measurement:
-    """Upper - lower, or the reason of the one that is not defined."""
-    for one in (upper, lower):
-        if not one.defined:
-            return Measurement.not_defined(one.unit, one.reason or "")
-    error = hypot(upper.uncertainty or 0.0, lower.uncertainty or 0.0)
-    return Measurement(float(upper) - float(lower), upper.unit, error)
-
-
 def _is_field(slope: Measurement) -> bool:
     """True if a slope is more than noise, and large enough that readers must know."""
     return slope.value is not None and abs(slope.value) > max(LEAST_FIELD, SIGNIFICANT * (slope.uncertainty or 0.0))
@@ -422,12 +420,7 @@ def _level_in_bulk(
     if period.uncertainty > 0:
         drift = float(period_mean(line, np.array([x]), period.length + period.uncertainty)[0] - here)
     floor = 1e-15 * float(np.abs(line.values).max())
-    slope, slope_error, spread = 0.0, 0.0, float(means.std())
-    if len(around) > 1:
-        t = around - around.mean()
-        slope = float((t * means).mean() / (t**2).mean())
-        spread = float(np.std(means - slope * t))
-        slope_error = spread / float(np.sqrt((t**2).mean()))
+    slope, slope_error, spread = fitted_line(around, means)
     return (
         Measurement(float(here), VOLT, hypot(spread, drift, floor)),
         Measurement(slope, FIELD, hypot(slope_error, floor)),
@@ -506,16 +499,16 @@ def _across_slab(
             f"the vacuum has a field of {max(significant):.3g} V/Å, so levels depend on where the faces are put: they "
             f"are at the faces, known to {FACE_UNCERTAINTY:g} Å. A dipole correction removes it"
         )
-    apart = _difference(field_high, field_low)
+    apart = difference(field_high, field_low)
     if profile.boundary == OPEN and _is_field(apart) and abs(float(apart)) > CHARGED_FIELD and not bent:
-        charge = -float(apart) / (4 * pi * COULOMB_CONSTANT)
+        charge = -float(apart) / FOUR_PI_KAPPA
         remarks.append(
             f"the fields of the two vacua differ: the slab carries {charge:.3g} e/Å^2, so no level is reached on "
             "either side"
         )
     if bent:
         remarks.append(f"the vacuum bends ({' and '.join(bent)} side): its level is not reached. Take more vacuum")
-    step = _difference(high, low)
+    step = difference(high, low)
     if step.uncertainty is not None:  # a rule that puts one face too far out does so on both sides: errors add
         together = 2 * abs(float(field_low) * float(field_high)) * FACE_UNCERTAINTY**2
         step = replace(step, uncertainty=hypot(step.uncertainty, together**0.5))
@@ -526,8 +519,8 @@ def _across_slab(
         field_low=field_low,
         field_high=field_high,
         bulk=bulk,
-        bulk_minus_low=_difference(bulk, low),
-        bulk_minus_high=_difference(bulk, high),
+        bulk_minus_low=difference(bulk, low),
+        bulk_minus_high=difference(bulk, high),
         bulk_field=bulk_field,
         dipole=None,
         flat=straight and len(slopes) == 2 and not bent,
@@ -569,7 +562,7 @@ def _across_interface(
             f"a charged interface: the step depends on x_1 and x_2; lines carried on to the middle give {middle:.6g} V"
         )
     return PotentialStep(
-        step=_difference(levels[1], levels[0]),
+        step=difference(levels[1], levels[0]),
         low=levels[0],
         high=levels[1],
         field_low=slopes[0],
@@ -601,7 +594,7 @@ def potential_of_charge(line: Unrolled, x: ArrayLike | None = None) -> Array:
     Source: Poisson's equation, the module's second line.
     """
     double = line.double_cumulative_at_samples() if x is None else line.double_cumulative(x)
-    return np.asarray(-4 * pi * COULOMB_CONSTANT * double, dtype=np.float64)
+    return np.asarray(-FOUR_PI_KAPPA * double, dtype=np.float64)
 
 
 def _from_charge(
@@ -618,7 +611,7 @@ def _from_charge(
             "alone the slab's own levels can be had, without between."
         )
     body = find_body(profile, sampling, x_b)
-    line, poisson = body.line, 4 * pi * COULOMB_CONSTANT
+    line, poisson = body.line, FOUR_PI_KAPPA
     if abs(line.total) > NEUTRAL_SLAB * line.gross:
         raise InputError(
             f"The slab carries a net charge of {line.total:.4g} e/Å^2 ({abs(line.total) / line.gross:.1e} of all its "
@@ -648,8 +641,8 @@ def _from_charge(
         field_low=none,
         field_high=none,
         bulk=bulk,
-        bulk_minus_low=_difference(bulk, low),
-        bulk_minus_high=_difference(bulk, high),
+        bulk_minus_low=difference(bulk, low),
+        bulk_minus_high=difference(bulk, high),
         bulk_field=bulk_field,
         dipole=Measurement(moment, MOMENT, moment_error),
         flat=True,

@@ -65,6 +65,13 @@ def resampled(profile: Profile, n: int) -> tuple[NDArray[np.float64], NDArray[np
     return positions, resample_periodic(profile.values, n)
 
 
+def harmonics(values: NDArray[np.float64], length: float) -> tuple[NDArray[np.float64], NDArray[np.complex128]]:
+    """Wavevectors G n below Nyquist, n > 0, and coefficients: values - mean = Re Σ c_n e^{iGnx} from the first on."""
+    count = (len(values) - 1) // 2
+    wavevectors = np.asarray(2 * np.pi * np.arange(1, count + 1) / length, dtype=np.float64)
+    return wavevectors, np.asarray(2 * np.fft.rfft(values)[1 : count + 1] / len(values))
+
+
 def resample_periodic(values: NDArray[np.float64], n: int) -> NDArray[np.float64]:
     """Band-limited interpolation of one period to n points, n at least the number of samples."""
     m = len(values)

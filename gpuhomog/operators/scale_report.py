@@ -46,7 +46,7 @@ from ..field import Field
 from ..grid import OPEN, Grid
 from ..parallel import Serial, Slab, agree_on, fetch_planes
 from ..reduction import OWN, Arrays, Reduction, planar_moments
-from ..results import Profile, Result, Tables, text_of
+from ..results import Profile, Result, Tables, unit_after
 from ..streaming import Run, Unread, in_chunks, in_turns, together, workers
 from .average import mean_of_some, smooth_plans
 from .interval_field import BALL_PER_EPS, FieldIntervals, intervals_of
@@ -63,6 +63,8 @@ Array = NDArray[np.float64]
 SPECTRUM_MODES = 45
 """Waves along the longest axis, on either side of 0, of the spectrum: a macroscale needs 30, and 512 points, which hold
 them in 128, are read no slower for them."""
+COPIES = 6
+"""Of the points that intervals are found on: ranges and averages of one scale or two at a time, and what is kept."""
 EVERY = 2
 """Points that are looked at along each axis for one of the macroscopic grid."""
 
@@ -138,7 +140,7 @@ class ScaleReport(Result):
 
     def tables(self) -> Tables:
         """For people: rows of name and text under a title."""
-        unit = f" {self.unit}" if self.unit and self.unit != "1" else ""
+        unit = unit_after(self.unit)
         whole = (
             ("mean, standard deviation", f"{self.mean:.6g}, {self.std:.4g}{unit}"),
             ("smallest, largest", f"{self.smallest:.6g}, {self.largest:.6g}{unit}"),
@@ -152,9 +154,6 @@ class ScaleReport(Result):
                 text += f", 2 std <ν> {self.eps_V_average[i]:.3g}, eps_p {self.eps_p[i]:.3g}{unit}/Å"
             rows.append((f"eps {eps:.4g} Å", text))
         return ("Field", whole), *self.scales.tables(), ("Averages at each scale", tuple(rows))
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 def scale_report(
@@ -190,8 +189,10 @@ def scale_report(
     facts = {"the coarse points": str([(along.count, along.taps is not None) for along in onto.axes])}
     agree_on(whole.comm, facts, "scale report")
     read_once = whole if isinstance(whole.values, Unread) else replace(whole, values=_chunked(whole))
-    if isinstance(whole.values, Unread) and not fits(whole, 4 * onto.n_bytes):
-        whole.values.refuse("The scale report", "give larger eps")
+    if isinstance(whole.values, Unread):
+        points = max(float(np.prod(_points(plan), dtype=float)) for plan in plans)
+        if not fits(whole, 4 * onto.n_bytes + COPIES * points * whole.values.dtype.itemsize):
+            whole.values.refuse("The scale report", "give larger eps")
     is_open = OPEN in whole.grid.boundary
     centre = float(whole.values.dtype.type(outside if is_open else mean_of_some(whole)))
     works: list[Callable[[], Any]] = [
@@ -441,6 +442,16 @@ def _spectrum(whole: Field, modes: _Modes, variance: float, square: float) -> Sp
     return spectrum_below(grid, cut, k, modes.power / weight, weight, variance, floor, False)
 
 
+def _points(plan: Plan) -> list[int]:
+    """Points along each axis that intervals are found on."""
+    grid = plan.field.grid
+    finest = np.maximum(grid.lengths / grid.shape, plan.kernel.eps / BALL_PER_EPS)
+    return [
+        1 if n == 1 else EVERY * max(1, ceil(length / (EVERY * step) * (1 - 1e-12)))
+        for n, length, step in zip(grid.shape, grid.lengths, finest, strict=True)
+    ]
+
+
 def _at_scale(
     plan: Plan,
     average: Callable[[Sequence[int]], Any],
@@ -451,11 +462,7 @@ def _at_scale(
     """The fields of one kernel on its macroscopic grid, from the averages of both powers; eps_x is eps."""
     whole, eps = plan.field, plan.kernel.eps
     grid, device = whole.grid, whole.device
-    finest = np.maximum(grid.lengths / grid.shape, eps / BALL_PER_EPS)
-    counts = [
-        1 if n == 1 else EVERY * max(1, ceil(length / (EVERY * step) * (1 - 1e-12)))
-        for n, length, step in zip(grid.shape, grid.lengths, finest, strict=True)
-    ]
+    counts = _points(plan)
     fine = average(counts)
     step = {"step": "average", **plan.kernel.describe(), "sampling": plan.sampling, "way": "scale report"}
     shape = (counts[0], counts[1], counts[2])

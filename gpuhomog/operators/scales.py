@@ -47,7 +47,7 @@ from ..field import Field
 from ..grid import OPEN, Grid
 from ..parallel import Slab
 from ..reduction import SUM, Arrays, Reduction
-from ..results import Measurement, Profile, Result, Tables, text_of
+from ..results import Measurement, Profile, Result, Tables
 from ..streaming import Unread
 from .planar import Planes, planar_average
 
@@ -164,9 +164,6 @@ class Scales(Result):
         how.append(("spectrum", "shells of |k|" if self.planes == "|k|" else f"normal to planes {self.planes}"))
         how += [("note", remark) for remark in self.remarks]
         return ("Scales", tuple(found)), ("How they were found", tuple(how))
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,7 +35,7 @@ from ..field import Field
 from ..grid import AXIS_NAMES
 from ..parallel import Slab
 from ..reduction import JOIN, SUM, Arrays, Reduction
-from ..results import Result, Tables, text_of
+from ..results import Result, Tables
 from .average import average
 from .bulk import find_body
 from .excess import CHARGE, SurfaceCharge, charge_profile, surface_charge
@@ -80,9 +80,6 @@ class SurfaceMap(Result):
         width = "line by line" if self.eps is None else f"Gaussian, eps {self.eps:g} Å"
         rows.append(("in the plane", width))
         return (("Surface map", (*rows, *(("note", remark) for remark in self.remarks))),)
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 def surface_map(

@@ -36,10 +36,11 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import AccuracyWarning, InputError
 from ..field import Field
 from ..grid import OPEN, Grid
-from ..results import Measurement, Profile, Result, Tables, text_of
+from ..results import Measurement, Profile, Result, Tables
 from ..units import times_length
 from .excess import NEUTRAL_PERIOD, charge_profile, profile_of
 from .planar import Planes, parse_planes, reduced_indices
+from .profiles import harmonics
 from .unrolled import quiet_runs
 
 Array = NDArray[np.float64]
@@ -128,9 +129,6 @@ class PlaneExcess(Result):
         ]
         return ("Cut crystal", tuple(found)), ("How it was found", tuple(how))
 
-    def __str__(self) -> str:
-        return text_of(self.tables())
-
 
 @dataclass(frozen=True)
 class Termination:
@@ -198,9 +196,6 @@ class Terminations(Result):
             *(("note", remark) for remark in self.remarks),
         ]
         return ("Terminations", tuple(cuts) or (("cuts", "no gap between charged planes"),)), ("The planes", tuple(how))
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 def polarization_quantum(cell: Grid | ArrayLike, planes: Planes, *, paired: bool = False) -> PolarizationQuantum:
@@ -280,10 +275,7 @@ def _family(field: Field | Profile, planes: Planes | None, reference: float | No
             f"beyond the reference of {reference or 0.0:.6g}, so a cut has no charge of its own. Add what is missing, "
             f"or subtract its mean: reference={profile.mean():.8g}."
         )
-    n = len(profile.values)
-    harmonics = np.arange(1, (n - 1) // 2 + 1)
-    coefficients = 2 * np.fft.rfft(profile.values)[1 : len(harmonics) + 1] / n
-    wavevectors = np.asarray(2 * np.pi * harmonics / profile.length, dtype=np.float64)
+    wavevectors, coefficients = harmonics(profile.values, profile.length)
     return _Family(profile, wavevectors, coefficients, gross, least)
 
 

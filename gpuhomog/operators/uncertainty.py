@@ -35,7 +35,7 @@ from numpy.typing import ArrayLike
 from ..averaging_kernels import AveragingKernel
 from ..errors import InputError
 from ..grid import OPEN
-from ..results import Measurement, Profile, Result, Tables, text_of
+from ..results import Measurement, Profile, Result, Tables, unit_after
 from .average import average
 from .interval_field import Line, median_widths
 from .scales import scales
@@ -81,7 +81,7 @@ class Uncertainty(Result):
 
     def tables(self) -> Tables:
         """For people: rows of name and text under a title."""
-        unit = f" {self.unit}" if self.unit and self.unit != "1" else ""
+        unit = unit_after(self.unit)
 
         def row(name: str, eps_v: float | None, eps_p: float | None, ratio: float | None) -> tuple[str, str]:
             if eps_v is None or eps_p is None:
@@ -99,9 +99,6 @@ class Uncertainty(Result):
         if self.alpha is not None:
             rows.append(("exponent alpha", str(self.alpha)))
         return ((f"Uncertainty relation, eps_x eps_p/(r_mu eps_V), {self.label}", tuple(rows)),)
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 def uncertainty(

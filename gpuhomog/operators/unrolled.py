@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError, nearest_known
 from ..results import Profile
+from .profiles import harmonics
 
 Array = NDArray[np.float64]
 
@@ -97,12 +98,8 @@ class Unrolled:
     @cached_property
     def _modes(self) -> tuple[Array, NDArray[np.complex128]]:
         """Wavevectors and coefficients of f - mean, phases from `start`; the Nyquist mode is left out."""
-        n = len(self.values)
-        count = (n - 1) // 2
-        wavevectors = 2 * np.pi * np.arange(1, count + 1) / (n * self.spacing)
-        coefficients = 2 * np.fft.rfft(self.values)[1 : count + 1] / n
-        phased = np.asarray(coefficients * np.exp(-0.5j * wavevectors * self.spacing), dtype=np.complex128)
-        return np.asarray(wavevectors, dtype=np.float64), phased
+        wavevectors, coefficients = harmonics(self.values, len(self.values) * self.spacing)
+        return wavevectors, np.asarray(coefficients * np.exp(-0.5j * wavevectors * self.spacing))
 
     def _evaluate(self, coefficients: NDArray[np.complex128], x: Array) -> Array:
         """Real part of Σ coefficients exp(i G (x - start))."""

@@ -34,11 +34,13 @@ from ..averaging_kernels import (
     Stages,
     TopHat,
 )
+from ..device import Device
 from ..device.cpu.spectral import sampled_lines
 from ..fft import AlongAxes, Derivative, Multiplier, OfWavevector, Part, filtered
 from ..field import Field
 from ..parallel import Slab, contract_planes, fetch_planes
 from ..parallel.exchange import at
+from ..reduction import JOIN, Reduction
 from ..streaming import Unread
 from . import streamed
 from .line_taps import AxisTaps, error_bound, taps_of, untouched
@@ -515,23 +517,28 @@ class BySums(ByLines):
                 continue
             one = replace(line, points=np.zeros(1))
             wrong = sum_weights(one, kernel, END_STENCIL) - spectral_weights(one, kernel.transform)
-            power = _line_power(plan.field, axis)
+            power = line_power(plan.field, axis)
             total += float((power / line.n**2 * np.abs(np.fft.rfft(wrong[0])) ** 2).sum())
         return float(np.sqrt(total))
 
 
-def _line_power(field: Field, axis: int) -> Array:
-    """device.line_power of the whole field; lines that several ranks have are put together first."""
-    device, slab = field.device, field.slab
-    if field.comm.size == 1:
-        return device.line_power(field.values, axis, LINES_SAMPLED)
-    chosen = list(sampled_lines(field.grid.shape, axis, LINES_SAMPLED))
-    step = chosen[slab.axis].step or 1
-    chosen[slab.axis] = slice(-slab.start % step, None, step)
-    some = device.to_host(device.compact(field.values[tuple(chosen)]))
-    joined = field.comm.concatenate(np.ascontiguousarray(np.moveaxis(some, slab.axis, 0)))
-    lines = np.moveaxis(joined, 0, slab.axis)
-    return device.line_power(device.asarray(np.ascontiguousarray(lines)), axis, lines.size)
+def line_power(field: Field, axis: int) -> Array:
+    """device.line_power of the whole field; lines that ranks or chunks have parts of are put together first."""
+    if field.comm.size == 1 and not isinstance(field.values, Unread):
+        return field.device.line_power(field.values, axis, LINES_SAMPLED)
+    chosen, split = sampled_lines(field.grid.shape, axis, LINES_SAMPLED), field.slab.axis
+    step = chosen[split].step or 1
+
+    def local(device: Device, values: Any, slab: Slab) -> tuple[Array]:
+        own = list(chosen)
+        own[split] = slice(-slab.start % step, None, step)
+        lines = device.to_host(device.compact(values[tuple(own)]))
+        return (np.array(np.moveaxis(lines, split, 0)),)
+
+    n_bytes = 8 * int(np.prod([len(range(n)[part]) for n, part in zip(field.grid.shape, chosen, strict=True)]))
+    (joined,) = field.reduce(Reduction(f"lines along axis {axis}", local, (JOIN,), n_bytes=n_bytes))
+    lines = np.ascontiguousarray(np.moveaxis(joined, 0, split))
+    return field.device.line_power(field.device.asarray(lines), axis, lines.size)
 
 
 class ByLowModes:

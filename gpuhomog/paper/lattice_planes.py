@@ -163,7 +163,7 @@ def compute(device: str) -> FigureNumbers:
 
 def draw(numbers: FigureNumbers, width: str) -> Any:
     """The lattice with four planes; σ at every cut of two orientations; σ per ion of two crystals' (111)."""
-    from ..plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, axis_label
+    from ..plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, axis_label, leave_room
     from .drawing import panels
 
     figure, (left, middle, right) = panels(width, (1.0, 1.1, 1.1), 2.5)
@@ -200,8 +200,7 @@ def draw(numbers: FigureNumbers, width: str) -> Any:
         middle.annotate(name, (x, y), color=colour, **above)
     middle.axhline(0, color=GREY, lw=0.5, zorder=0)
     middle.set_xlim(0, 1)
-    low, high = middle.get_ylim()
-    middle.set_ylim(low, high + 0.45 * (high - low))
+    leave_room(middle, 0.45)
     middle.set_xlabel("position of the cut (spacings)")
     middle.set_ylabel(axis_label("σ", rows.y_unit))
     middle.legend(loc="upper left")

@@ -99,7 +99,7 @@ def compute(device: str) -> FigureNumbers:
 
 def draw(numbers: FigureNumbers, width: str) -> Any:
     """The cavity among the ions; dipole evacuated; field of what was evacuated."""
-    from ..plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, SKY, VERMILION, axis_label
+    from ..plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, SKY, VERMILION, axis_label, leave_room
     from .drawing import panels
 
     figure, (left, middle, right) = panels(width, (0.85, 1.0, 1.1), 2.5)
@@ -136,8 +136,7 @@ def draw(numbers: FigureNumbers, width: str) -> Any:
         right.axhline(level, color=colour, lw=1.0, ls=(0, (5, 2)), label=f"whole cells, {label}")
     right.set_ylabel(axis_label("E$_x$ of the sphere", "V/Å"))
     for panel in (middle, right):
-        low, high = panel.get_ylim()
-        panel.set_ylim(low, high + 0.35 * (high - low))
+        leave_room(panel, 0.35)
         panel.legend(loc="upper left", ncols=2 if panel is right else 1, columnspacing=1.0)
     return figure
 

@@ -110,7 +110,18 @@ def compute(device: str) -> FigureNumbers:
 
 def draw(numbers: FigureNumbers, width: str) -> Any:
     """The line of charges with two cells; what two parts add up to at every cut; the same of a real slab."""
-    from ..plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, SKY, VERMILION, axis_label, print_measurement
+    from ..plots.style import (
+        BLACK,
+        BLUE,
+        GREEN,
+        GREY,
+        ORANGE,
+        SKY,
+        VERMILION,
+        axis_label,
+        leave_room,
+        print_measurement,
+    )
     from .drawing import panels
 
     figure, (left, middle, right) = panels(width, (1.15, 1.0, 1.15), 2.4)
@@ -154,8 +165,7 @@ def draw(numbers: FigureNumbers, width: str) -> Any:
     found = next(f.found for f in numbers.findings if f.name == "σ of NaCl(001), DFT")
     right.plot(sigma.x, sigma.y, color=GREEN, lw=1.6, label=f"σ = {print_measurement(found)}")
     right.axhline(0, color=GREY, lw=0.5, zorder=0)
-    low, high = right.get_ylim()
-    right.set_ylim(low, high + 0.35 * (high - low))
+    leave_room(right, 0.35)
     right.set_xlim(below.x[0], below.x[-1])
     right.set_xlabel("cut x$_b$ (Å)")
     right.set_ylabel(axis_label("charge per area", below.y_unit))

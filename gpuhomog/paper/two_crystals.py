@@ -100,7 +100,7 @@ def compute(device: str) -> FigureNumbers:
 
 def draw(numbers: FigureNumbers, width: str) -> Any:
     """Both surfaces; both potentials with their means and the value of eq. 80."""
-    from ..plots.style import BLACK, BLUE, GREY, VERMILION, axis_label
+    from ..plots.style import BLACK, BLUE, GREY, VERMILION, axis_label, leave_room
     from .drawing import panels
 
     figure, (left, right) = panels(width, (1.0, 1.3), 2.5)
@@ -118,15 +118,13 @@ def draw(numbers: FigureNumbers, width: str) -> Any:
     left.set_xlim(-1.9 * A, density.x[-1])
     left.set_xlabel("position (Å)")
     left.set_ylabel(axis_label("charge density", density.y_unit))
-    low, high = left.get_ylim()
-    left.set_ylim(low, high + 0.3 * (high - low))
+    leave_room(left, 0.3)
     left.legend(loc="upper left")
     right.plot([0, A * (N - 1)], [0, 0], color=BLACK, lw=1.2, ls=(0, (1, 1.5)), label="both, eq. 80: 0 V")
     right.set_xlim(potential.x[0], potential.x[-1])
     right.set_xlabel("position (Å)")
     right.set_ylabel(axis_label("potential", potential.y_unit))
-    low, high = right.get_ylim()
-    right.set_ylim(low, high + 0.4 * (high - low))
+    leave_room(right, 0.4)
     right.legend(loc="upper left", ncols=2, columnspacing=1.0)
     return figure
 

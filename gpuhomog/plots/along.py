@@ -30,9 +30,9 @@ from .style import (
     SKY,
     VACUUM,
     VERMILION,
-    WIDTHS,
     YELLOW,
     figure_rows,
+    finish_rows,
     name_axis,
     new_figure,
     plane_name,
@@ -189,14 +189,10 @@ def charge_axes(
     fine = np.linspace(line.start, line.end, max(800, 2 * len(line.values)))
     upper.plot(line.position, line.values, color=BLACK, lw=0.7, zorder=3)
     upper.axhline(0.0, color=GREY, lw=0.5, zorder=1)
-    upper.tick_params(axis="x", which="both", labelbottom=False)
     lower.plot(fine, line.cumulative(fine), color=BLUE, lw=1.0, zorder=3)
     lower.axhline(0.0, color=GREY, lw=0.5, zorder=1)
-    lower.set_xlabel(f"position normal to {plane_name(profile.planes)} (Å)")
-    lower.set_xlim(line.start, line.end)
     name_axis(upper, NAMES.get(profile.quantity, profile.quantity), profile.unit)
     below = "charge below" if profile.quantity == "charge_density" else "integral below"
     name_axis(lower, below, times_length(profile.unit, 1))
-    for axes in (upper, lower):
-        axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
+    finish_rows([upper, lower], f"position normal to {plane_name(profile.planes)} (Å)", (line.start, line.end))
     return figure, [upper, lower]

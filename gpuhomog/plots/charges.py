@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from ..operators.point_charges import MolecularCharge, PointCharges, PointSurfaceCharge
 from ..operators.point_terminations import PointTerminations
 from ..operators.surface_map import SurfaceMap
-from .slices import colour_scale, in_plane
+from .slices import colour_scale, draw_plane, in_plane
 from .style import (
     BLACK,
     BLUE,
@@ -22,8 +22,9 @@ from .style import (
     SKY,
     VERMILION,
     WIDTHS,
-    axis_label,
     figure_rows,
+    finish_rows,
+    leave_room,
     name_axis,
     new_figure,
     styled,
@@ -54,35 +55,12 @@ def plot_surface_map(result: SurfaceMap, *, width: str = "page") -> Figure:
         y = bottom + (1 - number) * (2 - columns) * (tall + bottom + top)
         axes = figure.add_axes((x / page, y / total, wide / page, tall / total))
         plane = np.pad(values, ((0, 1), (0, 1)), mode="wrap")
-        u = np.arange(plane.shape[0])[:, None] / values.shape[0]
-        v = np.arange(plane.shape[1])[None, :] / values.shape[1]
-        colours, low, high, extend = colour_scale(values)
-        mesh = axes.pcolormesh(
-            u * vectors[0, 0] + v * vectors[1, 0],
-            u * vectors[0, 1] + v * vectors[1, 1],
-            plane,
-            cmap=colours,
-            vmin=low,
-            vmax=high,
-            shading="gouraud",
-            rasterized=True,
-        )
-        axes.plot(corners[:, 0], corners[:, 1], color=BLACK, lw=0.6, clip_on=False)
-        axes.set_xlim(corners[:, 0].min(), corners[:, 0].max())
-        axes.set_ylim(corners[:, 1].min(), corners[:, 1].max())
-        first, second = result.axes
-        skewed = abs(vectors[1, 0]) > 1e-6 * vectors[1, 1]
-        axes.set_xlabel(f"{first} (Å)", labelpad=2)
-        axes.set_ylabel(f"⊥ {first} (Å)" if skewed else f"{second} (Å)", labelpad=2)
+        colours = colour_scale(values)
+        mesh = draw_plane(axes, plane, values.shape, vectors, corners, colours, result.axes)
         mean = f"{values.mean():.4g}".replace("-", "−")
         axes.set_title(f"{name}, mean {mean}", pad=3, fontsize=7.5)
-        axes.minorticks_off()
-        axes.tick_params(direction="out", top=False, right=False)
-        if skewed:
-            for side in ("top", "right", "left", "bottom"):
-                axes.spines[side].set_visible(False)
         bar = figure.add_axes(((x + wide + 0.1) / page, y / total, 0.09 / page, tall / total))
-        figure.colorbar(mesh, cax=bar, extend=extend)
+        figure.colorbar(mesh, cax=bar, extend=colours[3])
         bar.minorticks_off()
         name_axis(bar, "σ", "e/Å^2")
     return figure
@@ -101,7 +79,6 @@ def plot_point_charges(points: PointCharges, result: PointSurfaceCharge, *, widt
     upper, lower = figure_rows(figure, [1.2, 1.75])
     upper.vlines(x, 0, q, color=np.where(q > 0, VERMILION, BLUE), lw=0.8, zorder=3)
     upper.axhline(0.0, color=GREY, lw=0.5, zorder=1)
-    upper.tick_params(axis="x", which="both", labelbottom=False)
     margin = 0.05 * max(float(np.ptp(x)), 1e-9)
     places, which = np.unique(np.round(x, 6), return_inverse=True)  # charges of one plane add up
     edges = np.concatenate([[x[0] - margin], places, [x[-1] + margin]])
@@ -122,10 +99,7 @@ def plot_point_charges(points: PointCharges, result: PointSurfaceCharge, *, widt
     write_measurements(lower, named)
     name_axis(upper, "charge", points.unit)
     name_axis(lower, "charge below", points.unit)
-    lower.set_xlabel("position along the normal (Å)")
-    lower.set_xlim(edges[0], edges[-1])
-    for axes in (upper, lower):
-        axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
+    finish_rows([upper, lower], "position along the normal (Å)", (edges[0], edges[-1]))
     return figure
 
 
@@ -148,13 +122,9 @@ def plot_point_terminations(result: PointTerminations, *, width: str = "column")
     for axes in (upper, lower):
         axes.axhline(0.0, color=GREY, lw=0.5, zorder=1)
         axes.margins(y=0.15)
-    upper.tick_params(axis="x", which="both", labelbottom=False)
     name_axis(upper, "planes", "e/Å^2")
     name_axis(lower, "σ of the cut", "e/Å^2")
-    lower.set_xlabel(f"position of the cut normal to {result.planes} (Å)")
-    lower.set_xlim(0.0, result.spacing)
-    for axes in (upper, lower):
-        axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
+    finish_rows([upper, lower], f"position of the cut normal to {result.planes} (Å)", (0.0, result.spacing))
     return figure
 
 
@@ -173,14 +143,11 @@ def plot_molecules(result: MolecularCharge, *, width: str = "column") -> Figure:
     lower.plot(result.position, result.residual, color=ORANGE, lw=0.9)
     for axes in (upper, lower):
         axes.axhline(0.0, color=GREY, lw=0.5, zorder=1)
-    low, high = upper.get_ylim()
-    upper.set_ylim(low, high + 0.25 * (high - low))
+    leave_room(upper, 0.25)
     upper.legend(loc="upper left", ncols=3, borderaxespad=0.2)
-    upper.tick_params(axis="x", which="both", labelbottom=False)
     name_axis(upper, "charge density", result.unit)
     name_axis(lower, "left out", result.unit)
-    lower.set_xlabel(axis_label("position along the normal", "Å"))
-    lower.set_xlim(float(result.position[0]), float(result.position[-1]))
-    for axes in (upper, lower):
-        axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
+    finish_rows(
+        [upper, lower], "position along the normal (Å)", (float(result.position[0]), float(result.position[-1]))
+    )
     return figure

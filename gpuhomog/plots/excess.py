@@ -29,7 +29,8 @@ from .style import (
     PAPER,
     SKY,
     VERMILION,
-    WIDTHS,
+    finish_rows,
+    leave_room,
     name_axis,
     plane_name,
     styled,
@@ -65,8 +66,7 @@ def plot_surface(
         if result.bulk is not None:
             axes.axvspan(*result.bulk, color=SKY, alpha=0.2, lw=0, zorder=0)
             if axes is upper:
-                low, high = axes.get_ylim()
-                axes.set_ylim(low - 0.12 * (high - low), high)
+                leave_room(axes, 0.0, 0.12)
                 write_region(axes, (result.bulk[0] + result.bulk[1]) / 2, "bulk")
         for face in result.faces:
             axes.axvline(face, color=GREY, lw=0.6, ls=(0, (2, 2)), zorder=1)
@@ -148,8 +148,7 @@ def plot_terminations(
                 ends = max(gap.start + shift, 0.0), min(gap.stop + shift, profile.length)
                 if ends[1] > ends[0]:
                     axes.axvspan(*ends, color=SKY, alpha=0.2, lw=0, zorder=0)
-    low, high = lower.get_ylim()
-    lower.set_ylim(low - 0.12 * (high - low), high + 0.34 * (high - low))
+    leave_room(lower, 0.34, 0.12)
     for gap in result.cuts:
         value = float(gap.charge)
         lower.plot([gap.position], [value], "o", ms=4, color=VERMILION, zorder=5)
@@ -184,9 +183,7 @@ def plot_terminations(
         )
     name_axis(upper, NAMES.get(profile.quantity, profile.quantity), profile.unit)
     name_axis(lower, "σ of the cut", curve.unit)
-    upper.tick_params(axis="x", which="both", labelbottom=False)
-    lower.set_xlabel(f"position of the cut normal to {plane_name(profile.planes)} (Å)")
-    lower.set_xlim(0.0, profile.length)
-    for axes in (upper, lower):
-        axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
+    finish_rows(
+        [upper, lower], f"position of the cut normal to {plane_name(profile.planes)} (Å)", (0.0, profile.length)
+    )
     return figure

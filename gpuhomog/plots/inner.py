@@ -26,9 +26,10 @@ from .style import (
     PURPLE,
     SKY,
     VERMILION,
-    WIDTHS,
     axis_label,
     figure_rows,
+    finish_rows,
+    leave_room,
     name_axis,
     new_figure,
     plane_name,
@@ -85,10 +86,8 @@ def plot_inner_potential(
         text = f"{name}\n{float(value):.4g} V".replace("-", "−")
         style = {"ha": "right", "va": "bottom", "fontsize": 6.5, "color": colour, "bbox": PAPER, "zorder": 6}
         axes.annotate(text, (end + room, float(value)), (-3, 3), textcoords="offset points", **style)
-    axes.set_xlim(start, end + room)
     name_axis(axes, "potential", "V")
-    axes.set_xlabel(f"position normal to {plane_name(result.planes)} (Å)")
-    axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
+    finish_rows([axes], f"position normal to {plane_name(result.planes)} (Å)", (start, end + room))
     measured = [
         ("mean − vacuum", mean, BLUE),
         ("D$_L$/ε$_0$", result.D_L_over_eps0, VERMILION),
@@ -135,28 +134,24 @@ def plot_cavity(result: LorentzCavity, *, width: str = "column") -> Figure:
     for axes, (label, unit, *curves) in zip(all_axes, rows, strict=True):
         for values, colour, lw, word in zip(curves, (GREY, VERMILION, BLUE), (0.7, 1.0, 1.4), words, strict=True):
             axes.plot(radii, values[order], ls=joined, marker=marker, ms=3, color=colour, lw=lw, label=word, zorder=3)
-        axes.tick_params(axis="x", which="both", labelbottom=axes is last)
         if axes is last:
-            for level, colour, word in (
-                (result.E_periodic @ direction, BLACK, "whole crystal"),
-                (result.E_intact @ direction, GREEN, "sphere of whole cells"),
+            crystal, cells = result.E_periodic @ direction, result.E_intact @ direction
+            for level, colour, word, above in (
+                (crystal, BLACK, "whole crystal", crystal >= cells),
+                (cells, GREEN, "sphere of whole cells", cells > crystal),
             ):
                 axes.axhline(level, color=colour, lw=0.8, ls=(0, (4, 2)), zorder=4)
-                look = {"ha": "right", "va": "bottom", "fontsize": 6.5, "color": colour, "bbox": PAPER, "zorder": 6}
+                look = {"ha": "right", "va": "bottom" if above else "top", "fontsize": 6.5, "color": colour}
                 at = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points"}
-                axes.annotate(word, (1.0, level), (-4, 3), **at, **look)
-        low, high = axes.get_ylim()
-        axes.set_ylim(low, high + (0.08 if axes is last else 0.25) * (high - low))
+                axes.annotate(word, (1.0, level), (-4, 3 if above else -3), bbox=PAPER, zorder=6, **at, **look)
+        leave_room(axes, 0.08 if axes is last else 0.25)
         name_axis(axes, label, unit)
-        axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
     all_axes[0].legend(
         loc="upper center", ncols=3, borderaxespad=0.1, columnspacing=0.8, handlelength=1.0, fontsize=6.5
     )
     look = {"ha": "center", "va": "top", "fontsize": 6.5, "color": GREY, "transform": all_axes[1].transAxes}
     all_axes[1].text(0.5, 0.97, f"vectors along {name}", **look)
-    last.set_xlabel(axis_label("radius R", "Å"))
-    if len(radii) > 1:
-        last.set_xlim(radii[0], radii[-1])
+    finish_rows(all_axes, axis_label("radius R", "Å"), (radii[0], radii[-1]) if len(radii) > 1 else last.get_xlim())
     return figure
 
 

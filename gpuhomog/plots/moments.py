@@ -18,7 +18,21 @@ from ..operators.multistage import Homogenized
 from ..results import Profile
 from ..structure import Structure
 from .along import closed, draw_windows, figure_over_atoms
-from .style import BLACK, BLUE, GREEN, GREY, NAMES, ORANGE, PURPLE, VERMILION, WIDTHS, name_axis, plane_name, styled
+from .style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    NAMES,
+    ORANGE,
+    PURPLE,
+    VERMILION,
+    finish_rows,
+    leave_room,
+    name_axis,
+    plane_name,
+    styled,
+)
 
 STAGE_COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE)
 
@@ -71,20 +85,15 @@ def plot_moments(
         axes.plot(*closed(result.m2_field, half), color=ORANGE, lw=1.4, label="$M_2$/2", zorder=2)
         axes.plot(*closed(result.w_field, result.w_field.values), color=BLUE, lw=1.0, label="$W$", zorder=3)
         _finish(axes, "second moment", result.w_field.unit)
-    for axes in rows[:-1]:
-        axes.tick_params(axis="x", which="both", labelbottom=False)
-    rows[-1].set_xlabel(f"position normal to {plane_name(planar.planes)} (Å)")
-    rows[-1].set_xlim(float(planar.position[0]), float(planar.position[0]) + planar.length)
-    for axes in rows:
-        axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
+    start = float(planar.position[0])
+    finish_rows(rows, f"position normal to {plane_name(planar.planes)} (Å)", (start, start + planar.length))
     return figure
 
 
 def _finish(axes: Any, name: str, unit: str | None) -> None:
     """Zero line, room for the legend above the curves, label."""
     axes.axhline(0.0, color=GREY, lw=0.5, zorder=1)
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high + 0.3 * (high - low))
+    leave_room(axes, 0.3)
     axes.legend(loc="upper left", ncols=2, borderaxespad=0.2)
     name_axis(axes, name, unit)
 
@@ -116,15 +125,10 @@ def plot_homogenized(
         axes.plot(*closed(stage.macroscopic, stage.macroscopic.values), color=colour, lw=1.2, label="$V$", zorder=3)
         for place in stage.interfaces:
             axes.axvline(place, color=BLACK, lw=0.6, ls=(0, (2, 2)), zorder=1)
-        low, high = axes.get_ylim()
-        axes.set_ylim(low, high + 0.5 * (high - low))
+        leave_room(axes, 0.5)
         axes.legend(loc="upper left", ncols=2, borderaxespad=0.2)
         draw_windows(axes, [stage.eps], float(planar.position[0]) + planar.length / 2, "eps")
         name_axis(axes, f"stage {number}", planar.unit)
-    for axes in rows[:-1]:
-        axes.tick_params(axis="x", which="both", labelbottom=False)
-    rows[-1].set_xlabel(f"position normal to {plane_name(planar.planes)} (Å)")
-    rows[-1].set_xlim(float(planar.position[0]), float(planar.position[0]) + planar.length)
-    for axes in rows:
-        axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
+    start = float(planar.position[0])
+    finish_rows(rows, f"position normal to {plane_name(planar.planes)} (Å)", (start, start + planar.length))
     return figure

@@ -20,7 +20,19 @@ from ..operators.unrolled import check_sampling
 from ..results import Measurement, Profile
 from ..structure import Structure
 from .along import closed, figure_over_atoms
-from .style import BLACK, BLUE, GREEN, SKY, VACUUM, VERMILION, WIDTHS, name_axis, plane_name, styled, write_measurements
+from .style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    SKY,
+    VACUUM,
+    VERMILION,
+    finish_rows,
+    name_axis,
+    plane_name,
+    styled,
+    write_measurements,
+)
 
 
 @styled
@@ -117,7 +129,5 @@ def _levels_along(
                 axes.plot([low, high], [float(level)] * 2, color=colour, lw=2, solid_capstyle="butt", zorder=4)
                 axes.axvspan(low, high, color=SKY if colour == BLUE else VACUUM, alpha=0.5, lw=0, zorder=0)
     name_axis(axes, "potential", "V")
-    axes.set_xlabel(f"position normal to {plane_name(profile.planes)} (Å)")
-    axes.set_xlim(start, end)
-    axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
+    finish_rows([axes], f"position normal to {plane_name(profile.planes)} (Å)", ends)
     return figure, axes

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..results import Profile
 from ..structure import Structure
 from .along import closed, draw_macroscopic, draw_vacuum, draw_windows, figure_over_atoms, vacuum_of
-from .style import BLACK, GREY, NAMES, SKY, WIDTHS, name_axis, plane_name, styled
+from .style import BLACK, GREY, NAMES, SKY, finish_rows, leave_room, name_axis, plane_name, styled
 
 
 @styled
@@ -68,16 +68,10 @@ def plot_profile(
             curves[1].margins(y=0.12)
             name_axis(curves[1], "magnified", planar.unit)
     windows = macroscopic.periods if macroscopic is not None else ()
-    low, high = main.get_ylim()
     room = 0.16 + 0.1 * len(windows)  # for the legend and the windows, above the curves
-    main.set_ylim(low, high + room / (1 - room) * (high - low))
+    leave_room(main, room / (1 - room))
     name_axis(main, name, planar.unit)
     draw_windows(main, windows, planar.length / 2)
     main.legend(loc="upper center", ncols=2, columnspacing=1.2, borderaxespad=0.2)
-    for axes in curves[:-1]:
-        axes.tick_params(axis="x", which="both", labelbottom=False)
-    curves[-1].set_xlabel(f"position normal to {plane_name(planar.planes)} (Å)")
-    curves[-1].set_xlim(0.0, planar.length)
-    for axes in curves:
-        axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
+    finish_rows(curves, f"position normal to {plane_name(planar.planes)} (Å)", (0.0, planar.length))
     return figure

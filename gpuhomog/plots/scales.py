@@ -32,9 +32,10 @@ from .style import (
     PAPER,
     SKY,
     VERMILION,
-    WIDTHS,
     axis_label,
     figure_rows,
+    finish_rows,
+    leave_room,
     name_axis,
     new_figure,
     plane_name,
@@ -71,19 +72,14 @@ def plot_interval_field(
     upper.fill_between(x, low, high, color=BLUE, alpha=0.3, lw=0, zorder=2)
     upper.plot(x, middle, color=BLUE, lw=1.2, zorder=3, label="midpoint")
     name_axis(upper, NAMES.get(planar.quantity, planar.quantity), planar.unit)
-    upper.tick_params(axis="x", which="both", labelbottom=False)
     lower.plot(x, raw, color=BLACK, lw=0.9, zorder=3, label="eps$_V$")
     lower.plot(x, detrended, color=VERMILION, lw=0.9, zorder=3, label="less the slope")
     lower.set_ylim(0, 1.5 * max(float(raw.max()), 1e-300))
     lower.legend(loc="upper left", ncols=2, borderaxespad=0.2)
     name_axis(lower, "width", planar.unit)
-    bottom, top = upper.get_ylim()
-    upper.set_ylim(bottom, top + 0.25 * (top - bottom))
+    leave_room(upper, 0.25)
     draw_windows(upper, [result.eps_x], float(x[0] + x[-1]) / 2, "eps$_x$")
-    lower.set_xlabel(f"position normal to {plane_name(planar.planes)} (Å)")
-    lower.set_xlim(float(x[0]), float(x[-1]))
-    for axes in (upper, lower):
-        axes.yaxis.set_label_coords(-0.5 / (WIDTHS[width] - 0.8), 0.5)
+    finish_rows([upper, lower], f"position normal to {plane_name(planar.planes)} (Å)", (float(x[0]), float(x[-1])))
     return figure
 
 

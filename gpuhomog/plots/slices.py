@@ -23,8 +23,11 @@ from ..structure import SYMBOLS
 from .along import ELEMENT_COLOURS
 from .style import BLACK, NAMES, WIDTHS, axis_label, new_figure, styled
 
+Scale = tuple[str, float, float, str]
+"""Colour map, limits, and which ends are cut."""
 
-def colour_scale(values: NDArray[Any]) -> tuple[str, float, float, str]:
+
+def colour_scale(values: NDArray[Any]) -> Scale:
     """Colour map, limits and which ends are cut: diverging about zero where both signs matter, else sequential.
 
     Limits are the extremes, unless these stand 5 times beyond 99.5 % of the values (bare nuclei): then the ends
@@ -57,6 +60,42 @@ def in_plane(cell: NDArray[np.float64], across: int, along: int) -> NDArray[np.f
     return np.array([[np.linalg.norm(u), 0.0], [v @ e1, np.linalg.norm(rest)]])
 
 
+def draw_plane(
+    axes: Any,
+    plane: NDArray[Any],
+    shape: tuple[int, int],
+    vectors: NDArray[np.float64],
+    outline: NDArray[np.float64],
+    scale: Scale,
+    names: tuple[str, str],
+) -> Any:
+    """Values of a lattice plane in true geometry, framed; the mesh, for its colour bar.
+
+    plane    (n_u, n_v), closed along periodic vectors
+    shape    points of the two lattice vectors
+    vectors  (2, 2) of in_plane
+    outline  (5, 2) the frame, closed [Å]
+    scale    of colour_scale
+    names    of the two vectors
+    """
+    colours, low, high, _ = scale
+    u = np.arange(plane.shape[0])[:, None] / shape[0]
+    v = np.arange(plane.shape[1])[None, :] / shape[1]
+    x, y = (u * vectors[0, i] + v * vectors[1, i] for i in (0, 1))
+    mesh = axes.pcolormesh(x, y, plane, cmap=colours, vmin=low, vmax=high, shading="gouraud", rasterized=True)
+    axes.plot(outline[:, 0], outline[:, 1], color=BLACK, lw=0.6, clip_on=False)
+    axes.set_xlim(outline[:, 0].min(), outline[:, 0].max())
+    axes.set_ylim(outline[:, 1].min(), outline[:, 1].max())
+    skewed = abs(vectors[1, 0]) > 1e-6 * vectors[1, 1]
+    axes.set_xlabel(f"{names[0]} (Å)", labelpad=2)
+    axes.set_ylabel(f"⊥ {names[0]} (Å)" if skewed else f"{names[1]} (Å)", labelpad=2)
+    axes.minorticks_off()
+    axes.tick_params(direction="out", top=False, right=False)
+    if skewed:
+        axes.spines[:].set_visible(False)
+    return mesh
+
+
 @styled
 def plot_slices(
     field: Field,
@@ -86,7 +125,7 @@ def plot_slices(
         index = [int(i) for i in np.unravel_index(most, values.shape)]
     else:
         index = [round(float(x) * n) % n for x, n in zip(at, grid.shape, strict=True)]
-    colours, low, high, extend = colour_scale(values)
+    scale = colour_scale(values)
 
     panels = []
     for normal in range(3):
@@ -118,45 +157,23 @@ def plot_slices(
         for row, axis in enumerate((first, second)):  # a periodic axis is closed by its first points
             if grid.boundary[axis] == "periodic":
                 plane = np.concatenate([plane, np.take(plane, [0], axis=row)], axis=row)
-        u = np.arange(plane.shape[0])[:, None] / grid.shape[first]
-        v = np.arange(plane.shape[1])[None, :] / grid.shape[second]
-        mesh = axes.pcolormesh(
-            u * vectors[0, 0] + v * vectors[1, 0],
-            u * vectors[0, 1] + v * vectors[1, 1],
-            plane,
-            cmap=colours,
-            vmin=low,
-            vmax=high,
-            shading="gouraud",
-            rasterized=True,
-        )
-        axes.plot(outline[:, 0], outline[:, 1], color=BLACK, lw=0.6, clip_on=False)
-        marks |= draw_atoms_near(axes, field, normal, index[normal], first, second, vectors)
-        low_corner, high_corner = outline.min(axis=0), outline.max(axis=0)
-        axes.set_xlim(low_corner[0], high_corner[0])
-        axes.set_ylim(low_corner[1], high_corner[1])
         names = "abc"
-        skewed = abs(vectors[1, 0]) > 1e-6 * vectors[1, 1]
-        axes.set_xlabel(f"{names[first]} (Å)", labelpad=2)
-        axes.set_ylabel(f"⊥ {names[first]} (Å)" if skewed else f"{names[second]} (Å)", labelpad=2)
+        shape = grid.shape[first], grid.shape[second]
+        mesh = draw_plane(axes, plane, shape, vectors, outline, scale, (names[first], names[second]))
+        marks |= draw_atoms_near(axes, field, normal, index[normal], first, second, vectors)
         distance = index[normal] * grid.plane_spacing(normal)
         spanned = ", ".join(name for axis, name in enumerate(names) if axis != normal)
         axes.set_title(f"{spanned} plane at {distance:.2f} Å", pad=3, fontsize=7.5)
-        axes.minorticks_off()
-        axes.tick_params(direction="out", top=False, right=False)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(
                 matplotlib.ticker.MaxNLocator(
                     nbins=max(2, int(3 * frame[2 if axis is axes.xaxis else 3])), steps=[1, 2, 5, 10]
                 )
             )
-        if skewed:
-            for side in ("top", "right", "left", "bottom"):
-                axes.spines[side].set_visible(False)
     assert mesh is not None
     flat = bar[2] > bar[3]
     bar_axes = add_axes(bar)
-    figure.colorbar(mesh, cax=bar_axes, extend=extend, orientation="horizontal" if flat else "vertical")
+    figure.colorbar(mesh, cax=bar_axes, extend=scale[3], orientation="horizontal" if flat else "vertical")
     bar_axes.minorticks_off()
     label = axis_label(name or NAMES.get(field.quantity, field.quantity), field.unit)
     if flat:

@@ -161,6 +161,22 @@ def figure_rows(figure: Figure, heights: Sequence[float], gap: float = 0.06, sha
     return axes
 
 
+def finish_rows(rows: Sequence[Any], label: str, ends: tuple[float, float]) -> None:
+    """Axes of figure_rows that share x: label and limits at the lowest, names of the y axes in one column."""
+    for axes in rows[:-1]:
+        axes.tick_params(axis="x", which="both", labelbottom=False)
+    rows[-1].set_xlabel(label)
+    rows[-1].set_xlim(*ends)
+    for axes in rows:
+        axes.yaxis.set_label_coords(-0.5 / (axes.figure.get_figwidth() - 0.8), 0.5)
+
+
+def leave_room(axes: Any, above: float, below: float = 0.0) -> None:
+    """Widen the y limits by parts of their height."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(low - below * (high - low), high + above * (high - low))
+
+
 def squared(unit: str) -> str:
     """The square of a unit.
 
@@ -173,8 +189,7 @@ def squared(unit: str) -> str:
 
 def write_measurements(axes: Any, measured: Sequence[tuple[str, Measurement, str]]) -> None:
     """Name, value and uncertainty of each, above the curve, in the colour in which they are drawn."""
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high + 0.14 * len(measured) * (high - low))
+    leave_room(axes, 0.14 * len(measured))
     for row, (name, value, colour) in enumerate(measured):
         text = f"{name} = {print_measurement(value)}" if value.defined else f"{name} not defined"
         y = 0.96 - 0.11 * row

@@ -31,6 +31,7 @@ from ..errors import FileFormatError, GpuhomogError, InputError, UnitsError, nea
 from ..field import Field
 from ..grid import Grid, parse_boundary
 from ..parallel import Comm, Serial, Slab, agree_on
+from ..reduction import PLANES_AT_ONCE
 from ..streaming import Limit, Run, current_run, parse_bytes
 from ..units import ATOMIC_UNITS, QUANTITIES, check_quantity, conversion_factor
 from . import ase_files, cube, hdf5, numpy_files, siesta, vasp, xsf, zarr_store
@@ -42,8 +43,6 @@ MODULES: tuple[Any, ...] = (numpy_files, hdf5, zarr_store, siesta, xsf, vasp, cu
 """Reader modules in the order in which they are asked; the most certain first, the most general last."""
 
 _HEAD = 1 << 16
-PLANES_AT_ONCE = 16
-"""Planes on a device whose absolute values are in memory at once."""
 
 
 def kinds() -> tuple[str, ...]:

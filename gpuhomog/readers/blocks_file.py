@@ -35,15 +35,15 @@ Out  list of BuildingBlock.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import FileFormatError, InputError, nearest_known
+from ..errors import InputError, nearest_known
 from ..operators.potentials.bethe import BallCharge, BuildingBlock, GaussianCharge, RadialCharge, SphericalCharge
+from .toml_tables import read_toml_tables
 
 KINDS = {
     "charge": ("name", "volume", "charge"),
@@ -61,17 +61,7 @@ def read_blocks(path: str | os.PathLike[str]) -> list[BuildingBlock]:
     given in one of the three ways, and as BuildingBlock does.
     """
     place = Path(path)
-    try:
-        document = tomllib.loads(place.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{place}: cannot be read ({error.strerror}).") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FileFormatError(f"{place}: is not TOML ({error}).") from None
-    tables = document.pop("block", [])
-    if document:
-        raise InputError(f'{place}: unknown key "{next(iter(document))}": write each block under [[block]].')
-    if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
-        raise InputError(f"{place}: holds no building blocks: write each under [[block]], with its charges.")
+    tables = read_toml_tables(place, "block", "building blocks", "charges")
     found: dict[str, BuildingBlock] = {}
     for number, table in enumerate(tables, 1):
         where = f"{place}, block {number}: "

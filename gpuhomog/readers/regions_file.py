@@ -23,12 +23,12 @@ Out  list of Region.
 from __future__ import annotations
 
 import os
-import tomllib
 from pathlib import Path
 from typing import Any
 
-from ..errors import FileFormatError, InputError, nearest_known
+from ..errors import InputError, nearest_known
 from ..operators.regions import Region, box_region
+from .toml_tables import read_toml_tables
 
 KEYS = ("name", "corners", "box", "reference")
 
@@ -40,18 +40,7 @@ def read_regions(path: str | os.PathLike[str]) -> list[Region]:
     corners, and as Region does.
     """
     place = Path(path)
-    try:
-        document = tomllib.loads(place.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{place}: cannot be read ({error.strerror}).") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FileFormatError(f"{place}: is not TOML ({error}).") from None
-    tables = document.pop("region", [])
-    if document:
-        name = next(iter(document))
-        raise InputError(f'{place}: unknown key "{name}": write each region under [[region]].')
-    if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
-        raise InputError(f"{place}: holds no regions: write each under [[region]], with its corners.")
+    tables = read_toml_tables(place, "region", "regions", "corners")
     return [_region(table, f"{place}, region {number}: ") for number, table in enumerate(tables, 1)]
 
 

@@ -24,7 +24,7 @@ from ..errors import InputError
 CHUNK_BYTES = 8 * 2**20
 """A chunk that is read in one stretch, and that the caches of processors hold (fastest of 1 to 32 MiB, measured)."""
 CHUNKS_HELD = 6
-"""Chunks that may be in memory at once: one is read, one is computed with, the others are between results."""
+"""Chunks that may be in memory at once: one is read, two are looked at, the others are between results."""
 RESULTS_HELD = 3
 """Copies of a result in memory at once: what was found so far, what a chunk adds, and their sum."""
 SLACK, LEAST_SLACK = 24 * 2**20, 6 * 2**20

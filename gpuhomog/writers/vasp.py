@@ -1,6 +1,6 @@
-"""VASP output: CHGCAR from an electron density, LOCPOT from an electron potential energy.
+"""VASP output: CHGCAR from an electron density, LOCPOT from an electron potential energy or a potential.
 
-    CHGCAR   electron number density × cell volume         LOCPOT   eV, as it is
+    CHGCAR   electron number density × cell volume         LOCPOT   eV, as it is; -e φ of a potential
     comment, scale 1.0, lattice vectors, elements, counts, "Direct", fractional positions, blank line,
     n_a n_b n_c, values with a fastest, five to a line, 11 digits
 
@@ -29,16 +29,17 @@ from .numerals import WIDTH, lines, numerals
 from .places import Piece, Places
 
 PER_LINE = 5
+POTENTIAL = "electrostatic_potential"
 QUANTITY = {"CHGCAR": "electron_density", "LOCPOT": "electron_potential_energy"}
 
 
 def check_field(kind: str, field: Field) -> None:
     """InputError unless the field is what a file of this kind holds."""
     needed = QUANTITY[kind]
-    if field.quantity != needed:
+    if field.quantity != needed and not (kind == "LOCPOT" and field.quantity == POTENTIAL):
         raise InputError(
-            f'A {kind} holds an {needed}, and this field is "{field.quantity}". Convert it first, or write '
-            ".h5 or .cube, which hold any quantity."
+            f'A {kind} holds an {needed}, and this field is "{field.quantity}": write .h5 or .cube, which hold any '
+            "quantity."
         )
     if field.structure is None or not len(field.structure):
         raise InputError(f"A {kind} needs the atoms, and this field has none. Write .h5 or .cube instead.")
@@ -51,9 +52,10 @@ def places(kind: str, field: Field) -> Places:
     assert structure is not None and field.unit is not None  # check_field has seen to it
     internal = QUANTITIES[field.quantity]
     factor = conversion_factor(field.unit, internal or field.unit) * (grid.volume if kind == "CHGCAR" else 1.0)
+    factor = -factor if field.quantity == POTENTIAL else factor  # V into eV of an electron
     groups = [(symbol, len(list(atoms))) for symbol, atoms in groupby(structure.symbols)]
     fractional = (structure.positions - grid.origin) @ np.linalg.inv(grid.cell)
-    header = [f"{structure.formula}: {field.quantity}, written by gpuhomog", "1.0"]
+    header = [f"{structure.formula}: {QUANTITY[kind]}, written by gpuhomog", "1.0"]
     header += [" ".join(f"{x:21.15f}" for x in row) for row in grid.cell]
     header += [" ".join(f"{symbol:>5}" for symbol, _ in groups), " ".join(f"{count:5d}" for _, count in groups)]
     header += ["Direct", *(" ".join(f"{x:19.15f}" for x in row) for row in fractional), ""]

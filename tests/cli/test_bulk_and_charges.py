@@ -264,7 +264,7 @@ def test_fields_that_are_read_by_planes(run, crystal, layers, map_slab, words):
 
 
 def test_what_space_needs_all_values_for(run, crystal):
-    given = ("macro", "crystal.h5", "--kernel", "gaussian", "--eps", "1", "--ball", "--up-to", "1.5")
+    given = ("macro", "crystal.h5", "--kernel", "gaussian", "--eps", "0.5", "--eps-x", "1", "--ball", "--up-to", "1.5")
     ran = run(*given, "--max-memory", "1GB")
     assert ran.code == 2 and "needs all values of crystal.h5 at once" in ran.sentence
     assert "its planar average" in ran.sentence

@@ -374,6 +374,11 @@ def test_help_of_every_command(run, name):
         assert jargon not in ran.out
 
 
+@pytest.mark.parametrize(("name", "table"), [("inner-potential", "[[block]]"), ("corners", "[[region]]")])
+def test_help_keeps_brackets(run, name, table):
+    assert table in run(name, "--help").out
+
+
 def test_help_lists_every_command(run):
     ran = run("--help")
     assert run().out == ran.out and (ran.code, ran.err) == (0, "")

@@ -97,6 +97,11 @@ def test_decay(run, atoms, tmp_path):
         "decay", atoms, "--x-b", 28, "--average", "point", "--point", "0.1,0.5", "--radii", "20:220:2", "--json"
     )
     assert point.json["result"]["point"] == [0.1, 0.5] and point.json["result"]["expected"] == -0.5
+    run("decay", atoms, "--x-b", 28, "--side", "both", "-o", "decay.csv")
+    rows = [line for line in (tmp_path / "decay.csv").read_text().splitlines() if not line.startswith("#")]
+    written = np.genfromtxt(rows, delimiter=",", names=True)
+    assert written["radii"] == pytest.approx(expected.radii)
+    assert written["values"] == pytest.approx(expected.values, abs=1e-12)
     assert "an exponent takes 8" in run("decay", atoms, "--x-b", 28, "--radii", "20,200").sentence
 
 

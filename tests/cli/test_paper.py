@@ -36,6 +36,13 @@ def test_table_says_what_the_paper_says(run):
     assert "wrote gpuhomog-paper/figure_12.pdf" in ran.out and "-0.03125" in ran.out
 
 
+def test_numbers_stand_on_one_line(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    rows = [line.split() for line in run("paper", "--figure", "14").out.splitlines() if "E_x beyond R" in line]
+    assert float(rows[0][rows[0].index("(V/Å)") + 1]) == pytest.approx(0.0, abs=1e-3)
+    assert "e-" in rows[0][rows[0].index("(V/Å)") + 1][:-1]
+
+
 @pytest.mark.parametrize("given", ["9", "7,13", "seven", ""])
 def test_other_figures_are_refused(run, given):
     ran = run("paper", "--figure", given)

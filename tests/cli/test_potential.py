@@ -200,3 +200,35 @@ def test_figure_of_vacuum_levels(charge):
     ends = [line.get_ydata() for line in axes.lines if len(line.get_ydata()) == 2]
     assert sorted(float(y[0]) for y in ends) == pytest.approx([-STEP / 2, STEP / 2], rel=1e-5)
     assert any("high − low" in text.get_text() for text in axes.texts)
+
+
+def test_a_cylinder_in_a_slab_across_the_end_of_its_cell(run, charge, tmp_path):
+    """Cut in its vacuum, the slab has the potential that it has in the middle of its cell."""
+    field = gh.read(charge)
+    gh.write(field.derive(np.roll(field.values, -30, axis=2), "rolled"), tmp_path / "across.h5")
+    cylinder = ("--axis", "c", "--cylinder-radius", "3", "--json")
+    assert "--recut" in run("potential", "across.h5", *cylinder).sentence
+    cut = run("potential", "across.h5", "--recut", *cylinder).json["result"]["cylinder"]
+    whole = run("potential", charge, *cylinder).json["result"]["cylinder"]
+    for part in cut:
+        assert cut[part]["maximum"] == pytest.approx(whole[part]["maximum"], rel=1e-6)
+
+
+def test_options_that_would_not_be_used_are_refused(run, charge):
+    """0 counts as given."""
+    run("potential", charge, "-o", "phi.h5")
+    for name in ("--fermi-energy", "--x-b"):
+        assert f"{name} needs --axis" in run("potential", "phi.h5", name, "0").sentence
+        refused = run("potential", "phi.h5", "--to", "density", name, "0")
+        assert refused.code == 2 and f"{name} is about the vacuum levels" in refused.sentence
+        refused = run("potential", charge, "--cylinder-radius", "3", name, "0")
+        assert f"{name} does not go with --cylinder-radius" in refused.sentence
+    assert "is about a potential" in run("potential", charge, "--cylinder-radius", "3", "--to", "field").sentence
+    refused = run("potential", "phi.h5", "--axis", "c", "--cylinder-radius", "3")
+    assert refused.code == 2 and "gpuhomog potential FILE --to density" in refused.sentence
+
+
+def test_advice_names_the_command_that_has_the_option(run, charge):
+    run("potential", charge, "-o", "phi.h5")
+    refused = run("inner-potential", "phi.h5", "--axis", "a")
+    assert refused.code == 2 and '"gpuhomog step" --between' in refused.sentence

@@ -1,5 +1,7 @@
 """Figures 14, 16 and 17: potentials by double sums, spheres by counting, sheets by hand."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.special import erf
@@ -61,6 +63,24 @@ def test_sheets_are_their_layers_charge_where_it_is():
     atoms = figure.curves["B, PP, B"]
     assert atoms.y.max() == pytest.approx(POISSON * -np.trapezoid(rho * z, z), rel=0.05)  # q z up to the nuclei's sheet
     assert finding(figure, "mean φ - vacuum").found.value == pytest.approx(layers.BETHE, abs=1e-6)
+
+
+def test_mean_over_sheets_knows_that_the_clouds_of_neighbours_overlap():
+    """Layers cut from the density of six atoms, by trapezoids; the mean over the cell of the third."""
+
+    def layer(low, high):
+        z = np.linspace(low, high, 20_001)
+        u = z[:, None] - layers.A * np.arange(6)
+        rho = sum(q / 16 * np.exp(-0.5 * (u / s) ** 2) / s / np.sqrt(2 * np.pi) for _, q, s in layers.ATOM).sum(axis=1)
+        charge = np.trapezoid(rho, z)
+        return charge, np.trapezoid(rho * z, z) / charge
+
+    edges = [-9.0, *(4.0 * k + d for k in range(3) for d in (-layers.SIGN_CHANGE, layers.SIGN_CHANGE, 2.0))]
+    found = [layer(*pair) for pair in pairwise(edges)]
+    mean = -POISSON * sum(q * ((10.0 - at) ** 2 - max(6.0 - at, 0.0) ** 2) / 2 / 4.0 for q, at in found)
+    told = finding(FIGURES[17].compute("cpu"), "sheets B, PP, B: mean")
+    assert told.expected == pytest.approx(mean, abs=1e-5)
+    assert told.found.value == pytest.approx(mean, abs=3e-4)
 
 
 def test_spheres_count_what_is_in_them():

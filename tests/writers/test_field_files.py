@@ -177,6 +177,11 @@ def test_locpot_holds_ev_and_chgcar_no_potential(tmp_path):
     back = gh.read(tmp_path / "LOCPOT_shifted.gz")
     assert back.quantity == "electron_potential_energy"
     assert np.allclose(back.to_host(), shifted.to_host(), atol=1e-10)
+    potential = field_of(quantity="electrostatic_potential", unit="V")
+    gh.write(potential, tmp_path / "LOCPOT")
+    back = gh.read(tmp_path / "LOCPOT")
+    assert (back.quantity, back.unit) == ("electron_potential_energy", "eV")
+    assert np.allclose(back.to_host(), -potential.to_host(), atol=1e-10)
     with pytest.raises(InputError, match=r'A CHGCAR holds an electron_density, and this field is "electron_pot'):
         gh.write(field, tmp_path / "CHGCAR")
     with pytest.raises(InputError, match="A LOCPOT needs the atoms"):

@@ -22,7 +22,6 @@ from ...readers.trajectories import read_trajectory
 from ...results import Result
 from ...streaming import Unread, together
 from ...writers.tables import Compared
-from ...writers.text import strip_compression
 from .. import options as o
 from ..task import Command, Inputs, Outcome, Rows
 from .common import (
@@ -36,6 +35,7 @@ from .common import (
     times,
     value_report,
     value_rows,
+    with_ends,
 )
 
 
@@ -111,14 +111,8 @@ def spread_rows(report: dict[str, Any], unit: str | None) -> Rows:
 
 
 def along_xyz(path: Path) -> tuple[Path, ...]:
-    """Names for the three components of a field.
-
-    >>> [str(path) for path in along_xyz(Path("slope.cube.gz"))]
-    ['slope_x.cube.gz', 'slope_y.cube.gz', 'slope_z.cube.gz']
-    """
-    name, compression = strip_compression(path.name)
-    stem, suffix = Path(name).stem, Path(name).suffix
-    return tuple(path.with_name(f"{stem}_{x}{suffix}{compression}") for x in "xyz")
+    """Names for the three components of a field."""
+    return with_ends(path, "xyz")
 
 
 def run_profile(inputs: Inputs, values: dict[str, Any]) -> Outcome:

@@ -6,7 +6,9 @@ Out  fields, kernels, rows of tables, options made of others.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,15 +21,27 @@ from ...operators.excess import SurfaceExcess
 from ...operators.interface import InterfaceExcess
 from ...operators.potential_step import PotentialStep
 from ...operators.potentials.poisson import electrostatic_potential
-from ...results import Measurement, Profile, Result
+from ...results import Measurement, Profile, Result, unit_after
 from ...units import times_length
+from ...writers.text import strip_compression
 from .. import options as o
 from ..task import Inputs, Outcome, Rows
 
 
 def shown(value: float, unit: str | None = None) -> str:
     """A number for people, with its unit."""
-    return f"{value:.8g}{' ' + unit if unit and unit != '1' else ''}"
+    return f"{value:.8g}{unit_after(unit)}"
+
+
+def with_ends(path: Path, ends: Iterable[str]) -> tuple[Path, ...]:
+    """A path once for each end, which stands before its suffix.
+
+    >>> [str(path) for path in with_ends(Path("slope.cube.gz"), "xyz")]
+    ['slope_x.cube.gz', 'slope_y.cube.gz', 'slope_z.cube.gz']
+    """
+    name, compression = strip_compression(path.name)
+    stem, suffix = Path(name).stem, Path(name).suffix
+    return tuple(path.with_name(f"{stem}_{end}{suffix}{compression}") for end in ends)
 
 
 def words(name: str) -> str:

@@ -11,6 +11,7 @@ from math import inf
 from typing import Any
 
 from ...errors import InputError
+from ...field import Field
 from ...operators.planar import planar_average
 from ...operators.potentials.budget import CASES, potential_budget
 from ...operators.potentials.cylinder_potential import cylinder_potential, cylinder_potential_field
@@ -20,6 +21,7 @@ from ..task import Command, Inputs, Outcome, Rows
 from .common import check_making, grid_report, made, required, result_out, value_report, value_rows
 
 POINTS = ("at", "point")
+POTENTIALS = ("electrostatic_potential", "electron_potential_energy")
 
 
 def check_cylinder(values: dict[str, Any]) -> None:
@@ -29,9 +31,8 @@ def check_cylinder(values: dict[str, Any]) -> None:
             if values[option.key] != option.default:
                 raise InputError(f"--{option.name} is about a cylinder of charge: give its --cylinder-radius too.")
         return
-    for name in ("dipole_correction", "density", "fermi_energy", "recut", "x_b"):
-        if values[name]:
-            raise InputError(f"--{name.replace('_', '-')} does not go with --cylinder-radius: leave one of them out.")
+    for name in given(values, "dipole_correction", "density", "fermi_energy", "x_b"):
+        raise InputError(f"--{typed(name)} does not go with --cylinder-radius: leave one of them out.")
     places = [name for name in POINTS if values[name] is not None]
     if len(places) > 1:
         raise InputError("--at and --point: give positions of planes, or one point.")
@@ -43,9 +44,23 @@ def check_cylinder(values: dict[str, Any]) -> None:
         raise InputError("One point has no figure: leave --plot or --point out.")
 
 
-def run_cylinder(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+def given(values: dict[str, Any], *names: str) -> list[str]:
+    """Which of some options were given; 0 is a value."""
+    return [name for name in names if values[name] is not None and values[name] is not False]
+
+
+def typed(name: str) -> str:
+    """An option's name as it is typed."""
+    return name.replace("_", "-")
+
+
+def run_cylinder(field: Field, values: dict[str, Any]) -> Outcome:
     """Potential of the charge within a cylinder: at planes, at a point, or at all points."""
-    field = made(inputs, {**values, "to_quantity": None})
+    if field.quantity in POTENTIALS:
+        raise InputError(
+            f"--cylinder-radius sums charge, and the file holds an {field.quantity}: gpuhomog potential FILE --to "
+            "density -o charge.h5 makes a charge density of it."
+        )
     axis, radius = values["axis"] or "c", values["cylinder_radius"]
     how = {
         "side": values["side"], "edge": values["edge"], "order": values["end_weights"],
@@ -137,10 +152,7 @@ def positions(raw: Any) -> tuple[float, ...]:
     >>> positions("3,4.5")
     (3.0, 4.5)
     """
-    try:
-        values = tuple(o.number(part) for part in o.split(raw))
-    except o.Unusable:
-        values = ()
+    values = o.several(raw)
     if not values:
         raise o.Unusable("give positions in Å, such as 12.0 or 8,12")
     return values
@@ -148,10 +160,7 @@ def positions(raw: Any) -> tuple[float, ...]:
 
 def two_fractions(raw: Any) -> tuple[float, ...]:
     """A place in a plane."""
-    try:
-        values = tuple(o.number(part) for part in o.split(raw))
-    except o.Unusable:
-        values = ()
+    values = o.several(raw)
     if len(values) != 2:
         raise o.Unusable("give two fractions of the plane's lattice vectors, such as 0.5,0.25")
     return values

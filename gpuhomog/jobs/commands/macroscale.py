@@ -22,10 +22,9 @@ from ...operators.scale_report import scale_report
 from ...operators.scales import scales
 from ...operators.uncertainty import uncertainty
 from ...results import Result
-from ...writers.text import strip_compression
 from .. import options as o
 from ..task import Command, Inputs, Outcome
-from .common import FIELD_OUTSIDE, check_making, kernel_of, made, result_out
+from .common import FIELD_OUTSIDE, check_making, kernel_of, made, result_out, with_ends
 
 
 def run_macro(inputs: Inputs, values: dict[str, Any]) -> Outcome:
@@ -86,16 +85,9 @@ def run_in_space(field: Field, kernel: AveragingKernel, how: dict[str, Any], val
     return Outcome(report, tables, writes, draw)
 
 
-def low_and_high(path: Path) -> tuple[Path, Path]:
-    """Names for the two ends of intervals.
-
-    >>> [str(name) for name in low_and_high(Path("V.h5"))]
-    ['V_low.h5', 'V_high.h5']
-    """
-    name, compression = strip_compression(path.name)
-    stem, suffix = Path(name).stem, Path(name).suffix
-    low, high = (path.with_name(f"{stem}_{end}{suffix}{compression}") for end in ("low", "high"))
-    return low, high
+def low_and_high(path: Path) -> tuple[Path, ...]:
+    """Names for the two ends of intervals."""
+    return with_ends(path, ("low", "high"))
 
 
 def check_macro(values: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ from .. import options as o
 from ..task import RUN_WIDE, Command, Inputs, Outcome, Rows
 from .averages import along_xyz, spread_rows
 from .common import check_making, grid_report, made, required, result_out, value_report, value_rows
-from .cylinder import CYLINDER_OPTIONS, check_cylinder, run_cylinder
+from .cylinder import CYLINDER_OPTIONS, check_cylinder, given, run_cylinder, typed
 from .potentials import DENSITY
 
 POTENTIAL, FIELD, CHARGE = "potential", "field", "density"
@@ -34,38 +34,36 @@ def check_potential(values: dict[str, Any]) -> None:
     check_making({**values, "to_quantity": None})
     check_cylinder(values)
     if values["to"] != POTENTIAL:
-        for name in ("axis", "cylinder_radius", "dipole_correction", "density", "fermi_energy", "x_b"):
-            if values[name]:
-                raise InputError(
-                    f"--{name.replace('_', '-')} is about the vacuum levels of a potential: leave --to {values['to']} "
-                    "or it out."
-                )
+        for name in given(values, "axis", "cylinder_radius", "dipole_correction", "density", "fermi_energy", "x_b"):
+            what = "a potential" if name == "cylinder_radius" else "the vacuum levels of a potential"
+            raise InputError(f"--{typed(name)} is about {what}: leave --to {values['to']} or it out.")
 
 
 def run_potential(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Potential, electric field or charge density of a field."""
-    if values["cylinder_radius"] is not None:
-        return run_cylinder(inputs, values)
     field = made(inputs, {**values, "to_quantity": None})
     if values["recut"]:
         axis = axis_of(field, values)
         if axis is None:
             raise InputError("--recut needs one open axis, as --boundary p,p,o, or --axis.")
         field = cut_in_vacuum(field, axis)
+    if values["cylinder_radius"] is not None:
+        return run_cylinder(field, values)
     if values["to"] == FIELD:
         return field_outcome(electric_field(field), values)
     if values["to"] == CHARGE:
         return one_outcome("Charge density", charge_density(field), {}, (), None, values)
     potential = electrostatic_potential(field)
     axis = axis_of(potential, values)
+    if axis is None:
+        for name in given(values, "dipole_correction", "density", "fermi_energy", "x_b"):
+            raise InputError(f"--{typed(name)} needs --axis, the axis along the normal of the slab.")
     density = density_of(inputs, field, values)
     more: dict[str, Any] = {"vacuum_levels": None, "dipole_correction": None}
     tables: list[tuple[str, Rows]] = []
     levels: VacuumLevels | None = None
     how = {name: values[name] for name in ("x_b", "fermi_energy")}
-    if values["dipole_correction"]:
-        if axis is None:
-            raise InputError("--dipole-correction needs --axis, the axis along the normal of the slab.")
+    if values["dipole_correction"] and axis is not None:
         corrected: DipoleCorrection = dipole_correction(potential, axis, density=density, **how)
         potential, levels = corrected.potential, corrected.levels
         more["dipole_correction"] = corrected.to_dict()

@@ -110,5 +110,6 @@ COMMANDS = (
         ),
         run_step,
         check_step,
+        python=("gh.potential_step takes",),
     ),
 )

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError
-from ...results import Measurement, Result, Tables, text_of
+from ...results import Measurement, Result, Tables, weighted_sum
 from ..potential_step import PotentialStep
 
 ENERGY = "eV"
@@ -71,9 +71,6 @@ class BandAlignment(Result):
             (("step", str(self.step)), *(("note", remark) for remark in self.remarks)),
         )
 
-    def __str__(self) -> str:
-        return text_of(self.tables())
-
 
 def band_alignment(
     step: PotentialStep, *, valence: Sequence[float], conduction: Sequence[float] | None = None
@@ -97,7 +94,7 @@ def band_alignment(
     if any(len(pair) != 2 or not np.isfinite(pair).all() for pair in pairs):
         raise InputError("Band edges are two finite energies in eV, of the low and of the high bulk: give both.")
     gaps, alignment = None, None
-    offsets = [_offset(pair, step.step) for pair in pairs]
+    offsets = [weighted_sum(ENERGY, (-1.0, step.step), shift=pair[1] - pair[0]) for pair in pairs]
     if len(pairs) == 2:
         gaps = pairs[1][0] - pairs[0][0], pairs[1][1] - pairs[0][1]
         if min(gaps) < 0:
@@ -117,12 +114,6 @@ def band_alignment(
         step.remarks,
         (*step.provenance, {"step": "band alignment", "edges": [list(pair) for pair in pairs]}),
     )
-
-
-def _offset(edges: Sequence[float], step: Measurement) -> Measurement:
-    if step.value is None:
-        return Measurement.not_defined(ENERGY, step.reason or "")
-    return Measurement(edges[1] - edges[0] - step.value, ENERGY, step.uncertainty)
 
 
 def _alignment(valence: float, conduction: float, gaps: tuple[float, float]) -> str:

@@ -38,9 +38,10 @@ from ...grid import OPEN
 from ...parallel import Slab
 from ...parallel.exchange import at
 from ...reduction import GREATEST, SUM, Arrays, Reduction
-from ...results import Measurement, Result, Tables, text_of
-from ...units import COULOMB_CONSTANT
+from ...results import Measurement, Result, Tables
+from ...units import COULOMB_CONSTANT, FOUR_PI_KAPPA
 from ..charge import absolute_sum
+from ..excess import check_charge
 from ..streamed import digest_of
 
 Array = NDArray[np.float64]
@@ -319,11 +320,7 @@ class BuildingBlock(Result):
         second point along each axis changes. Raises InputError for another quantity, and where charge reaches a face
         of the box.
         """
-        if density.quantity != "charge_density":
-            raise InputError(
-                f"A building block needs a charge_density, and this is of quantity {density.quantity}: name it when "
-                "reading, or make one with gh.charge_density."
-            )
+        check_charge(density.quantity, "A building block")
         density = density.internal()
         grid = density.grid
         middle = np.full(3, 0.5) if centre is None else grid.fractional(np.asarray(centre, dtype=np.float64))
@@ -469,9 +466,6 @@ class BethePotential(Result):
         how += [("note", remark) for remark in self.remarks]
         return (f"Bethe's potential, block {self.block}", tuple(found)), ("How it was found", tuple(how))
 
-    def __str__(self) -> str:
-        return text_of(self.tables())
-
 
 def check_volume(volume: float) -> float:
     """The volume; InputError unless it is positive."""
@@ -523,7 +517,7 @@ def bethe_potential(
             f'Building block "{block.name}": block dipole p=({p}) e Å: Bethe value undefined (origin dependent). '
             "Choose a block without a dipole, or use the slab's own surfaces: gh.inner_potential."
         )
-    factor = -2 * pi * COULOMB_CONSTANT / omega  # -1/(2ε0Ω)
+    factor = -FOUR_PI_KAPPA / 2 / omega  # -1/(2ε0Ω)
     moved = abs(block.charge) * size**2 + 2 * float(np.linalg.norm(block.dipole)) * size
     error = abs(factor) * (block.error + moved + 4e-16 * block.gross * size**2)
     tensor = factor * block.second

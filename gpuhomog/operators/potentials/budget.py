@@ -50,7 +50,7 @@ from ...averaging_kernels import gaussian_tail
 from ...errors import InputError, nearest_known
 from ...field import Field
 from ...grid import OPEN
-from ...results import Measurement, Profile, Result, Tables, between_positions, text_of
+from ...results import Measurement, Profile, Result, Tables, between_positions
 from ...units import FOUR_PI_KAPPA
 from ..bulk import FACE_LEVEL, Body, GivenPeriod, Period, find_body, resolve_period
 from ..excess import NEUTRAL_PERIOD, charge_profile, first_moment
@@ -63,7 +63,7 @@ from .planar_terms import beyond_second_order, charge_nodes, check_radius
 Array = NDArray[np.float64]
 
 CASES = ("film", "sample")
-CHARGE, MOMENT, SECOND, VOLT = "e/Å^2", "e/Å", "e", "V"
+CHARGE, MOMENT, VOLT = "e/Å^2", "e/Å", "V"
 HALF = FOUR_PI_KAPPA / 2
 """1/(2ε0) [V Å/e]."""
 PERIODS_TO_FACE = 2.0
@@ -208,9 +208,6 @@ class PotentialBudget(Result):
                 ("How it was found", how),
             )
         )
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 def potential_budget(
@@ -363,7 +360,7 @@ def _surfaces(body: Body, x_b: float, period: GivenPeriod, length: float | None,
     """Moments at x_b: of one period, of a Gaussian kernel, or zero in a vacuum."""
     line = body.line
     found = resolve_period(period, line, body.low, body.high) if body.low < x_b < body.high else None
-    quiet = _is_quiet(body, x_b)
+    quiet = _is_quiet(body, x_b) or not body.low < x_b < body.high
     if quiet and found is not None and isinstance(period, str) and _why_no_bulk(body, x_b, found.length, 0.0):
         found = None  # a gap between charges, not one between the layers of a crystal
     quiet = quiet and found is None

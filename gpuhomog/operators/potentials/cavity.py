@@ -40,17 +40,17 @@ from ...errors import InputError
 from ...fft import RowsOfModes
 from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, Grid
-from ...results import Result, Tables, text_of
+from ...results import Result, Tables
 from ...streaming import Unread
 from ...units import COULOMB_CONSTANT, FOUR_PI_KAPPA
 from ..charge import absolute_sum
+from ..excess import check_charge
 from ..planar import planar_average
 from .bethe import BuildingBlock, GaussianCharge
+from .poisson import NEUTRAL
 
 Array = NDArray[np.float64]
 
-NEUTRAL = 1e-5
-"""Largest |∫ρ|/∫|ρ| of a neutral cell."""
 CLOSED = 1e-16
 """Modes of Gaussians below this fraction of their charge are left out."""
 SHELL_BITS = 2.0**42
@@ -156,12 +156,9 @@ class LorentzCavity(Result):
     def _route(self) -> str:
         return "summed over cells" if self.intact_by == "whole cells" else "by the identity"
 
-    def __str__(self) -> str:
-        return text_of(self.tables())
-
 
 def _vector(values: Array) -> str:
-    return f"({', '.join(f'{x:.8g}' for x in values)})"
+    return f"({', '.join(f'{x + 0.0:.8g}' for x in values)})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -316,11 +313,7 @@ def _rms(values: Array) -> float | None:
 
 def _check_field(density: Field) -> None:
     """InputError unless it is a neutral charge density, periodic along all axes."""
-    if density.quantity != "charge_density":
-        raise InputError(
-            f"A Lorentz cavity needs a charge_density, and this is of quantity {density.quantity}: name it when "
-            "reading, or make one with gh.charge_density."
-        )
+    check_charge(density.quantity, "A Lorentz cavity")
     for axis in range(3):
         if density.grid.boundary[axis] == OPEN:
             raise InputError(

@@ -27,7 +27,8 @@ from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, Grid
 from ...parallel import Slab, transpose
 from ...parallel.exchange import at as at_planes
-from ...streaming import Unread
+from ...streaming import Unread, together
+from ..ways import line_power
 from .cylinder_kernel import Array, disc_average_factor
 from .cylinder_table import gregory_weights, source_weights
 
@@ -193,7 +194,8 @@ def stretch_of(
 ) -> tuple[int, int, int]:
     """First and last plane that counts, and the order of the end weights."""
     normal, grid = cylinder.normal, field.grid
-    profile = field.plane_sums(normal) / grid.points_per_plane(normal)
+    sums, power = _sums_and_power(field, normal, order is None)
+    profile = sums / grid.points_per_plane(normal)
     largest = float(np.abs(profile).max())
     ends = [0, cylinder.n - 1]
     for number, (name, x) in enumerate((("x_low", x_low), ("x_high", x_high))):
@@ -203,18 +205,27 @@ def stretch_of(
             raise InputError(
                 f"The boundary of the cell cuts matter along {AXIS_NAMES[normal]}: |ρ| there is "
                 f"{abs(profile[ends[number]]) / largest:.1%} of the largest planar average. Give x_low=… and x_high=…, "
-                "or roll the field so that its vacuum lies there."
+                f"or cut the cell in its vacuum, gh.cut_in_vacuum(field, {AXIS_NAMES[normal]!r})."
             )
     if ends[0] >= ends[1] and cylinder.n > 1:
         raise InputError(f"x_low = {x_low} Å is not below x_high = {x_high} Å: give two planes in order.")
     _refuse_open_faces(field, cylinder)
     if order is None:
-        modes = np.abs(np.fft.rfft(profile))
-        smooth = len(modes) > 4 and modes[len(modes) // 2 :].max() < SMOOTH * modes.max()
+        smooth = len(power) > 4 and power[len(power) // 2 :].max() < SMOOTH**2 * power.max()
         order = GREGORY if smooth else 1
     elif not 1 <= order <= 12:
         raise InputError(f"order = {order}: end weights have an order from 1 (trapezoid) to 12.")
     return ends[0], ends[1], order
+
+
+def _sums_and_power(field: Field, normal: int, with_power: bool) -> tuple[Array, Array]:
+    """Sums over planes, and the power along the normal of lines, which shows what sums over planes may hide."""
+    works = [lambda: field.plane_sums(normal), *([lambda: line_power(field, normal)] if with_power else [])]
+    sums, *power = together(field.values, *works)
+    if not power:
+        return sums, np.zeros(0)
+    power[0][0] = (sums.sum() / field.grid.points_per_plane(normal)) ** 2
+    return sums, power[0]
 
 
 def _on_plane(cylinder: Cylinder, x: float, name: str) -> int:
@@ -222,9 +233,10 @@ def _on_plane(cylinder: Cylinder, x: float, name: str) -> int:
     if plane is None:
         h, n = cylinder.step, cylinder.n
         near = int(np.clip(np.floor(x / h), 0, n - 1)) if isfinite(x) else 0
+        nearest = " and ".join(f"{plane * h:.6f}" for plane in sorted({near, min(near + 1, n - 1)}))
         raise InputError(
-            f"{name} = {x:.6g} Å is not on a plane of {AXIS_NAMES[cylinder.normal]}, where sums over planes end: the "
-            f"nearest are at {near * h:.6f} and {min(near + 1, n - 1) * h:.6f} Å."
+            f"{name} = {x:.6g} Å is not on a plane of {AXIS_NAMES[cylinder.normal]}, where sums over planes end: "
+            f"nearest, {nearest} Å."
         )
     return plane
 

@@ -45,8 +45,8 @@ from ...field import Field
 from ...grid import AXIS_NAMES, axis_index
 from ...parallel import Slab
 from ...parallel.exchange import contract_planes
-from ...reduction import SUM, Arrays, Reduction
-from ...results import Result, Tables, text_of
+from ...reduction import PLANES_AT_ONCE, SUM, Arrays, Reduction
+from ...results import Result, Tables
 from ...units import COULOMB_CONSTANT, FOUR_PI_KAPPA
 from ..excess import check_charge
 from .cylinder import (
@@ -77,8 +77,6 @@ METHODS = ("spectral", "direct")
 WAYS = ("auto", "march", "table")
 TABLE_BYTES = 2**29
 """A table of the kernel may have this size; recursions beyond."""
-PLANES_AT_ONCE = 16
-"""Planes transformed at once."""
 BLOCK_BYTES = 2**26
 """Of the kernel at some distances, for all modes."""
 MARCH_TOLERANCE = {"float32": 5e-7, "float64": 1e-11}
@@ -149,9 +147,6 @@ class CylinderPotential(Result):
             *(("note", remark) for remark in self.remarks),
         ]
         return ("Potential of a cylinder", tuple(rows)), ("How it was found", tuple(how))
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 @dataclass(frozen=True, eq=False)

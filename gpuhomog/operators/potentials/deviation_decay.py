@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import log10
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -38,8 +38,8 @@ from ...errors import InputError, nearest_known
 from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, axis_index
 from ...parallel import Slab
-from ...reduction import JOIN, Arrays, Reduction
-from ...results import Measurement, Result, Tables, text_of
+from ...reduction import JOIN, PLANES_AT_ONCE, Arrays, Reduction
+from ...results import Measurement, Result, Tables
 from ...units import FOUR_PI_KAPPA
 from ..excess import check_charge
 from .cylinder import Cylinder, end_weights, in_memory, phases_at, places_of, planes_whole, stretch_of
@@ -47,8 +47,6 @@ from .cylinder_kernel import Array, disc_average_factor, disc_weight
 from .cylinder_sums import N_SIDES
 from .cylinder_table import classes_of, in_plane_wavevectors, khat_of_classes
 
-PLANES_AT_ONCE = 16
-"""Planes transformed at once."""
 AVERAGES = {"point": -0.5, "disc": -1.5}
 """Exponent of each in a crystal."""
 FEWEST_RADII, LEAST_DECADES, GOOD_DECADES = 8, 1.0, 1.5
@@ -94,6 +92,8 @@ class DeviationDecay(Result):
     remarks: tuple[str, ...] = ()
     provenance: tuple[Mapping[str, Any], ...] = ()
 
+    columns: ClassVar[tuple[str, ...]] = ("radii", "values")
+
     def tables(self) -> Tables:
         """For people."""
         rows = (
@@ -105,9 +105,6 @@ class DeviationDecay(Result):
             *(("note", remark) for remark in self.remarks),
         )
         return (("Decay of Φ of Δρ", rows),)
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 def deviation_decay(

@@ -47,9 +47,9 @@ from numpy.typing import NDArray
 from ...averaging_kernels import Gaussian
 from ...errors import InputError
 from ...field import Field
-from ...results import Measurement, Profile, Result, Tables, between_positions, text_of
+from ...results import Measurement, Profile, Result, Tables, between_positions, weighted_sum
 from ...units import FOUR_PI_KAPPA
-from ..bulk import Body, find_body, spread_positions
+from ..bulk import Body, find_body, fitted_line, spread_positions
 from ..excess import (
     CHARGE,
     KERNELS_TO_FACE,
@@ -60,7 +60,7 @@ from ..excess import (
     surface_charge,
     why_too_few_layers,
 )
-from ..planar import Planes
+from ..planar import Planes, plane_name
 from ..potential_step import PotentialStep, period_mean, potential_of_charge, potential_step
 from ..unrolled import CELL, Unrolled, check_sampling
 from .bethe import VOLT, BethePotential, BuildingBlock, bethe_potential
@@ -73,10 +73,14 @@ SIGNIFICANT = 3.0
 """Standard uncertainties above which a surface is charged."""
 LEAST_CHARGE = 1e-9
 """Surface charge that is rounding, over the largest cumulative charge of the slab."""
+LEAST_FIELD = 1e-6
+"""Field of a bulk that is rounding, of potentials in float32 as well, over the slab's largest."""
 AT_THE_EDGE = 1e-6
 """An ion nearer than this to the end of a period is at it, and half in it [Å]."""
 LEAST_GAIN = 1e-3
 """A quarter of the planes may be far too few: the last halving of a grid is not believed to gain more than this."""
+SAME_CELL = 1e-4
+"""Largest difference between the cells of a potential and of its charge, as a fraction."""
 NONE_DECLARED = "none declared"
 
 
@@ -180,9 +184,6 @@ class InnerPotential(Result):
             return f"one period of {self.period:.6f} Å around {self.x_b:.4f} Å"
         return "" if self.eps is None else f"a Gaussian of eps {self.eps:.4f} Å around {self.x_b:.4f} Å"
 
-    def __str__(self) -> str:
-        return text_of(self.tables())
-
 
 def inner_potential(
     field: Field | Profile,
@@ -212,7 +213,8 @@ def inner_potential(
     sampling  "bandlimited" (default) or "cell", what samples of a charge density are
 
     Source: eqs. 72-80 corrected, 82-88 of the paper. Raises InputError as potential_step and surface_charge do: for
-    other quantities, a charged slab, no vacuum, x_b outside the bulk; and for numbers that are not positive.
+    other quantities, a charged slab, no vacuum, x_b outside the bulk; for a density of another cell; and for numbers
+    that are not positive.
     """
     for name, number in (("radius", radius), ("l", l), ("eps_rho", eps_rho)):
         if number is not None and not (isfinite(number) and number > 0):
@@ -224,7 +226,7 @@ def inner_potential(
         raise InputError("A charge density needs no other beside it: leave density out.")
     step = potential_step(profile, period=period, x_b=x_b, sampling=sampling)
     assert step.x_b is not None and step.line is not None  # a slab, not an interface
-    charge = profile if is_charge else None if density is None else _beside(density, axis)
+    charge = profile if is_charge else None if density is None else _beside(density, axis, profile)
     surface, charge_line = None, None
     if charge is not None:
         surface = surface_charge(charge, period=step.period, x_b=step.x_b, sampling=sampling)
@@ -232,13 +234,24 @@ def inner_potential(
     return _gathered(profile, step, surface, charge_line, blocks, radius, l, eps_rho)
 
 
-def _beside(density: Field | Profile, axis: Planes | None) -> Profile:
-    """The charge density that belongs to a potential."""
+def _beside(density: Field | Profile, axis: Planes | None, potential: Profile) -> Profile:
+    """The charge density that belongs to a potential; InputError if it is that of another cell."""
     if density.quantity != "charge_density":
         raise InputError(
-            f"density = a {density.quantity}: give the charge_density of the same slab, ions and electrons."
+            f"density is of quantity {density.quantity}: give the charge_density of the same slab, ions and electrons."
         )
-    return profile_of(density, axis)
+    profile = profile_of(density, axis)
+    here, there = (
+        np.array([one.length, one.length + one.position[0], one.area or 0.0]) for one in (profile, potential)
+    )
+    known = 3 if profile.area and potential.area else 2
+    same = np.allclose(here[:known], there[:known], rtol=SAME_CELL, atol=0)
+    if not same or plane_name(profile.planes) != plane_name(potential.planes):
+        found = (
+            f"{one.length:.6g} Å along {one.planes} from {one.position[0]:.6g} Å on" for one in (profile, potential)
+        )
+        raise InputError(f"The density covers {' and the potential '.join(found)}: give both of one slab in one cell.")
+    return profile
 
 
 @dataclass(frozen=True, eq=False)
@@ -264,7 +277,10 @@ def _gathered(
     x_b, faces = step.x_b, step.faces if surface is None else surface.faces
     eps = None if step.period is not None else (faces[1] - faces[0]) / 5 if surface is None else surface.eps
     level = _level(step, eps, charge_line if step.source == "charge_density" else None, surface)
-    mean = [_less(level.mean, vacuum, level.grid_error) for vacuum in (step.low, step.high)]
+    mean = [
+        weighted_sum(VOLT, (1.0, level.mean), (-1.0, vacuum), error=level.grid_error)
+        for vacuum in (step.low, step.high)
+    ]
     depth = (x_b - faces[0], faces[1] - x_b)
     fields = (step.field_low, step.field_high)
     outward = (1.0, -1.0)  # along the axis, from the lower face into the slab
@@ -273,21 +289,26 @@ def _gathered(
         assert surface.low_dipole is not None and surface.high_dipole is not None
         sigma = [surface.low, surface.high]
         error = _grid_error_of_moment(charge_line, x_b, step.period, faces)
-        moments = [_in_volts(surface.low_dipole, 1.0, error), _in_volts(surface.high_dipole, -1.0, error)]
-        budget = [_sum(moments[i], _in_volts(sigma[i], -depth[i], 0.0)) for i in (0, 1)]
+        moments = [
+            weighted_sum(VOLT, (FOUR_PI_KAPPA, surface.low_dipole), error=error),
+            weighted_sum(VOLT, (-FOUR_PI_KAPPA, surface.high_dipole), error=error),
+        ]
+        budget = [weighted_sum(VOLT, (1.0, moments[i]), (-FOUR_PI_KAPPA * depth[i], sigma[i])) for i in (0, 1)]
         external = [
             outward[i] * float(fields[i]) * abs(x_b - step.faces[i]) if fields[i].defined else 0.0 for i in (0, 1)
         ]
-        residual = [_less(mean[i], budget[i], 0.0, external[i]) for i in (0, 1)]
+        residual = [weighted_sum(VOLT, (1.0, mean[i]), (-1.0, budget[i]), shift=-external[i]) for i in (0, 1)]
     else:
         sigma = [_charge_by_slopes(level.slope, fields[i], outward[i]) for i in (0, 1)]
-        moments = [_sum(mean[i], level.slope, -outward[i] * depth[i]) for i in (0, 1)]
+        moments = [weighted_sum(VOLT, (1.0, mean[i]), (-outward[i] * depth[i], level.slope)) for i in (0, 1)]
         alone = Measurement.not_defined(VOLT, "a potential alone has no second route: give density")
         budget, residual = [alone, alone], [alone, alone]
     remarks = list(step.remarks)
     if surface is not None:
         remarks += [remark for remark in surface.remarks if "no macroscale" not in remark]
-    largest = 0.0 if charge_line is None else charge_line.highest
+    least = LEAST_FIELD * _largest_field(step.line) / FOUR_PI_KAPPA
+    if charge_line is not None:
+        least = LEAST_CHARGE * charge_line.highest
     width = l if l is not None else PERIODS_OF_L * step.period if step.period else None if eps is None else 2 * eps
     precision, resolvability, unresolved = _resolved(charge_line, moments[0], width, eps_rho)
     spherical, facet, found = _blocks(blocks, profile, step.period)
@@ -299,7 +320,7 @@ def _gathered(
     return InnerPotential(
         phi_mean_vs_vacuum_L=mean[0],
         phi_mean_vs_vacuum_R=mean[1],
-        phi_paper_eq80=_eq80(sigma[0], depth[0], radius, largest),
+        phi_paper_eq80=_eq80(sigma[0], depth[0], radius, least),
         D_L_over_eps0=moments[0],
         D_R_over_eps0=moments[1],
         bethe_spherical=spherical,
@@ -335,6 +356,8 @@ def _level(step: PotentialStep, eps: float | None, charge: Unrolled | None, surf
     assert step.x_b is not None and step.line is not None
     if step.period is not None:
         assert step.bulk is not None and step.bulk_field is not None
+        if surface is not None and surface.low is not None and surface.low.reason is not None:
+            return _no_level(surface.low.reason)
 
         def mean(line: Unrolled) -> float:
             if charge is not None:
@@ -354,7 +377,7 @@ def _level(step: PotentialStep, eps: float | None, charge: Unrolled | None, surf
     else:
         reason = why_too_few_layers(Body(_charge_of(step.line), low, high), step.x_b)
     if reason is not None:
-        return _Level(Measurement.not_defined(VOLT, reason), Measurement.not_defined("V/Å", reason), 0.0)
+        return _no_level(reason)
     kernel = Gaussian(eps)
 
     def averaged(line: Unrolled, x: float) -> float:
@@ -363,12 +386,7 @@ def _level(step: PotentialStep, eps: float | None, charge: Unrolled | None, surf
 
     around = spread_positions(step.x_b, eps, window)
     means = np.array([averaged(step.line, float(x)) for x in around])
-    slope, spread, slope_error = 0.0, float(means.std()), 0.0
-    if len(around) > 1:
-        t = around - around.mean()
-        slope = float((t * means).mean() / (t**2).mean())
-        spread = float(np.std(means - slope * t))
-        slope_error = spread / float(np.sqrt((t**2).mean()))
+    slope, slope_error, spread = fitted_line(around, means)
     x_b = step.x_b
     if charge is None:
         error = _grid_error(step.line, lambda line: averaged(line, x_b))
@@ -382,6 +400,10 @@ def _charge_of(potential: Unrolled) -> Unrolled:
     """-ε0 φ'' of samples, by second differences; 0 at the ends, which lie in vacuum."""
     bends = np.diff(potential.values, 2) / potential.spacing**2
     return Unrolled(potential.start, potential.spacing, np.pad(bends, 1) / -FOUR_PI_KAPPA, CELL)
+
+
+def _no_level(reason: str) -> _Level:
+    return _Level(Measurement.not_defined(VOLT, reason), Measurement.not_defined("V/Å", reason), 0.0)
 
 
 def _grid_error(line: Unrolled, number: Callable[[Unrolled], float]) -> float:
@@ -412,42 +434,17 @@ def _grid_error_of_moment(line: Unrolled | None, x_b: float, period: float | Non
     return _grid_error(line, moment)
 
 
-def _less(upper: Measurement, lower: Measurement, extra: float, shift: float = 0.0) -> Measurement:
-    """Upper - lower - shift, with one more error; or the reason of the one that is not defined."""
-    for one in (upper, lower):
-        if not one.defined:
-            return Measurement.not_defined(VOLT, one.reason or "")
-    error = hypot(upper.uncertainty or 0.0, lower.uncertainty or 0.0, extra)
-    return Measurement(float(upper) - float(lower) - shift, VOLT, error)
-
-
-def _sum(first: Measurement, second: Measurement, factor: float = 1.0) -> Measurement:
-    """First + factor · second [V], or the reason of the one that is not defined."""
-    for one in (first, second):
-        if not one.defined:
-            return Measurement.not_defined(VOLT, one.reason or "")
-    error = hypot(first.uncertainty or 0.0, factor * (second.uncertainty or 0.0))
-    return Measurement(float(first) + factor * float(second), VOLT, error)
-
-
-def _in_volts(number: Measurement, factor: float, extra: float) -> Measurement:
-    """A moment, or a surface charge times a length, over ε0."""
-    if not number.defined:
-        return Measurement.not_defined(VOLT, number.reason or "")
-    factor *= FOUR_PI_KAPPA
-    return Measurement(factor * float(number), VOLT, hypot(factor * (number.uncertainty or 0.0), extra))
-
-
 def _charge_by_slopes(bulk: Measurement, vacuum: Measurement, outward: float) -> Measurement:
     """Surface charge from the field on both sides, Gauss's law [e/Å^2]."""
-    for one in (bulk, vacuum):
-        if not one.defined:
-            return Measurement.not_defined(CHARGE, one.reason or "")
-    error = hypot(bulk.uncertainty or 0.0, vacuum.uncertainty or 0.0) / FOUR_PI_KAPPA
-    return Measurement(outward * (float(vacuum) - float(bulk)) / FOUR_PI_KAPPA, CHARGE, error)
+    return weighted_sum(CHARGE, (-outward / FOUR_PI_KAPPA, bulk), (outward / FOUR_PI_KAPPA, vacuum))
 
 
-def _eq80(sigma: Measurement, depth: float, radius: float | None, largest: float) -> Measurement:
+def _largest_field(line: Unrolled) -> float:
+    """Between two planes [V/Å]."""
+    return float(np.abs(np.diff(line.values)).max()) / line.spacing
+
+
+def _eq80(sigma: Measurement, depth: float, radius: float | None, least: float) -> Measurement:
     """The σ term of eq. 80; for an uncharged surface it is 0 at every R."""
     if not sigma.defined:
         return Measurement.not_defined(VOLT, sigma.reason or "")
@@ -455,7 +452,7 @@ def _eq80(sigma: Measurement, depth: float, radius: float | None, largest: float
     if radius is not None:
         factor = FOUR_PI_KAPPA * (radius - depth) / 2
         return Measurement(factor * float(sigma), VOLT, abs(factor) * error)
-    if abs(float(sigma)) > max(SIGNIFICANT * error, LEAST_CHARGE * largest):
+    if abs(float(sigma)) > max(SIGNIFICANT * error, least):
         return Measurement.not_defined(
             VOLT, f"the surface is charged, {float(sigma):.4g} e/Å^2, so that eq. 80 grows with R: give radius"
         )

@@ -11,12 +11,14 @@ of standard deviation s it is κ q²/(2√π s), which a nucleus does not have.
 In   two Fields of quantity charge_density on one grid.
 Out  InteractionEnergy: eV, e²/Å^3; host, equal on every rank.
 
+>>> from math import erf
 >>> import gpuhomog as gh
 >>> x = np.arange(40) * 0.5
 >>> r2 = lambda z: ((x - 10) ** 2)[:, None, None] + ((x - 10) ** 2)[:, None] + (x - z) ** 2
 >>> at = lambda z: gh.Field.from_array(
 ...     np.exp(-r2(z) / 2) / (2 * np.pi) ** 1.5, 20.0 * np.eye(3), quantity="charge_density", boundary="open")
->>> print(f"{gh.interaction_energy(at(7.0), at(13.0)).energy.value:.6f} {COULOMB_CONSTANT * erf(3.0) / 6:.6f}")
+>>> found = gh.interaction_energy(at(7.0), at(13.0))
+>>> print(f"{found.energy.value:.6f} {gh.units.COULOMB_CONSTANT * erf(3.0) / 6:.6f}")
 2.399888 2.399888
 """
 
@@ -24,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import erf, sqrt  # noqa: F401  (the example)
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -35,10 +37,9 @@ from ...field import Field
 from ...grid import AXIS_NAMES, OPEN
 from ...parallel import Slab
 from ...parallel.exchange import at
-from ...reduction import SUM, Arrays, Reduction
-from ...results import Measurement, Result, Tables, text_of
-from ...units import COULOMB_CONSTANT  # noqa: F401  (the example)
-from .poisson import NEUTRAL, PLANES_AT_ONCE, electrostatic_potential
+from ...reduction import PLANES_AT_ONCE, SUM, Arrays, Reduction
+from ...results import Measurement, Result, Tables
+from .poisson import NEUTRAL, electrostatic_potential
 
 ENERGY, OVERLAP = "eV", "e^2/Å^3"
 TOUCHING = 1e-6
@@ -87,9 +88,6 @@ class InteractionEnergy(Result):
         )
         return ("Electrostatic energy", energies), ("Of what", how)
 
-    def __str__(self) -> str:
-        return text_of(self.tables())
-
 
 def interaction_energy(first: Field, second: Field, boundary: str | Sequence[str] | None = None) -> InteractionEnergy:
     """Electrostatic energy between two charge densities on one grid, with their overlap and self-energies.
@@ -104,8 +102,8 @@ def interaction_energy(first: Field, second: Field, boundary: str | Sequence[str
     for field in (first, second):
         if field.quantity != "charge_density":
             raise InputError(
-                f"An interaction energy is that of two charge densities, and one field is a {field.quantity}: make it "
-                "one with gh.charge_density."
+                f"An interaction energy is that of two charge densities, and one field is of quantity "
+                f"{field.quantity}: make a charge density of it, gh.charge_density."
             )
     one, other = first.grid, second.grid
     same = one.shape == other.shape and np.allclose(one.cell, other.cell, rtol=0, atol=1e-6 * one.lengths.max())

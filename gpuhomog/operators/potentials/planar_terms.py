@@ -35,7 +35,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...errors import AccuracyWarning, InputError
 from ...field import Field
 from ...grid import OPEN
-from ...results import Profile, Result, Tables, text_of
+from ...results import Profile, Result, Tables
 from ...units import FOUR_PI_KAPPA
 from ..bulk import find_body
 from ..excess import charge_profile
@@ -130,9 +130,6 @@ class CylinderTerms(Result):
         radius = "infinite: R σ is left out" if self.radius is None else f"{self.radius:g} Å"
         how = [("R", radius), *(("note", remark) for remark in self.remarks)]
         return (*out, ("How it was found", tuple(how)))
-
-    def __str__(self) -> str:
-        return text_of(self.tables())
 
 
 def cylinder_terms(

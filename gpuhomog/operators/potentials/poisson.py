@@ -24,7 +24,7 @@ Out  Field of quantity electrostatic_potential [V], on the same points, with tha
 >>> charge = np.exp(-(r**2) / 2) / (2 * np.pi) ** 1.5
 >>> field = gh.Field.from_array(charge, 12.0 * np.eye(3), quantity="charge_density", boundary="open")
 >>> potential = gh.electrostatic_potential(field)
->>> print(f"{potential.values[24, 24, 24]:.6f} {COULOMB_CONSTANT * (2 / np.pi) ** 0.5:.6f}")
+>>> print(f"{potential.values[24, 24, 24]:.6f} {gh.units.COULOMB_CONSTANT * (2 / np.pi) ** 0.5:.6f}")
 11.489255 11.489255
 """
 
@@ -32,7 +32,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import pi
 from typing import Any
 
 import numpy as np
@@ -45,9 +44,9 @@ from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, Grid, parse_boundary
 from ...parallel import Slab
 from ...parallel.exchange import at
-from ...reduction import JOIN, SUM, Arrays, Reduction
+from ...reduction import JOIN, PLANES_AT_ONCE, SUM, Arrays, Reduction
 from ...streaming import Unread
-from ...units import COULOMB_CONSTANT
+from ...units import FOUR_PI_KAPPA
 from .derivatives import gradient
 from .truncated import coulomb_kernel
 
@@ -55,8 +54,6 @@ NEUTRAL = 1e-5
 """Largest |∫ρ| / ∫|ρ| of what must be neutral."""
 AT_FACES = 1e-3
 """Largest mean |ρ| on the planes at the ends of an open axis, as a fraction of that of the densest plane."""
-PLANES_AT_ONCE = 16
-"""Planes whose absolute values are in memory at once."""
 
 
 def electrostatic_potential(field: Field, boundary: str | Sequence[str] | None = None) -> Field:
@@ -145,11 +142,11 @@ def _checked(field: Field, boundary: str | Sequence[str] | None) -> Field:
             f"Axes {names} are open and the cell is not orthogonal: the kernels of wires and of isolated charge are "
             "cut off by an upright box. Put the charge on an orthogonal grid, or open one axis only."
         )
-    check_charge(field, axes)
+    check_solvable(field, axes)
     return field.derive(field.values, {"step": "boundary", "boundary": list(wanted)}, grid=grid)
 
 
-def check_charge(field: Field, axes: Sequence[int], check_net: bool = True) -> None:
+def check_solvable(field: Field, axes: Sequence[int], check_net: bool = True) -> None:
     """InputError if charge lies at the ends of open axes, or has a net charge with fewer than two axes open.
 
     field  charge_density [e/Å^3]
@@ -183,7 +180,7 @@ def check_charge(field: Field, axes: Sequence[int], check_net: bool = True) -> N
     raise InputError(
         f"The cell has a net charge of {charge:.4g} e ({abs(net) / gross:.1e} of all its charge), so it has no "
         "periodic potential: add the missing ions or electrons (gh.charge_balance tells), or open the axes along which "
-        "it is finite, as boundary=..."
+        "it is finite, boundary=…"
     )
 
 
@@ -230,7 +227,7 @@ def padded_grid(grid: Grid) -> Grid:
 def _solved(density: Field, wanted: Sequence[tuple[bool, list[Part]]]) -> list[Any]:
     """For each (is complex, parts) the values of ρ_k times 4πκ v(k) and those parts."""
     padded = padded_grid(density.grid)
-    kernel = coulomb_kernel(padded, 4 * pi * COULOMB_CONSTANT)
+    kernel = coulomb_kernel(padded, FOUR_PI_KAPPA)
     multipliers = [Multiplier(padded.shape, [kernel, *parts], is_complex) for is_complex, parts in wanted]
     solve = convolved if OPEN in padded.boundary else filtered
     return solve(density.device, density.values, *multipliers, slab=density.slab, comm=density.comm)

@@ -17,15 +17,15 @@ Out  VacuumLevels: V, V/Å, eV; DipoleCorrection with the corrected Field.
 >>> charge = np.exp(-((x - 18) ** 2)) - np.exp(-((x - 20) ** 2))
 >>> density = gh.Field.from_array(0.01 * charge[None, None], np.diag([3.0, 3.0, 40.0]), quantity="charge_density")
 >>> corrected = gh.dipole_correction(gh.electrostatic_potential(density), "c")
->>> print(f"{corrected.levels.step.value:.4f} {4 * np.pi * COULOMB_CONSTANT * -0.02 * np.pi**0.5:.4f}")
+>>> print(f"{corrected.levels.step.value:.4f} {FOUR_PI_KAPPA * -0.02 * np.pi**0.5:.4f}")
 -6.4146 -6.4146
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from math import hypot, isfinite, pi
+from dataclasses import dataclass, field
+from math import hypot, isfinite
 from typing import Any
 
 import numpy as np
@@ -33,9 +33,9 @@ import numpy as np
 from ...errors import InputError
 from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, axis_index
-from ...results import Measurement, Profile, Result, Tables, between_positions, text_of
+from ...results import Measurement, Profile, Result, Tables, between_positions, weighted_sum
 from ...streaming import Unread
-from ...units import COULOMB_CONSTANT
+from ...units import FOUR_PI_KAPPA
 from ..bulk import find_body
 from ..excess import first_moment, profile_of
 from ..planar import Planes, planar_average
@@ -96,9 +96,6 @@ class VacuumLevels(Result):
         ]
         return ("Vacuum levels, potential of a positive charge", tuple(levels)), ("How they were found", tuple(how))
 
-    def __str__(self) -> str:
-        return text_of(self.tables())
-
 
 @dataclass(frozen=True, eq=False)
 class DipoleCorrection(Result):
@@ -133,9 +130,6 @@ class DipoleCorrection(Result):
         ]
         return ("Dipole correction", tuple(rows)), *self.levels.tables()
 
-    def __str__(self) -> str:
-        return text_of(self.tables())
-
 
 def vacuum_levels(
     field: Field | Profile,
@@ -169,12 +163,12 @@ def vacuum_levels(
             )
     works: list[Measurement | None] = [None, None]
     if fermi_energy is not None:
-        works = [_work_function(level, fermi_energy) for level in (found.low, found.high)]
+        works = [weighted_sum(ENERGY, (-1.0, level), shift=-fermi_energy) for level in (found.low, found.high)]
     return VacuumLevels(
         low=found.low,
         high=found.high,
         step=found.step,
-        dipole=found.dipole or _times(found.step, 1 / (4 * pi * COULOMB_CONSTANT), MOMENT),
+        dipole=found.dipole or weighted_sum(MOMENT, (1 / FOUR_PI_KAPPA, found.step)),
         field_low=found.field_low,
         field_high=found.field_high,
         work_function_low=works[0],
@@ -186,18 +180,6 @@ def vacuum_levels(
         remarks=found.remarks,
         provenance=(*found.provenance[:-1], {"step": "vacuum levels", "fermi_energy": fermi_energy}),
     )
-
-
-def _times(number: Measurement, factor: float, unit: str) -> Measurement:
-    if number.value is None:
-        return Measurement.not_defined(unit, number.reason or "")
-    uncertainty = None if number.uncertainty is None else abs(factor) * number.uncertainty
-    return Measurement(number.value * factor, unit, uncertainty)
-
-
-def _work_function(level: Measurement, fermi_energy: float) -> Measurement:
-    energy = _times(level, -1.0, ENERGY)
-    return energy if energy.value is None else replace(energy, value=energy.value - fermi_energy)
 
 
 def dipole_correction(
@@ -243,7 +225,7 @@ def dipole_correction(
                 "ions or electrons (gh.charge_balance tells)."
             )
         dipole = Measurement(first_moment(line, sum(found.faces) / 2), MOMENT, 1e-15 * line.gross * height)
-        removed = _times(dipole, -4 * pi * COULOMB_CONSTANT / height, FIELD)
+        removed = weighted_sum(FIELD, (-FOUR_PI_KAPPA / height, dipole))
         exact = True
     else:
         slopes = [s for s in (found.field_low, found.field_high) if s.value is not None]
@@ -252,7 +234,7 @@ def dipole_correction(
         numbers, errors = [float(s) for s in slopes], [s.uncertainty or 0.0 for s in slopes]
         apart = abs(numbers[0] - numbers[-1])
         removed = Measurement(float(np.mean(numbers)), FIELD, hypot(apart, *errors) / len(slopes))
-        dipole = _times(removed, -height / (4 * pi * COULOMB_CONSTANT), MOMENT)
+        dipole = weighted_sum(MOMENT, (-height / FOUR_PI_KAPPA, removed))
         exact = False
         if apart > max(0.05 * abs(float(removed)), 4 * hypot(*errors), 2e-3):
             remarks.append(

@@ -265,3 +265,14 @@ def test_for_people(atoms):
         assert part in text
     assert found.to_dict()["D_L"]["value"] == pytest.approx(STEP, abs=1e-11)
     assert "not in it" in str(gh.potential_budget(atoms, period=4.0, case="sample"))
+
+
+@pytest.mark.parametrize("x_b", [-2.4, 158.4, -5.0])
+def test_just_outside_a_face_no_bulk_is_looked_for(atoms, x_b):
+    """In the tail of the outermost atoms, where no kernel around x_b would lie in one material."""
+    found = gh.potential_budget(atoms, x_b=x_b)
+    assert not found.faces[0] < x_b < found.faces[1] and found.period is None
+    assert found.M1.value == found.M2.value == 0.0
+    for number in (found.sum, found.mean, found.mean_direct):
+        assert number.value == pytest.approx(found.exact_direct.value, abs=1e-9)
+        assert number.uncertainty < 1e-8

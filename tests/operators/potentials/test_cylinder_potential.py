@@ -7,7 +7,7 @@ from math import pi, sqrt
 import numpy as np
 import pytest
 from ranks import on_ranks
-from scipy.special import j1
+from scipy.special import erfc, j1
 
 import gpuhomog as gh
 from gpuhomog.errors import InputError
@@ -287,3 +287,30 @@ def test_for_people(slab):
     assert "point 8.0000 1.0000 -0.5000" in text and "Φ_L of Δρ" in text and "R 11.3 Å" in text
     assert points.to_dict()["low"][0] == pytest.approx(points.low[0])
     assert "mean" in str(gh.cylinder_potential(slab, "a", 11.3, at=16.0, side="low", edge=2.0))
+
+
+def test_neutral_planes_do_not_hide_how_smooth_the_layers_are(tmp_path, monkeypatch):
+    """A wave in the planes has no planar average: e^{-g|x|}/(2 ε0 g), by the end weights that its layer permits."""
+    h, n, g, sd = 0.25, 8, 2 * pi / 4, 1.0
+    x, y = h * np.arange(128), np.arange(n) * 4 / n
+    values = gaussian(x, 16.0, sd)[:, None, None] * np.cos(g * y)[:, None] * np.ones(n)
+    field = charge(values, np.diag([h * len(x), 4.0, 4.0]), boundary="o,p,p")
+
+    def potential(of):
+        return gh.cylinder_potential(of, "a", 40.0, at=[[16.0, 0.0, 0.0]], edge=8.0)
+
+    alone = potential(field)
+    limit = FOUR_PI_KAPPA / (2 * g) * np.exp((g * sd) ** 2 / 2) * erfc(g * sd / sqrt(2))
+    assert alone.order == 3
+    assert alone.total[0] == pytest.approx(limit, rel=5e-4)
+    for split in (0, 2):
+        for other in on_ranks(field, 3, potential, split):
+            assert other.order == 3
+            assert other.total[0] == pytest.approx(alone.total[0], rel=1e-12)
+    np.save(tmp_path / "wave.npy", values)
+    (tmp_path / "wave.json").write_text(
+        json.dumps({"quantity": "charge_density", "unit": "e/Å^3", "cell": field.grid.cell.tolist()})
+    )
+    monkeypatch.setattr(memory, "CHUNK_BYTES", 7 * n * n * 8)
+    unread = gh.read(tmp_path / "wave.npy", boundary="o,p,p", max_memory="2GB")
+    assert potential(unread).order == 3

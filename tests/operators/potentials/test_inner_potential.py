@@ -328,3 +328,39 @@ def test_text_names_every_term(blocks):
     text = str(gh.inner_potential(slab(ATOM), period=A, blocks=blocks))
     for words in ("mean - vacuum below", "eq. 80", "D_L/ε0", "Bethe, shared", "on facet", "D_L/(ε_ρ l²)", "grid error"):
         assert words in text
+
+
+@pytest.mark.parametrize("made", [slab, lambda layers: as_potential(slab(layers))])
+def test_a_position_in_the_vacuum_is_called_that(made):
+    profile = replace(made(ATOM), boundary="periodic")
+    with pytest.raises(InputError, match=r"x_b = -10 Å lies in the vacuum along .*: choose it inside the slab"):
+        gh.inner_potential(profile, period=A, x_b=-10.0)
+
+
+@pytest.mark.parametrize(("slope", "is_charged"), [(3e-7, False), (3e-5, True)])
+def test_rounding_of_float32_is_no_surface_charge(slope, is_charged):
+    """Rounding leaves a field in the bulk, of some 1e-7 V/Å, with vacua that are flat."""
+    potential = as_potential(slab(ATOM))
+    leaning = slope * np.clip(potential.position - 22.0, -24.0, 24.0)
+    found = gh.inner_potential(replace(potential, values=potential.values + leaning), period=A)
+    assert found.sigma_L.value == pytest.approx(-slope / POISSON, rel=1e-3)
+    assert found.phi_paper_eq80.defined is not is_charged
+
+
+@pytest.mark.parametrize("period", [0.5, 3.0])
+def test_a_wrong_period_has_no_mean(period):
+    """The bulk over it is charged, so the mean would be another one at each x_b."""
+    found = gh.inner_potential(slab(ATOM), period=period)
+    assert not found.phi_mean_vs_vacuum_L.defined
+    assert "no neutral bulk" in found.phi_mean_vs_vacuum_L.reason
+
+
+def test_a_density_of_another_cell_is_refused():
+    charge = slab(ATOM)
+    potential = as_potential(charge)
+    longer = slab(ATOM, vacuum=17.0)
+    moved = replace(charge, position=charge.position + 1.0)
+    for other in (longer, replace(charge, planes="a"), replace(charge, area=2 * AREA), moved):
+        with pytest.raises(InputError, match="give both of one slab in one cell"):
+            gh.inner_potential(potential, density=other, period=A)
+    assert gh.inner_potential(potential, density=charge, period=A).D_L_over_eps0.value == pytest.approx(BETHE, abs=1e-6)

@@ -121,7 +121,7 @@ def test_what_is_refused():
     one = density((12, 12, 12), 6 * np.eye(3), [(1.0, 0.6, (3, 3, 3))], "open")
     with pytest.raises(InputError, match=r"different grids, \[12, 12, 12\] and \[12, 12, 14\] points"):
         gh.interaction_energy(one, density((12, 12, 14), 6 * np.eye(3), [(1.0, 0.6, (3, 3, 3))], "open"))
-    with pytest.raises(InputError, match="one field is a scalar"):
+    with pytest.raises(InputError, match="one field is of quantity scalar"):
         gh.interaction_energy(one, gh.Field.from_array(one.values, 6 * np.eye(3)))
     with pytest.raises(InputError, match="it has no periodic potential"):
         gh.interaction_energy(one, one, "periodic")
