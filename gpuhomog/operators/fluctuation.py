@@ -687,6 +687,3 @@ def _at(field: Field, x: ArrayLike, a: float, what: str, other_than: int | None 
                 f"{', or a smaller a' if a else ''}."
             )
     return _Waves.of(field, what), np.asarray(place)
-
-
-__all__ = ["FieldAssumption8", "attainable_in_ball", "field_assumption_8", "line_through"]

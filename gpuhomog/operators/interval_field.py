@@ -837,16 +837,3 @@ def _median_detrended(
     gradient = seen @ np.linalg.pinv(from_centre).T
     flat = seen - gradient @ from_centre.T
     return float(np.median(flat.max(axis=1) - flat.min(axis=1)))
-
-
-__all__ = [
-    "Assumption8",
-    "FieldIntervals",
-    "IntervalField",
-    "attainable",
-    "attainable_throughout",
-    "field_intervals",
-    "interval_field",
-    "physical_assumption_8",
-    "self_consistent_eps",
-]

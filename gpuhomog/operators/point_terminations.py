@@ -141,6 +141,3 @@ def point_terminations(
         float(points.area or 0.0),
         (*points.provenance, done),
     )
-
-
-__all__ = ["PointTerminations", "ions_on_planes", "point_terminations"]

@@ -507,6 +507,3 @@ def _numbers(at: Sequence[AtScale]) -> dict[str, Array]:
         "eps_p": of_relation("eps_p"),
         "local_std": column(lambda one: float(np.sqrt(one.variance.values.mean()))),
     }
-
-
-__all__ = ["AtScale", "ScaleReport", "scale_report"]

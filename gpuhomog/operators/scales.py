@@ -733,6 +733,3 @@ def extremum_gap(profile: Profile) -> float:
         place = place[place < place[0] + n * profile.spacing - 1e-9]
         place = np.append(place, place[0] + n * profile.spacing)
     return float(np.diff(place).max()) if len(place) > 1 else float(profile.length)
-
-
-__all__ = ["Scales", "permitted", "power_law", "scales", "widest_gap"]

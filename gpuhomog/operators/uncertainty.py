@@ -199,6 +199,3 @@ def relation_of(
         unit=unit,
         provenance=provenance,
     )
-
-
-__all__ = ["Uncertainty", "spectral_uncertainty", "uncertainty"]

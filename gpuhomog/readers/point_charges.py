@@ -184,6 +184,3 @@ def _by_ase(place: Path, frame: int) -> _Read:
         None if stated is None or not np.any(stated) else np.asarray(stated, dtype=np.float64).reshape(-1),
         cell if abs(np.linalg.det(cell)) > 1e-12 else None,
     )
-
-
-__all__ = ["Ions", "read_point_charges"]

@@ -20,7 +20,7 @@ from ...operators.surface_map import surface_map
 from ...readers.point_charges import Ions, read_point_charges
 from .. import options as o
 from ..task import Command, Inputs, Outcome
-from .common import check_making, made, result_out
+from .common import check_making, made, outcome_of, result_out
 from .excess import SIGNED
 
 
@@ -29,13 +29,7 @@ def run_surface_map(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     field = made(inputs, values)
     how = {name: values[name] for name in ("eps", "x_b", "period", "bulk", "origin")}
     result = surface_map(field, values["axis"], **how)
-
-    def draw() -> Any:
-        from ...plots import plot_surface_map
-
-        return plot_surface_map(result, width=values["figure_width"] or "page")
-
-    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+    return outcome_of("plot_surface_map", result, values, width="page")
 
 
 OF_A_SLAB = ("x_b", "period", "window", "origin")
@@ -53,13 +47,7 @@ def run_charges(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     points = along(found, values["axis"])
     how = {name: values[name] for name in ("x_b", "period", "window", "eps", "origin")}
     result = point_surface_charge(points, **how)
-
-    def draw() -> Any:
-        from ...plots import plot_point_charges
-
-        return plot_point_charges(points, result, width=values["figure_width"] or "column")
-
-    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+    return outcome_of("plot_point_charges", result, values, points)
 
 
 def along(found: PointCharges | Ions, axis: str) -> PointCharges:
@@ -84,13 +72,7 @@ def run_terminations(found: PointCharges | Ions, values: dict[str, Any]) -> Outc
     """Every termination of a crystal of ions."""
     structure, cell = with_cell(found, "hkl")
     result = point_terminations(structure, cell, values["hkl"], paired=values["paired"])
-
-    def draw() -> Any:
-        from ...plots import plot_point_terminations
-
-        return plot_point_terminations(result, width=values["figure_width"] or "column")
-
-    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+    return outcome_of("plot_point_terminations", result, values)
 
 
 POINTS_PER_EPS = 8
@@ -119,13 +101,7 @@ def run_molecules(found: PointCharges | Ions, values: dict[str, Any]) -> Outcome
     ]
     position = height / ceil(height / eps * POINTS_PER_EPS) * np.arange(ceil(height / eps * POINTS_PER_EPS))
     result: MolecularCharge = molecular_charge(molecules, position, eps, unit="e/Å^3")
-
-    def draw() -> Any:
-        from ...plots import plot_molecules
-
-        return plot_molecules(result, width=values["figure_width"] or "column")
-
-    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+    return outcome_of("plot_molecules", result, values)
 
 
 def check_charges(values: dict[str, Any]) -> None:

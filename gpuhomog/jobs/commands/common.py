@@ -181,6 +181,19 @@ def required(option: o.Option, help: str | None = None) -> o.Option:
     return replace(option, required=True, help=help or option.help)
 
 
+def outcome_of(
+    plot: str, result: Any, values: dict[str, Any], *beside: Any, width: str = "column", **how: Any
+) -> Outcome:
+    """Numbers, tables and file of a result, and the figure that `plot` of plots draws of what lies beside it and it."""
+
+    def draw() -> Any:
+        from ... import plots
+
+        return getattr(plots, plot)(*beside, result, width=values["figure_width"] or width, **how)
+
+    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+
+
 def outcome_along(
     plot: str,
     field: Field,
@@ -188,11 +201,5 @@ def outcome_along(
     result: SurfaceExcess | InterfaceExcess | PotentialStep,
     values: dict[str, Any],
 ) -> Outcome:
-    """A result along a profile: its numbers, its tables, its file, and the figure that `plot` of plots draws."""
-
-    def draw() -> Any:
-        from ... import plots
-
-        return getattr(plots, plot)(profile, result, origin=field.grid.origin, width=values["figure_width"] or "column")
-
-    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+    """Outcome of a result along a profile."""
+    return outcome_of(plot, result, values, profile, origin=field.grid.origin)

@@ -18,7 +18,7 @@ from ...operators.potentials.cylinder_potential import cylinder_potential, cylin
 from ...operators.potentials.deviation_decay import AVERAGES, deviation_decay
 from .. import options as o
 from ..task import Command, Inputs, Outcome, Rows
-from .common import check_making, grid_report, made, required, result_out, value_report, value_rows
+from .common import check_making, grid_report, made, outcome_of, required, result_out, value_report, value_rows
 
 POINTS = ("at", "point")
 POTENTIALS = ("electrostatic_potential", "electron_potential_energy")
@@ -114,13 +114,7 @@ def run_budget(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         radii=radii,
         sampling=values["sampling"],
     )
-
-    def draw() -> Any:
-        from ...plots import plot_budget
-
-        return plot_budget(result, width=values["figure_width"] or "column")
-
-    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+    return outcome_of("plot_budget", result, values)
 
 
 def run_decay(inputs: Inputs, values: dict[str, Any]) -> Outcome:
@@ -137,13 +131,7 @@ def run_decay(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         x_low=values["x_low"],
         x_high=values["x_high"],
     )
-
-    def draw() -> Any:
-        from ...plots import plot_decay
-
-        return plot_decay(result, width=values["figure_width"] or "column")
-
-    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+    return outcome_of("plot_decay", result, values)
 
 
 def positions(raw: Any) -> tuple[float, ...]:

@@ -16,7 +16,7 @@ from ...operators.potentials.inner_potential import inner_potential
 from ...readers.blocks_file import read_blocks
 from .. import options as o
 from ..task import RUN_WIDE, Command, Inputs, Outcome
-from .common import check_making, made, result_out
+from .common import check_making, made, outcome_of, result_out
 
 
 def run_inner_potential(inputs: Inputs, values: dict[str, Any]) -> Outcome:
@@ -39,28 +39,14 @@ def run_inner_potential(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         eps_rho=values["eps_rho"],
         sampling=values["sampling"],
     )
-
-    def draw() -> Any:
-        from ...plots import plot_inner_potential
-
-        return plot_inner_potential(
-            result, field.structure, origin=field.grid.origin, width=values["figure_width"] or "column"
-        )
-
-    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+    return outcome_of("plot_inner_potential", result, values, structure=field.structure, origin=field.grid.origin)
 
 
 def run_cavity(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Spheres around a point of a crystal."""
     field: Field = made(inputs, values)
     result = lorentz_cavity(field, values["centre"], values["radii"], window=values["window"])
-
-    def draw() -> Any:
-        from ...plots import plot_cavity
-
-        return plot_cavity(result, width=values["figure_width"] or "column")
-
-    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+    return outcome_of("plot_cavity", result, values)
 
 
 BESIDE = o.Option(
