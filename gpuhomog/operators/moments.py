@@ -279,6 +279,10 @@ def moment_densities(
         invariance = float(np.abs(fields[5] + fields[0])[1:-1].max() / largest_m1)
     aside = abs(float(edges[0] + edges[-1]) / 2 - position) * abs(means.m1)
     ends = (0.0, 0.0, 0.0) if by_period or window.cell is not None else _by_shorter_windows(bulk, edges, position)
+    if not by_period and bulk.sampling == BANDLIMITED:  # C is taken as straight between the edges of cells
+        missed = line.spacing / 8 * float(np.abs(np.diff(line.values)).max())
+        reach = float(edges[-1] - edges[0])
+        ends = (ends[0] + missed, ends[1] + missed * reach, ends[2] + missed * reach)
     size = float(np.abs(line.values).mean()) * float(edges[-1] - edges[0])
     rounding = 4e-16 * size * np.sqrt(len(line.values))
     lengths = np.diff(edges)

@@ -326,3 +326,14 @@ class TestRefused:
         options = {"partition": "crossings", "sampling": "cell", "x_b": 8.5, **options}
         with pytest.raises(gh.InputError, match=message):
             gh.moment_densities(cells(values), **options)
+
+
+def test_the_uncertainty_covers_crossings_between_samples():
+    x = np.arange(256) * 7 / 256
+    values = sum(np.cos(2 * np.pi * n * x / 7 + n**2) for n in range(1, 6))
+    wave = gh.Profile(x, values, "e/Å^3", "charge_density", 7.0)
+    exact = gh.moment_densities(wave, x_b=2.3)
+    found = gh.moment_densities(wave, x_b=2.3, partition="crossings")
+    for name in ("m1", "w"):
+        measured = getattr(found, name)
+        assert abs(float(measured) - float(getattr(exact, name))) < measured.uncertainty < 1e-3
