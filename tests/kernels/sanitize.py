@@ -97,6 +97,31 @@ def intervals(gpu, dtype):
         gpu.plane_moments(values, axis, [-0.5, 2.25], [0.0])
 
 
+def ranges(gpu, dtype):
+    values = gpu.asarray(noise((5, 7, 35), dtype))
+    ball = np.array([(a, b, -w, 2 * w + 1) for a, b, w in ((0, 0, 2), (1, 0, 1), (-1, 0, 1), (0, 1, 2), (0, -1, 1))])
+    ends = np.array([(-1, 0, 0, -2, 0, 0, 0.25), (0, 0, 3, 0, 0, 4, 0.6)])
+    for every in (1, 3):
+        gpu.window_ranges(values, ball, ends, (True, False, False), every)
+
+
+def features(gpu, dtype):
+    values = gpu.asarray(noise((5, 7, 11), dtype))
+    none, along, aside = [0.0] * 3, [0.6, 0.0, 0.8], [0.0, 1.0, 0.0]
+    kinds = ((0.0, none, none), (1.0, along, none), (2.0, along, aside), (3.0, none, none))
+    rows = np.array([[kind, 0.8, 0.2, 0.5, 0.7, 1.0, 1.6, *first, *second] for kind, first, second in kinds])
+    reached = np.array([[[0, 4], [-3, 3], [2, 10]]] * len(rows))
+    steps = np.array([[0.5, 0.05, 0.0], [-0.1, 0.4, 0.02], [0.03, 0.0, 0.45]])
+    gpu.smooth_sums(values, rows, reached, np.zeros(3), steps, (5, 7, 11))
+
+
+def shells(gpu, dtype):
+    shape = (5, 7, 9)
+    modes = [np.fft.fftfreq(n, 1 / n) for n in shape[:2]] + [np.arange(shape[2] // 2 + 1.0)]
+    weights = np.where(modes[2] > 0, 2.0, 1.0)
+    gpu.shell_sums(gpu.rfftn(gpu.asarray(noise(shape, dtype))), modes, modes, weights, METRIC, 1.0, 6)
+
+
 def text(gpu, dtype):
     layout = FixedWidth(5, 18, 91, 333, 2, 2, 11, ord("E"))
     rows = b"".join(b" 0.12345678901E+01" * min(5, 333 - at) + b"\n" for at in range(0, 333, 5))
@@ -105,7 +130,7 @@ def text(gpu, dtype):
     gpu.decode_text(staged, layout, 0, gpu.empty(333, dtype), 3.0)
 
 
-FAMILIES = (sums, windows, taps, modes, cylinders, intervals, text)
+FAMILIES = (sums, windows, taps, modes, cylinders, intervals, ranges, features, shells, text)
 
 
 def kernels_of(file):
