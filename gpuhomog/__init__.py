@@ -12,13 +12,27 @@ from .averaging_kernels import Ball, Box, Disc, Gaussian, PowerLaw, Sampled, Sta
 from .errors import AccuracyWarning, DeviceError, FileFormatError, GpuhomogError, InputError, KernelError, UnitsError
 from .field import Field
 from .grid import Grid
-from .operators.average import average, average_and_variance, average_gradient, averages_and_variances
+from .operators.averages.average import average, average_and_variance, average_gradient, averages_and_variances
 from .operators.charge import ChargeBalance, charge_balance, charge_density
-from .operators.dipole_density import dipole_density
-from .operators.excess import SurfaceCharge, SurfaceExcess, surface_charge, surface_excess
-from .operators.fluctuation import FieldAssumption8, attainable_in_ball, field_assumption_8, line_through
-from .operators.interface import InterfaceCharge, InterfaceExcess, interface_charge, interface_excess
-from .operators.interval_field import (
+from .operators.excess.dipole_density import dipole_density
+from .operators.excess.interface import InterfaceCharge, InterfaceExcess, interface_charge, interface_excess
+from .operators.excess.lines_and_points import Excess, LinesAndPoints, lines_and_points
+from .operators.excess.moments import MomentDensities, Partition, moment_densities, partition
+from .operators.excess.multistage import Homogenized, Stage, homogenize, stages_of
+from .operators.excess.regions import Region, box_region
+from .operators.excess.surface import SurfaceCharge, SurfaceExcess, surface_charge, surface_excess
+from .operators.excess.surface_map import SurfaceMap, surface_map
+from .operators.excess.terminations import (
+    PlaneExcess,
+    PolarizationQuantum,
+    Termination,
+    Terminations,
+    plane_excess,
+    polarization_quantum,
+    terminations,
+)
+from .operators.macroscale.fluctuation import FieldAssumption8, attainable_in_ball, field_assumption_8, line_through
+from .operators.macroscale.interval_field import (
     Assumption8,
     FieldIntervals,
     IntervalField,
@@ -29,13 +43,10 @@ from .operators.interval_field import (
     physical_assumption_8,
     self_consistent_eps,
 )
-from .operators.lines_and_points import Excess, LinesAndPoints, lines_and_points
-from .operators.macroscopic import macroscopic_average
-from .operators.moments import MomentDensities, Partition, moment_densities, partition
-from .operators.multistage import Homogenized, Stage, homogenize, stages_of
-from .operators.periods import PeriodEstimate, find_periods
-from .operators.planar import planar_average
-from .operators.point_charges import (
+from .operators.macroscale.scale_report import AtScale, ScaleReport, scale_report
+from .operators.macroscale.scales import Scales, scales
+from .operators.macroscale.uncertainty import Uncertainty, spectral_uncertainty, uncertainty
+from .operators.points.point_charges import (
     MolecularCharge,
     PointCharges,
     PointSurfaceCharge,
@@ -43,8 +54,8 @@ from .operators.point_charges import (
     molecular_charge,
     point_surface_charge,
 )
-from .operators.point_terminations import PointTerminations, ions_on_planes, point_terminations
-from .operators.potential_step import PotentialStep, potential_step
+from .operators.points.point_terminations import PointTerminations, ions_on_planes, point_terminations
+from .operators.points.trajectory_average import Frame, TrajectoryAverage, average_over_frames, trajectory_profile
 from .operators.potentials.band_alignment import BandAlignment, band_alignment
 from .operators.potentials.bethe import (
     BallCharge,
@@ -69,22 +80,11 @@ from .operators.potentials.inner_potential import InnerPotential, inner_potentia
 from .operators.potentials.interaction_energy import InteractionEnergy, interaction_energy
 from .operators.potentials.planar_terms import CylinderTerms, cylinder_terms
 from .operators.potentials.poisson import electric_field, electrostatic_potential
+from .operators.potentials.potential_step import PotentialStep, potential_step
 from .operators.potentials.vacuum import DipoleCorrection, VacuumLevels, dipole_correction, vacuum_levels
-from .operators.regions import Region, box_region
-from .operators.scale_report import AtScale, ScaleReport, scale_report
-from .operators.scales import Scales, scales
-from .operators.surface_map import SurfaceMap, surface_map
-from .operators.terminations import (
-    PlaneExcess,
-    PolarizationQuantum,
-    Termination,
-    Terminations,
-    plane_excess,
-    polarization_quantum,
-    terminations,
-)
-from .operators.trajectory_average import Frame, TrajectoryAverage, average_over_frames, trajectory_profile
-from .operators.uncertainty import Uncertainty, spectral_uncertainty, uncertainty
+from .operators.profiles.macroscopic import macroscopic_average
+from .operators.profiles.periods import PeriodEstimate, find_periods
+from .operators.profiles.planar import planar_average
 from .readers import read
 from .readers.ase_files import from_ase
 from .readers.blocks_file import read_blocks

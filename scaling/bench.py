@@ -4,7 +4,7 @@
     fraction of floor   (bytes that must move / that rate) / measured time
     error               max |result - exact| / rms(field), float64, at 64 points or planes or modes
 
-The exact values are sums in float64 over the field with weights of operators/line_weights.py: library matrix
+The exact values are sums in float64 over the field with weights of operators/averages/line_weights.py: library matrix
 products, none of our kernels. Results through spectra are compared mode by mode: their Fourier coefficients and
 the field's, both by such sums, no FFT.
 """
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 import gpuhomog as gh
 from gpuhomog.grid import Grid
-from gpuhomog.operators.line_weights import Line
+from gpuhomog.operators.averages.line_weights import Line
 from gpuhomog.parallel import Serial, Slab
 
 Array = NDArray[np.float64]

@@ -19,7 +19,7 @@ from gpuhomog.device import CPU
 from gpuhomog.device.gpu import GPU
 from gpuhomog.grid import Grid
 from gpuhomog.jobs.machines import COPY_FRACTION, MACHINES
-from gpuhomog.operators.average import plan_average
+from gpuhomog.operators.averages.average import plan_average
 from gpuhomog.operators.costs import Cost, average_cost, filter_cost, planar_cost
 from gpuhomog.parallel import Slab
 

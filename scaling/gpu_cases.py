@@ -22,7 +22,7 @@ from gpuhomog.averaging_kernels import TopHat
 from gpuhomog.device import CPU
 from gpuhomog.device.decode import PADDING, FixedWidth
 from gpuhomog.fft import InverseSquare, Multiplier, filtered
-from gpuhomog.operators.line_weights import END_STENCIL, Line, spectral_weights, sum_weights, window_of
+from gpuhomog.operators.averages.line_weights import END_STENCIL, Line, spectral_weights, sum_weights, window_of
 from gpuhomog.operators.potentials.cylinder_fit import march_fit
 from gpuhomog.operators.potentials.cylinder_kernel import khat
 from gpuhomog.operators.potentials.cylinder_table import disc_points

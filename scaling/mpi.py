@@ -33,7 +33,7 @@ from rows import append, machine, versions
 import gpuhomog as gh
 from gpuhomog.device import choose_device
 from gpuhomog.grid import Grid
-from gpuhomog.operators.average import plan_average
+from gpuhomog.operators.averages.average import plan_average
 from gpuhomog.operators.costs import Cost, average_cost, planar_cost
 from gpuhomog.parallel import Slab, world
 

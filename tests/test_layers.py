@@ -93,7 +93,7 @@ def test_imports_point_down():
 def test_an_upward_import_is_found():
     planted = {
         "device/cpu.py": "from ..field import Field",
-        "operators/average.py": "from ..readers import read",
+        "operators/averages/average.py": "from ...readers import read",
         "grid.py": "import gpuhomog.results",
         "field.py": "import matplotlib.pyplot",
         "parallel/comm.py": "from mpi4py import MPI",

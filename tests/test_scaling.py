@@ -14,7 +14,7 @@ from ranks import together
 
 from gpuhomog.errors import AccuracyWarning
 from gpuhomog.jobs.machines import SPREAD
-from gpuhomog.operators.line_weights import spectral_weights
+from gpuhomog.operators.averages.line_weights import spectral_weights
 
 SCALING = Path(__file__).parents[1] / "scaling"
 MAY_BE_ABSENT = ("torch",)

@@ -132,8 +132,8 @@ class Device(Protocol):
     def contract_taps(self, values: Any, taps: Sequence[Any], power: int = 1, centre: float = 0.0) -> Any:
         """Σ over t along each axis of weights[t] (values[j d + first + t] - centre)^power, at the n/d points j.
 
-        taps: for each axis weights, first and decimation d, which divides its n samples (operators.line_taps). Axes
-        are periodic; power 1 or 2; in the precision of the values.
+        taps: for each axis weights, first and decimation d, which divides its n samples (averages.line_taps). Axes are
+        periodic; power 1 or 2; in the precision of the values.
         """
         ...
 

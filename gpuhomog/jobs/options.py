@@ -25,7 +25,7 @@ from ..averaging_kernels import Ball, Box, Gaussian, PowerLaw, TopHat
 from ..device import choose_device
 from ..errors import InputError, nearest_known
 from ..grid import parse_boundary
-from ..operators.planar import parse_planes
+from ..operators.profiles.planar import parse_planes
 from ..streaming import parse_bytes
 from ..units import check_quantity, conversion_factor
 

@@ -31,7 +31,7 @@ from ..device.gpu import GPU
 from ..errors import InputError
 from ..field import Field
 from ..grid import Grid, parse_boundary
-from ..operators.average import plan_average
+from ..operators.averages.average import plan_average
 from ..operators.costs import (
     Cost,
     average_cost,
@@ -47,8 +47,8 @@ from ..operators.costs import (
     shifted_cost,
     streamed,
 )
-from ..operators.interval_field import BALL_PER_EPS
-from ..operators.scales import MOST_LOW_MODES
+from ..operators.macroscale.interval_field import BALL_PER_EPS
+from ..operators.macroscale.scales import MOST_LOW_MODES
 from ..parallel import Slab
 from ..readers import open_source
 from ..streaming.memory import CHUNKS_HELD, RESULTS_HELD, SLACK, resident_bytes

@@ -43,8 +43,8 @@ from ..results import Measurement, Result
 from ..streaming import Unread
 from ..structure import SYMBOLS
 from ..units import FOUR_PI_KAPPA
+from .averages.streamed import digest_of
 from .potentials.derivatives import laplacian
-from .streamed import digest_of
 
 WIDEST_STEP = 2.0
 """Automatic width: this many of the largest plane spacings; the ions' modes beyond the grid are then below 3e-9."""

@@ -27,11 +27,11 @@ import numpy as np
 from ..fft import CONVOLVED_BYTES, SLOWEST_FIRST
 from ..field import Field
 from ..parallel import Slab, model
-from .line_weights import Line
-from .planar import family_bins, parse_planes
+from .averages.line_weights import Line
+from .averages.streamed import ALWAYS_JOINED, SUMS_ARE_SMALLER
+from .averages.ways import WAYS, ByAllModes, ByLines, ByLowModes, BySums, ByTaps, Derivatives, Plan, Way
 from .potentials.poisson import padded_grid
-from .streamed import ALWAYS_JOINED, SUMS_ARE_SMALLER
-from .ways import WAYS, ByAllModes, ByLines, ByLowModes, BySums, ByTaps, Derivatives, Plan, Way
+from .profiles.planar import family_bins, parse_planes
 
 FILTER_PASSES = 10
 """Reads and writes of the field in a filter in Fourier space (device/gpu/spectral.py)."""

@@ -31,7 +31,7 @@ from .. import (
     polarization_quantum,
     terminations,
 )
-from ..operators.profiles import integral
+from ..operators.profiles.between_points import integral
 from .densities import crystal, face_centred
 from .numbers import Curve, FigureNumbers, Finding, PaperFigure, curve
 

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from .. import Measurement, inner_potential, surface_charge
-from ..operators.excess import first_moment
-from ..operators.unrolled import Unrolled
+from ..operators.excess.surface import first_moment
+from ..operators.profiles.unrolled import Unrolled
 from ..units import FOUR_PI_KAPPA
 from .densities import planes_of_gaussians
 from .numbers import Array, FigureNumbers, Finding, PaperFigure, curve

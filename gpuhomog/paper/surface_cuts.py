@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from .. import Measurement, dipole_density, planar_average, point_surface_charge, read, surface_charge
-from ..operators.profiles import cumulative_at, values_at
+from ..operators.profiles.between_points import cumulative_at, values_at
 from .densities import packets, pairs
 from .numbers import FigureNumbers, Finding, PaperFigure, curve
 

@@ -32,7 +32,7 @@ from .. import (
     interval_field,
     physical_assumption_8,
 )
-from ..operators.profiles import values_at
+from ..operators.profiles.between_points import values_at
 from .densities import CORRELATION, charge_profile, disorder
 from .numbers import FigureNumbers, Finding, PaperFigure, by_blocks, curve, distance_of_extrema
 

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from ..operators.unrolled import Unrolled
+from ..operators.profiles.unrolled import Unrolled
 from ..results import Profile
 from ..structure import SYMBOLS, Structure
 from ..units import times_length

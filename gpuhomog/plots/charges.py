@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..operators.point_charges import MolecularCharge, PointCharges, PointSurfaceCharge
-from ..operators.point_terminations import PointTerminations
-from ..operators.surface_map import SurfaceMap
+from ..operators.excess.surface_map import SurfaceMap
+from ..operators.points.point_charges import MolecularCharge, PointCharges, PointSurfaceCharge
+from ..operators.points.point_terminations import PointTerminations
 from .slices import colour_scale, draw_plane, in_plane
 from .style import (
     BLACK,

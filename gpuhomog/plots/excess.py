@@ -12,11 +12,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ..operators.bulk import between_two, find_body
-from ..operators.excess import SurfaceExcess, without_reference
-from ..operators.interface import InterfaceExcess
-from ..operators.terminations import PlaneExcess, Terminations
-from ..operators.unrolled import check_sampling
+from ..operators.excess.interface import InterfaceExcess
+from ..operators.excess.surface import SurfaceExcess, without_reference
+from ..operators.excess.terminations import PlaneExcess, Terminations
+from ..operators.profiles.bulk import between_two, find_body
+from ..operators.profiles.unrolled import check_sampling
 from ..results import Profile
 from ..structure import Structure
 from .along import charge_axes, closed, figure_over_atoms, write_region

@@ -13,8 +13,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ..operators.moments import MomentDensities
-from ..operators.multistage import Homogenized
+from ..operators.excess.moments import MomentDensities
+from ..operators.excess.multistage import Homogenized
 from ..results import Profile
 from ..structure import Structure
 from .along import closed, draw_windows, figure_over_atoms

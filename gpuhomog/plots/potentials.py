@@ -13,10 +13,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ..operators.bulk import find_body
-from ..operators.potential_step import PotentialStep, potential_of_charge
+from ..operators.potentials.potential_step import PotentialStep, potential_of_charge
 from ..operators.potentials.vacuum import VacuumLevels
-from ..operators.unrolled import check_sampling
+from ..operators.profiles.bulk import find_body
+from ..operators.profiles.unrolled import check_sampling
 from ..results import Measurement, Profile
 from ..structure import Structure
 from .along import closed, figure_over_atoms

@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..operators.fluctuation import FieldAssumption8
-from ..operators.interval_field import FieldIntervals, IntervalField
-from ..operators.scale_report import ScaleReport
-from ..operators.scales import Scales
+from ..operators.macroscale.fluctuation import FieldAssumption8
+from ..operators.macroscale.interval_field import FieldIntervals, IntervalField
+from ..operators.macroscale.scale_report import ScaleReport
+from ..operators.macroscale.scales import Scales
 from ..results import Profile
 from ..structure import Structure
 from .along import draw_windows, figure_over_atoms

@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import FileFormatError, GpuhomogError, InputError
-from ..operators.point_charges import PointCharges
+from ..operators.points.point_charges import PointCharges
 from ..structure import SYMBOLS, Structure
 
 Array = NDArray[np.float64]

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, nearest_known
-from ..operators.regions import Region, box_region
+from ..operators.excess.regions import Region, box_region
 from .toml_tables import read_toml_tables
 
 KEYS = ("name", "corners", "box", "reference")

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import FileFormatError, GpuhomogError, InputError
-from ..operators.trajectory_average import Frame
+from ..operators.points.trajectory_average import Frame
 
 LAMMPS_DUMPS = (".lammpstrj", ".lammpsdump", ".dump")
 """Suffixes of LAMMPS dumps, of which MDAnalysis knows one."""

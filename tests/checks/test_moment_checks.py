@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import gpuhomog as gh
-from gpuhomog.operators.profiles import values_at
+from gpuhomog.operators.profiles.between_points import values_at
 
 TRIG = ((0.7, 1, 0.3), (-1.1, 2, 1.9), (0.45, 3, -0.8))
 

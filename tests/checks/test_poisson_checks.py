@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import gpuhomog as gh
-from gpuhomog.operators.profiles import window_mean
+from gpuhomog.operators.profiles.between_points import window_mean
 from gpuhomog.units import COULOMB_CONSTANT
 
 REDUCED = 4 * np.pi * COULOMB_CONSTANT

@@ -18,7 +18,7 @@ from gpuhomog.device import choose_device
 from gpuhomog.device.decode import PADDING, FixedWidth
 from gpuhomog.device.gpu.sources import instances, kernel_files
 from gpuhomog.fft import AlongAxes, Derivative, Multiplier, OfWavevector
-from gpuhomog.operators.line_weights import Window
+from gpuhomog.operators.averages.line_weights import Window
 from gpuhomog.operators.potentials import cylinder_fit, cylinder_table
 
 OBLIQUE = np.array([[3.0, 0.0], [0.8, 2.6]])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import gpuhomog as gh
 from gpuhomog.device import CPU
 from gpuhomog.device.gpu import windows as launches
-from gpuhomog.operators.line_weights import Line, Window, sum_weights, window_of
+from gpuhomog.operators.averages.line_weights import Line, Window, sum_weights, window_of
 
 BOTH = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 ORDERS = pytest.mark.parametrize("order", "CF")

@@ -8,7 +8,7 @@ import gpuhomog as gh
 from gpuhomog.device import CPU
 from gpuhomog.device.gpu import running
 from gpuhomog.device.gpu.sources import instances
-from gpuhomog.operators.line_weights import Line, Window, sum_weights, window_of
+from gpuhomog.operators.averages.line_weights import Line, Window, sum_weights, window_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:eps = .* exceeds a quarter")
 

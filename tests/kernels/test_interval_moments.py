@@ -8,7 +8,7 @@ import pytest
 
 from gpuhomog.device import CPU
 from gpuhomog.device.gpu import intervals
-from gpuhomog.operators.partition import midpoints, partition_moments
+from gpuhomog.operators.excess.partition import midpoints, partition_moments
 
 EDGES = [-2.75, 0.5, 0.75, 3.0, 3.0, 6.625, 21.25]
 """Cut cells, two cuts in one cell, an edge of a cell, an empty interval, more than a whole period; exact in binary."""

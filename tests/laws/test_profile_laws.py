@@ -46,7 +46,7 @@ def plane_waves(shape, cell, seed, shift=(0.0, 0.0, 0.0)):
 @given(st.integers(0, 10**6), st.tuples(*[st.floats(-3, 3)] * 3), st.sampled_from(["c", "110", "1,-1,2"]))
 def test_sub_voxel_translation_moves_the_profile(seed, shift, planes):
     """f(r + t) has the profile p(x + n·t): independent sampling of the moved field, not a shifted spectrum."""
-    from gpuhomog.operators.profiles import values_at
+    from gpuhomog.operators.profiles.between_points import values_at
 
     here = gh.planar_average(plane_waves((13, 14, 16), CELL, seed), planes)
     moved = gh.planar_average(plane_waves((13, 14, 16), CELL, seed, shift), planes)
@@ -57,7 +57,7 @@ def test_sub_voxel_translation_moves_the_profile(seed, shift, planes):
 @settings(max_examples=15, deadline=None, derandomize=True)
 @given(st.integers(0, 10**6), st.floats(0.3, 5.0), st.floats(-3, 3), st.integers(1, 2))
 def test_average_of_a_translated_profile_is_the_translated_average(seed, window, shift, passes):
-    from gpuhomog.operators.profiles import values_at
+    from gpuhomog.operators.profiles.between_points import values_at
 
     here = gh.planar_average(plane_waves((8, 8, 24), CELL, seed), "c")
     moved = gh.planar_average(plane_waves((8, 8, 24), CELL, seed, shift * here.normal), "c")

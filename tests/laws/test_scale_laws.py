@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import gpuhomog as gh
 from gpuhomog.errors import AccuracyWarning
-from gpuhomog.operators.interval_field import Line, _decide
+from gpuhomog.operators.macroscale.interval_field import Line, _decide
 
 pytestmark = [pytest.mark.smoke, pytest.mark.filterwarnings("ignore::gpuhomog.AccuracyWarning")]
 

@@ -14,7 +14,7 @@ from gpuhomog.device.gpu import GPU
 from gpuhomog.field import Field
 from gpuhomog.grid import Grid
 from gpuhomog.operators import costs
-from gpuhomog.operators.average import average, plan_average
+from gpuhomog.operators.averages.average import average, plan_average
 from gpuhomog.parallel import Slab
 
 pytestmark = pytest.mark.filterwarnings("ignore:eps = .* exceeds a quarter")  # small fields are fast

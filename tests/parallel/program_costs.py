@@ -13,7 +13,7 @@ import numpy as np
 import gpuhomog as gh
 from gpuhomog.device import choose_device
 from gpuhomog.grid import Grid
-from gpuhomog.operators.average import plan_average
+from gpuhomog.operators.averages.average import plan_average
 from gpuhomog.operators.costs import average_cost
 from gpuhomog.parallel import Slab, world
 

@@ -233,7 +233,7 @@ def test_ranks_with_other_files_are_refused(folder, tmp_path):
 
 
 FAILING = """
-import sys, gpuhomog.cli, gpuhomog.operators.planar, gpuhomog.parallel as parallel
+import sys, gpuhomog.cli, gpuhomog.operators.profiles.planar, gpuhomog.parallel as parallel
 import gpuhomog.parallel.mpi as mpi
 mpi.PATIENCE = 1.0
 if parallel.launched_rank() == 1:

@@ -72,9 +72,9 @@ def test_mean_and_variance_under_two_kernels_in_one_pass(stored, small_chunks, v
     kernels = [gh.Gaussian(7.0), gh.Box(6.0)]
     how = {"spacing": 4.0, "outside": 3.0 if "o" in boundary else 0.0}
     read = passes_of(field)
-    streamed = gh.operators.average.averages_and_variances(field, kernels, **how)
+    streamed = gh.averages_and_variances(field, kernels, **how)
     assert read() == pytest.approx(1, abs=0.3)  # and a few planes for the centre
-    for pair, other in zip(streamed, gh.operators.average.averages_and_variances(array, kernels, **how), strict=True):
+    for pair, other in zip(streamed, gh.averages_and_variances(array, kernels, **how), strict=True):
         close(pair[0], other[0])
         np.testing.assert_allclose(pair[1].values, other[1].values, rtol=0, atol=1e-12)
 

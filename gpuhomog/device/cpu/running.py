@@ -3,7 +3,7 @@
 box_filter        1 read, 1 write, float64 planes in cache; whatever the widths
 running_extrema   prefixes and suffixes of blocks as long as the window (van Herk, Gil and Werman)
 
->>> from gpuhomog.operators.line_weights import Window
+>>> from gpuhomog.operators.averages.line_weights import Window
 >>> line = np.array([1.0, 2.0, 4.0, 8.0]).reshape(1, 1, 4)
 >>> Running().box_filter(line, (None, None, Window(-1, 1, (0.5,), 1, (0.5,), 0.5)))[0, 0]
 array([3.  , 2.25, 4.5 , 5.25])

@@ -14,10 +14,10 @@ import numpy as np
 
 from ...errors import InputError
 from ...field import Field
-from ...operators.average import average, average_and_variance, average_gradient
-from ...operators.macroscopic import macroscopic_average
-from ...operators.planar import planar_average
-from ...operators.trajectory_average import trajectory_profile
+from ...operators.averages.average import average, average_and_variance, average_gradient
+from ...operators.points.trajectory_average import trajectory_profile
+from ...operators.profiles.macroscopic import macroscopic_average
+from ...operators.profiles.planar import planar_average
 from ...readers.trajectories import read_trajectory
 from ...results import Result
 from ...streaming import Unread, together

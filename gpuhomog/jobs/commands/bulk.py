@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError
-from ...operators.dipole_density import dipole_density
-from ...operators.moments import PARTITIONS, moment_densities, partition
-from ...operators.multistage import Stage, homogenize, stages_of
-from ...operators.planar import planar_average
+from ...operators.excess.dipole_density import dipole_density
+from ...operators.excess.moments import PARTITIONS, moment_densities, partition
+from ...operators.excess.multistage import Stage, homogenize, stages_of
+from ...operators.profiles.planar import planar_average
 from ...results import Profile
 from ...writers.tables import SideBySide
 from .. import options as o

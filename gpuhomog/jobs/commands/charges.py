@@ -14,9 +14,9 @@ import numpy as np
 
 from ...errors import InputError
 from ...grid import Grid, axis_index
-from ...operators.point_charges import MolecularCharge, PointCharges, molecular_charge, point_surface_charge
-from ...operators.point_terminations import point_terminations
-from ...operators.surface_map import surface_map
+from ...operators.excess.surface_map import surface_map
+from ...operators.points.point_charges import MolecularCharge, PointCharges, molecular_charge, point_surface_charge
+from ...operators.points.point_terminations import point_terminations
 from ...readers.point_charges import Ions, read_point_charges
 from .. import options as o
 from ..task import Command, Inputs, Outcome

@@ -17,10 +17,10 @@ from ...averaging_kernels import AveragingKernel, Box, Stages
 from ...errors import InputError
 from ...field import Field
 from ...operators.charge import charge_density
-from ...operators.excess import SurfaceExcess
-from ...operators.interface import InterfaceExcess
-from ...operators.potential_step import PotentialStep
+from ...operators.excess.interface import InterfaceExcess
+from ...operators.excess.surface import SurfaceExcess
 from ...operators.potentials.poisson import electrostatic_potential
+from ...operators.potentials.potential_step import PotentialStep
 from ...results import Measurement, Profile, Result, unit_after
 from ...units import times_length
 from ...writers.text import strip_compression

@@ -12,10 +12,10 @@ from typing import Any
 
 from ...errors import InputError
 from ...field import Field
-from ...operators.planar import planar_average
 from ...operators.potentials.budget import CASES, potential_budget
 from ...operators.potentials.cylinder_potential import cylinder_potential, cylinder_potential_field
 from ...operators.potentials.deviation_decay import AVERAGES, deviation_decay
+from ...operators.profiles.planar import planar_average
 from .. import options as o
 from ..task import Command, Inputs, Outcome, Rows
 from .common import check_making, grid_report, made, outcome_of, required, result_out, value_report, value_rows

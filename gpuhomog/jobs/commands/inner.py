@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 from ...field import Field
-from ...operators.planar import planar_average
 from ...operators.potentials.cavity import lorentz_cavity
 from ...operators.potentials.inner_potential import inner_potential
+from ...operators.profiles.planar import planar_average
 from ...readers.blocks_file import read_blocks
 from .. import options as o
 from ..task import RUN_WIDE, Command, Inputs, Outcome

@@ -15,12 +15,12 @@ import numpy as np
 from ...averaging_kernels import AveragingKernel
 from ...errors import InputError
 from ...field import Field
-from ...operators.fluctuation import FieldAssumption8, field_assumption_8
-from ...operators.interval_field import field_intervals, interval_field, physical_assumption_8
-from ...operators.planar import planar_average
-from ...operators.scale_report import scale_report
-from ...operators.scales import scales
-from ...operators.uncertainty import uncertainty
+from ...operators.macroscale.fluctuation import FieldAssumption8, field_assumption_8
+from ...operators.macroscale.interval_field import field_intervals, interval_field, physical_assumption_8
+from ...operators.macroscale.scale_report import scale_report
+from ...operators.macroscale.scales import scales
+from ...operators.macroscale.uncertainty import uncertainty
+from ...operators.profiles.planar import planar_average
 from ...results import Result
 from .. import options as o
 from ..task import Command, Inputs, Outcome

@@ -13,11 +13,11 @@ from ...errors import InputError
 from ...field import Field
 from ...grid import AXIS_NAMES, OPEN
 from ...operators.charge import charge_density
-from ...operators.planar import planar_average
 from ...operators.potentials.cut import cut_in_vacuum
 from ...operators.potentials.interaction_energy import interaction_energy
 from ...operators.potentials.poisson import electric_field, electrostatic_potential
 from ...operators.potentials.vacuum import DipoleCorrection, VacuumLevels, dipole_correction, vacuum_levels
+from ...operators.profiles.planar import planar_average
 from ...streaming import Unread
 from .. import options as o
 from ..task import RUN_WIDE, Command, Inputs, Outcome, Rows

@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 from ...errors import InputError
-from ...operators.planar import planar_average
-from ...operators.potential_step import potential_step
 from ...operators.potentials.band_alignment import band_alignment
+from ...operators.potentials.potential_step import potential_step
+from ...operators.profiles.planar import planar_average
 from .. import options as o
 from ..task import RUN_WIDE, Command, Inputs, Outcome
 from .common import check_making, made, outcome_along, result_out

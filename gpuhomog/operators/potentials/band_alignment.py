@@ -29,7 +29,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...results import Measurement, Result, Tables, weighted_sum
-from ..potential_step import PotentialStep
+from .potential_step import PotentialStep
 
 ENERGY = "eV"
 

@@ -40,9 +40,9 @@ from ...parallel.exchange import at
 from ...reduction import GREATEST, SUM, Arrays, Reduction
 from ...results import Measurement, Result, Tables
 from ...units import COULOMB_CONSTANT, FOUR_PI_KAPPA
+from ..averages.streamed import digest_of
 from ..charge import absolute_sum
-from ..excess import check_charge
-from ..streamed import digest_of
+from ..excess.surface import check_charge
 
 Array = NDArray[np.float64]
 

@@ -52,13 +52,13 @@ from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions
 from ...units import FOUR_PI_KAPPA
-from ..bulk import FACE_LEVEL, Body, GivenPeriod, Period, find_body, resolve_period
-from ..excess import NEUTRAL_PERIOD, charge_profile, first_moment
-from ..planar import Planes
-from ..potential_step import NEUTRAL_SLAB
-from ..unrolled import Unrolled, check_sampling
+from ..excess.surface import NEUTRAL_PERIOD, charge_profile, first_moment
+from ..profiles.bulk import FACE_LEVEL, Body, GivenPeriod, Period, find_body, resolve_period
+from ..profiles.planar import Planes
+from ..profiles.unrolled import Unrolled, check_sampling
 from .cylinder_kernel import disc_weight
 from .planar_terms import beyond_second_order, charge_nodes, check_radius
+from .potential_step import NEUTRAL_SLAB
 
 Array = NDArray[np.float64]
 

@@ -44,8 +44,8 @@ from ...results import Result, Tables
 from ...streaming import Unread
 from ...units import COULOMB_CONSTANT, FOUR_PI_KAPPA
 from ..charge import absolute_sum
-from ..excess import check_charge
-from ..planar import planar_average
+from ..excess.surface import check_charge
+from ..profiles.planar import planar_average
 from .bethe import BuildingBlock, GaussianCharge
 from .poisson import NEUTRAL
 

@@ -29,7 +29,7 @@ from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, axis_index
 from ...parallel.exchange import at, empty_like, fetch_planes, slabs
 from ...streaming import Unread
-from ..unrolled import quiet_runs
+from ..profiles.unrolled import quiet_runs
 from .poisson import plane_magnitudes
 
 EMPTY = 1e-3

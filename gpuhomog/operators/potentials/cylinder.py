@@ -28,7 +28,7 @@ from ...grid import AXIS_NAMES, OPEN, Grid
 from ...parallel import Slab, transpose
 from ...parallel.exchange import at as at_planes
 from ...streaming import Unread, together
-from ..ways import line_power
+from ..averages.ways import line_power
 from .cylinder_kernel import Array, disc_average_factor
 from .cylinder_table import gregory_weights, source_weights
 

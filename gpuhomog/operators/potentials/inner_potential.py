@@ -49,8 +49,7 @@ from ...errors import InputError
 from ...field import Field
 from ...results import Measurement, Profile, Result, Tables, between_positions, weighted_sum
 from ...units import FOUR_PI_KAPPA
-from ..bulk import Body, find_body, fitted_line, spread_positions
-from ..excess import (
+from ..excess.surface import (
     CHARGE,
     KERNELS_TO_FACE,
     SurfaceCharge,
@@ -60,10 +59,11 @@ from ..excess import (
     surface_charge,
     why_too_few_layers,
 )
-from ..planar import Planes, plane_name
-from ..potential_step import PotentialStep, period_mean, potential_of_charge, potential_step
-from ..unrolled import CELL, Unrolled, check_sampling
+from ..profiles.bulk import Body, find_body, fitted_line, spread_positions
+from ..profiles.planar import Planes, plane_name
+from ..profiles.unrolled import CELL, Unrolled, check_sampling
 from .bethe import VOLT, BethePotential, BuildingBlock, bethe_potential
+from .potential_step import PotentialStep, period_mean, potential_of_charge, potential_step
 
 Array = NDArray[np.float64]
 

@@ -37,10 +37,10 @@ from ...field import Field
 from ...grid import OPEN
 from ...results import Profile, Result, Tables
 from ...units import FOUR_PI_KAPPA
-from ..bulk import find_body
-from ..excess import charge_profile
-from ..planar import Planes
-from ..unrolled import BANDLIMITED, Unrolled, check_sampling
+from ..excess.surface import charge_profile
+from ..profiles.bulk import find_body
+from ..profiles.planar import Planes
+from ..profiles.unrolled import BANDLIMITED, Unrolled, check_sampling
 
 Array = NDArray[np.float64]
 

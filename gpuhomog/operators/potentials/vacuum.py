@@ -36,11 +36,11 @@ from ...grid import AXIS_NAMES, OPEN, axis_index
 from ...results import Measurement, Profile, Result, Tables, between_positions, weighted_sum
 from ...streaming import Unread
 from ...units import FOUR_PI_KAPPA
-from ..bulk import find_body
-from ..excess import first_moment, profile_of
-from ..planar import Planes, planar_average
-from ..potential_step import FLAT_FIELD, NEUTRAL_SLAB, SIDES, potential_step
+from ..excess.surface import first_moment, profile_of
+from ..profiles.bulk import find_body
+from ..profiles.planar import Planes, planar_average
 from .poisson import electrostatic_potential
+from .potential_step import FLAT_FIELD, NEUTRAL_SLAB, SIDES, potential_step
 
 VOLT, FIELD, MOMENT, ENERGY = "V", "V/Å", "e/Å", "eV"
 

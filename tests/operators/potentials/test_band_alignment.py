@@ -5,7 +5,7 @@ import pytest
 
 import gpuhomog as gh
 from gpuhomog.errors import InputError
-from gpuhomog.operators.profiles import values_at
+from gpuhomog.operators.profiles.between_points import values_at
 
 
 def superlattice(step=1.2, field=(0.0, 0.0), boundary="open"):

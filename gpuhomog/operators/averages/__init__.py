@@ -1,0 +1,1 @@
+"""Averages over three dimensions, and the ways to compute them."""

@@ -1,0 +1,1 @@
+"""Excesses of surfaces, interfaces, edges and corners, and the moments of the bulk that belong to them."""

@@ -1,0 +1,378 @@
+"""Interface charge and excess: what lies between two bulks, per area, of order 0 and 1.
+
+    σ = mean of C around x_2 - mean of C around x_1                   each side with its own period, eq. A5
+    σ = Σ h ρ F(x - x_2) F(x_1 - x),   S1 = Σ h (x - x_0) ρ F F        kernel
+    S1 = [(x_b - x_0) σ - mean of D] at x_2 less the same at x_1,   D = ∫^x C
+
+Estimators, uncertainties and reasons are those of surface.py. Bulk values V_1, V_2 other than zero are subtracted up to
+a stated dividing surface: S0 changes by V_2 - V_1 for each Å that it is moved up.
+
+In   Field or Profile of quantity charge_density; of any quantity for an excess.
+Out  InterfaceCharge, InterfaceExcess: e/Å^2 and e/Å, or the field's own unit; host, equal on every rank.
+
+>>> import gpuhomog as gh
+>>> pairs = np.zeros(1000)
+>>> pairs[100:900:10], pairs[103:503:10], pairs[507:903:10] = 10.0, -10.0, -10.0     # -1 at 0.3 Å, then at 0.7 Å
+>>> profile = gh.Profile(np.arange(1000) * 0.1, pairs, "e/Å^3", "charge_density", 100.0, boundary="open")
+>>> print(gh.interface_charge(profile, between=(30.0, 70.0), periods=1.0, sampling="cell").charge)
+0.4 ± 2e-12 e/Å^2
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import hypot, isfinite, nan
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...averaging_kernels import gaussian_tail
+from ...errors import InputError
+from ...field import Field
+from ...grid import OPEN
+from ...results import Measurement, Profile, Result, Tables, between_positions
+from ...units import times_length
+from ..profiles.bulk import Period, between_two, resolve_periods, spread_positions, windows_around
+from ..profiles.planar import Planes
+from ..profiles.unrolled import Unrolled, check_sampling
+from .level_sets import Window, local_mean_crossing, usable
+from .surface import (
+    LEAST_ALPHA,
+    SCALES_APART,
+    charge_profile,
+    check_eps,
+    first_moment_by_partition,
+    first_moment_by_window,
+    low_k_exponent,
+    mean_of_running,
+    not_converged,
+    predicted_residual,
+    profile_of,
+    why_no_bulk,
+    without_reference,
+)
+
+Array = NDArray[np.float64]
+Between = TypeVar("Between", bound="InterfaceExcess")
+
+
+@dataclass(frozen=True, eq=False)
+class InterfaceExcess(Result):
+    """Excess per area of the interface between two bulks; units as in SurfaceExcess.
+
+    charge         the estimate that leads [e/Å^2]
+    period_window  mean of C over one period around x_2 minus that around x_1
+    kernel         Σ h ρ F(x - x_2) F(x_1 - x)
+    partition      mean of C over a zero-average partition around x_2 minus that around x_1
+    dipole         first moment S1 about `origin`, of the estimate that leads [e/Å]
+    dipole_period, dipole_kernel, dipole_partition   by each of the three
+    origin         [Å]
+    between        x_1, x_2: a position in the bulk below and above the interface [Å]
+    periods        of the bulk below and above [Å]; None where there is none
+    estimator      "period window" or "kernel": which one leads
+    scale_ratio    (x_2 - x_1)/(the longer period), L/a; None without a period
+    residual       predicted ripple left by the kernel [e/Å^2]
+    eps            kernel width [Å]
+    alpha          the smaller exponent of the power at small k of bulks without a period; None if not known
+    reference      bulk values below and above that were subtracted [ν]
+    x_surface      the dividing surface [Å]; None where both are 0
+    planes         what the planes are: "a", "b", "c", or "(h k l)"
+    area           of the cell's face [Å^2], None if unknown: charge per cell = value x area
+    sampling       "bandlimited" or "cell": what the samples were taken for
+    remarks        what a reader should know, one sentence each
+    provenance     what was read and done, step by step
+    """
+
+    charge: Measurement
+    period_window: Measurement
+    kernel: Measurement
+    partition: Measurement
+    dipole: Measurement
+    dipole_period: Measurement
+    dipole_kernel: Measurement
+    dipole_partition: Measurement
+    origin: float
+    estimator: str
+    between: tuple[float, float]
+    periods: tuple[float | None, float | None]
+    scale_ratio: float | None
+    eps: float
+    residual: float
+    alpha: float | None
+    reference: tuple[float, float]
+    x_surface: float | None
+    planes: str
+    area: float | None
+    sampling: str
+    remarks: tuple[str, ...] = ()
+    provenance: tuple[Mapping[str, Any], ...] = ()
+
+    title: ClassVar[str] = "Interface excess"
+
+    def tables(self) -> Tables:
+        """For people: what was found, then how; rows of name and text under a title."""
+        found = (
+            ("σ", str(self.charge)),
+            ("  by period window", str(self.period_window)),
+            ("  by kernel", str(self.kernel)),
+            ("  by partition", str(self.partition)),
+            ("  dipole", f"{self.dipole}, about {self.origin:.4f} Å"),
+        )
+        how = [
+            ("between", f"{between_positions(self.between)}, planes of {self.planes}"),
+            ("periods", ", ".join("none" if a is None else f"{a:.6f} Å" for a in self.periods)),
+            ("leading estimate", self.estimator),
+            ("kernel", f"eps {self.eps:.4f} Å, predicted residual {self.residual:.2g} {self.charge.unit or ''}"),
+        ]
+        if self.x_surface is not None:
+            below, above = self.reference
+            how.append(("reference", f"{below:.8g} below and {above:.8g} above {self.x_surface:.4f} Å"))
+        how += [("note", remark) for remark in self.remarks]
+        return (self.title, found), ("How it was found", tuple(how))
+
+
+class InterfaceCharge(InterfaceExcess):
+    """The excess of a charge density."""
+
+    title: ClassVar[str] = "Interface charge"
+
+
+def interface_charge(
+    field: Field | Profile,
+    axis: Planes | None = None,
+    *,
+    between: Sequence[float],
+    periods: Sequence[float | None] | float | str | None = "auto",
+    eps: float | None = None,
+    origin: float | None = None,
+    sampling: str | None = None,
+) -> InterfaceCharge:
+    """Charge per area of the interface between two bulks, in a superlattice or in a slab.
+
+    field     charge density, Field or Profile
+    axis      of a Field
+    between   x_1, x_2 [Å]: a position deep in the bulk below, and one deep in the bulk above. On a periodic axis x_2
+              may be the smaller number: the interface is what lies going up from x_1
+    periods   of the two bulks [Å], or one for both; "auto" finds each; None: there is none
+    eps       width of the kernel [Å]; a fifth of x_2 - x_1 by default
+    origin    of the first moment [Å]; the middle between x_1 and x_2 by default
+    sampling  "bandlimited" (default) or "cell"
+
+    Source: eqs. A5 and 52 of the paper. Raises InputError for a field that is not a charge density, for positions
+    that coincide or lie outside an open axis; KernelError if eps is below two samples.
+    """
+    profile = charge_profile(field, axis, "An interface charge")
+    return _interface(InterfaceCharge, profile, between, (0.0, 0.0), None, periods, eps, origin, sampling)
+
+
+def interface_excess(
+    field: Field | Profile,
+    axis: Planes | None = None,
+    *,
+    between: Sequence[float],
+    reference: Sequence[float] = (0.0, 0.0),
+    x_surface: float | None = None,
+    periods: Sequence[float | None] | float | str | None = "auto",
+    eps: float | None = None,
+    origin: float | None = None,
+    sampling: str | None = None,
+) -> InterfaceExcess:
+    """Excess of any field at the interface between two bulks, of order 0 and 1, over the bulk values on either side.
+
+    reference  bulk values (V_1, V_2) below and above, in the field's own unit
+    x_surface  where the one ends and the other begins [Å]; needed unless both are 0
+    others     as in interface_charge
+
+    S0 changes by V_2 - V_1 for each Å by which the dividing surface is moved up. Source: eqs. A5 and 52 of the paper.
+    Raises InputError as interface_charge, and where a bulk value is not 0 and no dividing surface is stated.
+    """
+    profile = profile_of(field, axis)
+    return _interface(InterfaceExcess, profile, between, reference, x_surface, periods, eps, origin, sampling)
+
+
+def _interface(
+    kind: type[Between],
+    profile: Profile,
+    between: Sequence[float],
+    reference: Sequence[float],
+    x_surface: float | None,
+    periods: Sequence[float | None] | float | str | None,
+    eps: float | None,
+    origin: float | None,
+    sampling: str | None,
+) -> Between:
+    """What interface_charge and interface_excess return."""
+    sampling = check_sampling(sampling)
+    line, x = between_two(profile, between, sampling)
+    unit, moment_unit = times_length(profile.unit, 1), times_length(profile.unit, 2)
+    values = _two_references(reference)
+    dividing = None
+    found = resolve_periods(periods, line, x)
+    if any(values) or x_surface is not None:
+        dividing = _one_dividing(x_surface, line, None if profile.boundary == OPEN else profile.length, x)
+        line = without_reference(line, [(line.start, dividing, values[0]), (dividing, line.end, values[1])])
+    if origin is not None and not isfinite(origin):
+        raise InputError(f"origin = {origin}: give a finite position in Å.")
+    centre = (x[0] + x[1]) / 2 if origin is None else float(origin)
+    width = check_eps(eps, (x[1] - x[0]) / 5, profile.spacing)
+    weights = np.stack([line.values, line.values * (line.position - centre)]) * line.spacing
+    reaches = [p.length if p else width / 2 for p in found]
+    around = [spread_positions(c, r, (line.start, line.end)) for c, r in zip(x, reaches, strict=True)]
+
+    def kernel(low: float, high: float) -> Array:
+        shape = gaussian_tail(line.position - high, width) * gaussian_tail(low - line.position, width)
+        return np.asarray((weights * shape).sum(axis=1))
+
+    value = kernel(x[0], x[1])
+    spread = [
+        np.std([kernel(u, x[1]) for u in around[0]], axis=0),
+        np.std([kernel(x[0], u) for u in around[1]], axis=0),
+    ]
+    ripples = [predicted_residual(line, c, p, width) if p else 0.0 for c, p in zip(x, found, strict=True)]
+    residual, apart = hypot(*ripples), x[1] - x[0]
+    tail = float(gaussian_tail(apart / 2, width)) * line.gross
+    reasons = [
+        why_no_bulk(line, c, p, (c - width / 2, c + width / 2), None, unit) for c, p in zip(x, found, strict=True)
+    ]
+    reason = next((f"{side}: {r}" for side, r in zip(("below", "above"), reasons, strict=True) if r), None)
+    rounding = float(4e-16 * line.gross * np.sqrt(len(line.values)))
+    units = (unit, moment_unit)
+    scales = (1.0, apart)  # an error of charge, a position away, is one of the first moment
+    low, high = found
+    alpha = None
+    if reason is None:
+        exponents = [
+            low_k_exponent(line, *stretch, width / 2)
+            for p, stretch in zip(found, windows_around(line, x), strict=True)
+            if p is None
+        ]
+        alpha = min((a for a in exponents if a is not None), default=None)
+    settled = None if alpha is None or alpha > LEAST_ALPHA else not_converged(alpha)
+
+    def measured(numbers: Array, uncertainty: Array, why: str | None) -> list[Measurement]:
+        made = []
+        for order in (0, 1):
+            no = why or (settled if order else None)
+            known = hypot(float(uncertainty[order]), rounding * scales[order])
+            made.append(
+                Measurement(float(numbers[order]), units[order], known)
+                if no is None
+                else Measurement.not_defined(units[order], no)
+            )
+        return made
+
+    extra = np.array([hypot(residual, tail) * scale for scale in scales])
+    by_kernel = measured(value, np.sqrt(spread[0] ** 2 + spread[1] ** 2 + extra**2), reason)
+
+    def windowed(u: Array, a: float) -> Array:
+        return np.stack([line.window_mean(u, a), first_moment_by_window(line, u, a, centre)])
+
+    if reason is not None or low is None or high is None:
+        by_period = measured(np.zeros(2), np.zeros(2), reason or "one of the bulks has no period")
+    else:
+        pairs = list(zip(x, around, (low, high), strict=True))
+        means = [windowed(np.array(c), p.length) for c, _, p in pairs]
+        spreads = [windowed(u, p.length).std(axis=1) for _, u, p in pairs]
+        drifts = [
+            windowed(np.array(c), p.length + p.uncertainty) - windowed(np.array(c), p.length) for c, _, p in pairs
+        ]
+        by_period = measured(means[1] - means[0], np.sqrt(np.sum(np.square([*spreads, *drifts]), axis=0)), None)
+    try:
+        if reason is not None:
+            raise InputError(reason)
+        sides = [
+            _side_by_partition(line, c, u, p, stretch, centre, unit)
+            for c, u, p, stretch in zip(x, around, found, windows_around(line, x), strict=True)
+        ]
+        spreads = [rows.std(axis=0) for rows in sides]
+        by_partition = measured(sides[1][0] - sides[0][0], np.hypot(*spreads), None)
+    except InputError as refused:
+        by_partition = measured(np.zeros(2), np.zeros(2), str(refused).split(" Nearest usable")[0].rstrip("."))
+    leads = low is not None and high is not None
+    longest = max((p.length for p in found if p), default=None)
+    ratio = apart / longest if longest else None
+    remarks: tuple[str, ...] = ()
+    if ratio is not None and ratio < SCALES_APART:
+        remarks = (f"no macroscale in this box, L/a = {ratio:.1f}: the value is that of these layers",)
+    return kind(
+        charge=by_period[0] if leads else by_kernel[0],
+        period_window=by_period[0],
+        kernel=by_kernel[0],
+        partition=by_partition[0],
+        dipole=by_period[1] if leads else by_kernel[1],
+        dipole_period=by_period[1],
+        dipole_kernel=by_kernel[1],
+        dipole_partition=by_partition[1],
+        origin=centre,
+        estimator="period window" if leads else "kernel",
+        between=x,
+        periods=(low.length if low else None, high.length if high else None),
+        scale_ratio=ratio,
+        eps=width,
+        residual=residual,
+        alpha=alpha,
+        reference=values,
+        x_surface=dividing,
+        planes=profile.planes,
+        area=profile.area,
+        sampling=sampling,
+        remarks=remarks,
+        provenance=(
+            *profile.provenance,
+            {
+                "step": kind.title.lower(),
+                "between": list(x),
+                "eps": width,
+                "sampling": sampling,
+                **({} if dividing is None else {"reference": list(values), "x_surface": dividing}),
+            },
+        ),
+    )
+
+
+def _side_by_partition(
+    line: Unrolled,
+    x_b: float,
+    around: Array,
+    period: Period | None,
+    stretch: tuple[float, float],
+    origin: float,
+    unit: str | None,
+) -> Array:
+    """(m, 2) σ and S1 of what lies below x_b, then those of other positions that have a partition."""
+    cells = line.in_cells()
+    window = Window(*stretch, (stretch[1] - stretch[0]) / 2, period=period.length if period else None, unit=unit)
+    if usable(cells, x_b, window) is None:
+        x_b = local_mean_crossing(cells, window, x_b, (stretch[1] - stretch[0]) / 2)
+    rows = []
+    for centre in (x_b, *(float(u) for u in around)):
+        edges = usable(cells, centre, window) if window.low < centre < window.high else None
+        if edges is not None:
+            ends = (float(edges[0]), float(edges[-1]))
+            rows.append([mean_of_running(line, *ends), first_moment_by_partition(line, centre, ends, origin)])
+    return np.array(rows)
+
+
+def _two_references(reference: Sequence[float]) -> tuple[float, float]:
+    """Bulk values below and above."""
+    if isinstance(reference, str) or len(reference) != 2 or not all(isfinite(v) for v in reference):
+        raise InputError(f"reference = {reference}: give two bulk values, below and above, in the unit of the field.")
+    return float(reference[0]), float(reference[1])
+
+
+def _one_dividing(x_surface: float | None, line: Unrolled, wrap: float | None, x: tuple[float, float]) -> float:
+    """The dividing surface on the line; InputError unless it is stated and lies between the bulks."""
+    if x_surface is None:
+        raise InputError(
+            "A bulk value that is subtracted is not 0: the excess depends on where the one bulk ends and the other "
+            "begins. State the dividing surface: x_surface in Å."
+        )
+    place = line.place(float(x_surface), wrap) if isfinite(x_surface) else nan
+    if not x[0] < place < x[1]:
+        raise InputError(
+            f"x_surface = {x_surface} Å: the dividing surface must lie between x_1 and x_2, {x[0]:.6g} and "
+            f"{x[1]:.6g} Å."
+        )
+    return place

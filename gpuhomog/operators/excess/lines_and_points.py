@@ -1,0 +1,786 @@
+"""Lines and points: what the edges and corners of a structure carry beyond its regions, its faces and its edges.
+
+    R     = ν - Σ_r V_ref,r χ_r                                    what the regions do not account for
+    x_F   = (∫ w_F R - Σ_G x_G ∫_G w_F)/∫_F w_F                    excess of a feature F; G: larger ones that end in F
+    w_F   = A(t) W(d),   W(d) = erfc((d - ρ)/(√2 s))/2,   s = eps/2,   ρ >= 8 s
+    Σ V_ref size + Σ x_F size_F = ∫ ν                               closure; what is missing is reported
+
+d is the distance from the feature's line or plane, t the position on it: A = 1 for a point; for a line a box smoothed
+by a Gaussian of standard deviation s, at least 8 s from whatever the line ends in; for a face of three dimensions a
+Gaussian as wide as the face allows, at least s. In two dimensions lines come first (λ, of codimension 1), then points
+(q); in three faces, lines, points. Around a feature every region is a cone, so the integrals of the V_ref and of the
+larger features are closed forms (regions.py), and the field is only summed with smooth weights, up to exp(-G² s²/2) of
+the shortest wavevector G of the matter. Of cell averages the weights are averaged over the cells too, by two Gauss
+points along each axis: of a body that ends at the faces of oblique cells nothing but that comes out right.
+
+Excesses depend on where the dividing lines and points are put, unless V_ref = 0 (and, for points, λ = 0): the positions
+are an input that has no default, and each result repeats its own. A structure that is uniform along one axis is looked
+at in the plane across it: give corners (x, y) and the axis; the field is averaged along it.
+
+In   Field; Regions: corners in Å and reference values.
+Out  LinesAndPoints: values in the field's unit times Å^codimension, host, equal on every rank.
+
+>>> import gpuhomog as gh
+>>> signs = (-1.0) ** (np.arange(41)[:, None, None] + np.arange(40)[None, :, None])   # +1 and -1 in turn, 1 Å apart
+>>> field = gh.Field.from_array(signs, np.diag([41.0, 40.0, 1.0]), boundary="o,o,p")
+>>> found = gh.lines_and_points(field, [gh.Region([[-0.5, -0.5], [40.5, -0.5], [40.5, 39.5], [-0.5, 39.5]])], eps=4.8)
+>>> round(found.points[0].value.value, 6)                            # a quarter of +1: half of it along each edge
+0.25
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from itertools import product
+from math import acos, hypot, isfinite, pi, sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...device import Device, choose_device
+from ...errors import InputError, KernelError
+from ...field import Field
+from ...grid import PERIODIC, axis_index
+from ...parallel import Slab
+from ...parallel.exchange import at
+from ...reduction import JOIN, PLANES_AT_ONCE, SUM, Arrays, Reduction
+from ...results import Measurement, Result, Tables
+from ...units import times_length
+from ..profiles.unrolled import BANDLIMITED, CELL, check_sampling
+from .regions import LINEAR, Complex, Feature, Region, complex_of, distance, largest_disc, spot
+
+Array = NDArray[np.float64]
+
+REACH = 8.0
+"""A smoothed edge of a window is over after this many s: erfc there is below rounding."""
+FIT_REACH = 6.0
+"""Standard deviations of the window in which V_ref is fitted, between its centre and what is 4 eps from a boundary."""
+VARIANTS = ((0.8, 0.8, 4.0), (0.8, 1.0, 1.0), (1.0, 1.2, 6.0))
+"""Other choices: factors of s and of ρ, and what a change of the value is multiplied by: an error that falls as 1/ρ,
+as that of excess t away from its line does (t³/ρ), changes by a quarter or a sixth of itself."""
+NAMES = ("point", "line", "face")
+
+
+@dataclass(frozen=True)
+class Excess:
+    """Excess of one face, line or point.
+
+    corners  its points [Å], as they were given
+    size     area [Å^2], length [Å], or 1
+    value    per area, per length, or of the point: the field's unit times Å, Å^2, Å^3 (codimension 1, 2, 3); the
+             uncertainty is the largest change with other s and ρ
+    """
+
+    corners: tuple[tuple[float, ...], ...]
+    size: float
+    value: Measurement
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people: the ends of a line, the middle of a face."""
+        if len(self.corners) > 2:
+            return f"around {spot(np.mean(self.corners, axis=0))}"
+        return " – ".join(map(spot, self.corners))
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Macroscopic field in one region, as it was used.
+
+    name      of the region, or its number
+    corners   [Å], as they were given
+    size      area or volume [Å^2, Å^3]
+    value     V_ref at the centroid
+    gradient  along the coordinates, per Å; None where V_ref is constant
+    fitted    False if it was given
+    """
+
+    name: str
+    corners: tuple[tuple[float, ...], ...]
+    size: float
+    value: Measurement
+    gradient: tuple[float, ...] | None
+    fitted: bool
+
+
+@dataclass(frozen=True, eq=False)
+class LinesAndPoints(Result):
+    """Excesses of all faces, lines and points of some regions.
+
+    points      excess of each corner
+    lines       excess of each line per length
+    faces       three dimensions: excess of each face per area
+    regions     reference value of each region
+    total       ∫ ν over the cell; in two dimensions per length along the axis
+    accounted   Σ V_ref size + Σ excess size: what regions, faces, lines and points hold together
+    closure     total - accounted
+    eps, rho    2 s, and the radius of the windows [Å]
+    axis        two dimensions: "a", "b" or "c", along which the field was averaged
+    sampling    "bandlimited" or "cell": what the samples were taken for
+    directions  of the coordinates of the corners, rows: Cartesian unit vectors
+    remarks     what a reader should know, one sentence each
+    provenance  what was read and done, step by step
+    """
+
+    points: tuple[Excess, ...]
+    lines: tuple[Excess, ...]
+    faces: tuple[Excess, ...]
+    regions: tuple[Reference, ...]
+    total: Measurement
+    accounted: Measurement
+    closure: Measurement
+    eps: float
+    rho: float
+    axis: str | None
+    sampling: str
+    directions: tuple[tuple[float, ...], ...]
+    remarks: tuple[str, ...] = ()
+    provenance: tuple[Mapping[str, Any], ...] = ()
+
+    def tables(self) -> Tables:
+        """For people: excesses with their positions, then how they were found."""
+        tables = []
+        for title, excesses in (("Faces", self.faces), ("Lines", self.lines), ("Points", self.points)):
+            if excesses:
+                tables.append((title, tuple((x.place, str(x.value)) for x in excesses)))
+        how = [
+            *((f"reference of region {r.name}", f"{r.value}{'' if r.fitted else ', given'}") for r in self.regions),
+            ("total", str(self.total)),
+            ("accounted for", str(self.accounted)),
+            ("closure residual", str(self.closure)),
+            ("windows", f"eps {self.eps:.4g} Å, rho {self.rho:.4g} Å"),
+            *(("note", remark) for remark in self.remarks),
+        ]
+        return (*tables, ("How it was found", tuple(how)))
+
+
+def lines_and_points(
+    field: Field,
+    regions: Sequence[Region],
+    *,
+    eps: float | None = None,
+    rho: float | None = None,
+    axis: int | str = "c",
+    sampling: str | None = None,
+) -> LinesAndPoints:
+    """Excess of the lines and points (and faces) in which regions end, with the closure residual.
+
+    field    any quantity; zero outside the regions, apart from what faces, lines and points carry
+    regions  corners (x, y): two dimensions, in the plane across `axis`; (x, y, z): three. Cartesian Å; in the plane, x
+             is along the next axis after it (a for c, b for a, c for b), as seen along it, and y across x
+    eps      smoothness of the windows [Å], twice its standard deviation s; the largest that fits by default
+    rho      radius of the windows [Å], at least 4 eps (the default)
+    axis     of corners (x, y): along which the structure is uniform, and the field is averaged
+    sampling  "bandlimited" (default): samples of a smooth field, or charges at the grid points; "cell": averages over
+             the cells of the grid, of matter cut sharply
+
+    Source: Fig. 5 and section VI.C of the paper, as its definitions imply. Raises InputError for windows that reach
+    half of a line, for points closer than two radii, for regions that overlap, for V_ref to be fitted in a region
+    that is not 4 eps deep, for regions that reach their periodic images or leave an open cell, and for regions that
+    cannot be; KernelError if eps is below two samples.
+    """
+    sampling = check_sampling(sampling)
+    found = complex_of(regions)
+    lattice = _Lattice.of(field, None if found.dimension == 3 else axis_index(axis))
+    shape = _Shape(found, lattice, regions)
+    size = shape.largest_eps() if eps is None else float(eps)
+    if not (isfinite(size) and size > 0):
+        raise KernelError(f"eps = {eps}: give a positive width in Å.")
+    if size < 2 * lattice.spacing * (1 - 1e-9):
+        how = "The largest that fits the regions" if eps is None else f"eps = {size:.4g} Å"
+        raise KernelError(
+            f"{how}, {size:.4g} Å, is narrower than two samples of {lattice.spacing:.4g} Å: give larger regions, or a "
+            "finer grid."
+        )
+    radius = REACH * size / 2 if rho is None else float(rho)
+    if not radius >= REACH * size / 2 * (1 - 1e-12):
+        raise InputError(f"rho = {rho} Å is below 4 eps = {4 * size:.4g} Å: the windows would not be smooth.")
+    settings, factors = [(size / 2, radius)], [0.0]
+    shape.check(*settings[0])
+    for s_factor, rho_factor, factor in VARIANTS:
+        other = (size / 2 * s_factor, radius * rho_factor)
+        if shape.fits(*other) and other[0] >= lattice.spacing * (1 - 1e-9):
+            settings.append(other)
+            factors.append(factor)
+    windows = [shape.windows(*setting) for setting in settings]
+    sums = lattice.sums(field, [window for one in windows for window in one], sampling)
+    n = len(windows[0])
+    runs = [
+        shape.excesses(*setting, one, sums[i * n : (i + 1) * n])
+        for i, (setting, one) in enumerate(zip(settings, windows, strict=True))
+    ]
+    return _result(field, found, shape, lattice, regions, settings[0], runs, factors, sampling)
+
+
+def _result(
+    field: Field,
+    found: Complex,
+    shape: _Shape,
+    lattice: _Lattice,
+    regions: Sequence[Region],
+    setting: tuple[float, float],
+    runs: list[_Run],
+    factors: list[float],
+    sampling: str,
+) -> LinesAndPoints:
+    dimension, first = found.dimension, runs[0]
+
+    def spread(values: list[float]) -> float | None:
+        changes = np.abs(np.array(values) - values[0]) * factors
+        return float(changes.max()) if len(changes) > 1 else None
+
+    def measured(values: list[float], power: int) -> Measurement:
+        return Measurement(values[0], times_length(field.unit, power), spread(values))
+
+    uncertainty: dict[Feature, float | None] = {}
+    for feature in shape.features:
+        own = spread([run.excess[feature] for run in runs])
+        uncertainty[feature] = None if own is None else hypot(own, *shape.handed_down(feature, setting, uncertainty))
+    by_dimension: list[tuple[Excess, ...]] = []
+    for order, features in enumerate(found.features):
+        unit = times_length(field.unit, dimension - order)
+        by_dimension.append(
+            tuple(
+                Excess(
+                    tuple(tuple(float(x) for x in point) for point in found.at(feature)),
+                    found.size(feature),
+                    Measurement(first.excess[feature], unit, uncertainty[feature]),
+                )
+                for feature in features
+            )
+        )
+    references = []
+    for k, (region, body) in enumerate(zip(regions, found.bodies, strict=True)):
+        gradient = first.gradients[k]
+        references.append(
+            Reference(
+                region.name or str(k + 1),
+                tuple(tuple(float(x) for x in corner) for corner in np.asarray(region.corners)),
+                body.size,
+                measured([run.values[k] for run in runs], 0)
+                if shape.is_fitted(k)
+                else Measurement(first.values[k], field.unit),
+                tuple(float(x) for x in gradient) if gradient.any() else None,
+                shape.is_fitted(k),
+            )
+        )
+    total = lattice.integral(field)
+    accounted = [run.accounted(found) for run in runs]
+    remarks = []
+    carried = [x.value for group in by_dimension[1:] for x in group]
+    least = 1e-9 * max(abs(first.excess[point]) for point in found.features[0]) / (2 * setting[0])
+    if any(run_value != 0 for run_value in first.values):
+        remarks.append("V_ref is not zero everywhere: the excesses change with where lines and points are put")
+    elif any(abs(float(x)) > max(least, 3 * (x.uncertainty or 0.0)) for x in carried):
+        remarks.append("lines (faces) carry an excess: that of the points changes with where they are put")
+    step = {
+        "step": "lines and points",
+        "eps": 2 * setting[0],
+        "rho": setting[1],
+        "axis": lattice.axis,
+        "sampling": sampling,
+        "corners": [np.asarray(region.corners).tolist() for region in regions],
+        "references": [region.reference for region in regions],
+    }
+    return LinesAndPoints(
+        points=by_dimension[0],
+        lines=by_dimension[1],
+        faces=by_dimension[2] if dimension == 3 else (),
+        regions=tuple(references),
+        total=Measurement(total, times_length(field.unit, dimension)),
+        accounted=measured(accounted, dimension),
+        closure=measured([total - x for x in accounted], dimension),
+        eps=2 * setting[0],
+        rho=setting[1],
+        axis=lattice.axis,
+        sampling=sampling,
+        directions=tuple(tuple(float(x) for x in row) for row in lattice.directions),
+        remarks=tuple(remarks),
+        provenance=(*field.provenance, step),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Window:
+    """Weight of one feature.
+
+    centre  (D,)
+    basis   (m, D) orthonormal, along the feature
+    half    half of the smoothed box along a line; standard deviation along a face, or of a fit in all directions
+    kind    "point", "line", "face" or "fit"
+    """
+
+    centre: Array
+    basis: Array
+    half: float
+    kind: str
+    s: float
+    rho: float
+
+    @property
+    def integral(self) -> float:
+        """∫_F w."""
+        if self.kind == "line":
+            return 2 * self.half
+        if self.kind == "face":
+            return 2 * pi * self.half**2
+        return (sqrt(2 * pi) * self.half) ** len(self.centre) if self.kind == "fit" else 1.0
+
+    def half_extent(self, direction: Array) -> float:
+        """How far it reaches along a vector, times that vector's length."""
+        if self.kind == "fit":
+            return float(np.linalg.norm(direction)) * REACH * self.half
+        along = self.basis @ direction
+        across = sqrt(max(0.0, float(direction @ direction - along @ along)))
+        reach = self.half + REACH * self.s if self.kind == "line" else (REACH + 1) * self.half
+        return float(np.linalg.norm(along)) * reach + across * (self.rho + REACH * self.s)
+
+    def numbers(self) -> list[float]:
+        """As device.smooth_sums takes it."""
+        centre, basis = np.zeros(3), np.zeros((2, 3))
+        centre[: len(self.centre)] = self.centre
+        basis[: len(self.basis), : len(self.centre)] = self.basis
+        kind = ("point", "line", "face", "fit").index(self.kind)
+        return [float(kind), self.half, self.s, self.rho, *centre.tolist(), *basis.ravel().tolist()]
+
+    def radial(self) -> tuple[float, float, float, float]:
+        """∫ W r^n dr for n = 0 … 3."""
+        return _radial(self.s, self.rho)
+
+
+def _radial(s: float, rho: float) -> tuple[float, float, float, float]:
+    return rho, (rho**2 + s**2) / 2, (rho**3 + 3 * rho * s**2) / 3, (rho**4 + 6 * rho**2 * s**2 + 3 * s**4) / 4
+
+
+@dataclass(frozen=True, eq=False)
+class _Lattice:
+    """The grid in the coordinates of the corners.
+
+    origin      (D,) of the first point
+    steps       (D, D) rows
+    shape       (D,) counts
+    periodic    per axis
+    axes        of the field, of which the lattice is made
+    directions  (D, 3) unit vectors
+    axis        name of the axis that is averaged over; None in three dimensions
+    """
+
+    origin: Array
+    steps: Array
+    shape: tuple[int, ...]
+    periodic: tuple[bool, ...]
+    axes: tuple[int, ...]
+    directions: Array
+    axis: str | None
+    spacing: float
+
+    @classmethod
+    def of(cls, field: Field, across: int | None) -> _Lattice:
+        grid = field.grid
+        if across is None:
+            axes: tuple[int, ...] = (0, 1, 2)
+            directions = np.eye(3)
+        else:
+            axes = ((across + 1) % 3, (across + 2) % 3)
+            along = grid.cell[across] / np.linalg.norm(grid.cell[across])
+            first = grid.cell[axes[0]] - (grid.cell[axes[0]] @ along) * along
+            first = first / np.linalg.norm(first)
+            second = grid.cell[axes[1]] - (grid.cell[axes[1]] @ along) * along
+            second = second - (second @ first) * first
+            directions = np.array([first, second / np.linalg.norm(second)])
+        steps = grid.steps[list(axes)] @ directions.T
+        widest = 1 / np.linalg.norm(np.linalg.inv(steps), axis=0).min()
+        return cls(
+            directions @ grid.origin,
+            np.asarray(steps),
+            tuple(grid.shape[i] for i in axes),
+            tuple(grid.boundary[i] == PERIODIC for i in axes),
+            axes,
+            directions,
+            None if across is None else "abc"[across],
+            float(widest),
+        )
+
+    @property
+    def element(self) -> float:
+        """Area or volume of one sample."""
+        return abs(float(np.linalg.det(self.steps)))
+
+    def vectors(self) -> list[Array]:
+        """Translations of the periodic axes to the neighbouring cells, one of each pair."""
+        counts = [(-1, 0, 1) if periodic else (0,) for periodic in self.periodic]
+        cell = self.steps * np.array(self.shape)[:, None]
+        return [np.array(n) @ cell for n in product(*counts) if n > (0,) * len(n)]
+
+    def integral(self, field: Field) -> float:
+        """∫ ν over the cell, per length along the axis in two dimensions."""
+        return field.mean() * self.element * float(np.prod(self.shape))
+
+    def ranges(self, window: _Window) -> list[NDArray[np.int64]]:
+        """Along each axis, the samples that a window reaches, counted from the origin without going around."""
+        inverse = np.linalg.inv(self.steps)
+        centre = (window.centre - self.origin) @ inverse
+        ranges = []
+        for i, n in enumerate(self.shape):
+            half = window.half_extent(np.asarray(inverse[:, i]))
+            low, high = int(np.ceil(centre[i] - half)), int(np.floor(centre[i] + half))
+            if not self.periodic[i]:
+                low, high = max(low, 0), min(high, n - 1)
+            elif high - low >= n:  # what is farther than half a cell is nearer from the other side, and negligible
+                low = int(np.ceil(centre[i] - n / 2))
+                high = low + n - 1
+            ranges.append(np.arange(low, high + 1))
+        return ranges
+
+    def in_space(self) -> tuple[Array, Array]:
+        """Origin and steps of three coordinates, for sums in two dimensions too."""
+        origin, steps = np.zeros(3), np.eye(3)
+        dimension = len(self.shape)
+        origin[:dimension], steps[:dimension, :dimension] = self.origin, self.steps
+        return origin, steps
+
+    def sums(self, field: Field, windows: list[_Window], sampling: str) -> Array:
+        """(windows, 1 + D) ∫ w ν, and for fits ∫ w ν (r - centre)."""
+        if sampling == CELL:
+            ends = (-0.5 / sqrt(3), 0.5 / sqrt(3))
+            shifts = [np.array(shares) @ self.steps for shares in product(*[ends] * len(self.shape))]
+            shifted = [replace(window, centre=window.centre - shift) for shift in shifts for window in windows]
+            return np.asarray(
+                self.sums(field, shifted, BANDLIMITED).reshape(len(shifts), len(windows), -1).mean(axis=0)
+            )
+        dimension = len(self.shape)
+        reached = np.zeros((len(windows), 3, 2), dtype=np.int64)
+        for limits, window in zip(reached, windows, strict=True):
+            limits[:dimension] = [(along[0], along[-1]) if len(along) else (0, -1) for along in self.ranges(window)]
+        table = np.array([window.numbers() for window in windows])
+        origin, steps = self.in_space()
+        if self.axis is not None:
+            plane = self.plane(field)[:, :, None]
+            sums = choose_device("cpu").smooth_sums(plane, table, reached, origin, steps, plane.shape)
+            return sums[:, : 1 + dimension] * self.element
+        split, shape = field.slab.axis, (self.shape[0], self.shape[1], self.shape[2])
+
+        def local(device: Device, values: Any, slab: Slab) -> Arrays:
+            first = tuple(slab.start if axis == split else 0 for axis in range(3))
+            return (device.smooth_sums(values, table, reached, origin, steps, shape, first),)
+
+        name = sha256(table.tobytes() + reached.tobytes()).hexdigest()
+        (sums,) = field.reduce(Reduction(f"window sums {name}", local, (SUM,)))
+        return np.asarray(sums) * self.element
+
+    def plane(self, field: Field) -> Array:
+        """Mean along the axis that is averaged over, at the points across it."""
+        (across,) = {0, 1, 2} - set(self.axes)
+        split = field.slab.axis
+
+        def local(device: Device, values: Any, slab: Slab) -> Arrays:
+            total = None
+            parts = []
+            for start in range(0, slab.n_local, PLANES_AT_ONCE):
+                block = device.asarray(values[at(split, slice(start, start + PLANES_AT_ONCE))], np.float64)
+                flat = device.to_host(device.contract(block, np.ones((1, block.shape[across])), across))
+                if across == split:
+                    added = flat.squeeze(across)
+                    total = added if total is None else total + added
+                    continue
+                kept = [i for i in range(3) if i != across]
+                parts.append(np.moveaxis(flat.squeeze(across), kept.index(split), 0))
+            other = [field.grid.shape[i] for i in range(3) if i != split]
+            if across == split:
+                return (np.zeros(other) if total is None else total,)
+            (width,) = (field.grid.shape[i] for i in range(3) if i not in (split, across))
+            return (np.concatenate(parts) if parts else np.zeros((0, width)),)
+
+        name = f"mean along axis {across}"
+        (found,) = field.reduce(Reduction(name, local, (SUM if across == split else JOIN,)))
+        kept = [i for i in range(3) if i != across]
+        if across != split and kept.index(split) == 1:
+            found = found.T
+        if kept != list(self.axes):
+            found = found.T
+        return np.asarray(found) / field.grid.shape[across]
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """A field's mean along one axis, at the points across it.
+
+    x, y    (n, m) coordinates of the points [Å], as corners of regions are given
+    values  (n, m)
+    unit, quantity  of the field
+    """
+
+    x: Array
+    y: Array
+    values: Array
+    unit: str | None
+    quantity: str
+
+
+def plane_across(field: Field, axis: int | str) -> Plane:
+    """A field's mean along an axis, in the coordinates of regions of two dimensions; whole on every rank."""
+    lattice = _Lattice.of(field, axis_index(axis))
+    n, m = np.indices(lattice.shape)
+    x, y = (lattice.origin[j] + n * lattice.steps[0, j] + m * lattice.steps[1, j] for j in (0, 1))
+    return Plane(x, y, lattice.plane(field), field.unit, field.quantity)
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """What one choice of s and ρ gives."""
+
+    excess: dict[Feature, float]
+    values: list[float]
+    gradients: list[Array]
+
+    def accounted(self, found: Complex) -> float:
+        bodies = sum(value * body.size for value, body in zip(self.values, found.bodies, strict=True))
+        return bodies + sum(value * found.size(feature) for feature, value in self.excess.items())
+
+
+class _Shape:
+    """Where windows have room, whatever their size."""
+
+    def __init__(self, found: Complex, lattice: _Lattice, regions: Sequence[Region]) -> None:
+        self.complex, self.regions = found, regions
+        self.features = [feature for features in reversed(found.features) for feature in features]
+        self._refuse_outside(lattice)
+        self.images = min(
+            (distance(found.points, found.points + vector) for vector in lattice.vectors()), default=np.inf
+        )
+        self.apart: dict[Feature, list[tuple[Feature, float]]] = {
+            feature: [
+                (other, 0.0 if set(other) & set(feature) else distance(found.at(feature), found.at(other)))
+                for other in self.features
+                if not found.contains(other, feature) and not found.contains(feature, other)
+            ]
+            for feature in self.features
+        }
+        self.depths = {k: found.deepest(k) for k, region in enumerate(regions) if isinstance(region.reference, str)}
+
+    def _refuse_outside(self, lattice: _Lattice) -> None:
+        inverse = np.linalg.inv(lattice.steps)
+        where = (self.complex.points - lattice.origin) @ inverse
+        for i, periodic in enumerate(lattice.periodic):
+            outside = (where[:, i] < -0.5 - 1e-6) | (where[:, i] > lattice.shape[i] - 0.5 + 1e-6)
+            if not periodic and outside.any():
+                wrong = self.complex.points[int(np.argmax(outside))]
+                name = "abc"[lattice.axes[i]]
+                raise InputError(
+                    f"The corner {spot(wrong)} lies outside the cell, whose axis {name} is open: correct it, or read "
+                    "the field as periodic."
+                )
+
+    def is_fitted(self, k: int) -> bool:
+        return isinstance(self.regions[k].reference, str)
+
+    def fits(self, s: float, rho: float) -> bool:
+        """True if every window has room."""
+        try:
+            self.check(s, rho)
+        except InputError:
+            return False
+        return True
+
+    def largest_eps(self) -> float:
+        """The largest eps whose windows have room at rho = 4 eps; the refusal of a very small one if none has."""
+        size = 2 * min(self.complex.size(line) for line in self.complex.features[1])
+        smallest = size / 1000
+        while size > smallest:
+            if self.fits(size / 2, REACH * size / 2):
+                return size
+            size *= 0.96
+        self.check(smallest / 2, REACH * smallest / 2)
+        return smallest
+
+    def check(self, s: float, rho: float) -> None:
+        """Raise InputError for the first window without room."""
+        eps, reach = 2 * s, rho + REACH * s
+        if self.images < reach * (1 - 1e-9):
+            raise InputError(
+                f"The regions are {self.images:.4g} Å from their periodic images, and windows at eps = {eps:.4g} Å "
+                f"reach {reach:.4g} Å: give a smaller eps, or a cell with more space between."
+            )
+        for feature in reversed(self.features):
+            for other, apart in sorted(self.apart[feature], key=lambda pair: len(pair[0])):
+                if not set(other) & set(feature) and apart < reach * (1 - 1e-9):
+                    limit = "two radii" if len(feature) == len(other) == 1 else "the reach of the windows"
+                    advice = f"give an eps below {eps * apart / reach:.4g} Å" if apart > 1e-3 * reach else ""
+                    raise InputError(
+                        f"The {self.named(feature)} and the {self.named(other)} are {apart:.4g} Å apart, closer than "
+                        f"{limit}, {reach:.4g} Å: {advice or 'split lines where others meet them'}."
+                    )
+        for feature in self.complex.features[1]:
+            low, high = self.stretch(feature, s, rho)
+            if not high > low:
+                length = self.complex.size(feature)
+                raise InputError(
+                    f"The {self.named(feature)} of {length:.4g} Å is too short at this eps: windows must keep "
+                    f"{length - high:.4g} and {low:.4g} Å from its ends, and eps = {eps:.4g} Å leaves nothing between."
+                )
+        for feature in self.complex.features[2] if self.complex.dimension == 3 else ():
+            _, room = self.room(feature, s, rho)
+            if room < s:
+                raise InputError(
+                    f"The {self.named(feature)} is too narrow at this eps: a window of {s:.4g} Å leaves 8 of its "
+                    f"standard deviations to no side. Give an eps below {eps * max(room, 0.0) / s:.4g} Å."
+                    if room > 0
+                    else f"The {self.named(feature)} is too narrow at this eps = {eps:.4g} Å: give a smaller one."
+                )
+        for k, (centre, depth) in self.depths.items():
+            if self.fit_width(depth, s) < s * (1 - 1e-9):
+                raise InputError(
+                    f"V_ref of region {self.regions[k].name or k + 1} cannot be fitted: its deepest point "
+                    f"{spot(centre)} is {depth:.4g} Å from the boundary, less than {(REACH + FIT_REACH) * s:.4g} Å, "
+                    f"and a fit keeps 4 eps from it. Give the value, or an eps below "
+                    f"{2 * depth / (REACH + FIT_REACH):.4g} Å."
+                )
+
+    def named(self, feature: Feature) -> str:
+        """A feature as messages name it."""
+        return f"{NAMES[min(len(feature), 3) - 1]} {' – '.join(spot(x) for x in self.complex.at(feature))}"
+
+    @staticmethod
+    def fit_width(depth: float, s: float) -> float:
+        """Standard deviation of the window in which V_ref is fitted."""
+        return (depth - REACH * s) / FIT_REACH
+
+    def stretch(self, line: Feature, s: float, rho: float) -> tuple[float, float]:
+        """Between which distances from its first point the smoothed box of a line may lie."""
+        found, length = self.complex, self.complex.size(line)
+        kept = []
+        for point in line:
+            clear = REACH * s
+            (along,) = found.rays(line, point)
+            for other, _ in self.apart[line]:
+                if point in other and len(other) > 1:
+                    angle = self.angle_between(along, other, point)
+                    if angle < pi / 2:
+                        clear = max(clear, (REACH * s + rho * np.cos(angle)) / max(np.sin(angle), 1e-9))
+            kept.append(float(clear))
+        return kept[0], length - kept[1]
+
+    def angle_between(self, along: Array, other: Feature, point: int) -> float:
+        """Smallest angle between a direction and a line or face that ends in a point."""
+        rays = self.complex.rays(other, point)
+        nearest = min(acos(float(np.clip(along @ ray, -1, 1))) for ray in rays)
+        if len(rays) == 2:
+            normal = np.cross(rays[0], rays[1])
+            normal = normal / np.linalg.norm(normal)
+            flat = along - (along @ normal) * normal
+            shares = np.linalg.lstsq(np.array(rays).T, flat, rcond=None)[0]
+            if (shares > 0).all():
+                nearest = min(nearest, acos(float(np.clip(np.linalg.norm(flat), -1, 1))))
+        return nearest
+
+    def room(self, face: Feature, s: float, rho: float) -> tuple[Array, float]:
+        """Centre and standard deviation of the window of a face."""
+        found = self.complex
+        ring = found.rings[face]
+        corners, reach = found.at(face), rho + REACH * s
+        margins, beside = [], []
+        for i, j in zip(ring, ring[1:] + ring[:1], strict=True):
+            side = tuple(sorted((i, j)))
+            inward = _across(found.at(face), found.points[j] - found.points[i], found.points[i])
+            margin = 0.0
+            for other, _ in self.apart[face]:
+                if len(other) > 2 and found.contains(other, side):
+                    away = _across(found.at(other), found.points[j] - found.points[i], found.points[i])
+                    angle = acos(float(np.clip(inward @ away, -1, 1)))
+                    margin = max(margin, reach / np.tan(angle) if 0 < angle < pi / 2 else 0.0)
+                    beside.append(other)
+            margins.append(margin)
+        centre, radius = largest_disc(corners, np.array(margins))
+        room = radius / REACH
+        for other, apart in self.apart[face]:
+            if apart > 0 or any(found.contains(larger, other) for larger in beside):
+                continue
+            far = distance(centre[None], found.at(other))
+            room = min(room, sqrt(max(0.0, far**2 - reach**2)) / REACH)
+        return centre, room
+
+    def windows(self, s: float, rho: float) -> list[_Window]:
+        """One for each fit, then one for each feature from the largest dimension down."""
+        found, dimension = self.complex, self.complex.dimension
+        windows = []
+        for centre, depth in self.depths.values():
+            windows.append(_Window(centre, np.eye(dimension), self.fit_width(depth, s), "fit", s, rho))
+        for feature in self.features:
+            here = found.at(feature)
+            if len(feature) == 1:
+                windows.append(_Window(here[0], np.zeros((0, dimension)), 0.0, "point", s, rho))
+            elif len(feature) == 2:
+                low, high = self.stretch(feature, s, rho)
+                (along,) = found.rays(feature, feature[0])
+                centre = found.points[feature[0]] + (low + high) / 2 * along
+                windows.append(_Window(centre, along[None], (high - low) / 2, "line", s, rho))
+            else:
+                centre, width = self.room(feature, s, rho)
+                along = (here[1] - here[0]) / np.linalg.norm(here[1] - here[0])
+                basis = np.array([along, _across(here, along, here[0])])
+                windows.append(_Window(centre, basis, width, "face", s, rho))
+        return windows
+
+    def excesses(self, s: float, rho: float, windows: list[_Window], sums: Array) -> _Run:
+        """Fit the references, then go from faces to lines to points."""
+        found, dimension = self.complex, self.complex.dimension
+        fits = dict(zip(self.depths, range(len(self.depths)), strict=True))
+        values, gradients = [], []
+        for k, region in enumerate(self.regions):
+            reference, gradient, centre = region.reference, np.zeros(dimension), found.bodies[k].centroid
+            if isinstance(reference, str):
+                window, row = windows[fits[k]], sums[fits[k]] / windows[fits[k]].integral
+                value = float(row[0])
+                if reference == LINEAR:
+                    gradient = row[1 : 1 + dimension] / window.half**2
+                    value += float(gradient @ (centre - window.centre))
+            elif isinstance(reference, float):
+                value = reference
+            else:
+                numbers = np.asarray(reference, dtype=np.float64)
+                gradient = numbers[1:]
+                value = float(numbers[0] + gradient @ centre)
+            values.append(value)
+            gradients.append(gradient)
+        excess: dict[Feature, float] = {}
+        for feature, window, row in zip(self.features, windows[len(fits) :], sums[len(fits) :], strict=True):
+            codimension = dimension - min(len(feature), 3) + 1
+            radial, rest = window.radial(), float(row[0])
+            for k, body in enumerate(found.bodies):
+                if (values[k] or gradients[k].any()) and found.holds(k, feature):
+                    angle, moment = found.cone(k, feature)
+                    level = values[k] + float(gradients[k] @ (window.centre - body.centroid))
+                    inside = (
+                        level * angle * radial[codimension - 1] + float(gradients[k] @ moment) * radial[codimension]
+                    )
+                    rest -= window.integral * inside
+            for larger, carried in excess.items():
+                if len(larger) > len(feature) and found.contains(larger, feature):
+                    rest -= window.integral * carried * self.share(larger, feature, radial)
+            excess[feature] = rest / window.integral
+        return _Run(excess, values, gradients)
+
+    def share(self, larger: Feature, feature: Feature, radial: tuple[float, ...]) -> float:
+        """How much of a feature the window of a smaller one at its boundary takes."""
+        return self.complex.angle(larger, feature) * radial[min(len(larger), 3) - len(feature) - 1]
+
+    def handed_down(
+        self, feature: Feature, setting: tuple[float, float], uncertainty: Mapping[Feature, float | None]
+    ) -> list[float]:
+        """What a wrong excess of larger features makes of this one's: all windows may miss it alike."""
+        return [
+            (size or 0.0) * self.share(larger, feature, _radial(*setting))
+            for larger, size in uncertainty.items()
+            if len(larger) > len(feature) and self.complex.contains(larger, feature)
+        ]
+
+
+def _across(corners: Array, along: Array, start: Array) -> Array:
+    """Unit vector in the plane of a face, across a direction, towards its inside."""
+    along = along / np.linalg.norm(along)
+    inside = corners.mean(axis=0) - start
+    inside = inside - (inside @ along) * along
+    return np.asarray(inside / np.linalg.norm(inside))

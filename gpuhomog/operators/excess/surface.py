@@ -1,0 +1,877 @@
+"""Surface excess: what a surface carries beyond its bulk, per area, whatever the bulk is cut at.
+
+    C(x) = ∫_vac^x ρ                                              charge per area below x
+    σ = mean of C over one bulk period around x_b                 period window, eqs. 39, 50, 51 (Finnis)
+    σ = Σ h ρ_i F(x_i - x_b),   S1 = Σ h (x_i - x_0) ρ_i F(x_i - x_b)   kernel, eq. 36 before its Taylor expansion
+    S1 = (x_b - x_0) σ - mean of ∫_vac^x C over the same period      eq. 42, its second moment corrected to M2/2
+    σ, S1 of the upper surface: the same from above, ∫_x^vac ρ on the mirrored line       corrected A2, A4
+    σ = mean of C, S1 = ∫^x_b (x - x_0) ρ - (x_b - x_0) M1 - W      partition into neutral intervals, eqs. 39, 42
+
+F(t) = erfc(√2 t/eps)/2 falls from 1 to 0 over the kernel's width eps; the other surface gets 1 - F, so that low plus
+high is the total charge. The period window leads where the bulk has a period, else the kernel. Neither should depend on
+x_b: the standard deviation over x_b within one period on either side (without a period, that of narrower kernels all
+over the bulk, carried on to eps) is the uncertainty, with the ripple that the kernel is predicted to leave,
+(2|ρ_1|/G) exp(-G² eps²/8), G = 2π/a, and what its tail takes from the faces. A value is "not defined", with the reason,
+where no bulk lies between the surfaces, where the bulk is not neutral, and where its charge fluctuates so that C has no
+mean. A first moment needs more: in a bulk whose power goes as k^alpha at small k it converges for alpha > 3 only.
+
+A bulk value V other than zero is subtracted up to a dividing surface x_L, which must then be stated: S0 changes by V
+for each Å that it is moved outward, ΔS0 = V Δx_L (Gibbs).
+
+The bulk window holds the positions that x_b may have: 1.5 periods from the faces, or 2 eps if there is no period. The
+faces are where |ρ| passes 1 % of its maximum. They place windows and origins; no charge is cut off there.
+
+In   Field or Profile of quantity charge_density, electrons negative, ions included; of any quantity for an excess.
+Out  SurfaceCharge: e/Å^2 and e/Å, host, equal on every rank; SurfaceExcess in the field's own unit.
+
+>>> import gpuhomog as gh
+>>> pairs = np.zeros(1000)
+>>> pairs[100:900:10], pairs[103:903:10] = 10.0, -10.0        # +1 at each Å, -1 at 0.3 Å above it, in cells of 0.1 Å
+>>> profile = gh.Profile(np.arange(1000) * 0.1, pairs, "e/Å^3", "charge_density", 100.0, boundary="open")
+>>> result = gh.surface_charge(profile, period=1.0, sampling="cell")
+>>> print(f"{result.low.value:.9f} {result.high.value:.9f} {result.total.value:.3f}")
+0.300000000 -0.300000000 0.000
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import hypot, isfinite, nan
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...averaging_kernels import gaussian_tail
+from ...errors import InputError, KernelError, nearest_known
+from ...field import Field
+from ...grid import OPEN
+from ...results import Measurement, Profile, Result, Tables, between_positions
+from ...units import times_length
+from ..profiles.bulk import (
+    N_SPREAD,
+    PERIODS_TO_FACE,
+    Body,
+    Period,
+    find_body,
+    resolve_period,
+    spread_positions,
+)
+from ..profiles.planar import Planes, planar_average, plane_name
+from ..profiles.unrolled import Unrolled, check_sampling
+from .level_sets import Window, edges_around, local_mean_crossing, usable
+
+Array = NDArray[np.float64]
+Excess = TypeVar("Excess", bound="SurfaceExcess")
+
+SIDES = ("low", "high", "both")
+CHARGE, MOMENT = "e/Å^2", "e/Å"
+SCALES_APART = 30.0
+"""A macroscale exists in a box if thickness/period is at least this."""
+KERNELS_TO_FACE = 2.0
+"""Kernel widths eps between a face and the nearest x_b where the kernel leads; its tail there is 3e-5."""
+NEUTRAL_PERIOD, NEUTRAL_WINDOW = 0.01, 0.2
+"""Largest |∫ρ| / ∫|ρ| of a neutral bulk: over one period; over the bulk window where there is no period."""
+FEWEST_LAYERS = 3
+"""Layers of a slab that has a bulk, where no period is known: as with a period, one for each surface, one between."""
+LEAST_SWING = 0.1
+"""Smallest deviation of the cumulative charge that counts as a layer, over the largest."""
+CALM_LENGTH, CALM_LEVEL = 10.0, 0.05
+"""A bulk without layers (jellium): its cumulative charge varies by less than this fraction of its largest value over
+this length [Å], longer than the spacing of layers in any common crystal."""
+FLUCTUATION_GROWTH = 0.5
+"""Exponent of the variance of the charge of a length, above which a bulk fluctuates: 0 hyperuniform, 1 random."""
+CHARGED_GROWTH = 1.6
+"""Exponent above which it is not fluctuation but charge of one sign: 2."""
+LEAST_ALPHA = 3.0
+"""First moments converge if the power of the bulk falls faster than this power of k."""
+RIPPLE_ALPHA = 6.0
+"""A faster fall between eps/4 and eps is that of a crystal's ripple, whatever it is for narrower kernels."""
+
+
+@dataclass(frozen=True, eq=False)
+class SurfaceExcess(Result):
+    """Excess per area of the surfaces of a slab; None for a side that was not asked for.
+
+    Units are those of a charge density; of another quantity ν they are [ν] Å and [ν] Å^2.
+
+    low, high                the estimate that leads, of the surface at the lower and upper face [e/Å^2]
+    low_period, high_period  period-window estimate
+    low_kernel, high_kernel  kernel estimate
+    low_partition, high_partition  mean of C over a zero-average partition
+    low_dipole, high_dipole  first moment S1 about origin_low, origin_high [e/Å], of the estimate that leads
+    low_dipole_period, low_dipole_kernel, low_dipole_partition, and of the high side: by each of the three
+    total                    excess of the whole slab per area: its charge [e/Å^2]
+    dipole                   dipole of the whole slab per area, about origin_low; not moved by it if total is 0 [e/Å]
+    cut, bulk_part           low side: charge below x_b, and what the bulk adds to it, cut + bulk_part = low [e/Å^2]
+    estimator                "period window" or "kernel": which one leads
+    x_b                      where the bulk is cut [Å]
+    bulk                     positions that x_b may have [Å]; None if there is no bulk
+    faces                    where matter begins and ends [Å]; above the period if the slab crosses the cell's boundary
+    thickness                distance of the faces [Å]
+    period, period_uncertainty  of the bulk [Å], None without one
+    scale_ratio              thickness/period, L/a; None without a period
+    eps                      kernel width [Å]
+    residual                 ripple left by the kernel [e/Å^2]: predicted from the period; without one, half the peak to
+                             peak of the kernel estimate over the bulk window
+    tail                     kernel weight that crosses the nearer face
+    closure                  low + high - total of the leading estimates, low integrated from below and high from
+                             above: rounding alone [e/Å^2]; None for one side
+    dipole_closure           the same of the first moments, about origin_low [e/Å]
+    alpha                    exponent of the bulk's power at small k where it has no period, from the fall of the kernel
+                             estimate's scatter; None if not known
+    widest                   widest interval of the partition [Å]; None without one
+    reference                bulk value V that was subtracted between the dividing surfaces [ν]
+    x_surface                the dividing surfaces [Å]; None where V is 0
+    origin_low, origin_high  about which the first moments are taken [Å]
+    planes                   what the planes are: "a", "b", "c", or "(h k l)"
+    area                     of the cell's face [Å^2], None if unknown: charge per cell = value x area
+    sampling                 "bandlimited" or "cell": what the samples were taken for
+    remarks                  what a reader should know, one sentence each
+    provenance               what was read and done, step by step
+    """
+
+    low: Measurement | None
+    high: Measurement | None
+    low_period: Measurement | None
+    high_period: Measurement | None
+    low_kernel: Measurement | None
+    high_kernel: Measurement | None
+    low_partition: Measurement | None
+    high_partition: Measurement | None
+    low_dipole: Measurement | None
+    high_dipole: Measurement | None
+    low_dipole_period: Measurement | None
+    high_dipole_period: Measurement | None
+    low_dipole_kernel: Measurement | None
+    high_dipole_kernel: Measurement | None
+    low_dipole_partition: Measurement | None
+    high_dipole_partition: Measurement | None
+    total: Measurement
+    dipole: Measurement
+    cut: Measurement
+    bulk_part: Measurement
+    estimator: str
+    x_b: float
+    bulk: tuple[float, float] | None
+    faces: tuple[float, float]
+    thickness: float
+    origin_low: float
+    origin_high: float
+    period: float | None
+    period_uncertainty: float | None
+    scale_ratio: float | None
+    eps: float
+    residual: float
+    tail: float
+    closure: float | None
+    dipole_closure: float | None
+    alpha: float | None
+    widest: float | None
+    reference: float
+    x_surface: tuple[float, float] | None
+    planes: str
+    area: float | None
+    sampling: str
+    remarks: tuple[str, ...] = ()
+    provenance: tuple[Mapping[str, Any], ...] = ()
+
+    title: ClassVar[str] = "Surface excess"
+
+    def tables(self) -> Tables:
+        """For people: what was found, then how; rows of name and text under a title."""
+        found: list[tuple[str, str]] = []
+        for side in ("low", "high"):
+            leading = getattr(self, side)
+            if leading is None:
+                continue
+            found.append((f"σ {side}", str(leading)))
+            if leading.defined:
+                dipole, origin = getattr(self, f"{side}_dipole"), getattr(self, f"origin_{side}")
+                found += [
+                    ("  by period window", str(getattr(self, f"{side}_period"))),
+                    ("  by kernel", str(getattr(self, f"{side}_kernel"))),
+                    ("  by partition", str(getattr(self, f"{side}_partition"))),
+                    ("  dipole", f"{dipole}, about {origin:.4f} Å"),
+                ]
+        found += [("total", str(self.total)), ("dipole", str(self.dipole))]
+        period = "none" if self.period is None else f"{self.period:.6f} ± {self.period_uncertainty or 0:.1g} Å"
+        how = [
+            ("slab", f"{between_positions(self.faces)}, {self.thickness:.4f} Å thick, planes of {self.planes}"),
+            ("bulk window", between_positions(self.bulk)),
+            ("cut at", f"{self.x_b:.4f} Å"),
+            ("period", period),
+            ("leading estimate", self.estimator),
+            ("kernel", f"eps {self.eps:.4f} Å, predicted residual {self.residual:.2g} {self.total.unit or ''}"),
+        ]
+        if self.x_surface is not None:
+            how.append(("reference", f"{self.reference:.8g}, {between_positions(self.x_surface)}"))
+        how += [("note", remark) for remark in self.remarks]
+        return (self.title, tuple(found)), ("How it was found", tuple(how))
+
+
+class SurfaceCharge(SurfaceExcess):
+    """The excess of a charge density."""
+
+    title: ClassVar[str] = "Surface charge"
+
+
+def check_charge(quantity: str, wanted: str) -> None:
+    """InputError for every quantity but a charge density, with the step that makes one of it."""
+    advice = {
+        "electron_density": "it counts electrons only. Add the ions first: "
+        'gh.charge_density(field, ion_charges={"Na": 1, ...})',
+        "electrostatic_potential": "gh.charge_density(potential) is its spectral Laplacian",
+        "electron_potential_energy": "gh.charge_density(potential) is its spectral Laplacian",
+        "scalar": 'it is not known to be a charge. Name it when reading: quantity="charge_density"',
+    }
+    if quantity in advice:
+        raise InputError(f"{wanted} needs a charge_density, and this is of quantity {quantity}: {advice[quantity]}.")
+
+
+def charge_profile(field: Field | Profile, axis: Planes | None, wanted: str) -> Profile:
+    """Planar average of a charge density in e/Å^3, from a Field and an axis or a Profile.
+
+    Raises InputError for every other quantity, with the step that makes a charge density of it.
+    """
+    check_charge(field.quantity, wanted)
+    return profile_of(field, axis)
+
+
+def profile_of(field: Field | Profile, axis: Planes | None) -> Profile:
+    """Profile of a Field along an axis, or the Profile itself, in the package's own unit of its quantity."""
+    if isinstance(field, Profile):
+        if axis is not None and plane_name(axis) != plane_name(field.planes):
+            raise InputError(f"This profile runs across the planes of {field.planes}, not of {axis}: leave axis out.")
+        if len(field.values) < 8:
+            raise InputError(f"Profile of {len(field.values)} samples: at least 8 are needed to find a bulk.")
+        return field.internal()
+    if axis is None:
+        raise InputError('axis is missing: give "a", "b" or "c", the axis along which to look.')
+    return profile_of(planar_average(field, axis), None)
+
+
+def surface_charge(
+    field: Field | Profile,
+    axis: Planes | None = None,
+    *,
+    side: str = "both",
+    x_b: float | None = None,
+    eps: float | None = None,
+    period: float | str | None = "auto",
+    bulk: Sequence[float] | None = None,
+    origin: float | None = None,
+    sampling: str | None = None,
+) -> SurfaceCharge:
+    """Charge per area of the surfaces of a slab, with its uncertainty, or the reason why there is none.
+
+    field     charge density, Field or Profile; the axis open, or periodic with vacuum
+    axis      of a Field: "a", "b", "c" or lattice planes
+    side      "low", "high" or "both": the surface at the lower or upper face
+    x_b       where the bulk is cut [Å]; the middle of the slab by default
+    eps       width of the kernel [Å], twice its standard deviation; a fifth of the thickness by default
+    period    of the bulk along the normal [Å]; "auto" finds it; None: there is none
+    bulk      window of positions x_b may have (low, high) [Å]; found by default
+    origin    of both first moments [Å]; by default each side's own face
+    sampling  "bandlimited" (default) or "cell", what the samples are
+
+    Source: eqs. 31-51 and A1-A4 of the paper, A2 with the sign of eq. 43 and the second moment of eq. 42 halved.
+    Raises InputError if x_b lies outside the bulk window, for a field that is not a charge density, for a bulk
+    without vacuum, for charge that crosses an open boundary, and for numbers that cannot be; KernelError if eps is
+    below two samples.
+    """
+    profile = charge_profile(field, axis, "A surface charge")
+    return _surface(SurfaceCharge, profile, 0.0, None, side, x_b, eps, period, bulk, origin, sampling)
+
+
+def surface_excess(
+    field: Field | Profile,
+    axis: Planes | None = None,
+    *,
+    reference: float | str = 0.0,
+    x_surface: Sequence[float] | None = None,
+    side: str = "both",
+    x_b: float | None = None,
+    eps: float | None = None,
+    period: float | str | None = "auto",
+    bulk: Sequence[float] | None = None,
+    origin: float | None = None,
+    sampling: str | None = None,
+) -> SurfaceExcess:
+    """Excess of any field at the surfaces of a slab, of order 0 and 1, over a bulk value V between dividing surfaces.
+
+    field      any quantity, zero outside the slab; Field or Profile
+    reference  V, in the field's own unit (e/Å^3, 1/Å^3, V, eV); "bulk": the mean over one period around x_b
+    x_surface  dividing surfaces (low, high) [Å]; needed where V is not 0
+    others     as in surface_charge
+
+    S0 of a side changes by V for each Å by which its dividing surface is moved inward; low + high = total = ∫ ν less
+    V times the distance of the surfaces. Source: eqs. 31-51 of the paper. Raises InputError as surface_charge, and
+    where V is not 0 and no dividing surface is stated.
+    """
+    profile = profile_of(field, axis)
+    return _surface(SurfaceExcess, profile, reference, x_surface, side, x_b, eps, period, bulk, origin, sampling)
+
+
+def _surface(
+    kind: type[Excess],
+    profile: Profile,
+    reference: float | str,
+    x_surface: Sequence[float] | None,
+    side: str,
+    x_b: float | None,
+    eps: float | None,
+    period: float | str | None,
+    bulk: Sequence[float] | None,
+    origin: float | None,
+    sampling: str | None,
+) -> Excess:
+    """What surface_charge and surface_excess return."""
+    if side not in SIDES:
+        raise InputError(f'Unknown side "{side}": {nearest_known(str(side), SIDES)}')
+    sampling = check_sampling(sampling)
+    for name, number in (("x_b", x_b), ("origin", origin)):
+        if number is not None and not isfinite(number):
+            raise InputError(f"{name} = {number}: give a finite position in Å.")
+    window = _check_window(bulk)
+    hint = x_b if x_b is not None else sum(window) / 2 if window else None
+    body = find_body(profile, sampling, hint)
+    wrap = None if profile.boundary == OPEN else profile.length
+    found = resolve_period(period, body.line, body.low, body.high)
+    width = check_eps(eps, body.thickness / 5, profile.spacing)
+    if window:
+        low_edge = body.line.place(window[0], wrap)
+        window = (low_edge, low_edge + window[1] - window[0])
+        if window[0] < body.low or window[1] > body.high:
+            raise InputError(
+                f"The bulk window {window[0]:.4g} to {window[1]:.4g} Å leaves the slab, which reaches from "
+                f"{body.low:.4g} to {body.high:.4g} Å."
+            )
+    else:
+        margin = PERIODS_TO_FACE * found.length if found else KERNELS_TO_FACE * width
+        window = (body.low + margin, body.high - margin)
+    position = (window[0] + window[1]) / 2 if x_b is None else body.line.place(x_b, wrap)
+    has_bulk = window[1] >= window[0]
+    if has_bulk and not window[0] - 1e-9 <= position <= window[1] + 1e-9:
+        raise InputError(
+            f"x_b = {position:.6g} Å lies outside the bulk window {window[0]:.4g} to {window[1]:.4g} Å of the slab "
+            f"({body.low:.4g} to {body.high:.4g} Å): choose it inside, or give bulk=(low, high)."
+        )
+    origins = (body.low, body.high) if origin is None else (origin, origin)
+    unit = times_length(profile.unit, 1)
+    value, dividing = 0.0, None
+    if reference != 0.0 or x_surface is not None:
+        value = _reference(reference, body.line, position, found, window)
+        dividing = _dividing(x_surface, body.line, wrap, value)
+        body = replace(body, line=without_reference(body.line, [(*dividing, value)]))
+    reason = None
+    if not has_bulk:
+        least = f"3 periods of {found.length:.4g} Å" if found else f"4 kernel widths of {width:.4g} Å"
+        reason = f"no bulk between the surfaces: the slab of {body.thickness:.4g} Å is thinner than {least}"
+    reason = reason or why_no_bulk(body.line, position, found, window, body, unit)
+    if reason is None and found is None:
+        reason = why_too_few_layers(body, position)
+    sides = _Sides(body, position, found, width, window, origins, reason, unit, times_length(profile.unit, 2))
+    return sides.result(kind, side, profile, window if has_bulk else None, value, dividing)
+
+
+def _reference(
+    reference: float | str, line: Unrolled, x_b: float, period: Period | None, window: tuple[float, float]
+) -> float:
+    """The bulk value that is to be subtracted."""
+    if isinstance(reference, str):
+        if reference != "bulk":
+            raise InputError(f'reference = "{reference}": give the bulk value, or "bulk" for the mean around x_b.')
+        low, high = (x_b - period.length / 2, x_b + period.length / 2) if period else window
+        if not high > low:
+            raise InputError('reference = "bulk": the slab is too thin to have a bulk. Give the bulk value.')
+        return float(line.cumulative(high) - line.cumulative(low)) / (high - low)
+    if not isfinite(reference):
+        raise InputError(f"reference = {reference}: give a finite bulk value, in the unit of the field.")
+    return float(reference)
+
+
+def _dividing(
+    x_surface: Sequence[float] | None, line: Unrolled, wrap: float | None, value: float
+) -> tuple[float, float]:
+    """The dividing surfaces on the line; InputError unless they are stated and lie on it in order."""
+    if x_surface is None:
+        raise InputError(
+            f"The bulk value that is subtracted is {value:.6g}, not 0: the excess changes by as much for each Å by "
+            "which the dividing surface is moved. State where it lies: x_surface=(low, high) in Å."
+        )
+    if len(x_surface) != 2 or not all(isfinite(x) for x in x_surface) or not x_surface[1] > x_surface[0]:
+        raise InputError(f"x_surface = {tuple(x_surface)}: give two positions in Å, the lower first.")
+    low = line.place(float(x_surface[0]), wrap)
+    high = low + float(x_surface[1]) - float(x_surface[0])
+    if low < line.start or high > line.end:
+        raise InputError(
+            f"x_surface = ({low:.6g}, {high:.6g}) Å leaves the profile, which reaches from {line.start:.6g} to "
+            f"{line.end:.6g} Å."
+        )
+    return low, high
+
+
+def without_reference(line: Unrolled, stretches: Sequence[tuple[float, float, float]]) -> Unrolled:
+    """A line of cells less a constant value on each stretch (low, high, value): cells are cut where it ends."""
+    cells = line.in_cells()
+    edges, _ = cells.running_at_edges
+    values = cells.values.copy()
+    for low, high, value in stretches:
+        values -= value * np.diff(np.clip(edges, low, high)) / cells.spacing
+    return replace(cells, values=values)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sides:
+    """Both surfaces of one body: every estimate, once."""
+
+    body: Body
+    x_b: float
+    period: Period | None
+    eps: float
+    bulk: tuple[float, float]
+    origins: tuple[float, float]
+    reason: str | None
+    unit: str | None
+    moment_unit: str | None
+
+    def period_estimates(self, x: Array) -> Array:
+        """(n, 4): σ_low, σ_high and their first moments by the period window at each x; the high ones from above."""
+        if self.period is None:
+            return np.full((len(x), 4), nan)
+        line, a = self.body.line, self.period.length
+        above = line.mirrored()
+        return np.stack(
+            [
+                line.window_mean(x, a),
+                above.window_mean(-x, a),
+                first_moment_by_window(line, x, a, self.origins[0]),
+                -first_moment_by_window(above, -x, a, -self.origins[1]),
+            ],
+            axis=1,
+        )
+
+    def kernel_estimates(self, x: Array) -> Array:
+        """(n, 4): the same by the kernel."""
+        line = self.body.line
+        weights = line.values * line.spacing
+        rows = []
+        for centre in x:
+            low = weights * gaussian_tail(line.position - centre, self.eps)
+            high = weights * gaussian_tail(centre - line.position, self.eps)
+            rows.append(
+                [
+                    low.sum(),
+                    high.sum(),
+                    (low * (line.position - self.origins[0])).sum(),
+                    (high * (line.position - self.origins[1])).sum(),
+                ]
+            )
+        return np.array(rows)
+
+    def partition_window(self) -> Window:
+        """Where its edges may lie: a period, or a kernel width, from the faces."""
+        margin = self.period.length if self.period else self.eps
+        low, high = self.body.low + margin, self.body.high - margin
+        return Window(
+            low, high, max((high - low) / 2, 0.0), period=self.period.length if self.period else None, unit=self.unit
+        )
+
+    def partition_estimates(self, x: Array) -> tuple[Array, float]:
+        """(m, 4): the same by zero-average partitions around those x that have one; the widest interval of the first.
+
+        InputError if the first x has none.
+        """
+        line, window = self.body.line, self.partition_window()
+        cells, above = line.in_cells(), line.mirrored()
+        edges = edges_around(cells, float(x[0]), window)
+        widest, rows = float(np.diff(edges).max()), []
+        for centre in x:
+            found = usable(cells, float(centre), window) if window.low < centre < window.high else None
+            if found is None:
+                continue
+            low, high = float(found[0]), float(found[-1])
+            rows.append(
+                [
+                    mean_of_running(line, low, high),
+                    mean_of_running(above, -high, -low),
+                    first_moment_by_partition(line, float(centre), (low, high), self.origins[0]),
+                    -first_moment_by_partition(above, -float(centre), (-high, -low), -self.origins[1]),
+                ]
+            )
+        return np.array(rows), widest
+
+    def by_partition(self, around: Array) -> tuple[list[Measurement], float | None]:
+        """σ_low, σ_high and the first moments; where x_b has no partition, that around the nearest dipole-free cut."""
+        units = (self.unit, self.unit, self.moment_unit, self.moment_unit)
+        if self.reason is not None:
+            return [Measurement.not_defined(unit, self.reason) for unit in units], None
+        window = self.partition_window()
+        try:
+            if not window.low < self.x_b < window.high:
+                raise InputError(f"no zero-average partition fits between {window.low:.4g} and {window.high:.4g} Å")
+            start = self.x_b
+            if usable(self.body.line.in_cells(), start, window) is None:
+                width = (window.high - window.low) / 2
+                start = local_mean_crossing(self.body.line.in_cells(), window, start, width)
+            rows, widest = self.partition_estimates(np.concatenate([[start], around]))
+        except InputError as refused:
+            reason = str(refused).split(" Nearest usable")[0].split(" No level of")[0].rstrip(".")
+            return [Measurement.not_defined(unit, reason) for unit in units], None
+        spread = rows.std(axis=0)
+        rounding = 4e-16 * self.body.line.gross * np.sqrt(len(self.body.line.values))
+        sizes = (rounding, rounding, rounding * self.body.thickness, rounding * self.body.thickness)
+        found = [
+            Measurement(float(value), unit, hypot(float(s), float(size)))
+            for value, unit, s, size in zip(rows[0], units, spread, sizes, strict=True)
+        ]
+        return found, widest
+
+    def fluctuations(self) -> Array:
+        """(4,) standard deviations of the kernel estimates in a bulk without period, beyond reach of the spread.
+
+        Positions within eps see the same charge, so their spread says little. Kernels of eps/16 and eps/4 fit in many
+        places; the power law through their standard deviations is carried on to eps.
+        """
+        wide, narrow = self.eps / 4, max(self.eps / 16, 2 * self.body.line.spacing)
+        if wide < 2 * narrow:
+            return np.zeros(4)
+        spreads = []
+        for eps in (narrow, wide):
+            margin = KERNELS_TO_FACE * eps
+            places = np.linspace(self.body.low + margin, self.body.high - margin, 2 * N_SPREAD)
+            spreads.append(replace(self, eps=eps).kernel_estimates(places).std(axis=0))
+        fall = np.minimum(1.0, spreads[1] / np.maximum(spreads[0], 1e-300))
+        return np.asarray(spreads[1] * fall ** (np.log(self.eps / wide) / np.log(wide / narrow)))
+
+    def result(
+        self,
+        kind: type[Excess],
+        side: str,
+        profile: Profile,
+        window: tuple[float, float] | None,
+        reference: float,
+        x_surface: tuple[float, float] | None,
+    ) -> Excess:
+        line, body = self.body.line, self.body
+        around = spread_positions(self.x_b, self.period.length if self.period else self.eps / 2, self.bulk)
+        here = np.array([self.x_b])
+        total = line.total
+        gross = line.gross
+        rounding = 4e-16 * gross * np.sqrt(len(line.values))
+        distance = min(self.x_b - body.low, body.high - self.x_b)
+        tail = float(gaussian_tail(distance, self.eps))
+        period_here, period_around = self.period_estimates(here)[0], self.period_estimates(around)
+        kernel_here = self.kernel_estimates(here)[0]
+        if self.period:
+            kernel_around = self.kernel_estimates(around)
+            residual = ripple = predicted_residual(line, self.x_b, self.period, self.eps)
+        else:  # how far the ripple reaches is not known: all positions that x_b could have
+            low_end, high_end = min(self.bulk[0], self.x_b), max(self.bulk[1], self.x_b)
+            kernel_around = self.kernel_estimates(np.linspace(low_end, high_end, 2 * N_SPREAD))
+            residual, ripple = float(np.ptp(kernel_around[:, 0]) / 2), 0.0
+        kernel_extra = hypot(ripple, tail * line.highest, rounding)
+        fluctuation = np.zeros(4) if self.period or self.reason else self.fluctuations()
+        drift = np.zeros(4)
+        if self.period and self.period.uncertainty > 0:
+            changed = _Sides(
+                body,
+                self.x_b,
+                Period(self.period.length + self.period.uncertainty),
+                self.eps,
+                self.bulk,
+                self.origins,
+                None,
+                self.unit,
+                self.moment_unit,
+            )
+            drift = np.abs(changed.period_estimates(here)[0] - period_here)
+
+        def measure(value: float, column: Array, unit: str | None, *others: float, least: float = 0.0) -> Measurement:
+            if self.reason is not None:
+                return Measurement.not_defined(unit, self.reason)
+            return Measurement(float(value), unit, hypot(max(float(column.std()), least), *others))
+
+        unit, moment_unit = self.unit, self.moment_unit
+        near = KERNELS_TO_FACE * self.eps * (1 - 1e-9)
+        kernels = [
+            measure(kernel_here[i], kernel_around[:, i], unit, kernel_extra, least=fluctuation[i]) for i in (0, 1)
+        ]
+        kernel_dipoles = [
+            measure(
+                kernel_here[i], kernel_around[:, i], moment_unit, kernel_extra * body.thickness, least=fluctuation[i]
+            )
+            for i in (2, 3)
+        ]
+        if self.reason is None and distance < near:
+            too_wide = f"x_b is {distance:.4g} Å from a face, less than 2 eps: choose eps below {distance / 2:.4g} Å"
+            kernels = [Measurement.not_defined(unit, too_wide)] * 2
+            if self.period:
+                kernel_dipoles = [Measurement.not_defined(moment_unit, too_wide)] * 2
+        if self.period:
+            windows = [measure(period_here[i], period_around[:, i], unit, drift[i], rounding) for i in (0, 1)]
+            window_dipoles = [
+                measure(period_here[i], period_around[:, i], moment_unit, drift[i], rounding * body.thickness)
+                for i in (2, 3)
+            ]
+        else:
+            no_period = self.reason or "the bulk has no period"
+            windows = [Measurement.not_defined(unit, no_period)] * 2
+            window_dipoles = [Measurement.not_defined(moment_unit, no_period)] * 2
+        (*partitions, dipole_low, dipole_high), widest = self.by_partition(around)
+        partition_dipoles = [dipole_low, dipole_high]
+        alpha = None
+        if self.period is None and self.reason is None:
+            alpha = low_k_exponent(line, body.low, body.high, self.eps)
+            if alpha is not None and alpha <= LEAST_ALPHA:
+                kernel_dipoles = [Measurement.not_defined(moment_unit, not_converged(alpha))] * 2
+                if partition_dipoles[0].defined:
+                    partition_dipoles = kernel_dipoles
+        dipoles = window_dipoles if self.period else kernel_dipoles
+        leading = windows if self.period else kernels
+        cut = float(line.cumulative(self.x_b))
+        undefined = Measurement.not_defined(unit, self.reason or "")
+        low, high = (side in ("low", "both")), (side in ("high", "both"))
+        dipole = first_moment(line, self.origins[0])
+        dipole_closure = None
+        if side == "both" and leading[1].defined and dipoles[0].defined:
+            moved = (self.origins[1] - self.origins[0]) * float(leading[1])
+            dipole_closure = float(dipoles[0]) + float(dipoles[1]) + moved - dipole
+        charged = profile.quantity == "charge_density" and x_surface is None
+        remarks = self._remarks(windows, kernels, total if charged else 0.0, gross)
+        return kind(
+            low=leading[0] if low else None,
+            high=leading[1] if high else None,
+            low_period=windows[0] if low else None,
+            high_period=windows[1] if high else None,
+            low_kernel=kernels[0] if low else None,
+            high_kernel=kernels[1] if high else None,
+            low_partition=partitions[0] if low else None,
+            high_partition=partitions[1] if high else None,
+            low_dipole=dipoles[0] if low else None,
+            high_dipole=dipoles[1] if high else None,
+            low_dipole_period=window_dipoles[0] if low else None,
+            high_dipole_period=window_dipoles[1] if high else None,
+            low_dipole_kernel=kernel_dipoles[0] if low else None,
+            high_dipole_kernel=kernel_dipoles[1] if high else None,
+            low_dipole_partition=partition_dipoles[0] if low else None,
+            high_dipole_partition=partition_dipoles[1] if high else None,
+            total=Measurement(total, unit, rounding),
+            dipole=Measurement(dipole, moment_unit, rounding * body.thickness),
+            cut=Measurement(cut, unit, rounding),
+            bulk_part=undefined if not leading[0].defined else Measurement(float(leading[0]) - cut, unit, rounding),
+            estimator="period window" if self.period else "kernel",
+            x_b=self.x_b,
+            bulk=window,
+            faces=(body.low, body.high),
+            thickness=body.thickness,
+            origin_low=self.origins[0],
+            origin_high=self.origins[1],
+            period=self.period.length if self.period else None,
+            period_uncertainty=self.period.uncertainty if self.period else None,
+            scale_ratio=body.thickness / self.period.length if self.period else None,
+            eps=self.eps,
+            residual=residual,
+            tail=tail,
+            closure=float(leading[0]) + float(leading[1]) - total if side == "both" and leading[0].defined else None,
+            dipole_closure=dipole_closure,
+            alpha=alpha,
+            widest=widest,
+            reference=reference,
+            x_surface=x_surface,
+            planes=profile.planes,
+            area=profile.area,
+            sampling=line.sampling,
+            remarks=remarks,
+            provenance=(
+                *profile.provenance,
+                {
+                    "step": kind.title.lower(),
+                    "x_b": self.x_b,
+                    "eps": self.eps,
+                    "sampling": line.sampling,
+                    "side": side,
+                    **({} if x_surface is None else {"reference": reference, "x_surface": list(x_surface)}),
+                },
+            ),
+        )
+
+    def _remarks(
+        self, windows: list[Measurement], kernels: list[Measurement], total: float, gross: float
+    ) -> tuple[str, ...]:
+        remarks = []
+        if self.period and self.body.thickness / self.period.length < SCALES_APART:
+            ratio = self.body.thickness / self.period.length
+            remarks.append(f"no macroscale in this box, L/a = {ratio:.1f}: the value is that of this slab")
+        if abs(total) > 1e-5 * gross:
+            remarks.append(f"the slab carries a net charge of {total:.4g} {CHARGE}")
+        if windows[0].defined and kernels[0].defined:
+            difference = abs(float(windows[0]) - float(kernels[0]))
+            if difference > 3 * hypot(windows[0].uncertainty or 0, kernels[0].uncertainty or 0):
+                remarks.append(
+                    f"period window and kernel differ by {difference:.2g} {self.unit}, beyond their uncertainty"
+                )
+        return tuple(remarks)
+
+
+def first_moment(line: Unrolled, origin: float) -> float:
+    """∫ (x - origin) f over the line: Σ h (x_i - origin) f_i."""
+    return float((line.values * (line.position - origin)).sum() * line.spacing)
+
+
+def first_moment_by_window(line: Unrolled, x: Array, period: float, origin: float) -> Array:
+    """S1 of the low side by one period around each x: (x - origin) σ - mean of D."""
+    return np.asarray((x - origin) * line.window_mean(x, period) - line.window_mean_of_double(x, period))
+
+
+def mean_of_running(line: Unrolled, low: float, high: float) -> float:
+    """Mean of C between two positions."""
+    ends = line.double_cumulative(np.array([low, high]))
+    return float(ends[1] - ends[0]) / (high - low)
+
+
+def first_moment_by_partition(line: Unrolled, x_b: float, edges: tuple[float, float], origin: float) -> float:
+    """S1 of the low side: ∫^x_b (x - origin) f - (x_b - origin) M1 - W, W = -(1/l) ∫ (x - x_b) (C - C(x_b))."""
+    low, high = edges
+    level = float(line.cumulative(x_b))
+    double = line.double_cumulative(np.array([low, high, x_b]))
+    triple = line.triple_cumulative(np.array([low, high]))
+    lever = (high - x_b) * double[1] - (low - x_b) * double[0] - (triple[1] - triple[0])
+    lever -= level * ((high - x_b) ** 2 - (low - x_b) ** 2) / 2
+    w = -float(lever) / (high - low)
+    return (x_b - origin) * mean_of_running(line, low, high) - float(double[2]) - w
+
+
+def low_k_exponent(line: Unrolled, low: float, high: float, eps: float) -> float | None:
+    """alpha of a bulk whose power goes as k^alpha at small k; None where nothing fluctuates, or it is a ripple.
+
+    The scatter of C under kernels of width eps' over the bulk falls as eps'^(-(alpha - 1)/2), between eps/16 and eps/4
+    here; between eps/4 and eps the ripple of a crystal falls faster than any power.
+    """
+    wide, narrow = eps / 4, max(eps / 16, 2 * line.spacing)
+    if wide < 2 * narrow:
+        return None
+    weights = line.values * line.spacing
+    scatter = []
+    for width in (narrow, wide, eps):
+        margin = KERNELS_TO_FACE * width
+        places = np.linspace(low + margin, max(high - margin, low + margin), 2 * N_SPREAD)
+        shares = [float((weights * gaussian_tail(line.position - x, width)).sum()) for x in places]
+        scatter.append(float(np.std(shares)))
+    if scatter[1] <= 1e-9 * line.highest:
+        return None
+    alpha = 1 + 2 * float(np.log(scatter[0] / scatter[1]) / np.log(wide / narrow))
+    fall = 1 + 2 * float(np.log(scatter[1] / max(float(scatter[2]), 1e-300)) / np.log(4.0))
+    return alpha if max(alpha, fall) < RIPPLE_ALPHA else None
+
+
+def not_converged(alpha: float) -> str:
+    """Reason why a first moment is not given."""
+    return (
+        f"not converged: the power of the bulk goes as k^{alpha:.1f} at small k, and a first moment settles only where "
+        f"alpha exceeds {LEAST_ALPHA:g}"
+    )
+
+
+def predicted_residual(line: Unrolled, x_b: float, period: Period, eps: float) -> float:
+    """Ripple that the kernel leaves: Σ_n (2|ρ_n|/nG) exp(-n² G² eps²/8) over the harmonics of one bulk period."""
+    n_samples = 128
+    x = x_b + (np.arange(n_samples) / n_samples - 0.5) * period.length
+    harmonics = np.abs(np.fft.rfft(line.density(x)) / n_samples)[1:17]
+    wavevectors = 2 * np.pi / period.length * np.arange(1, 17)
+    return float((2 * harmonics / wavevectors * np.exp(-((wavevectors * eps) ** 2) / 8)).sum())
+
+
+def check_eps(eps: float | None, automatic: float, spacing: float) -> float:
+    """The kernel width, or the automatic one; KernelError below two samples."""
+    if eps is None:
+        return max(automatic, 2 * spacing)
+    width = float(eps)
+    if not (isfinite(width) and width > 0):
+        raise KernelError(f"eps = {eps}: give a positive kernel width in Å.")
+    if width < 2 * spacing:
+        raise KernelError(
+            f"eps = {width:.4g} Å is narrower than two samples of {spacing:.4g} Å: choose a wider kernel or finer grid."
+        )
+    return width
+
+
+def _check_window(bulk: Sequence[float] | None) -> tuple[float, float] | None:
+    if bulk is None:
+        return None
+    if len(bulk) != 2 or not all(isfinite(x) for x in bulk) or not bulk[1] >= bulk[0]:
+        raise InputError(f"bulk = {tuple(bulk)}: give two positions in Å, the lower first.")
+    return float(bulk[0]), float(bulk[1])
+
+
+def why_no_bulk(
+    line: Unrolled,
+    x_b: float,
+    period: Period | None,
+    window: tuple[float, float],
+    body: Body | None,
+    unit: str | None = CHARGE,
+) -> str | None:
+    """Reason why the charge of a surface is not defined for this bulk, or None if it is."""
+    reach = period.length / 2 if period else (window[1] - window[0]) / 2
+    centre = x_b if period else (window[0] + window[1]) / 2
+    inside = (line.position >= centre - reach) & (line.position <= centre + reach)
+    gross = float(np.abs(line.values[inside]).sum() * line.spacing)
+    net = float(line.cumulative(centre + reach) - line.cumulative(centre - reach))
+    growth = None
+    if period is None and body is not None:
+        growth = fluctuation_growth(line, body.low + body.thickness / 10, body.high - body.thickness / 10)
+    if growth is not None and CHARGED_GROWTH > growth > FLUCTUATION_GROWTH:
+        return (
+            f"bulk charge fluctuates: the variance of the charge of a length l grows as l^{growth:.1f}, so the "
+            "cumulative charge has no mean"
+        )
+    if gross > 1e-9 * line.gross and abs(net) > (NEUTRAL_PERIOD if period else NEUTRAL_WINDOW) * gross:
+        place = f"one period of {period.length:.4g} Å around x_b" if period else "the bulk window"
+        return f"no neutral bulk: {place} carries {net:.3g} {unit}, so the value would change with x_b"
+    return None
+
+
+def why_too_few_layers(body: Body, x_b: float) -> str | None:
+    """Reason why a slab without a period has no bulk, or None: at least three layers, or a long stretch of no charge.
+
+    A layer takes the cumulative charge across its mean and back. Deviations below LEAST_SWING of the largest do not
+    count as crossings.
+    """
+    line = body.line
+    calm = line.cumulative(np.linspace(x_b - CALM_LENGTH / 2, x_b + CALM_LENGTH / 2, N_SPREAD))
+    if np.ptp(calm) <= CALM_LEVEL * line.highest:
+        return None
+    inside = np.linspace(body.low, body.high, 2 * int(body.thickness / line.spacing) + 2)
+    running = line.cumulative(inside)
+    deviation = running - running[len(inside) // 4 : -(len(inside) // 4)].mean()
+    signs = np.sign(deviation[np.abs(deviation) > LEAST_SWING * np.abs(deviation).max()])
+    crossings = int(np.count_nonzero(np.diff(signs)))
+    if crossings >= 2 * FEWEST_LAYERS:
+        return None
+    return (
+        f"no bulk between the surfaces: no period is known, and over {body.thickness:.4g} Å the cumulative charge "
+        f"crosses its mean {crossings} times, as {crossings / 2:g} layers do; at least {FEWEST_LAYERS} are needed"
+    )
+
+
+def fluctuation_growth(line: Unrolled, low: float, high: float) -> float | None:
+    """Exponent g of ⟨[C(x + l) - C(x)]²⟩ ~ l^g between l = T/64 and T/8 of a stretch of length T; None if C is calm.
+
+    g is 0 where charge is arranged so evenly that only the ends of a length matter, 1 where it is random.
+    """
+    running = np.cumsum(line.values[(line.position >= low) & (line.position <= high)]) * line.spacing
+    n = len(running)
+    if n < 128:
+        return None
+
+    def variance(first: float, last: float) -> float:
+        lags = np.unique(np.linspace(n / first, n / last, 8).astype(int))
+        return float(np.mean([np.mean((running[lag:] - running[:-lag]) ** 2) for lag in lags if lag > 0]))
+
+    short, long = variance(80, 50), variance(10, 6.25)
+    if long <= 1e-6 * line.highest**2:
+        return None
+    return float(np.log(long / short) / np.log(8.0)) if short > 0 else None

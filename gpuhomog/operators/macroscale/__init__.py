@@ -1,0 +1,1 @@
+"""Scales, and what is macroscopic on them: intervals, uncertainty."""

@@ -1,0 +1,1 @@
+"""Point charges, and frames of trajectories."""

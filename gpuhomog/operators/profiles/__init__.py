@@ -1,0 +1,1 @@
+"""Profiles: averages over planes, their periods, their bulk."""

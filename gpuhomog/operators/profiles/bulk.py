@@ -1,0 +1,259 @@
+"""Bulk: the matter between two vacua, or on both sides of an interface, and the period it has there.
+
+    faces     where |f| first and last exceeds 1 % of its maximum
+    window    positions that x_b may have: 1.5 periods from the faces, half to average, one for the surface to end
+
+A periodic profile is unrolled at the middle of its vacuum, so a body that lies across the boundary of the cell is
+whole again; between two positions, it is cut opposite their middle.
+
+In   Profile, host; a period as the user gives it: a length in Å, "auto", or None.
+Out  Body, Period, Unrolled: host arrays and numbers, equal on every rank.
+
+>>> import gpuhomog as gh
+>>> block = np.zeros(100)
+>>> block[:10] = block[90:] = 1.0                                   # from 90 to 10, through the boundary of the cell
+>>> body = find_body(gh.Profile(np.arange(100.0), block, "e/Å^3", "charge_density", 100.0), "cell")
+>>> round(body.low, 2), round(body.high, 2), body.line.place(5.0, 100.0)
+(89.01, 109.99, 105.0)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite, nan
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import InputError
+from ...grid import OPEN
+from ...results import Profile
+from .periods import find_periods
+from .unrolled import BANDLIMITED, Unrolled, quiet_runs, unroll
+
+Array = NDArray[np.float64]
+
+FACE_LEVEL = 0.01
+"""The body ends where |f| falls below this fraction of its maximum."""
+LEAST_VACUUM = 0.08
+"""A gap shorter than this fraction of the period is no vacuum."""
+VACUUM_LEAD = 1.5
+"""The vacuum must be this many times longer than any gap inside the body."""
+LONGEST_STRETCH = 2048
+"""Samples in the middle of a bulk among which its period is looked for."""
+PERIODS_TO_FACE = 1.5
+"""Periods between a face and the nearest x_b: half for the averaging window, one for the surface to end."""
+N_SPREAD = 65
+"""Positions of x_b over which the spread is taken."""
+
+
+@dataclass(frozen=True, eq=False)
+class Body:
+    """Matter between two vacua, on its line.
+
+    line  the field from vacuum to vacuum
+    low   where matter begins [Å]
+    high  where it ends [Å], above `low` (beyond the period if the body crosses the boundary of the cell)
+    """
+
+    line: Unrolled
+    low: float
+    high: float
+
+    @property
+    def thickness(self) -> float:
+        """High - low [Å]."""
+        return self.high - self.low
+
+
+@dataclass(frozen=True)
+class Period:
+    """Period of a bulk and its standard uncertainty [Å]."""
+
+    length: float
+    uncertainty: float = 0.0
+
+
+def find_body(profile: Profile, sampling: str, inside: float | None = None) -> Body:
+    """Lay a profile out from vacuum to vacuum and find where its matter begins and ends.
+
+    inside  a position known to lie in the matter: the gap that holds it is not the vacuum
+
+    Raises InputError if the profile is zero, if a periodic profile has no vacuum or two gaps that could be it, if the
+    only vacuum holds `inside`, and if a bandlimited profile is not small at the ends of an open axis.
+    """
+    magnitude = np.abs(profile.values)
+    level = FACE_LEVEL * magnitude.max()
+    if level == 0:
+        raise InputError("The profile is zero everywhere: there is no matter in it, hence no surface.")
+    n, h, first = len(magnitude), profile.spacing, 0
+    if profile.boundary == OPEN:
+        if sampling == BANDLIMITED and max(magnitude[0], magnitude[-1]) > level:
+            where = "lower" if magnitude[0] > level else "upper"
+            raise InputError(
+                f"Charge crosses the {where} open boundary of axis {profile.planes}: |ρ| there is "
+                f"{max(magnitude[0], magnitude[-1]) / magnitude.max():.1%} of its maximum. Add vacuum to the box, read "
+                'the field as periodic, or say sampling="cell" if it ends sharply on the box.'
+            )
+    else:
+        gaps = runs = quiet_runs(magnitude <= level, periodic=True)
+        if inside is not None:
+            here = int(np.floor((inside - profile.position[0]) / h + 0.5)) % n
+            runs = [run for run in gaps if (here - run[0]) % n >= run[1]]
+        lengths = sorted((run[1] for run in runs), reverse=True)
+        least = max(5, LEAST_VACUUM * n)
+        if not lengths or lengths[0] < least:
+            widest = max((run[1] for run in gaps), default=0)
+            if widest >= least:
+                raise InputError(
+                    f"x_b = {inside:.6g} Å lies in the vacuum along {profile.planes}, {widest * h:.4g} Å without "
+                    "charge: choose it inside the slab."
+                )
+            raise InputError(
+                f"No vacuum along {profile.planes}: the charge exceeds 1 % of its maximum all over the period of "
+                f"{profile.length:.6g} Å, so this is a bulk and has no surface. Use interface_charge between two "
+                "positions, or a cell with vacuum."
+            )
+        if len(lengths) > 1 and lengths[0] < VACUUM_LEAD * lengths[1]:
+            raise InputError(
+                f"The vacuum along {profile.planes} cannot be told from the gaps inside the matter: the longest empty "
+                f"gaps are {lengths[0] * h:.4g} and {lengths[1] * h:.4g} Å. Enlarge the vacuum, or give x_b, a "
+                "position inside the matter."
+            )
+        longest, length = max(runs, key=lambda run: run[1])
+        first = (longest + length // 2) % n
+    line = unroll(profile, first, sampling)
+    low, high = _faces(line, level)
+    if profile.boundary != OPEN:
+        turns = np.floor((low - (profile.position[0] - h / 2)) / profile.length)
+        shift = float(profile.length * turns)
+        line = Unrolled(line.start - shift, h, line.values, sampling)
+        low, high = low - shift, high - shift
+    return Body(line, low, high)
+
+
+def _faces(line: Unrolled, level: float) -> tuple[float, float]:
+    """Where |f| first and last passes the level: linear between samples, the end of the line if it begins above."""
+    magnitude = np.abs(line.values)
+    above = np.flatnonzero(magnitude > level)
+    ends = []
+    for index, outward, limit in ((above[0], -1, line.start), (above[-1], 1, line.end)):
+        beyond = index + outward
+        if not 0 <= beyond < len(magnitude):
+            ends.append(limit)
+            continue
+        fraction = (magnitude[index] - level) / (magnitude[index] - magnitude[beyond])
+        ends.append(float(line.position[index] + outward * fraction * line.spacing))
+    return ends[0], ends[1]
+
+
+def period_between(line: Unrolled, low: float, high: float) -> Period | None:
+    """Period of the stretch of a line between two positions, or None if it has none; its middle is looked at."""
+    inside = np.flatnonzero((line.position >= low) & (line.position <= high))
+    if len(inside) < 16:
+        return None
+    spare = max(0, len(inside) - LONGEST_STRETCH) // 2
+    inside = inside[spare : len(inside) - spare]
+    length = float(len(inside) * line.spacing)
+    stretch = Profile(line.position[inside], line.values[inside], None, "scalar", length, boundary=OPEN)
+    found = find_periods(stretch, most=1)[0]
+    if found.value is None:
+        return None
+    return Period(found.value, found.uncertainty or 0.0)
+
+
+def check_period(period: Any) -> Period:
+    """A period that the user gave, taken as exact; InputError unless it is a positive length."""
+    try:
+        length = float(period)
+    except (TypeError, ValueError):
+        length = nan
+    if not (isfinite(length) and length > 0):
+        raise InputError(f"period = {period!r}: give a positive length in Å.")
+    return Period(length)
+
+
+GivenPeriod = float | Sequence[float] | str | None
+
+
+def resolve_period(period: GivenPeriod, line: Unrolled, low: float, high: float) -> Period | None:
+    """The period as given, or found on the line between two positions, or None."""
+    if period is None:
+        return None
+    if isinstance(period, str):
+        if period != "auto":
+            raise InputError(f'period = "{period}": give a length in Å, "auto", or None for a bulk without a period.')
+        return period_between(line, low, high)
+    if isinstance(period, Sequence | np.ndarray):
+        if len(period) != 1:
+            raise InputError(f"period = {tuple(period)}: a slab has one bulk, give one length in Å.")
+        return check_period(period[0])
+    return check_period(period)
+
+
+def windows_around(line: Unrolled, x: tuple[float, float]) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The stretches taken for the bulks around x_1 and x_2: 80 % of the way to the middle between them."""
+    reach = 0.4 * (x[1] - x[0])
+    low, high = ((max(c - reach, line.start), min(c + reach, line.end)) for c in x)
+    return low, high
+
+
+def resolve_periods(
+    periods: Sequence[float | None] | float | str | None, line: Unrolled, x: tuple[float, float]
+) -> tuple[Period | None, Period | None]:
+    """Periods of the bulks around x_1 and x_2: as given, one for both or two, or each found around its position."""
+    several = isinstance(periods, Sequence | np.ndarray) and not isinstance(periods, str)
+    pair = list(periods) if several else [periods, periods]  # type: ignore[arg-type]
+    if len(pair) != 2:
+        raise InputError(f"period = {tuple(pair)}: give one length in Å, or two, for the bulk below and above.")
+    low, high = (
+        resolve_period(p, line, *window)  # type: ignore[arg-type]
+        for p, window in zip(pair, windows_around(line, x), strict=True)
+    )
+    return low, high
+
+
+def spread_positions(x: float, reach: float, window: tuple[float, float]) -> Array:
+    """Positions within `reach` of x that lie in the window; x alone if the window has no width."""
+    low, high = max(x - reach, window[0]), min(x + reach, window[1])
+    return np.linspace(low, high, N_SPREAD) if high > low else np.array([x])
+
+
+def fitted_line(x: Array, y: Array) -> tuple[float, float, float]:
+    """Slope of the least squares line, its error, and the scatter about it; near points are not independent: no √n."""
+    if len(x) == 1:
+        return 0.0, 0.0, 0.0
+    t = x - x.mean()
+    slope = float((t * y).mean() / (t**2).mean())
+    scatter = float(np.std(y - slope * t))
+    return slope, scatter / float(np.sqrt((t**2).mean())), scatter
+
+
+def between_two(profile: Profile, between: Sequence[float], sampling: str) -> tuple[Unrolled, tuple[float, float]]:
+    """A line with x_1 and x_2 on it, x_1 below x_2; a periodic one is cut opposite the middle between them.
+
+    Raises InputError unless `between` holds two different finite positions on the axis.
+    """
+    h, length = profile.spacing, profile.length
+    start = float(profile.position[0] - h / 2)
+    if len(between) != 2 or not all(isfinite(x) for x in between):
+        raise InputError(f"between = {tuple(between)}: give two positions in Å, one in each bulk.")
+    low, high = (float(x) for x in between)
+    if profile.boundary == OPEN:
+        if not start <= low < high <= start + length:
+            raise InputError(
+                f"between = ({low:.6g}, {high:.6g}) Å: on the open axis from {start:.4g} to {start + length:.4g} Å "
+                "give x_1 below x_2."
+            )
+        return unroll(profile, 0, sampling), (low, high)
+    low = start + (low - start) % length
+    high = low + (high - low) % length
+    if min(high - low, length - (high - low)) < 4 * h:
+        raise InputError(
+            f"between = {tuple(between)} Å: the two positions coincide within the period of {length:.6g} Å; give one "
+            "in each bulk."
+        )
+    first = round(((low + high) / 2 - length / 2 - start) / h)
+    return unroll(profile, first, sampling), (low, high)

@@ -1,0 +1,242 @@
+"""Unrolled: a profile laid out along one line, with its exact running integrals at any position.
+
+    C(x) = ∫_start^x f,   D(x) = ∫_start^x C,   T(x) = ∫_start^x D      C is the cumulative charge of eq. 43
+    mean over a window [u, v]:  of C  (D(v) - D(u))/(v - u),   of D  (T(v) - T(u))/(v - u)
+
+Samples mean what `sampling` says. "bandlimited": f is the trigonometric polynomial through the samples, and its
+integrals go mode by mode. "cell": f is constant in each cell around its sample, C is piecewise linear, D piecewise
+quadratic, and the charge is conserved exactly. A window is never rounded to whole samples.
+
+In   Profile, host.
+Out  Unrolled, host, equal on every rank.
+
+>>> line = Unrolled(0.0, 0.5, np.array([0.0, 2.0, -2.0, 0.0]), "cell")
+>>> line.cumulative(np.array([0.5, 1.0, 1.25])).tolist(), float(line.window_mean(1.0, 1.0))
+([0.0, 1.0, 0.5], 0.5)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ...errors import InputError, nearest_known
+from ...results import Profile
+from .between_points import harmonics
+
+Array = NDArray[np.float64]
+
+BANDLIMITED, CELL = "bandlimited", "cell"
+EVALUATION_BLOCK = 2_000_000
+"""Largest number of positions times modes evaluated at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class Unrolled:
+    """Equally spaced samples on one line; outside it the field is zero.
+
+    start    left end: half a spacing before the first sample [Å]
+    spacing  distance of the samples [Å]
+    values   (n,) samples, at start + (i + 1/2) spacing
+    sampling "bandlimited" or "cell"
+    """
+
+    start: float
+    spacing: float
+    values: Array
+    sampling: str = BANDLIMITED
+
+    @property
+    def end(self) -> float:
+        """Right end [Å]."""
+        return self.start + self.spacing * len(self.values)
+
+    @cached_property
+    def position(self) -> Array:
+        """(n,) positions of the samples [Å]."""
+        return np.asarray(self.start + self.spacing * (np.arange(len(self.values)) + 0.5), dtype=np.float64)
+
+    def mirrored(self) -> Unrolled:
+        """The line seen from the other end: its position x is -x of this one, so it integrates from above."""
+        return Unrolled(-self.end, self.spacing, self.values[::-1], self.sampling)
+
+    def in_cells(self, finer: int = 8) -> Unrolled:
+        """The line as exact averages over cells, `finer` times as many where it is bandlimited."""
+        if self.sampling == CELL:
+            return self
+        n, h = len(self.values) * finer, self.spacing / finer
+        wavevectors, coefficients = self._modes
+        spectrum = np.zeros(n // 2 + 1, dtype=np.complex128)
+        shape = np.exp(0.5j * wavevectors * h) * np.sinc(wavevectors * h / (2 * np.pi))
+        spectrum[1 : len(wavevectors) + 1] = coefficients * shape * (n / 2)
+        return Unrolled(self.start, h, self.values.mean() + np.fft.irfft(spectrum, n), CELL)
+
+    def place(self, x: float, period: float | None) -> float:
+        """The position x, moved by whole periods to where the line lies; unchanged on an open axis (None)."""
+        if period is None:
+            return x
+        return float(x - period * np.floor((x - self.start) / period))
+
+    @property
+    def total(self) -> float:
+        """∫ f over the line."""
+        return float(self.values.sum() * self.spacing)
+
+    @property
+    def gross(self) -> float:
+        """∫ |f| over the line."""
+        return float(np.abs(self.values).sum() * self.spacing)
+
+    @cached_property
+    def highest(self) -> float:
+        """Largest |C|, by sums of samples."""
+        return float(np.abs(np.cumsum(self.values)).max() * self.spacing)
+
+    @cached_property
+    def _modes(self) -> tuple[Array, NDArray[np.complex128]]:
+        """Wavevectors and coefficients of f - mean, phases from `start`; the Nyquist mode is left out."""
+        wavevectors, coefficients = harmonics(self.values, len(self.values) * self.spacing)
+        return wavevectors, np.asarray(coefficients * np.exp(-0.5j * wavevectors * self.spacing))
+
+    def _evaluate(self, coefficients: NDArray[np.complex128], x: Array) -> Array:
+        """Real part of Σ coefficients exp(i G (x - start))."""
+        wavevectors = self._modes[0]
+        out = np.empty(x.shape)
+        flat, result = x.ravel(), out.reshape(-1)
+        block = max(1, EVALUATION_BLOCK // max(1, len(wavevectors)))
+        for i in range(0, len(flat), block):
+            phases = np.exp(1j * np.outer(flat[i : i + block] - self.start, wavevectors))
+            result[i : i + block] = (phases @ coefficients).real
+        return out
+
+    def _evaluate_at_samples(self, coefficients: NDArray[np.complex128]) -> Array:
+        """The same at every sample, by one FFT."""
+        n, wavevectors = len(self.values), self._modes[0]
+        spectrum = np.zeros(n // 2 + 1, dtype=np.complex128)
+        spectrum[1 : len(wavevectors) + 1] = coefficients * np.exp(0.5j * wavevectors * self.spacing) * (n / 2)
+        return np.asarray(np.fft.irfft(spectrum, n), dtype=np.float64)
+
+    def density(self, x: ArrayLike) -> Array:
+        """The field at positions x; zero outside the line."""
+        x = np.asarray(x, dtype=np.float64)
+        inside = (x >= self.start) & (x <= self.end)
+        if self.sampling == CELL:
+            cell = np.clip(((x - self.start) / self.spacing).astype(int), 0, len(self.values) - 1)
+            return np.asarray(np.where(inside, self.values[cell], 0.0))
+        return np.asarray(np.where(inside, self.values.mean() + self._evaluate(self._modes[1], x), 0.0))
+
+    def cumulative(self, x: ArrayLike) -> Array:
+        """C(x) = ∫_start^x f; 0 before the line, the total after it."""
+        x = np.clip(np.asarray(x, dtype=np.float64), self.start, self.end)
+        if self.sampling == CELL:
+            edges, at_edges, _, _ = self._cell_integrals
+            return np.asarray(np.interp(x, edges, at_edges))
+        wavevectors, coefficients = self._modes
+        once = coefficients / (1j * wavevectors)
+        return self.values.mean() * (x - self.start) + self._evaluate(once, x) - float(once.sum().real)
+
+    @cached_property
+    def _cell_integrals(self) -> tuple[Array, Array, Array, Array]:
+        """Cell edges, and there the first three running integrals of the field."""
+        h, f = self.spacing, self.values
+        edges = np.asarray(self.start + h * np.arange(len(f) + 1), dtype=np.float64)
+        first, second, third = np.zeros(len(edges)), np.zeros(len(edges)), np.zeros(len(edges))
+        first[1:] = np.cumsum(f) * h
+        second[1:] = np.cumsum(first[:-1] + f * (h / 2)) * h
+        third[1:] = np.cumsum(second[:-1] + first[:-1] * (h / 2) + f * (h**2 / 6)) * h
+        return edges, first, second, third
+
+    @property
+    def running_at_edges(self) -> tuple[Array, Array]:
+        """Edges of the cells, and C there."""
+        edges, first, _, _ = self._cell_integrals
+        return edges, first
+
+    def _within(self, x: Array) -> tuple[Array, NDArray[np.int64], Array]:
+        """Positions clipped to the line, the cell of each, and the distance from the cell's left edge."""
+        within = np.clip(x, self.start, self.end)
+        cell = np.clip(((within - self.start) / self.spacing).astype(np.int64), 0, len(self.values) - 1)
+        return within, cell, within - self._cell_integrals[0][cell]
+
+    def double_cumulative(self, x: ArrayLike) -> Array:
+        """D(x) = ∫_start^x C, continued with C = 0 before and C = total after the line."""
+        x = np.asarray(x, dtype=np.float64)
+        within, i, t = self._within(x)
+        if self.sampling == CELL:
+            _, first, second, _ = self._cell_integrals
+            result = second[i] + t * (first[i] + t * (self.values[i] / 2))
+        else:
+            result = self._evaluate(self._twice, within) + self._parabola(within)
+        return np.asarray(result + self.total * np.maximum(x - self.end, 0.0))
+
+    def double_cumulative_at_samples(self) -> Array:
+        """(n,) D at every sample; bandlimited, by one FFT."""
+        if self.sampling == CELL:
+            return self.double_cumulative(self.position)
+        return self._evaluate_at_samples(self._twice) + self._parabola(self.position)
+
+    @property
+    def _twice(self) -> NDArray[np.complex128]:
+        """Coefficients of the second integral of f - mean."""
+        wavevectors, coefficients = self._modes
+        return np.asarray(-coefficients / wavevectors**2, dtype=np.complex128)
+
+    def _parabola(self, x: Array) -> Array:
+        """What D has besides its modes: the mean of f, and what makes C and D zero at the start."""
+        wavevectors, coefficients = self._modes
+        t = x - self.start
+        slope = float((coefficients / (1j * wavevectors)).sum().real)
+        return np.asarray(t * (t * (self.values.mean() / 2) - slope) - float(self._twice.sum().real))
+
+    def triple_cumulative(self, x: ArrayLike) -> Array:
+        """∫_start^x D, for positions on the line."""
+        within, i, t = self._within(np.asarray(x, dtype=np.float64))
+        if self.sampling == CELL:
+            _, first, second, third = self._cell_integrals
+            return np.asarray(third[i] + t * (second[i] + t * (first[i] / 2 + t * (self.values[i] / 6))))
+        wavevectors, coefficients = self._modes
+        once, twice = coefficients / (1j * wavevectors), -coefficients / wavevectors**2
+        thrice = twice / (1j * wavevectors)
+        t = within - self.start
+        polynomial = -float(twice.sum().real) + t * (t * (self.values.mean() / 6) - float(once.sum().real) / 2)
+        return np.asarray(self._evaluate(thrice, within) - float(thrice.sum().real) + t * polynomial)
+
+    def window_mean(self, centre: ArrayLike, width: float) -> Array:
+        """Mean of C over windows of a full width around each centre."""
+        centre = np.asarray(centre, dtype=np.float64)
+        ends = self.double_cumulative(np.stack([centre - width / 2, centre + width / 2]))
+        return np.asarray((ends[1] - ends[0]) / width)
+
+    def window_mean_of_double(self, centre: ArrayLike, width: float) -> Array:
+        """Mean of D over windows of a full width around each centre."""
+        centre = np.asarray(centre, dtype=np.float64)
+        ends = self.triple_cumulative(np.stack([centre - width / 2, centre + width / 2]))
+        return np.asarray((ends[1] - ends[0]) / width)
+
+
+def check_sampling(sampling: str | None) -> str:
+    """The sampling, "bandlimited" if None; InputError for an unknown word."""
+    if sampling is None:
+        return BANDLIMITED
+    if sampling not in (BANDLIMITED, CELL):
+        raise InputError(f'Unknown sampling "{sampling}": {nearest_known(str(sampling), (BANDLIMITED, CELL))}')
+    return sampling
+
+
+def quiet_runs(quiet: NDArray[np.bool_], periodic: bool) -> list[tuple[int, int]]:
+    """(first sample, length) of each run of True; on a periodic axis a run may go on past the end."""
+    if quiet.all():
+        return [(0, len(quiet))]
+    shift = int(np.argmin(quiet)) if periodic else 0
+    steps = np.diff(np.concatenate([[0], np.roll(quiet, -shift).astype(int), [0]]))
+    first, stop = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
+    return [(int(i + shift) % len(quiet), int(j - i)) for i, j in zip(first, stop, strict=True)]
+
+
+def unroll(profile: Profile, first: int, sampling: str) -> Unrolled:
+    """A profile laid out from its sample `first` on, around the period if that is not 0."""
+    start = float(profile.position[0] + (first - 0.5) * profile.spacing)
+    return Unrolled(start, profile.spacing, np.roll(profile.values, -first), sampling)

@@ -1,0 +1,59 @@
+"""Bulks: periods as people give them, positions on the line, and the mirrored line."""
+
+import numpy as np
+import pytest
+
+from gpuhomog.errors import InputError
+from gpuhomog.operators.profiles.bulk import Period, resolve_period, resolve_periods, windows_around
+from gpuhomog.operators.profiles.unrolled import Unrolled
+
+LINE = Unrolled(0.0, 0.1, np.cos(np.pi * (np.arange(600) + 0.5) * 0.1) * np.linspace(0.9, 1.1, 600))  # period 2 Å
+
+
+@pytest.mark.parametrize("given", [2.5, 2, [2.5], np.array([2.5]), np.float32(2.5)])
+def test_one_period(given):
+    found = resolve_period(given, LINE, 10.0, 50.0)
+    assert found == Period(float(np.ravel(given)[0]))
+
+
+def test_a_found_period():
+    assert resolve_period("auto", LINE, 10.0, 50.0).length == pytest.approx(2.0, abs=1e-3)
+    assert resolve_period(None, LINE, 10.0, 50.0) is None
+
+
+@pytest.mark.parametrize("given", ["guess", [1.0, 2.0], [], ["wide"], 0.0, -1.0, np.nan, {}])
+def test_what_is_no_period(given):
+    with pytest.raises(InputError, match="period = "):
+        resolve_period(given, LINE, 10.0, 50.0)
+
+
+def test_two_periods():
+    x = (15.0, 45.0)
+    assert resolve_periods((2.0, None), LINE, x) == (Period(2.0), None)
+    assert resolve_periods(3.0, LINE, x) == (Period(3.0), Period(3.0))
+    found = resolve_periods("auto", LINE, x)
+    assert [p.length for p in found] == pytest.approx([2.0, 2.0], abs=1e-3)
+    mixed = resolve_periods((3.0, "auto"), LINE, x)
+    assert mixed[0] == Period(3.0)
+    assert mixed[1].length == pytest.approx(2.0, abs=1e-3)
+    with pytest.raises(InputError, match="one length"):
+        resolve_periods((1.0, 2.0, 3.0), LINE, x)
+
+
+def test_windows_stay_on_the_line():
+    assert windows_around(LINE, (5.0, 45.0)) == ((0.0, 21.0), (29.0, 60.0))
+
+
+def test_places_on_the_line():
+    line = Unrolled(7.0, 0.5, np.zeros(20))
+    assert [line.place(x, 10.0) for x in (7.0, 6.9, 17.0, -3.0)] == pytest.approx([7.0, 16.9, 7.0, 7.0])
+    assert line.place(-40.0, None) == -40.0
+
+
+@pytest.mark.parametrize("sampling", ["bandlimited", "cell"])
+def test_the_mirrored_line_integrates_from_above(sampling):
+    line = Unrolled(3.0, 0.25, np.random.default_rng(3).random(31) - 0.3, sampling)
+    x = np.array([3.0, 4.1, 7.7, 10.75])
+    mirrored = line.mirrored()
+    assert mirrored.density(-x[1:3]) == pytest.approx(line.density(x[1:3]))
+    assert mirrored.cumulative(-x) == pytest.approx(line.total - line.cumulative(x), abs=1e-12)
