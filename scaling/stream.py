@@ -9,7 +9,10 @@ lately may cost more than the disk, to plain reads above all. Plain reads and jo
 counts, and `fraction_of_floor` is the plain read's time over the job's. The note has the median of what neighbours in
 time give, and the time that processors worked for both: all cores together give no more in a second than there are.
 
-    python scaling/stream.py [--n 448] [--repeat 3] [--memory 400MB] [--folder DIR] [--keep]
+A disk whose rate changes from minute to minute (a virtual one) can be held: --disk-rate lets the kernel give both no
+more than that (Linux, as root; the throttle of the cgroup controller blkio).
+
+    python scaling/stream.py [--n 448] [--repeat 3] [--memory 400MB] [--folder DIR] [--disk-rate 1.5GB] [--keep]
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +35,9 @@ from rows import append, machine, versions
 import gpuhomog as gh
 from gpuhomog.reduction import SUM, Reduction
 from gpuhomog.streaming import Limit, Run, in_turns, memory, parse_bytes, running
+
+
+BLKIO = Path("/sys/fs/cgroup/blkio")
 
 
 def write_field(path: Path, n: int) -> None:
@@ -51,6 +58,21 @@ def forget(path: Path) -> None:
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def held_disk(folder: str, rate: int) -> Iterator[None]:
+    """This process and those it starts read no more than `rate` bytes a second from the disk of the folder."""
+    device = os.stat(folder).st_dev
+    group, root = BLKIO / "gpuhomog-stream", BLKIO / "cgroup.procs"
+    group.mkdir(exist_ok=True)
+    try:
+        (group / "blkio.throttle.read_bps_device").write_text(f"{os.major(device)}:{os.minor(device)} {rate}")
+        (group / "cgroup.procs").write_text(str(os.getpid()))
+        yield
+    finally:
+        root.write_text(str(os.getpid()))
+        group.rmdir()
 
 
 def plain_read(path: Path) -> None:
@@ -95,6 +117,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--memory", default="400MB", help="what the process may take")
     parser.add_argument("--folder", help="where the file is written; default: a temporary folder")
+    parser.add_argument("--disk-rate", help="hold the disk to this many bytes a second, such as 1.5GB")
     parser.add_argument("--keep", action="store_true", help="append the rows to results.csv")
     parser.add_argument("--go", choices=("read", "job"), help=argparse.SUPPRESS)
     parser.add_argument("--path", type=Path, help=argparse.SUPPRESS)
@@ -115,15 +138,18 @@ def main() -> None:
         write_field(path.with_name("small.npy"), 64)
         n_bytes = path.stat().st_size
         found: dict[tuple[str, bool], list[tuple[float, float, float]]] = {}
-        for _ in range(options.repeat):
-            for cold in (True, False):
-                for what in ("read", "job"):
-                    found.setdefault((what, cold), []).append(seconds(path, what, cold, options.memory))
+        held = held_disk(folder, parse_bytes(options.disk_rate)) if options.disk_rate else nullcontext()
+        with held:
+            for _ in range(options.repeat):
+                for cold in (True, False):
+                    for what in ("read", "job"):
+                        found.setdefault((what, cold), []).append(seconds(path, what, cold, options.memory))
+    disk = f"from a disk held at {options.disk_rate}/s" if options.disk_rate else "from disk"
     for cold in (True, False):
         reads, jobs = found["read", cold], found["job", cold]
         (floor, reading, _), (took, worked, peak) = min(reads), min(jobs)
         median = np.median([read[0] / one[0] for read, one in zip(reads, jobs, strict=True)])
-        known = {"script": "stream.py", "case": "from disk" if cold else "from page cache", "size": f"{options.n}^3"}
+        known = {"script": "stream.py", "case": disk if cold else "from page cache", "size": f"{options.n}^3"}
         known |= {"dtype": "float64", **machine(), "versions": versions("scipy"), "bytes": n_bytes}
         rows.append({**known, "what": f"plain read, {n_bytes / floor / 1e6:.0f} MB/s", "seconds": round(floor, 4)})
         what = f"gpuhomog, 8 results in one pass, {n_bytes / took / 1e6:.0f} MB/s, peak {peak / 1e6:.0f} MB"
