@@ -36,7 +36,6 @@ import gpuhomog as gh
 from gpuhomog.reduction import SUM, Reduction
 from gpuhomog.streaming import Limit, Run, in_turns, memory, parse_bytes, running
 
-
 BLKIO = Path("/sys/fs/cgroup/blkio")
 
 
