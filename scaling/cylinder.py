@@ -108,10 +108,7 @@ def measure(arguments: list[str] | None = None) -> list[dict[str, Any]]:
                 **machine(),
             }
         )
-    for row in rows:
-        print(f"{row['what']:45} {row['seconds']:>8} s  {row['ratio_to_peer']:>6}  {row['error']:>8}  {row['note']}")
-    if options.keep:
-        append(rows)
+    append(rows, options.keep)
     return rows
 
 

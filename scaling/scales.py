@@ -25,7 +25,7 @@ from average import exact, make_field
 from rows import append, machine, versions
 
 import gpuhomog as gh
-from gpuhomog.operators import scale_report as operator
+from gpuhomog.operators.macroscale import scale_report as operator
 
 SCALES = 8
 

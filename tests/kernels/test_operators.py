@@ -14,7 +14,7 @@ import gpuhomog as gh
 from gpuhomog.device import choose_device
 from gpuhomog.device.gpu import GPU
 from gpuhomog.errors import AccuracyWarning, InputError
-from gpuhomog.operators import scale_report
+from gpuhomog.operators.macroscale import scale_report
 
 TRICLINIC = np.array([[9.0, 0.4, -0.3], [1.2, 8.5, 0.5], [-0.6, 0.9, 10.5]])
 ORTHOGONAL = np.diag([9.0, 8.0, 10.0])

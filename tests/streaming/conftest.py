@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from gpuhomog.operators import streamed
+from gpuhomog.operators.averages import streamed
 from gpuhomog.streaming import memory
 
 

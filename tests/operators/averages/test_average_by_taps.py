@@ -9,7 +9,7 @@ from ranks import on_ranks
 import gpuhomog as gh
 from gpuhomog.averaging_kernels import AveragingKernel
 from gpuhomog.errors import AccuracyWarning, KernelError
-from gpuhomog.operators import ways
+from gpuhomog.operators.averages import ways
 from gpuhomog.operators.averages.average import plan_average
 from gpuhomog.operators.averages.line_taps import error_bound, taps_of
 

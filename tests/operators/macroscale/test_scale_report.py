@@ -10,7 +10,7 @@ from strict_device import StrictDevice
 
 import gpuhomog as gh
 from gpuhomog.errors import AccuracyWarning, InputError, KernelError
-from gpuhomog.operators import scale_report as scale_report_module
+from gpuhomog.operators.macroscale import scale_report as scale_report_module
 
 pytestmark = pytest.mark.filterwarnings("ignore::gpuhomog.AccuracyWarning")
 
