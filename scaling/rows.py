@@ -96,7 +96,7 @@ def write(rows: list[dict[str, Any]], path: Path) -> None:
     """Append rows to a file, with the header if it is new."""
     new = not path.exists()
     with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="")
+        writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
         if new:
             writer.writeheader()
         writer.writerows(rows)
