@@ -75,7 +75,7 @@ def test_page_says_what_it_must(page):
 def test_index_names_every_page():
     index = (PACKAGE / "pages" / "README.md").read_text(encoding="utf-8")
     assert set(re.findall(r"\]\(([\w-]+\.md)\)", index)) == {page.name for page in PAGES}
-    assert "gpuhomog/pages/README.md" in (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
+    assert "gpuhomog/pages/README.md" in (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_wrong_output_is_found(tmp_path, capsys):
