@@ -21,9 +21,9 @@
 #include "multiplier.cuh"
 
 template <typename T> __global__ void __launch_bounds__(WARP)
-    shell_sums(const Complex<T> *__restrict__ spectrum, double *__restrict__ partial,
-               const double *__restrict__ tables, const double *__restrict__ metric, int n0, int n1, int n2, int what,
-               int first, int count, int n_shells, double inverse_width) {
+    shell_sums(const Complex<T> *__restrict__ spectrum, double *__restrict__ partial, const double *__restrict__ tables,
+               const double *__restrict__ metric, int n0, int n1, int n2, int what, int first, int count, int n_shells,
+               double inverse_width) {
   extern __shared__ __align__(16) unsigned char shared_bytes[];
   __shared__ double amounts[WARP];
   __shared__ int shells[WARP];

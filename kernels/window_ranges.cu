@@ -36,9 +36,9 @@ __device__ __forceinline__ int continued(int i, int n, bool open) {
 
 template <typename T> __global__ void __launch_bounds__(THREADS, 8)
     window_ranges(const T *__restrict__ values, T *__restrict__ low, T *__restrict__ high, T *__restrict__ mean,
-                  const int *__restrict__ table, const int *__restrict__ ends, const T *__restrict__ shares,
-                  int n0, int n1, int n2, int m1, int m2, int first_a, int first_b, int first_c, int n_a, int n_b,
-                  int length, int n_ends, int every, int open, double scale) {
+                  const int *__restrict__ table, const int *__restrict__ ends, const T *__restrict__ shares, int n0,
+                  int n1, int n2, int m1, int m2, int first_a, int first_b, int first_c, int n_a, int n_b, int length,
+                  int n_ends, int every, int open, double scale) {
   extern __shared__ __align__(16) unsigned char shared_bytes[];
   T *const line = reinterpret_cast<T *>(shared_bytes);
   const int thread = threadIdx.x, threads = blockDim.x;
@@ -68,7 +68,8 @@ template <typename T> __global__ void __launch_bounds__(THREADS, 8)
       if (!wanted) continue;
       const T *const from = plane + continued(b_out * every + first_b + b, n1, open_b) * line_size;
       __syncthreads();
-      for (int i = thread; i < length; i += threads) line[i] = from[continued(c_first * every + first_c + i, n2, open_c)];
+      for (int i = thread; i < length; i += threads)
+        line[i] = from[continued(c_first * every + first_c + i, n2, open_c)];
       __syncthreads();
 #pragma unroll
       for (int t = 0; t < TILE; ++t) {

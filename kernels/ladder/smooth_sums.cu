@@ -13,11 +13,10 @@
 //   smooth_sums_v1<double>
 #include "common.cuh"
 
-template <typename T> __global__ void smooth_sums_v1(const T *__restrict__ values, double *__restrict__ out,
-                                                     const double *__restrict__ windows,
-                                                     const int *__restrict__ reached,
-                                                     const double *__restrict__ lattice, int n_windows, int n0, int n1,
-                                                     int n2) {
+template <typename T>
+__global__ void smooth_sums_v1(const T *__restrict__ values, double *__restrict__ out,
+                               const double *__restrict__ windows, const int *__restrict__ reached,
+                               const double *__restrict__ lattice, int n_windows, int n0, int n1, int n2) {
   const int w = blockIdx.x * blockDim.x + threadIdx.x;
   if (w >= n_windows) return;
   const double *const window = windows + 13 * w;
@@ -28,7 +27,8 @@ template <typename T> __global__ void smooth_sums_v1(const T *__restrict__ value
       for (int c = ends[4]; c <= ends[5]; ++c) {
         double square = 0.0;
         for (int x = 0; x < 3; ++x) {
-          const double apart = lattice[x] - window[4 + x] + a * lattice[3 + x] + b * lattice[6 + x] + c * lattice[9 + x];
+          const double apart =
+              lattice[x] - window[4 + x] + a * lattice[3 + x] + b * lattice[6 + x] + c * lattice[9 + x];
           square += apart * apart;
         }
         const long long i = (a % n0 + n0) % n0, j = (b % n1 + n1) % n1, k = (c % n2 + n2) % n2;
