@@ -24,6 +24,7 @@ Out  BethePotential: V, host, equal on every rank.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import erf, exp, inf, isfinite, pi, sqrt
@@ -54,7 +55,7 @@ FACE_LEVEL = 1e-4
 
 
 @dataclass(frozen=True)
-class SphericalCharge:
+class SphericalCharge(ABC):
     """Charge of spherical symmetry around a centre; one of the kinds below.
 
     charge  ∫ρ [e]
@@ -75,9 +76,9 @@ class SphericalCharge:
         """∫ρ r² about its own centre [e Å^2]."""
         return self.within(inf)[1]
 
+    @abstractmethod
     def within(self, radius: float) -> tuple[float, float, float]:
         """Q(R) = 4π ∫_0^R ρ r² [e], 4π ∫_0^R ρ r⁴ [e Å^2] and 4π ∫_R^∞ ρ r [e/Å]."""
-        raise NotImplementedError
 
     @property
     def gross(self) -> float:

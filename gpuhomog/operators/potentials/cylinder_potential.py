@@ -329,7 +329,6 @@ def _spectral(
     if field.slab.axis != cylinder.normal:
         along = AXIS_NAMES[cylinder.normal]
         in_memory(field, f"A cylinder along {along}, whose planes are not those that are read,")
-    if field.slab.axis != cylinder.normal:
         values, slab = planes_whole(field, cylinder.normal)
         if field.comm.size == 1:
             slab = Slab.of(cylinder.n, axis=cylinder.normal)
