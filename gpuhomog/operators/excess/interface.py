@@ -237,7 +237,7 @@ def _interface(
         why_no_bulk(line, c, p, (c - width / 2, c + width / 2), None, unit) for c, p in zip(x, found, strict=True)
     ]
     reason = next((f"{side}: {r}" for side, r in zip(("below", "above"), reasons, strict=True) if r), None)
-    rounding = float(4e-16 * line.gross * np.sqrt(len(line.values)))
+    rounding = line.rounding
     units = (unit, moment_unit)
     scales = (1.0, apart)  # an error of charge, a position away, is one of the first moment
     low, high = found

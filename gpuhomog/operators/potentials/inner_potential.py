@@ -399,7 +399,7 @@ def _level(step: PotentialStep, eps: float | None, charge: Unrolled | None, surf
 def _charge_of(potential: Unrolled) -> Unrolled:
     """-ε0 φ'' of samples, by second differences; 0 at the ends, which lie in vacuum."""
     bends = np.diff(potential.values, 2) / potential.spacing**2
-    return Unrolled(potential.start, potential.spacing, np.pad(bends, 1) / -FOUR_PI_KAPPA, CELL)
+    return replace(potential, values=np.pad(bends, 1) / -FOUR_PI_KAPPA, sampling=CELL)
 
 
 def _no_level(reason: str) -> _Level:
@@ -415,7 +415,10 @@ def _grid_error(line: Unrolled, number: Callable[[Unrolled], float]) -> float:
     for stride in (2, 4):
         n, h = len(line.values) // stride * stride, line.spacing
         start = line.start - (stride - 1) * h / 2
-        parts = [Unrolled(start + i * h, stride * h, line.values[i:n:stride], line.sampling) for i in range(stride)]
+        parts = [
+            replace(line, start=start + i * h, spacing=stride * h, values=line.values[i:n:stride])
+            for i in range(stride)
+        ]
         changes.append(float(np.ptp([number(part) for part in parts])) / 2)
     return changes[0] * min(1.0, max(LEAST_GAIN, changes[0] / changes[1])) if changes[1] > 0 else 0.0
 

@@ -246,6 +246,20 @@ def test_the_disc_average_is_all_of_the_planar_mean(slab):
         assert ratio == pytest.approx(2 * j1(z) / z, abs=1e-12)
 
 
+def test_planes_that_cancel_to_noise():
+    """Planes without a mean charge are matter all the same, and 1e-17 is none: at the boundary, and inside."""
+    signs = np.where(np.arange(6) % 2, 1.0, -1.0)[:, None] * np.ones((6, 6))  # its sum is 0 exactly
+    values = np.zeros((16, 6, 6))
+    values[5:12] = signs
+    values[0, 0, 0] = values[15, 0, 0] = 1e-17
+    inside = charge(values, np.diag([8.0, 4.0, 4.0]))
+    assert np.abs(gh.cylinder_potential(inside, "a", 3.0, at=4.0).total).max() > 1e-3
+    values = np.roll(values, 6, axis=0)
+    assert values[0].mean() == 0 < np.abs(values.mean(axis=(1, 2))).max()
+    with pytest.raises(InputError, match=r"the mean \|ρ\| there is 100.0% of the densest plane's"):
+        gh.cylinder_potential(charge(values, inside.grid.cell), "a", 3.0, at=4.0)
+
+
 def test_refused(slab):
     def refused(message, field=slab, axis="a", radius=11.3, **options):
         with pytest.raises(InputError, match=message):
@@ -269,7 +283,11 @@ def test_refused(slab):
     electrons = gh.Field.from_array(slab.values, slab.grid.cell, quantity="electron_density")
     refused("counts electrons only", field=electrons)
     crystal = charge(np.cos(2 * pi * np.arange(16) / 16)[:, None, None] * np.ones((16, 6, 6)), 4 * np.eye(3))
-    refused("boundary of the cell cuts matter along a: .*Give x_low=… and x_high=…", field=crystal, radius=2.0, at=1.0)
+    cuts = "boundary of the cell cuts matter along a: .*Give x_low=… and x_high=…"
+    refused(cuts + ": there is no vacuum along a in which", field=crystal, radius=2.0, at=1.0)
+    layer = np.roll(crystal.values * (np.arange(16) < 6)[:, None, None], -2, axis=0)
+    across = charge(layer, 4 * np.eye(3))
+    refused(cuts + r", or cut the cell in its vacuum, gh.cut_in_vacuum\(field, 'a'\)", field=across, radius=2.0, at=1.0)
     opened = charge(np.ones((16, 6, 6)), 4 * np.eye(3), boundary="open")
     refused(r"Open box too small: L = 4 Å along b", field=opened, radius=2.0, at=1.0)
     values = np.zeros((16, 12, 12))
