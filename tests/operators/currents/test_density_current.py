@@ -170,6 +170,7 @@ def test_a_bulk_without_a_period():
     found = gh.density_current(frames, time_step=STEP, period=None, eps=16.0)
     expected = -60 * 0.2 * np.cos(TIMES[3]) / 96.0
     assert found.estimator == "kernel" and np.isnan(found.sigma_L_period).all()
+    assert found.closure < 1e-12
     assert found.J[3] == pytest.approx(expected, rel=0.02)
     assert abs(found.J[3] - expected) < 4 * found.uncertainty[3]
 
