@@ -74,6 +74,8 @@ LEAST_PLATEAU = 5
 FACE_UNCERTAINTY = 1.0
 """Uncertainty of where a surface ends [Å]: an atomic radius or half a layer; the ends of the straight vacuum and of
 the charge differ by as much. In a vacuum with a field the level at the face is uncertain by the field times this."""
+SOLVED = 32.0
+"""Roundings of a potential, of its largest value: solving for it in single precision loses more than the last step."""
 LEAST_FIELD = 2e-3
 """Field of a vacuum below which no reader needs to know [V/Å]: 0.01 V over a vacuum of 5 Å."""
 CHARGED_FIELD = 0.02
@@ -347,7 +349,7 @@ def _plateau(line: Unrolled, run: Run | None, at_low: bool) -> _Plateau:
     x, values = line.position[low:high], line.values[low:high]
     face = float(line.position[last] if at_low else line.position[first])
     level, slope, residual, spread = _line(x, values, face)
-    floor = line.rounding_of_values
+    floor = SOLVED * line.precision * float(np.abs(line.values).max())
     bend, noise = _bend(x, values, face)
     if bend > max(MOST_BEND, SIGNIFICANT * noise):
         reason = (
@@ -419,7 +421,7 @@ def _level_in_bulk(
     drift = 0.0
     if period.uncertainty > 0:
         drift = float(period_mean(line, np.array([x]), period.length + period.uncertainty)[0] - here)
-    floor = line.rounding_of_values
+    floor = SOLVED * line.precision * float(np.abs(line.values).max())
     slope, slope_error, spread = fitted_line(around, means)
     return (
         Measurement(float(here), VOLT, hypot(spread, drift, floor)),

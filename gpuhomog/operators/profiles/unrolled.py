@@ -31,7 +31,7 @@ from .between_points import harmonics
 Array = NDArray[np.float64]
 
 BANDLIMITED, CELL = "bandlimited", "cell"
-ROUNDINGS = 8.0
+ROUNDINGS = 4.0
 """Roundings of a sample: it is a sum over a plane, in which larger values may cancel."""
 SUMS = 4e-16
 """Rounding of a sum of n numbers over √n times that of their magnitudes."""
@@ -100,15 +100,10 @@ class Unrolled:
         return float(np.abs(self.values).sum() * self.spacing)
 
     @cached_property
-    def rounding_of_values(self) -> float:
-        """How far rounding of what the samples were made from moves each of them; the values of a plane may cancel."""
-        return ROUNDINGS * self.precision * float(np.abs(self.values).max())
-
-    @cached_property
     def rounding(self) -> float:
         """Uncertainty of ∫ f: of its sums, and of the values; that of ∫ x f is this times the length."""
-        n = len(self.values)
-        return float(np.sqrt(n)) * (SUMS * self.gross + self.rounding_of_values * self.spacing)
+        of_values = ROUNDINGS * self.precision * float(np.linalg.norm(self.values)) * self.spacing
+        return SUMS * self.gross * float(np.sqrt(len(self.values))) + of_values
 
     @cached_property
     def beyond_ends(self) -> float:
