@@ -71,7 +71,7 @@ class DeviationDecay(Result):
     limit     of Φ^[Δρ] at the point for R = ∞ [V]; the mean over a disc has the limit 0
     average   "point" or "disc"
     x_b       [Å]
-    point     (2,) place in the plane, as fractions of its vectors
+    in_plane  (2,) the point, as fractions of its vectors
     side      "low", "high" or "both"
     planes, remarks, provenance   as in SurfaceCharge
     """
@@ -86,7 +86,7 @@ class DeviationDecay(Result):
     limit: Measurement
     average: str
     x_b: float
-    point: Array
+    in_plane: Array
     side: str
     planes: str
     remarks: tuple[str, ...] = ()
@@ -114,11 +114,11 @@ def deviation_decay(
     x_b: float,
     radii: Sequence[float] | Array | None = None,
     average: str = "disc",
-    point: Sequence[float] = (0.0, 0.0),
-    side: str = "low",
+    in_plane: Sequence[float] = (0.0, 0.0),
+    side: str = "both",
     x_low: float | None = None,
     x_high: float | None = None,
-    order: int | None = None,
+    end_weights: int | None = None,
 ) -> DeviationDecay:
     """Φ^[Δρ] of eq. (69) against the radius of the cylinder, with a fitted exponent.
 
@@ -128,7 +128,7 @@ def deviation_decay(
     radii    R [Å], increasing; 400 from 5 to 250 of the plane's longest period by default
     average  "point": at one point of the plane, less its limit; "disc": the mean over the disc of the same R about it,
              whose points have each their own disc
-    point    its place, as fractions of the vectors of the plane
+    in_plane  the point, as fractions of the vectors of the plane
     others   as in cylinder_potential
 
     Source: App. F of the paper. Raises InputError for fewer than eight radii or less than a decade of them, for planes
@@ -148,9 +148,9 @@ def deviation_decay(
         raise InputError("The planes are open: what falls with R are the modes of planes that go on, periodic ones.")
     if cylinder.leans:
         raise InputError(f"Axis {AXIS_NAMES[normal]} leans on its planes: use an upright cell.")
-    first, last, order = stretch_of(field, cylinder, x_low, x_high, order)
+    first, last, order = stretch_of(field, cylinder, x_low, x_high, end_weights)
     (plane,), _ = places_of(cylinder, x_b, first, last)
-    lengths, waves = _waves(field, cylinder, np.asarray(point, dtype=np.float64))
+    lengths, waves = _waves(field, cylinder, np.asarray(in_plane, dtype=np.float64))
     weights = _plane_weights(cylinder, int(plane), order, first, last, side)
     waves = waves * weights[:, None]
     kept = (lengths[0] > 0) & (np.abs(waves).max(axis=0) > NEGLIGIBLE * np.abs(waves).max())
@@ -171,7 +171,7 @@ def deviation_decay(
     if decades < GOOD_DECADES:
         remarks = (f"the fit covers {decades:.2f} decades of R: {GOOD_DECADES} or more tell an exponent from another",)
     step = {
-        "step": "decay of Φ of Δρ", "axis": AXIS_NAMES[normal], "average": average, "side": side, "order": order,
+        "step": "decay of Φ of Δρ", "axis": AXIS_NAMES[normal], "average": average, "side": side, "end_weights": order,
         "x_b": cylinder.step * int(plane), "modes": int(kept.sum()),
     }  # fmt: skip
     return DeviationDecay(
@@ -185,7 +185,7 @@ def deviation_decay(
         limit=Measurement(limit, "V"),
         average=average,
         x_b=cylinder.step * int(plane),
-        point=np.asarray(point, dtype=np.float64),
+        in_plane=np.asarray(in_plane, dtype=np.float64),
         side=side,
         planes=AXIS_NAMES[normal],
         remarks=remarks,
