@@ -14,6 +14,8 @@ from .field import Field
 from .grid import Grid
 from .operators.averages.average import average, average_and_variance, average_gradient, averages_and_variances
 from .operators.charge import ChargeBalance, charge_balance, charge_density
+from .operators.currents.density_series import DensityCurrent, density_current
+from .operators.currents.packets import PacketCurrent, frames_on_line, packet_current
 from .operators.excess.dipole_density import dipole_density
 from .operators.excess.interface import InterfaceCharge, InterfaceExcess, interface_charge, interface_excess
 from .operators.excess.lines_and_points import Excess, LinesAndPoints, lines_and_points
@@ -110,6 +112,7 @@ __all__ = [
     "CylinderFields",
     "CylinderPotential",
     "CylinderTerms",
+    "DensityCurrent",
     "DeviationDecay",
     "DeviceError",
     "DipoleCorrection",
@@ -138,6 +141,7 @@ __all__ = [
     "Measurement",
     "MolecularCharge",
     "MomentDensities",
+    "PacketCurrent",
     "Partition",
     "PeriodEstimate",
     "PlaneExcess",
@@ -186,6 +190,7 @@ __all__ = [
     "cylinder_potential",
     "cylinder_potential_field",
     "cylinder_terms",
+    "density_current",
     "deviation_decay",
     "dipole_correction",
     "dipole_density",
@@ -195,6 +200,7 @@ __all__ = [
     "field_assumption_8",
     "field_intervals",
     "find_periods",
+    "frames_on_line",
     "from_ase",
     "homogenize",
     "inner_potential",
@@ -209,6 +215,7 @@ __all__ = [
     "macroscopic_average",
     "molecular_charge",
     "moment_densities",
+    "packet_current",
     "partition",
     "physical_assumption_8",
     "planar_average",

@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 
 CURRENTS = {
-    "packet_current_Jx",
-    "conduction_split_total",
     "eq10_normalisation",
     "rice_mele_centre",
     "rice_mele_centre_N160",

@@ -164,7 +164,7 @@ class PointCharges:
     def cumulative(self, x: ArrayLike) -> Array:
         """C(x): the charge below each x; a charge at x itself counts half."""
         at = np.asarray(x, dtype=np.float64)[..., None]
-        return np.asarray((self._q * _below(at - self._x)).sum(axis=-1))
+        return np.asarray((self._q * passed(at - self._x)).sum(axis=-1))
 
     def window_mean(self, low: float, high: float) -> float:
         """Mean of C between two positions; C itself where they coincide."""
@@ -206,13 +206,13 @@ class PointCharges:
         return np.asarray((self._q * np.maximum(0.0, 1 - away / width)).sum(axis=-1))
 
 
-def _below(ahead: Array) -> Array:
+def passed(ahead: Array) -> Array:
     """1 where a distance is positive, 1/2 where it is zero, 0 where it is negative."""
     return np.asarray(np.where(np.abs(ahead) < COINCIDENT, 0.5, ahead > 0))
 
 
 def _inside(away: Array, width: float) -> Array:
-    return _below(width / 2 - np.abs(away))
+    return passed(width / 2 - np.abs(away))
 
 
 @dataclass(frozen=True, eq=False)

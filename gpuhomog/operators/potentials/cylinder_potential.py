@@ -79,6 +79,8 @@ TABLE_BYTES = 2**29
 """A table of the kernel may have this size; recursions beyond."""
 BLOCK_BYTES = 2**26
 """Of the kernel at some distances, for all modes."""
+KEPT_BYTES = 2**25
+"""A kernel of all points up to this size is kept for the next call with the same grid and cylinder, two at most."""
 MARCH_TOLERANCE = {"float32": 5e-7, "float64": 1e-11}
 """Error of the recursions, over the kernel's largest value."""
 
@@ -228,10 +230,8 @@ def cylinder_potential(
         **cylinder.facts(),
     }  # fmt: skip
     sides = ("low", "high") if side == "both" else (side,)
-    if method == "direct":
-        parts = _direct(field, cylinder, planes, points, first, last, order, sides)
-    else:
-        parts = _spectral(field, cylinder, planes, points, first, last, order, sides)
+    wanted = _Wanted(planes, points, first, last, order, sides)
+    parts = (_direct if method == "direct" else _spectral)(field, cylinder, wanted)
     h = cylinder.step
     return CylinderPotential(
         low=parts.get("low"),
@@ -313,19 +313,22 @@ def _end(ends: Array, distance: int) -> float:
     return float(ends[distance]) if distance < len(ends) else 1.0
 
 
-def _spectral(
-    field: Field,
-    cylinder: Cylinder,
-    planes: NDArray[np.int64],
-    points: Array | None,
-    first: int,
-    last: int,
-    order: int,
-    sides: Sequence[str],
-) -> dict[str, Array]:
+@dataclass(frozen=True, eq=False)
+class _Wanted:
+    """Planes asked for, points on them or None; first and last plane that count, order of the end weights, sides."""
+
+    planes: NDArray[np.int64]
+    points: Array | None
+    first: int
+    last: int
+    order: int
+    sides: Sequence[str]
+
+
+def _spectral(field: Field, cylinder: Cylinder, wanted: _Wanted) -> dict[str, Array]:
     """Whole potentials and their parts, from spectra summed over the planes."""
-    here = np.unique(planes)
-    reduction = _plane_spectra(cylinder, here, first, last, order, sides)
+    here = np.unique(wanted.planes)
+    reduction = _plane_spectra(cylinder, here, wanted)
     if field.slab.axis != cylinder.normal:
         along = AXIS_NAMES[cylinder.normal]
         in_memory(field, f"A cylinder along {along}, whose planes are not those that are read,")
@@ -336,10 +339,10 @@ def _spectral(
     (spectra,) = field.reduce(reduction)
     lengths, classes = _classes(cylinder)
     spectra[:, :, 1] *= disc_average_factor(lengths, cylinder.radius, cylinder.edge).mean(axis=0)[classes]
-    which = np.searchsorted(here, planes)
+    which = np.searchsorted(here, wanted.planes)
     parts: dict[str, Array] = {}
-    for number, side in enumerate(sides):
-        found = [_at_places(cylinder, spectra[:, number, part], which, points) for part in (0, 1)]
+    for number, side in enumerate(wanted.sides):
+        found = [_at_places(cylinder, spectra[:, number, part], which, wanted.points) for part in (0, 1)]
         parts[side], parts[f"{side}_average"] = found
         parts[f"{side}_deviation"] = found[0] - found[1]
     return parts
@@ -349,10 +352,9 @@ def _classes(cylinder: Cylinder) -> tuple[Array, NDArray[np.int32]]:
     return classes_of(in_plane_wavevectors(cylinder.padded_vectors, cylinder.padded))
 
 
-def _plane_spectra(
-    cylinder: Cylinder, here: NDArray[np.int64], first: int, last: int, order: int, sides: Sequence[str]
-) -> Reduction:
+def _plane_spectra(cylinder: Cylinder, here: NDArray[np.int64], wanted: _Wanted) -> Reduction:
     """(x_b, sides, whole or of ρ̄ before its disc, n_1, n_2//2 + 1): sums over planes of spectra times the kernel."""
+    first, last, order, sides = wanted.first, wanted.last, wanted.order, wanted.sides
     lengths, classes = _classes(cylinder)
     ends, source = end_weights(order, first, last, cylinder.n)
     h, scale = cylinder.step, cylinder.step * FOUR_PI_KAPPA
@@ -416,17 +418,9 @@ def _at_places(
     return found
 
 
-def _direct(
-    field: Field,
-    cylinder: Cylinder,
-    planes: NDArray[np.int64],
-    points: Array | None,
-    first: int,
-    last: int,
-    order: int,
-    sides: Sequence[str],
-) -> dict[str, Array]:
+def _direct(field: Field, cylinder: Cylinder, wanted: _Wanted) -> dict[str, Array]:
     """Sums over grid points, on the first rank."""
+    planes, points = wanted.planes, wanted.points
     if cylinder.edge or cylinder.leans:
         raise InputError(
             'method="direct" sums sharp discs of upright planes: leave edge out, or use method="spectral".'
@@ -451,7 +445,7 @@ def _direct(
         values, device = whole.values, whole.device
         for axis, n in zip(cylinder.in_plane, cylinder.padded, strict=True):
             values = device.pad(values, axis, 0, n) if n > values.shape[axis] else values
-        ends, source = end_weights(order, first, last, cylinder.n)
+        ends, source = end_weights(wanted.order, wanted.first, wanted.last, cylinder.n)
         found = device.cylinder_sum(
             values, indices, disc_points(steps, cylinder.radius), cylinder.step, node_weight(steps),
             axis=cylinder.normal, ends=ends, source=source,
@@ -460,24 +454,38 @@ def _direct(
     sums = np.asarray(field.comm.broadcast(found))
     column = {"low": 0, "high": 1}
     shape = (len(planes), n1, n2) if points is None else (len(planes),)
-    return {side: sums[:, column[side]].reshape(shape) for side in sides}
+    return {side: sums[:, column[side]].reshape(shape) for side in wanted.sides}
 
 
 def _kernel(
     cylinder: Cylinder, order: int, first: int, last: int, way: str, dtype: str
 ) -> tuple[MarchFit | CylinderTable, dict[str, Any]]:
     """Of all points, by recursions or as a table, and what provenance says of it."""
+    lengths, _ = _classes(cylinder)
+    n_bytes = 8 * cylinder.n * lengths.shape[1]
     if way == "auto":
-        lengths, _ = _classes(cylinder)
-        fits = 8 * cylinder.n * lengths.shape[1] <= TABLE_BYTES
-        way = "table" if order > NEAR or fits else "march"
-    arguments = (cylinder.padded_vectors, cylinder.padded, cylinder.step, cylinder.n, cylinder.radius)
-    options = {"order": order, "inverse_eps0": FOUR_PI_KAPPA, "edge": cylinder.edge}
-    _, source = end_weights(order, first, last, cylinder.n)
-    if way == "table":
-        return replace(cylinder_table(*arguments, **options), source=source), {"way": "table"}  # type: ignore[arg-type]
-    fit = march_fit(*arguments, **options, tolerance=MARCH_TOLERANCE[dtype], dtype=np.dtype(dtype))  # type: ignore[arg-type]
-    return replace(fit, source=source), {"way": "march", "error of the kernel": fit.error}
+        way = "table" if order > NEAR or n_bytes <= TABLE_BYTES else "march"
+    vectors = tuple(map(tuple, cylinder.padded_vectors.tolist()))
+    plane = (vectors, cylinder.padded, cylinder.step, cylinder.n, cylinder.radius)
+    make = _kept if n_bytes <= KEPT_BYTES else _made
+    kernel = make(plane, (order, first, last), cylinder.edge, dtype if way == "march" else None)
+    return kernel, {"way": way, "error of the kernel": kernel.error} if isinstance(kernel, MarchFit) else {"way": way}
+
+
+def _made(
+    plane: tuple[Any, ...], ends: tuple[int, int, int], edge: float, dtype: str | None
+) -> MarchFit | CylinderTable:
+    """Recursions in a precision, or a table; plane as their first five arguments."""
+    order, first, last = ends
+    _, source = end_weights(order, first, last, plane[3])
+    options: dict[str, Any] = {"order": order, "inverse_eps0": FOUR_PI_KAPPA, "edge": edge}
+    if dtype is None:
+        return replace(cylinder_table(*plane, **options), source=source)
+    fit = march_fit(*plane, **options, tolerance=MARCH_TOLERANCE[dtype], dtype=np.dtype(dtype))
+    return replace(fit, source=source)
+
+
+_kept = lru_cache(maxsize=2)(_made)
 
 
 def _of_average(field: Field, cylinder: Cylinder, order: int, first: int, last: int, side: str) -> Any:

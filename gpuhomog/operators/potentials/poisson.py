@@ -16,7 +16,8 @@ and 4πκ times its dipole above, less half of that on both; that of a wire or c
 
 In   Field of quantity charge_density [e/Å^3], any precision, device or slab.
 Out  Field of quantity electrostatic_potential [V], on the same points, with that boundary; three Fields [V/Å].
-     Beside them the half spectrum: 1 field for periodic cells and slabs, 2 for wires, 4 for isolated charge.
+     Beside them the half spectrum: 1 field for periodic cells and slabs, 2 for wires, 4 for isolated charge; in
+     oblique cells more (round_kernels.py: hexagonal ones 3 for wires, 10 for isolated charge).
 
 >>> import gpuhomog as gh
 >>> x = (np.arange(48) - 24) * 0.25
@@ -41,14 +42,14 @@ from ...device import Device
 from ...errors import InputError
 from ...fft import Derivative, Multiplier, Part, convolved, filtered
 from ...field import Field
-from ...grid import AXIS_NAMES, OPEN, Grid, parse_boundary
+from ...grid import AXIS_NAMES, OPEN, parse_boundary
 from ...parallel import Slab
 from ...parallel.exchange import at
 from ...reduction import JOIN, PLANES_AT_ONCE, SUM, Arrays, Reduction
 from ...streaming import Unread
 from ...units import FOUR_PI_KAPPA
 from .derivatives import gradient
-from .truncated import coulomb_kernel
+from .truncated import coulomb_kernel, padded_grid
 
 NEUTRAL = 1e-5
 """Largest |∫ρ| / ∫|ρ| of what must be neutral."""
@@ -65,8 +66,8 @@ def electrostatic_potential(field: Field, boundary: str | Sequence[str] | None =
 
     Source: Poisson's equation in V, e, Å; kernels in the module truncated.
     Raises InputError for another quantity; for a boundary where nothing is solved; if charge reaches the ends of an
-    open axis ("charge wraps the cell boundary"); for a net charge where an axis pair or all axes are periodic; for two
-    or three open axes that are not at right angles to all others; and for a field that was not read.
+    open axis ("charge wraps the cell boundary"); for a net charge where an axis pair or all axes are periodic; and for
+    a field that was not read.
 
     >>> import gpuhomog as gh
     >>> energy = gh.Field.from_array(np.full((2, 2, 2), -3.0), np.eye(3), quantity="electron_potential_energy")
@@ -136,12 +137,6 @@ def _checked(field: Field, boundary: str | Sequence[str] | None) -> Field:
     grid = replace(field.grid, boundary=wanted)
     _refuse_unread(field, "The potential of a charge density")
     axes = [axis for axis in range(3) if wanted[axis] == OPEN]
-    names = " and ".join(AXIS_NAMES[axis] for axis in axes)
-    if len(axes) > 1 and not grid.is_orthogonal:
-        raise InputError(
-            f"Axes {names} are open and the cell is not orthogonal: the kernels of wires and of isolated charge are "
-            "cut off by an upright box. Put the charge on an orthogonal grid, or open one axis only."
-        )
     check_solvable(field, axes)
     return field.derive(field.values, {"step": "boundary", "boundary": list(wanted)}, grid=grid)
 
@@ -212,22 +207,10 @@ def _charge_sums(axes: Sequence[int], split: int) -> Reduction:
     return Reduction(f"charge and its magnitude on planes of {list(axes)}", local, rules)
 
 
-def padded_grid(grid: Grid) -> Grid:
-    """The grid with at least as many points of zeros behind each open axis; the same steps."""
-    from scipy.fft import next_fast_len
-
-    counts = list(grid.shape)
-    for axis in range(3):
-        if grid.boundary[axis] == OPEN:
-            counts[axis] = 2 * int(next_fast_len(counts[axis], real=True))
-    cell = grid.cell * (np.array(counts) / np.array(grid.shape))[:, None]
-    return Grid((counts[0], counts[1], counts[2]), cell, grid.origin, grid.boundary)
-
-
 def _solved(density: Field, wanted: Sequence[tuple[bool, list[Part]]]) -> list[Any]:
     """For each (is complex, parts) the values of ρ_k times 4πκ v(k) and those parts."""
     padded = padded_grid(density.grid)
-    kernel = coulomb_kernel(padded, FOUR_PI_KAPPA)
+    kernel = coulomb_kernel(density.grid, FOUR_PI_KAPPA)
     multipliers = [Multiplier(padded.shape, [kernel, *parts], is_complex) for is_complex, parts in wanted]
     solve = convolved if OPEN in padded.boundary else filtered
     return solve(density.device, density.values, *multipliers, slab=density.slab, comm=density.comm)

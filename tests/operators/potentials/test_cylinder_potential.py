@@ -109,6 +109,38 @@ def test_all_points_are_the_planes(axis, device):
     assert fields.potential.unit == "V" and fields.potential.quantity == "electrostatic_potential"
 
 
+def test_a_kernel_is_kept_for_calls_alike_and_for_no_others(monkeypatch):
+    """Calls that differ in one thing each, all against planes; then the last one again, when nothing is made."""
+    field = random_layers()
+    stretched = charge(field.values, field.grid.cell * np.array([[1.0], [1.0], [1.1]]))
+    taller = charge(field.values, field.grid.cell * np.array([[1.1], [1.0], [1.0]]))
+    more = charge(random_layers((22, 6, 5)).values, field.grid.cell * np.array([[1.1], [1.0], [1.0]]))
+    for given, radius, options in (
+        (field, 2.2, {}),
+        (stretched, 2.2, {}),
+        (taller, 2.2, {}),
+        (more, 2.2, {}),
+        (field, 2.3, {}),
+        (field, 2.3, {"edge": 0.4}),
+        (field, 2.3, {"order": 2}),
+        (field, 2.3, {"x_low": 1.0}),
+        (field, 2.3, {"x_high": 9.0}),
+        (field, 2.2, {"way": "march"}),
+        (field, 2.2, {}),
+    ):
+        found = gh.cylinder_potential_field(given, 0, radius, **options).potential.values[10]
+        at = given.grid.plane_spacing(0) * 10
+        planes = {name: value for name, value in options.items() if name != "way"}
+        expected = gh.cylinder_potential(given, 0, radius, at=at, **planes).total[0]
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9 * np.abs(expected).max())
+    monkeypatch.delattr("gpuhomog.operators.potentials.cylinder_potential.cylinder_table")
+    again = gh.cylinder_potential_field(field, 0, 2.2).potential.values[10]
+    np.testing.assert_array_equal(again, found)
+    monkeypatch.setattr("gpuhomog.operators.potentials.cylinder_potential.KEPT_BYTES", 0)
+    with pytest.raises(NameError):
+        gh.cylinder_potential_field(field, 0, 2.2)
+
+
 @pytest.mark.parametrize("split", [0, 1, 2])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("boundary", ["periodic", "open"])

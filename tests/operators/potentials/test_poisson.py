@@ -356,10 +356,6 @@ class TestRefusals:
         with pytest.raises(InputError, match=r"The cell has a net charge of 0.5 e .* so it has no periodic potential"):
             self.of(one, "periodic")
 
-    def test_oblique_wire(self):
-        with pytest.raises(InputError, match="Axes a and c are open and the cell is not orthogonal"):
-            self.of([(1.0, 0.7, (3, 3, 6))], "o,p,o", np.array([[6, 0, 0], [1, 6, 0], [0, 0, 12]]))
-
     def test_other_quantities(self):
         field = gh.Field.from_array(np.ones((2, 2, 2)), np.eye(3), quantity="electron_density")
         with pytest.raises(InputError, match="add the ions to an electron_density first"):
