@@ -141,7 +141,7 @@ PARTITION = o.Option(
 DIPOLE_WIDTH = replace(
     o.WIDTH,
     parse=o.length,
-    metavar="W",
+    metavar="X",
     here="With it the dipole density is found too: the dipole per volume of the window around each position.",
 )
 

@@ -114,7 +114,7 @@ COMMANDS = (
             replace(
                 o.WIDTH,
                 parse=o.length,
-                metavar="W",
+                metavar="X",
                 here="Over radii; triangles reach twice as far. Default: the shortest lattice vector.",
             ),
             result_out(),
