@@ -102,6 +102,11 @@ def test_decay(run, atoms, tmp_path):
     written = np.genfromtxt(rows, delimiter=",", names=True)
     assert written["radii"] == pytest.approx(expected.radii)
     assert written["values"] == pytest.approx(expected.values, abs=1e-12)
+    fixed = run(
+        "decay", atoms, "--x-b", 28, "--average", "fixed-disc", "--fraction", 0.25, "--radii", "40:400:40", "--json"
+    )
+    assert fixed.json["result"]["fraction"] == 0.25 and fixed.json["result"]["expected"] == -0.5
+    assert "leave it or --average disc out" in run("decay", atoms, "--x-b", 28, "--fraction", 0.25).sentence
     assert "an exponent takes 8" in run("decay", atoms, "--x-b", 28, "--radii", "20,200").sentence
 
 

@@ -14,7 +14,7 @@ from ...errors import InputError
 from ...field import Field
 from ...operators.potentials.budget import CASES, potential_budget
 from ...operators.potentials.cylinder_potential import cylinder_potential, cylinder_potential_field
-from ...operators.potentials.deviation_decay import AVERAGES, deviation_decay
+from ...operators.potentials.deviation_decay import AVERAGES, DISC, FIXED_DISC, deviation_decay
 from ...operators.profiles.planar import planar_average
 from .. import options as o
 from ..task import Command, Inputs, Outcome, Rows
@@ -114,6 +114,13 @@ def run_budget(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     return outcome_of("plot_budget", result, values)
 
 
+def check_decay(values: dict[str, Any]) -> None:
+    """A fraction of the radius belongs to a disc that stays."""
+    check_making(values)
+    if values["fraction"] is not None and values["average"] != FIXED_DISC:
+        raise InputError(f"--fraction is R1/R of a fixed-disc: leave it or --average {values['average']} out.")
+
+
 def run_decay(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """How what lies beyond the disc average dies away."""
     field = made(inputs, values)
@@ -123,6 +130,7 @@ def run_decay(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         x_b=values["x_b"],
         radii=values["radii"],
         average=values["average"],
+        **({} if values["fraction"] is None else {"fraction": values["fraction"]}),
         in_plane=values["in_plane"],
         side=values["side"],
         x_low=values["x_low"],
@@ -207,10 +215,15 @@ AVERAGE = o.Option(
     "average",
     o.word(*AVERAGES),
     "A",
-    "point: at one point of the plane, less its limit; disc: the mean over the disc of the same R about it.",
-    default="disc",
+    "point: at one point of the plane, less its limit; disc: the mean over the disc of the same R about it, whose "
+    "points have each their own disc; fixed-disc: over the points within --fraction of R, which all see the one disc "
+    "about it.",
+    default=DISC,
     panel=o.METHOD,
 )
+FRACTION = o.Option(
+    "fraction", o.positive, "F", "R1/R of a fixed-disc, at most 1/2. Default: 1/8.", panel=o.METHOD,
+)  # fmt: skip
 IN_PLANE = o.Option(
     "in-plane", two_fractions, "U,V", "Point of the plane, as fractions of its lattice vectors.", default=(0.0, 0.0),
     panel=o.METHOD,
@@ -254,7 +267,8 @@ COMMANDS = (
         "decay",
         "How fast the potential of what lies beyond the disc average dies away as the cylinder widens.",
         "App. F of the paper, with a fitted exponent: -1/2 at a point of a crystal, -3/2 of the mean over discs that "
-        "move with their points. In the plane the field must be periodic.",
+        "move with their points, -1/2 of that over one fixed disc, which eq. F1 has. In the plane the field must be "
+        "periodic.",
         ("gpuhomog decay charge.h5 --axis c --x-b 12.0 --plot decay.pdf --json",),
         (
             *o.READING,
@@ -262,6 +276,7 @@ COMMANDS = (
             o.CELL_AXIS,
             replace(o.X_B, required=True, here="On a plane of the grid."),
             AVERAGE,
+            FRACTION,
             IN_PLANE,
             replace(o.SIDE, here="Charge on this side of the plane."),
             X_LOW,
@@ -273,7 +288,7 @@ COMMANDS = (
             *o.READING_COMMON,
         ),
         run_decay,
-        check_making,
+        check_decay,
         python=("gh.deviation_decay",),
     ),
 )
