@@ -58,7 +58,7 @@ def test_a_fixed_disc(radius, fraction, x_b):
     sheet[:, :, 0] = np.cos(2 * np.pi * (u + 0.1)) + 0.6 * np.cos(2 * np.pi * (u - v) + 1.0)
     field = gh.Field.from_array(sheet, np.diag([4.0, 3.0, 8.0]), quantity="charge_density")
     radii = radius * np.geomspace(1.0, 10.0, 8)
-    how = {"x_low": 0.0, "x_high": x_b + 0.5, "point": (0.25, 0.5), "order": 1}
+    how = {"x_low": 0.0, "x_high": x_b + 0.5, "in_plane": (0.25, 0.5), "end_weights": 1}
     found = gh.deviation_decay(field, "c", x_b=x_b, radii=radii, average="fixed-disc", fraction=fraction, **how)
 
     def disc(wide, n_radii, n_angles):
