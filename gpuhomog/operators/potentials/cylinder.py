@@ -215,7 +215,7 @@ def stretch_of(
         smooth = len(power) > 4 and power[len(power) // 2 :].max() < SMOOTH**2 * power.max()
         order = GREGORY if smooth else 1
     elif not 1 <= order <= 12:
-        raise InputError(f"order = {order}: end weights have an order from 1 (trapezoid) to 12.")
+        raise InputError(f"end_weights = {order}: they have an order from 1 (trapezoid) to 12.")
     return ends[0], ends[1], order
 
 
