@@ -53,8 +53,8 @@ class BlochString:
     """Overlaps along a closed, ordered, uniform string of k.
 
     links           (n_k, bands, bands) <u(k_j)|u(k_{j+1})>, the last one with e^{-iGr} u(k_0)
-    links_two       (n_k/2, bands, bands) from every second k to the next but one; None if n_k is odd, or they are not
-                    well conditioned
+    links_two       (n_k/2, bands, bands) from every second k to the next but one; None if n_k is odd or 2, or they are
+                    not well conditioned
     period          a, the length of the cell along the string [Å]
     density_centre  centre of the density of the occupied states within the cell [Å], for those who would follow it: it
                     misses the charge that crosses the ends of the cell
@@ -192,7 +192,7 @@ def string_of(states: States, kept: list[Rows] | None = None) -> BlochString:
     for j in range(1, n + 1):
         following = states.checked(states.vectors(j), j) if j < n else states.closed(first)
         links.append(current.overlaps(following))
-        if n % 2 == 0 and j % 2 == 0:
+        if n > 2 and n % 2 == 0 and j % 2 == 0:
             two.append(before.overlaps(following))
             before = following
         centre += current.density_centre() / n
