@@ -74,7 +74,7 @@ class DeviationDecay(Result):
     average   "point", "disc" or "fixed-disc"
     fraction  R1/R of a fixed disc; None for the others
     x_b       [Å]
-    point     (2,) place in the plane, as fractions of its vectors
+    in_plane  (2,) the point, as fractions of its vectors
     side      "low", "high" or "both"
     planes, remarks, provenance   as in SurfaceCharge
     """
@@ -89,7 +89,7 @@ class DeviationDecay(Result):
     limit: Measurement
     average: str
     x_b: float
-    point: Array
+    in_plane: Array
     side: str
     planes: str
     fraction: float | None = None
@@ -120,11 +120,11 @@ def deviation_decay(
     radii: Sequence[float] | Array | None = None,
     average: str = DISC,
     fraction: float = 0.125,
-    point: Sequence[float] = (0.0, 0.0),
-    side: str = "low",
+    in_plane: Sequence[float] = (0.0, 0.0),
+    side: str = "both",
     x_low: float | None = None,
     x_high: float | None = None,
-    order: int | None = None,
+    end_weights: int | None = None,
 ) -> DeviationDecay:
     """Φ^[Δρ] of eq. (69) against the radius of the cylinder, with a fitted exponent.
 
@@ -135,8 +135,8 @@ def deviation_decay(
     average  "point": at one point of the plane, less its limit; "disc": the mean over the disc of the same R about it,
              whose points have each their own disc; "fixed-disc": the mean over the points within R1 of it, which all
              see the disc about it, as eq. F1 has it
-    fraction R1/R of a fixed disc, at most 1/2; F1 has R1 much smaller than R
-    point    its place, as fractions of the vectors of the plane
+    fraction  R1/R of a fixed disc, at most 1/2; F1 has R1 much smaller than R
+    in_plane  the point, as fractions of the vectors of the plane
     others   as in cylinder_potential
 
     Source: App. F of the paper. Raises InputError for fewer than eight radii or less than a decade of them, for planes
@@ -158,9 +158,9 @@ def deviation_decay(
         raise InputError("The planes are open: what falls with R are the modes of planes that go on, periodic ones.")
     if cylinder.leans:
         raise InputError(f"Axis {AXIS_NAMES[normal]} leans on its planes: use an upright cell.")
-    first, last, order = stretch_of(field, cylinder, x_low, x_high, order)
+    first, last, order = stretch_of(field, cylinder, x_low, x_high, end_weights)
     (plane,), _ = places_of(cylinder, x_b, first, last)
-    lengths, waves = _waves(field, cylinder, np.asarray(point, dtype=np.float64))
+    lengths, waves = _waves(field, cylinder, np.asarray(in_plane, dtype=np.float64))
     weights = _plane_weights(cylinder, int(plane), order, first, last, side)
     waves = waves * weights[:, None]
     kept = (lengths[0] > 0) & (np.abs(waves).max(axis=0) > NEGLIGIBLE * np.abs(waves).max())
@@ -182,7 +182,7 @@ def deviation_decay(
     if decades < GOOD_DECADES:
         remarks = (f"the fit covers {decades:.2f} decades of R: {GOOD_DECADES} or more tell an exponent from another",)
     step = {
-        "step": "decay of Φ of Δρ", "axis": AXIS_NAMES[normal], "average": average, "side": side, "order": order,
+        "step": "decay of Φ of Δρ", "axis": AXIS_NAMES[normal], "average": average, "side": side, "end_weights": order,
         "x_b": cylinder.step * int(plane), "modes": int(kept.sum()),
     }  # fmt: skip
     stated = fraction if average == FIXED_DISC else None
@@ -197,7 +197,7 @@ def deviation_decay(
         limit=Measurement(limit, "V"),
         average=average,
         x_b=cylinder.step * int(plane),
-        point=np.asarray(point, dtype=np.float64),
+        in_plane=np.asarray(in_plane, dtype=np.float64),
         side=side,
         planes=AXIS_NAMES[normal],
         fraction=stated,
@@ -227,7 +227,7 @@ def _radii(field: Field, normal: int, radii: ArrayLike | None) -> Array:
 def _waves(field: Field, cylinder: Cylinder, point: Array) -> tuple[Array, Array]:
     """Wavevectors of the classes, and (n, classes) what the modes of each add to every plane at the point."""
     if point.shape != (2,) or not np.isfinite(point).all():
-        raise InputError("point: give two fractions of the vectors of the plane.")
+        raise InputError("in_plane: give two fractions of the vectors of the plane.")
     lengths, classes = classes_of(in_plane_wavevectors(cylinder.vectors, cylinder.shape))
     phases = phases_at(cylinder.shape, float(point[0]), float(point[1])).ravel()
     of_class = classes.ravel()

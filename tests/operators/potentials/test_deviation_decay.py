@@ -31,9 +31,9 @@ def test_one_cylinder_after_the_other(side, device):
     """The same numbers as cylinder_potential has for each R."""
     field = crystal(device=device)
     radii = np.geomspace(5.0, 60.0, 8)
-    found = gh.deviation_decay(field, "c", x_b=2.5, radii=radii, average="point", point=(0.25, 0.5), side=side)
+    found = gh.deviation_decay(field, "c", x_b=2.5, radii=radii, average="point", in_plane=(0.25, 0.5), side=side)
     for value, radius in zip(found.values, radii, strict=True):
-        one = gh.cylinder_potential(field, "c", radius, at=[[1.0, 1.5, 2.5]], side=side, order=1)
+        one = gh.cylinder_potential(field, "c", radius, at=[[1.0, 1.5, 2.5]], side=side, end_weights=1)
         expected = one.low_deviation[0] + (one.high_deviation[0] if side == "both" else 0.0)
         assert value + found.limit.value == pytest.approx(expected, abs=1e-11)
 
@@ -42,9 +42,9 @@ def test_a_moving_disc():
     """The mean of Φ^[Δρ] over the points of a disc, each with its own: a disc average of that field."""
     field = crystal()
     radii = np.geomspace(6.0, 60.0, 8)
-    found = gh.deviation_decay(field, "c", x_b=3.0, radii=radii, side="both", order=1)
+    found = gh.deviation_decay(field, "c", x_b=3.0, radii=radii, side="both", end_weights=1)
     for number in (0, 5):
-        fields = gh.cylinder_potential_field(field, "c", radii[number], order=1)
+        fields = gh.cylinder_potential_field(field, "c", radii[number], end_weights=1)
         averaged = gh.disc_average(fields.of_deviation, "c", radii[number]).values
         assert found.values[number] == pytest.approx(averaged[0, 0, 6], abs=1e-10)
 
@@ -58,7 +58,7 @@ def test_a_fixed_disc(radius, fraction, x_b):
     sheet[:, :, 0] = np.cos(2 * np.pi * (u + 0.1)) + 0.6 * np.cos(2 * np.pi * (u - v) + 1.0)
     field = gh.Field.from_array(sheet, np.diag([4.0, 3.0, 8.0]), quantity="charge_density")
     radii = radius * np.geomspace(1.0, 10.0, 8)
-    how = {"x_low": 0.0, "x_high": x_b + 0.5, "point": (0.25, 0.5), "order": 1}
+    how = {"x_low": 0.0, "x_high": x_b + 0.5, "in_plane": (0.25, 0.5), "end_weights": 1}
     found = gh.deviation_decay(field, "c", x_b=x_b, radii=radii, average="fixed-disc", fraction=fraction, **how)
 
     def disc(wide, n_radii, n_angles):
@@ -144,7 +144,7 @@ def test_refused():
     refused('Unknown average "cell"', average="cell")
     refused("R1/R of a fixed disc, above 0 and at most 0.5", average="fixed-disc", fraction=0.7)
     refused('Unknown side "left"', side="left")
-    refused("two fractions", point=(0.0,))
+    refused("two fractions", in_plane=(0.0,))
     refused("not on a plane", x_b=2.51)
     refused("The planes are open", field=replace(field, grid=replace(field.grid, boundary=("o", "p", "p"))))
     flat = gh.Field.from_array(np.ones((8, 6, 12)) * (np.arange(12) == 4), field.grid.cell, quantity="charge_density")
