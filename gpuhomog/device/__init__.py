@@ -166,8 +166,9 @@ class Device(Protocol):
     def cylinder_march(self, values: Any, fit: Any, *, axis: int = 0, side: str = "both") -> Any:
         """Σ over planes at and below ("low"), at and above ("high") or both, of the fitted kernel, at all points.
 
-        fit: potentials.cylinder_fit.MarchFit. Periodic in the plane; pad for an open one. Memory beside the values
-        and the result: their spectrum, twice that for "both".
+        fit: potentials.cylinder_fit.MarchFit. Periodic in the plane, or with zeros around it where the fit is for more
+        points of a plane than the values have. Memory beside the values and the result: their spectrum, zeros
+        included, twice that for "both".
         """
         ...
 
