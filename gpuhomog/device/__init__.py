@@ -276,6 +276,10 @@ class Device(Protocol):
         """The values in memory of their own, without gaps."""
         ...
 
+    def inner_products(self, values: Any, others: Any) -> NDArray[np.float64]:
+        """(m, n) Σ_p values[i, p] others[j, p] of two sets of rows, in their precision; float64, on the host."""
+        ...
+
     def squared_deviation(self, values: Any, centre: float) -> Any:
         """(values - centre)^2, float64, in the memory order of values."""
         ...

@@ -4,6 +4,7 @@
     sums_and_extrema   1 read, and the rest from the cache
     planar_moments     1 read and float64 copies of some rows at a time
     plane_family_sum   1 read
+    inner_products     1 read of both, by BLAS
 
 >>> Sums().planar_sum(np.ones((2, 3, 4), order="F"), axis=1)
 array([8., 8., 8.])
@@ -111,3 +112,7 @@ class Sums:
                     smaller(out[2][row], smaller.reduce(part, axis=0), out=out[2][row])
                     out[0][row, i] = smaller(out[0][row, i], smaller.reduce(extreme))
         return out[0], out[1], out[2]
+
+    def inner_products(self, values: NDArray[Any], others: NDArray[Any]) -> NDArray[np.float64]:
+        """One matrix product."""
+        return np.asarray(values @ others.T, dtype=np.float64)
