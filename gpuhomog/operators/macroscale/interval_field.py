@@ -820,14 +820,15 @@ def _median_detrended(
     fewer = every
     while np.prod([-(-n // fewer) for n in values.shape]) > SAMPLED_POINTS:
         fewer += every
-    points = np.stack(np.meshgrid(*(np.arange(0, n, fewer) for n in values.shape), indexing="ij"), -1).reshape(-1, 1, 3)
 
     def at(moved: NDArray[np.int64]) -> Array:
-        index = []
+        """(points, windows' places)"""
+        index: Any = 0
         for axis, n in enumerate(values.shape):
-            along = points[..., axis] + moved[:, axis]
-            index.append(np.clip(along, 0, n - 1) if is_open[axis] else along % n)
-        return np.asarray(values[tuple(index)], dtype=np.float64)
+            along = np.arange(0, n, fewer)[:, None] + moved[:, axis]
+            along = np.clip(along, 0, n - 1) if is_open[axis] else along % n
+            index = index * n + along.reshape(*(-1 if i == axis else 1 for i in range(3)), len(moved))
+        return values.ravel().take(index).reshape(-1, len(moved)).astype(np.float64)
 
     seen = at(offsets)
     if len(ends):
