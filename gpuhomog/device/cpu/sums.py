@@ -76,6 +76,7 @@ class Sums:
                     deviation = part
                 else:
                     deviation[...] = part - middle if centre else part
+                summed = deviation
                 for p in range(n_moments):
                     summed = np.multiply(summed, deviation, out=power) if p else deviation
                     row_sums[p, start : start + count] = summed @ ones[:n2]
