@@ -160,8 +160,9 @@ class Device(Protocol):
     def cylinder_march(self, values: Any, fit: Any, *, axis: int = 0, side: str = "both") -> Any:
         """Σ over planes at and below ("low"), at and above ("high") or both, of the fitted kernel, at all points.
 
-        fit: potentials.cylinder_fit.MarchFit. Periodic in the plane; pad for an open one. Memory beside the values
-        and the result: their spectrum, twice that for "both".
+        fit: potentials.cylinder_fit.MarchFit. Periodic in the plane, or with zeros around it where the fit is for more
+        points of a plane than the values have. Memory beside the values and the result: their spectrum, zeros
+        included, twice that for "both".
         """
         ...
 
@@ -267,6 +268,10 @@ class Device(Protocol):
 
     def compact(self, values: Any) -> Any:
         """The values in memory of their own, without gaps."""
+        ...
+
+    def inner_products(self, values: Any, others: Any) -> NDArray[np.float64]:
+        """(m, n) Σ_p values[i, p] others[j, p] of two sets of rows, in their precision; float64, on the host."""
         ...
 
     def squared_deviation(self, values: Any, centre: float) -> Any:

@@ -3,6 +3,7 @@
     planar_sum         1 read
     planar_moments     1 read and float64 copies of some rows at a time, which stay in the cache
     plane_family_sum   1 read
+    inner_products     1 read of both, by BLAS
 
 >>> Sums().planar_sum(np.ones((2, 3, 4), order="F"), axis=1)
 array([8., 8., 8.])
@@ -83,3 +84,7 @@ class Sums:
                     column_sums[p] += ones[: len(part)] @ summed
             first, second = (row_sums.reshape(n_moments, n0, n1).sum(axis=axis) for axis in (2, 1))
         return first, second, column_sums, float(np.min(lows)), float(np.max(highs))
+
+    def inner_products(self, values: NDArray[Any], others: NDArray[Any]) -> NDArray[np.float64]:
+        """One matrix product."""
+        return np.asarray(values @ others.T, dtype=np.float64)

@@ -2,6 +2,7 @@
 
 planar_moments     1 read
 plane_family_sum   1 read
+inner_products     1 read of both, by cuBLAS
 
 Kernels compute in the precision of the values and end in float64; results are on the host.
 """
@@ -100,3 +101,7 @@ class Sums(Memory):
             counted = xp.bincount(bins, weights=plane.ravel().astype(np.float64), minlength=n_bins)
             sums += xp.roll(counted, strides[0] * i % n_bins)
         return self.to_host(sums)
+
+    def inner_products(self, values: Any, others: Any) -> NDArray[np.float64]:
+        """One matrix product."""
+        return self.to_host(values @ others.T).astype(np.float64)

@@ -102,7 +102,7 @@ class InnerPotential(Result):
     residual_L, residual_R  phi_mean less the budget, and less the vacuum's own field [V]
     grid_error        of phi_mean [V], from grids of half and a quarter of the planes; part of its uncertainty
     ion_width_correction  what point ions would have more of, if the ions of this density are Gaussians [V]
-    eps_rho, l        precision of ρ̄ [e/Å^3] and width [Å] of the resolvability; None if not known
+    eps_rho, length   precision of ρ̄ [e/Å^3] and width l [Å] of the resolvability; None if not known
     radius            R of eq. 80 [Å]
     x_b               where the bulk is [Å]
     faces             x_L and x_R [Å]
@@ -132,7 +132,7 @@ class InnerPotential(Result):
     grid_error: Measurement
     ion_width_correction: Measurement
     eps_rho: float | None
-    l: float | None  # noqa: E741
+    length: float | None
     radius: float | None
     x_b: float
     faces: tuple[float, float]
@@ -167,8 +167,8 @@ class InnerPotential(Result):
             ("σ_R", str(self.sigma_R)),
             ("grid error", str(self.grid_error)),
         ]
-        if self.eps_rho is not None and self.l is not None:
-            how.append(("ε_ρ, l", f"{self.eps_rho:.4g} e/Å^3, {self.l:.4g} Å"))
+        if self.eps_rho is not None and self.length is not None:
+            how.append(("ε_ρ, l", f"{self.eps_rho:.4g} e/Å^3, {self.length:.4g} Å"))
         more = (
             ("mean less [D_L - σ_L depth]/ε0", self.residual_L),
             ("mean less [D_R - σ_R depth]/ε0", self.residual_R),
@@ -194,7 +194,7 @@ def inner_potential(
     period: float | str | None = "auto",
     x_b: float | None = None,
     radius: float | None = None,
-    l: float | None = None,  # noqa: E741
+    length: float | None = None,
     eps_rho: float | None = None,
     sampling: str | None = None,
 ) -> InnerPotential:
@@ -208,7 +208,7 @@ def inner_potential(
     period    of the bulk [Å]; "auto" finds it; None: there is none, and a Gaussian kernel averages
     x_b       where the bulk is [Å]; the middle of the slab by default
     radius    R of eq. 80 [Å]; needed for charged surfaces alone
-    l         mesoscopic width of the resolvability [Å]; four periods, or twice the kernel's eps, by default
+    length    l, the mesoscopic width of the resolvability [Å]; four periods, or twice the kernel's eps, by default
     eps_rho   precision of the averaged charge density [e/Å^3]; by default its largest magnitude in this slab
     sampling  "bandlimited" (default) or "cell", what samples of a charge density are
 
@@ -216,7 +216,7 @@ def inner_potential(
     other quantities, a charged slab, no vacuum, x_b outside the bulk; for a density of another cell; and for numbers
     that are not positive.
     """
-    for name, number in (("radius", radius), ("l", l), ("eps_rho", eps_rho)):
+    for name, number in (("radius", radius), ("length", length), ("eps_rho", eps_rho)):
         if number is not None and not (isfinite(number) and number > 0):
             raise InputError(f"{name} = {number}: give a positive number.")
     sampling = check_sampling(sampling)
@@ -231,7 +231,7 @@ def inner_potential(
     if charge is not None:
         surface = surface_charge(charge, period=step.period, x_b=step.x_b, sampling=sampling)
         charge_line = find_body(charge, sampling, step.x_b).line
-    return _gathered(profile, step, surface, charge_line, blocks, radius, l, eps_rho)
+    return _gathered(profile, step, surface, charge_line, blocks, radius, length, eps_rho)
 
 
 def _beside(density: Field | Profile, axis: Planes | None, potential: Profile) -> Profile:
@@ -270,7 +270,7 @@ def _gathered(
     charge_line: Unrolled | None,
     blocks: Sequence[BuildingBlock],
     radius: float | None,
-    l: float | None,  # noqa: E741
+    length: float | None,
     eps_rho: float | None,
 ) -> InnerPotential:
     assert step.x_b is not None and step.line is not None
@@ -309,7 +309,15 @@ def _gathered(
     least = LEAST_FIELD * _largest_field(step.line) / FOUR_PI_KAPPA
     if charge_line is not None:
         least = LEAST_CHARGE * charge_line.highest
-    width = l if l is not None else PERIODS_OF_L * step.period if step.period else None if eps is None else 2 * eps
+    width = (
+        length
+        if length is not None
+        else PERIODS_OF_L * step.period
+        if step.period
+        else None
+        if eps is None
+        else 2 * eps
+    )
     precision, resolvability, unresolved = _resolved(charge_line, moments[0], width, eps_rho)
     spherical, facet, found = _blocks(blocks, profile, step.period)
     remarks += [
@@ -336,7 +344,7 @@ def _gathered(
         grid_error=Measurement(level.grid_error, VOLT) if level.mean.defined else level.mean,
         ion_width_correction=_for_point_ions(profile, x_b, step.period, eps) if level.mean.defined else level.mean,
         eps_rho=precision,
-        l=width,
+        length=width,
         radius=radius,
         x_b=x_b,
         faces=faces,
@@ -399,7 +407,7 @@ def _level(step: PotentialStep, eps: float | None, charge: Unrolled | None, surf
 def _charge_of(potential: Unrolled) -> Unrolled:
     """-ε0 φ'' of samples, by second differences; 0 at the ends, which lie in vacuum."""
     bends = np.diff(potential.values, 2) / potential.spacing**2
-    return Unrolled(potential.start, potential.spacing, np.pad(bends, 1) / -FOUR_PI_KAPPA, CELL)
+    return replace(potential, values=np.pad(bends, 1) / -FOUR_PI_KAPPA, sampling=CELL)
 
 
 def _no_level(reason: str) -> _Level:
@@ -415,7 +423,10 @@ def _grid_error(line: Unrolled, number: Callable[[Unrolled], float]) -> float:
     for stride in (2, 4):
         n, h = len(line.values) // stride * stride, line.spacing
         start = line.start - (stride - 1) * h / 2
-        parts = [Unrolled(start + i * h, stride * h, line.values[i:n:stride], line.sampling) for i in range(stride)]
+        parts = [
+            replace(line, start=start + i * h, spacing=stride * h, values=line.values[i:n:stride])
+            for i in range(stride)
+        ]
         changes.append(float(np.ptp([number(part) for part in parts])) / 2)
     return changes[0] * min(1.0, max(LEAST_GAIN, changes[0] / changes[1])) if changes[1] > 0 else 0.0
 

@@ -69,10 +69,10 @@ def test_whole_blocks_give_their_own_value(blocks, layers, expected, name):
 
 def test_precision_of_the_average_hides_it():
     """Theory: for l = 4a a potential of 0.0043 lies below 0.22, in units in which e = ε0 = 1."""
-    found = gh.inner_potential(slab(ATOM, n=40), period=A, l=16.0)
+    found = gh.inner_potential(slab(ATOM, n=40), period=A, length=16.0)
     assert found.unresolved_below.value / POISSON == pytest.approx(0.22, abs=0.005)
     assert found.resolvability.value == pytest.approx(0.004296875 / 0.22, rel=0.02)
-    given = gh.inner_potential(slab(ATOM), period=A, l=16.0, eps_rho=1e-6)
+    given = gh.inner_potential(slab(ATOM), period=A, length=16.0, eps_rho=1e-6)
     assert given.resolvability.value == pytest.approx(0.004296875 / (1e-6 * 256), rel=1e-6)
     assert given.unresolved_below.value == pytest.approx(POISSON * 2.56e-4)
 
@@ -319,7 +319,7 @@ def test_refused(blocks):
         gh.inner_potential(charge, period=A, x_b=0.0)
     with pytest.raises(InputError, match="another name"):
         gh.inner_potential(charge, period=A, blocks=[blocks[0], blocks[0]])
-    for name in ("radius", "l", "eps_rho"):
+    for name in ("radius", "length", "eps_rho"):
         with pytest.raises(InputError, match=name):
             gh.inner_potential(charge, **{name: -1.0})
 
