@@ -111,6 +111,8 @@ def read_trajectory(
         raise GpuhomogError("Trajectories need MDAnalysis: pip install 'gpuhomog[formats]'.") from None
     place = Path(path)
     for file in (place, *(() if topology is None else (Path(topology),))):
+        if file.is_dir():
+            raise InputError(f"{file} is a directory: give the file in it.")
         if not file.exists():
             raise InputError(f"{file}: no such file. Check the name and the folder.")
     if every < 1:
