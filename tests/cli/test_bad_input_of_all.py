@@ -1,5 +1,6 @@
 """What can be wrong with any command's input is refused by each in one sentence, and nothing is left behind."""
 
+import os
 import re
 import shlex
 from itertools import pairwise
@@ -132,11 +133,10 @@ def test_bad_outputs(run, name):
 
 
 def test_a_folder_that_cannot_be_written(run, monkeypatch):
-    import os
-
+    gh.write(good(), "good.h5")
+    writing = [name for name in GRIDS if any(option.short == "o" for option in COMMANDS[name].options)]
+    typed = [[*example(name, "good.h5"), "-o", "out.h5"] for name in writing]
     may = os.access
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK | os.X_OK and may(path, mode))
-    gh.write(good(), "good.h5")
-    for name in GRIDS:
-        if any(option.short == "o" for option in COMMANDS[name].options):
-            refused(run, [*example(name, "good.h5"), "-o", "out.h5"], "cannot be written")
+    for words in typed:
+        refused(run, words, "cannot be written")
