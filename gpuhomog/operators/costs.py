@@ -27,6 +27,7 @@ import numpy as np
 from ..fft import CONVOLVED_BYTES, SLOWEST_FIRST
 from ..field import Field
 from ..parallel import Slab, model
+from ..streaming import RESULTS_HELD, least_bytes
 from .averages.line_weights import Line
 from .averages.streamed import ALWAYS_JOINED, SUMS_ARE_SMALLER
 from .averages.ways import WAYS, ByAllModes, ByLines, ByLowModes, BySums, ByTaps, Derivatives, Plan, Way
@@ -243,9 +244,18 @@ def streamed(plan: Plan) -> tuple[int, Way] | None:
             result = held(plan.n_out, axis, part.comm.size) * itemsize if way.name == "lines" else 0
             known.append((cost, between + result, way))
     if not known:
-        return None
+        modes = WAYS["all modes"]
+        return (kept_on_disk(part, part.grid.shape), modes) if modes.streams(plan) else None
     _, n_bytes, way = min(known, key=lambda one: one[0])
     return n_bytes, way
+
+
+def kept_on_disk(part: Field, padded: Sequence[int]) -> int:
+    """Memory of a spectrum on the disk (streaming/spectrum.py), over the copies that passes count of what they keep."""
+    axis, threads = part.slab.axis, getattr(part.device, "threads", 1)
+    stored = [padded[i] for i in SLOWEST_FIRST[axis]]
+    least = least_bytes(stored, part.grid.shape[axis], part.comm.size, part.values.dtype.itemsize, threads)
+    return -(-least // RESULTS_HELD)
 
 
 def gradient_cost(plan: Plan, way: Way) -> Cost:
