@@ -34,8 +34,7 @@ import gpuhomog as gh
 from gpuhomog.device.cpu.kept import TABLES
 from gpuhomog.device.fftw import planning
 from gpuhomog.grid import OPEN, PERIODIC
-from gpuhomog.operators.potentials.poisson import padded_grid
-from gpuhomog.operators.potentials.truncated import coulomb_kernel
+from gpuhomog.operators.potentials.truncated import coulomb_kernel, padded_grid
 from gpuhomog.units import COULOMB_CONSTANT
 
 POISSON = 4 * np.pi * COULOMB_CONSTANT
@@ -84,9 +83,9 @@ def blobs(n: int, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def cached_kernel(field: gh.Field, boundary: str) -> np.ndarray:
     """The kernel's half spectrum on the padded grid."""
-    grid = padded_grid(gh.Grid(field.grid.shape, field.grid.cell, boundary=boundary.split(",")))
+    grid = gh.Grid(field.grid.shape, field.grid.cell, boundary=boundary.split(","))
     kernel = coulomb_kernel(grid, POISSON)
-    n_0, n_1, n_2 = grid.shape
+    n_0, n_1, n_2 = padded_grid(grid).shape
     second, third = np.fft.fftfreq(n_1, 1 / n_1)[:, None], np.arange(n_2 // 2 + 1.0)[None, :]
     planes = [kernel(np.full((1, 1), first), second, third) for first in np.fft.fftfreq(n_0, 1 / n_0)]
     return np.stack(planes).astype(field.values.dtype)

@@ -31,7 +31,7 @@ from ..parallel import Slab, model
 from .averages.line_weights import Line
 from .averages.streamed import ALWAYS_JOINED, SUMS_ARE_SMALLER
 from .averages.ways import WAYS, ByAllModes, ByLines, ByLowModes, BySums, ByTaps, Derivatives, Plan, Way
-from .potentials.poisson import padded_grid
+from .potentials.truncated import padded_grid
 from .profiles.planar import family_bins, parse_planes
 
 FILTER_PASSES = 10

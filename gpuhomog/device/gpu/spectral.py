@@ -82,12 +82,8 @@ class Rows(NamedTuple):
 class Spectral(Memory):
     """Transforms and products of spectra; see device.Device for what each method promises."""
 
+    scratch_bytes: ClassVar[int] = 0
     pads_one_axis: ClassVar[bool] = False
-
-    @property
-    def scratch_bytes(self) -> int:
-        """None beside spectra."""
-        return 0
 
     @cached_property
     def _transforms(self) -> Any:
@@ -235,14 +231,13 @@ class Spectral(Memory):
         if padded:
             order.insert(0, order.pop(padded[0]))
         stored = [replace(m, order=tuple(m.order[axis] for axis in order)) for m in multipliers]
-        back = np.argsort(order)
         results = convolved_planes(
             self,
             values.transpose(order),
             stored,
             empty=lambda: self.empty(values.shape, values.dtype).transpose(order),
         )
-        return [result.transpose(back) for result in results]
+        return [result.transpose(tuple(np.argsort(order).tolist())) for result in results]
 
     def _in_planes(self, values: Any, multiplier: Any, both: bool) -> Any:
         """A filter that acts within planes of the first axis, or (both False) along the last axis alone."""

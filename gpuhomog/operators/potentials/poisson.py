@@ -8,6 +8,11 @@ Which axes are open says what the charge is: one, a slab between two vacua; two,
 Open axes hold no images, whatever the box: the potential of a neutral slab goes to a constant on each side, 0 below it
 and 4πκ times its dipole above, less half of that on both; that of a wire or cluster goes to 0 as multipoles do.
 
+φ and E of a density are those of the trigonometric polynomial through its samples, exactly. E of a potential is that of
+the potential's polynomial: the same on upright cells and odd grids. On an even axis of an oblique cell the two
+wavevectors that share mode N/2 have different lengths, and samples of φ do not tell how much of φ belongs to which; so
+from φ these modes differ, by less than the grid leaves out in any case, and from the density they are right.
+
                  the level                                 net charge
     periodic     mean of the cell is 0                     refused: it has no periodic potential
     slab         -(1/2) ∫|z - z'| ρ: both sides opposite   refused: the vacuum would have no level
@@ -16,7 +21,8 @@ and 4πκ times its dipole above, less half of that on both; that of a wire or c
 
 In   Field of quantity charge_density [e/Å^3], any precision, device or slab.
 Out  Field of quantity electrostatic_potential [V], on the same points, with that boundary; three Fields [V/Å].
-     Beside them the half spectrum: 1 field for periodic cells and slabs, 2 for wires, 4 for isolated charge.
+     Beside them the half spectrum: 1 field for periodic cells and slabs, 2 for wires, 4 for isolated charge; in
+     oblique cells more (round_kernels.py: hexagonal ones 3 for wires, 10 for isolated charge).
 
 >>> import gpuhomog as gh
 >>> x = (np.arange(48) - 24) * 0.25
@@ -41,19 +47,22 @@ from ...device import Device
 from ...errors import InputError
 from ...fft import Derivative, Multiplier, Part, convolved, filtered
 from ...field import Field
-from ...grid import AXIS_NAMES, OPEN, Grid, parse_boundary
+from ...grid import AXIS_NAMES, OPEN, parse_boundary
 from ...parallel import Slab
 from ...parallel.exchange import at
 from ...reduction import JOIN, PLANES_AT_ONCE, SUM, Arrays, Reduction
 from ...streaming import Unread
 from ...units import FOUR_PI_KAPPA
+from ..profiles.unrolled import quiet_runs
 from .derivatives import gradient
-from .truncated import coulomb_kernel
+from .truncated import coulomb_kernel, padded_grid
 
 NEUTRAL = 1e-5
 """Largest |∫ρ| / ∫|ρ| of what must be neutral."""
 AT_FACES = 1e-3
-"""Largest mean |ρ| on the planes at the ends of an open axis, as a fraction of that of the densest plane."""
+"""Largest mean |ρ| of a plane in a vacuum, as at the ends of an open axis, over that of the densest plane."""
+FEWEST_PLANES = 2
+"""Planes of a vacuum in which a cell can be cut."""
 
 
 def electrostatic_potential(field: Field, boundary: str | Sequence[str] | None = None) -> Field:
@@ -65,8 +74,8 @@ def electrostatic_potential(field: Field, boundary: str | Sequence[str] | None =
 
     Source: Poisson's equation in V, e, Å; kernels in the module truncated.
     Raises InputError for another quantity; for a boundary where nothing is solved; if charge reaches the ends of an
-    open axis ("charge wraps the cell boundary"); for a net charge where an axis pair or all axes are periodic; for two
-    or three open axes that are not at right angles to all others; and for a field that was not read.
+    open axis ("charge wraps the cell boundary"); for a net charge where an axis pair or all axes are periodic; and for
+    a field that was not read.
 
     >>> import gpuhomog as gh
     >>> energy = gh.Field.from_array(np.full((2, 2, 2), -3.0), np.eye(3), quantity="electron_potential_energy")
@@ -98,7 +107,7 @@ def electric_field(field: Field, boundary: str | Sequence[str] | None = None) ->
     """Electric field -∇φ [V/Å], its Cartesian components x, y, z, from a charge density or a potential.
 
     field     charge_density (exact, whatever is open); electrostatic_potential or electron_potential_energy (exact
-              along periodic axes, by differences of eighth order along open ones)
+              along periodic axes, but for modes N/2 of oblique cells; by differences of eighth order along open ones)
     boundary  as for electrostatic_potential, of a charge_density only
 
     Raises InputError as electrostatic_potential does.
@@ -136,12 +145,6 @@ def _checked(field: Field, boundary: str | Sequence[str] | None) -> Field:
     grid = replace(field.grid, boundary=wanted)
     _refuse_unread(field, "The potential of a charge density")
     axes = [axis for axis in range(3) if wanted[axis] == OPEN]
-    names = " and ".join(AXIS_NAMES[axis] for axis in axes)
-    if len(axes) > 1 and not grid.is_orthogonal:
-        raise InputError(
-            f"Axes {names} are open and the cell is not orthogonal: the kernels of wires and of isolated charge are "
-            "cut off by an upright box. Put the charge on an orthogonal grid, or open one axis only."
-        )
     check_solvable(field, axes)
     return field.derive(field.values, {"step": "boundary", "boundary": list(wanted)}, grid=grid)
 
@@ -164,8 +167,8 @@ def check_solvable(field: Field, axes: Sequence[int], check_net: bool = True) ->
             name = AXIS_NAMES[axis]
             raise InputError(
                 f"The charge wraps the cell boundary along {name}: the planes at its ends hold "
-                f"{at_faces / magnitude.max():.2g} of the densest plane's, and an open axis needs vacuum there. Cut "
-                f"the periodic cell in its vacuum, gh.cut_in_vacuum(field, {name!r}), or take more of it."
+                f"{at_faces / magnitude.max():.2g} of the densest plane's, and an open axis needs vacuum there. "
+                f"{where_to_cut(magnitude, name)}."
             )
     if not check_net or abs(net) <= NEUTRAL * gross or len(axes) > 1:
         return
@@ -181,6 +184,27 @@ def check_solvable(field: Field, axes: Sequence[int], check_net: bool = True) ->
         f"The cell has a net charge of {charge:.4g} e ({abs(net) / gross:.1e} of all its charge), so it has no "
         "periodic potential: add the missing ions or electrons (gh.charge_balance tells), or open the axes along which "
         "it is finite, boundary=…"
+    )
+
+
+def longest_vacuum(magnitudes: NDArray[np.float64]) -> tuple[int, int]:
+    """First plane and number of planes of the longest stretch without charge around a period; none: (0, 0).
+
+    magnitudes  (n,) Σ|ρ| of each plane
+    """
+    empty = magnitudes <= AT_FACES * magnitudes.max()
+    start, length = max(quiet_runs(empty, periodic=True), key=lambda run: run[1], default=(0, 0))
+    return (0, 0) if length < FEWEST_PLANES or empty.all() else (start, length)
+
+
+def where_to_cut(magnitudes: NDArray[np.float64], name: str) -> str:
+    """What to do about an axis whose ends hold charge: cut it in its vacuum if there is one."""
+    if longest_vacuum(magnitudes)[1]:
+        return f"Cut the periodic cell in its vacuum, gh.cut_in_vacuum(field, {name!r}), or take more of it"
+    least = float(magnitudes.min() / magnitudes.max())
+    return (
+        f"There is no vacuum along {name}, its emptiest plane holds {least:.2g} of that: leave {name} periodic, or "
+        "take a box with vacuum along it"
     )
 
 
@@ -212,22 +236,10 @@ def _charge_sums(axes: Sequence[int], split: int) -> Reduction:
     return Reduction(f"charge and its magnitude on planes of {list(axes)}", local, rules)
 
 
-def padded_grid(grid: Grid) -> Grid:
-    """The grid with at least as many points of zeros behind each open axis; the same steps."""
-    from scipy.fft import next_fast_len
-
-    counts = list(grid.shape)
-    for axis in range(3):
-        if grid.boundary[axis] == OPEN:
-            counts[axis] = 2 * int(next_fast_len(counts[axis], real=True))
-    cell = grid.cell * (np.array(counts) / np.array(grid.shape))[:, None]
-    return Grid((counts[0], counts[1], counts[2]), cell, grid.origin, grid.boundary)
-
-
 def _solved(density: Field, wanted: Sequence[tuple[bool, list[Part]]]) -> list[Any]:
     """For each (is complex, parts) the values of ρ_k times 4πκ v(k) and those parts."""
     padded = padded_grid(density.grid)
-    kernel = coulomb_kernel(padded, FOUR_PI_KAPPA)
+    kernel = coulomb_kernel(density.grid, FOUR_PI_KAPPA)
     multipliers = [Multiplier(padded.shape, [kernel, *parts], is_complex) for is_complex, parts in wanted]
     solve = convolved if OPEN in padded.boundary else filtered
     return solve(density.device, density.values, *multipliers, slab=density.slab, comm=density.comm)

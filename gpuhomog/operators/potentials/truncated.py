@@ -16,9 +16,9 @@ of any proportions, for twice the points along an axis; and of 1/r = (2/√π) �
 that nothing need be cut off: erfc(UX) = 2e-17. Gauss' rule on panels of doubling u takes 12 nodes a panel for full
 float64, whatever the box: 60 for a cube, 12 more for each doubling of its longest side. The alternative, a kernel cut
 off at the box's diagonal (Vico, Greengard and Ferrando), needs 1 + √3 times the points of a cube along each axis, and
-as many in all directions as the longest one; the tests have it as the oracle.
+as many in all directions as the longest one; oblique cells have it (round_kernels.py), and the tests as the oracle.
 
-In   grid of the padded cell, axes that are open.
+In   grid of the values, axes that are open.
 Out  Part: modes n_a, n_b, n_c → v [Å²], [Å² for all], to be multiplied by 4πκ and the charge density.
 
 Source: slab and wire, Rozzi et al., Phys. Rev. B 73, 205119 (2006); boxes, Greengard, Jiang and Zhang,
@@ -42,6 +42,7 @@ from numpy.typing import NDArray
 
 from ...fft import InverseSquare, Modes, Part
 from ...grid import OPEN, Grid
+from .round_kernels import counts, open_axes, round_kernel
 
 Array = NDArray[np.float64]
 
@@ -236,9 +237,24 @@ def box_gaussian(modes: Array, nodes: Array, reach: float) -> Array:
     return np.asarray(value * (sqrt(pi) / nodes), dtype=np.float64)
 
 
-def coulomb_kernel(padded: Grid, factor: float) -> Part:
-    """The modes v of the Green function of -∇² on a padded grid, by its boundary, times a factor."""
-    axes = [i for i in range(3) if padded.boundary[i] == OPEN]
+def padded_grid(grid: Grid) -> Grid:
+    """The grid with at least as many points of zeros behind each open axis as its kernel takes; the same steps."""
+    from scipy.fft import next_fast_len
+
+    axes = open_axes(grid)
+    if len(axes) > 1 and not grid.is_orthogonal:
+        padded = counts(grid)
+    else:
+        padded = [2 * int(next_fast_len(n, real=True)) if i in axes else n for i, n in enumerate(grid.shape)]
+    cell = grid.cell * (np.array(padded) / np.array(grid.shape))[:, None]
+    return Grid((padded[0], padded[1], padded[2]), cell, grid.origin, grid.boundary)
+
+
+def coulomb_kernel(grid: Grid, factor: float) -> Part:
+    """The modes v of the Green function of -∇² on the padded grid of a grid, by its boundary, times a factor."""
+    axes, padded = open_axes(grid), padded_grid(grid)
     if not axes:
         return InverseSquare(padded.reciprocal, factor)
-    return SlabKernel(padded, axes[0], factor) if len(axes) == 1 else BoxKernel(padded, factor)
+    if len(axes) == 1:
+        return SlabKernel(padded, axes[0], factor)
+    return BoxKernel(padded, factor) if grid.is_orthogonal else round_kernel(grid, padded, factor)

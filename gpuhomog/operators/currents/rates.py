@@ -1,0 +1,104 @@
+"""Rates: time derivatives of a series with a uniform step, by differences of two orders, with the error that they show.
+
+    second   (f[t+1] - f[t-1]) / 2 dt                             error dt² f'''/6
+    fourth   (8 (f[t+1] - f[t-1]) - (f[t+2] - f[t-2])) / 12 dt    error dt⁴ f⁽⁵⁾/30
+    error    |fourth - second|: of the second order (Richardson), an upper bound of the fourth's
+
+The rate of a frame is the fourth order where five frames surround it, else the second with the error of its neighbour;
+the first and the last frame have none.
+
+In   (n, …) series, the step.
+Out  Rates: host.
+
+>>> t = np.arange(9) * 0.1
+>>> found = rates_of(np.sin(t), 0.1)
+>>> bool(abs(found.value[4] - np.cos(0.4)) < found.uncertainty[4] < 2e-3)
+True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ...errors import InputError
+
+Array = NDArray[np.float64]
+
+FEWEST_FRAMES = 3
+UNEVEN = 1e-4
+"""By how much the steps between times may differ, over the step: files round them."""
+TIME_UNIT = "fs"
+
+
+@dataclass(frozen=True, eq=False)
+class Rates:
+    """Derivatives at each frame, as many as the series; NaN where there is none.
+
+    value        the fourth order, where it does not fit the second
+    uncertainty  |fourth - second| there, elsewhere that of the nearest frame; NaN if there is no fourth order at all
+    second, fourth  each of them
+    """
+
+    value: Array
+    uncertainty: Array
+    second: Array
+    fourth: Array
+
+
+def rates_of(series: ArrayLike, step: float) -> Rates:
+    """Derivatives of a series along its first axis; InputError for fewer than three frames."""
+    f = np.asarray(series, dtype=np.float64)
+    n = len(f)
+    if n < FEWEST_FRAMES:
+        raise InputError(f"{n} frames: a current is a rate of change, for which at least {FEWEST_FRAMES} are needed.")
+    second, fourth = np.full(f.shape, np.nan), np.full(f.shape, np.nan)
+    near = f[2:] - f[:-2]
+    second[1:-1] = near / (2 * step)
+    if n > 4:
+        fourth[2:-2] = (8 * near[1:-1] - (f[4:] - f[:-4])) / (12 * step)
+    uncertainty = np.abs(fourth - second)
+    if n > 4:
+        uncertainty[1], uncertainty[-2] = uncertainty[2], uncertainty[-3]
+    return Rates(np.where(np.isnan(fourth), second, fourth), uncertainty, second, fourth)
+
+
+def check_step(time_step: float | None, time_unit: str) -> None:
+    """InputError for a step that is not positive, and a unit of time without a name."""
+    if time_step is not None and not (isfinite(time_step) and time_step > 0):
+        raise InputError(f"time_step = {time_step}: give the positive time between frames.")
+    if not (isinstance(time_unit, str) and time_unit.strip()):
+        raise InputError(f'time_unit = {time_unit!r}: name the unit of the time step, such as "fs".')
+
+
+def step_of(times: Sequence[float | None]) -> float:
+    """The step of times that frames state; InputError if one of them is missing, or the step changes."""
+    known = np.array([np.nan if time is None else time for time in times])
+    if np.isnan(known).any():
+        raise InputError("The frames state no times: give time_step=, the time between them.")
+    steps = np.diff(known)
+    if len(steps) and not (steps.min() > 0 and np.ptp(steps) <= UNEVEN * steps.mean()):
+        worst = int(np.argmax(np.abs(steps - np.median(steps))))
+        raise InputError(
+            f"The times of the frames are not uniform: {steps[worst]:.6g} from frame {worst} to {worst + 1}, "
+            f"{np.median(steps):.6g} between most: central differences need one step. Leave out frames, or resample."
+        )
+    return float(steps.mean()) if len(steps) else 1.0
+
+
+def current_unit(time_unit: str) -> str:
+    """Of a current density.
+
+    >>> current_unit("fs")
+    'e/Å^2/fs'
+    """
+    return f"e/Å^2/{time_unit.strip()}"
+
+
+def elapsed(n_frames: int, time_step: float) -> Array:
+    """Times of the frames, from the first on."""
+    return np.asarray(time_step * np.arange(n_frames), dtype=np.float64)
