@@ -224,10 +224,6 @@ class Device(Protocol):
         """
         ...
 
-    def plane_moments(self, values: Any, axis: int, edges: Any, references: Any) -> NDArray[np.float64]:
-        """(3, intervals) such moments of the sums over the planes of an axis, float64, on the host."""
-        ...
-
     def box_filter(self, values: Any, windows: Sequence[Any]) -> Any:
         """Weighted sum over a window of all three periodic axes at every point, in the precision of the values.
 
