@@ -47,7 +47,8 @@ from numpy.typing import NDArray
 from ...averaging_kernels import Gaussian
 from ...errors import InputError
 from ...field import Field
-from ...results import Measurement, Profile, Result, Tables, between_positions, weighted_sum
+from ...grid import OPEN
+from ...results import Measurement, Profile, Result, Tables, between_positions, difference, weighted_sum
 from ...units import FOUR_PI_KAPPA
 from ..excess.surface import (
     CHARGE,
@@ -63,7 +64,7 @@ from ..profiles.bulk import Body, find_body, fitted_line, spread_positions
 from ..profiles.planar import Planes, plane_name
 from ..profiles.unrolled import CELL, Unrolled, check_sampling
 from .bethe import VOLT, BethePotential, BuildingBlock, bethe_potential
-from .potential_step import PotentialStep, period_mean, potential_of_charge, potential_step
+from .potential_step import PotentialStep, is_field, period_mean, potential_of_charge, potential_step
 
 Array = NDArray[np.float64]
 
@@ -100,6 +101,10 @@ class InnerPotential(Result):
     budget_L, budget_R  [D - σ (x_b - x_L)]/ε0, the mean potential by the surface's moments [V]; from a potential alone
                       it is the potential itself, and not defined
     residual_L, residual_R  phi_mean less the budget, and less the vacuum's own field [V]
+    files_apart       beside a density: phi_mean_vs_vacuum_L less that of the density's own potential, found by the same
+                      steps [V]: what is of the file, its solver and its figures
+    of_levels         the latter less the density's own mean, without steps [V]: what is of where the vacuum's level is
+                      read and of the period that is found; part of no file
     grid_error        of phi_mean [V], from grids of half and a quarter of the planes; part of its uncertainty
     ion_width_correction  what point ions would have more of, if the ions of this density are Gaussians [V]
     eps_rho, length   precision of ρ̄ [e/Å^3] and width l [Å] of the resolvability; None if not known
@@ -129,6 +134,8 @@ class InnerPotential(Result):
     budget_R: Measurement
     residual_L: Measurement
     residual_R: Measurement
+    files_apart: Measurement
+    of_levels: Measurement
     grid_error: Measurement
     ion_width_correction: Measurement
     eps_rho: float | None
@@ -172,6 +179,8 @@ class InnerPotential(Result):
         more = (
             ("mean less [D_L - σ_L depth]/ε0", self.residual_L),
             ("mean less [D_R - σ_R depth]/ε0", self.residual_R),
+            ("file less its density's, same steps", self.files_apart),
+            ("  these steps less the density itself", self.of_levels),
             ("ε_ρ l²/ε0, not resolved", self.unresolved_below),
             ("for point ions add", self.ion_width_correction),
         )
@@ -231,7 +240,45 @@ def inner_potential(
     if charge is not None:
         surface = surface_charge(charge, period=step.period, x_b=step.x_b, sampling=sampling)
         charge_line = find_body(charge, sampling, step.x_b).line
-    return _gathered(profile, step, surface, charge_line, blocks, radius, length, eps_rho)
+    apart = _against_density(step, charge, charge_line, period, sampling)
+    return _gathered(profile, step, surface, charge_line, apart, blocks, radius, length, eps_rho)
+
+
+def _against_density(
+    step: PotentialStep,
+    charge: Profile | None,
+    charge_line: Unrolled | None,
+    period: float | str | None,
+    sampling: str,
+) -> tuple[Measurement, Measurement]:
+    """The mean of a potential less that of its density's own, by the same steps; and that less the density's mean."""
+    why = None
+    if step.source == "charge_density" or charge is None or charge_line is None:
+        why = "there is one file: give a potential and its density"
+    elif step.period is None:
+        why = "the bulk has no period"
+    elif is_field(step.field_low) or is_field(step.field_high):
+        why = "the potential has a field in the vacuum, which its density alone has not"
+    if why is not None:
+        return Measurement.not_defined(VOLT, why), Measurement.not_defined(VOLT, why)
+    assert charge is not None and charge_line is not None and step.line is not None
+    line = step.line
+    turns = 0.0 if charge.boundary == OPEN else charge.length * round((line.start - charge_line.start) / charge.length)
+    own = Profile(
+        line.position,
+        potential_of_charge(charge_line, line.position - turns),
+        VOLT,
+        "electrostatic_potential",
+        line.spacing * len(line.values),
+        boundary=OPEN,
+        planes=step.planes,
+    )
+    by_steps = potential_step(own, period=step.period, x_b=step.x_b).bulk_minus_low
+    exact = potential_step(charge, period=period, x_b=step.x_b, sampling=sampling).bulk_minus_low
+    assert step.bulk_minus_low is not None and by_steps is not None and exact is not None
+    pair = (difference(step.bulk_minus_low, by_steps), difference(by_steps, exact))
+    file, levels = (replace(one, uncertainty=None) if one.defined else one for one in pair)  # of one density: no errors
+    return file, levels
 
 
 def _beside(density: Field | Profile, axis: Planes | None, potential: Profile) -> Profile:
@@ -268,6 +315,7 @@ def _gathered(
     step: PotentialStep,
     surface: SurfaceCharge | None,
     charge_line: Unrolled | None,
+    apart: tuple[Measurement, Measurement],
     blocks: Sequence[BuildingBlock],
     radius: float | None,
     length: float | None,
@@ -341,6 +389,8 @@ def _gathered(
         budget_R=budget[1],
         residual_L=residual[0],
         residual_R=residual[1],
+        files_apart=apart[0],
+        of_levels=apart[1],
         grid_error=Measurement(level.grid_error, VOLT) if level.mean.defined else level.mean,
         ion_width_correction=_for_point_ions(profile, x_b, step.period, eps) if level.mean.defined else level.mean,
         eps_rho=precision,

@@ -74,7 +74,7 @@ LEAST_PLATEAU = 5
 FACE_UNCERTAINTY = 1.0
 """Uncertainty of where a surface ends [Å]: an atomic radius or half a layer; the ends of the straight vacuum and of
 the charge differ by as much. In a vacuum with a field the level at the face is uncertain by the field times this."""
-SOLVED = 32.0
+SOLVED = 64.0
 """Roundings of a potential, of its largest value: solving for it in single precision loses more than the last step."""
 LEAST_FIELD = 2e-3
 """Field of a vacuum below which no reader needs to know [V/Å]: 0.01 V over a vacuum of 5 Å."""
@@ -392,7 +392,7 @@ def _bend(x: Array, values: Array, face: float) -> tuple[float, float]:
     return abs(levels[1] - levels[0]), noise * hypot(*leverages) / float(np.sqrt(half))
 
 
-def _is_field(slope: Measurement) -> bool:
+def is_field(slope: Measurement) -> bool:
     """True if a slope is more than noise, and large enough that readers must know."""
     return slope.value is not None and abs(slope.value) > max(LEAST_FIELD, SIGNIFICANT * (slope.uncertainty or 0.0))
 
@@ -488,7 +488,7 @@ def _across_slab(
     found = resolve_period(period, line, face_low, face_high)
     bulk, bulk_field, x = _bulk_of(line, face_low, face_high, found, x_b, turn)
     slopes = [abs(f.value) for f in (field_low, field_high) if f.value is not None]
-    significant = [abs(float(f)) for f in (field_low, field_high) if _is_field(f)]
+    significant = [abs(float(f)) for f in (field_low, field_high) if is_field(f)]
     bent = [side for side, vacuum in zip(SIDES, vacua, strict=True) if vacuum.bent]
     remarks = _remarks(face_high - face_low, found, bulk, bulk_field)
     straight = all(s < FLAT_FIELD for s in slopes)
@@ -502,7 +502,7 @@ def _across_slab(
             f"are at the faces, known to {FACE_UNCERTAINTY:g} Å. A dipole correction removes it"
         )
     apart = difference(field_high, field_low)
-    if profile.boundary == OPEN and _is_field(apart) and abs(float(apart)) > CHARGED_FIELD and not bent:
+    if profile.boundary == OPEN and is_field(apart) and abs(float(apart)) > CHARGED_FIELD and not bent:
         charge = -float(apart) / FOUR_PI_KAPPA
         remarks.append(
             f"the fields of the two vacua differ: the slab carries {charge:.3g} e/Å^2, so no level is reached on "
@@ -557,7 +557,7 @@ def _across_interface(
     longest = max((p for p in found if p), key=lambda p: p.length, default=None)
     remarks = _remarks(x[1] - x[0], longest, None, None)
     fields = [f.value or 0.0 for f in slopes]
-    if levels[0].defined and levels[1].defined and any(_is_field(f) for f in slopes):
+    if levels[0].defined and levels[1].defined and any(is_field(f) for f in slopes):
         middle = float(levels[1]) - float(levels[0]) - (fields[0] + fields[1]) * (x[1] - x[0]) / 2
         remarks.append(
             f"there are fields in the bulks, dV/dx = {fields[0]:.4g} and {fields[1]:.4g} V/Å, as in a capacitor or at "
