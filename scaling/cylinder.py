@@ -78,7 +78,7 @@ def measure(arguments: list[str] | None = None) -> list[dict[str, Any]]:
     kernel, workers = sampled_kernel(n, radius, values.dtype), field.device.threads  # type: ignore[attr-defined]
     ours, sums = "gpuhomog, kernel made, split in two", "gpuhomog, sums alone, recursions"
     ways: dict[str, Callable[[], Any]] = {
-        ours: lambda: gh.cylinder_potential_field(field, "a", radius, side="low", order=1).potential.values,
+        ours: lambda: gh.cylinder_potential_field(field, "a", radius, side="low", end_weights=1).potential.values,
         **{
             f"{sums.replace('recursions', name)}": lambda made=made: cylinder_sums(field, made, "a", side="low")
             for name, made in kernels.items()
@@ -87,7 +87,7 @@ def measure(arguments: list[str] | None = None) -> list[dict[str, Any]]:
         "scipy.fft, cached spectrum": with_cached_spectrum(values, kernel, radius, workers),
     }
     chosen = np.array([n // 3, n - 2])
-    exact = gh.cylinder_potential(field, "a", radius, at=chosen.astype(float), side="low", order=1).low
+    exact = gh.cylinder_potential(field, "a", radius, at=chosen.astype(float), side="low", end_weights=1).low
     scale = float(np.sqrt(np.mean(exact**2)))
     rows, seconds = [], {}
     for what, way in ways.items():

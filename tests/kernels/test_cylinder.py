@@ -111,6 +111,72 @@ def test_open_in_the_plane_is_a_padded_convolution():
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_kernel_of_larger_planes_has_zeros_around_the_values(gpu, axis, order):
+    """Against direct sums with nothing outside; planes wider along one axis, and along both."""
+    planes, step, radius = field((6, 5, 4)), 0.5, 1.9
+    steps = OBLIQUE / np.array([[5], [4]])
+    values = np.array(np.moveaxis(planes, 0, axis), order=order)
+    for periodic_first in (False, True):
+        given = np.concatenate([planes] * 7, axis=1) if periodic_first else planes  # what is periodic is repeated
+        sums = CPU().cylinder_sum(
+            given, all_points(given.shape), cylinder_table.disc_points(steps, radius), step, 3.0, periodic=False
+        )
+        expected = (
+            sums.sum(axis=1).reshape(given.shape)[:, 15:20] if periodic_first else sums.sum(axis=1).reshape(6, 5, 4)
+        )
+        shape = (5 if periodic_first else 10, 9)
+        table = cylinder_table.sampled_table(steps * np.array(shape)[:, None], shape, step, 6, radius, 3.0)
+        fit = cylinder_fit.sampled_march_fit(
+            steps * np.array(shape)[:, None], shape, step, 6, radius, 3.0, sections=[10]
+        )
+        scale = step * sqrt(np.linalg.det(steps @ steps.T)) / (4 * pi)
+        for device in (CPU(), gpu):
+            for kernel, work, within in (
+                (table, device.cylinder_convolve, 1e-13),
+                (fit, device.cylinder_march, 1e-7),
+            ):
+                found = device.to_host(work(device.asarray(values), kernel, axis=axis))
+                assert found.shape == values.shape
+                found = np.moveaxis(found, axis, 0)
+                np.testing.assert_allclose(found / scale, expected, rtol=0, atol=7 * within * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("kept", [0, 1 << 20])
+def test_blocks_of_columns_on_threads(monkeypatch, kept, side):
+    """One column, line or class at a time, the kernel's spectrum kept or found where it is wanted."""
+    monkeypatch.setattr("gpuhomog.device.cpu.cylinder.BLOCK_BYTES", 1)
+    monkeypatch.setattr("gpuhomog.device.cpu.cylinder.KEPT_BYTES", kept)
+    values = field((7, 6, 5))
+    steps = OBLIQUE / np.array([[6], [5]])
+    low, high = (
+        CPU()
+        .cylinder_sum(values, all_points(values.shape), cylinder_table.disc_points(steps, 1.3), 0.5, 3.0)
+        .T.reshape(2, 7, 6, 5)
+    )
+    expected = {"low": low, "high": high, "both": low + high}[side] * 0.5 * sqrt(np.linalg.det(steps @ steps.T))
+    table = cylinder_table.sampled_table(OBLIQUE, (6, 5), 0.5, 7, 1.3, 3.0)
+    device = CPU(threads=3)
+    spectrum = device.convolve_modes(device.rfft_planes(values), table, side)
+    for _ in range(2):
+        for found in (device.cylinder_convolve(values, table, side=side), device.irfft_planes(spectrum, values.shape)):
+            np.testing.assert_allclose(4 * pi * found, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+        spectrum = device.convolve_modes(device.rfft_planes(values), table, side)
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_single_precision_is_that_of_the_transforms(side):
+    """Values of float32 against sums in float64: 3e-7 of the largest."""
+    values = field((48, 40, 36), np.float32)
+    table = cylinder_table.cylinder_table(OBLIQUE, (50, 45), 0.4, 48, 1.9)
+    expected = CPU().cylinder_convolve(values.astype(np.float64), table, side=side)
+    found = CPU().cylinder_convolve(values, table, side=side)
+    assert found.dtype == np.float32
+    assert np.abs(found - expected).max() < 3e-7 * np.abs(expected).max()
+
+
 @pytest.mark.parametrize("side", SIDES)
 def test_analytic_kernel_mode_by_mode(side):
     """Plane pairs one by one with Khat itself."""

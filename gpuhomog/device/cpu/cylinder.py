@@ -1,24 +1,30 @@
 """Potentials of the charge within a cylinder, from below and from above.
 
     cylinder_sum       direct sums of charge over distance at chosen points
-    cylinder_march     spectra of planes, then recursions from plane to plane
-    cylinder_convolve  spectra of planes, then causal sums by zero-padded FFT, modes in chunks
-    march_…            the recursions alone, over a part of the planes or of the modes
+    cylinder_convolve  1 read, 4 passes of a spectrum padded along one axis only, 1 write: lines within the planes,
+                       then some columns of modes at a time, both transforms and the product in the cache, then lines
+    cylinder_march     the same, with the kernel that the recursions have
+    march_…            the recursions themselves, over a part of the planes or of the modes
 
-Everything in float64; results in the precision of the values.
+Direct sums and recursions in float64, transforms in the precision of the values, of a kernel found in float64.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import scipy  # its parts are imported when first used
 from numpy.typing import ArrayLike, NDArray
 
 SIDES = {"low": (1,), "high": (-1,), "both": (1, -1)}
-MODES_AT_ONCE = 4096
+BLOCK_BYTES = 1 << 20
+"""Of padded lines or columns of modes that a thread works on: a second-level cache."""
+KEPT_BYTES = 1 << 28
+"""A kernel's spectrum up to this size is kept as long as the kernel lives; larger ones are found block by block."""
 
 
 class Cylinder:
@@ -65,16 +71,36 @@ class Cylinder:
         return sums
 
     def cylinder_march(self, values: NDArray[Any], fit: Any, *, axis: int = 0, side: str = "both") -> NDArray[Any]:
-        """Spectra of all planes, marched, and back."""
-        field = np.moveaxis(values, axis, 0).astype(np.float64)
-        potential = self.march_modes(scipy.fft.rfft2(field, workers=self.threads), fit, side)
-        return _from_planes(potential, field.shape, axis, values, self.threads)
+        """As cylinder_convolve: here recursions are slower."""
+        return self.cylinder_convolve(values, fit, axis=axis, side=side)
 
     def cylinder_convolve(self, values: NDArray[Any], table: Any, *, axis: int = 0, side: str = "both") -> NDArray[Any]:
-        """Spectra of all planes, convolved, and back."""
-        field = np.moveaxis(values, axis, 0).astype(np.float64)
-        potential = self.convolve_modes(scipy.fft.rfft2(field, workers=self.threads), table, side)
-        return _from_planes(potential, field.shape, axis, values, self.threads)
+        """Lines of zeros are not transformed: those around the values not at all, those behind the planes once."""
+        out = np.empty_like(values)
+        if not values.size:
+            return out
+        planes, target = np.moveaxis(values, axis, 0), np.moveaxis(out, axis, 0)
+        if planes.strides[1] < planes.strides[2]:
+            table, planes, target = table.exchanged, planes.swapaxes(1, 2), target.swapaxes(1, 2)
+        (n, n1, n2), (m1, m2) = planes.shape, table.shape
+        modes = np.empty((m2 // 2 + 1, n, n1), np.result_type(values.dtype, np.complex64))
+        summed = self._sums_along_planes(table, n, modes.dtype, side)
+        which = np.ascontiguousarray(table.classes.T)
+
+        def lines(some: slice) -> None:
+            modes[:, some] = scipy.fft.rfft(planes[some], m2, axis=2).transpose(2, 0, 1)
+
+        def columns(some: slice) -> None:
+            sums = summed(scipy.fft.fft(modes[some], m1, axis=2), which[some])
+            modes[some] = scipy.fft.ifft(sums, axis=2, overwrite_x=True)[:, :, :n1]
+
+        def lines_back(some: slice) -> None:
+            target[some] = scipy.fft.irfft(modes[:, some].transpose(1, 2, 0), m2, axis=2)[:, :, :n2]
+
+        self._by_blocks(lines, n, n1 * m2 * values.itemsize)
+        self._by_blocks(columns, len(modes), 2 * n * m1 * modes.itemsize)
+        self._by_blocks(lines_back, n, n1 * m2 * values.itemsize)
+        return out
 
     def march_modes(
         self,
@@ -145,22 +171,92 @@ class Cylinder:
     def convolve_modes(
         self, spectrum: NDArray[Any], table: Any, side: str = "both", *, columns: slice = slice(None)
     ) -> NDArray[Any]:
-        """Twice the planes, so that nothing wraps around."""
-        planes = len(spectrum)
-        flat = _by_mode(spectrum)
-        classes = table.classes[:, columns].ravel()
-        n = scipy.fft.next_fast_len(2 * planes - 1)
-        potential = np.zeros(flat.shape, complex)
-        for start in range(0, len(classes), MODES_AT_ONCE):
-            chunk = slice(start, start + MODES_AT_ONCE)
-            response = scipy.fft.fft(table.table[:planes, classes[chunk]], n, axis=0, workers=self.threads)
-            for direction in SIDES[side]:
-                arriving = _arriving(flat[:, chunk], table, direction, slice(None))
-                modes = scipy.fft.fft(arriving, n, axis=0, workers=self.threads)
-                modes *= response
-                summed = scipy.fft.ifft(modes, axis=0, workers=self.threads, overwrite_x=True)
-                potential[::direction, chunk] += summed[:planes]
-        return potential.reshape(spectrum.shape).astype(spectrum.dtype, copy=False)
+        """Some rows of modes at a time."""
+        out = np.empty_like(spectrum)
+        if not spectrum.size:
+            return out
+        n, n1, n2 = spectrum.shape
+        summed = self._sums_along_planes(table, n, spectrum.dtype, side)
+        which = table.classes[:, columns]
+
+        def rows(some: slice) -> None:
+            arriving = spectrum[:, some].reshape(1, n, -1)
+            out[:, some] = summed(arriving, which[some].reshape(1, -1)).reshape(n, -1, n2)
+
+        self._by_blocks(rows, n1, 2 * n * n2 * spectrum.itemsize)
+        return out
+
+    def _sums_along_planes(
+        self, kernel: Any, n: int, dtype: Any, side: str
+    ) -> Callable[[NDArray[Any], NDArray[np.int32]], NDArray[Any]]:
+        """What makes causal sums of (columns, n planes, modes) of classes (columns, modes), by twice the planes."""
+        size = scipy.fft.next_fast_len(2 * n - 1)
+        half = size // 2 + 1
+        whole = self._spectrum_of_kernel(kernel, n, size, dtype)
+        sides = [(direction == 1, kernel.source[int(direction == -1), :n, None]) for direction in SIDES[side]]
+        weights = [(forward, weight.astype(np.empty(0, dtype).real.dtype)) for forward, weight in sides]
+
+        def summed(arriving: NDArray[Any], which: NDArray[np.int32]) -> NDArray[Any]:
+            response = whole
+            if response is None:
+                some, which = _renumbered(which)
+                response = _responses(kernel, n, size, some, dtype)
+            total: NDArray[Any] | None = None
+            for forward, weight in weights:
+                padded = np.empty((len(arriving), size, arriving.shape[2]), dtype)
+                np.multiply(arriving, weight, out=padded[:, :n])
+                padded[:, n:] = 0
+                padded = scipy.fft.fft(padded, axis=1, overwrite_x=True)
+                for modes, classes in zip(padded, which, strict=True):
+                    factor = np.take(response, classes, axis=1)
+                    opposite = factor.conj()
+                    modes[:half] *= factor if forward else opposite
+                    modes[half:] *= (opposite if forward else factor)[size - half : 0 : -1]
+                total = padded if total is None else np.add(total, padded, out=total)
+            assert total is not None
+            return np.asarray(scipy.fft.ifft(total, axis=1, overwrite_x=True)[:, :n])
+
+        return summed
+
+    def _spectrum_of_kernel(self, kernel: Any, n: int, size: int, dtype: Any) -> NDArray[Any] | None:
+        """(size//2 + 1, classes), kept as long as the kernel lives; None where it would be large."""
+        n_classes = int(kernel.classes.max()) + 1
+        if (size // 2 + 1) * n_classes * np.dtype(dtype).itemsize > KEPT_BYTES:
+            return None
+        kept = _spectra.setdefault(kernel, {})
+        if (n, dtype) not in kept:
+            found = np.empty((size // 2 + 1, n_classes), dtype)
+
+            def some_classes(some: slice) -> None:
+                found[:, some] = _responses(kernel, n, size, np.arange(some.start, some.stop), dtype)
+
+            self._by_blocks(some_classes, n_classes, 16 * size)
+            kept[n, dtype] = found
+        return np.asarray(kept[n, dtype])
+
+    def _by_blocks(self, work: Callable[[slice], None], n: int, n_bytes: int) -> None:
+        """A call for every block of n items of so many bytes, shared among the threads."""
+        count = max(1, BLOCK_BYTES // n_bytes)
+        blocks = [slice(start, min(start + count, n)) for start in range(0, n, count)]
+        if len(blocks) == 1:
+            work(blocks[0])
+        else:
+            with ThreadPoolExecutor(self.threads) as pool:
+                list(pool.map(work, blocks))
+
+
+_spectra: WeakKeyDictionary[Any, dict[Any, NDArray[Any]]] = WeakKeyDictionary()
+
+
+def _responses(kernel: Any, n: int, size: int, classes: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    """(size//2 + 1, classes) spectra of the kernel behind n planes, the rest zeros."""
+    return np.asarray(scipy.fft.rfft(kernel.by_distance(n, classes), size, axis=0).astype(dtype, copy=False))
+
+
+def _renumbered(which: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[Any]]:
+    """The classes that occur, and for each mode its place among them."""
+    some, places = np.unique(which, return_inverse=True)
+    return some, places.reshape(which.shape)
 
 
 def _by_mode(spectrum: NDArray[Any]) -> NDArray[Any]:
@@ -218,11 +314,3 @@ def hand_on(ends: Any, own_factor: Any, powers: Mapping[int, Any], n_planes: Seq
 def plane_first(point: Any, axis: int) -> list[int]:
     """Plane, then the two in-plane indices in the order of their axes."""
     return [int(point[axis]), *(int(i) for k, i in enumerate(point) if k != axis)]
-
-
-def _from_planes(
-    spectrum: Any, shape: tuple[int, int, int], axis: int, values: NDArray[Any], threads: int
-) -> NDArray[Any]:
-    planes, n1, n2 = shape
-    result = scipy.fft.irfft2(spectrum.reshape(planes, n1, -1), s=(n1, n2), workers=threads)
-    return np.moveaxis(result, 0, axis).astype(values.dtype)

@@ -83,12 +83,13 @@ class Cylinder(Spectral):
 
     def cylinder_march(self, values: Any, fit: Any, *, axis: int = 0, side: str = "both") -> Any:
         """Spectra of chunks of planes into one array; the march works in place where one side is wanted."""
-        planes = self._planes_first(values, axis)
         if not values.size:
             return self.copy(values)
+        padded = self._with_zeros(values, fit, axis)
+        planes = self._planes_first(padded, axis)
         fit = fit.exchanged if is_fortran_ordered(values) else fit
         out = self._march(self._to_modes(planes), fit, side, scale=1 / (planes.shape[1] * planes.shape[2]))
-        return self._from_modes(out, planes.shape, axis, values)
+        return self._without_zeros(self._from_modes(out, planes.shape, axis, padded), values)
 
     def march_modes(
         self,
@@ -196,12 +197,13 @@ class Cylinder(Spectral):
 
     def cylinder_convolve(self, values: Any, table: Any, *, axis: int = 0, side: str = "both") -> Any:
         """Spectra of chunks of planes into one array."""
-        planes = self._planes_first(values, axis)
         if not values.size:
             return self.copy(values)
+        padded = self._with_zeros(values, table, axis)
+        planes = self._planes_first(padded, axis)
         table = table.exchanged if is_fortran_ordered(values) else table
         out = self._convolve(self._to_modes(planes), table, side, scale=1 / (planes.shape[1] * planes.shape[2]))
-        return self._from_modes(out, planes.shape, axis, values)
+        return self._without_zeros(self._from_modes(out, planes.shape, axis, padded), values)
 
     def convolve_modes(self, spectrum: Any, table: Any, side: str = "both", *, columns: slice = slice(None)) -> Any:
         """In place."""
@@ -239,6 +241,18 @@ class Cylinder(Spectral):
         if ends not in kept:
             kept[ends] = self.asarray(np.ascontiguousarray(fit.classes[:, columns]))
         return *kept[dtype.name], kept[ends]
+
+    def _with_zeros(self, values: Any, kernel: Any, axis: int) -> Any:
+        """Around the planes, up to the points that the kernel was made for."""
+        in_plane = [i for i in range(3) if i != axis]
+        for i, n in zip(in_plane, kernel.shape, strict=True):
+            values = self.pad(values, i, 0, n) if n > values.shape[i] else values
+        return values
+
+    def _without_zeros(self, padded: Any, values: Any) -> Any:
+        """As many points as the values have."""
+        n_a, n_b, n_c = values.shape
+        return self.compact(padded[:n_a, :n_b, :n_c])
 
     def _planes_first(self, values: Any, axis: int) -> Any:
         """(planes, ...) C-ordered; a copy where the planes' axis is not the slowest in memory.

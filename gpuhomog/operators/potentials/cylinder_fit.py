@@ -85,6 +85,14 @@ class MarchFit(KernelOfModes):
         """Spectra of planes that tell all about the planes behind: the recursions' states and the last planes."""
         return 1 + 2 * len(self.propagators) + len(self.near) - 1
 
+    def by_distance(self, n: int, classes: NDArray[Any]) -> Array:
+        """(n, classes) kernel of some classes at plane distances 0 … n - 1."""
+        d = np.arange(float(n))
+        own = self.own_weight[classes] * self.own_factor[classes] ** d[:, None]
+        kernel = own + _responses(self.propagators, d).T @ self.weights[:, classes]
+        kernel[: len(self.near)] += self.near[:n, classes]
+        return np.asarray(kernel)
+
 
 def march_fit(
     vectors: ArrayLike,

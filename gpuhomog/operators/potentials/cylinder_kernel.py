@@ -19,6 +19,7 @@ Out  float64 arrays of the host. ε0 = 1: potentials in volts need units.FOUR_PI
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from math import ceil, pi
 
 import numpy as np
@@ -55,7 +56,7 @@ def khat(g: ArrayLike, distance: ArrayLike, radius: float) -> Array:
 def _khat_off_plane(g: Array, d: Array, radius: float) -> Array:
     n_panels = ceil(g.max() * radius / (4 * pi)) + 1
     edges = np.hypot(radius * np.arange(n_panels + 1) / n_panels, d[:, None])
-    points, weights = np.polynomial.legendre.leggauss(PANEL_ORDER)
+    points, weights = _gauss()
     result = np.zeros(len(g))
     for low, high in zip(edges.T[:-1], edges.T[1:], strict=True):
         half = (high - low)[:, None] / 2
@@ -105,7 +106,7 @@ def disc_weight(distance: ArrayLike, radius: float, edge: float = 0.0) -> Array:
     d = np.abs(np.asarray(distance, dtype=float))
     if edge == 0.0:
         return np.asarray(radius * radius / (np.hypot(radius, d) + d))
-    points, weights = np.polynomial.legendre.leggauss(PANEL_ORDER)
+    points, weights = _gauss()
     radii, shares = radius + edge * points, weights * (1 + np.cos(pi * points)) / 2
     return np.asarray(radii**2 / (np.hypot(radii, d[..., None]) + d[..., None]) @ shares)
 
@@ -143,11 +144,19 @@ def _interpolated(points: Array, values: Array, at: Array) -> Array:
 
 def _khat_wide(g: Array, d: Array, radius: float) -> Array:
     """The series in what lies beyond R: a product of factors of g and of d, term by term."""
-    k = np.arange(WIDE_TERMS)
-    odd = np.cumprod(np.concatenate([[1.0], 2.0 * k[1:] - 1]))
-    of_g = scipy.special.jv(k + 1, g[:, None] * radius) * odd / (2 * g[:, None] * (g[:, None] * radius) ** k)
+    z = g * radius
+    bessel = [scipy.special.j0(z), scipy.special.j1(z)]  # upwards, stable for orders below z
+    of_g = np.empty((WIDE_TERMS, g.size))
+    factor = 1 / (2 * g)
+    for k, term in enumerate(of_g):
+        np.multiply(bessel[-1], factor, out=term)
+        bessel = [bessel[-1], 2 * (k + 1) / z * bessel[-1] - bessel[-2]]
+        factor = factor * ((2 * k + 1) / z)
     ratio = radius / np.hypot(radius, d)
-    return np.exp(-np.outer(g, d)) / (2 * g[:, None]) + of_g @ ratio ** (2 * k[:, None] + 1)
+    table = np.exp(-np.outer(g, d))
+    table /= 2 * g[:, None]
+    table += of_g.T @ ratio ** (2 * np.arange(WIDE_TERMS)[:, None] + 1)
+    return table
 
 
 def _khat_matrix(g: Array, d: Array, radius: float, edge: float) -> Array:
@@ -155,6 +164,12 @@ def _khat_matrix(g: Array, d: Array, radius: float, edge: float) -> Array:
     finest = min(float(off.min()) if off.size else radius, radius)
     u, weight = _mesh(float(g.max()), finest, radius, edge)
     return np.asarray(0.5 * scipy.special.j0(np.outer(g, u)) @ ((weight * u)[:, None] / np.hypot(u[:, None], d)))
+
+
+@cache
+def _gauss() -> tuple[Array, Array]:
+    """Nodes and weights of a panel."""
+    return np.polynomial.legendre.leggauss(PANEL_ORDER)
 
 
 def _mesh(top: float, finest: float, radius: float, edge: float) -> tuple[Array, Array]:
@@ -166,7 +181,7 @@ def _mesh(top: float, finest: float, radius: float, edge: float) -> tuple[Array,
         while edges[-1] < stop:
             edges.append(min(stop, edges[-1] + min(widest, edges[-1])))
     low, high = np.array(edges[:-1]), np.array(edges[1:])
-    points, weights = np.polynomial.legendre.leggauss(PANEL_ORDER)
+    points, weights = _gauss()
     u = ((high - low)[:, None] / 2 * (1 + points) + low[:, None]).ravel()
     weight = ((high - low)[:, None] / 2 * weights).ravel()
     if edge:

@@ -9,7 +9,7 @@ and Φ_r likewise from x_b to x_high; W(R, d) = √(d² + R²) - |d|. Planes are
 of the disc are exact for a bandlimited field, and images within R count of themselves; on an open axis zeros are added
 for R. Along the normal a sum over planes is closed by end weights w: the trapezoid's (1/2; error O(h²)) or Gregory's
 (3/8, 7/6, 23/24). Gregory's are taken where the planar average has less than 1.5e-5 of its largest mode beyond half its
-highest wavevector, as layers have whose standard deviation is three plane spacings or more; `order` says otherwise.
+highest wavevector, as layers have whose standard deviation is three plane spacings or more; `end_weights` overrides.
 
 At one point of the plane the potential turns about its limit with an amplitude that falls as R^-1/2. The mean over
 radii R ± edge (cylinder_kernel.py) takes that away: two periods of the plane are enough.
@@ -23,7 +23,7 @@ Out  CylinderPotential (host, V), or CylinderFields: Fields of quantity electros
 
 >>> import gpuhomog as gh
 >>> column = gh.Field.from_array(np.ones((1, 1, 121)), np.diag([1.0, 1.0, 121 / 40]), quantity="charge_density")
->>> ends = dict(x_low=0.0, x_high=3.0, order=10)
+>>> ends = dict(x_low=0.0, x_high=3.0, end_weights=10)
 >>> found = cylinder_potential(column, "c", 2.0, at=3.0, side="low", **ends)
 >>> print(f"{found.low[0, 0, 0] / gh.units.FOUR_PI_KAPPA:.12f}")                           # ε0 = 1
 1.648926673885
@@ -79,6 +79,8 @@ TABLE_BYTES = 2**29
 """A table of the kernel may have this size; recursions beyond."""
 BLOCK_BYTES = 2**26
 """Of the kernel at some distances, for all modes."""
+KEPT_BYTES = 2**25
+"""A kernel of all points up to this size is kept for the next call with the same grid and cylinder, two at most."""
 MARCH_TOLERANCE = {"float32": 5e-7, "float64": 1e-11}
 """Error of the recursions, over the kernel's largest value."""
 
@@ -95,7 +97,7 @@ class CylinderPotential(Result):
     radius    R [Å]
     edge      half width of the soft edge [Å]; 0: sharp
     x_low, x_high  where charge is counted from and up to [Å]
-    order     of the end weights: 1 the trapezoid, 3 Gregory's
+    end_weights  their order: 1 the trapezoid, 3 Gregory's
     planes    what the planes are: "a", "b", "c"
     vectors   (2, 3) lattice vectors u, v of the plane [Å]
     method    "spectral" or "direct"
@@ -114,7 +116,7 @@ class CylinderPotential(Result):
     edge: float
     x_low: float
     x_high: float
-    order: int
+    end_weights: int
     planes: str
     vectors: Array
     method: str
@@ -143,7 +145,7 @@ class CylinderPotential(Result):
         edge = f", edge ± {self.edge:g} Å" if self.edge else ""
         how = [
             ("cylinder", f"R {self.radius:g} Å{edge}, {self.x_low:.4f} to {self.x_high:.4f} Å along {self.planes}"),
-            ("sums", f"{self.method}, end weights of order {self.order}"),
+            ("sums", f"{self.method}, end weights of order {self.end_weights}"),
             *(("note", remark) for remark in self.remarks),
         ]
         return ("Potential of a cylinder", tuple(rows)), ("How it was found", tuple(how))
@@ -191,7 +193,7 @@ def cylinder_potential(
     x_low: float | None = None,
     x_high: float | None = None,
     edge: float = 0.0,
-    order: int | None = None,
+    end_weights: int | None = None,
     method: str = "spectral",
 ) -> CylinderPotential:
     """Φ_L and Φ_r of eq. (69) at points or on planes, each split into the parts of ρ̄ and of Δρ.
@@ -204,7 +206,7 @@ def cylinder_potential(
     side     "low", "high" or "both"
     x_low, x_high  planes where the charge begins and ends [Å]; the first and the last plane of the field by default
     edge     half width of a soft edge [Å]: the mean over radii R ± edge, for which two periods of the plane are enough
-    order    of the end weights: 1 trapezoid, 3 Gregory, up to 12; None: by the rule of this module. Where matter begins
+    end_weights  their order: 1 trapezoid, 3 Gregory, up to 12; None: by the rule of this module. Where matter begins
              at x_low or ends at x_high, x_b should be so many planes away from there
     method   "spectral", or "direct": the sum over grid points, with the weight of node_weight at the singular one
              (error O(h), edge of the disc in steps, sharp edge only)
@@ -221,17 +223,15 @@ def cylinder_potential(
             raise InputError(f'Unknown {name} "{word}" of a cylinder potential: {nearest_known(str(word), known)}')
     cylinder = Cylinder(field.grid, normal, float(radius), float(edge))
     cylinder.check()
-    first, last, order = stretch_of(field, cylinder, x_low, x_high, order)
+    first, last, order = stretch_of(field, cylinder, x_low, x_high, end_weights)
     planes, points = places_of(cylinder, at, first, last)
     step = {
-        "step": "cylinder potential", "axis": AXIS_NAMES[normal], "side": side, "method": method, "order": order,
+        "step": "cylinder potential", "axis": AXIS_NAMES[normal], "side": side, "method": method, "end_weights": order,
         **cylinder.facts(),
     }  # fmt: skip
     sides = ("low", "high") if side == "both" else (side,)
-    if method == "direct":
-        parts = _direct(field, cylinder, planes, points, first, last, order, sides)
-    else:
-        parts = _spectral(field, cylinder, planes, points, first, last, order, sides)
+    wanted = _Wanted(planes, points, first, last, order, sides)
+    parts = (_direct if method == "direct" else _spectral)(field, cylinder, wanted)
     h = cylinder.step
     return CylinderPotential(
         low=parts.get("low"),
@@ -246,7 +246,7 @@ def cylinder_potential(
         edge=cylinder.edge,
         x_low=h * first,
         x_high=h * last,
-        order=order,
+        end_weights=order,
         planes=AXIS_NAMES[normal],
         vectors=cylinder.vectors,
         method=method,
@@ -263,7 +263,7 @@ def cylinder_potential_field(
     x_low: float | None = None,
     x_high: float | None = None,
     edge: float = 0.0,
-    order: int | None = None,
+    end_weights: int | None = None,
     way: str = "auto",
 ) -> CylinderFields:
     """Φ_L, Φ_r or their sum at every grid point, and its parts of ρ̄ and of Δρ.
@@ -288,12 +288,12 @@ def cylinder_potential_field(
             f"Axis {AXIS_NAMES[normal]} leans on its planes, and potentials at all points need planes right above one "
             "another. Ask for planes or points, or choose an upright cell."
         )
-    first, last, order = stretch_of(field, cylinder, x_low, x_high, order)
+    first, last, order = stretch_of(field, cylinder, x_low, x_high, end_weights)
     kernel, made = _kernel(cylinder, order, first, last, way, str(field.values.dtype))
     whole = cylinder_sums(field, kernel, normal, side=side)
     average = _of_average(field, cylinder, order, first, last, side)
     step = {
-        "step": "cylinder potential", "axis": AXIS_NAMES[normal], "side": side, "order": order,
+        "step": "cylinder potential", "axis": AXIS_NAMES[normal], "side": side, "end_weights": order,
         "x_low": first * cylinder.step, "x_high": last * cylinder.step, **made, **cylinder.facts(),
     }  # fmt: skip
     fields = [
@@ -313,19 +313,22 @@ def _end(ends: Array, distance: int) -> float:
     return float(ends[distance]) if distance < len(ends) else 1.0
 
 
-def _spectral(
-    field: Field,
-    cylinder: Cylinder,
-    planes: NDArray[np.int64],
-    points: Array | None,
-    first: int,
-    last: int,
-    order: int,
-    sides: Sequence[str],
-) -> dict[str, Array]:
+@dataclass(frozen=True, eq=False)
+class _Wanted:
+    """Planes asked for, points on them or None; first and last plane that count, order of the end weights, sides."""
+
+    planes: NDArray[np.int64]
+    points: Array | None
+    first: int
+    last: int
+    order: int
+    sides: Sequence[str]
+
+
+def _spectral(field: Field, cylinder: Cylinder, wanted: _Wanted) -> dict[str, Array]:
     """Whole potentials and their parts, from spectra summed over the planes."""
-    here = np.unique(planes)
-    reduction = _plane_spectra(cylinder, here, first, last, order, sides)
+    here = np.unique(wanted.planes)
+    reduction = _plane_spectra(cylinder, here, wanted)
     if field.slab.axis != cylinder.normal:
         along = AXIS_NAMES[cylinder.normal]
         in_memory(field, f"A cylinder along {along}, whose planes are not those that are read,")
@@ -336,10 +339,10 @@ def _spectral(
     (spectra,) = field.reduce(reduction)
     lengths, classes = _classes(cylinder)
     spectra[:, :, 1] *= disc_average_factor(lengths, cylinder.radius, cylinder.edge).mean(axis=0)[classes]
-    which = np.searchsorted(here, planes)
+    which = np.searchsorted(here, wanted.planes)
     parts: dict[str, Array] = {}
-    for number, side in enumerate(sides):
-        found = [_at_places(cylinder, spectra[:, number, part], which, points) for part in (0, 1)]
+    for number, side in enumerate(wanted.sides):
+        found = [_at_places(cylinder, spectra[:, number, part], which, wanted.points) for part in (0, 1)]
         parts[side], parts[f"{side}_average"] = found
         parts[f"{side}_deviation"] = found[0] - found[1]
     return parts
@@ -349,10 +352,9 @@ def _classes(cylinder: Cylinder) -> tuple[Array, NDArray[np.int32]]:
     return classes_of(in_plane_wavevectors(cylinder.padded_vectors, cylinder.padded))
 
 
-def _plane_spectra(
-    cylinder: Cylinder, here: NDArray[np.int64], first: int, last: int, order: int, sides: Sequence[str]
-) -> Reduction:
+def _plane_spectra(cylinder: Cylinder, here: NDArray[np.int64], wanted: _Wanted) -> Reduction:
     """(x_b, sides, whole or of ρ̄ before its disc, n_1, n_2//2 + 1): sums over planes of spectra times the kernel."""
+    first, last, order, sides = wanted.first, wanted.last, wanted.order, wanted.sides
     lengths, classes = _classes(cylinder)
     ends, source = end_weights(order, first, last, cylinder.n)
     h, scale = cylinder.step, cylinder.step * FOUR_PI_KAPPA
@@ -416,17 +418,9 @@ def _at_places(
     return found
 
 
-def _direct(
-    field: Field,
-    cylinder: Cylinder,
-    planes: NDArray[np.int64],
-    points: Array | None,
-    first: int,
-    last: int,
-    order: int,
-    sides: Sequence[str],
-) -> dict[str, Array]:
+def _direct(field: Field, cylinder: Cylinder, wanted: _Wanted) -> dict[str, Array]:
     """Sums over grid points, on the first rank."""
+    planes, points = wanted.planes, wanted.points
     if cylinder.edge or cylinder.leans:
         raise InputError(
             'method="direct" sums sharp discs of upright planes: leave edge out, or use method="spectral".'
@@ -451,7 +445,7 @@ def _direct(
         values, device = whole.values, whole.device
         for axis, n in zip(cylinder.in_plane, cylinder.padded, strict=True):
             values = device.pad(values, axis, 0, n) if n > values.shape[axis] else values
-        ends, source = end_weights(order, first, last, cylinder.n)
+        ends, source = end_weights(wanted.order, wanted.first, wanted.last, cylinder.n)
         found = device.cylinder_sum(
             values, indices, disc_points(steps, cylinder.radius), cylinder.step, node_weight(steps),
             axis=cylinder.normal, ends=ends, source=source,
@@ -460,24 +454,38 @@ def _direct(
     sums = np.asarray(field.comm.broadcast(found))
     column = {"low": 0, "high": 1}
     shape = (len(planes), n1, n2) if points is None else (len(planes),)
-    return {side: sums[:, column[side]].reshape(shape) for side in sides}
+    return {side: sums[:, column[side]].reshape(shape) for side in wanted.sides}
 
 
 def _kernel(
     cylinder: Cylinder, order: int, first: int, last: int, way: str, dtype: str
 ) -> tuple[MarchFit | CylinderTable, dict[str, Any]]:
     """Of all points, by recursions or as a table, and what provenance says of it."""
+    lengths, _ = _classes(cylinder)
+    n_bytes = 8 * cylinder.n * lengths.shape[1]
     if way == "auto":
-        lengths, _ = _classes(cylinder)
-        fits = 8 * cylinder.n * lengths.shape[1] <= TABLE_BYTES
-        way = "table" if order > NEAR or fits else "march"
-    arguments = (cylinder.padded_vectors, cylinder.padded, cylinder.step, cylinder.n, cylinder.radius)
-    options = {"order": order, "inverse_eps0": FOUR_PI_KAPPA, "edge": cylinder.edge}
-    _, source = end_weights(order, first, last, cylinder.n)
-    if way == "table":
-        return replace(cylinder_table(*arguments, **options), source=source), {"way": "table"}  # type: ignore[arg-type]
-    fit = march_fit(*arguments, **options, tolerance=MARCH_TOLERANCE[dtype], dtype=np.dtype(dtype))  # type: ignore[arg-type]
-    return replace(fit, source=source), {"way": "march", "error of the kernel": fit.error}
+        way = "table" if order > NEAR or n_bytes <= TABLE_BYTES else "march"
+    vectors = tuple(map(tuple, cylinder.padded_vectors.tolist()))
+    plane = (vectors, cylinder.padded, cylinder.step, cylinder.n, cylinder.radius)
+    make = _kept if n_bytes <= KEPT_BYTES else _made
+    kernel = make(plane, (order, first, last), cylinder.edge, dtype if way == "march" else None)
+    return kernel, {"way": way, "error of the kernel": kernel.error} if isinstance(kernel, MarchFit) else {"way": way}
+
+
+def _made(
+    plane: tuple[Any, ...], ends: tuple[int, int, int], edge: float, dtype: str | None
+) -> MarchFit | CylinderTable:
+    """Recursions in a precision, or a table; plane as their first five arguments."""
+    order, first, last = ends
+    _, source = end_weights(order, first, last, plane[3])
+    options: dict[str, Any] = {"order": order, "inverse_eps0": FOUR_PI_KAPPA, "edge": edge}
+    if dtype is None:
+        return replace(cylinder_table(*plane, **options), source=source)
+    fit = march_fit(*plane, **options, tolerance=MARCH_TOLERANCE[dtype], dtype=np.dtype(dtype))
+    return replace(fit, source=source)
+
+
+_kept = lru_cache(maxsize=2)(_made)
 
 
 def _of_average(field: Field, cylinder: Cylinder, order: int, first: int, last: int, side: str) -> Any:

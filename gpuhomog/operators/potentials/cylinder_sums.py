@@ -58,18 +58,9 @@ def cylinder_sums(field: Field, kernel: MarchFit | CylinderTable, axis: int | st
         return _sums_across_slabs(device, comm, slab, values, kernel, side)
     if comm.size > 1:
         return _sums_along_slabs(device, comm, slab, values, kernel, normal, side)
-    for i, n in zip(_in_plane(normal), kernel.shape, strict=True):
-        values = _padded(device, values, i, n)
     if isinstance(kernel, MarchFit):
-        sums = device.cylinder_march(values, kernel, axis=normal, side=side)
-    else:
-        sums = device.cylinder_convolve(values, kernel, axis=normal, side=side)
-    n_a, n_b, n_c = field.grid.shape
-    return device.compact(sums[:n_a, :n_b, :n_c])
-
-
-def _in_plane(normal: int) -> list[int]:
-    return [i for i in range(3) if i != normal]
+        return device.cylinder_march(values, kernel, axis=normal, side=side)
+    return device.cylinder_convolve(values, kernel, axis=normal, side=side)
 
 
 def _padded(device: Device, values: Any, axis: int, n: int) -> Any:
@@ -86,7 +77,7 @@ def _check(field: Field, kernel: MarchFit | CylinderTable, normal: int, side: st
     if side not in N_SIDES:
         raise InputError(f'Unknown side "{side}" of a cylinder: choose "low", "high" or "both".')
     n = field.grid.shape[normal]
-    plane = [field.grid.shape[i] for i in _in_plane(normal)]
+    plane = [field.grid.shape[i] for i in range(3) if i != normal]
     if found != n or any(points > most for points, most in zip(plane, of_plane, strict=True)):
         raise InputError(
             f"The kernel of the cylinder is for {found} planes of {of_plane} points, but the field has {n} of {plane} "

@@ -165,6 +165,10 @@ class CylinderTable(KernelOfModes):
 
     table: Array
 
+    def by_distance(self, n: int, classes: NDArray[Any]) -> Array:
+        """(n, classes) kernel of some classes at plane distances 0 … n - 1."""
+        return self.table[:n, classes]
+
 
 def classes_of(lengths: Array) -> tuple[Array, NDArray[np.int32]]:
     """(2, classes) wavevectors that differ, and the class of each mode."""
