@@ -41,6 +41,7 @@ ONLY_IN = {
     "cupy": ("device/",),
     "mpi4py": ("parallel/mpi.py",),
     "matplotlib": ("plots/",),
+    "numba": ("device/cpu/compiled.py",),
     "pyfftw": ("device/fftw.py",),
     "typer": ("cli.py", "cli/"),
     "rich": ("cli.py", "cli/"),
