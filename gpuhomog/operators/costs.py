@@ -219,10 +219,10 @@ def average_cost(plan: Plan, way: Way, derivatives: Derivatives = (None,)) -> Co
     if isinstance(way, ByAllModes):
         return _all_modes_cost(plan, len(derivatives))
     assert isinstance(way, ByLines)
-    if isinstance(way, BySums) and len(derivatives) == 1 and way.coarse_windows(plan) is not None:
+    if isinstance(way, BySums) and derivatives == (None,) and way.passes(plan) < float("inf"):
         n_bytes = busiest_bytes(plan.field)
         out = held(plan.n_out, plan.field.slab.axis, plan.field.comm.size) * plan.field.values.dtype.itemsize
-        return read_once(n_bytes, out, plan.field.device.sums_in_passes * n_bytes)
+        return read_once(n_bytes, out, way.passes(plan) * n_bytes)
     total, sizes, order = Cost(), list(plan.n_in), plan.order(plan.n_in, plan.n_out)
     for position, axis in enumerate(order):
         products = {tuple(d == a for a in order[: position + 1]) for d in derivatives}  # each is made once

@@ -353,10 +353,17 @@ class BySums(ByLines):
         """For one box or top-hat. Chosen by itself only where it is exact and takes all axes at once."""
         if len(plan.stages) > 1 or plan.factors is None or not isinstance(plan.stages[0], Box | TopHat):
             return None
-        if plan.sampling != CELL or self.coarse_windows(plan) is None:
-            return float("inf")
-        device, dtype = plan.field.device, plan.field.values.dtype.name
-        return device.sums_in_passes * device.pass_in_columns[dtype] * float(np.prod(plan.n_in, dtype=float))
+        passes = float("inf") if plan.sampling != CELL else self.passes(plan)
+        columns = plan.field.device.pass_in_columns[plan.field.values.dtype.name]
+        return passes * columns * float(np.prod(plan.n_in, dtype=float))
+
+    def passes(self, plan: Plan) -> float:
+        """Reads of the field that all axes at once take as long as; inf where each needs its own."""
+        device = plan.field.device
+        if self.coarse_windows(plan) is not None:
+            return device.sums_in_passes
+        everywhere = all(self._full_window(plan, axis) for axis in AXES if plan.n_in[axis] > 1)
+        return device.box_filter_in_passes(prod(plan.n_in)) if everywhere else float("inf")
 
     def run(self, plan: Plan, values: Any, derivatives: Derivatives) -> list[Any]:
         """All axes at once where outputs lie some samples apart along each.
