@@ -75,6 +75,11 @@ def _quiet(path: Path, what: str) -> Iterator[None]:
         raise
     except Exception as error:  # its readers raise whatever parsing raises
         reason = " ".join(str(error).split())[:200]
+        if "isn't a valid topology format" in reason:
+            raise FileFormatError(
+                f"{path}: MDAnalysis cannot read {what}, of no suffix that it knows: give kind=…, or topology=…, "
+                "the file with the atoms."
+            ) from None
         raise FileFormatError(f"{path}: MDAnalysis cannot read {what} ({type(error).__name__}: {reason}).") from None
 
 

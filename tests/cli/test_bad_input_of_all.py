@@ -14,8 +14,9 @@ from gpuhomog.jobs import COMMANDS
 from gpuhomog.jobs.options import FIELD_FILE, INPUT_FILE, RESULT_FILE
 
 READING = [name for name, command in COMMANDS.items() if command.reads]
-GRIDS = [name for name in READING if any(option.name == "boundary" for option in COMMANDS[name].options)]
-WITHOUT_GRID = ("charges", "trajectory")
+WITHOUT_GRID = ("charges", "trajectory", "current")
+"""Commands that read ions or frames, if not several files."""
+GRIDS = [name for name in READING if name not in WITHOUT_GRID]
 
 
 def good():
@@ -41,7 +42,7 @@ def another_kind():
 
 FILES = {  # name, what makes it, words of the sentence
     "missing": ("bad.h5", lambda: None, "no such file"),
-    "a folder": ("bad.h5", lambda: Path("bad.h5").mkdir(), "directory|folder"),
+    "a folder": ("bad.h5", lambda: Path("bad.h5").mkdir(), "is a directory"),
     "empty": ("bad.h5", lambda: Path("bad.h5").touch(), "empty|Empty|cannot read"),
     "truncated": ("bad.h5", truncated, "truncated|cannot read"),
     "another kind": ("bad.h5", another_kind, "HDF5|no known kind|cannot read|not the start"),
