@@ -271,7 +271,8 @@ def spectra_work(field: Field, values: Mapping[str, Any]) -> Work:
 
 def cavity_work(field: Field, values: Mapping[str, Any]) -> Work:
     """A transform of the whole, whose rows go to the host, and sums over planes."""
-    return Work(filter_cost(field, field.grid.shape).beside(report_cost(busiest_bytes(field))), kept=None)
+    work = filter_cost(field, field.grid.shape).beside(report_cost(busiest_bytes(field)))
+    return Work(work, kept=kept_on_disk(field, field.grid.shape))
 
 
 WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {
