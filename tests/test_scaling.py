@@ -64,7 +64,7 @@ def test_cylinders_beside_convolutions(script, dtype, tolerance, plane):
     assert len(errors) == 4 and max(errors) < tolerance
     peers = [row for row in rows if not row["what"].startswith("gpuhomog")]
     assert len({row["note"] for row in peers}) == 1  # all have the sampled kernel
-    assert all(row["error"] == "" if dtype == "float64" else float(row["error"]) < tolerance for row in peers)
+    assert max(float(row["error"]) for row in peers) < tolerance
 
 
 @pytest.mark.filterwarnings("ignore::gpuhomog.AccuracyWarning")
