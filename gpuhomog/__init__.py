@@ -14,8 +14,26 @@ from .field import Field
 from .grid import Grid
 from .operators.averages.average import average, average_and_variance, average_gradient, averages_and_variances
 from .operators.charge import ChargeBalance, charge_balance, charge_density
+from .operators.currents.berry_phase import (
+    BerryPhase,
+    PumpedCharge,
+    berry_phase,
+    pumped_charge,
+    pumped_charge_of_model,
+)
+from .operators.currents.bloch import BlochString, bloch_string, model_string
 from .operators.currents.density_series import DensityCurrent, density_current
+from .operators.currents.eigenstates import EigenstateCurrent, eigenstate_current
+from .operators.currents.mesh import (
+    BerryPolarization,
+    BlochMesh,
+    InvariantSpread,
+    berry_polarization,
+    bloch_mesh,
+    invariant_spread,
+)
 from .operators.currents.packets import PacketCurrent, frames_on_line, packet_current
+from .operators.currents.wannier import WannierWidth, transport_gauge, wannier_width
 from .operators.excess.dipole_density import dipole_density
 from .operators.excess.interface import InterfaceCharge, InterfaceExcess, interface_charge, interface_excess
 from .operators.excess.lines_and_points import Excess, LinesAndPoints, lines_and_points
@@ -105,7 +123,11 @@ __all__ = [
     "Ball",
     "BallCharge",
     "BandAlignment",
+    "BerryPhase",
+    "BerryPolarization",
     "BethePotential",
+    "BlochMesh",
+    "BlochString",
     "Box",
     "BuildingBlock",
     "ChargeBalance",
@@ -117,6 +139,7 @@ __all__ = [
     "DeviceError",
     "DipoleCorrection",
     "Disc",
+    "EigenstateCurrent",
     "Excess",
     "Field",
     "FieldAssumption8",
@@ -134,6 +157,7 @@ __all__ = [
     "InterfaceCharge",
     "InterfaceExcess",
     "IntervalField",
+    "InvariantSpread",
     "Ions",
     "KernelError",
     "LinesAndPoints",
@@ -153,6 +177,7 @@ __all__ = [
     "PotentialStep",
     "PowerLaw",
     "Profile",
+    "PumpedCharge",
     "RadialCharge",
     "Region",
     "Sampled",
@@ -171,6 +196,7 @@ __all__ = [
     "Uncertainty",
     "UnitsError",
     "VacuumLevels",
+    "WannierWidth",
     "__version__",
     "attainable",
     "attainable_in_ball",
@@ -181,7 +207,11 @@ __all__ = [
     "average_over_frames",
     "averages_and_variances",
     "band_alignment",
+    "berry_phase",
+    "berry_polarization",
     "bethe_potential",
+    "bloch_mesh",
+    "bloch_string",
     "box_region",
     "charge_balance",
     "charge_density",
@@ -195,6 +225,7 @@ __all__ = [
     "dipole_correction",
     "dipole_density",
     "disc_average",
+    "eigenstate_current",
     "electric_field",
     "electrostatic_potential",
     "field_assumption_8",
@@ -208,11 +239,13 @@ __all__ = [
     "interface_charge",
     "interface_excess",
     "interval_field",
+    "invariant_spread",
     "ions_on_planes",
     "line_through",
     "lines_and_points",
     "lorentz_cavity",
     "macroscopic_average",
+    "model_string",
     "molecular_charge",
     "moment_densities",
     "packet_current",
@@ -225,6 +258,8 @@ __all__ = [
     "polarization_quantum",
     "potential_budget",
     "potential_step",
+    "pumped_charge",
+    "pumped_charge_of_model",
     "read",
     "read_blocks",
     "read_point_charges",
@@ -242,7 +277,9 @@ __all__ = [
     "surface_map",
     "terminations",
     "trajectory_profile",
+    "transport_gauge",
     "uncertainty",
     "vacuum_levels",
+    "wannier_width",
     "write",
 ]

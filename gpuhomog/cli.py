@@ -16,11 +16,13 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from difflib import get_close_matches
 from pathlib import Path
 from threading import Lock, Timer
 from time import monotonic
@@ -32,7 +34,7 @@ from typer.core import TyperCommand, TyperGroup
 from . import __version__, progress
 from .errors import AccuracyWarning, GpuhomogError, InputError, Stopped
 from .jobs import BATCH_OPTIONS, COMMANDS, PLAN_OPTIONS, Command, Inputs, Outcome, Task, plan, prepare, read_job, submit
-from .jobs.options import COMMON, DRY_RUN, FRESH, GENERAL, JSON, QUIET, Option
+from .jobs.options import COMMON, DRY_RUN, FRESH, GENERAL, JSON, QUIET, Option, renamed
 from .jobs.streamed import is_streamed, run_streamed
 from .jobs.wording import as_typed
 from .parallel import Comm, agree_on, launched_rank, world
@@ -111,9 +113,7 @@ def fail(error: Exception, as_json: bool) -> int:
     """Say what is wrong; the exit code."""
     code = 2
     if isinstance(error, UsageError):
-        sentence = error.format_message()
-        stop = "" if sentence[-1] in ".?" else "."
-        sentence = f'{sentence}{stop} "{PROGRAM}{command_of(error)} --help" lists what there is.'
+        sentence = usage(error)
     elif isinstance(error, GpuhomogError):
         sentence = as_typed(str(error))
         code = 2 if isinstance(error, InputError) else GOES_ON if isinstance(error, Stopped) else 1
@@ -168,10 +168,28 @@ _last_words: list[str] = [""]
 """What this rank had to say when it failed."""
 
 
-def command_of(error: Any) -> str:
-    """The command in which a usage error arose, with a blank before it."""
-    name = getattr(getattr(error, "ctx", None), "info_name", None)
-    return f" {name}" if name and name != PROGRAM else ""
+def usage(error: Any) -> str:
+    """What is wrong with what was typed: where, what, and what was meant or where to look."""
+    kind, context = type(error).__name__, getattr(error, "ctx", None)
+    command = getattr(context, "info_name", None) or PROGRAM
+    command = command if command == PROGRAM else f"{PROGRAM} {command}"
+    see = f'"{command} --help" lists what there is'
+    if kind == "NoSuchOption" and context is not None:
+        name = error.option_name
+        known = [option for parameter in context.command.params for option in parameter.opts if option[:2] == "--"]
+        now = renamed(name.lstrip("-"), [option[2:] for option in known])
+        close = get_close_matches(name, known, n=1)
+        hint = f"it is called --{now}." if now else f"did you mean {close[0]}?" if close else f"{see}."
+        return f"{name}: {command} has no such option; {hint}"
+    if kind == "BadOptionUsage":
+        return f"{error.option_name}: its value is missing; write it after the option."
+    if kind == "MissingParameter" and error.param is not None:
+        return f"{command}: name the {error.param.metavar or error.param.name} to read; {see}."
+    sentence = " ".join(error.format_message().split())
+    if unknown := re.match(r"No such command ['\"](.+?)['\"]\.", sentence):
+        close = get_close_matches(unknown[1], [*COMMANDS, "run", "submit", "plan"], n=1)
+        return f'"{unknown[1]}": no such command; ' + (f'did you mean "{close[0]}"?' if close else f"{see}.")
+    return f"{sentence.rstrip('.')}; {see}."
 
 
 _found: ContextVar[list[str]] = ContextVar("gpuhomog_warnings")
@@ -441,7 +459,7 @@ def callback(options: Sequence[Option], run: Callable[[dict[str, Any]], None], a
         parameters.append(inspect.Parameter("file", inspect.Parameter.KEYWORD_ONLY, annotation=annotations["file"]))
     for option in options:
         names = [f"--{option.name}", *([f"-{option.short}"] if option.short else [])]
-        text = option.help
+        text = option.told
         if option.default not in (None, False) and "efault" not in text:
             default = option.default
             shown = default if isinstance(default, str | int | float) else ",".join(f"{x:g}" for x in default)
@@ -567,8 +585,8 @@ def build() -> typer.Typer:
     )
     examples = (
         f"{PROGRAM} plan job.toml --gpus 8",
-        f"{PROGRAM} plan job.toml --gpus 4096 --device h200 --shape 16384 --storage 500 --json",
-        f"{PROGRAM} plan job.toml --gpus 64 --device cpu --bandwidth 10 --memory 4 --network 1",
+        f"{PROGRAM} plan job.toml --gpus 4096 --machine h200 --shape 16384 --storage 500 --json",
+        f"{PROGRAM} plan job.toml --gpus 64 --machine cpu --bandwidth 10 --memory 4 --network 1",
     )
     planned = callback((*PLAN_OPTIONS, JSON), plan_job, "JOB")
     app.command("plan", cls=PlainCommand, **help_of(summary, text, examples))(planned)

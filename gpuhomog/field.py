@@ -23,7 +23,7 @@ from .parallel import Comm, Serial, Slab, fetch_planes
 from .reduction import Arrays, Reduction, extrema, plane_sums, reduced
 from .streaming import Unread
 from .structure import Structure
-from .units import QUANTITIES, check_quantity, conversion_factor, internal_unit
+from .units import DOUBLE, QUANTITIES, SINGLE, check_quantity, conversion_factor, internal_unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,6 +179,11 @@ class Field:
         """
         unit = internal_unit(self.quantity, self.unit)
         return self if unit == self.unit else self.to(str(unit))
+
+    @property
+    def precision(self) -> float:
+        """How far rounding of the values moves them, as a fraction."""
+        return SINGLE if self.values.dtype == np.float32 else DOUBLE
 
     def reduce(self, reduction: Reduction) -> Arrays:
         """A reduction of the whole field: its arrays, the same on every rank."""

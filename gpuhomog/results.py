@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from .errors import GpuhomogError, InputError
 from .structure import Structure
-from .units import conversion_factor, internal_unit
+from .units import DOUBLE, conversion_factor, internal_unit
 
 UNEVEN = 1e-3
 """By how much steps between positions may differ, over their mean: tables are rounded."""
@@ -231,6 +231,7 @@ class Profile(Result):
     ripple      residual microscopic ripple of a macroscopic average, in the unit; None for a planar average
     uncertainty (n,) standard uncertainty of each value, or None
     periods     windows of a macroscopic average [Å], () for a planar average
+    precision   of the values that it was made from: how far rounding moves them, as a fraction
     """
 
     position: NDArray[np.float64]
@@ -245,6 +246,7 @@ class Profile(Result):
     ripple: float | None = None
     uncertainty: NDArray[np.float64] | None = None
     periods: tuple[float, ...] = ()
+    precision: float = DOUBLE
     structure: Structure | None = field(default=None, repr=False)
     provenance: tuple[Mapping[str, Any], ...] = ()
 

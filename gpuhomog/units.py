@@ -30,6 +30,9 @@ COULOMB_CONSTANT = ELEMENTARY_CHARGE / (4 * pi * VACUUM_PERMITTIVITY) * 1e10
 FOUR_PI_KAPPA = 4 * pi * COULOMB_CONSTANT
 """1/ε0 = 180.951… V Å/e."""
 
+SINGLE, DOUBLE = 2.0**-24, 2.0**-53
+"""How far rounding to float32 and float64 moves a number, as a fraction (IEEE 754)."""
+
 # symbol: (value in internal units, powers of (e, Å, V))
 _SYMBOLS: dict[str, tuple[float, tuple[int, int, int]]] = {
     "1": (1.0, (0, 0, 0)),

@@ -124,7 +124,7 @@ def of_ours(field: gh.Field, radius: int, n_padded: int) -> dict[str, Way]:
     fit = march_fit(*plane, tolerance=tolerance, dtype=dtype, inverse_eps0=FOUR_PI_KAPPA)
 
     def call() -> Any:
-        return gh.cylinder_potential_field(field, "a", radius, side="low", order=1).potential.values
+        return gh.cylinder_potential_field(field, "a", radius, side="low", end_weights=1).potential.values
 
     def first() -> Any:
         cylinder_potential._kept.cache_clear()
@@ -161,7 +161,7 @@ def measure(arguments: list[str] | None = None) -> list[dict[str, Any]]:
         **with_kept_spectrum(values, kernel, radius, periodic, workers),
     }
     chosen = np.array([n // 3, n - 2])
-    exact = gh.cylinder_potential(field, "a", radius, at=chosen.astype(float), side="low", order=1).low
+    exact = gh.cylinder_potential(field, "a", radius, at=chosen.astype(float), side="low", end_weights=1).low
     sampled = convolved(values.astype(np.float64), sampled_kernel(n, radius, np.float64), radius, periodic)[chosen]
     expected = {**dict.fromkeys(ours, exact), **dict.fromkeys(others, sampled)}
     ways = {**ours, **others}

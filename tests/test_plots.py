@@ -142,7 +142,7 @@ def test_slices_put_the_field_where_the_atoms_are(triclinic, shape, skewed):
     values = np.exp(-60 * (distance[0][:, None, None] ** 2 + distance[1][:, None] ** 2 + distance[2] ** 2))
     atom = gh.Structure(np.array([17]), position[None])
     field = gh.Field.from_array(values, cell, structure=atom, origin=[0.5, -0.25, 1.0])
-    figure = plots.plot_slices(field, at=fraction)
+    figure = plots.plot_slices(field, through=fraction)
     assert len(panels(figure)) == 3
     for axes in panels(figure):
         mesh = axes.collections[0]
@@ -159,7 +159,7 @@ def test_atoms_near_a_plane_stand_at_the_foot_of_their_perpendicular(triclinic):
     field = gh.Field.from_array(np.zeros((8, 8, 8)), triclinic, structure=gh.Structure(np.array([6]), atom[None]))
     at = np.round(atom @ np.linalg.inv(triclinic) * 8) / 8  # the planes of the grid next to the atom
     off = 0
-    for normal, axes in enumerate(panels(plots.plot_slices(field, at=at))):
+    for normal, axes in enumerate(panels(plots.plot_slices(field, through=at))):
         mark = next(line for line in axes.lines if line.get_marker() == "o")
         u, v = sorted((triclinic[axis] for axis in range(3) if axis != normal), key=np.linalg.norm, reverse=True)
         e1 = u / np.linalg.norm(u)
@@ -198,7 +198,7 @@ def test_slices_are_in_true_geometry(triclinic):
 def test_slices_share_one_scale_and_say_its_unit():
     z = np.cos(2 * np.pi * np.arange(16) / 16) + np.zeros((8, 8, 1))
     field = gh.Field.from_array(z, 8 * np.eye(3), quantity="electrostatic_potential")
-    figure = plots.plot_slices(field, at=(0.5, 0.5, 0.5))
+    figure = plots.plot_slices(field, through=(0.5, 0.5, 0.5))
     limits = {axes.collections[0].get_clim() for axes in panels(figure)}
     assert limits == {(-1.0, 1.0)}
     assert any(axes.get_ylabel() == "potential (V)" or axes.get_xlabel() == "potential (V)" for axes in figure.axes)
@@ -433,7 +433,7 @@ def test_what_cannot_be_drawn_is_refused(slab, tmp_path):
     with pytest.raises(InputError, match="column"):
         plots.plot_profile(slab, width="colum")
     with pytest.raises(InputError, match="three fractional"):
-        plots.plot_slices(gh.Field.from_array(np.ones((2, 2, 2)), np.eye(3)), at=(0.5, 0.5))
+        plots.plot_slices(gh.Field.from_array(np.ones((2, 2, 2)), np.eye(3)), through=(0.5, 0.5))
 
 
 def test_the_users_matplotlib_is_left_alone(slab):

@@ -108,7 +108,7 @@ def test_intervals_in_space():
     values = np.cos(2 * np.pi * np.arange(32) / 32) + np.zeros((8, 8, 32))
     field = gh.Field.from_array(values, np.diag([4.0, 4.0, 8.0]), quantity="electrostatic_potential")
     result = gh.field_intervals(field, gh.Gaussian(1.0), spacing=0.5)
-    figure = plots.plot_field_intervals(result, at=(0, 0, 0.25))
+    figure = plots.plot_field_intervals(result, through=(0, 0, 0.25))
     meshes = [part for axes in figure.axes for part in axes.collections if isinstance(part, QuadMesh)]
     assert any(axes.get_xlabel() == "eps$_V$ (V)" or axes.get_ylabel() == "eps$_V$ (V)" for axes in figure.axes)
     widths = result.high.values - result.low.values

@@ -70,12 +70,12 @@ class Device(Protocol):
 
     def planar_moments(
         self, values: Any, n_moments: int, centre: float
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """For each axis (n_moments + 2, n_axis), float64, on the host, in one read on a GPU.
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float, float]:
+        """For each axis (n_moments, n_axis) sums, float64, on the host; smallest and largest value: one read on a GPU.
 
-        Row p - 1 holds the sums of (value - centre)^p over each plane normal to the axis, p = 1 … n_moments <= 4;
-        the last two rows the smallest and largest value, NaN left out (the sums tell). The centre is rounded to the
-        precision of the values; near the mean it keeps the digits of higher moments.
+        Row p - 1 holds the sums of (value - centre)^p over each plane normal to the axis, p = 1 … n_moments <= 4. The
+        extrema are NaN if a value is; of no value inf, -inf. The centre is rounded to the precision of the values; near
+        the mean it keeps the digits of higher moments.
         """
         ...
 
@@ -85,12 +85,6 @@ class Device(Protocol):
 
     def extrema(self, values: Any) -> tuple[float, float]:
         """Smallest and largest value; NaN if there is one."""
-        ...
-
-    def sums_and_extrema(
-        self, values: Any
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float, float]:
-        """planar_sum of each axis and extrema in one read; of no value (inf, -inf)."""
         ...
 
     def contract(self, values: Any, matrix: NDArray[np.float64], axis: int) -> Any:
@@ -230,10 +224,6 @@ class Device(Protocol):
         """
         ...
 
-    def plane_moments(self, values: Any, axis: int, edges: Any, references: Any) -> NDArray[np.float64]:
-        """(3, intervals) such moments of the sums over the planes of an axis, float64, on the host."""
-        ...
-
     def box_filter(self, values: Any, windows: Sequence[Any]) -> Any:
         """Weighted sum over a window of all three periodic axes at every point, in the precision of the values.
 
@@ -274,6 +264,10 @@ class Device(Protocol):
 
     def compact(self, values: Any) -> Any:
         """The values in memory of their own, without gaps."""
+        ...
+
+    def inner_products(self, values: Any, others: Any) -> NDArray[np.float64]:
+        """(m, n) Σ_p values[i, p] others[j, p] of two sets of rows, in their precision; float64, on the host."""
         ...
 
     def squared_deviation(self, values: Any, centre: float) -> Any:

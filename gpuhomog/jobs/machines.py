@@ -8,14 +8,9 @@ Rates are decimal gigabytes per second, of one device and in one direction; shee
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ..errors import InputError
-from ..grid import Grid
 from . import options as o
 
 
@@ -100,17 +95,6 @@ def grid_shape(raw: Any) -> tuple[int, int, int]:
     return counts[0], counts[1], counts[2]
 
 
-def cell_vectors(raw: Any) -> NDArray[np.float64]:
-    """Rows are the lattice vectors: from three lengths of an orthogonal cell, or nine numbers."""
-    try:
-        numbers = [o.number(part) for row in o.split(raw) for part in o.split(row)]
-        vectors = np.diag(numbers) if len(numbers) == 3 else np.array(numbers).reshape(3, 3)
-        Grid((1, 1, 1), vectors)
-    except (o.Unusable, ValueError, InputError):
-        raise o.Unusable("give three lengths in Å, such as 16,16,40, or three vectors as nine numbers") from None
-    return vectors
-
-
 def rate(raw: Any) -> float:
     """A positive number of GB, or of GB/s."""
     try:
@@ -123,15 +107,13 @@ def rate(raw: Any) -> float:
 
 
 PLAN_OPTIONS = (
-    o.Option("gpus", o.count(1, 1_000_000), "N", "GPUs, one rank each; CPUs' ranks with --device cpu. Default: 1."),
-    o.Option("device", o.word(*MACHINES, "cpu"), "NAME", f"{', '.join(MACHINES)} or cpu. Default: h100."),
+    o.Option("gpus", o.count(1, 1_000_000), "N", "GPUs, one rank each; CPUs' ranks with --machine cpu. Default: 1."),
+    o.Option("machine", o.word(*MACHINES, "cpu"), "NAME", f"Devices: {', '.join(MACHINES)} or cpu. Default: h100."),
     o.Option("bandwidth", rate, "GB/S", "What a copy reaches in the memory of one device. Default: the device's."),
     o.Option("memory", rate, "GB", "Memory of one device, or of one rank of CPUs. Default: the device's."),
     o.Option("network", rate, "GB/S", "What one rank sends. Default: the device's, in its maker's server."),
     o.Option("storage", rate, "GB/S", "What all ranks together read or write. Default: the time is left out."),
     o.Option("shape", grid_shape, "NxNxN", "Plan for this grid; its points are as far apart as the file's."),
-    o.Option(
-        "cell", cell_vectors, "A,B,C", "And for this cell: three lengths in Å, or nine numbers, vector by vector."
-    ),
+    replace(o.CELL, panel="Options"),
 )
 """Options of `gpuhomog plan`, and keys of the table [plan] of a job file."""

@@ -15,16 +15,19 @@ gpuhomog.errors.InputError: --eps "four": give a positive number in Å, such as 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..averaging_kernels import Ball, Box, Gaussian, PowerLaw, TopHat
 from ..device import choose_device
 from ..errors import InputError, nearest_known
-from ..grid import parse_boundary
+from ..grid import Grid, parse_boundary
 from ..operators.profiles.planar import parse_planes
 from ..streaming import parse_bytes
 from ..units import check_quantity, conversion_factor
@@ -343,12 +346,19 @@ def named_charges(raw: Any) -> dict[str, float]:
     return found
 
 
-def nine_numbers(raw: Any) -> tuple[float, ...]:
-    """Three vectors."""
-    values = several(raw)
-    if len(values) != 9:
-        raise Unusable("give nine numbers in Å, the three vectors of the cell one after another")
-    return values
+def cell(raw: Any) -> NDArray[np.float64]:
+    """Rows are the lattice vectors: from three lengths of an orthogonal cell, or nine numbers.
+
+    >>> cell("4,5,6").diagonal()
+    array([4., 5., 6.])
+    """
+    try:
+        numbers = [number(part) for row in split(raw) for part in split(row)]
+        vectors = np.diag(numbers) if len(numbers) == 3 else np.array(numbers).reshape(3, 3)
+        Grid((1, 1, 1), vectors)
+    except (Unusable, ValueError, InputError):
+        raise Unusable("give three lengths in Å, such as 16,16,40, or three vectors as nine numbers") from None
+    return vectors
 
 
 @dataclass(frozen=True)
@@ -358,7 +368,8 @@ class Option:
     name      as typed after the dashes, and as a job file's key
     parse     raw value → value; raises Unusable
     metavar   what stands for the value in the help
-    help      one or two sentences with the unit
+    help      what it means, with the unit: of one name the same in all commands
+    here      what else holds in this command: words it takes, what it is without the option
     default   value if it is not given (already parsed)
     required  True if the command cannot do without
     short     one-letter form
@@ -379,6 +390,12 @@ class Option:
     names: str = ""
     files: Callable[[Path], tuple[Path, ...]] = lambda path: (path,)
     python: Mapping[str, str] = field(default_factory=dict)
+    here: str = ""
+
+    @property
+    def told(self) -> str:
+        """All that the help of a command says of it."""
+        return f"{self.help} {self.here}".strip()
 
     @property
     def key(self) -> str:
@@ -416,7 +433,7 @@ BOUNDARY = Option(
     "boundary",
     checked(parse_boundary),
     "p,p,o",
-    "Boundary along a, b, c: p (periodic) or o (open: zero beyond the cell). Default: what the file says, else "
+    "Boundary along a, b, c: p (periodic) or o (open: nothing beyond the cell). Default: what the file says, else "
     "periodic.",
     panel=INPUT,
 )
@@ -451,7 +468,8 @@ NET_CHARGE = Option(
     "net-charge",
     net_charge,
     "Q",
-    "Charge in e that the cell should have once the ions are added; any other is refused. any accepts whatever it has.",
+    "Charge in e that the cell should have, ions included.",
+    here="Any other is refused; any accepts whatever it has.",
     default=0.0,
     panel=INPUT,
     python={"net_charge": "", "net_charge (None:": "(any:"},
@@ -460,8 +478,8 @@ TO_QUANTITY = Option(
     "to-quantity",
     word("charge_density", "electrostatic_potential"),
     "Q",
-    "Turn a potential into the charge density it belongs to (charge_density), or an electron's potential energy in eV "
-    "into the electrostatic potential in V (electrostatic_potential).",
+    "Turn the input into this quantity.",
+    here="charge_density (e/Å^3, of a potential) or electrostatic_potential (V, of an electron's potential energy).",
     panel=INPUT,
     python={"gh.charge_density(potential": "charge_density"},
 )
@@ -469,7 +487,8 @@ KIND = Option(
     "kind",
     text,
     "K",
-    "Kind of file, such as CHGCAR, LOCPOT or cube, where its content is not to decide.",
+    "Kind of file, where its name and content are not to decide.",
+    here="CHGCAR, LOCPOT, cube, …",
     panel=INPUT,
 )
 BLOCK = Option(
@@ -480,7 +499,7 @@ BLOCK = Option(
     panel=INPUT,
 )
 FRAME = Option(
-    "frame", count(0, 10**9), "N", "Which of several cells in the file, from 0 on. Default: 0.", default=0, panel=INPUT
+    "frame", count(0, 10**9), "N", "Which of several structures in the file, from 0 on.", default=0, panel=INPUT
 )
 FILE_UNIT = Option(
     "unit",
@@ -505,7 +524,8 @@ KERNEL = Option(
     "kernel",
     word(*KERNELS),
     "K",
-    "Shape of the averaging kernel: gaussian, tophat, ball or powerlaw (size by --eps), or box (size by --width).",
+    "Shape of the averaging kernel.",
+    here="gaussian, tophat, ball or powerlaw (size by --eps), or box (size by --width).",
     required=True,
     panel=METHOD,
 )
@@ -513,23 +533,24 @@ EPS = Option(
     "eps",
     sizes,
     "X[,Y,…]",
-    "Size of the kernel in Å: twice its standard deviation along each Cartesian axis. Several are applied one after "
-    "another: the average of the average.",
+    "Size of the averaging kernel in Å: twice its standard deviation along each Cartesian axis.",
+    here="Several are applied one after another: the average of the average.",
     panel=METHOD,
 )
 WIDTH = Option(
     "width",
     lengths,
     "X[,Y,Z]",
-    "Full width of a box in Å along all axes of the cell, or along a, b and c.",
+    "Full width of the averaging window in Å.",
+    here="Of a box, along all axes of the cell, or along a, b and c.",
     panel=METHOD,
 )
 SPACING = Option(
     "spacing",
     lengths,
     "D[,E,F]",
-    "Largest distance in Å between the points of the result, along all axes or along a, b and c. Default: the points "
-    "of the input.",
+    "Largest distance in Å between the points of the result.",
+    here="Along all axes, or along a, b and c. Default: the points of the input.",
     panel=METHOD,
 )
 SAMPLING = Option(
@@ -545,25 +566,19 @@ AXIS = Option(
     "axis",
     checked(parse_planes),
     "A",
-    "Direction of the profile: across the planes of axis a, b or c, or of the lattice planes h,k,l, such as 1,1,0.",
+    "Direction across the planes: a, b or c.",
+    here="Lattice planes h,k,l, such as 1,1,0, as well.",
     default="c",
     panel=METHOD,
 )
-PERIODS = Option(
-    "periods",
-    periods,
-    "P[,P2]",
-    "Averaging windows in Å: the layer spacing of the crystal, or the two of an interface; auto finds them in the "
-    "profile, none gives the planar average alone.",
-    default="auto",
-    panel=METHOD,
-)
+CELL_AXIS = replace(AXIS, parse=word("a", "b", "c"), here="")
 PASSES = Option("passes", count(1, 4), "N", "How often each window is applied, 1 to 4.", default=1, panel=METHOD)
 OUTSIDE = Option(
     "outside",
     outside,
     "V[,W]",
-    "Open axes: value beyond the ends of the profile, one for both or two, or edge to continue the values at the ends.",
+    "Open axes: value beyond the cell, in the unit of the field.",
+    here="One for both ends or two, or edge to continue the values there.",
     default=0.0,
     panel=METHOD,
 )
@@ -576,39 +591,91 @@ PADDED = Option(
     panel=METHOD,
 )
 SIDE = Option(
-    "side", word("low", "high", "both"), "S", "Which surface: low, high or both.", default="both", panel=METHOD
+    "side",
+    word("low", "high", "both"),
+    "S",
+    "What counts: the side below (low), above (high), or both.",
+    default="both",
+    panel=METHOD,
 )
-X_B = Option("x-b", number, "X", "Where the bulk is cut, in Å. Default: the middle of the slab.", panel=METHOD)
+X_B = Option(
+    "x-b",
+    number,
+    "X",
+    "Position in the bulk, in Å along the normal: where it is cut, or its level taken.",
+    here="Default: the middle of the slab.",
+    panel=METHOD,
+)
 PERIOD = Option(
     "period",
     one_period,
     "P",
-    "Period of the bulk along the normal in Å; auto finds it, none uses the kernel alone.",
+    "Period of the layers in Å along the normal.",
+    here="auto finds it, none uses the kernel alone.",
     default="auto",
     panel=METHOD,
+)
+TWO_PERIODS = replace(PERIOD, parse=two_periods, metavar="P[,P2]")
+WINDOWS = replace(
+    TWO_PERIODS,
+    parse=periods,
+    python={"periods=…": "…", 'periods="auto"': "auto"},
+    here="Of an interface both: these are the averaging windows; auto finds them, none gives the planar average alone.",
 )
 BULK = Option(
     "bulk",
     interval,
     "LOW,HIGH",
-    "Positions in Å between which the bulk may be cut. Default: found from the period.",
+    "Positions in Å between which the bulk lies.",
+    here="Default: found from the period.",
     panel=METHOD,
 )
-ORIGIN = Option("origin", number, "X", "Origin of the dipoles in Å. Default: the face of each surface.", panel=METHOD)
-SURFACE_EPS = Option(
-    "eps",
-    length,
+ORIGIN = Option(
+    "origin",
+    number,
     "X",
-    "Width of the kernel estimate in Å, twice its standard deviation. Default: a fifth of the thickness.",
+    "Position in Å that dipoles (first moments) are counted from.",
+    here="Default: the face of each surface.",
     panel=METHOD,
 )
+ONE_EPS = replace(EPS, parse=length, metavar="X", here="")
+SURFACE_EPS = replace(ONE_EPS, here="Of the kernel estimate. Default: a fifth of the thickness.")
 BULK_VALUE = Option(
     "reference",
     bulk_value,
     "V",
-    "Bulk value that is subtracted between the dividing surfaces, in the unit of the field, or bulk for the mean "
-    "around the cut: then the excess of any quantity is found. Default: 0, for a neutral charge density.",
+    "Macroscopic value inside, which is subtracted, in the unit of the field.",
+    here="Or bulk, the mean around the cut: then the excess of any quantity is found. Default: 0, for a neutral charge "
+    "density.",
     panel=METHOD,
+)
+AT = Option("at", number, "X", "Position that is looked at, in Å along the normal.", panel=METHOD)
+RADIUS = Option(
+    "radius",
+    length,
+    "R",
+    "Radius in Å of the cylinder, normal to the planes, within which charge counts.",
+    here="Default: infinite.",
+    panel=METHOD,
+)
+RADII = Option("radii", radii, "R[,…]", "Radii in Å: one, several, or FROM:TO:STEP such as 30:60:0.5.", panel=METHOD)
+LENGTH = Option(
+    "length", length, "L", "Mesoscopic length in Å over which the charge density is averaged.", panel=METHOD
+)
+EPS_RHO = Option(
+    "eps-rho",
+    positive,
+    "E",
+    "Precision of a macroscopic charge density in e/Å^3: gives D_L/(E L^2), whether L resolves the surface's dipole.",
+    panel=METHOD,
+)
+DENSITY = Option(
+    "density",
+    path,
+    "FILE",
+    "Density of the same slab, on the same planes, beside its potential.",
+    panel=INPUT,
+    names=INPUT_FILE,
 )
 X_SURFACE = Option(
     "x-surface",
@@ -621,7 +688,8 @@ HKL = Option(
     "hkl",
     checked(parse_planes),
     "H,K,L",
-    "Cut a periodic bulk crystal along these lattice planes, at --cut or at every position: no slab is needed.",
+    "Cut a periodic crystal along these lattice planes: no slab is needed.",
+    here="At --cut, or at every position.",
     panel=METHOD,
 )
 SCAN = Option(
@@ -641,36 +709,27 @@ CUT = Option(
     panel=METHOD,
 )
 PAIRED = Option(
-    "paired", flag, "", "With --scan: electrons come in pairs, the quantum is 2e per area.", default=False, panel=METHOD
+    "paired",
+    flag,
+    "",
+    "Electrons come in pairs: the polarization quantum is 2e per area.",
+    here="With --scan or --hkl.",
+    default=False,
+    panel=METHOD,
 )
 BETWEEN = Option(
     "between",
     interval,
     "X1,X2",
-    "Two positions in Å, one deep in the bulk below the interface, one deep in the bulk above it.",
+    "Positions in Å, one deep in the bulk below the interface, one deep in the bulk above it.",
     required=True,
     panel=METHOD,
 )
 GAP = Option(
-    "between",
+    "gap",
     two_wavevectors,
     "KL,KA",
     "Wavevectors in 1/Å between which the gap is. Default: the widest gap that keeps the scales apart.",
-    panel=METHOD,
-)
-WINDOW = Option(
-    "window",
-    interval,
-    "LOW,HIGH",
-    "Of a profile only what lies between these positions in Å: the bulk of a slab, whose surfaces would count.",
-    panel=METHOD,
-)
-BULK_PERIODS = Option(
-    "periods",
-    two_periods,
-    "P[,P2]",
-    "Periods of the two bulks in Å, or one for both; auto finds each, none uses the kernel alone.",
-    default="auto",
     panel=METHOD,
 )
 
@@ -690,30 +749,22 @@ BOX = Option(
     "Instead of --regions one rectangle or cuboid, from X0 to X1, Y0 to Y1 (and Z0 to Z1) in Å.",
     panel=METHOD,
 )
-REFERENCE = Option(
-    "reference",
-    reference,
-    "V",
-    "Macroscopic field in the --box, in the unit of the field; constant or linear fits it deep inside.",
+REFERENCE = replace(
+    BULK_VALUE,
+    parse=reference,
+    here="In the --box; constant or linear fits it deep inside.",
     default=0.0,
-    panel=METHOD,
 )
-WINDOW_EPS = Option(
-    "eps",
-    length,
-    "X",
-    "Smoothness of the windows in Å, twice its standard deviation. Default: the largest that fits the regions.",
-    panel=METHOD,
-)
-RHO = Option(
-    "rho",
+WINDOW_EPS = replace(ONE_EPS, here="That smooths the windows. Default: the largest that fits the regions.")
+WINDOW_RADIUS = Option(
+    "window-radius",
     length,
     "R",
     "Radius in Å of the windows around points and lines, at least 4 eps. Default: 4 eps.",
     panel=METHOD,
 )
 UNIFORM_AXIS = Option(
-    "axis",
+    "uniform-axis",
     word("a", "b", "c"),
     "A",
     "Regions of two dimensions: the axis along which the structure is uniform; x is along the next axis (a for c), y "
@@ -734,32 +785,33 @@ CHARGES = Option(
     "charges",
     named_charges,
     "Na=1,Cl=-1",
-    "Charge in e of each atom name, element or type. Default: the topology's.",
+    "Charge in e of each element, atom name or type.",
+    here="Default: what the files state.",
     panel=INPUT,
 )
-CELL_ROWS = Option(
+CELL = Option(
     "cell",
-    nine_numbers,
-    "AX,AY,AZ,BX,…",
-    "Nine numbers in Å, the three vectors of the cell, for trajectories that state none.",
+    cell,
+    "A,B,C",
+    "Cell in Å: three lengths of an orthogonal one, or three vectors as nine numbers, one after another.",
+    here="Default: what the file states.",
     panel=INPUT,
 )
-TRAJECTORY_FORMAT = Option(
-    "format", text, "F", "Format of the trajectory, as MDAnalysis names it, where the suffix does not say.", panel=INPUT
-)
+TRAJECTORY_KIND = replace(KIND, here="As MDAnalysis names its formats: XYZ, LAMMPSDUMP, …")
 ATOM_STYLE = Option(
     "atom-style", text, "S", 'Columns of a LAMMPS data file, such as "id type charge x y z".', panel=INPUT
 )
-START = Option("start", count(0, 10**9), "N", "First frame, from 0 on. Default: 0.", default=0, panel=INPUT)
-EVERY = Option("every", count(1, 10**9), "N", "Take every Nth frame. Default: 1.", default=1, panel=INPUT)
-BIN = Option("spacing", length, "D", "Largest width in Å of the cells of the profile.", required=True, panel=METHOD)
+START = Option("start", count(0, 10**9), "N", "First frame, from 0 on.", default=0, panel=INPUT)
+EVERY = Option("every", count(1, 10**9), "N", "Take every Nth frame.", default=1, panel=INPUT)
+BIN = replace(SPACING, parse=length, metavar="D", here="They are cells of that width.", required=True)
 
 OUT = Option(
     "output",
     path,
     "OUT",
-    "Write the result here; the suffix chooses the format: .h5, .zarr, .npz, .cube or .xsf; a name that begins with "
-    "CHGCAR or LOCPOT writes that.",
+    "Write the result here.",
+    here="The suffix chooses the format: .h5, .zarr, .npz, .cube or .xsf; a name that begins with CHGCAR or LOCPOT "
+    "writes that.",
     short="o",
     panel=OUTPUT,
     names=FIELD_FILE,
@@ -777,7 +829,7 @@ DEVICE = Option(
     "device",
     checked(choose_device),
     "D",
-    "Where to compute: auto, cpu or gpu:N. Default: auto.",
+    "Where to compute: auto, cpu or gpu:N.",
     default="auto",
     panel=GENERAL,
 )
@@ -808,6 +860,38 @@ COMMON = (DEVICE, JSON, QUIET)
 READING_COMMON = (DEVICE, *STREAMING, JSON, QUIET)
 
 
+FORMER = {
+    "at": ("slices-through",),
+    "axis": ("uniform-axis",),
+    "between": ("gap",),
+    "cylinder-radius": ("radius",),
+    "device": ("machine",),
+    "format": ("kind",),
+    "l": ("length",),
+    "memory": ("memory-per-node",),
+    "order": ("end-weights",),
+    "partition": ("queue",),
+    "periods": ("period",),
+    "point": ("in-plane",),
+    "rho": ("window-radius",),
+    "stages": ("eps",),
+    "step": ("every",),
+    "to": ("to-unit", "to-quantity"),
+    "window": ("bulk", "width"),
+    "within": ("bulk",),
+}
+"""Names that options had, or that others give them → what they are called where a command has that option."""
+
+
+def renamed(name: str, known: Iterable[str]) -> str | None:
+    """The option that is meant by a former name, if it is among the known ones.
+
+    >>> renamed("cylinder_radius", ["axis", "radius"])
+    'radius'
+    """
+    return next((now for now in FORMER.get(name.replace("_", "-"), ()) if now in known), None)
+
+
 def read_values(options: Sequence[Option], raw: Mapping[str, Any], where: str = "") -> dict[str, Any]:
     """Values by Python name: given ones parsed, the others at their default.
 
@@ -819,11 +903,13 @@ def read_values(options: Sequence[Option], raw: Mapping[str, Any], where: str = 
         option = known.get(name.replace("-", "_"))
         if option is None:
             names = [o.name for o in options]
+            if now := renamed(name, names):
+                raise InputError(f'{where}unknown key "{name}": it is called "{now}".')
             raise InputError(f'{where}unknown key "{name}": {nearest_known(name, names)}')
         if value is not None:
             values[option.key] = option.read(value, where)
     for option in options:
         if option.required and values[option.key] is None:
             name = f"{where}{option.name}" if where else f"--{option.name}"
-            raise InputError(f"{name} is missing: {option.help}")
+            raise InputError(f"{name} is missing: {option.told}")
     return values

@@ -56,7 +56,7 @@ from .commands.averages import along_xyz
 from .commands.common import kernel_of
 from .job_file import Job
 from .machines import COPY_FRACTION, MACHINES, SPREAD, USABLE
-from .options import read_values
+from .options import TO_QUANTITY, read_values
 from .slurm import BATCH_OPTIONS, ranks_per_node
 from .streamed import import_libraries
 from .task import Outcome, Rows, Task
@@ -162,7 +162,7 @@ def info_work(field: Field, values: Mapping[str, Any]) -> Work:
 def convert_work(field: Field, values: Mapping[str, Any]) -> Work:
     """Another unit, and the numbers."""
     n_bytes = busiest_bytes(field)
-    other_unit = Cost() if values["to"] is None else read_once(n_bytes, n_bytes)
+    other_unit = Cost() if values["to_unit"] is None else read_once(n_bytes, n_bytes)
     return Work(other_unit.beside(report_cost(n_bytes)), ((values["output"], field.grid.shape),))
 
 
@@ -228,17 +228,21 @@ def corners_work(field: Field, values: Mapping[str, Any]) -> Work:
 def potential_work(field: Field, values: Mapping[str, Any]) -> Work:
     """Poisson's equation, unless the file is said to be a potential: that changes its sign; or a cylinder's sums."""
     n_bytes, shape = busiest_bytes(field), field.grid.shape
-    if values["cylinder_radius"] is not None:
+    if values["radius"] is not None:
         if values["at"] is not None or values["point"] is not None:
             return spectra_work(field, values)
         sums = filter_cost(field, shape).beside(filter_cost(field, shape)).beside(report_cost(3 * n_bytes))
         return Work(sums, ((values["output"], shape),), kept=None)
-    paths = along_xyz(values["output"]) if values["to"] == "field" and values["output"] else (values["output"],)
+    paths = (
+        along_xyz(values["output"])
+        if values["to_quantity"] == "electric_field" and values["output"]
+        else (values["output"],)
+    )
     is_potential = values["quantity"] in ("electrostatic_potential", "electron_potential_energy")
-    if is_potential and values["to"] == "potential":
+    if is_potential and values["to_quantity"] == "electrostatic_potential":
         return Work(read_once(n_bytes, n_bytes).beside(report_cost(n_bytes)), ((values["output"], shape),))
     ions = Cost() if values["ion_charges"] is None else ions_cost(field)
-    n_results = 3 if values["to"] == "field" else 1
+    n_results = 3 if values["to_quantity"] == "electric_field" else 1
     solved = ions.beside(poisson_cost(field, n_results)).beside(report_cost(n_results * n_bytes))
     return Work(solved, tuple((path, shape) for path in paths), kept=None)
 
@@ -285,8 +289,6 @@ WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {
 
 def making_cost(field: Field, values: Mapping[str, Any]) -> Cost:
     """Ions added, or another quantity made of the input, which stays."""
-    if "to_quantity" not in values:  # ions are only counted
-        return Cost()
     if values["ion_charges"] is not None:
         return ions_cost(field)
     if values["to_quantity"] == "charge_density":
@@ -297,7 +299,7 @@ def making_cost(field: Field, values: Mapping[str, Any]) -> Cost:
 
 def needs_all(values: Mapping[str, Any]) -> bool:
     """True if what is made of the input takes all its values at once."""
-    return "to_quantity" in values and (values["ion_charges"] is not None or values["to_quantity"] == "charge_density")
+    return values["ion_charges"] is not None or values["to_quantity"] == "charge_density"
 
 
 def unread(values: Mapping[str, Any], layout: Layout) -> tuple[Field, int, bool]:
@@ -385,9 +387,10 @@ def plan_task(task: Task, inputs: PlannedInputs) -> PlannedTask:
         if name == "density":
             total = total.beside(planar_cost(second, values["axis"] or "c"))
     work = WORK[task.command.name](field, values)
-    total = total.beside(making_cost(field, values)).beside(work.cost)
+    makes = TO_QUANTITY in task.command.options  # or ions are only counted, or the work has all of it
+    total = total.beside(making_cost(field, values) if makes else Cost()).beside(work.cost)
     plane = field.grid.n_points // field.slab.n * field.values.dtype.itemsize
-    by_planes = None if work.kept is None or needs_all(values) else work.kept + CHUNKS_HELD * plane
+    by_planes = None if work.kept is None or (makes and needs_all(values)) else work.kept + CHUNKS_HELD * plane
     limited = values.get("max_memory") is not None and by_planes is not None
     itemsize = field.values.dtype.itemsize if values.get("variance") is None else 8
     files = [(path, shape) for path, shape in work.fields if path is not None]
@@ -457,7 +460,7 @@ def least_max_memory(tasks: Sequence[Task], planned: Sequence[PlannedTask], layo
 
 def rates_of(options: Mapping[str, Any]) -> tuple[Rates, float | None, tuple[str, ...]]:
     """Rates, the memory of a device [bytes] if it is known, and what is assumed, one sentence each."""
-    name = options["device"]
+    name = options["machine"]
     machine = MACHINES.get(name)
     notes = []
     if machine is not None:
@@ -468,8 +471,8 @@ def rates_of(options: Mapping[str, Any]) -> tuple[Rates, float | None, tuple[str
         )
     elif options["bandwidth"] is None:
         raise InputError(
-            "--device cpu has no bandwidth of its own: give --bandwidth, the GB/s that a copy reaches in the memory of "
-            "one rank."
+            "--machine cpu has no bandwidth of its own: give --bandwidth, the GB/s that a copy reaches in the memory "
+            "of one rank."
         )
 
     def rate(option: str, default: float | None) -> float | None:
@@ -529,9 +532,9 @@ def plan(job: Job, options: Mapping[str, Any]) -> Outcome:
     CPU without a bandwidth.
     """
     options = {name: job.plan.get(name) if value is None else value for name, value in options.items()}
-    options = {**options, "device": options["device"] or "h100"}
+    options = {**options, "machine": options["machine"] or "h100"}
     ranks = options["gpus"] or submitted_ranks(job.batch)
-    layout = Layout(ranks, options["device"] != "cpu", options["shape"], options["cell"])
+    layout = Layout(ranks, options["machine"] != "cpu", options["shape"], options["cell"])
     rates, memory, notes = rates_of(options)
     if any(task.values.get("reproducible") for task in job.tasks):
         notes += ("Reproducible runs take longer and send more than is planned here: sums keep one order.",)
@@ -554,7 +557,7 @@ def plan(job: Job, options: Mapping[str, Any]) -> Outcome:
         "job": str(job.path),
         "expected": "not measured",
         "ranks": ranks,
-        "device": options["device"],
+        "machine": options["machine"],
         "memory": memory,
         "tasks": reports,
         "total": total,

@@ -127,7 +127,9 @@ BATCH_OPTIONS = (
     Option(
         "cpus-per-rank", count(1, 10_000), "N", "Cores, and threads, of each rank. Default: 1.", default=1, panel=WHAT
     ),
-    Option("memory", memory, "M", "Memory of each node, such as 64G; 0 is all. Default: the site's.", panel=WHAT),
+    Option(
+        "memory-per-node", memory, "M", "Memory of each node, such as 64G; 0 is all. Default: the site's.", panel=WHAT
+    ),
     Option(
         "time",
         duration,
@@ -135,7 +137,7 @@ BATCH_OPTIONS = (
         "Longest run of one job, such as 02:00:00 or 1-12:00:00. Default: the site's.",
         panel=WHAT,
     ),
-    Option("partition", label, "P", "Partition (queue). Default: the site's.", panel=WHAT),
+    Option("queue", label, "P", "Queue (Slurm: partition). Default: the site's.", panel=WHAT),
     Option("account", label, "A", "Account to charge. Default: yours.", panel=WHAT),
     Option("qos", label, "Q", "Quality of service. Default: the account's.", panel=WHAT),
     Option("name", label, "J", "Name of the job in the queue. Default: that of the job file.", panel=WHAT),
@@ -204,9 +206,9 @@ def directives(values: Mapping[str, Any]) -> list[str]:
         "ntasks-per-node": ranks_per_node(values),
         "cpus-per-task": values["cpus_per_rank"],
         "gres": f"gpu:{values['gpus_per_node']}" if values["gpus_per_node"] else None,
-        "mem": values["memory"],
+        "mem": values["memory_per_node"],
         "time": time,
-        "partition": values["partition"],
+        "partition": values["queue"],
         "account": values["account"],
         "qos": values["qos"],
         "signal": f"B:USR1@{max(before, 1)}",

@@ -90,7 +90,7 @@ def compute(device: str) -> FigureNumbers:
         "a": A,
         "sd": [STD_PLUS, STD_MINUS],
         "anion": list(ANIONS.values()),
-        "window": one.window,
+        "width": one.width,
         "E_x of whole cells": [float(cell.E_intact[0]) for cell in found.values()],
         "rms of p/V, each R, window, triangle": one.rms["p_over_V"],
     }
@@ -126,8 +126,8 @@ def draw(numbers: FigureNumbers, width: str) -> Any:
         panel.set_xlim(RADII[0], RADII[-1])
         panel.set_xlabel("radius R (Å)")
     for name, colour, label in (
-        ("p/V, window", VERMILION, f"mean over {known['window']:.3g} Å"),
-        ("p/V, triangle", BLUE, f"triangle ± {2 * known['window']:.3g} Å"),
+        ("p/V, window", VERMILION, f"mean over {known['width']:.3g} Å"),
+        ("p/V, triangle", BLUE, f"triangle ± {2 * known['width']:.3g} Å"),
     ):
         middle.plot(curves[name].x, 1e3 * curves[name].y, color=colour, lw=1.1, label=label)
     middle.set_ylabel("p$_x$/V (10$^{-3}$ e Å$^{-2}$)")

@@ -42,7 +42,7 @@ def plot_corners(result: LinesAndPoints, plane: Plane | None = None, *, width: s
     plane   two dimensions: plane_across(field, axis), the field's mean along the axis; None: outlines alone
     width   "column" (3.4 inches; the default of two dimensions) or "page" (7 inches; of three)
     """
-    if result.axis is None:
+    if result.uniform_axis is None:
         return _corners_in_space(result, width or "page")
     width = width or "column"
     corners = np.array([point.corners[0] for point in result.points])

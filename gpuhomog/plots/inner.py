@@ -128,7 +128,7 @@ def plot_cavity(result: LorentzCavity, *, width: str = "column") -> Figure:
     radii = result.radii[order]
     marker = "o" if len(radii) < 12 else ""
     joined = "none" if marker else "-"
-    words = ("each R", f"over {result.window:.3g} Å", f"triangle ± {2 * result.window:.3g} Å")
+    words = ("each R", f"over {result.width:.3g} Å", f"triangle ± {2 * result.width:.3g} Å")
     all_axes = figure_rows(figure, [1.25, 1.25, 1.45], gap=0.08)
     last = all_axes[-1]
     for axes, (label, unit, *curves) in zip(all_axes, rows, strict=True):

@@ -84,15 +84,17 @@ def plot_interval_field(
 
 
 @styled
-def plot_field_intervals(result: FieldIntervals, *, at: Sequence[float] | None = None, width: str = "page") -> Figure:
+def plot_field_intervals(
+    result: FieldIntervals, *, through: Sequence[float] | None = None, width: str = "page"
+) -> Figure:
     """The width eps_V of a field's intervals in the ball, as slices in true geometry.
 
     result  FieldIntervals
-    at      fractional position through which the slices go; by default where the width differs most from its mean
+    through  fractional position through which the slices go; by default where the width differs most from its mean
     width   "page" (7 inches) or "column" (3.4 inches)
     """
     spread = result.high.derive(result.high.values - result.low.values, "eps_V in the ball")
-    return plot_slices(spread, at=at, width=width, name="eps$_V$")
+    return plot_slices(spread, through=through, width=width, name="eps$_V$")
 
 
 @styled
@@ -169,7 +171,7 @@ def plot_scale_report(result: ScaleReport, *, width: str = "column") -> Figure:
 def _draw_spectrum(axes: Axes, result: Scales) -> None:
     """Power per mode, gap and power law."""
     k, density = result.k, result.power / result.modes
-    if result.between is None or result.a is None or result.L is None:
+    if result.gap is None or result.a is None or result.L is None:
         raise InputError(f"No spectrum to draw: {result.verdict}")
     bins = np.floor(np.log10(k / k[0]) * BINS_PER_DECADE).astype(int)
     total, modes, middle = (np.bincount(bins, part) for part in (result.power, result.modes, np.log(k)))
@@ -182,7 +184,7 @@ def _draw_spectrum(axes: Axes, result: Scales) -> None:
     axes.loglog(places, np.maximum(means, bottom / 10), "o", ms=2.4, color=BLACK, zorder=3)
     axes.set_xlim(k[0] / 1.3, k[-1] * 1.3)
     axes.set_ylim(bottom, 10 ** (np.log10(top) + 0.28 * np.log10(top / bottom)))
-    axes.axvspan(max(result.between[0], k[0] / 1.3), result.between[1], color=SKY, alpha=0.3, lw=0, zorder=0)
+    axes.axvspan(max(result.gap[0], k[0] / 1.3), result.gap[1], color=SKY, alpha=0.3, lw=0, zorder=0)
     for length, colour in ((result.L, VERMILION), (result.a, GREEN)):
         if np.isfinite(length):
             axes.axvline(2 * np.pi / length, color=colour, lw=0.9, zorder=1)

@@ -100,14 +100,14 @@ def draw_plane(
 def plot_slices(
     field: Field,
     *,
-    at: Sequence[float] | None = None,
+    through: Sequence[float] | None = None,
     width: str = "page",
     name: str | None = None,
 ) -> Figure:
     """Three lattice planes of a 3D field in true geometry, in one colour scale.
 
     field  a whole Field on any device; its atoms within 0.6 Å of a plane are drawn as circles
-    at     fractional position of the point through which the planes go, the nearest grid point is taken; by default
+    through  fractional position of the point through which the planes go, the nearest grid point is taken; by default
            the point where the field differs most from its mean
     width  "page" (7 inches) or "column" (3.4 inches)
     name   of the values, beside the colour bar; that of the quantity by default
@@ -116,15 +116,15 @@ def plot_slices(
     """
     if not field.slab.is_whole:
         raise InputError("Slices need the whole field in one place: draw what field.on_first_rank() gives there.")
-    if at is not None and (len(at) != 3 or not np.isfinite(np.asarray(at, dtype=np.float64)).all()):
+    if through is not None and (len(through) != 3 or not np.isfinite(np.asarray(through, dtype=np.float64)).all()):
         raise InputError("Slices go through one point: give three fractional coordinates, such as 0.5,0.5,0.5.")
     values = field.to_host()
     grid = field.grid
-    if at is None:
+    if through is None:
         most = np.argmax(np.abs(values - values.mean(dtype=np.float64)))
         index = [int(i) for i in np.unravel_index(most, values.shape)]
     else:
-        index = [round(float(x) * n) % n for x, n in zip(at, grid.shape, strict=True)]
+        index = [round(float(x) * n) % n for x, n in zip(through, grid.shape, strict=True)]
     scale = colour_scale(values)
 
     panels = []

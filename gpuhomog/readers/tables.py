@@ -32,7 +32,7 @@ from ..errors import FileFormatError, InputError
 from ..grid import parse_boundary
 from ..results import Profile
 from ..structure import Structure
-from ..units import QUANTITIES, check_quantity, conversion_factor
+from ..units import DOUBLE, QUANTITIES, check_quantity, conversion_factor
 from .hdf5 import SIGNATURE, check_version
 
 SPACING_TOLERANCE = 2e-3  # of a spacing: positions printed with three decimals and 0.5 Å still pass
@@ -74,6 +74,7 @@ def read_profile(
             normal=np.array(content["normal"], dtype=np.float64),
             uncertainty=None if content.get("uncertainty") is None else _floats(content["uncertainty"]),
             periods=tuple(content["periods"]),
+            precision=content.get("precision", DOUBLE),
             structure=None if not structure else Structure(structure["numbers"], structure["positions"], charges),
             provenance=(*content["provenance"], step),
             **{name: content[name] for name in _ATTRIBUTES},

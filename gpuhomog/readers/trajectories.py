@@ -86,8 +86,8 @@ def read_trajectory(
     cell: ArrayLike | None = None,
     start: int = 0,
     stop: int | None = None,
-    step: int = 1,
-    format: str | None = None,
+    every: int = 1,
+    kind: str | None = None,
     atom_style: str | None = None,
 ) -> Trajectory:
     """A trajectory, of which nothing but the first frame has been read.
@@ -96,12 +96,12 @@ def read_trajectory(
     topology    file with the atoms and, if it states them, their charges; the trajectory itself by default
     charges     of each atom name, element or type [e]; None: those of the topology
     cell        (3, 3) rows [Å], for files that state none
-    start, stop, step  frames
-    format      of the trajectory, as MDAnalysis names it, where the suffix does not say
+    start, stop, every  frames
+    kind        format of the trajectory, as MDAnalysis names it, where the suffix does not say
     atom_style  of a LAMMPS data file, such as "id type charge x y z"
 
     Raises GpuhomogError without MDAnalysis; InputError for missing files, for atoms without a charge, for a cell that
-    is not 3 × 3, and for a step below 1; FileFormatError for what cannot be read.
+    is not 3 × 3, and for every below 1; FileFormatError for what cannot be read.
     """
     try:
         with warnings.catch_warnings():
@@ -113,25 +113,25 @@ def read_trajectory(
     for file in (place, *(() if topology is None else (Path(topology),))):
         if not file.exists():
             raise InputError(f"{file}: no such file. Check the name and the folder.")
-    if step < 1:
-        raise InputError(f"step = {step}: give 1 or more.")
+    if every < 1:
+        raise InputError(f"every = {every}: give 1 or more.")
     rows = None
     if cell is not None:
         rows = np.asarray(cell, dtype=np.float64)
         if rows.shape != (3, 3) or not np.isfinite(rows).all():
             raise InputError(f"cell of shape {rows.shape}: give three rows of three finite numbers in Å.")
     more: dict[str, Any] = {}
-    if format is None and place.suffix.lower() in LAMMPS_DUMPS:
-        format = "LAMMPSDUMP"
-    if format is not None:
-        more |= {"format": format} if topology is not None else {"format": format, "topology_format": format}
+    if kind is None and place.suffix.lower() in LAMMPS_DUMPS:
+        kind = "LAMMPSDUMP"
+    if kind is not None:
+        more |= {"format": kind} if topology is not None else {"format": kind, "topology_format": kind}
     if atom_style is not None:
         more |= {"atom_style": atom_style, "topology_format": "DATA"}
     with _quiet(place, "it"):
         files = (str(place),) if topology is None else (str(topology), str(place))
         universe = MDAnalysis.Universe(*files, **more)
     found, names = _charges(universe, charges, place)
-    return Trajectory(universe, place, found, names, rows, slice(start, stop, step))
+    return Trajectory(universe, place, found, names, rows, slice(start, stop, every))
 
 
 def _charges(

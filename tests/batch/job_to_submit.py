@@ -17,7 +17,7 @@ output = "smooth.h5"
 
 [[task]]
 command = "profile"
-periods = "none"
+period = "none"
 output = "profile.csv"
 """
 

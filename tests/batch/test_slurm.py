@@ -183,7 +183,7 @@ max-memory = "250MB"
 [[task]]
 command = "profile"
 axis = "a"
-periods = "none"
+period = "none"
 output = "profile.csv"
 """
 
@@ -222,7 +222,7 @@ def test_ranks_that_do_not_find_each_other_are_refused(job, cluster, mpi):
 
 
 def test_a_refusal_is_one_sentence(job, cluster):
-    report = submitted(cluster, job(), "--partition", "nowhere", check=False)
+    report = submitted(cluster, job(), "--queue", "nowhere", check=False)
     assert report["exit_code"] == 2 and "(" in report["error"] and "artition" in report["error"]
     assert report["error"].endswith("Nothing was submitted. Change what it names, and submit again.")
 

@@ -77,7 +77,7 @@ def test_everything_asked_for_is_in_the_script(job, program, tools):
     setup.write_text("module load cuda\n")
     code, out, err = program(
         "submit", path, "--nodes", 2, "--gpus-per-node", 4, "--cpus-per-rank", 8, "--time", "1-02:00:00",
-        "--partition", "gpu,gpu_long", "--account", "phys-1", "--qos", "long", "--memory", "200G",
+        "--queue", "gpu,gpu_long", "--account", "phys-1", "--qos", "long", "--memory-per-node", "200G",
         "--name", "NaCl.slab", "--setup", setup, "--dry-run",
     )  # fmt: skip
     assert (code, err) == (0, "")
@@ -195,7 +195,7 @@ def test_a_container_cannot_be_shown_every_folder(job, program, tools, tmp_path)
 def test_a_chain_waits_for_all_before_it_to_fail(job, program, tools):
     sbatch = executable(tools / "sbatch", SBATCH)
     path = job("[batch]\nchain = 2\n")
-    code, out, err = program("submit", path, "--chain", 3, "--partition", "short", "--json")
+    code, out, err = program("submit", path, "--chain", 3, "--queue", "short", "--json")
     report = json.loads(out)
     assert (code, err) == (0, "") and report["job_ids"] == ["101", "102", "103"] and report["chain"] == 3
     assert report["command"] == "submit" and report["job"] == str(path) and report["dry_run"] is False
@@ -277,9 +277,9 @@ HOSTILE = (
     "a\x00b",
     "é",
 )
-NAMES = ("name", "partition", "account", "qos", "mpi", "memory", "time", "launcher", "system")
+NAMES = ("name", "queue", "account", "qos", "mpi", "memory-per-node", "time", "launcher", "system")
 ODD = {
-    "memory": ("64", "64GB", "-1G", "0G", "1e3M"),
+    "memory-per-node": ("64", "64GB", "-1G", "0G", "1e3M"),
     "time": ("soon", "2", "02:00", "1:60:00", "00:00:00", "1-2"),
     "mpi": ("PMI2", "pmi2,pmix"),
     "nodes": ("0", "1.5", "two", "1-4"),

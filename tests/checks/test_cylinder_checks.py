@@ -40,7 +40,7 @@ def thin():
 def test_uniform_cylinder(potential_checks):
     check = potential_checks["uniform_cylinder_axis"]
     column = charge(np.ones((121, 1, 1)), np.diag([121 / 40, 1.0, 1.0]))
-    ends = {"x_low": 0.0, "x_high": 3.0, "order": 10}
+    ends = {"x_low": 0.0, "x_high": 3.0, "end_weights": 10}
     low = gh.cylinder_potential(column, "a", 2.0, at=3.0, side="low", **ends).low
     high = gh.cylinder_potential(column, "a", 2.0, at=0.0, side="high", **ends).high
     for found in (low, high):
@@ -54,7 +54,7 @@ def test_one_sheet_of_one_mode(potential_checks):
         values = np.zeros((9, n, 1))
         values[2] = np.cos(2 * pi * np.arange(n) / n)[:, None]
         field = charge(values, np.diag([9 * h, 2 * pi / g, 1.0]))
-        found = gh.cylinder_potential(field, "a", 11.3, at=2 * h + distance, side="low", order=1).low[0, 0, 0]
+        found = gh.cylinder_potential(field, "a", 11.3, at=2 * h + distance, side="low", end_weights=1).low[0, 0, 0]
         share = 0.5 if distance == 0 else 1.0
         assert found / (share * h * FOUR_PI_KAPPA) == pytest.approx(expected, abs=check["tolerance"])
 
@@ -76,7 +76,7 @@ def test_polar_slab_split(potential_checks):
             in_plane = periodic_gaussian(y, centre[1], sd, 4)[:, None] * periodic_gaussian(y, centre[2], sd, 4)
             values += q * gaussian(x, centre[0], sd)[:, None, None] * in_plane
     field = charge(values, np.diag([h * len(x), 4.0, 4.0]), origin=[-8, 0, 0], boundary="o,p,p")
-    found = gh.cylinder_potential(field, "a", 11.3, at=[[8.0, 1.0, -0.5]], order=12)
+    found = gh.cylinder_potential(field, "a", 11.3, at=[[8.0, 1.0, -0.5]], end_weights=12)
     for side, name in (("low", "L"), ("high", "r")):
         for part, suffix in (("", ""), ("_average", "_rhobar"), ("_deviation", "_Drho")):
             value = getattr(found, side + part)[0] / FOUR_PI_KAPPA
@@ -101,7 +101,9 @@ def test_singular_point_of_a_direct_sum(potential_checks):
     values = np.zeros((3, 97, 97))
     values[1] = np.exp(-(y[:, None] ** 2) - y**2)
     field = charge(values, np.diag([3.0, 97 * h, 97 * h]), origin=[0, -6, -6], boundary="open")
-    direct = gh.cylinder_potential(field, "a", 5.9, at=[[1.0, 0.0, 0.0]], side="low", order=1, method="direct").low[0]
+    direct = gh.cylinder_potential(
+        field, "a", 5.9, at=[[1.0, 0.0, 0.0]], side="low", end_weights=1, method="direct"
+    ).low[0]
     r = np.hypot(*np.meshgrid(y, y))
     near = (r < 5.9) & (r > 0)
     others = (values[1][near] / r[near]).sum()

@@ -87,7 +87,7 @@ def test_stages_of_the_spectrum(run, layers):
 
 
 def test_stages_and_interfaces_by_hand(run, layers):
-    given = ("homogenize", layers, "--stages", "2,8", "--interfaces", "100,900,1300;100,900")
+    given = ("homogenize", layers, "--eps", "2,8", "--interfaces", "100,900,1300;100,900")
     found = run(*given, "--json").json["result"]
     assert [stage["eps"] for stage in found["stages"]] == [2.0, 8.0] and found["eps"] == pytest.approx(np.sqrt(68))
     assert [stage["interfaces"] for stage in found["stages"]] == [[100, 900, 1300], [100, 900]]
@@ -192,9 +192,9 @@ def test_charges_of_molecules(run, tmp_path):
         (("moments", "crystal.h5", "--x-b", "middle"), 'give a position in Å, or "auto"'),
         (("moments", "crystal.h5", "--bulk", "1,3"), "belongs to an open axis"),
         (("homogenize", "crystal.h5"), "Stages cannot be found in the spectrum"),
-        (("homogenize", "crystal.h5", "--stages", "3,2"), "--stages go from the smallest scale up"),
-        (("homogenize", "crystal.h5", "--stages", "one"), "give the eps of each stage"),
-        (("homogenize", "crystal.h5", "--stages", "1,2", "--interfaces", "1;2;3"), "has 3 stages and --stages 2"),
+        (("homogenize", "crystal.h5", "--eps", "3,2"), "--eps goes from the smallest scale up"),
+        (("homogenize", "crystal.h5", "--eps", "one"), "several as 2,5"),
+        (("homogenize", "crystal.h5", "--eps", "1,2", "--interfaces", "1;2;3"), "has 3 stages and --eps 2"),
         (("surface-map", "crystal.h5", "--axis", "1,1,0"), '--axis "1,1,0"'),
         (("charges", "gone.csv"), "no such file"),
         (("charges", "ions.csv", "--period", "1", "--hkl", "0,0,1"), "--period belongs to the surfaces of a slab"),
@@ -239,7 +239,7 @@ def test_intervals_of_a_field_as_fields_and_figures(run, tmp_path):
     "words",
     [
         ("moments", "crystal.h5", "--x-b", "1", "--width", "2"),
-        ("homogenize", "layers.h5", "--stages", "2,8", "--interfaces", "100,900"),
+        ("homogenize", "layers.h5", "--eps", "2,8", "--interfaces", "100,900"),
         ("surface-map", "map.h5", "--eps", "1", "--period", "1"),
     ],
 )
@@ -283,7 +283,7 @@ def test_what_needs_no_grid_is_a_task_like_others(run, pairs, crystal):
         'cell = [2, 0, 0, 0, 2, 0, 0, 0, 8]\nspacing = 1\noutput = "t.csv"\n'
         '[[task]]\ncommand = "charges"\nfile = "pairs.xyz"\ncharges = {Na = 1, Cl = -1}\n'
         'period = 1\noutput = "c.json"\n'
-        '[[task]]\ncommand = "homogenize"\nstages = [1, 3]\ninterfaces = [[], []]\n'
+        '[[task]]\ncommand = "homogenize"\neps = [1, 3]\ninterfaces = [[], []]\n'
     )
     ran = run("run", "job.toml", "--json")
     assert ran.code == 0, ran.err

@@ -67,7 +67,7 @@ def test_convert_adds_ions_and_changes_units(run, tmp_path):
     report = run("convert", SILICON, "--ion-charges", "Si=4", "-o", "rho.h5", "--json").json
     assert report["result"]["quantity"] == "charge_density"
     assert abs(report["result"]["integral"]) < 1e-4
-    run("convert", "rho.h5", "--to", "e/bohr^3", "-o", "atomic.h5")
+    run("convert", "rho.h5", "--to-unit", "e/bohr^3", "-o", "atomic.h5")
     ratio = gh.read(tmp_path / "atomic.h5").values / gh.read(tmp_path / "rho.h5").values
     assert np.ptp(ratio) < 1e-12 * ratio.max()
     bohr = 0.529177210544
@@ -151,7 +151,7 @@ def test_profile_is_the_mean_over_planes(run, slab, slab_profile, tmp_path):
 
 
 def test_the_table_of_a_profile_has_both_averages(run, slab, slab_profile, tmp_path):
-    run("profile", slab, "--periods", "1.0", "-o", "both.csv", "-q")
+    run("profile", slab, "--period", "1.0", "-o", "both.csv", "-q")
     table = np.genfromtxt(tmp_path / "both.csv", delimiter=",", names=True, skip_header=skipped(tmp_path / "both.csv"))
     assert table.dtype.names == ("position", "planar", "macroscopic", "uncertainty")
     np.testing.assert_allclose(table["planar"], slab_profile, atol=1e-14)
@@ -167,7 +167,7 @@ def test_the_table_of_a_profile_has_both_averages(run, slab, slab_profile, tmp_p
 def test_a_padded_profile_has_no_planar_average_beyond_the_cell(run, tmp_path, suffix):
     values = np.zeros((2, 2, 32)) + np.arange(1.0, 33.0)
     gh.write(gh.Field.from_array(values, np.diag([2.0, 2.0, 16.0]), boundary="p,p,o"), "ramp.h5")
-    run("profile", "ramp.h5", "--periods", "2", "--padded", "-o", f"both.{suffix}", "-q")
+    run("profile", "ramp.h5", "--period", "2", "--padded", "-o", f"both.{suffix}", "-q")
     content = gh.read_result(f"both.{suffix}")
     planar = np.array(content["planar"], dtype=float)
     inside = (np.array(content["position"]) > -0.1) & (np.array(content["position"]) < 15.6)
@@ -178,12 +178,12 @@ def test_a_padded_profile_has_no_planar_average_beyond_the_cell(run, tmp_path, s
 
 
 def test_profile_options_reach_the_operator(run, slab):
-    given = ("--periods", "1.0,2.5", "--passes", "2")
+    given = ("--period", "1.0,2.5", "--passes", "2")
     found = run("profile", slab, *given, "--json").json["result"]["macroscopic"]
     expected = gh.macroscopic_average(gh.planar_average(gh.read(slab), "c"), (1.0, 2.5), passes=2)
     np.testing.assert_array_equal(found["values"], expected.values)
-    assert run("profile", slab, "--periods", "none", "--json").json["result"]["macroscopic"] is None
-    across = run("profile", SILICON, "--axis", "1,-1,0", "--periods", "none", "--json").json["result"]["planar"]
+    assert run("profile", slab, "--period", "none", "--json").json["result"]["macroscopic"] is None
+    across = run("profile", SILICON, "--axis", "1,-1,0", "--period", "none", "--json").json["result"]["planar"]
     assert across["planes"] == "(1 -1 0)"
 
 
@@ -237,7 +237,7 @@ def test_step_looks_for_the_vacuum_in_the_density_too(run, tmp_path):
 
 
 def test_potentials_change_sign_only_when_told(run):
-    given = (POTENTIAL, "--quantity", "electron_potential_energy", "--periods", "none", "--json")
+    given = (POTENTIAL, "--quantity", "electron_potential_energy", "--period", "none", "--json")
     energy = run("profile", *given).json["result"]["planar"]
     potential = run("profile", *given, "--to-quantity", "electrostatic_potential").json["result"]["planar"]
     np.testing.assert_allclose(potential["values"], -np.array(energy["values"]), atol=0)
@@ -307,7 +307,7 @@ def test_demo_fails_where_a_number_is_not_the_known_one(run, monkeypatch):
         ("scales", (), ".png", b"\x89PNG"),
         ("macro", ("--width", "2"), ".png", b"\x89PNG"),
         ("scales", ("--eps", "2,3"), ".png", b"\x89PNG"),
-        ("scales", ("--axis", "c", "--window", "10,16"), ".pdf", b"%PDF"),
+        ("scales", ("--axis", "c", "--bulk", "10,16"), ".pdf", b"%PDF"),
     ],
 )
 def test_figures_of_every_kind(run, slab, command, more, suffix, magic):
@@ -344,7 +344,7 @@ def test_the_interval_field_of_a_slab(run, slab):
 
 
 def test_figure_of_an_average(run, wave):
-    ran = run("average", wave, "--kernel", "ball", "--eps", "3", "--plot", "a.png", "--at", "0.25,0,0.5")
+    ran = run("average", wave, "--kernel", "ball", "--eps", "3", "--plot", "a.png", "--slices-through", "0.25,0,0.5")
     assert ran.code == 0 and Path("a.png").stat().st_size > 10_000 and "wrote a.png" in ran.out
 
 
@@ -547,7 +547,7 @@ def test_no_bars_without_a_terminal(run, wave, monkeypatch):
         ("read with dtype=np.float32 or on more ranks.", "read with --dtype float32 or on more ranks."),
         ("or give bulk=(low, high).", "or give --bulk low,high."),
         ("x_b = 3 Å lies outside the bulk window", "x_b = 3 Å lies outside the bulk window"),
-        ("Give the window yourself: periods=… in Å.", "Give the window yourself: --periods … in Å."),
+        ("Give the window yourself: periods=… in Å.", "Give the window yourself: --period … in Å."),
         ("then use gh.charge_density(field, ion_charges={…}, width=…).", "then use --ion-charges Na=1,Cl=7."),
         ('as gh.charge_density(field, ion_charges={"Li": ...}).', "as --ion-charges Na=1,Cl=7."),
         ("make it one with gh.charge_density.", "make it one with --ion-charges."),

@@ -25,31 +25,31 @@ def atoms(tmp_path):
 
 def test_planes_and_a_point(run, atoms, tmp_path):
     field = gh.read(atoms)
-    found = run("potential", atoms, "--axis", "c", "--cylinder-radius", 9, "--at", "28.0,30.0", "--json").json["result"]
+    found = run("potential", atoms, "--axis", "c", "--radius", 9, "--at", "28.0,30.0", "--json").json["result"]
     expected = gh.cylinder_potential(field, "c", 9.0, at=[28.0, 30.0])
     np.testing.assert_allclose(found["low"], expected.low, rtol=1e-12, atol=1e-12)
     ran = run(
-        "potential", atoms, "--cylinder-radius", 9, "--point", "1.0,0.5,28.0", "--side", "high", "--edge", 2,
+        "potential", atoms, "--radius", 9, "--point", "1.0,0.5,28.0", "--side", "high", "--edge", 2,
         "--x-low", 0, "--x-high", 55.8, "--end-weights", 6, "--json",
     )  # fmt: skip
     expected = gh.cylinder_potential(
-        field, "c", 9.0, at=[[1.0, 0.5, 28.0]], side="high", edge=2.0, order=6, x_low=0.0, x_high=55.8
+        field, "c", 9.0, at=[[1.0, 0.5, 28.0]], side="high", edge=2.0, end_weights=6, x_low=0.0, x_high=55.8
     )
     assert ran.json["result"]["high"][0] == pytest.approx(expected.high[0], rel=1e-12)
     assert ran.json["result"]["low"] is None
-    shown = run("potential", atoms, "--cylinder-radius", 9, "--at", 28.0, "--plot", "planes.png")
+    shown = run("potential", atoms, "--radius", 9, "--at", 28.0, "--plot", "planes.png")
     assert "Φ_L of Δρ" in shown.out and (tmp_path / "planes.png").stat().st_size > 1000
 
 
 def test_all_points(run, atoms, tmp_path):
-    report = run("potential", atoms, "--cylinder-radius", 9, "-o", "phi.h5", "--plot", "phi.png", "--json").json
+    report = run("potential", atoms, "--radius", 9, "-o", "phi.h5", "--plot", "phi.png", "--json").json
     assert report["outputs"] == ["phi.h5", "phi.png"]
     expected = gh.cylinder_potential_field(gh.read(atoms), "c", 9.0).potential
     written = gh.read(tmp_path / "phi.h5")
     assert written.quantity == "electrostatic_potential"
     np.testing.assert_allclose(written.values, expected.values, rtol=0, atol=1e-12)
     assert report["result"]["cylinder"]["potential"]["mean"] == pytest.approx(expected.mean())
-    assert "Part of the disc average" in run("potential", atoms, "--cylinder-radius", 9).out
+    assert "Part of the disc average" in run("potential", atoms, "--radius", 9).out
 
 
 @pytest.mark.parametrize(
@@ -57,13 +57,13 @@ def test_all_points(run, atoms, tmp_path):
     [
         (["--at", "28"], "--at is about a cylinder of charge"),
         (["--edge", "1"], "--edge is about a cylinder"),
-        (["--cylinder-radius", "9", "--dipole-correction"], "does not go with --cylinder-radius"),
-        (["--cylinder-radius", "9", "--at", "28", "--point", "0,0,28"], "positions of planes, or one point"),
-        (["--cylinder-radius", "9", "--at", "28", "-o", "phi.h5"], "potential at all points"),
-        (["--cylinder-radius", "9", "--point", "0,0,28", "--plot", "p.png"], "One point has no figure"),
-        (["--cylinder-radius", "9", "--to", "field"], "leave --to field"),
-        (["--cylinder-radius", "9", "--at", "28.07"], "is not on a plane"),
-        (["--cylinder-radius", "0"], "positive number in Å"),
+        (["--radius", "9", "--dipole-correction"], "does not go with --radius"),
+        (["--radius", "9", "--at", "28", "--point", "0,0,28"], "positions of planes, or one point"),
+        (["--radius", "9", "--at", "28", "-o", "phi.h5"], "potential at all points"),
+        (["--radius", "9", "--point", "0,0,28", "--plot", "p.png"], "One point has no figure"),
+        (["--radius", "9", "--to-quantity", "electric_field"], "leave --to-quantity electric_field"),
+        (["--radius", "9", "--at", "28.07"], "is not on a plane"),
+        (["--radius", "0"], "positive number in Å"),
     ],
 )
 def test_what_does_not_go_together(run, atoms, tmp_path, options, message):
@@ -94,14 +94,19 @@ def test_decay(run, atoms, tmp_path):
     assert ran.json["result"]["exponent"]["value"] == pytest.approx(expected.exponent.value, abs=1e-6)
     assert (tmp_path / "decay.png").stat().st_size > 1000
     point = run(
-        "decay", atoms, "--x-b", 28, "--average", "point", "--point", "0.1,0.5", "--radii", "20:220:2", "--json"
+        "decay", atoms, "--x-b", 28, "--average", "point", "--in-plane", "0.1,0.5", "--radii", "20:220:2", "--json"
     )
-    assert point.json["result"]["point"] == [0.1, 0.5] and point.json["result"]["expected"] == -0.5
+    assert point.json["result"]["in_plane"] == [0.1, 0.5] and point.json["result"]["expected"] == -0.5
     run("decay", atoms, "--x-b", 28, "--side", "both", "-o", "decay.csv")
     rows = [line for line in (tmp_path / "decay.csv").read_text().splitlines() if not line.startswith("#")]
     written = np.genfromtxt(rows, delimiter=",", names=True)
     assert written["radii"] == pytest.approx(expected.radii)
     assert written["values"] == pytest.approx(expected.values, abs=1e-12)
+    fixed = run(
+        "decay", atoms, "--x-b", 28, "--average", "fixed-disc", "--fraction", 0.25, "--radii", "40:400:40", "--json"
+    )
+    assert fixed.json["result"]["fraction"] == 0.25 and fixed.json["result"]["expected"] == -0.5
+    assert "leave it or --average disc out" in run("decay", atoms, "--x-b", 28, "--fraction", 0.25).sentence
     assert "an exponent takes 8" in run("decay", atoms, "--x-b", 28, "--radii", "20,200").sentence
 
 
@@ -115,8 +120,8 @@ def test_places():
 def test_plans(run, atoms, tmp_path):
     """All points take transforms and hold what they give; planes and budgets are one read."""
     (tmp_path / "job.toml").write_text(
-        f'[input]\nfile = "{atoms}"\n[[task]]\ncommand = "potential"\ncylinder-radius = 9\noutput = "phi.h5"\n'
-        '[[task]]\ncommand = "potential"\ncylinder-radius = 9\nat = [28.0]\n[[task]]\ncommand = "budget"\nperiod = 4\n'
+        f'[input]\nfile = "{atoms}"\n[[task]]\ncommand = "potential"\nradius = 9\noutput = "phi.h5"\n'
+        '[[task]]\ncommand = "potential"\nradius = 9\nat = [28.0]\n[[task]]\ncommand = "budget"\nperiod = 4\n'
         '[[task]]\ncommand = "decay"\nx-b = 28\n[plan]\nshape = "128"\ncell = [40, 40, 80]\n'
     )
     everywhere, planes, budget, decay = run("plan", "job.toml", "--json").json["tasks"]

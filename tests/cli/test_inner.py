@@ -77,11 +77,11 @@ def test_inner_potential_under_the_names_of_the_theory(run, atoms):
 
 def test_inner_potential_of_a_potential_with_its_density(run, atoms):
     alone = run("inner-potential", "energy.h5", "--period", "4", "--json").json["result"]
-    both = run("inner-potential", "energy.h5", "--period", "4", "--density", atoms, "--l", "16", "--json").json[
+    both = run("inner-potential", "energy.h5", "--period", "4", "--density", atoms, "--length", "16", "--json").json[
         "result"
     ]
     assert alone["resolvability"]["value"] is None and "ε_ρ" in alone["resolvability"]["reason"]
-    assert both["resolvability"]["value"] == pytest.approx(0.0235, abs=0.001) and both["l"] == 16.0
+    assert both["resolvability"]["value"] == pytest.approx(0.0235, abs=0.001) and both["length"] == 16.0
     assert both["phi_mean_vs_vacuum_L"] == alone["phi_mean_vs_vacuum_L"]
     assert abs(both["residual_L"]["value"]) < 1e-4
     fixed = run("inner-potential", atoms, "--period", "4", "--eps-rho", "1e-5", "--json").json["result"]
@@ -129,8 +129,8 @@ def test_cavity(run, crystal):
     assert table["radii"].tolist() == [1.0, 20.0] and np.isnan(table["q_tophat"]).tolist() == [True, False]
     again = run("cavity", crystal, "--centre", "0,0,0", "--radii", "1,20", "--json").json["result"]
     assert table["E_near_x"].tolist() == [field[0] for field in again["E_near"]]
-    narrow = run("cavity", crystal, "--centre", "0,0,0", "--radii", "20", "--window", "2", "--json").json["result"]
-    assert narrow["window"] == 2.0
+    narrow = run("cavity", crystal, "--centre", "0,0,0", "--radii", "20", "--width", "2", "--json").json["result"]
+    assert narrow["width"] == 2.0
 
 
 REFUSED = {

@@ -20,10 +20,10 @@ def field(tmp_path, rng):
     "words",
     [
         ("info", "field.npy"),
-        ("profile", "field.npy", "--axis", "b", "--periods", "none"),
+        ("profile", "field.npy", "--axis", "b", "--period", "none"),
         ("average", "field.npy", "--kernel", "gaussian", "--eps", "4", "--spacing", "2", "-o", "smooth.h5"),
         ("average", "field.npy", "--kernel", "box", "--width", "3", "--gradient", "slope.npz", "--spacing", "2"),
-        ("convert", "field.npy", "--to", "e/bohr^3", "-o", "copy.npz"),
+        ("convert", "field.npy", "--to-unit", "e/bohr^3", "-o", "copy.npz"),
     ],
 )
 def test_reports_are_those_of_the_field_in_memory(run, field, words):
@@ -72,7 +72,7 @@ max_memory = "1GB"
 [[task]]
 command = "profile"
 axis = "a"
-periods = "none"
+period = "none"
 output = "a.csv"
 {more}
 [[task]]

@@ -41,10 +41,10 @@ def test_a_profile_by_hand(run):
     #   sent      planes of c are cut by the slabs of a: each rank hands over 1024 sums of 8 bytes
     #   storage   8589934592 / 10e9             host link  2147483648 / 64e9
     #   memory    4294967296 / (0.9 · 4800e9)   network    8192 / 50e9
-    file = job(PROFILE, '[plan]\nshape = [1024, 1024, 1024]\ncell = [100, 100, 100]\ndevice = "h200"\ngpus = 4\n')
+    file = job(PROFILE, '[plan]\nshape = [1024, 1024, 1024]\ncell = [100, 100, 100]\nmachine = "h200"\ngpus = 4\n')
     report = run("plan", file, "--storage", "10", "--json").json
     (task,) = report["tasks"]
-    assert (report["ranks"], report["device"], task["dtype"], task["way"]) == (4, "h200", "float64", None)
+    assert (report["ranks"], report["machine"], task["dtype"], task["way"]) == (4, "h200", "float64", None)
     assert task["field_bytes"] == 8589934592
     assert task["values_bytes"] == task["memory_bytes"] == task["link_bytes"] == 2147483648
     assert task["moved_bytes"] == 4294967296
@@ -107,9 +107,9 @@ def test_the_least_memory_named_runs_and_little_less_does_not(run):
     values = np.random.default_rng(5).standard_normal((24, 448, 448))
     gh.write(gh.Field.from_array(values, np.diag([24.0, 448.0, 448.0]), device="cpu"), "large.npz")
     coarse = AVERAGE.replace("eps = 6", "eps = 60\nspacing = 30")
-    tasks, said = PROFILE + 'periods = "none"\n' + coarse, '[run]\ndtype = "float32"\n'
+    tasks, said = PROFILE + 'period = "none"\n' + coarse, '[run]\ndtype = "float32"\n'
     job(tasks, said, file="large.npz")
-    plan = ("plan", "job.toml", "--device", "cpu", "--bandwidth", "10")
+    plan = ("plan", "job.toml", "--machine", "cpu", "--bandwidth", "10")
     amount = -(-json.loads(program(*plan, "--json").stdout)["least_max_memory"] // 10**6)
     assert "least that runs: --max-memory" in " ".join(run(*plan).out.split())
     job(tasks, f'{said}max_memory = "{amount + 1}MB"\n', file="large.npz")
@@ -164,7 +164,7 @@ def test_headers_alone_are_read(run, field_file, monkeypatch, module):
 def test_the_way_is_the_one_that_a_run_takes(run, field_file, kernel, more):
     task = f'[[task]]\ncommand = "average"\nkernel = "{kernel}"\neps = 1.5\noutput = "smooth.h5"\n{more}'
     file = job(task, '[run]\ndevice = "cpu"\n', field_file)
-    planned = run("plan", file, "--device", "cpu", "--bandwidth", "10", "--json").json
+    planned = run("plan", file, "--machine", "cpu", "--bandwidth", "10", "--json").json
     assert run("run", file, "--json").code == 0
     smooth = gh.read("smooth.h5", device="cpu")
     assert planned["tasks"][0]["way"] == smooth.provenance[-2]["way"]
@@ -180,7 +180,7 @@ def test_another_shape_keeps_the_points_as_far_apart(field_file, tmp_path, modul
 
 
 def test_a_cpu_has_no_host_link_and_unknown_rates_are_left_out(run):
-    table = '[plan]\nshape = "64"\ncell = [10, 10, 10]\ndevice = "cpu"\nbandwidth = 10\ngpus = 2\n'
+    table = '[plan]\nshape = "64"\ncell = [10, 10, 10]\nmachine = "cpu"\nbandwidth = 10\ngpus = 2\n'
     report = run("plan", job(AVERAGE, table), "--json").json
     seconds = report["tasks"][0]["seconds"]
     assert seconds["host link"] == 0.0 and seconds["storage"] is None and seconds["network"] is None
@@ -211,8 +211,8 @@ SHAPE = '[plan]\nshape = "64"\ncell = [10, 10, 10]\n'
 BAD = {
     "no file and no shape": (PROFILE, "", (), ["CHGCAR", "--shape", "--cell"]),
     "no file and no cell": (PROFILE, '[plan]\nshape = "64"\n', (), ["--cell"]),
-    "cpu without bandwidth": (PROFILE, SHAPE, ("--device", "cpu"), ["--bandwidth"]),
-    "unknown device": (PROFILE, SHAPE, ("--device", "h10"), ["h100"]),
+    "cpu without bandwidth": (PROFILE, SHAPE, ("--machine", "cpu"), ["--bandwidth"]),
+    "unknown device": (PROFILE, SHAPE, ("--machine", "h10"), ["h100"]),
     "no ranks": (PROFILE, SHAPE, ("--gpus", "0"), ["--gpus", "1 to"]),
     "shape of two": (PROFILE, SHAPE, ("--shape", "64x64"), ["--shape", "96x96x144"]),
     "shape of nothing": (PROFILE, SHAPE, ("--shape", "0"), ["--shape"]),

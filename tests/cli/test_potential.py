@@ -46,14 +46,16 @@ def test_a_slab_with_an_open_axis(run, charge, tmp_path):
 
 
 def test_field_and_density(run, charge, tmp_path):
-    report = run("potential", charge, "--boundary", "p,p,o", "--to", "field", "-o", "e.npz", "--json").json
+    report = run(
+        "potential", charge, "--boundary", "p,p,o", "--to-quantity", "electric_field", "-o", "e.npz", "--json"
+    ).json
     assert report["outputs"] == ["e_x.npz", "e_y.npz", "e_z.npz"]
     expected = gh.electric_field(gh.read(charge), "p,p,o")
     for name, component in zip("xyz", expected, strict=True):
         assert gh.read(tmp_path / f"e_{name}.npz").values == pytest.approx(component.values, abs=1e-12)
         assert report["result"]["electric_field"][name]["unit"] == "V/Å"
     run("potential", charge, "-o", "phi.h5")
-    report = run("potential", "phi.h5", "--to", "density", "-o", "rho.h5", "--json").json
+    report = run("potential", "phi.h5", "--to-quantity", "charge_density", "-o", "rho.h5", "--json").json
     assert report["result"]["quantity"] == "charge_density"
     assert gh.read(tmp_path / "rho.h5").values == pytest.approx(gh.read(charge).values, abs=1e-9)
 
@@ -112,10 +114,13 @@ def test_a_potential_larger_than_memory(run, charge, tmp_path):
     ("options", "words"),
     [
         (("--boundary", "o,p,p"), ("charge wraps the cell boundary along a",)),
-        (("--to", "field", "--axis", "c"), ("--axis is about the vacuum levels",)),
-        (("--to", "density", "--dipole-correction"), ("--dipole-correction is about", "leave --to density")),
+        (("--to-quantity", "electric_field", "--axis", "c"), ("--axis is about the vacuum levels",)),
+        (
+            ("--to-quantity", "charge_density", "--dipole-correction"),
+            ("--dipole-correction is about", "leave --to-quantity charge_density"),
+        ),
         (("--dipole-correction",), ("needs --axis",)),
-        (("--to", "energy"), ("--to",)),
+        (("--to-quantity", "energy"), ("--to-quantity",)),
         (("--ion-width", "1"), ("--ion-width belongs to --ion-charges",)),
     ],
 )
@@ -206,7 +211,7 @@ def test_a_cylinder_in_a_slab_across_the_end_of_its_cell(run, charge, tmp_path):
     """Cut in its vacuum, the slab has the potential that it has in the middle of its cell."""
     field = gh.read(charge)
     gh.write(field.derive(np.roll(field.values, -30, axis=2), "rolled"), tmp_path / "across.h5")
-    cylinder = ("--axis", "c", "--cylinder-radius", "3", "--json")
+    cylinder = ("--axis", "c", "--radius", "3", "--json")
     assert "--recut" in run("potential", "across.h5", *cylinder).sentence
     cut = run("potential", "across.h5", "--recut", *cylinder).json["result"]["cylinder"]
     whole = run("potential", charge, *cylinder).json["result"]["cylinder"]
@@ -219,13 +224,15 @@ def test_options_that_would_not_be_used_are_refused(run, charge):
     run("potential", charge, "-o", "phi.h5")
     for name in ("--fermi-energy", "--x-b"):
         assert f"{name} needs --axis" in run("potential", "phi.h5", name, "0").sentence
-        refused = run("potential", "phi.h5", "--to", "density", name, "0")
+        refused = run("potential", "phi.h5", "--to-quantity", "charge_density", name, "0")
         assert refused.code == 2 and f"{name} is about the vacuum levels" in refused.sentence
-        refused = run("potential", charge, "--cylinder-radius", "3", name, "0")
-        assert f"{name} does not go with --cylinder-radius" in refused.sentence
-    assert "is about a potential" in run("potential", charge, "--cylinder-radius", "3", "--to", "field").sentence
-    refused = run("potential", "phi.h5", "--axis", "c", "--cylinder-radius", "3")
-    assert refused.code == 2 and "gpuhomog potential FILE --to density" in refused.sentence
+        refused = run("potential", charge, "--radius", "3", name, "0")
+        assert f"{name} does not go with --radius" in refused.sentence
+    assert (
+        "is about a potential" in run("potential", charge, "--radius", "3", "--to-quantity", "electric_field").sentence
+    )
+    refused = run("potential", "phi.h5", "--axis", "c", "--radius", "3")
+    assert refused.code == 2 and "gpuhomog potential FILE --to-quantity charge_density" in refused.sentence
 
 
 def test_advice_names_the_command_that_has_the_option(run, charge):

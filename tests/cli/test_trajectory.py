@@ -43,7 +43,7 @@ def test_profile_of_a_run(run, xyz):
         (("--cell", CELL, "--spacing", "1"), ["charges"]),
         (("--charges", "Na=1", "--cell", CELL, "--spacing", "1"), ["no charge for atom 2"]),
         (("--charges", "Na=1,Cl=-1", "--spacing", "1"), ["cell"]),
-        (("--charges", "Na=1,Cl=-1", "--cell", "1,2,3", "--spacing", "1"), ["--cell", "nine"]),
+        (("--charges", "Na=1,Cl=-1", "--cell", "1,2,3,4", "--spacing", "1"), ["--cell", "nine"]),
         (("--charges", "Na:1", "--cell", CELL, "--spacing", "1"), ["--charges", "Na=1"]),
         (("--charges", "Na=1,Cl=-1", "--cell", CELL), ["--spacing"]),
         (("--charges", "Na=1,Cl=-1", "--cell", CELL, "--spacing", "1", "--start", "30"), ["2 frames"]),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from cupy_like import CuPyLikeRuntime
 from disc_weights import disc_weight
+from oracles import box_mean_of_inverse_distance, sampled_march_fit, sampled_table
 from ranks import on_ranks
 from scipy.signal import fftconvolve
 from scipy.special import j1
@@ -83,7 +84,7 @@ def test_sampled_kernel_equals_direct_sums(vectors, radius):
     own = cylinder_table.node_weight(steps)
     direct = CPU().cylinder_sum(values, all_points(values.shape), cylinder_table.disc_points(steps, radius), step, own)
     direct *= step * sqrt(np.linalg.det(steps @ steps.T)) / (4 * pi)
-    table = cylinder_table.sampled_table(vectors, (6, 5), step, 7, radius, own)
+    table = sampled_table(vectors, (6, 5), step, 7, radius, own)
     for side, expected in (("low", direct[:, 0]), ("high", direct[:, 1]), ("both", direct.sum(axis=1))):
         found = CPU().cylinder_convolve(values, table, side=side).ravel()
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13 * np.abs(expected).max() * 7)
@@ -93,7 +94,7 @@ def test_open_in_the_plane_is_a_padded_convolution():
     """scipy.signal.fftconvolve with the sampled kernel of both sides."""
     values, step, radius = field((6, 9, 8)), 0.5, 1.9
     steps = np.eye(2) * 0.5
-    own = cylinder_table.box_mean_of_inverse_distance(0.5, 0.5, 0.5)
+    own = box_mean_of_inverse_distance(0.5, 0.5, 0.5)
     reach = 3
     x, y, z = np.meshgrid(*(step * np.arange(-r, r + 1) for r in (5, reach, reach)), indexing="ij")
     r = np.sqrt(x**2 + y**2 + z**2)
@@ -106,7 +107,7 @@ def test_open_in_the_plane_is_a_padded_convolution():
     np.testing.assert_allclose(sums.sum(axis=1), expected.ravel(), rtol=0, atol=1e-12 * np.abs(expected).max())
     padded = np.pad(values, [(0, 0), (0, reach), (0, reach)])
     vectors, shape = np.diag(0.5 * np.array(padded.shape[1:])), padded.shape[1:]
-    table = cylinder_table.sampled_table(vectors, shape, step, 6, radius, own)
+    table = sampled_table(vectors, shape, step, 6, radius, own)
     found = CPU().cylinder_convolve(padded, table)[:, :9, :8] * 4 * pi / step**3
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
 
@@ -127,10 +128,8 @@ def test_a_kernel_of_larger_planes_has_zeros_around_the_values(gpu, axis, order)
             sums.sum(axis=1).reshape(given.shape)[:, 15:20] if periodic_first else sums.sum(axis=1).reshape(6, 5, 4)
         )
         shape = (5 if periodic_first else 10, 9)
-        table = cylinder_table.sampled_table(steps * np.array(shape)[:, None], shape, step, 6, radius, 3.0)
-        fit = cylinder_fit.sampled_march_fit(
-            steps * np.array(shape)[:, None], shape, step, 6, radius, 3.0, sections=[10]
-        )
+        table = sampled_table(steps * np.array(shape)[:, None], shape, step, 6, radius, 3.0)
+        fit = sampled_march_fit(steps * np.array(shape)[:, None], shape, step, 6, radius, 3.0, sections=[10])
         scale = step * sqrt(np.linalg.det(steps @ steps.T)) / (4 * pi)
         for device in (CPU(), gpu):
             for kernel, work, within in (
@@ -157,7 +156,7 @@ def test_blocks_of_columns_on_threads(monkeypatch, kept, side):
         .T.reshape(2, 7, 6, 5)
     )
     expected = {"low": low, "high": high, "both": low + high}[side] * 0.5 * sqrt(np.linalg.det(steps @ steps.T))
-    table = cylinder_table.sampled_table(OBLIQUE, (6, 5), 0.5, 7, 1.3, 3.0)
+    table = sampled_table(OBLIQUE, (6, 5), 0.5, 7, 1.3, 3.0)
     device = CPU(threads=3)
     spectrum = device.convolve_modes(device.rfft_planes(values), table, side)
     for _ in range(2):

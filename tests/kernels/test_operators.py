@@ -134,6 +134,16 @@ def corners(field, low, high):
     return [np.array([one.value.value for one in (*found.lines, *found.points)])]
 
 
+def string(device, dtype, order):
+    """Overlaps of a function alone in its cell, at four k."""
+    x = np.arange(16) / 16
+    well = np.exp(-0.5 * ((x - 0.4) / 0.1) ** 2)[:, None, None] * np.ones((16, 3, 2))
+    turns = np.exp(-2j * np.pi * np.arange(4)[:, None, None, None, None] / 4 * x[:, None, None])
+    states = (well / np.sqrt((well**2).mean()) * turns).astype(np.result_type(dtype, np.complex64))
+    found = gh.bloch_string(np.asarray(states, order=order), np.eye(3), device=device)
+    return [found.links.real, found.links_two.imag, np.array([found.density_centre])]
+
+
 def report(found):
     """What is of the size of the field's values: powers and slopes are not."""
     widths = [found.low, found.high, found.eps_V, found.local_std, np.nan_to_num(found.eps_V_average)]
@@ -214,6 +224,7 @@ OPERATORS = {
     "corners of a plane": on(lambda f: corners(f, (2.0, 1.0), (19.0, 18.0)), cell=np.diag(LONG), shape=LONG),
     "corners": on(lambda f: corners(f, (2.0, 1.0, 3.0), (20.0, 18.0, 20.0)), cell=np.diag(LONG), shape=LONG),
     "another unit": on(lambda f: f.to("e/bohr^3"), quantity="charge_density"),
+    "states of a string": string,
     "mean and integral": on(lambda f: [np.array([f.mean(), f.integral()])]),
 }
 

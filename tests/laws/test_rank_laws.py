@@ -75,11 +75,11 @@ OPERATORS = {
     "surface_charge": (slab, lambda f: gh.surface_charge(f, "c", period=1.0)),
     "surface_excess": (slab, lambda f: gh.surface_excess(f, "c", reference=0.01, x_surface=(5.5, 24.5), period=1.0)),
     "surface_map": (slab, lambda f: gh.surface_map(f, "c", period=1.0, eps=1.5)),
-    "interface_charge": (interface, lambda f: gh.interface_charge(f, "c", between=(9.0, 23.0), periods=(1.0, 1.0))),
+    "interface_charge": (interface, lambda f: gh.interface_charge(f, "c", between=(9.0, 23.0), period=(1.0, 1.0))),
     "interface_excess": (
         interface,
         lambda f: gh.interface_excess(
-            f, "c", between=(9.0, 23.0), periods=(1.0, 1.0), reference=(0.02, -0.01), x_surface=16.0
+            f, "c", between=(9.0, 23.0), period=(1.0, 1.0), reference=(0.02, -0.01), x_surface=16.0
         ),
     ),
     "potential_step": (slab, lambda f: gh.potential_step(f, "c", period=1.0)),

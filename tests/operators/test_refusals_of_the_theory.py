@@ -136,7 +136,8 @@ REFUSED = {
     "window >= half a segment (line too short at this eps)": (
         lambda: gh.lines_and_points(square(), [gh.box_region((4.0, 4.0), (16.0, 16.0))], eps=1.4), InputError, "eps"),
     "vertices closer than 2 rho": (
-        lambda: gh.lines_and_points(square(cell=40.0), [BOX], eps=1.3, rho=7.0), InputError, "closer than two radii"),
+        lambda: gh.lines_and_points(square(cell=40.0), [BOX], eps=1.3, window_radius=7.0),
+        InputError, "closer than two radii"),
     "overlapping regions": (
         lambda: gh.lines_and_points(square(), [BOX, gh.box_region((10.0, 10.0), (18.0, 18.0))]), InputError, "overlap"),
     "positions are mandatory inputs": (lambda: gh.lines_and_points(square(), []), InputError, "No regions"),

@@ -38,7 +38,7 @@ def test_charges_in_atomic_units(make):
     result = gh.surface_charge(field, axis, period=None)
     assert [result.low.value, result.high.value] == pytest.approx([-0.05, 0.05], abs=1e-6)
     assert result.dipole.value == pytest.approx(1.5, abs=1e-9)
-    between = gh.interface_charge(field, axis, between=(25.0, 55.0), periods=None, eps=2.0)
+    between = gh.interface_charge(field, axis, between=(25.0, 55.0), period=None, eps=2.0)
     assert between.charge.value == pytest.approx(0.05, abs=1e-6)
     step = gh.potential_step(field, axis, period=None)
     assert step.dipole.value == pytest.approx(1.5, abs=1e-9)

@@ -110,7 +110,7 @@ COMMANDS = (
     "average rho.cube --quantity charge_density --kernel box --width 1.1 --spacing 0.7 -o out.npz --variance var.h5",
     "average rho.h5 --kernel ball --eps 0.8 --boundary p,p,o -o out.cube --gradient g.h5",
     "profile rho.h5 --axis c --output out.csv",
-    "profile rho.h5 --axis 1,1,0 --periods none --output out.json",
+    "profile rho.h5 --axis 1,1,0 --period none --output out.json",
     "surface rho.h5 --axis c --boundary p,p,o",
     "step phi.npz --axis c",
     "convert phi.npz --output out.h5 --to-quantity charge_density",
@@ -184,7 +184,7 @@ def test_reproducible_outputs_have_the_same_bits(folder, tmp_path):
         average = ("average", folder / "rho.h5", "--kernel", "box", "--width", "1.1", "--spacing", "0.7")
         done = on_ranks(size, *CLI, *average, "--reproducible", "-o", out)
         assert done.returncode == 0, done.stderr
-        profile = ("profile", folder / "rho.h5", "--axis", "b", "--periods", "none", "--reproducible")
+        profile = ("profile", folder / "rho.h5", "--axis", "b", "--period", "none", "--reproducible")
         assert on_ranks(size, *CLI, *profile, "--output", table).returncode == 0
         numbers = [line for line in table.read_text().splitlines() if not line.startswith("#")]
         with np.load(out) as arrays:
@@ -226,7 +226,7 @@ def test_ranks_with_other_files_are_refused(folder, tmp_path):
     for rank, value in enumerate((1.0, 2.0)):
         (tmp_path / str(rank)).mkdir()
         gh.write(gh.Field.from_array(np.full((4, 4, 4), value), np.eye(3)), tmp_path / str(rank) / "f.h5")
-    by_rank = 'cd "$1/$PMI_RANK" && exec "$0" -m gpuhomog profile f.h5 --axis a --periods none'
+    by_rank = 'cd "$1/$PMI_RANK" && exec "$0" -m gpuhomog profile f.h5 --axis a --period none'
     done = on_ranks(2, "sh", "-c", by_rank, sys.executable, tmp_path)
     assert done.returncode == 2
     assert "The ranks do not read f.h5 the same" in done.stderr and len(done.stderr.splitlines()) == 1
@@ -240,7 +240,7 @@ if parallel.launched_rank() == 1:
     def planar_sum(self, values, axis):
         raise {error}
     gpuhomog.device.CPU.planar_sum = planar_sum
-sys.argv = ["gpuhomog", "profile", sys.argv[1], "--axis", "c", "--periods", "none"]
+sys.argv = ["gpuhomog", "profile", sys.argv[1], "--axis", "c", "--period", "none"]
 gpuhomog.cli.main()
 """
 

@@ -77,7 +77,7 @@ def test_xyz(tmp_path):
     trajectory = gh.read_trajectory(path, charges={"Na": 1, "Cl": -1}, cell=CELL)
     check_frames(trajectory, [1, -1, 1, -1])
     check_frames(trajectory, [1, -1, 1, -1])  # once more from the beginning
-    some = gh.read_trajectory(path, charges={"Na": 1, "Cl": -1}, cell=CELL, start=1, step=2)
+    some = gh.read_trajectory(path, charges={"Na": 1, "Cl": -1}, cell=CELL, start=1, every=2)
     np.testing.assert_allclose([frame.positions[0, 0] for frame in some], POSITIONS[[1, 3], 0, 0], atol=1e-5)
     profile = gh.trajectory_profile(trajectory, 1.0)
     heights = POSITIONS[:, :, 2].ravel()
@@ -110,8 +110,8 @@ def test_refusals(tmp_path, monkeypatch):
         list(gh.read_trajectory(path, charges=charges))
     with pytest.raises(InputError, match="three rows"):
         gh.read_trajectory(path, charges=charges, cell=[1, 2, 3])
-    with pytest.raises(InputError, match="step = 0"):
-        gh.read_trajectory(path, charges=charges, step=0)
+    with pytest.raises(InputError, match="every = 0"):
+        gh.read_trajectory(path, charges=charges, every=0)
     broken = tmp_path / "broken.xyz"
     broken.write_text("nothing of a kind\n")
     with pytest.raises(FileFormatError, match=r"broken.xyz: MDAnalysis cannot read it"):

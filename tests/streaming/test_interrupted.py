@@ -28,12 +28,12 @@ device = "cpu"
 [[task]]
 command = "profile"
 axis = "a"
-periods = "none"
+period = "none"
 output = "a.csv"
 [[task]]
 command = "profile"
 axis = "b"
-periods = "none"
+period = "none"
 output = "b.csv"
 [[task]]
 command = "average"

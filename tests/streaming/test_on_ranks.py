@@ -28,7 +28,7 @@ device = "cpu"
 [[task]]
 command = "profile"
 axis = "b"
-periods = "none"
+period = "none"
 output = "b.csv"
 [[task]]
 command = "average"

@@ -6,7 +6,6 @@ Out  Outcome.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +76,7 @@ def run_average(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         from ...plots import plot_slices
 
         assert pictured is not None
-        return plot_slices(pictured, at=values["at"], width=values["figure_width"] or "page")
+        return plot_slices(pictured, through=values["slices_through"], width=values["figure_width"] or "page")
 
     def told() -> Outcome:
         more: dict[str, Any] = {}
@@ -120,13 +119,13 @@ def run_profile(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     field = made(inputs, values)
     planar = planar_average(field, values["axis"])
     macroscopic = None
-    if values["periods"] is not None:
+    if values["period"] is not None:
         more = {name: values[name] for name in ("passes", "outside", "padded")}
         try:
-            macroscopic = macroscopic_average(planar, values["periods"], **more)
+            macroscopic = macroscopic_average(planar, values["period"], **more)
         except InputError as error:
-            if values["periods"] == "auto":
-                raise InputError(f"{error} For the planar average alone give --periods none.") from None
+            if values["period"] == "auto":
+                raise InputError(f"{error} For the planar average alone give --period none.") from None
             raise
     rows: Rows = [
         ("direction", f"normal to planes {planar.planes}, {planar.length:.6f} Å, {len(planar.values)} planes"),
@@ -169,10 +168,10 @@ def run_trajectory(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         values["file"],
         values["topology"],
         charges=values["charges"],
-        cell=None if values["cell"] is None else np.reshape(values["cell"], (3, 3)),
+        cell=values["cell"],
         start=values["start"],
-        step=values["every"],
-        format=values["format"],
+        every=values["every"],
+        kind=values["kind"],
         atom_style=values["atom_style"],
     )
     result = trajectory_profile(frames, values["spacing"], axis=values["axis"])
@@ -197,12 +196,12 @@ def run_trajectory(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     return Outcome({"profile": result}, (("Mean over frames", rows),), {values["output"]: result}, draw)
 
 
-AT = o.Option(
-    "at",
+SLICES = o.Option(
+    "slices-through",
     o.point,
-    "X,Y,Z",
-    "Fractional position of the point that the slices of the figure go through. Default: where the result differs most "
-    "from its mean.",
+    "U,V,W",
+    "Point that the slices of the figure go through, as fractions of the lattice vectors. Default: where the result "
+    "differs most from its mean.",
     panel=o.OUTPUT,
 )
 
@@ -263,7 +262,7 @@ COMMANDS = (
             VARIANCE,
             GRADIENT,
             o.PLOT,
-            AT,
+            SLICES,
             o.FIGURE_WIDTH,
             *o.READING_COMMON,
         ),
@@ -278,18 +277,18 @@ COMMANDS = (
         "it is reported as ripple, with an uncertainty for each value.",
         (
             "gpuhomog profile LOCPOT --axis c -o profile.csv --plot profile.pdf",
-            "gpuhomog profile LOCPOT --periods 2.82,3.10 -o macro.csv --planar planar.csv",
-            "gpuhomog profile LOCPOT --axis 1,1,0 --periods none --json",
+            "gpuhomog profile LOCPOT --period 2.82,3.10 -o macro.csv --planar planar.csv",
+            "gpuhomog profile LOCPOT --axis 1,1,0 --period none --json",
         ),
         (
             *o.READING,
             *o.MAKING,
             o.AXIS,
-            o.PERIODS,
+            o.WINDOWS,
             o.PASSES,
             o.OUTSIDE,
             o.PADDED,
-            result_out("the planar average and the macroscopic one, side by side,"),
+            result_out("The planar average and the macroscopic one, side by side"),
             PLANAR,
             o.PLOT,
             o.FIGURE_WIDTH,
@@ -305,19 +304,19 @@ COMMANDS = (
         "account how long frames remember each other, and say so where the run is too short to know.",
         (
             "gpuhomog trajectory run.xtc --topology run.tpr --spacing 0.2 -o profile.csv --plot profile.pdf",
-            "gpuhomog trajectory run.xyz --charges Na=1,Cl=-1 --cell 20,0,0,0,20,0,0,0,60 --spacing 0.5",
+            "gpuhomog trajectory run.xyz --charges Na=1,Cl=-1 --cell 20,20,60 --spacing 0.5",
         ),
         (
             o.TOPOLOGY,
             o.CHARGES,
-            o.CELL_ROWS,
-            o.TRAJECTORY_FORMAT,
+            o.CELL,
+            o.TRAJECTORY_KIND,
             o.ATOM_STYLE,
             o.START,
             o.EVERY,
-            replace(o.UNIFORM_AXIS, help="Along which the profile is: a, b or c."),
+            o.CELL_AXIS,
             o.BIN,
-            result_out("the profile"),
+            result_out(),
             o.PLOT,
             o.FIGURE_WIDTH,
             o.JSON,

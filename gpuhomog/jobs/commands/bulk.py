@@ -27,8 +27,7 @@ def run_moments(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Partition and moment densities of a bulk, and its dipole density."""
     field = made(inputs, values)
     profile = planar_average(field, values["axis"])
-    how = {name: values[name] for name in ("x_b", "largest", "period", "reference", "sampling")}
-    how["within"] = values["bulk"]
+    how = {name: values[name] for name in ("x_b", "largest", "period", "bulk", "reference", "sampling")}
     result = moment_densities(profile, partition=values["partition"], **how)
     report: dict[str, Any] = result.to_dict()
     tables: list[tuple[str, Any]] = list(result.tables())
@@ -70,17 +69,6 @@ def check_moments(values: dict[str, Any]) -> None:
         raise InputError("--dipole writes the dipole density: give --width, the full width of its window in Å.")
 
 
-def stages(raw: Any) -> str | tuple[float, ...]:
-    """Widths of the stages in Å, or "auto"."""
-    if raw == "auto":
-        return "auto"
-    try:
-        found = o.sizes(raw)
-    except o.Unusable:
-        raise o.Unusable("give the eps of each stage in Å, rising, such as 4,60, or auto") from None
-    return found if isinstance(found, tuple) else (found,)
-
-
 def places(raw: Any) -> tuple[tuple[float, ...], ...]:
     """Positions that stay sharp: of all stages "5,20", or stage by stage "5,12,20;5,20"."""
     parts: list[Any]
@@ -99,15 +87,15 @@ def run_homogenize(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     field = made(inputs, values)
     profile = planar_average(field, values["axis"])
     kept = values["interfaces"] or ((),)
-    if values["stages"] == "auto":
+    if values["eps"] is None:
         try:
             chosen = stages_of(profile)
         except InputError as error:
-            raise InputError(f"{error} Here: --stages X,Y in Å.") from None
+            raise InputError(f"{error} Here: --eps X,Y in Å.") from None
         if len(kept) not in (1, len(chosen)):
-            raise InputError(f"--interfaces has {len(kept)} stages, and the spectrum {len(chosen)}: give --stages.")
+            raise InputError(f"--interfaces has {len(kept)} stages, and the spectrum {len(chosen)}: give --eps.")
     else:
-        chosen = tuple(Stage(eps) for eps in values["stages"])
+        chosen = tuple(Stage(float(eps)) for eps in np.atleast_1d(values["eps"]))
     kept = kept * len(chosen) if len(kept) == 1 else kept
     result = homogenize(profile, [replace(stage, interfaces=at) for stage, at in zip(chosen, kept, strict=True)])
 
@@ -129,13 +117,15 @@ def run_homogenize(inputs: Inputs, values: dict[str, Any]) -> Outcome:
 def check_homogenize(values: dict[str, Any]) -> None:
     """As many stages of interfaces as stages."""
     check_making(values)
-    kept, chosen = values["interfaces"], values["stages"]
-    if kept is not None and chosen != "auto" and len(kept) not in (1, len(chosen)):
+    if values["eps"] is None:
+        return
+    kept, chosen = values["interfaces"], np.atleast_1d(values["eps"])
+    if kept is not None and len(kept) not in (1, len(chosen)):
         raise InputError(
-            f"--interfaces has {len(kept)} stages and --stages {len(chosen)}: write as many, with a semicolon between."
+            f"--interfaces has {len(kept)} stages and --eps {len(chosen)}: write as many, with a semicolon between."
         )
-    if chosen != "auto" and not np.all(np.diff(chosen) > 0):
-        raise InputError("--stages go from the smallest scale up: write each eps above the one before.")
+    if not np.all(np.diff(chosen) > 0):
+        raise InputError("--eps goes from the smallest scale up: write each above the one before.")
 
 
 PARTITION = o.Option(
@@ -148,12 +138,11 @@ PARTITION = o.Option(
     panel=o.METHOD,
 )
 
-DIPOLE_WIDTH = o.Option(
-    "width",
-    o.length,
-    "W",
-    "Also the dipole density: the dipole per volume of a window of this full width in Å around each position.",
-    panel=o.METHOD,
+DIPOLE_WIDTH = replace(
+    o.WIDTH,
+    parse=o.length,
+    metavar="X",
+    here="With it the dipole density is found too: the dipole per volume of the window around each position.",
 )
 
 DIPOLE_OUT = o.Option(
@@ -182,14 +171,7 @@ def place_of_cut(raw: Any) -> str | float:
         raise o.Unusable('give a position in Å, or "auto"') from None
 
 
-STAGES = o.Option(
-    "stages",
-    stages,
-    "X,Y,…",
-    "Averaging width eps of each stage in Å, from the smallest scale up; auto takes one for each gap of the spectrum.",
-    default="auto",
-    panel=o.METHOD,
-)
+STAGES = replace(o.EPS, here="One for each stage, from the smallest up. Default: one for each gap of the spectrum.")
 
 INTERFACES = o.Option(
     "interfaces",
@@ -215,27 +197,17 @@ COMMANDS = (
             *o.READING,
             *o.MAKING,
             o.AXIS,
-            o.Option(
-                "x-b",
-                place_of_cut,
-                "X",
-                "Where the bulk is cut, in Å; auto is where M1 vanishes: the cut without a dipole.",
-                default="auto",
-                panel=o.METHOD,
+            replace(
+                o.X_B, parse=place_of_cut, here="auto is where M1 vanishes: the cut without a dipole.", default="auto"
             ),
             PARTITION,
-            replace(o.PERIOD, help="Period of a bulk on an open axis in Å; auto finds it, none says it has none."),
+            replace(o.PERIOD, here="Of an open axis; auto finds it, none says there is none."),
             LARGEST,
-            replace(o.BULK, help="Positions in Å between which intervals may lie. Default: from face to face."),
-            replace(
-                o.BULK_VALUE,
-                parse=o.number,
-                help="Bulk value that is subtracted, in the unit of the field. Default: the mean of a periodic "
-                "profile, 0 on an open axis.",
-            ),
+            replace(o.BULK, here="Default: from face to face."),
+            replace(o.BULK_VALUE, parse=o.number, here="Default: the mean of a periodic profile, 0 on an open axis."),
             DIPOLE_WIDTH,
             o.SAMPLING,
-            result_out("the moments (.csv: as functions of x_b)"),
+            result_out("In .csv the moments as functions of x_b"),
             DIPOLE_OUT,
             o.PLOT,
             o.FIGURE_WIDTH,
@@ -252,8 +224,8 @@ COMMANDS = (
         "are found in the spectrum of a bulk, or given by the eps of each; a slab with vacuum needs them given.",
         (
             "gpuhomog homogenize superlattice.h5 --axis c --plot stages.pdf",
-            "gpuhomog homogenize LOCPOT --stages 4,60 --interfaces 12.5,87.5 -o stages.csv",
-            'gpuhomog homogenize stack.h5 --stages 3,30 --interfaces "10,40,90;10,90" --json',
+            "gpuhomog homogenize LOCPOT --eps 4,60 --interfaces 12.5,87.5 -o stages.csv",
+            'gpuhomog homogenize stack.h5 --eps 3,30 --interfaces "10,40,90;10,90" --json',
         ),
         (
             *o.READING,
@@ -261,7 +233,7 @@ COMMANDS = (
             o.AXIS,
             STAGES,
             INTERFACES,
-            result_out("the stages (.csv: the profiles side by side)"),
+            result_out("In .csv the profiles of all stages, side by side"),
             o.PLOT,
             o.FIGURE_WIDTH,
             *o.READING_COMMON,

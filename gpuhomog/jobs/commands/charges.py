@@ -32,20 +32,20 @@ def run_surface_map(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     return outcome_of("plot_surface_map", result, values, width="page")
 
 
-OF_A_SLAB = ("x_b", "period", "window", "origin")
+OF_A_SLAB = ("x_b", "period", "bulk", "origin")
 """Options that cut crystals and molecules do not have."""
 
 
 def run_charges(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Surface charges, terminations or the macroscopic charge of point charges."""
-    cell = None if values["cell"] is None else np.reshape(values["cell"], (3, 3))
-    found = read_point_charges(values["file"], charges=values["charges"], cell=cell, frame=values["frame"])
+    how = {name: values[name] for name in ("charges", "cell", "frame")}
+    found = read_point_charges(values["file"], **how)
     if values["hkl"] is not None:
         return run_terminations(found, values)
     if values["molecules"] is not None:
         return run_molecules(found, values)
     points = along(found, values["axis"])
-    how = {name: values[name] for name in ("x_b", "period", "window", "eps", "origin")}
+    how = {name: values[name] for name in ("x_b", "period", "bulk", "eps", "origin")}
     result = point_surface_charge(points, **how)
     return outcome_of("plot_point_charges", result, values, points)
 
@@ -136,19 +136,13 @@ COMMANDS = (
         (
             *o.READING,
             *o.MAKING,
-            replace(o.AXIS, parse=o.word("a", "b", "c"), help="Along which the lines run: a, b or c."),
-            o.Option(
-                "eps",
-                o.length,
-                "X",
-                "Width in Å of the average in the plane, twice its standard deviation. Default: line by line.",
-                panel=o.METHOD,
-            ),
+            o.CELL_AXIS,
+            replace(o.ONE_EPS, here="In the plane. Default: none, line by line."),
             o.X_B,
-            replace(o.PERIOD, help="Period of the bulk along the normal in Å; auto finds it."),
+            replace(o.PERIOD, here="auto finds it."),
             o.BULK,
             o.ORIGIN,
-            result_out("the maps"),
+            result_out(),
             o.PLOT,
             o.FIGURE_WIDTH,
             *o.READING_COMMON,
@@ -166,24 +160,21 @@ COMMANDS = (
         (
             "gpuhomog charges POSCAR --charges Na=1,Cl=-1 --axis c --period 2.82 --plot charges.pdf",
             "gpuhomog charges NaCl.cif --charges Na=1,Cl=-1 --hkl 1,1,1 --json",
-            "gpuhomog charges ions.csv --window 10,30",
+            "gpuhomog charges ions.csv --bulk 10,30",
             "gpuhomog charges water.pdb --charges O=-0.8,H=0.4 --molecules 3 --eps 4 -o charge.csv",
         ),
         (
-            replace(o.CHARGES, help="Charge in e of each element. Default: what the file states."),
-            replace(o.CELL_ROWS, help="Three vectors of the cell, one after another, in Å. Default: the file's."),
-            replace(o.FRAME, help="Which of several structures in the file, from 0 on. Default: 0."),
-            replace(o.UNIFORM_AXIS, help="Axis whose planes the surfaces are: a, b or c (x, y or z without a cell)."),
-            replace(o.X_B, help="Where the bulk is cut, in Å along the normal. Default: the middle."),
-            o.Option("period", o.length, "P", "Period of the bulk along the normal in Å.", panel=o.METHOD),
-            replace(o.WINDOW, help="For a bulk without a period, instead: positions in Å to average between."),
-            replace(
-                o.SURFACE_EPS,
-                help="Width of the kernel in Å, twice its standard deviation. Default: an eighth of the thickness.",
-            ),
-            replace(o.ORIGIN, help="Origin of the dipoles in Å. Default: the outermost charge of each side."),
-            replace(o.HKL, help="Cut a crystal along these lattice planes, in every gap between planes of ions."),
-            replace(o.PAIRED, help="With --hkl: electrons come in pairs, the quantum is 2e per area."),
+            o.CHARGES,
+            o.CELL,
+            o.FRAME,
+            replace(o.CELL_AXIS, here="x, y or z without a cell."),
+            o.X_B,
+            replace(o.PERIOD, parse=o.length, here="Default: none, the kernel alone.", default=None),
+            replace(o.BULK, here="Instead of a period: averages run over all of it."),
+            replace(o.ONE_EPS, here="Default: an eighth of the thickness."),
+            replace(o.ORIGIN, here="Default: the outermost charge of each side."),
+            replace(o.HKL, here="In every gap between planes of ions."),
+            replace(o.PAIRED, here="With --hkl."),
             o.Option(
                 "molecules",
                 o.count(1, 10**6),
@@ -191,7 +182,7 @@ COMMANDS = (
                 "Free and bound charge of molecules of N atoms each, one after another in the file; needs --eps.",
                 panel=o.METHOD,
             ),
-            result_out("the result"),
+            result_out(),
             o.PLOT,
             o.FIGURE_WIDTH,
             o.JSON,

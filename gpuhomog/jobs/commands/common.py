@@ -159,26 +159,18 @@ def times(n: int) -> str:
     return {1: "once", 2: "twice"}.get(n, f"{n} times")
 
 
-FIELD_OUTSIDE = o.Option(
-    "outside",
-    o.number,
-    "V",
-    "Open axes: value of the field beyond the cell, in its unit.",
-    default=0.0,
-    panel=o.METHOD,
-)
+FIELD_OUTSIDE = replace(o.OUTSIDE, parse=o.number, metavar="V", here="")
 
 
-def result_out(what: str) -> o.Option:
-    """The option -o of a command that writes a result."""
-    return replace(
-        o.OUT, help=f"Write {what} here; the suffix chooses the format: .csv, .json or .h5.", names=o.RESULT_FILE
-    )
+def result_out(what: str = "") -> o.Option:
+    """The option -o of a command that writes a result, and what of it."""
+    told = "The suffix chooses the format: .csv, .json or .h5."
+    return replace(o.OUT, here=f"{told} {what}.".replace(" .", ""), names=o.RESULT_FILE)
 
 
-def required(option: o.Option, help: str | None = None) -> o.Option:
+def required(option: o.Option) -> o.Option:
     """The same option, which must be given."""
-    return replace(option, required=True, help=help or option.help)
+    return replace(option, required=True)
 
 
 def outcome_of(

@@ -1,4 +1,4 @@
-"""Commands on cylinders of charge: potential --cylinder-radius, budget, decay.
+"""Commands on cylinders of charge: potential --radius, budget, decay.
 
 In   Inputs and checked option values.
 Out  Outcome.
@@ -14,11 +14,11 @@ from ...errors import InputError
 from ...field import Field
 from ...operators.potentials.budget import CASES, potential_budget
 from ...operators.potentials.cylinder_potential import cylinder_potential, cylinder_potential_field
-from ...operators.potentials.deviation_decay import AVERAGES, deviation_decay
+from ...operators.potentials.deviation_decay import AVERAGES, DISC, FIXED_DISC, deviation_decay
 from ...operators.profiles.planar import planar_average
 from .. import options as o
 from ..task import Command, Inputs, Outcome, Rows
-from .common import check_making, grid_report, made, outcome_of, required, result_out, value_report, value_rows
+from .common import check_making, grid_report, made, outcome_of, result_out, value_report, value_rows
 
 POINTS = ("at", "point")
 POTENTIALS = ("electrostatic_potential", "electron_potential_energy")
@@ -26,13 +26,13 @@ POTENTIALS = ("electrostatic_potential", "electron_potential_energy")
 
 def check_cylinder(values: dict[str, Any]) -> None:
     """What belongs to a cylinder is asked of one, and places are places or all points."""
-    if values["cylinder_radius"] is None:
+    if values["radius"] is None:
         for option in CYLINDER_OPTIONS[1:]:
             if values[option.key] != option.default:
-                raise InputError(f"--{option.name} is about a cylinder of charge: give its --cylinder-radius too.")
+                raise InputError(f"--{option.name} is about a cylinder of charge: give its --radius too.")
         return
     for name in given(values, "dipole_correction", "density", "fermi_energy", "x_b"):
-        raise InputError(f"--{typed(name)} does not go with --cylinder-radius: leave one of them out.")
+        raise InputError(f"--{typed(name)} does not go with --radius: leave one of them out.")
     places = [name for name in POINTS if values[name] is not None]
     if len(places) > 1:
         raise InputError("--at and --point: give positions of planes, or one point.")
@@ -58,14 +58,11 @@ def run_cylinder(field: Field, values: dict[str, Any]) -> Outcome:
     """Potential of the charge within a cylinder: at planes, at a point, or at all points."""
     if field.quantity in POTENTIALS:
         raise InputError(
-            f"--cylinder-radius sums charge, and the file holds an {field.quantity}: gpuhomog potential FILE --to "
-            "density -o charge.h5 makes a charge density of it."
+            f"--radius sums charge, and the file holds an {field.quantity}: gpuhomog potential FILE --to-quantity "
+            "charge_density -o charge.h5 makes a charge density of it."
         )
-    axis, radius = values["axis"] or "c", values["cylinder_radius"]
-    how = {
-        "side": values["side"], "edge": values["edge"], "order": values["end_weights"],
-        "x_low": values["x_low"], "x_high": values["x_high"],
-    }  # fmt: skip
+    axis, radius = values["axis"] or "c", values["radius"]
+    how = {name: values[name] for name in ("side", "edge", "end_weights", "x_low", "x_high")}
     if values["at"] is not None or values["point"] is not None:
         places = values["at"] if values["point"] is None else [values["point"]]
         result = cylinder_potential(field, axis, radius, at=places, **how)
@@ -117,6 +114,13 @@ def run_budget(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     return outcome_of("plot_budget", result, values)
 
 
+def check_decay(values: dict[str, Any]) -> None:
+    """A fraction of the radius belongs to a disc that stays."""
+    check_making(values)
+    if values["fraction"] is not None and values["average"] != FIXED_DISC:
+        raise InputError(f"--fraction is R1/R of a fixed-disc: leave it or --average {values['average']} out.")
+
+
 def run_decay(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """How what lies beyond the disc average dies away."""
     field = made(inputs, values)
@@ -126,7 +130,8 @@ def run_decay(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         x_b=values["x_b"],
         radii=values["radii"],
         average=values["average"],
-        point=values["point"],
+        **({} if values["fraction"] is None else {"fraction": values["fraction"]}),
+        in_plane=values["in_plane"],
         side=values["side"],
         x_low=values["x_low"],
         x_high=values["x_high"],
@@ -154,19 +159,16 @@ def two_fractions(raw: Any) -> tuple[float, ...]:
     return values
 
 
-CYLINDER_RADIUS = o.Option(
-    "cylinder-radius",
-    o.length,
-    "R",
-    "Instead of solving Poisson's equation, sum the charge within R (in Å) of an axis normal to the slab, below and "
-    "above each point (eq. 69), and split it into what the average over discs gives and the rest.",
-    panel=o.METHOD,
+CYLINDER_RADIUS = replace(
+    o.RADIUS,
+    here="With it charge is summed below and above each point, and split into what the average over discs gives and "
+    "the rest. Default: Poisson's equation is solved.",
 )
-AT = o.Option(
-    "at", positions, "X[,X2]", "Cylinder: on the planes at these distances from the first one, in Å.", panel=o.METHOD
+AT = replace(o.AT, parse=positions, metavar="X[,X2,…]", here="Cylinder: on these planes.")
+POINT = o.Option(
+    "point", o.place, "X,Y,Z", "Point that is looked at, Cartesian, in Å.", here="Cylinder: on a plane.", panel=o.METHOD
 )
-POINT = o.Option("point", o.place, "X,Y,Z", "Cylinder: at this point, Cartesian, in Å, on a plane.", panel=o.METHOD)
-CYLINDER_SIDE = replace(o.SIDE, help="Cylinder: the charge below each point (low), above it (high) or both.")
+CYLINDER_SIDE = replace(o.SIDE, here="Cylinder: charge on this side of each point.")
 X_LOW = o.Option(
     "x-low", o.number, "X", "The plane where charge is counted from, in Å. Default: the first one.", panel=o.METHOD
 )
@@ -192,7 +194,6 @@ END_WEIGHTS = o.Option(
 )
 CYLINDER_OPTIONS = (CYLINDER_RADIUS, AT, POINT, CYLINDER_SIDE, X_LOW, X_HIGH, EDGE, END_WEIGHTS)
 
-RADIUS = o.Option("radius", o.length, "R", "Radius of the cylinder in Å. Default: infinite.", panel=o.METHOD)
 CASE = o.Option(
     "case",
     o.word(*CASES),
@@ -201,38 +202,30 @@ CASE = o.Option(
     default=CASES[0],
     panel=o.METHOD,
 )
-LENGTH = o.Option(
-    "length",
-    o.length,
-    "L",
-    "The mean is over a top-hat of one period times one of L, in Å. Default: two periods; without a period the width "
-    "of a Gaussian, a fifth of the thickness.",
-    panel=o.METHOD,
+LENGTH = replace(
+    o.LENGTH,
+    here="With a top-hat of one period. Default: two periods; without a period a Gaussian's eps, a fifth of the "
+    "thickness.",
 )
-EPS_RHO = o.Option(
-    "eps-rho",
-    o.positive,
-    "E",
-    "Precision of a macroscopic charge density in e/Å^3: tells D_L/(E L^2), whether L resolves the surface's dipole.",
-    panel=o.METHOD,
-)
-RADII = o.Option(
-    "radii", o.radii, "R[,…]", "Radii in Å of the order of limits, or FROM:TO:STEP. Default: for a figure only.",
-    panel=o.METHOD,
-)  # fmt: skip
+RADII = replace(o.RADII, here="For the order of limits. Default: for a figure only.")
 DECAY_RADII = replace(
-    RADII, help="Radii in Å, eight or more over a decade or more. Default: 400 from 5 to 250 of the plane's periods."
+    RADII, here="Eight or more over a decade or more. Default: 400 from 5 to 250 of the plane's periods."
 )
 AVERAGE = o.Option(
     "average",
     o.word(*AVERAGES),
     "A",
-    "point: at one point of the plane, less its limit; disc: the mean over the disc of the same R about it.",
-    default="disc",
+    "point: at one point of the plane, less its limit; disc: the mean over the disc of the same R about it, whose "
+    "points have each their own disc; fixed-disc: over the points within --fraction of R, which all see the one disc "
+    "about it.",
+    default=DISC,
     panel=o.METHOD,
 )
+FRACTION = o.Option(
+    "fraction", o.positive, "F", "R1/R of a fixed-disc, at most 1/2. Default: 1/8.", panel=o.METHOD,
+)  # fmt: skip
 IN_PLANE = o.Option(
-    "point", two_fractions, "U,V", "The point, as fractions of the plane's lattice vectors.", default=(0.0, 0.0),
+    "in-plane", two_fractions, "U,V", "Point of the plane, as fractions of its lattice vectors.", default=(0.0, 0.0),
     panel=o.METHOD,
 )  # fmt: skip
 
@@ -252,18 +245,16 @@ COMMANDS = (
             *o.READING,
             *o.MAKING,
             o.AXIS,
-            RADIUS,
-            replace(o.X_B, help="Where the potential is looked at, in Å. Default: the middle of the slab."),
+            o.RADIUS,
+            o.X_B,
             CASE,
-            replace(
-                o.PERIOD, help="Period of the bulk along the normal in Å; auto finds it, none uses a smooth kernel."
-            ),
+            o.PERIOD,
             LENGTH,
-            replace(o.ORIGIN, help="Origin of the first moments in Å. Default: the lower face."),
-            EPS_RHO,
+            replace(o.ORIGIN, here="Default: the lower face."),
+            o.EPS_RHO,
             RADII,
             o.SAMPLING,
-            result_out("the result"),
+            result_out(),
             o.PLOT,
             o.FIGURE_WIDTH,
             *o.READING_COMMON,
@@ -276,26 +267,28 @@ COMMANDS = (
         "decay",
         "How fast the potential of what lies beyond the disc average dies away as the cylinder widens.",
         "App. F of the paper, with a fitted exponent: -1/2 at a point of a crystal, -3/2 of the mean over discs that "
-        "move with their points. In the plane the field must be periodic.",
+        "move with their points, -1/2 of that over one fixed disc, which eq. F1 has. In the plane the field must be "
+        "periodic.",
         ("gpuhomog decay charge.h5 --axis c --x-b 12.0 --plot decay.pdf --json",),
         (
             *o.READING,
             *o.MAKING,
-            replace(o.AXIS, parse=o.word("a", "b", "c"), help="Axis of the cylinder: a, b or c."),
-            required(o.X_B, "Plane on which the potential is looked at, its distance from the first one in Å."),
+            o.CELL_AXIS,
+            replace(o.X_B, required=True, here="On a plane of the grid."),
             AVERAGE,
+            FRACTION,
             IN_PLANE,
-            replace(o.SIDE, default="low", help="The charge below the plane (low), above it (high) or both."),
+            replace(o.SIDE, here="Charge on this side of the plane."),
             X_LOW,
             X_HIGH,
             DECAY_RADII,
-            result_out("the result"),
+            result_out(),
             o.PLOT,
             o.FIGURE_WIDTH,
             *o.READING_COMMON,
         ),
         run_decay,
-        check_making,
+        check_decay,
         python=("gh.deviation_decay",),
     ),
 )

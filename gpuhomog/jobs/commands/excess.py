@@ -97,7 +97,7 @@ def run_interface(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     result = interface_charge(
         profile,
         between=values["between"],
-        periods=values["periods"],
+        period=values["period"],
         eps=values["eps"],
         origin=values["origin"],
         sampling=values["sampling"],
@@ -130,11 +130,11 @@ def run_corners(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         field,
         regions_of(values),
         eps=values["eps"],
-        rho=values["rho"],
-        axis=values["axis"],
+        window_radius=values["window_radius"],
+        uniform_axis=values["uniform_axis"],
         sampling=values["sampling"],
     )
-    plane = None if result.axis is None or values["plot"] is None else plane_across(field, result.axis)
+    plane = None if result.uniform_axis is None or values["plot"] is None else plane_across(field, result.uniform_axis)
 
     def draw() -> Any:
         from ...plots import plot_corners
@@ -176,7 +176,7 @@ COMMANDS = (
             o.SCAN,
             o.CUT,
             o.PAIRED,
-            result_out("the result"),
+            result_out(),
             o.PLOT,
             o.FIGURE_WIDTH,
             *o.READING_COMMON,
@@ -192,18 +192,18 @@ COMMANDS = (
         "what lies going up from X1 to X2, through the end of the cell if need be.",
         (
             "gpuhomog interface charge.h5 --axis c --between 6,18 --plot interface.pdf",
-            "gpuhomog interface CHGCAR --ion-charges Na=1,Cl=7 --between 6,18 --periods 2.82,3.1",
+            "gpuhomog interface CHGCAR --ion-charges Na=1,Cl=7 --between 6,18 --period 2.82,3.1",
         ),
         (
             *o.READING,
             *o.MAKING,
             o.AXIS,
             o.BETWEEN,
-            o.BULK_PERIODS,
+            replace(o.TWO_PERIODS, here="Of both bulks, or one for both; auto finds each, none uses the kernel alone."),
             o.SURFACE_EPS,
-            replace(o.ORIGIN, help="Origin of the dipole in Å. Default: the middle between the two positions."),
+            replace(o.ORIGIN, here="Default: the middle between the two positions."),
             o.SAMPLING,
-            result_out("the result"),
+            result_out(),
             o.PLOT,
             o.FIGURE_WIDTH,
             *o.READING_COMMON,
@@ -217,7 +217,7 @@ COMMANDS = (
         "Charge (or any excess) of the edges and corners of a structure, with closure residual and uncertainty.",
         "Where regions end they carry an excess: faces per area, edges per length, corners each their own. The "
         "positions have no default, since the values depend on them unless the field is zero inside on average. "
-        "Corners (x, y) are those of a structure that is uniform along --axis, such as a wire; (x, y, z) of any.",
+        "Corners (x, y) are those of a structure that is uniform along one axis, such as a wire; (x, y, z) of any.",
         (
             "gpuhomog corners wire.h5 --box 8,32,8,30 --plot corners.pdf",
             "gpuhomog corners CHGCAR --ion-charges Na=1,Cl=7 --box 5,25,5,25,5,25 --json",
@@ -230,10 +230,10 @@ COMMANDS = (
             o.BOX,
             o.REFERENCE,
             o.WINDOW_EPS,
-            o.RHO,
+            o.WINDOW_RADIUS,
             o.UNIFORM_AXIS,
             o.SAMPLING,
-            result_out("the result"),
+            result_out(),
             o.PLOT,
             o.FIGURE_WIDTH,
             *o.READING_COMMON,

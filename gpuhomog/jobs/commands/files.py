@@ -78,8 +78,8 @@ def header_only(values: dict[str, Any], header: dict[str, Any]) -> Outcome:
 def run_convert(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """The same field in another file."""
     field = made(inputs, values)
-    if values["to"] is not None:
-        field = field.to(values["to"])
+    if values["to_unit"] is not None:
+        field = field.to(values["to_unit"])
 
     def told() -> Outcome:
         numbers = value_report(field)
@@ -89,7 +89,7 @@ def run_convert(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     return Outcome({}, (), {values["output"]: field}, later=told) if isinstance(field.values, Unread) else told()
 
 
-TO = o.Option("to", o.unit, "U", "Convert the values to this unit, such as e/bohr^3 or meV.", panel=o.OUTPUT)
+TO_UNIT = o.Option("to-unit", o.unit, "U", "Convert the values to this unit, such as e/bohr^3 or meV.", panel=o.OUTPUT)
 
 
 HEADER = o.Option(
@@ -111,7 +111,7 @@ COMMANDS = (
             HEADER,
             *o.READING,
             o.ION_CHARGES,
-            replace(o.NET_CHARGE, help="Charge in e that the cell should have."),
+            replace(o.NET_CHARGE, here=""),
             *o.READING_COMMON,
         ),
         run_info,
@@ -125,9 +125,9 @@ COMMANDS = (
         (
             "gpuhomog convert CHGCAR -o density.h5",
             "gpuhomog convert CHGCAR --ion-charges Na=1,Cl=7 -o charge.h5",
-            "gpuhomog convert LOCPOT --to Ha -o potential.cube",
+            "gpuhomog convert LOCPOT --to-unit Ha -o potential.cube",
         ),
-        (*o.READING, *o.MAKING, required(o.OUT), TO, *o.READING_COMMON),
+        (*o.READING, *o.MAKING, required(o.OUT), TO_UNIT, *o.READING_COMMON),
         run_convert,
         check_making,
     ),

@@ -35,7 +35,7 @@ def run_inner_potential(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         period=values["period"],
         x_b=values["x_b"],
         radius=values["radius"],
-        l=values["l"],
+        length=values["length"],
         eps_rho=values["eps_rho"],
         sampling=values["sampling"],
     )
@@ -45,18 +45,10 @@ def run_inner_potential(inputs: Inputs, values: dict[str, Any]) -> Outcome:
 def run_cavity(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Spheres around a point of a crystal."""
     field: Field = made(inputs, values)
-    result = lorentz_cavity(field, values["centre"], values["radii"], window=values["window"])
+    result = lorentz_cavity(field, values["centre"], values["radii"], width=values["width"])
     return outcome_of("plot_cavity", result, values)
 
 
-BESIDE = o.Option(
-    "density",
-    o.path,
-    "FILE",
-    "Charge density of the same slab, ions included, beside a potential: its surface terms are then found as well.",
-    panel=o.INPUT,
-    names=o.INPUT_FILE,
-)
 BLOCKS = o.Option(
     "blocks",
     o.path,
@@ -67,44 +59,8 @@ BLOCKS = o.Option(
     panel=o.METHOD,
     names=o.INPUT_FILE,
 )
-RADIUS = o.Option(
-    "radius",
-    o.length,
-    "R",
-    "R of eq. 80 in Å; needed for charged surfaces alone, whose term grows with it.",
-    panel=o.METHOD,
-)
-MESOSCALE = o.Option(
-    "l",
-    o.length,
-    "L",
-    "Mesoscopic width in Å over which the charge density is averaged, to say what is resolved. Default: four periods.",
-    panel=o.METHOD,
-)
-EPS_RHO = o.Option(
-    "eps-rho",
-    o.positive,
-    "E",
-    "Averaged charge density in e/Å^3 below which it counts as zero. Default: its largest magnitude in this slab.",
-    panel=o.METHOD,
-)
 CENTRE = o.Option(
     "centre", o.place, "X,Y,Z", "Where the spheres have their centre, Cartesian, in Å.", required=True, panel=o.METHOD
-)
-RADII = o.Option(
-    "radii",
-    o.radii,
-    "R[,…]",
-    "Radii of the spheres in Å: one, several, or FROM:TO:STEP such as 30:60:0.5.",
-    required=True,
-    panel=o.METHOD,
-)
-CAVITY_WINDOW = o.Option(
-    "window",
-    o.length,
-    "A",
-    "Window in Å over which radii are averaged; triangles reach twice as far. Default: the shortest lattice vector.",
-    panel=o.METHOD,
 )
 
 COMMANDS = (
@@ -123,15 +79,15 @@ COMMANDS = (
             *o.READING,
             *o.MAKING,
             o.AXIS,
-            replace(o.PERIOD, help="Period of the bulk along the normal in Å; auto finds it, none: a kernel averages."),
-            replace(o.X_B, help="Where the mean of the bulk is taken, in Å. Default: the middle of the slab."),
-            BESIDE,
+            o.PERIOD,
+            o.X_B,
+            replace(o.DENSITY, here="A charge density, ions included: its surface terms are then found as well."),
             BLOCKS,
-            RADIUS,
-            MESOSCALE,
-            EPS_RHO,
+            replace(o.RADIUS, here="Needed for charged surfaces alone, whose term grows with it (eq. 80)."),
+            replace(o.LENGTH, here="For what is resolved. Default: four periods."),
+            replace(o.EPS_RHO, here="Default: the largest averaged charge density in this slab."),
             o.SAMPLING,
-            result_out("the result"),
+            result_out(),
             o.PLOT,
             o.FIGURE_WIDTH,
             *o.READING_COMMON,
@@ -154,9 +110,14 @@ COMMANDS = (
             *o.READING,
             *o.MAKING,
             CENTRE,
-            RADII,
-            CAVITY_WINDOW,
-            result_out("the result"),
+            replace(o.RADII, here="Of the spheres.", required=True),
+            replace(
+                o.WIDTH,
+                parse=o.length,
+                metavar="X",
+                here="Over radii; triangles reach twice as far. Default: the shortest lattice vector.",
+            ),
+            result_out(),
             o.PLOT,
             o.FIGURE_WIDTH,
             *o.READING_COMMON,

@@ -35,7 +35,8 @@ DEMO_FOLDER = o.Option(
     "output",
     o.path,
     "FOLDER",
-    "Write here; the folder is made if need be. Default: gpuhomog-demo.",
+    "Write the result here.",
+    here="The folder is made if need be. Default: gpuhomog-demo.",
     default=Path("gpuhomog-demo"),
     short="o",
     panel=o.OUTPUT,
@@ -52,7 +53,7 @@ FIGURE = o.Option(
 )
 PAPER_FOLDER = replace(
     DEMO_FOLDER,
-    help="Write here; the folder is made if need be. Default: gpuhomog-paper.",
+    here="The folder is made if need be. Default: gpuhomog-paper.",
     default=Path("gpuhomog-paper"),
 )
 

@@ -118,7 +118,7 @@ def run_scales(inputs: Inputs, values: dict[str, Any]) -> Outcome:
             return plot_scale_report(report, width=width)
 
         return Outcome(report.to_dict(), report.tables(), {values["output"]: report}, draw_report)
-    how = {name: values[name] for name in ("between", "window", "tau")}
+    how = {name: values[name] for name in ("gap", "bulk", "tau")}
     result = scales(field, values["axis"], **how)
 
     def draw() -> Any:
@@ -130,10 +130,10 @@ def run_scales(inputs: Inputs, values: dict[str, Any]) -> Outcome:
 
 
 def check_scales(values: dict[str, Any]) -> None:
-    """A window is one of a profile; averages are those of the whole field."""
+    """A bulk is a part of a profile; averages are those of the whole field."""
     check_making(values)
     if values["eps"] is not None:
-        mixed = [name for name in ("axis", "between", "window") if values[name] is not None]
+        mixed = [name for name in ("axis", "gap", "bulk") if values[name] is not None]
         mixed += ["tau"] * (values["tau"] != TAU.default)
         if mixed:
             raise InputError(
@@ -143,24 +143,19 @@ def check_scales(values: dict[str, Any]) -> None:
     elif values["kernel"] is not None or values["outside"] != FIELD_OUTSIDE.default:
         name = "--kernel" if values["kernel"] is not None else "--outside"
         raise InputError(f"{name} belongs to averages: give their sizes, --eps X,Y,… in Å.")
-    if values["window"] is not None and values["axis"] is None:
-        raise InputError("--window belongs to a profile: give --axis a, b, c or h,k,l with it.")
+    if values["bulk"] is not None and values["axis"] is None:
+        raise InputError("--bulk belongs to a profile: give --axis a, b, c or h,k,l with it.")
 
 
 SCALES_AXIS = replace(
     o.AXIS,
-    help="Analyse the profile across the planes of axis a, b or c, or of the lattice planes h,k,l. Default: the whole "
-    "field, by shells of |k|.",
+    here="Lattice planes h,k,l as well. Default: the whole field, by shells of |k|.",
     default=None,
 )
 
 
-MACRO_AT = o.Option(
-    "at",
-    o.number,
-    "X",
-    "Decide Physical Assumption 8 at this position in Å: have all positions that coincide with it these averages?",
-    panel=o.METHOD,
+MACRO_AT = replace(
+    o.AT, here="Decides Physical Assumption 8 there: have all positions that coincide with it these averages?"
 )
 
 
@@ -206,8 +201,8 @@ BALL = o.Option(
 
 EPS_OF_SCALES = replace(
     o.EPS,
-    help="Averages of these sizes as well, each by itself, in Å (twice the kernel's standard deviation): intervals, "
-    "local fluctuation, uncertainty numbers. All of them, and the spectrum of the longest waves, take one read.",
+    here="Averages of these sizes, each by itself, are given as well: intervals, local fluctuation, uncertainty "
+    "numbers. All of them, and the spectrum of the longest waves, take one read.",
 )
 
 
@@ -241,14 +236,14 @@ COMMANDS = (
                 o.SPACING,
                 parse=o.length,
                 metavar="D",
-                help="Largest distance in Å between points of the macroscopic grid. Default: an eighth of eps_x.",
+                here="Default: an eighth of eps_x.",
             ),
             BALL,
             MACRO_AT,
             UP_TO,
             o.SAMPLING,
             FIELD_OUTSIDE,
-            result_out("the intervals"),
+            result_out(),
             FIELDS,
             o.PLOT,
             o.FIGURE_WIDTH,
@@ -266,7 +261,7 @@ COMMANDS = (
         "averages at these scales come with it, from the same read of the field.",
         (
             "gpuhomog scales CHGCAR --plot scales.pdf",
-            "gpuhomog scales LOCPOT --axis c --window 10,30 --json",
+            "gpuhomog scales LOCPOT --axis c --bulk 10,30 --json",
             "gpuhomog scales LOCPOT --eps 2,3,4,6,8 -o widths.csv",
         ),
         (
@@ -277,14 +272,14 @@ COMMANDS = (
             replace(
                 o.KERNEL,
                 parse=o.word("gaussian", "powerlaw"),
-                help="Shape of the averages' kernel: gaussian or powerlaw. Default: gaussian.",
+                here="gaussian or powerlaw. Default: gaussian.",
                 required=False,
             ),
             FIELD_OUTSIDE,
-            o.WINDOW,
+            replace(o.BULK, here="Of a slab, whose surfaces would count. Default: the whole profile."),
             o.GAP,
             TAU,
-            result_out("the result, with the spectrum,"),
+            result_out("With the spectrum"),
             o.PLOT,
             o.FIGURE_WIDTH,
             *o.READING_COMMON,

@@ -24,19 +24,19 @@ from ..task import RUN_WIDE, Command, Inputs, Outcome, Rows
 from .averages import along_xyz, spread_rows
 from .common import check_making, grid_report, made, required, result_out, value_report, value_rows
 from .cylinder import CYLINDER_OPTIONS, check_cylinder, given, run_cylinder, typed
-from .potentials import DENSITY
+from .potentials import SHOWS_VACUUM
 
-POTENTIAL, FIELD, CHARGE = "potential", "field", "density"
+POTENTIAL, FIELD, CHARGE = "electrostatic_potential", "electric_field", "charge_density"
 
 
 def check_potential(values: dict[str, Any]) -> None:
     """What belongs to a potential is asked of one."""
     check_making({**values, "to_quantity": None})
     check_cylinder(values)
-    if values["to"] != POTENTIAL:
-        for name in given(values, "axis", "cylinder_radius", "dipole_correction", "density", "fermi_energy", "x_b"):
-            what = "a potential" if name == "cylinder_radius" else "the vacuum levels of a potential"
-            raise InputError(f"--{typed(name)} is about {what}: leave --to {values['to']} or it out.")
+    if values["to_quantity"] != POTENTIAL:
+        for name in given(values, "axis", "radius", "dipole_correction", "density", "fermi_energy", "x_b"):
+            what = "a potential" if name == "radius" else "the vacuum levels of a potential"
+            raise InputError(f"--{typed(name)} is about {what}: leave --to-quantity {values['to_quantity']} or it out.")
 
 
 def run_potential(inputs: Inputs, values: dict[str, Any]) -> Outcome:
@@ -47,11 +47,11 @@ def run_potential(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         if axis is None:
             raise InputError("--recut needs one open axis, as --boundary p,p,o, or --axis.")
         field = cut_in_vacuum(field, axis)
-    if values["cylinder_radius"] is not None:
+    if values["radius"] is not None:
         return run_cylinder(field, values)
-    if values["to"] == FIELD:
+    if values["to_quantity"] == FIELD:
         return field_outcome(electric_field(field), values)
-    if values["to"] == CHARGE:
+    if values["to_quantity"] == CHARGE:
         return one_outcome("Charge density", charge_density(field), {}, (), None, values)
     potential = electrostatic_potential(field)
     axis = axis_of(potential, values)
@@ -161,20 +161,17 @@ def run_energy(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     return Outcome(result.to_dict(), result.tables(), {values["output"]: result})
 
 
-TO = o.Option(
-    "to",
-    o.word(POTENTIAL, FIELD, CHARGE),
-    "Q",
-    "What is made: potential (V), field (its three components in V/Å, OUT_x, OUT_y and OUT_z) or density (e/Å^3).",
+TO_QUANTITY = replace(
+    o.TO_QUANTITY,
+    parse=o.word(POTENTIAL, FIELD, CHARGE),
+    here="electrostatic_potential (V), electric_field (V/Å, as OUT_x, OUT_y and OUT_z) or charge_density (e/Å^3).",
     default=POTENTIAL,
     panel=o.METHOD,
 )
 LEVELS_AXIS = replace(
-    o.AXIS,
+    o.CELL_AXIS,
     default=None,
-    parse=o.word("a", "b", "c"),
-    help="Give the vacuum levels on both sides of a slab along this axis: a, b or c. Default: the open axis, if one "
-    "is.",
+    here="Gives the vacuum levels on both sides of a slab. Default: the open axis, if one is.",
 )
 DIPOLE = o.Option(
     "dipole-correction",
@@ -203,11 +200,7 @@ FERMI = o.Option(
     panel=o.METHOD,
     python={"fermi_energy": ""},
 )
-SOLVED_BOUNDARY = replace(
-    o.BOUNDARY,
-    help="Boundary along a, b, c: p (periodic) or o (open: no images). One open axis is a slab, two a wire, three a "
-    "cluster or molecule. Default: what the file says, else periodic.",
-)
+SOLVED_BOUNDARY = replace(o.BOUNDARY, here="One open axis is a slab, two a wire, three a cluster or molecule.")
 READING = tuple(SOLVED_BOUNDARY if option is o.BOUNDARY else option for option in o.READING)
 IONS = (o.ION_CHARGES, o.ION_WIDTH, o.NET_CHARGE)
 
@@ -218,23 +211,23 @@ COMMANDS = (
         "Solves Poisson's equation with periodic or open boundaries. Open axes hold no images and need vacuum at both "
         "ends: with p,p,o the potential of a slab is flat on each side, and both levels are told, with their slopes "
         "and the step between them. A potential file (LOCPOT) is turned into volts of a positive charge. With "
-        "--cylinder-radius charge is summed within a cylinder around each point instead.",
+        "--radius charge is summed within a cylinder around each point instead.",
         (
             "gpuhomog potential charge.h5 --boundary p,p,o -o potential.h5 --plot levels.pdf",
-            "gpuhomog potential CHGCAR --ion-charges Na=1,Cl=7 --to field -o field.h5",
+            "gpuhomog potential CHGCAR --ion-charges Na=1,Cl=7 --to-quantity electric_field -o field.h5",
             "gpuhomog potential LOCPOT --axis c --dipole-correction --fermi-energy -3.2 --json",
-            "gpuhomog potential charge.h5 --axis c --cylinder-radius 20 --at 12.0 --plot planes.pdf",
+            "gpuhomog potential charge.h5 --axis c --radius 20 --at 12.0 --plot planes.pdf",
         ),
         (
             *READING,
             *IONS,
-            TO,
+            TO_QUANTITY,
             RECUT,
             LEVELS_AXIS,
             DIPOLE,
-            DENSITY,
+            SHOWS_VACUUM,
             FERMI,
-            replace(o.X_B, help="A position in the slab in Å, where a gap could be taken for the vacuum."),
+            replace(o.X_B, here="Where a gap in the slab could be taken for the vacuum."),
             *CYLINDER_OPTIONS,
             o.OUT,
             o.PLOT,
@@ -264,7 +257,7 @@ COMMANDS = (
                     names=o.INPUT_FILE,
                 )
             ),
-            result_out("the result"),
+            result_out(),
             *o.READING_COMMON,
         ),
         run_energy,

@@ -50,26 +50,10 @@ def run_step(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     return replace(outcome, report=report, tables=(*aligned.tables()[:1], *outcome.tables))
 
 
-DENSITY = o.Option(
-    "density",
-    o.path,
-    "FILE",
-    "Electron or charge density on the same planes, such as the CHGCAR: the vacuum is then where it is empty too.",
-    panel=o.INPUT,
-    names=o.INPUT_FILE,
-)
+SHOWS_VACUUM = replace(o.DENSITY, here="Of electrons or charge, such as the CHGCAR: the vacuum is where it is empty.")
 
-
-STEP_BETWEEN = "two positions in Å, one deep in the bulk on each side."
-
-
-STEP_PERIOD = o.Option(
-    "period",
-    o.two_periods,
-    "P[,P2]",
-    "Period of the bulk in Å, or two for two bulks; auto finds it, none leaves the level of the bulk undefined.",
-    default="auto",
-    panel=o.METHOD,
+STEP_PERIOD = replace(
+    o.TWO_PERIODS, here="Or those of two bulks; auto finds them, none leaves the level of the bulk undefined."
 )
 
 BAND_EDGE = o.Option(
@@ -97,13 +81,13 @@ COMMANDS = (
             *o.READING,
             *o.MAKING,
             o.AXIS,
-            replace(o.BETWEEN, required=False, help="Across an interface instead of a slab: " + STEP_BETWEEN),
+            replace(o.BETWEEN, required=False, here="Instead of a slab."),
             STEP_PERIOD,
             BAND_EDGE,
-            DENSITY,
-            replace(o.X_B, help="Where the level of the bulk is taken, in Å. Default: the middle of the slab."),
+            SHOWS_VACUUM,
+            o.X_B,
             o.SAMPLING,
-            result_out("the result"),
+            result_out(),
             o.PLOT,
             o.FIGURE_WIDTH,
             *o.READING_COMMON,

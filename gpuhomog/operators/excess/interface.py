@@ -14,7 +14,7 @@ Out  InterfaceCharge, InterfaceExcess: e/Å^2 and e/Å, or the field's own unit;
 >>> pairs = np.zeros(1000)
 >>> pairs[100:900:10], pairs[103:503:10], pairs[507:903:10] = 10.0, -10.0, -10.0     # -1 at 0.3 Å, then at 0.7 Å
 >>> profile = gh.Profile(np.arange(1000) * 0.1, pairs, "e/Å^3", "charge_density", 100.0, boundary="open")
->>> print(gh.interface_charge(profile, between=(30.0, 70.0), periods=1.0, sampling="cell").charge)
+>>> print(gh.interface_charge(profile, between=(30.0, 70.0), period=1.0, sampling="cell").charge)
 0.4 ± 2e-12 e/Å^2
 """
 
@@ -144,7 +144,7 @@ def interface_charge(
     axis: Planes | None = None,
     *,
     between: Sequence[float],
-    periods: Sequence[float | None] | float | str | None = "auto",
+    period: Sequence[float | None] | float | str | None = "auto",
     eps: float | None = None,
     origin: float | None = None,
     sampling: str | None = None,
@@ -155,7 +155,7 @@ def interface_charge(
     axis      of a Field
     between   x_1, x_2 [Å]: a position deep in the bulk below, and one deep in the bulk above. On a periodic axis x_2
               may be the smaller number: the interface is what lies going up from x_1
-    periods   of the two bulks [Å], or one for both; "auto" finds each; None: there is none
+    period    of the two bulks [Å], or one for both; "auto" finds each; None: there is none
     eps       width of the kernel [Å]; a fifth of x_2 - x_1 by default
     origin    of the first moment [Å]; the middle between x_1 and x_2 by default
     sampling  "bandlimited" (default) or "cell"
@@ -164,7 +164,7 @@ def interface_charge(
     that coincide or lie outside an open axis; KernelError if eps is below two samples.
     """
     profile = charge_profile(field, axis, "An interface charge")
-    return _interface(InterfaceCharge, profile, between, (0.0, 0.0), None, periods, eps, origin, sampling)
+    return _interface(InterfaceCharge, profile, between, (0.0, 0.0), None, period, eps, origin, sampling)
 
 
 def interface_excess(
@@ -174,7 +174,7 @@ def interface_excess(
     between: Sequence[float],
     reference: Sequence[float] = (0.0, 0.0),
     x_surface: float | None = None,
-    periods: Sequence[float | None] | float | str | None = "auto",
+    period: Sequence[float | None] | float | str | None = "auto",
     eps: float | None = None,
     origin: float | None = None,
     sampling: str | None = None,
@@ -189,7 +189,7 @@ def interface_excess(
     Raises InputError as interface_charge, and where a bulk value is not 0 and no dividing surface is stated.
     """
     profile = profile_of(field, axis)
-    return _interface(InterfaceExcess, profile, between, reference, x_surface, periods, eps, origin, sampling)
+    return _interface(InterfaceExcess, profile, between, reference, x_surface, period, eps, origin, sampling)
 
 
 def _interface(
@@ -198,7 +198,7 @@ def _interface(
     between: Sequence[float],
     reference: Sequence[float],
     x_surface: float | None,
-    periods: Sequence[float | None] | float | str | None,
+    period: Sequence[float | None] | float | str | None,
     eps: float | None,
     origin: float | None,
     sampling: str | None,
@@ -209,7 +209,7 @@ def _interface(
     unit, moment_unit = times_length(profile.unit, 1), times_length(profile.unit, 2)
     values = _two_references(reference)
     dividing = None
-    found = resolve_periods(periods, line, x)
+    found = resolve_periods(period, line, x)
     if any(values) or x_surface is not None:
         dividing = _one_dividing(x_surface, line, None if profile.boundary == OPEN else profile.length, x)
         line = without_reference(line, [(line.start, dividing, values[0]), (dividing, line.end, values[1])])
@@ -237,7 +237,7 @@ def _interface(
         why_no_bulk(line, c, p, (c - width / 2, c + width / 2), None, unit) for c, p in zip(x, found, strict=True)
     ]
     reason = next((f"{side}: {r}" for side, r in zip(("below", "above"), reasons, strict=True) if r), None)
-    rounding = float(4e-16 * line.gross * np.sqrt(len(line.values)))
+    rounding = line.rounding
     units = (unit, moment_unit)
     scales = (1.0, apart)  # an error of charge, a position away, is one of the first moment
     low, high = found

@@ -117,8 +117,8 @@ class LinesAndPoints(Result):
     total       ∫ ν over the cell; in two dimensions per length along the axis
     accounted   Σ V_ref size + Σ excess size: what regions, faces, lines and points hold together
     closure     total - accounted
-    eps, rho    2 s, and the radius of the windows [Å]
-    axis        two dimensions: "a", "b" or "c", along which the field was averaged
+    eps, window_radius  2 s, and the radius of the windows [Å]
+    uniform_axis  two dimensions: "a", "b" or "c", along which the field was averaged
     sampling    "bandlimited" or "cell": what the samples were taken for
     directions  of the coordinates of the corners, rows: Cartesian unit vectors
     remarks     what a reader should know, one sentence each
@@ -133,8 +133,8 @@ class LinesAndPoints(Result):
     accounted: Measurement
     closure: Measurement
     eps: float
-    rho: float
-    axis: str | None
+    window_radius: float
+    uniform_axis: str | None
     sampling: str
     directions: tuple[tuple[float, ...], ...]
     remarks: tuple[str, ...] = ()
@@ -151,7 +151,7 @@ class LinesAndPoints(Result):
             ("total", str(self.total)),
             ("accounted for", str(self.accounted)),
             ("closure residual", str(self.closure)),
-            ("windows", f"eps {self.eps:.4g} Å, rho {self.rho:.4g} Å"),
+            ("windows", f"eps {self.eps:.4g} Å, radius {self.window_radius:.4g} Å"),
             *(("note", remark) for remark in self.remarks),
         ]
         return (*tables, ("How it was found", tuple(how)))
@@ -162,18 +162,18 @@ def lines_and_points(
     regions: Sequence[Region],
     *,
     eps: float | None = None,
-    rho: float | None = None,
-    axis: int | str = "c",
+    window_radius: float | None = None,
+    uniform_axis: int | str = "c",
     sampling: str | None = None,
 ) -> LinesAndPoints:
     """Excess of the lines and points (and faces) in which regions end, with the closure residual.
 
     field    any quantity; zero outside the regions, apart from what faces, lines and points carry
-    regions  corners (x, y): two dimensions, in the plane across `axis`; (x, y, z): three. Cartesian Å; in the plane, x
-             is along the next axis after it (a for c, b for a, c for b), as seen along it, and y across x
+    regions  corners (x, y): two dimensions, in the plane across `uniform_axis`; (x, y, z): three. Cartesian Å; in the
+             plane, x is along the next axis after it (a for c, b for a, c for b), as seen along it, and y across x
     eps      smoothness of the windows [Å], twice its standard deviation s; the largest that fits by default
-    rho      radius of the windows [Å], at least 4 eps (the default)
-    axis     of corners (x, y): along which the structure is uniform, and the field is averaged
+    window_radius  of the windows [Å], at least 4 eps (the default)
+    uniform_axis  of corners (x, y): along which the structure is uniform, and the field is averaged
     sampling  "bandlimited" (default): samples of a smooth field, or charges at the grid points; "cell": averages over
              the cells of the grid, of matter cut sharply
 
@@ -184,7 +184,7 @@ def lines_and_points(
     """
     sampling = check_sampling(sampling)
     found = complex_of(regions)
-    lattice = _Lattice.of(field, None if found.dimension == 3 else axis_index(axis))
+    lattice = _Lattice.of(field, None if found.dimension == 3 else axis_index(uniform_axis))
     shape = _Shape(found, lattice, regions)
     size = shape.largest_eps() if eps is None else float(eps)
     if not (isfinite(size) and size > 0):
@@ -195,9 +195,11 @@ def lines_and_points(
             f"{how}, {size:.4g} Å, is narrower than two samples of {lattice.spacing:.4g} Å: give larger regions, or a "
             "finer grid."
         )
-    radius = REACH * size / 2 if rho is None else float(rho)
+    radius = REACH * size / 2 if window_radius is None else float(window_radius)
     if not radius >= REACH * size / 2 * (1 - 1e-12):
-        raise InputError(f"rho = {rho} Å is below 4 eps = {4 * size:.4g} Å: the windows would not be smooth.")
+        raise InputError(
+            f"window_radius = {window_radius} Å is below 4 eps = {4 * size:.4g} Å: the windows would not be smooth."
+        )
     settings, factors = [(size / 2, radius)], [0.0]
     shape.check(*settings[0])
     for s_factor, rho_factor, factor in VARIANTS:
@@ -279,8 +281,8 @@ def _result(
     step = {
         "step": "lines and points",
         "eps": 2 * setting[0],
-        "rho": setting[1],
-        "axis": lattice.axis,
+        "window_radius": setting[1],
+        "uniform_axis": lattice.axis,
         "sampling": sampling,
         "corners": [np.asarray(region.corners).tolist() for region in regions],
         "references": [region.reference for region in regions],
@@ -294,8 +296,8 @@ def _result(
         accounted=measured(accounted, dimension),
         closure=measured([total - x for x in accounted], dimension),
         eps=2 * setting[0],
-        rho=setting[1],
-        axis=lattice.axis,
+        window_radius=setting[1],
+        uniform_axis=lattice.axis,
         sampling=sampling,
         directions=tuple(tuple(float(x) for x in row) for row in lattice.directions),
         remarks=tuple(remarks),

@@ -178,7 +178,7 @@ def partition(
     x_b: float | str = "auto",
     largest: float | None = None,
     period: GivenPeriod = None,
-    within: Sequence[float] | None = None,
+    bulk: Sequence[float] | None = None,
     reference: float | None = None,
     sampling: str | None = None,
 ) -> Partition:
@@ -190,7 +190,7 @@ def partition(
                (M1 vanishes there: the dipole-free cut)
     largest    widest interval allowed, alpha [Å]; half the window by default: an edge on either side of x_b
     period     of the bulk [Å]: the outermost edges are then whole periods from x_b
-    within     window (low, high) of the edges on an open axis [Å]; by default from face to face
+    bulk       window (low, high) of the edges on an open axis [Å]; by default from face to face
     reference  bulk value V that is subtracted; by default the mean of a periodic profile, 0 on an open axis
     sampling   "bandlimited" (default: in exact averages over cells an eighth as long) or "cell"
 
@@ -198,21 +198,21 @@ def partition(
     Raises InputError where C does not return to its value within `largest`, naming the nearest usable level; for
     positions outside the window, and for numbers that cannot be.
     """
-    bulk, position = _bulk(field, axis, x_b, largest, period, within, reference, sampling)
-    edges = edges_around(bulk.line, position, bulk.window)
-    window = bulk.window
+    matter, position = _bulk(field, axis, x_b, largest, period, bulk, reference, sampling)
+    edges = edges_around(matter.line, position, matter.window)
+    window = matter.window
     low, high = (position - window.cell, position + window.cell) if window.cell else (window.low, window.high)
     return Partition(
         edges=edges,
         x_b=position,
-        level=Measurement(float(bulk.line.cumulative(position)) - _start_level(bulk), window.unit),
+        level=Measurement(float(matter.line.cumulative(position)) - _start_level(matter), window.unit),
         widest=float(np.diff(edges).max()),
         largest=window.largest,
         window=(low, high),
-        reference=bulk.reference,
-        planes=bulk.profile.planes,
-        sampling=bulk.sampling,
-        provenance=(*bulk.profile.provenance, {"step": "partition", "x_b": position, "largest": window.largest}),
+        reference=matter.reference,
+        planes=matter.profile.planes,
+        sampling=matter.sampling,
+        provenance=(*matter.profile.provenance, {"step": "partition", "x_b": position, "largest": window.largest}),
     )
 
 
@@ -224,7 +224,7 @@ def moment_densities(
     partition: str = "period",
     period: GivenPeriod = "auto",
     largest: float | None = None,
-    within: Sequence[float] | None = None,
+    bulk: Sequence[float] | None = None,
     reference: float | None = None,
     positions: Sequence[float] | NDArray[np.float64] | None = None,
     sampling: str | None = None,
@@ -246,30 +246,30 @@ def moment_densities(
     if partition not in PARTITIONS:
         raise InputError(f'Unknown partition "{partition}": {nearest_known(str(partition), PARTITIONS)}')
     by_period = partition == "period"
-    bulk, position = _bulk(field, axis, x_b, largest, period, within, reference, sampling, by_period)
-    line, window, profile = bulk.line, bulk.window, bulk.profile
+    matter, position = _bulk(field, axis, x_b, largest, period, bulk, reference, sampling, by_period)
+    line, window, profile = matter.line, matter.window, matter.profile
     length = window.cell or window.period
-    places = _positions(bulk, positions, by_period)
+    places = _positions(matter, positions, by_period)
     if by_period:
         assert length is not None
         edges = position + length * np.array([-1.0, 0.0, 1.0])
     else:
         edges = edges_around(line, position, window)
-    means, moments = bulk.about(edges, position)
-    exact = by_period and bulk.sampling == BANDLIMITED and window.cell is not None
+    means, moments = matter.about(edges, position)
+    exact = by_period and matter.sampling == BANDLIMITED and window.cell is not None
     remarks: tuple[str, ...] = ()
     fields: list[Array] | None
     if exact:
-        first, second = _spectral(profile, bulk.reference, np.array([position]))[:2]
+        first, second = _spectral(profile, matter.reference, np.array([position]))[:2]
         means = replace(means, m1=float(first[0]), m2=2 * float(second[0]), w=float(second[0]))
-        m1, w, density = _spectral(profile, bulk.reference, places)
+        m1, w, density = _spectral(profile, matter.reference, places)
         whole = abs(len(places) * (places[1] - places[0]) - profile.length) < 1e-6 * profile.length
         fields = [m1, 2 * w, w, density, -2 * m1, _slope(w, places, profile.length) if whole else -m1]
     elif by_period:
         assert length is not None
         fields = _by_period(line, places, length)
     else:
-        fields, remarks = _by_crossings(bulk, places)
+        fields, remarks = _by_crossings(matter, places)
     unit = profile.unit
     units = [times_length(unit, p) for p in (1, 2, 2, 0, 1, 1)]
     made = [None] * 6 if fields is None else [_field(profile, places, v, u) for v, u in zip(fields, units, strict=True)]
@@ -278,8 +278,8 @@ def moment_densities(
     if fields is not None and (largest_m1 := float(np.abs(fields[0]).max())) > 0:
         invariance = float(np.abs(fields[5] + fields[0])[1:-1].max() / largest_m1)
     aside = abs(float(edges[0] + edges[-1]) / 2 - position) * abs(means.m1)
-    ends = (0.0, 0.0, 0.0) if by_period or window.cell is not None else _by_shorter_windows(bulk, edges, position)
-    if not by_period and bulk.sampling == BANDLIMITED:  # C is taken as straight between the edges of cells
+    ends = (0.0, 0.0, 0.0) if by_period or window.cell is not None else _by_shorter_windows(matter, edges, position)
+    if not by_period and matter.sampling == BANDLIMITED:  # C is taken as straight between the edges of cells
         missed = line.spacing / 8 * float(np.abs(np.diff(line.values)).max())
         reach = float(edges[-1] - edges[0])
         ends = (ends[0] + missed, ends[1] + missed * reach, ends[2] + missed * reach)
@@ -307,9 +307,9 @@ def moment_densities(
         mean_m2=averages[1],
         mean_w=averages[2],
         invariance=invariance,
-        reference=bulk.reference,
+        reference=matter.reference,
         planes=profile.planes,
-        sampling=bulk.sampling,
+        sampling=matter.sampling,
         remarks=remarks,
         provenance=(*profile.provenance, {"step": "moment densities", "x_b": position, "partition": partition}),
     )
@@ -333,7 +333,7 @@ def _bulk(
     x_b: float | str,
     largest: float | None,
     period: GivenPeriod,
-    within: Sequence[float] | None,
+    given: Sequence[float] | None,
     reference: float | None,
     sampling: str | None,
     needs_period: bool = False,
@@ -350,8 +350,8 @@ def _bulk(
         raise InputError(f"largest = {largest}: give the widest interval in Å, a positive length.")
     unit = times_length(profile.unit, 1)
     if profile.boundary != OPEN:
-        if within is not None:
-            raise InputError("within belongs to an open axis: a periodic profile is bulk all over. Leave it out.")
+        if given is not None:
+            raise InputError("bulk belongs to an open axis: a periodic profile is bulk all over. Leave it out.")
         cell = profile.length
         value = profile.mean() if reference is None else float(reference)
         if abs(profile.mean() - value) * cell > 1e-9 * float(np.abs(profile.values).max()) * cell:
@@ -368,13 +368,13 @@ def _bulk(
             return _Bulk(profile, line, window, value, sampling), local_mean_crossing(line, window, middle, cell)
         return _Bulk(profile, line, window, value, sampling), one.place(float(x_b), cell)
     value = 0.0 if reference is None else float(reference)
-    if within is None:
+    if given is None:
         body = find_body(profile, sampling)
         line, low, high = body.line, body.low, body.high
     else:
-        if len(within) != 2 or not all(isfinite(x) for x in within) or not within[0] < within[1]:
-            raise InputError(f"within = {tuple(within)}: give two positions in Å, the lower first.")
-        line, (low, high) = unroll(profile, 0, sampling), (float(within[0]), float(within[1]))
+        if len(given) != 2 or not all(isfinite(x) for x in given) or not given[0] < given[1]:
+            raise InputError(f"bulk = {tuple(given)}: give two positions in Å, the lower first.")
+        line, (low, high) = unroll(profile, 0, sampling), (float(given[0]), float(given[1]))
         if low < line.start or high > line.end:
             raise InputError(
                 f"The window {low:.6g} to {high:.6g} Å leaves the profile, which reaches from {line.start:.6g} to "

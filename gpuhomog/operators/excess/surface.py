@@ -521,7 +521,7 @@ class _Sides:
             reason = str(refused).split(" Nearest usable")[0].split(" No level of")[0].rstrip(".")
             return [Measurement.not_defined(unit, reason) for unit in units], None
         spread = rows.std(axis=0)
-        rounding = 4e-16 * self.body.line.gross * np.sqrt(len(self.body.line.values))
+        rounding = self.body.line.rounding
         sizes = (rounding, rounding, rounding * self.body.thickness, rounding * self.body.thickness)
         found = [
             Measurement(float(value), unit, hypot(float(s), float(size)))
@@ -560,7 +560,7 @@ class _Sides:
         here = np.array([self.x_b])
         total = line.total
         gross = line.gross
-        rounding = 4e-16 * gross * np.sqrt(len(line.values))
+        rounding = line.rounding
         distance = min(self.x_b - body.low, body.high - self.x_b)
         tail = float(gaussian_tail(distance, self.eps))
         period_here, period_around = self.period_estimates(here)[0], self.period_estimates(around)
@@ -659,7 +659,7 @@ class _Sides:
             low_dipole_partition=partition_dipoles[0] if low else None,
             high_dipole_partition=partition_dipoles[1] if high else None,
             total=Measurement(total, unit, rounding),
-            dipole=Measurement(dipole, moment_unit, rounding * body.thickness),
+            dipole=Measurement(dipole, moment_unit, first_moment_error(line)),
             cut=Measurement(cut, unit, rounding),
             bulk_part=undefined if not leading[0].defined else Measurement(float(leading[0]) - cut, unit, rounding),
             estimator="period window" if self.period else "kernel",
@@ -717,8 +717,19 @@ class _Sides:
 
 
 def first_moment(line: Unrolled, origin: float) -> float:
-    """∫ (x - origin) f over the line: Σ h (x_i - origin) f_i."""
-    return float((line.values * (line.position - origin)).sum() * line.spacing)
+    """∫ (x - origin) f over the line, by the running integrals of which all other moments are made."""
+    return float((line.end - origin) * line.total - line.double_cumulative(line.end))
+
+
+def first_moment_error(line: Unrolled) -> float:
+    """Uncertainty of ∫ x f: of the values, and of what the line's ends cut off or hold of the wrong side.
+
+    The sum of h x_i f_i differs from the integral by what waves have at the ends, and N/2 of an even line.
+    """
+    centre = (line.start + line.end) / 2
+    by_sum = float((line.values * (line.position - centre)).sum() * line.spacing)
+    length = line.end - line.start
+    return hypot(line.rounding * length, line.beyond_ends * length, by_sum - first_moment(line, centre))
 
 
 def first_moment_by_window(line: Unrolled, x: Array, period: float, origin: float) -> Array:

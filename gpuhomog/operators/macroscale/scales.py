@@ -92,7 +92,7 @@ class Scales(Result):
     verdict     one sentence that says so
     eps         recommended width √(a min(L, box)) of an averaging kernel, twice its standard deviation [Å]
     low, mid, high  power below, in and above the gap, in the square of the unit; they add up to the variance
-    between     (kL, ka) [1/Å]; None for a constant field
+    gap         (kL, ka) [1/Å]; None for a constant field
     alpha       growth exponent of the power per mode in the gap, with its standard error; or why there is none
     fitted      wavevectors between which alpha was fitted [1/Å]; None if it was not
     permits     what of the theory holds for such an exponent, one sentence
@@ -117,7 +117,7 @@ class Scales(Result):
     low: float
     mid: float
     high: float
-    between: tuple[float, float] | None
+    gap: tuple[float, float] | None
     alpha: Measurement
     fitted: tuple[float, float] | None
     permits: str
@@ -153,8 +153,8 @@ class Scales(Result):
         found += [("exponent alpha", str(self.alpha)), ("permits", self.permits)]
         numbers = ", ".join(f"{power:.6g}" for power in (self.low, self.mid, self.high))
         how = [("power below, in, above the gap", f"{numbers}{'' if square is None else ' ' + square}")]
-        if self.between is not None:
-            how.append(("gap kL, ka", f"{self.between[0]:.6g}, {self.between[1]:.6g} 1/Å"))
+        if self.gap is not None:
+            how.append(("gap kL, ka", f"{self.gap[0]:.6g}, {self.gap[1]:.6g} 1/Å"))
         if self.fitted is not None:
             how.append(("alpha fitted over", f"{self.fitted[0]:.6g} to {self.fitted[1]:.6g} 1/Å"))
         if self.longest_interval is not None:
@@ -190,31 +190,31 @@ def scales(
     values: Field | Profile,
     axis: Planes | None = None,
     *,
-    between: Sequence[float] | None = None,
-    window: Sequence[float] | None = None,
+    gap: Sequence[float] | None = None,
+    bulk: Sequence[float] | None = None,
     tau: float = TAU,
 ) -> Scales:
     """Microscale a, macroscale L, recommended eps and the exponent alpha of a field.
 
     values   Field or Profile
     axis     of a Field: the planes whose average is analysed, as in planar_average; None: shells of |k|
-    between  (kL, ka) [1/Å] of the gap; by default the widest that the verdict allows
-    window   (low, high) of a bulk inside a profile [Å], analysed as an open one
+    gap      (kL, ka) [1/Å] of the gap; by default the widest that the verdict allows
+    bulk     (low, high) inside a profile [Å], analysed as an open one
     tau      largest power in the gap over that on either side
 
     A constant field has a = L = eps = None and the reason in `verdict`. Source: eq. 91 and Physical Assumption 2, with
     P_low = 0 allowed. Where no macroscale is found that is the verdict, not an error.
 
-    Raises InputError for fewer than 16 samples, a gap or window that is not one, tau outside 0..1.
+    Raises InputError for fewer than 16 samples, a gap or bulk that is not one, tau outside 0..1.
     Warns (AccuracyWarning) if fewer than 8 modes lie below a finite kL.
     """
     if not (isfinite(tau) and 0 < tau < 1):
         raise InputError(f"tau = {tau}: give the largest power in the gap over that beside it, between 0 and 1.")
-    gap = None if between is None else _check_gap(between)
+    given = None if gap is None else _check_gap(gap)
     profile: Profile | None = None
     if isinstance(values, Field) and axis is None:
-        if window is not None:
-            raise InputError('window belongs to a profile: give axis="a", "b" or "c" with it.')
+        if bulk is not None:
+            raise InputError('bulk belongs to a profile: give axis="a", "b" or "c" with it.')
         name, spectrum = "|k|", _shells(values)
     else:
         if isinstance(values, Field):
@@ -222,12 +222,12 @@ def scales(
             values = planar_average(values, axis)
         elif axis is not None:
             raise InputError(f"This is a profile already, across the planes of {values.planes}: leave axis out.")
-        profile = values if window is None else _windowed(values, window)
+        profile = values if bulk is None else _windowed(values, bulk)
         name, spectrum = profile.planes, profile_spectrum(profile)
     of_profile: dict[str, Any] = {}
     if profile is not None and spectrum.power.sum() > spectrum.floor:
         of_profile = {"longest_interval": longest_interval(profile), "extremum_gap": extremum_gap(profile)}
-    return scales_of(spectrum, values, name, gap, tau, window, **of_profile)
+    return scales_of(spectrum, values, name, given, tau, bulk, **of_profile)
 
 
 def scales_of(
@@ -236,7 +236,7 @@ def scales_of(
     planes: str = "|k|",
     gap: tuple[float, float] | None = None,
     tau: float = TAU,
-    window: Sequence[float] | None = None,
+    bulk: Sequence[float] | None = None,
     **more: Any,
 ) -> Scales:
     """The scales that a spectrum of some values shows."""
@@ -246,7 +246,7 @@ def scales_of(
         "planes": planes,
         "tau": tau,
         "gap": "the widest" if gap is None else "given",
-        "window": None if window is None else [float(x) for x in window],
+        "bulk": None if bulk is None else [float(x) for x in bulk],
     }
     return Scales(
         **result,
@@ -262,13 +262,13 @@ def scales_of(
     )
 
 
-def _check_gap(between: Sequence[float]) -> tuple[float, float]:
+def _check_gap(gap: Sequence[float]) -> tuple[float, float]:
     try:
-        low, high = (float(k) for k in between)
+        low, high = (float(k) for k in gap)
     except (TypeError, ValueError):
         low = high = 0.0
     if not 0 < low < high < inf:
-        raise InputError(f"between = {between}: give two wavevectors 0 < kL < ka in 1/Å.")
+        raise InputError(f"gap = {gap}: give two wavevectors 0 < kL < ka in 1/Å.")
     return low, high
 
 
@@ -385,7 +385,7 @@ def low_modes_spectrum(whole: Field, most: int = MOST_LOW_MODES) -> Spectrum:
         shape = tuple(len(matrix) for matrix in waves)
         if not values.size:
             return np.zeros(shape), *(np.zeros(grid.shape[axis]) for axis in range(3)), np.zeros(1)
-        moments = device.planar_moments(values, 2, 0.0)
+        moments = device.planar_moments(values, 2, 0.0)[:3]
         sums = [np.zeros(n) for n in grid.shape]
         for axis in others:
             sums[axis] = moments[axis][0]
@@ -512,7 +512,7 @@ def _judged(spectrum: Spectrum, gap: tuple[float, float] | None, tau: float) -> 
             "low": 0.0,
             "mid": 0.0,
             "high": 0.0,
-            "between": None,
+            "gap": None,
             "alpha": Measurement.not_defined("1", "the field is constant"),
             "fitted": None,
             "permits": "Every result of the theory holds: there is nothing to average.",
@@ -560,7 +560,7 @@ def _judged(spectrum: Spectrum, gap: tuple[float, float] | None, tau: float) -> 
         "low": low,
         "mid": mid,
         "high": high,
-        "between": (start, stop),
+        "gap": (start, stop),
         "alpha": alpha,
         "fitted": fitted,
         "fit": fit,

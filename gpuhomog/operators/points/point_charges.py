@@ -281,7 +281,7 @@ def point_surface_charge(
     *,
     x_b: float | None = None,
     period: float | None = None,
-    window: Sequence[float] | None = None,
+    bulk: Sequence[float] | None = None,
     eps: float | None = None,
     origin: float | None = None,
 ) -> PointSurfaceCharge:
@@ -290,12 +290,12 @@ def point_surface_charge(
     points  the charges of the whole slab
     x_b     where the bulk is cut [Å]; the middle by default
     period  of the bulk [Å]: the window is one period around x_b
-    window  instead, any two positions between which C is averaged [Å], for a bulk without a period
+    bulk    instead, any two positions between which C is averaged [Å], for a bulk without a period
     eps     width of the kernel [Å], twice its standard deviation; an eighth of the thickness by default, which
             leaves the middle eight standard deviations from each surface
 
-    Source: eqs. 36, 39, 57, 58 of the paper. Raises InputError for period and window together, for a period whose cell
-    around x_b is not neutral (with its net charge: then eq. 58 depends on x_b), and for x_b or windows outside the
+    Source: eqs. 36, 39, 57, 58 of the paper. Raises InputError for period and bulk together, for a period whose cell
+    around x_b is not neutral (with its net charge: then eq. 58 depends on x_b), and for x_b or a bulk outside the
     slab; KernelError for a kernel that reaches a surface (x_b within 2.5 eps of it).
     """
     x, q = np.asarray(points.positions), np.asarray(points.charges)
@@ -304,9 +304,9 @@ def point_surface_charge(
     for name, number in (("x_b", x_b), ("origin", origin)):
         if number is not None and not isfinite(number):
             raise InputError(f"{name} = {number}: give a finite position in Å.")
-    if period is not None and window is not None:
-        raise InputError("period and window: give one of them, a window where the bulk has no period.")
-    ends = _window(points, x_b, period, window)
+    if period is not None and bulk is not None:
+        raise InputError("period and bulk: give one of them, bulk where it has no period.")
+    ends = _window(points, x_b, period, bulk)
     centre = x_b if x_b is not None else sum(ends) / 2 if ends else (low + high) / 2
     if not low <= centre <= high:
         raise InputError(f"x_b = {centre:.6g} Å lies outside the charges, {low:.6g} to {high:.6g} Å.")
@@ -351,7 +351,7 @@ def point_surface_charge(
         above = q * gaussian_tail(at - x, width)
         return np.array([charge, above.sum(), moment, (above * (x - origins[1])).sum()])
 
-    reach = (period or width) / 2 if window is None else (ends[1] - ends[0]) / 4 if ends else width / 2
+    reach = (period or width) / 2 if bulk is None else (ends[1] - ends[0]) / 4 if ends else width / 2
     inner = (max(low, centre - reach), min(high, centre + reach))
     units = [points.unit, points.unit, moment_unit, moment_unit]
     kernel_here = by_kernel(centre)
@@ -363,7 +363,7 @@ def point_surface_charge(
         for v, s, unit in zip(kernel_here, kernel_spread, units, strict=True)
     ]
     if ends is None:
-        reason = "give the period of the bulk, or a window"
+        reason = "give the period of the bulk, or between which positions it lies"
         windows = [Measurement.not_defined(unit, reason) for unit in units]
         m1 = Measurement.not_defined(points.unit, reason)
     else:
@@ -407,19 +407,19 @@ def point_surface_charge(
 
 
 def _window(
-    points: PointCharges, x_b: float | None, period: float | None, window: Sequence[float] | None
+    points: PointCharges, x_b: float | None, period: float | None, bulk: Sequence[float] | None
 ) -> tuple[float, float] | None:
     """The window of the mean, checked."""
     x, q = np.asarray(points.positions), np.asarray(points.charges)
     low, high = float(x[0]), float(x[-1])
-    if window is not None:
-        if len(window) != 2 or not all(isfinite(w) for w in window) or not window[1] > window[0]:
-            raise InputError(f"window = {tuple(window)}: give two positions in Å, the lower first.")
-        if window[0] < low or window[1] > high:
+    if bulk is not None:
+        if len(bulk) != 2 or not all(isfinite(w) for w in bulk) or not bulk[1] > bulk[0]:
+            raise InputError(f"bulk = {tuple(bulk)}: give two positions in Å, the lower first.")
+        if bulk[0] < low or bulk[1] > high:
             raise InputError(
-                f"The window {window[0]:.6g} to {window[1]:.6g} Å leaves the charges, {low:.6g} to {high:.6g} Å."
+                f"The bulk {bulk[0]:.6g} to {bulk[1]:.6g} Å leaves the charges, {low:.6g} to {high:.6g} Å."
             )
-        return float(window[0]), float(window[1])
+        return float(bulk[0]), float(bulk[1])
     if period is None:
         return None
     if not (isfinite(period) and period > 0):
@@ -436,7 +436,7 @@ def _window(
     if abs(net) > NEUTRAL * max(inside, 1e-300):
         raise InputError(
             f"One period of {period:.6g} Å around x_b carries {net:.6g} {points.unit}: the bulk is not neutral, so its "
-            "surface charge would change with x_b. Correct the period or the charges, or give a window."
+            "surface charge would change with x_b. Correct the period or the charges, or give bulk."
         )
     return ends
 

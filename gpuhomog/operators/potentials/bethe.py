@@ -7,6 +7,7 @@
 
 Φ̄(R) is ∫φ d³u/Ω over the sphere |u| < R, in either order of integration: (83) and (90) are the same potential, and
 ∫_{|u|<R} d³u/|u - r| = 2πR² - (2π/3) r², of which the first term sums to zero for a neutral block and the second is Φ.
+Parts need not be concentric: what the sphere sees of each is closed (sphere_terms.py), and of a grid a sum over points.
 A block must be neutral and without dipole, otherwise its Φ depends on the origin. Blocks of one crystal that have
 different Φ end in different surfaces: the difference is that of their dipole layers, so no value of the bulk alone
 exists. A point nucleus is one of width 0; on a grid it must be a Gaussian, whose s+² is what its width takes away.
@@ -27,7 +28,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import erf, exp, inf, isfinite, pi, sqrt
+from functools import cache
+from math import dist, gamma, inf, isfinite, pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -44,6 +46,7 @@ from ...units import COULOMB_CONSTANT, FOUR_PI_KAPPA
 from ..averages.streamed import digest_of
 from ..charge import absolute_sum
 from ..excess.surface import check_charge
+from .sphere_terms import sphere_terms, sphere_terms_of_field
 
 Array = NDArray[np.float64]
 
@@ -77,8 +80,12 @@ class SphericalCharge(ABC):
         return self.within(inf)[1]
 
     @abstractmethod
+    def moment(self, low: float, high: float, power: int) -> float:
+        """4π ∫ρ r^n dr between two distances from its centre [e Å^(n-2)], n from 1 to 5."""
+
     def within(self, radius: float) -> tuple[float, float, float]:
         """Q(R) = 4π ∫_0^R ρ r² [e], 4π ∫_0^R ρ r⁴ [e Å^2] and 4π ∫_R^∞ ρ r [e/Å]."""
+        return self.moment(0.0, radius, 2), self.moment(0.0, radius, 4), self.moment(radius, inf, 1)
 
     @property
     def gross(self) -> float:
@@ -107,16 +114,17 @@ class GaussianCharge(SphericalCharge):
         if not (isfinite(self.std) and self.std >= 0):
             raise InputError(f"std = {self.std}: give the standard deviation in Å, 0 for a point.")
 
-    def within(self, radius: float) -> tuple[float, float, float]:
-        """Closed forms."""
-        q, s = self.charge, self.std
-        if isfinite(radius) and s > 0:
-            t = radius / (sqrt(2) * s)
-            once = 2 / sqrt(pi) * t * exp(-t * t)
-            inside = erf(t) - once
-            outside = q * sqrt(2 / pi) / s * exp(-t * t)
-            return q * inside, q * s * s * (3 * inside - 2 * t * t * once), outside
-        return q, 3 * q * s * s, 0.0
+    def moment(self, low: float, high: float, power: int) -> float:
+        """By the incomplete Gamma function; a point has its charge at 0."""
+        if self.std == 0:
+            return self.charge if power == 2 and low <= 0 < high else 0.0
+        from scipy.special import gammainc, gammaincc
+
+        half, (first, last) = (power + 1) / 2, (r * r / (2 * self.std**2) for r in (low, high))
+        between = gammainc(half, last) - gammainc(half, first)
+        if first > half:  # of a tail, without cancellation
+            between = gammaincc(half, first) - gammaincc(half, last)
+        return float(self.charge * 2 / sqrt(pi) * (sqrt(2) * self.std) ** (power - 2) * gamma(half) * between)
 
 
 @dataclass(frozen=True)
@@ -130,11 +138,10 @@ class BallCharge(SphericalCharge):
         if not (isfinite(self.radius) and self.radius > 0):
             raise InputError(f"radius = {self.radius}: give the radius of a ball in Å; a point is a GaussianCharge.")
 
-    def within(self, radius: float) -> tuple[float, float, float]:
-        """Closed forms."""
-        q, b = self.charge, self.radius
-        x = min(radius / b, 1.0)
-        return q * x**3, 0.6 * q * b * b * x**5, 1.5 * q / b * (1 - x * x)
+    def moment(self, low: float, high: float, power: int) -> float:
+        """Powers of the radii."""
+        low, high = min(low, self.radius), min(high, self.radius)
+        return 3 * self.charge / self.radius**3 * (high ** (power + 1) - low ** (power + 1)) / (power + 1)
 
 
 @dataclass(frozen=True)
@@ -176,11 +183,9 @@ class RadialCharge(SphericalCharge):
         place = (centre[0], centre[1], centre[2])
         return cls(between(0.0, inf, 2)[0], centre=place, between=between, magnitude=magnitude)
 
-    def within(self, radius: float) -> tuple[float, float, float]:
+    def moment(self, low: float, high: float, power: int) -> float:
         """By quadrature of the function, or the antiderivatives of the splines."""
-        parts = ((0.0, radius, 2), (0.0, radius, 4), (radius, inf, 1))
-        charge, fourth, outside = (self.between(*part)[0] for part in parts)
-        return charge, fourth, outside
+        return self.between(low, high, power)[0]
 
     @property
     def gross(self) -> float:
@@ -220,18 +225,20 @@ def _splines(radii: Array, density: Array) -> Callable[[float, float, int], tupl
     if radii[0] < 0 or not (np.diff(radii) > 0).all():
         raise InputError("The radii of a density must ascend from 0 or above: sort the table.")
 
-    def antiderivative(r: Array, values: Array, power: int) -> Any:
-        return make_interp_spline(r, values * r**power, k=5).antiderivative()
-
     ends = np.unique([*range(0, len(radii), 2), len(radii) - 1])
-    whole = {n: antiderivative(radii, density, n) for n in (1, 2, 4)}
-    half = {n: antiderivative(radii[ends], density[ends], n) for n in (1, 2, 4)} if len(ends) >= 6 else whole
+    every = np.arange(len(radii))
+
+    @cache
+    def antiderivatives(power: int) -> tuple[Any, Any]:
+        some = (every, ends if len(ends) >= 6 else every)
+        whole, half = (make_interp_spline(radii[i], (density * radii**power)[i], k=5).antiderivative() for i in some)
+        return whole, half
 
     def between(low: float, high: float, power: int) -> tuple[float, float]:
         first, last = radii[0], radii[-1]
         core = density[0] * (min(high, first) ** (power + 1) - min(low, first) ** (power + 1)) / (power + 1)
         limits = [min(max(x, first), last) for x in (low, high)]
-        found, coarse = (float(f[power](limits[1]) - f[power](limits[0])) for f in (whole, half))
+        found, coarse = (float(f(limits[1]) - f(limits[0])) for f in antiderivatives(power))
         return 4 * pi * (core + found), 4 * pi * abs(found - coarse)
 
     return between
@@ -250,6 +257,8 @@ class BuildingBlock(Result):
     size      distance to which its charge reaches, roughly [Å]
     volume    Ω that it fills [Å^3]; None: stated where it is used
     parts     of spherical symmetry each; () for a block on a grid
+    density   of a block on a grid, and
+    middle    (3,) its centre, as fractions of the lattice vectors; None for parts
     """
 
     name: str
@@ -261,6 +270,8 @@ class BuildingBlock(Result):
     size: float
     volume: float | None = None
     parts: tuple[SphericalCharge, ...] = field(default=(), repr=False)
+    density: Field | None = field(default=None, repr=False)
+    middle: Array | None = field(default=None, repr=False)
 
     @classmethod
     def of_parts(cls, name: str, parts: Sequence[SphericalCharge], volume: float | None = None) -> BuildingBlock:
@@ -348,6 +359,8 @@ class BuildingBlock(Result):
             error=float(np.abs(whole[2] - half[2]).max()),
             size=sqrt(abs(float(np.trace(whole[2]))) / gross) if gross else 0.0,
             volume=None if volume is None else check_volume(volume),
+            density=density,
+            middle=middle,
         )
 
 
@@ -426,7 +439,7 @@ class BethePotential(Result):
     block_normal  -Q_nn/(2ε0Ω) [V] of that facet; not defined without a normal
     tensor      (3, 3) -Q_ij/(2ε0Ω) [V]: every facet's value is n·tensor·n
     radius      R of eq. 86 [Å]; None if none was asked for
-    within      Φ̄(R) of eq. 86 [V]: (1/Ω) ∫φ d³u over the sphere; not defined without a radius
+    within      Φ̄(R) of eq. 86 [V]: (1/Ω) ∫φ d³u over the sphere, for parts anywhere; not defined without a radius
     within_terms  its three terms: second moment, charge within R, charge beyond R [V]
     nuclear_width  what the widths of the positive parts make of `spherical` [V], -Q s+²/(6ε0Ω): take it off for points
     charge      of the positive parts, Q+ of eq. 87 [e]; not defined for a block on a grid
@@ -496,11 +509,12 @@ def bethe_potential(
     block      parts of spherical symmetry, or a grid (BuildingBlock.of_field)
     volume     Ω that a block fills [Å^3]; that of the block by default
     normal     of a facet, Cartesian: its value differs from the spherical mean where the second moment is anisotropic
-    radius     R of eq. 86 [Å], for blocks of concentric parts
+    radius     R of eq. 86 [Å]: of the sphere about the common centre of all parts, or about the origin where they have
+               none; about its own centre for a block on a grid, on every rank of it
     tolerance  largest net charge over ∫|ρ|, and dipole over that times the block's size, that counts as none
 
     The charge or dipole that is tolerated is in the uncertainty. Raises InputError for a block that is charged or has a
-    dipole ("origin dependent"), for no volume, and for a radius of a block whose parts are not concentric.
+    dipole ("origin dependent"), and for no volume.
     """
     omega = volume if volume is not None else block.volume
     if omega is None:
@@ -542,8 +556,8 @@ def bethe_potential(
     within = Measurement.not_defined(VOLT, "no radius was given")
     terms = None
     if radius is not None:
-        terms = _within(block, omega, radius)
-        within = Measurement(sum(terms), VOLT, error)
+        terms, off = _within(block, omega, radius)
+        within = Measurement(sum(terms), VOLT, error + off)
     step = {
         "step": "Bethe potential",
         "block": block.name,
@@ -585,17 +599,19 @@ def _by_sign(parts: Sequence[SphericalCharge]) -> tuple[Measurement, Measurement
     return Measurement(found[0][0], "e"), found[0][1], found[1][1]
 
 
-def _within(block: BuildingBlock, volume: float, radius: float) -> tuple[float, float, float]:
-    """The three terms of eq. 86 [V]."""
+def _within(block: BuildingBlock, volume: float, radius: float) -> tuple[tuple[float, float, float], float]:
+    """The three terms of eq. 86, and the error that a grid adds [V]."""
     if not (isfinite(radius) and radius > 0):
         raise InputError(f"radius = {radius}: give a positive radius in Å.")
-    centres = {part.centre for part in block.parts}
-    if len(centres) != 1:
-        raise InputError(
-            f'Eq. 86 needs spherical symmetry, and building block "{block.name}" '
-            f"{'has parts at different places' if centres else 'is given on a grid'}: leave radius out."
-        )
-    inside, fourth, outside = (sum(part.within(radius)[i] for part in block.parts) for i in range(3))
+    off = 0.0
+    if block.density is not None and block.middle is not None:
+        sums, off = sphere_terms_of_field(block.density, block.middle, radius)
+        inside, square, outside = sums.tolist()
+    else:
+        about = block.parts[0].centre if len({part.centre for part in block.parts}) == 1 else (0.0, 0.0, 0.0)
+        seen = [sphere_terms(part.moment, dist(part.centre, about), radius) for part in block.parts]
+        inside, square, outside = (sum(terms) for terms in zip(*seen, strict=True))
     ball = 4 * pi * radius**3 / (3 * volume)
     k = COULOMB_CONSTANT
-    return -2 * pi * k / (3 * volume) * fourth, ball * 1.5 * k * inside / radius, ball * k * outside
+    terms = -2 * pi * k / (3 * volume) * square, ball * 1.5 * k * inside / radius, ball * k * outside
+    return terms, k / volume * off

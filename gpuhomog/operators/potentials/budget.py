@@ -3,7 +3,7 @@
     Φ(x_b; R) = (1/2ε0) ∫ ρ W(R, |x - x_b|) dx                               exact_direct, eq. 70 for Φ_L and Φ_r
               = (1/2ε0) [R σ_s - R M1 - (x_b - x_0) σ_L + D_L + M2/2 + M2/2] + O(1/R)              sample, eqs. 78, 79
               + (1/2ε0) [R σ_R + (x_b - x_0) σ_R + D_R]                       film: what its upper surface adds, eq. 74
-    mean over x_b: M1 = M2 = 0, σ_s = σ_L   (1/2ε0) [σ_L (R - (x_b - x_0)) + D_L]                      instead of eq. 80
+    mean over x_b: M1 = M2 = 0, σ_s = σ_L   (1/2ε0) [σ_L (R - (x_b - x_0)) + D_L + <∫ (x - x_b)² ρ>/2R]    not eq. 80
 
 σ_s = ∫^{x_b} ρ; S1 = ∫^{x_b} (x - x_0) ρ; M1, M2 moment densities of one period an interval; σ_L = σ_s - M1 and
 D_L = S1 - (x_b - x_0) M1 - M2/2 do not depend on x_b. Of the two M2/2 one comes with S1, the other is what Φ_r adds to
@@ -52,10 +52,10 @@ from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions
 from ...units import FOUR_PI_KAPPA
-from ..excess.surface import NEUTRAL_PERIOD, charge_profile, first_moment
+from ..excess.surface import NEUTRAL_PERIOD, charge_profile, first_moment, first_moment_error
 from ..profiles.bulk import FACE_LEVEL, Body, GivenPeriod, Period, find_body, resolve_period
 from ..profiles.planar import Planes
-from ..profiles.unrolled import Unrolled, check_sampling
+from ..profiles.unrolled import SUMS, Unrolled, check_sampling
 from .cylinder_kernel import disc_weight
 from .planar_terms import beyond_second_order, charge_nodes, check_radius
 from .potential_step import NEUTRAL_SLAB
@@ -104,8 +104,9 @@ class PotentialBudget(Result):
     order_1_over_R     (1/4ε0R) ∫ (x - x_b)² ρ [V]
     sum                of these, M2_printed left out [V]
     exact_direct       Φ(x_b; R), by eq. 70 [V]
-    residual           exact_direct - sum [V]
-    mean               mesoscale mean of the potential, from σ and D [V]
+    residual           exact_direct - sum [V]: of a film arithmetic alone at R infinite, as all are of one line
+    mean_order_1_over_R  the mean of that term over x_b, with the kernel [V]
+    mean               mesoscale mean of the potential, from σ, D and the term in 1/R [V]
     mean_direct        mean of exact_direct over x_b, with the kernel [V]
     mean_residual      mean_direct - mean [V]
     across             potential of the vacuum below less that above, -∫xρ/ε0 [V]; R infinite; not defined if charged
@@ -145,6 +146,7 @@ class PotentialBudget(Result):
     sum: Measurement
     exact_direct: Measurement
     residual: Measurement
+    mean_order_1_over_R: Measurement
     mean: Measurement
     mean_direct: Measurement
     mean_residual: Measurement
@@ -179,6 +181,7 @@ class PotentialBudget(Result):
         ]
         means = [
             ("by σ and D", self.mean),
+            ("  of it order 1/R", self.mean_order_1_over_R),
             ("by solid angles", self.sheets),
             ("exact", self.mean_direct),
             ("residual", self.mean_residual),
@@ -481,6 +484,13 @@ class _Direct:
         rest = np.array([beyond_second_order(self.nodes - x, radius) @ self.charges for x in self.places])
         return HALF * (radius * self.charge + self.depth + self.second / radius + rest)
 
+    def order_beyond(self, radius: float) -> Array:
+        """(m,) size of the first term in 1/R that the sums leave out, ∫ (x - x_b)⁴ ρ / 8R³ [e/Å]."""
+        if isinf(radius):
+            return np.zeros(len(self.places))
+        fourth = np.array([(self.nodes - x) ** 4 @ self.charges for x in self.places])
+        return np.abs(fourth) / (8 * radius**3)
+
 
 def _end_of_sample(surfaces: _Surfaces) -> float:
     """The middle of x_r: as far above x_b as the slab allows with the kernel, two periods from its face."""
@@ -522,10 +532,10 @@ def _budget(
     """All terms."""
     line, film = surfaces.line, case == "film"
     sigma_low, sigma_high, d_low, d_high = surfaces.sigma_low, surfaces.sigma_high, surfaces.d_low, surfaces.d_high
-    rounding = 4e-16 * line.gross * sqrt(len(line.values))
-    of_moment = rounding * max(surfaces.body.thickness, abs(surfaces.lever))
+    unknown = hypot(line.rounding, line.beyond_ends)
+    of_moment = hypot(first_moment_error(line), unknown * abs(surfaces.lever))
     spread_sigma, spread_d = (
-        hypot(surfaces.spread[0], rounding),
+        hypot(surfaces.spread[0], unknown),
         hypot(surfaces.spread[1], surfaces.spread[0] * abs(surfaces.lever), of_moment),
     )
     net = sigma_low + sigma_high if film else sigma_low
@@ -551,10 +561,16 @@ def _budget(
     places, weights = surfaces.mean_over(surfaces.x_b)
     around = _Direct.at(surfaces, places, case)
     mean_direct = float(around.potential(R) @ weights) / HALF
-    mean = with_r * net + depth + d_low + (d_high if film else 0.0)
+    mean_next = 0.0 if isinf(R) else float(around.second @ weights) / R
+    mean = with_r * net + depth + d_low + (d_high if film else 0.0) + mean_next
+    beyond, mean_beyond = float(direct.order_beyond(R)[0]), float(around.order_beyond(R) @ weights)
     face = abs(surfaces.x_b - surfaces.body.low)
-    of_rounding = rounding * max(with_r, surfaces.body.thickness)
-    spread = hypot(spread_d * (2 if film else 1), with_r * (rounding if film else spread_sigma))
+    length = line.end - line.start
+    of_next = 0.0 if isinf(R) else of_moment * length / (2 * R)
+    of_direct = hypot(of_moment, with_r * unknown)
+    arithmetic = SUMS * line.gross * sqrt(len(line.values)) * max(with_r, length, abs(surfaces.lever))
+    spread = hypot(spread_d * (2 if film else 1), with_r * (unknown if film else spread_sigma), of_next)
+    of_bulk = 0.0 if film else spread  # a film's terms have what M1 and M2 are not sure of once with each sign
     total_charge = line.total
     if abs(total_charge) > NEUTRAL_SLAB * line.gross:
         across = Measurement.not_defined(VOLT, f"the slab carries {total_charge:.6g} {CHARGE}: a field on both sides")
@@ -572,7 +588,7 @@ def _budget(
         faces=(surfaces.body.low, surfaces.body.high),
         period=surfaces.period.length if surfaces.period else None,
         length=surfaces.length,
-        sigma_s=Measurement(surfaces.sigma_s, CHARGE, rounding),
+        sigma_s=Measurement(surfaces.sigma_s, CHARGE, unknown),
         S1=Measurement(surfaces.s1, MOMENT, of_moment),
         M1=Measurement(surfaces.m1, CHARGE, spread_sigma),
         M2=Measurement(surfaces.m2, MOMENT, 2 * spread_d),
@@ -588,13 +604,14 @@ def _budget(
         D_R_over_2eps0=volts(d_high, spread_d),
         M2_over_4eps0=volts(surfaces.m2 / 2, spread_d),
         M2_printed=volts(surfaces.m2, 2 * spread_d),
-        order_1_over_R=volts(next_term),
-        sum=finite(total, spread),
-        exact_direct=finite(exact, of_rounding),
-        residual=finite(exact - total, hypot(spread, of_rounding)),
-        mean=finite(mean, spread),
-        mean_direct=finite(mean_direct, of_rounding),
-        mean_residual=finite(mean_direct - mean, hypot(spread, of_rounding)),
+        order_1_over_R=volts(next_term, of_next),
+        mean_order_1_over_R=volts(mean_next, of_next),
+        sum=finite(total, hypot(of_direct, of_bulk, beyond)),
+        exact_direct=finite(exact, of_direct),
+        residual=finite(exact - total, hypot(arithmetic, of_bulk, beyond)),
+        mean=finite(mean, hypot(spread, mean_beyond)),
+        mean_direct=finite(mean_direct, of_direct),
+        mean_residual=finite(mean_direct - mean, hypot(spread, mean_beyond)),
         across=across,
         across_printed=volts(2 * sigma_low * surfaces.body.thickness, 2 * spread_sigma * surfaces.body.thickness),
         sheets=finite(surfaces.sheets(R, case) / HALF, spread),

@@ -77,7 +77,7 @@ class LorentzCavity(Result):
     p_over_V    (n, 3) dipole within R about A, over 4πR³/3 [e/Å^2]
     E_near      (n, 3) field at A of the charge within R [V/Å]
     E_out       (n, 3) of all beyond it
-    window      a [Å]: of the averages over radii
+    width       a [Å]: of the averages over radii
     q_tophat, p_over_V_tophat, E_out_tophat  means over R - a/2 … R + a/2; NaN (null in files) for R < a/2
     q_triangle, p_over_V_triangle, E_out_triangle  over R - 2a … R + 2a with a triangle's weights; NaN for R < 2a
     rms         root mean square over the radii of q, p/V and E_out: as they are, and averaged in both ways
@@ -99,7 +99,7 @@ class LorentzCavity(Result):
     p_over_V: Array
     E_near: Array
     E_out: Array
-    window: float
+    width: float
     q_tophat: Array
     p_over_V_tophat: Array
     E_out_tophat: Array
@@ -144,8 +144,8 @@ class LorentzCavity(Result):
             others = ", ".join(
                 f"{value:.3g} {how}"
                 for value, how in (
-                    (tophat, f"over {self.window:.4g} Å"),
-                    (triangle, f"by triangles of ± {2 * self.window:.4g} Å"),
+                    (tophat, f"over {self.width:.4g} Å"),
+                    (triangle, f"by triangles of ± {2 * self.width:.4g} Å"),
                 )
                 if value is not None
             )
@@ -215,7 +215,7 @@ def lorentz_cavity(
     radii: ArrayLike,
     *,
     cell: ArrayLike | None = None,
-    window: float | None = None,
+    width: float | None = None,
 ) -> LorentzCavity:
     """Lorentz's cavity around a point: what is in spheres, and the field at their centre by every partition.
 
@@ -223,7 +223,7 @@ def lorentz_cavity(
     centre  (3,) A, Cartesian [Å]
     radii   (n,) positive [Å]
     cell    (3, 3) lattice vectors as rows [Å]; of a block only
-    window  a [Å] of averages over radii; by default the shortest lattice vector
+    width   a [Å] of averages over radii; by default the shortest lattice vector
 
     Of a field the whole cell is that of its grid, which begins at its first point. Source: section XIII.D of the paper.
     Raises InputError for another quantity, an open axis, a net cell charge, a centre inside a point charge (its own
@@ -252,9 +252,9 @@ def lorentz_cavity(
         dipole = charge.dipole / abs(np.linalg.det(lattice))
         provenance = ()
         name = f"block {charge.name}"
-    a = float(np.linalg.norm(lattice, axis=1).min()) if window is None else float(window)
+    a = float(np.linalg.norm(lattice, axis=1).min()) if width is None else float(width)
     if not (isfinite(a) and a > 0):
-        raise InputError(f"window = {window}: give a positive length in Å.")
+        raise InputError(f"width = {width}: give a positive length in Å.")
     periodic = -FOUR_PI_KAPPA * (shells.odd / shells.k[:, None]).sum(axis=0)
     shells = _fewer(shells, float(r.max()) + 2 * a)
     found = {
@@ -276,7 +276,7 @@ def lorentz_cavity(
         p_over_V=found["plain"].p,
         E_near=periodic - found["plain"].outside,
         E_out=found["plain"].outside,
-        window=a,
+        width=a,
         q_tophat=found["tophat"].q,
         p_over_V_tophat=found["tophat"].p,
         E_out_tophat=found["tophat"].outside,
@@ -299,7 +299,7 @@ def lorentz_cavity(
         remarks=remarks,
         provenance=(
             *provenance,
-            {"step": "Lorentz cavity", "centre": place.tolist(), "radii": len(r), "window": a, "cell": name},
+            {"step": "Lorentz cavity", "centre": place.tolist(), "radii": len(r), "width": a, "cell": name},
         ),
     )
 

@@ -29,11 +29,7 @@ from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, axis_index
 from ...parallel.exchange import at, empty_like, fetch_planes, slabs
 from ...streaming import Unread
-from ..profiles.unrolled import quiet_runs
-from .poisson import plane_magnitudes
-
-EMPTY = 1e-3
-"""Largest mean |ρ| of a plane in the vacuum, as a fraction of that of the densest plane."""
+from .poisson import AT_FACES, longest_vacuum, plane_magnitudes
 
 
 def cut_in_vacuum(field: Field, axis: int | str, *, position: float | None = None) -> Field:
@@ -59,13 +55,11 @@ def cut_in_vacuum(field: Field, axis: int | str, *, position: float | None = Non
             raise InputError(
                 f"A {field.quantity} does not show where there is no matter: give position, a distance in Å."
             )
-        magnitude = plane_magnitudes(field, across)
-        empty = magnitude <= EMPTY * magnitude.max()
-        start, length = max(quiet_runs(empty, periodic=True), key=lambda run: run[1], default=(0, 0))
-        if length < 2 or empty.all():
+        start, length = longest_vacuum(plane_magnitudes(field, across))
+        if not length:
             raise InputError(
-                f"No vacuum along {name}: no plane holds less than {EMPTY:g} of the densest plane's charge. Choose the "
-                "axis along the normal of the slab."
+                f"No vacuum along {name}: no plane holds less than {AT_FACES:g} of the densest plane's charge. Choose "
+                "the axis along the normal of the slab."
             )
         first = (start + length // 2) % n
     moved = first / n * field.grid.cell[across]

@@ -12,6 +12,7 @@ Out  Cylinder: its geometry, and values averaged over discs on the slabs of thei
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, isfinite, pi
@@ -31,6 +32,7 @@ from ...streaming import Unread, together
 from ..averages.ways import line_power
 from .cylinder_kernel import Array, disc_average_factor
 from .cylinder_table import gregory_weights, source_weights
+from .poisson import longest_vacuum, plane_magnitudes
 
 ON_PLANE = 1e-3
 """How far from a plane a position may be, in plane spacings."""
@@ -194,18 +196,17 @@ def stretch_of(
 ) -> tuple[int, int, int]:
     """First and last plane that counts, and the order of the end weights."""
     normal, grid = cylinder.normal, field.grid
-    sums, power = _sums_and_power(field, normal, order is None)
-    profile = sums / grid.points_per_plane(normal)
-    largest = float(np.abs(profile).max())
+    cut = grid.boundary[normal] != OPEN and (x_low is None or x_high is None)
+    power, magnitudes = _power_and_magnitudes(field, normal, order is None, cut)
     ends = [0, cylinder.n - 1]
     for number, (name, x) in enumerate((("x_low", x_low), ("x_high", x_high))):
         if x is not None:
             ends[number] = _on_plane(cylinder, float(x), name)
-        elif grid.boundary[normal] != OPEN and abs(profile[ends[number]]) > FACE_LEVEL * largest:
+        elif cut and magnitudes[ends[number]] > FACE_LEVEL * magnitudes.max():
             raise InputError(
-                f"The boundary of the cell cuts matter along {AXIS_NAMES[normal]}: |ρ| there is "
-                f"{abs(profile[ends[number]]) / largest:.1%} of the largest planar average. Give x_low=… and x_high=…, "
-                f"or cut the cell in its vacuum, gh.cut_in_vacuum(field, {AXIS_NAMES[normal]!r})."
+                f"The boundary of the cell cuts matter along {AXIS_NAMES[normal]}: the mean |ρ| there is "
+                f"{magnitudes[ends[number]] / magnitudes.max():.1%} of the densest plane's. Give x_low=… and x_high=…"
+                f"{_or_cut(magnitudes, AXIS_NAMES[normal])}."
             )
     if ends[0] >= ends[1] and cylinder.n > 1:
         raise InputError(f"x_low = {x_low} Å is not below x_high = {x_high} Å: give two planes in order.")
@@ -214,18 +215,28 @@ def stretch_of(
         smooth = len(power) > 4 and power[len(power) // 2 :].max() < SMOOTH**2 * power.max()
         order = GREGORY if smooth else 1
     elif not 1 <= order <= 12:
-        raise InputError(f"order = {order}: end weights have an order from 1 (trapezoid) to 12.")
+        raise InputError(f"end_weights = {order}: they have an order from 1 (trapezoid) to 12.")
     return ends[0], ends[1], order
 
 
-def _sums_and_power(field: Field, normal: int, with_power: bool) -> tuple[Array, Array]:
-    """Sums over planes, and the power along the normal of lines, which shows what sums over planes may hide."""
-    works = [lambda: field.plane_sums(normal), *([lambda: line_power(field, normal)] if with_power else [])]
-    sums, *power = together(field.values, *works)
-    if not power:
-        return sums, np.zeros(0)
-    power[0][0] = (sums.sum() / field.grid.points_per_plane(normal)) ** 2
-    return sums, power[0]
+def _or_cut(magnitudes: Array, name: str) -> str:
+    """What else may be done about matter at the boundary, where there is a vacuum."""
+    if longest_vacuum(magnitudes)[1]:
+        return f", or cut the cell in its vacuum, gh.cut_in_vacuum(field, {name!r})"
+    return f": there is no vacuum along {name} in which the cell could be cut"
+
+
+def _power_and_magnitudes(field: Field, normal: int, with_power: bool, with_magnitudes: bool) -> tuple[Array, Array]:
+    """Power along the normal of lines, and Σ|ρ| of planes: both show what sums over planes may hide; or nothing."""
+    works: list[Callable[[], Array]] = []
+    if with_power:
+        works += [lambda: field.plane_sums(normal), lambda: line_power(field, normal)]
+    if with_magnitudes:
+        works.append(lambda: plane_magnitudes(field, normal))
+    found = together(field.values, *works) if works else []
+    if with_power:
+        found[1][0] = (found[0].sum() / field.grid.points_per_plane(normal)) ** 2
+    return found[1] if with_power else np.zeros(0), found[-1] if with_magnitudes else np.zeros(0)
 
 
 def _on_plane(cylinder: Cylinder, x: float, name: str) -> int:

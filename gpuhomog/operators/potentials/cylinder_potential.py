@@ -9,7 +9,7 @@ and Φ_r likewise from x_b to x_high; W(R, d) = √(d² + R²) - |d|. Planes are
 of the disc are exact for a bandlimited field, and images within R count of themselves; on an open axis zeros are added
 for R. Along the normal a sum over planes is closed by end weights w: the trapezoid's (1/2; error O(h²)) or Gregory's
 (3/8, 7/6, 23/24). Gregory's are taken where the planar average has less than 1.5e-5 of its largest mode beyond half its
-highest wavevector, as layers have whose standard deviation is three plane spacings or more; `order` says otherwise.
+highest wavevector, as layers have whose standard deviation is three plane spacings or more; `end_weights` overrides.
 
 At one point of the plane the potential turns about its limit with an amplitude that falls as R^-1/2. The mean over
 radii R ± edge (cylinder_kernel.py) takes that away: two periods of the plane are enough.
@@ -23,7 +23,7 @@ Out  CylinderPotential (host, V), or CylinderFields: Fields of quantity electros
 
 >>> import gpuhomog as gh
 >>> column = gh.Field.from_array(np.ones((1, 1, 121)), np.diag([1.0, 1.0, 121 / 40]), quantity="charge_density")
->>> ends = dict(x_low=0.0, x_high=3.0, order=10)
+>>> ends = dict(x_low=0.0, x_high=3.0, end_weights=10)
 >>> found = cylinder_potential(column, "c", 2.0, at=3.0, side="low", **ends)
 >>> print(f"{found.low[0, 0, 0] / gh.units.FOUR_PI_KAPPA:.12f}")                           # ε0 = 1
 1.648926673885
@@ -97,7 +97,7 @@ class CylinderPotential(Result):
     radius    R [Å]
     edge      half width of the soft edge [Å]; 0: sharp
     x_low, x_high  where charge is counted from and up to [Å]
-    order     of the end weights: 1 the trapezoid, 3 Gregory's
+    end_weights  their order: 1 the trapezoid, 3 Gregory's
     planes    what the planes are: "a", "b", "c"
     vectors   (2, 3) lattice vectors u, v of the plane [Å]
     method    "spectral" or "direct"
@@ -116,7 +116,7 @@ class CylinderPotential(Result):
     edge: float
     x_low: float
     x_high: float
-    order: int
+    end_weights: int
     planes: str
     vectors: Array
     method: str
@@ -145,7 +145,7 @@ class CylinderPotential(Result):
         edge = f", edge ± {self.edge:g} Å" if self.edge else ""
         how = [
             ("cylinder", f"R {self.radius:g} Å{edge}, {self.x_low:.4f} to {self.x_high:.4f} Å along {self.planes}"),
-            ("sums", f"{self.method}, end weights of order {self.order}"),
+            ("sums", f"{self.method}, end weights of order {self.end_weights}"),
             *(("note", remark) for remark in self.remarks),
         ]
         return ("Potential of a cylinder", tuple(rows)), ("How it was found", tuple(how))
@@ -193,7 +193,7 @@ def cylinder_potential(
     x_low: float | None = None,
     x_high: float | None = None,
     edge: float = 0.0,
-    order: int | None = None,
+    end_weights: int | None = None,
     method: str = "spectral",
 ) -> CylinderPotential:
     """Φ_L and Φ_r of eq. (69) at points or on planes, each split into the parts of ρ̄ and of Δρ.
@@ -206,7 +206,7 @@ def cylinder_potential(
     side     "low", "high" or "both"
     x_low, x_high  planes where the charge begins and ends [Å]; the first and the last plane of the field by default
     edge     half width of a soft edge [Å]: the mean over radii R ± edge, for which two periods of the plane are enough
-    order    of the end weights: 1 trapezoid, 3 Gregory, up to 12; None: by the rule of this module. Where matter begins
+    end_weights  their order: 1 trapezoid, 3 Gregory, up to 12; None: by the rule of this module. Where matter begins
              at x_low or ends at x_high, x_b should be so many planes away from there
     method   "spectral", or "direct": the sum over grid points, with the weight of node_weight at the singular one
              (error O(h), edge of the disc in steps, sharp edge only)
@@ -223,10 +223,10 @@ def cylinder_potential(
             raise InputError(f'Unknown {name} "{word}" of a cylinder potential: {nearest_known(str(word), known)}')
     cylinder = Cylinder(field.grid, normal, float(radius), float(edge))
     cylinder.check()
-    first, last, order = stretch_of(field, cylinder, x_low, x_high, order)
+    first, last, order = stretch_of(field, cylinder, x_low, x_high, end_weights)
     planes, points = places_of(cylinder, at, first, last)
     step = {
-        "step": "cylinder potential", "axis": AXIS_NAMES[normal], "side": side, "method": method, "order": order,
+        "step": "cylinder potential", "axis": AXIS_NAMES[normal], "side": side, "method": method, "end_weights": order,
         **cylinder.facts(),
     }  # fmt: skip
     sides = ("low", "high") if side == "both" else (side,)
@@ -246,7 +246,7 @@ def cylinder_potential(
         edge=cylinder.edge,
         x_low=h * first,
         x_high=h * last,
-        order=order,
+        end_weights=order,
         planes=AXIS_NAMES[normal],
         vectors=cylinder.vectors,
         method=method,
@@ -263,7 +263,7 @@ def cylinder_potential_field(
     x_low: float | None = None,
     x_high: float | None = None,
     edge: float = 0.0,
-    order: int | None = None,
+    end_weights: int | None = None,
     way: str = "auto",
 ) -> CylinderFields:
     """Φ_L, Φ_r or their sum at every grid point, and its parts of ρ̄ and of Δρ.
@@ -288,12 +288,12 @@ def cylinder_potential_field(
             f"Axis {AXIS_NAMES[normal]} leans on its planes, and potentials at all points need planes right above one "
             "another. Ask for planes or points, or choose an upright cell."
         )
-    first, last, order = stretch_of(field, cylinder, x_low, x_high, order)
+    first, last, order = stretch_of(field, cylinder, x_low, x_high, end_weights)
     kernel, made = _kernel(cylinder, order, first, last, way, str(field.values.dtype))
     whole = cylinder_sums(field, kernel, normal, side=side)
     average = _of_average(field, cylinder, order, first, last, side)
     step = {
-        "step": "cylinder potential", "axis": AXIS_NAMES[normal], "side": side, "order": order,
+        "step": "cylinder potential", "axis": AXIS_NAMES[normal], "side": side, "end_weights": order,
         "x_low": first * cylinder.step, "x_high": last * cylinder.step, **made, **cylinder.facts(),
     }  # fmt: skip
     fields = [

@@ -3,11 +3,11 @@
     Φ^[Δρ](x_b, s; R) = Σ_{g ≠ 0} e^{ig·s} Σ_x (h w_x/ε0) ρ_g(x) [Khat(g, d, R) - W(R, d) J1(gR)/(gR)]           eq. 69
     point   at s, less its limit Σ e^{ig·s} ρ_g e^{-gd}/(2gε0)                              envelope R^-1/2 in a crystal
     disc    mean over the disc of radius R about s, each point the centre of its own disc: times 2 J1(gR)/(gR)  R^-3/2
+    fixed-disc  mean over points within R1 = fraction R of s, all of which see the one disc about s, eq. F1     R^-1/2
 
-Over whole cells of the plane it vanishes at every R. Section XIII.A means discs that move with the point, as here; eq.
-F1 of App. F has one disc for all points within R1 of its centre, which leaves R^-1/2, and is not what is computed.
-Layers without a period in the plane fall more slowly: of locally neutral units as 1/R, of uncorrelated charges not at
-all.
+Over whole cells of the plane it vanishes at every R. Section XIII.A means discs that move with the point; App. F proves
+its limit for one that stays (fixed_disc.py), whose edge no average smooths. Layers without a period in the plane fall
+more slowly: of locally neutral units as 1/R, of uncorrelated charges not at all.
 
 The exponent is a straight line through log RMS of bins of R: within one the phases gR of the edge turn many times.
 
@@ -25,7 +25,7 @@ Out  DeviationDecay: host, V, equal on every rank.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import log10
 from typing import Any, ClassVar
@@ -46,8 +46,10 @@ from .cylinder import Cylinder, end_weights, in_memory, phases_at, places_of, pl
 from .cylinder_kernel import Array, disc_average_factor, disc_weight
 from .cylinder_sums import N_SIDES
 from .cylinder_table import classes_of, in_plane_wavevectors, khat_of_classes
+from .fixed_disc import MOST_OF_DISC, fixed_disc_table
 
-AVERAGES = {"point": -0.5, "disc": -1.5}
+POINT, DISC, FIXED_DISC = "point", "disc", "fixed-disc"
+AVERAGES = {POINT: -0.5, DISC: -1.5, FIXED_DISC: -0.5}
 """Exponent of each in a crystal."""
 FEWEST_RADII, LEAST_DECADES, GOOD_DECADES = 8, 1.0, 1.5
 """Radii and decades below which no exponent is fitted, and decades that a good one takes."""
@@ -66,12 +68,13 @@ class DeviationDecay(Result):
     values    (n,) at each R [V]; of a point less the limit
     binned_radii, rms  (bins,) geometric mean of R and root mean square of the values in each bin [Å], [V]
     exponent  of R, with the standard error of the fit; not defined where the values are rounding
-    expected  that of a crystal: -1/2 at a point, -3/2 of the mean over a moving disc
+    expected  that of a crystal: -1/2 at a point, -3/2 of the mean over moving discs, -1/2 of F1's fixed one
     decades   of R that the fit covers
     limit     of Φ^[Δρ] at the point for R = ∞ [V]; the mean over a disc has the limit 0
-    average   "point" or "disc"
+    average   "point", "disc" or "fixed-disc"
+    fraction  R1/R of a fixed disc; None for the others
     x_b       [Å]
-    point     (2,) place in the plane, as fractions of its vectors
+    in_plane  (2,) the point, as fractions of its vectors
     side      "low", "high" or "both"
     planes, remarks, provenance   as in SurfaceCharge
     """
@@ -86,9 +89,10 @@ class DeviationDecay(Result):
     limit: Measurement
     average: str
     x_b: float
-    point: Array
+    in_plane: Array
     side: str
     planes: str
+    fraction: float | None = None
     remarks: tuple[str, ...] = ()
     provenance: tuple[Mapping[str, Any], ...] = ()
 
@@ -96,12 +100,13 @@ class DeviationDecay(Result):
 
     def tables(self) -> Tables:
         """For people."""
+        of_radius = "" if self.fraction is None else f", R1 = {self.fraction:.4g} R"
         rows = (
             ("exponent of R", f"{self.exponent}, of a crystal {self.expected:g}"),
             ("R", f"{self.radii[0]:.4g} to {self.radii[-1]:.4g} Å, {self.decades:.2f} decades in {len(self.rms)} bins"),
             ("RMS", f"{self.rms[0]:.4g} V to {self.rms[-1]:.4g} V"),
             ("limit at the point", str(self.limit)),
-            ("where", f"x_b = {self.x_b:.4f} Å, {self.average}, side {self.side}"),
+            ("where", f"x_b = {self.x_b:.4f} Å, {self.average}{of_radius}, side {self.side}"),
             *(("note", remark) for remark in self.remarks),
         )
         return (("Decay of Φ of Δρ", rows),)
@@ -113,12 +118,13 @@ def deviation_decay(
     *,
     x_b: float,
     radii: Sequence[float] | Array | None = None,
-    average: str = "disc",
-    point: Sequence[float] = (0.0, 0.0),
-    side: str = "low",
+    average: str = DISC,
+    fraction: float = 0.125,
+    in_plane: Sequence[float] = (0.0, 0.0),
+    side: str = "both",
     x_low: float | None = None,
     x_high: float | None = None,
-    order: int | None = None,
+    end_weights: int | None = None,
 ) -> DeviationDecay:
     """Φ^[Δρ] of eq. (69) against the radius of the cylinder, with a fitted exponent.
 
@@ -127,8 +133,10 @@ def deviation_decay(
     x_b      [Å], on a plane
     radii    R [Å], increasing; 400 from 5 to 250 of the plane's longest period by default
     average  "point": at one point of the plane, less its limit; "disc": the mean over the disc of the same R about it,
-             whose points have each their own disc
-    point    its place, as fractions of the vectors of the plane
+             whose points have each their own disc; "fixed-disc": the mean over the points within R1 of it, which all
+             see the disc about it, as eq. F1 has it
+    fraction  R1/R of a fixed disc, at most 1/2; F1 has R1 much smaller than R
+    in_plane  the point, as fractions of the vectors of the plane
     others   as in cylinder_potential
 
     Source: App. F of the paper. Raises InputError for fewer than eight radii or less than a decade of them, for planes
@@ -140,6 +148,8 @@ def deviation_decay(
     for name, word, known in (("average", average, tuple(AVERAGES)), ("side", side, tuple(N_SIDES))):
         if word not in known:
             raise InputError(f'Unknown {name} "{word}" of a decay: {nearest_known(str(word), known)}')
+    if not 0 < fraction <= MOST_OF_DISC:
+        raise InputError(f"fraction = {fraction}: give R1/R of a fixed disc, above 0 and at most {MOST_OF_DISC}.")
     in_memory(field, "The decay of a potential")
     wanted = _radii(field, normal, radii)
     cylinder = Cylinder(field.grid, normal, float(wanted[0]), 0.0)
@@ -148,9 +158,9 @@ def deviation_decay(
         raise InputError("The planes are open: what falls with R are the modes of planes that go on, periodic ones.")
     if cylinder.leans:
         raise InputError(f"Axis {AXIS_NAMES[normal]} leans on its planes: use an upright cell.")
-    first, last, order = stretch_of(field, cylinder, x_low, x_high, order)
+    first, last, order = stretch_of(field, cylinder, x_low, x_high, end_weights)
     (plane,), _ = places_of(cylinder, x_b, first, last)
-    lengths, waves = _waves(field, cylinder, np.asarray(point, dtype=np.float64))
+    lengths, waves = _waves(field, cylinder, np.asarray(in_plane, dtype=np.float64))
     weights = _plane_weights(cylinder, int(plane), order, first, last, side)
     waves = waves * weights[:, None]
     kept = (lengths[0] > 0) & (np.abs(waves).max(axis=0) > NEGLIGIBLE * np.abs(waves).max())
@@ -159,7 +169,8 @@ def deviation_decay(
     lengths, waves = lengths[:, kept], waves[:, kept]
     distance = cylinder.step * np.abs(np.arange(cylinder.n) - int(plane)).astype(float)
     limit = float((waves * np.exp(-np.outer(distance, lengths[0])) / (2 * lengths[0])).sum())
-    values = np.array([_value(waves, lengths, distance, float(R), average, limit) for R in wanted])
+    at_each = _of_fixed_disc(lengths, distance, fraction) if average == FIXED_DISC else _of(average, lengths, distance)
+    values = np.array([float((waves * at_each(float(R))).sum()) for R in wanted]) - (limit if average == POINT else 0.0)
     binned, rms = _binned(wanted, values)
     decades = log10(binned[-1] / binned[0])
     scale = float(np.abs(waves).sum())
@@ -171,9 +182,10 @@ def deviation_decay(
     if decades < GOOD_DECADES:
         remarks = (f"the fit covers {decades:.2f} decades of R: {GOOD_DECADES} or more tell an exponent from another",)
     step = {
-        "step": "decay of Φ of Δρ", "axis": AXIS_NAMES[normal], "average": average, "side": side, "order": order,
+        "step": "decay of Φ of Δρ", "axis": AXIS_NAMES[normal], "average": average, "side": side, "end_weights": order,
         "x_b": cylinder.step * int(plane), "modes": int(kept.sum()),
     }  # fmt: skip
+    stated = fraction if average == FIXED_DISC else None
     return DeviationDecay(
         radii=wanted,
         values=values,
@@ -185,11 +197,12 @@ def deviation_decay(
         limit=Measurement(limit, "V"),
         average=average,
         x_b=cylinder.step * int(plane),
-        point=np.asarray(point, dtype=np.float64),
+        in_plane=np.asarray(in_plane, dtype=np.float64),
         side=side,
         planes=AXIS_NAMES[normal],
+        fraction=stated,
         remarks=remarks,
-        provenance=(*field.provenance, step),
+        provenance=(*field.provenance, step if stated is None else {**step, "fraction": stated}),
     )
 
 
@@ -214,7 +227,7 @@ def _radii(field: Field, normal: int, radii: ArrayLike | None) -> Array:
 def _waves(field: Field, cylinder: Cylinder, point: Array) -> tuple[Array, Array]:
     """Wavevectors of the classes, and (n, classes) what the modes of each add to every plane at the point."""
     if point.shape != (2,) or not np.isfinite(point).all():
-        raise InputError("point: give two fractions of the vectors of the plane.")
+        raise InputError("in_plane: give two fractions of the vectors of the plane.")
     lengths, classes = classes_of(in_plane_wavevectors(cylinder.vectors, cylinder.shape))
     phases = phases_at(cylinder.shape, float(point[0]), float(point[1])).ravel()
     of_class = classes.ravel()
@@ -247,13 +260,25 @@ def _plane_weights(cylinder: Cylinder, x_b: int, order: int, first: int, last: i
     return weights * (cylinder.step * FOUR_PI_KAPPA)
 
 
-def _value(waves: Array, lengths: Array, distance: Array, radius: float, average: str, limit: float) -> float:
-    """Φ^[Δρ] at one R."""
-    factor = disc_average_factor(lengths, radius).mean(axis=0)
-    kernel = khat_of_classes(lengths, distance, radius).T - np.outer(disc_weight(distance, radius), factor) / 2
-    if average == "disc":
-        return float((waves * kernel * factor).sum())
-    return float((waves * kernel).sum()) - limit
+def _of(average: str, lengths: Array, distance: Array) -> Callable[[float], Array]:
+    """R → (n, classes) what a wave of each class adds to Φ^[Δρ] at a point, or averaged over moving discs."""
+
+    def at_radius(radius: float) -> Array:
+        factor = disc_average_factor(lengths, radius).mean(axis=0)
+        kernel = khat_of_classes(lengths, distance, radius).T - np.outer(disc_weight(distance, radius), factor) / 2
+        return np.asarray(kernel if average == POINT else kernel * factor)
+
+    return at_radius
+
+
+def _of_fixed_disc(lengths: Array, distance: Array, fraction: float) -> Callable[[float], Array]:
+    """The same averaged over the points near the middle of one disc."""
+
+    def at_radius(radius: float) -> Array:
+        tables = [fixed_disc_table(one, distance, radius, fraction * radius) for one in lengths]
+        return np.asarray((tables[0] + tables[1]).T / 2)
+
+    return at_radius
 
 
 def _binned(radii: Array, values: Array) -> tuple[Array, Array]:

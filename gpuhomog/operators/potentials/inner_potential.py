@@ -47,7 +47,8 @@ from numpy.typing import NDArray
 from ...averaging_kernels import Gaussian
 from ...errors import InputError
 from ...field import Field
-from ...results import Measurement, Profile, Result, Tables, between_positions, weighted_sum
+from ...grid import OPEN
+from ...results import Measurement, Profile, Result, Tables, between_positions, difference, weighted_sum
 from ...units import FOUR_PI_KAPPA
 from ..excess.surface import (
     CHARGE,
@@ -63,7 +64,7 @@ from ..profiles.bulk import Body, find_body, fitted_line, spread_positions
 from ..profiles.planar import Planes, plane_name
 from ..profiles.unrolled import CELL, Unrolled, check_sampling
 from .bethe import VOLT, BethePotential, BuildingBlock, bethe_potential
-from .potential_step import PotentialStep, period_mean, potential_of_charge, potential_step
+from .potential_step import PotentialStep, is_field, period_mean, potential_of_charge, potential_step
 
 Array = NDArray[np.float64]
 
@@ -100,9 +101,13 @@ class InnerPotential(Result):
     budget_L, budget_R  [D - σ (x_b - x_L)]/ε0, the mean potential by the surface's moments [V]; from a potential alone
                       it is the potential itself, and not defined
     residual_L, residual_R  phi_mean less the budget, and less the vacuum's own field [V]
+    files_apart       beside a density: phi_mean_vs_vacuum_L less that of the density's own potential, found by the same
+                      steps [V]: what is of the file, its solver and its figures
+    of_levels         the latter less the density's own mean, without steps [V]: what is of where the vacuum's level is
+                      read and of the period that is found; part of no file
     grid_error        of phi_mean [V], from grids of half and a quarter of the planes; part of its uncertainty
     ion_width_correction  what point ions would have more of, if the ions of this density are Gaussians [V]
-    eps_rho, l        precision of ρ̄ [e/Å^3] and width [Å] of the resolvability; None if not known
+    eps_rho, length   precision of ρ̄ [e/Å^3] and width l [Å] of the resolvability; None if not known
     radius            R of eq. 80 [Å]
     x_b               where the bulk is [Å]
     faces             x_L and x_R [Å]
@@ -129,10 +134,12 @@ class InnerPotential(Result):
     budget_R: Measurement
     residual_L: Measurement
     residual_R: Measurement
+    files_apart: Measurement
+    of_levels: Measurement
     grid_error: Measurement
     ion_width_correction: Measurement
     eps_rho: float | None
-    l: float | None  # noqa: E741
+    length: float | None
     radius: float | None
     x_b: float
     faces: tuple[float, float]
@@ -167,11 +174,13 @@ class InnerPotential(Result):
             ("σ_R", str(self.sigma_R)),
             ("grid error", str(self.grid_error)),
         ]
-        if self.eps_rho is not None and self.l is not None:
-            how.append(("ε_ρ, l", f"{self.eps_rho:.4g} e/Å^3, {self.l:.4g} Å"))
+        if self.eps_rho is not None and self.length is not None:
+            how.append(("ε_ρ, l", f"{self.eps_rho:.4g} e/Å^3, {self.length:.4g} Å"))
         more = (
             ("mean less [D_L - σ_L depth]/ε0", self.residual_L),
             ("mean less [D_R - σ_R depth]/ε0", self.residual_R),
+            ("file less its density's, same steps", self.files_apart),
+            ("  these steps less the density itself", self.of_levels),
             ("ε_ρ l²/ε0, not resolved", self.unresolved_below),
             ("for point ions add", self.ion_width_correction),
         )
@@ -194,7 +203,7 @@ def inner_potential(
     period: float | str | None = "auto",
     x_b: float | None = None,
     radius: float | None = None,
-    l: float | None = None,  # noqa: E741
+    length: float | None = None,
     eps_rho: float | None = None,
     sampling: str | None = None,
 ) -> InnerPotential:
@@ -208,7 +217,7 @@ def inner_potential(
     period    of the bulk [Å]; "auto" finds it; None: there is none, and a Gaussian kernel averages
     x_b       where the bulk is [Å]; the middle of the slab by default
     radius    R of eq. 80 [Å]; needed for charged surfaces alone
-    l         mesoscopic width of the resolvability [Å]; four periods, or twice the kernel's eps, by default
+    length    l, the mesoscopic width of the resolvability [Å]; four periods, or twice the kernel's eps, by default
     eps_rho   precision of the averaged charge density [e/Å^3]; by default its largest magnitude in this slab
     sampling  "bandlimited" (default) or "cell", what samples of a charge density are
 
@@ -216,7 +225,7 @@ def inner_potential(
     other quantities, a charged slab, no vacuum, x_b outside the bulk; for a density of another cell; and for numbers
     that are not positive.
     """
-    for name, number in (("radius", radius), ("l", l), ("eps_rho", eps_rho)):
+    for name, number in (("radius", radius), ("length", length), ("eps_rho", eps_rho)):
         if number is not None and not (isfinite(number) and number > 0):
             raise InputError(f"{name} = {number}: give a positive number.")
     sampling = check_sampling(sampling)
@@ -231,7 +240,45 @@ def inner_potential(
     if charge is not None:
         surface = surface_charge(charge, period=step.period, x_b=step.x_b, sampling=sampling)
         charge_line = find_body(charge, sampling, step.x_b).line
-    return _gathered(profile, step, surface, charge_line, blocks, radius, l, eps_rho)
+    apart = _against_density(step, charge, charge_line, period, sampling)
+    return _gathered(profile, step, surface, charge_line, apart, blocks, radius, length, eps_rho)
+
+
+def _against_density(
+    step: PotentialStep,
+    charge: Profile | None,
+    charge_line: Unrolled | None,
+    period: float | str | None,
+    sampling: str,
+) -> tuple[Measurement, Measurement]:
+    """The mean of a potential less that of its density's own, by the same steps; and that less the density's mean."""
+    why = None
+    if step.source == "charge_density" or charge is None or charge_line is None:
+        why = "there is one file: give a potential and its density"
+    elif step.period is None:
+        why = "the bulk has no period"
+    elif is_field(step.field_low) or is_field(step.field_high):
+        why = "the potential has a field in the vacuum, which its density alone has not"
+    if why is not None:
+        return Measurement.not_defined(VOLT, why), Measurement.not_defined(VOLT, why)
+    assert charge is not None and charge_line is not None and step.line is not None
+    line = step.line
+    turns = 0.0 if charge.boundary == OPEN else charge.length * round((line.start - charge_line.start) / charge.length)
+    own = Profile(
+        line.position,
+        potential_of_charge(charge_line, line.position - turns),
+        VOLT,
+        "electrostatic_potential",
+        line.spacing * len(line.values),
+        boundary=OPEN,
+        planes=step.planes,
+    )
+    by_steps = potential_step(own, period=step.period, x_b=step.x_b).bulk_minus_low
+    exact = potential_step(charge, period=period, x_b=step.x_b, sampling=sampling).bulk_minus_low
+    assert step.bulk_minus_low is not None and by_steps is not None and exact is not None
+    pair = (difference(step.bulk_minus_low, by_steps), difference(by_steps, exact))
+    file, levels = (replace(one, uncertainty=None) if one.defined else one for one in pair)  # of one density: no errors
+    return file, levels
 
 
 def _beside(density: Field | Profile, axis: Planes | None, potential: Profile) -> Profile:
@@ -268,9 +315,10 @@ def _gathered(
     step: PotentialStep,
     surface: SurfaceCharge | None,
     charge_line: Unrolled | None,
+    apart: tuple[Measurement, Measurement],
     blocks: Sequence[BuildingBlock],
     radius: float | None,
-    l: float | None,  # noqa: E741
+    length: float | None,
     eps_rho: float | None,
 ) -> InnerPotential:
     assert step.x_b is not None and step.line is not None
@@ -309,7 +357,15 @@ def _gathered(
     least = LEAST_FIELD * _largest_field(step.line) / FOUR_PI_KAPPA
     if charge_line is not None:
         least = LEAST_CHARGE * charge_line.highest
-    width = l if l is not None else PERIODS_OF_L * step.period if step.period else None if eps is None else 2 * eps
+    width = (
+        length
+        if length is not None
+        else PERIODS_OF_L * step.period
+        if step.period
+        else None
+        if eps is None
+        else 2 * eps
+    )
     precision, resolvability, unresolved = _resolved(charge_line, moments[0], width, eps_rho)
     spherical, facet, found = _blocks(blocks, profile, step.period)
     remarks += [
@@ -333,10 +389,12 @@ def _gathered(
         budget_R=budget[1],
         residual_L=residual[0],
         residual_R=residual[1],
+        files_apart=apart[0],
+        of_levels=apart[1],
         grid_error=Measurement(level.grid_error, VOLT) if level.mean.defined else level.mean,
         ion_width_correction=_for_point_ions(profile, x_b, step.period, eps) if level.mean.defined else level.mean,
         eps_rho=precision,
-        l=width,
+        length=width,
         radius=radius,
         x_b=x_b,
         faces=faces,
@@ -399,7 +457,7 @@ def _level(step: PotentialStep, eps: float | None, charge: Unrolled | None, surf
 def _charge_of(potential: Unrolled) -> Unrolled:
     """-ε0 φ'' of samples, by second differences; 0 at the ends, which lie in vacuum."""
     bends = np.diff(potential.values, 2) / potential.spacing**2
-    return Unrolled(potential.start, potential.spacing, np.pad(bends, 1) / -FOUR_PI_KAPPA, CELL)
+    return replace(potential, values=np.pad(bends, 1) / -FOUR_PI_KAPPA, sampling=CELL)
 
 
 def _no_level(reason: str) -> _Level:
@@ -415,7 +473,10 @@ def _grid_error(line: Unrolled, number: Callable[[Unrolled], float]) -> float:
     for stride in (2, 4):
         n, h = len(line.values) // stride * stride, line.spacing
         start = line.start - (stride - 1) * h / 2
-        parts = [Unrolled(start + i * h, stride * h, line.values[i:n:stride], line.sampling) for i in range(stride)]
+        parts = [
+            replace(line, start=start + i * h, spacing=stride * h, values=line.values[i:n:stride])
+            for i in range(stride)
+        ]
         changes.append(float(np.ptp([number(part) for part in parts])) / 2)
     return changes[0] * min(1.0, max(LEAST_GAIN, changes[0] / changes[1])) if changes[1] > 0 else 0.0
 

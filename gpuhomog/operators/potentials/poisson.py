@@ -8,6 +8,11 @@ Which axes are open says what the charge is: one, a slab between two vacua; two,
 Open axes hold no images, whatever the box: the potential of a neutral slab goes to a constant on each side, 0 below it
 and 4πκ times its dipole above, less half of that on both; that of a wire or cluster goes to 0 as multipoles do.
 
+φ and E of a density are those of the trigonometric polynomial through its samples, exactly. E of a potential is that of
+the potential's polynomial: the same on upright cells and odd grids. On an even axis of an oblique cell the two
+wavevectors that share mode N/2 have different lengths, and samples of φ do not tell how much of φ belongs to which; so
+from φ these modes differ, by less than the grid leaves out in any case, and from the density they are right.
+
                  the level                                 net charge
     periodic     mean of the cell is 0                     refused: it has no periodic potential
     slab         -(1/2) ∫|z - z'| ρ: both sides opposite   refused: the vacuum would have no level
@@ -48,13 +53,16 @@ from ...parallel.exchange import at
 from ...reduction import JOIN, PLANES_AT_ONCE, SUM, Arrays, Reduction
 from ...streaming import Unread
 from ...units import FOUR_PI_KAPPA
+from ..profiles.unrolled import quiet_runs
 from .derivatives import gradient
 from .truncated import coulomb_kernel, padded_grid
 
 NEUTRAL = 1e-5
 """Largest |∫ρ| / ∫|ρ| of what must be neutral."""
 AT_FACES = 1e-3
-"""Largest mean |ρ| on the planes at the ends of an open axis, as a fraction of that of the densest plane."""
+"""Largest mean |ρ| of a plane in a vacuum, as at the ends of an open axis, over that of the densest plane."""
+FEWEST_PLANES = 2
+"""Planes of a vacuum in which a cell can be cut."""
 
 
 def electrostatic_potential(field: Field, boundary: str | Sequence[str] | None = None) -> Field:
@@ -99,7 +107,7 @@ def electric_field(field: Field, boundary: str | Sequence[str] | None = None) ->
     """Electric field -∇φ [V/Å], its Cartesian components x, y, z, from a charge density or a potential.
 
     field     charge_density (exact, whatever is open); electrostatic_potential or electron_potential_energy (exact
-              along periodic axes, by differences of eighth order along open ones)
+              along periodic axes, but for modes N/2 of oblique cells; by differences of eighth order along open ones)
     boundary  as for electrostatic_potential, of a charge_density only
 
     Raises InputError as electrostatic_potential does.
@@ -159,8 +167,8 @@ def check_solvable(field: Field, axes: Sequence[int], check_net: bool = True) ->
             name = AXIS_NAMES[axis]
             raise InputError(
                 f"The charge wraps the cell boundary along {name}: the planes at its ends hold "
-                f"{at_faces / magnitude.max():.2g} of the densest plane's, and an open axis needs vacuum there. Cut "
-                f"the periodic cell in its vacuum, gh.cut_in_vacuum(field, {name!r}), or take more of it."
+                f"{at_faces / magnitude.max():.2g} of the densest plane's, and an open axis needs vacuum there. "
+                f"{where_to_cut(magnitude, name)}."
             )
     if not check_net or abs(net) <= NEUTRAL * gross or len(axes) > 1:
         return
@@ -176,6 +184,27 @@ def check_solvable(field: Field, axes: Sequence[int], check_net: bool = True) ->
         f"The cell has a net charge of {charge:.4g} e ({abs(net) / gross:.1e} of all its charge), so it has no "
         "periodic potential: add the missing ions or electrons (gh.charge_balance tells), or open the axes along which "
         "it is finite, boundary=…"
+    )
+
+
+def longest_vacuum(magnitudes: NDArray[np.float64]) -> tuple[int, int]:
+    """First plane and number of planes of the longest stretch without charge around a period; none: (0, 0).
+
+    magnitudes  (n,) Σ|ρ| of each plane
+    """
+    empty = magnitudes <= AT_FACES * magnitudes.max()
+    start, length = max(quiet_runs(empty, periodic=True), key=lambda run: run[1], default=(0, 0))
+    return (0, 0) if length < FEWEST_PLANES or empty.all() else (start, length)
+
+
+def where_to_cut(magnitudes: NDArray[np.float64], name: str) -> str:
+    """What to do about an axis whose ends hold charge: cut it in its vacuum if there is one."""
+    if longest_vacuum(magnitudes)[1]:
+        return f"Cut the periodic cell in its vacuum, gh.cut_in_vacuum(field, {name!r}), or take more of it"
+    least = float(magnitudes.min() / magnitudes.max())
+    return (
+        f"There is no vacuum along {name}, its emptiest plane holds {least:.2g} of that: leave {name} periodic, or "
+        "take a box with vacuum along it"
     )
 
 

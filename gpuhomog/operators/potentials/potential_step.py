@@ -38,7 +38,7 @@ from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions, difference
 from ...units import FOUR_PI_KAPPA
-from ..excess.surface import NEUTRAL_PERIOD, SCALES_APART, first_moment, profile_of
+from ..excess.surface import NEUTRAL_PERIOD, SCALES_APART, first_moment, first_moment_error, profile_of
 from ..profiles.between_points import cumulative_at
 from ..profiles.bulk import (
     PERIODS_TO_FACE,
@@ -52,7 +52,7 @@ from ..profiles.bulk import (
     windows_around,
 )
 from ..profiles.planar import Planes, plane_name
-from ..profiles.unrolled import Unrolled, check_sampling, quiet_runs
+from ..profiles.unrolled import BANDLIMITED, Unrolled, check_sampling, quiet_runs
 
 Array = NDArray[np.float64]
 
@@ -74,6 +74,8 @@ LEAST_PLATEAU = 5
 FACE_UNCERTAINTY = 1.0
 """Uncertainty of where a surface ends [Å]: an atomic radius or half a layer; the ends of the straight vacuum and of
 the charge differ by as much. In a vacuum with a field the level at the face is uncertain by the field times this."""
+SOLVED = 64.0
+"""Roundings of a potential, of its largest value: solving for it in single precision loses more than the last step."""
 LEAST_FIELD = 2e-3
 """Field of a vacuum below which no reader needs to know [V/Å]: 0.01 V over a vacuum of 5 Å."""
 CHARGED_FIELD = 0.02
@@ -279,7 +281,7 @@ def _lay_out(
             )
         if low == high:
             raise InputError("The potential is straight all along the axis: there is no matter in it, hence no step.")
-        return low, high, Unrolled(start, h, values)
+        return low, high, Unrolled(start, h, values, precision=profile.precision)
     widest = max((m for _, m in runs), default=0)
     if x_b is not None:
         here = int(np.floor((x_b - start) / h)) % n
@@ -316,9 +318,9 @@ def _lay_out(
         raise InputError(
             f"{len(vacua)} stretches along {profile.planes} could be the vacuum: give density, or x_b in the slab."
         )
-    line = Unrolled(start + middle * h, h, np.roll(values, -middle))
+    line = Unrolled(start + middle * h, h, np.roll(values, -middle), precision=profile.precision)
     turns = float(np.floor((line.start + below * h - start) / profile.length)) * profile.length
-    line = Unrolled(line.start - turns, h, line.values)
+    line = replace(line, start=line.start - turns)
     return (0, below - 1), (n - jump - above, n - jump - 1), line
 
 
@@ -347,7 +349,7 @@ def _plateau(line: Unrolled, run: Run | None, at_low: bool) -> _Plateau:
     x, values = line.position[low:high], line.values[low:high]
     face = float(line.position[last] if at_low else line.position[first])
     level, slope, residual, spread = _line(x, values, face)
-    floor = 1e-15 * float(np.abs(line.values).max())
+    floor = SOLVED * line.precision * float(np.abs(line.values).max())
     bend, noise = _bend(x, values, face)
     if bend > max(MOST_BEND, SIGNIFICANT * noise):
         reason = (
@@ -390,7 +392,7 @@ def _bend(x: Array, values: Array, face: float) -> tuple[float, float]:
     return abs(levels[1] - levels[0]), noise * hypot(*leverages) / float(np.sqrt(half))
 
 
-def _is_field(slope: Measurement) -> bool:
+def is_field(slope: Measurement) -> bool:
     """True if a slope is more than noise, and large enough that readers must know."""
     return slope.value is not None and abs(slope.value) > max(LEAST_FIELD, SIGNIFICANT * (slope.uncertainty or 0.0))
 
@@ -419,11 +421,11 @@ def _level_in_bulk(
     drift = 0.0
     if period.uncertainty > 0:
         drift = float(period_mean(line, np.array([x]), period.length + period.uncertainty)[0] - here)
-    floor = 1e-15 * float(np.abs(line.values).max())
+    floor = SOLVED * line.precision * float(np.abs(line.values).max())
     slope, slope_error, spread = fitted_line(around, means)
     return (
         Measurement(float(here), VOLT, hypot(spread, drift, floor)),
-        Measurement(slope, FIELD, hypot(slope_error, floor)),
+        Measurement(slope, FIELD, hypot(slope_error, floor / period.length)),
     )
 
 
@@ -486,7 +488,7 @@ def _across_slab(
     found = resolve_period(period, line, face_low, face_high)
     bulk, bulk_field, x = _bulk_of(line, face_low, face_high, found, x_b, turn)
     slopes = [abs(f.value) for f in (field_low, field_high) if f.value is not None]
-    significant = [abs(float(f)) for f in (field_low, field_high) if _is_field(f)]
+    significant = [abs(float(f)) for f in (field_low, field_high) if is_field(f)]
     bent = [side for side, vacuum in zip(SIDES, vacua, strict=True) if vacuum.bent]
     remarks = _remarks(face_high - face_low, found, bulk, bulk_field)
     straight = all(s < FLAT_FIELD for s in slopes)
@@ -500,7 +502,7 @@ def _across_slab(
             f"are at the faces, known to {FACE_UNCERTAINTY:g} Å. A dipole correction removes it"
         )
     apart = difference(field_high, field_low)
-    if profile.boundary == OPEN and _is_field(apart) and abs(float(apart)) > CHARGED_FIELD and not bent:
+    if profile.boundary == OPEN and is_field(apart) and abs(float(apart)) > CHARGED_FIELD and not bent:
         charge = -float(apart) / FOUR_PI_KAPPA
         remarks.append(
             f"the fields of the two vacua differ: the slab carries {charge:.3g} e/Å^2, so no level is reached on "
@@ -555,7 +557,7 @@ def _across_interface(
     longest = max((p for p in found if p), key=lambda p: p.length, default=None)
     remarks = _remarks(x[1] - x[0], longest, None, None)
     fields = [f.value or 0.0 for f in slopes]
-    if levels[0].defined and levels[1].defined and any(_is_field(f) for f in slopes):
+    if levels[0].defined and levels[1].defined and any(is_field(f) for f in slopes):
         middle = float(levels[1]) - float(levels[0]) - (fields[0] + fields[1]) * (x[1] - x[0]) / 2
         remarks.append(
             f"there are fields in the bulks, dV/dx = {fields[0]:.4g} and {fields[1]:.4g} V/Å, as in a capacitor or at "
@@ -619,8 +621,8 @@ def _from_charge(
             "(gh.charge_balance tells), or homogenize the potential instead."
         )
     moment = first_moment(line, (body.low + body.high) / 2)
-    moment_error = hypot(abs(line.total) * body.thickness / 2, 1e-15 * line.gross * body.thickness)
-    potential = Unrolled(line.start, line.spacing, potential_of_charge(line))
+    moment_error = hypot(abs(line.total) * body.thickness / 2, first_moment_error(line))
+    potential = replace(line, values=potential_of_charge(line), sampling=BANDLIMITED)
     charge_period = resolve_period(period, line, body.low, body.high)
     turn = None if profile.boundary == OPEN else profile.length
     bulk, bulk_field, x = _bulk_of(potential, body.low, body.high, charge_period, x_b, turn)

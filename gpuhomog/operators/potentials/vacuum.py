@@ -24,7 +24,7 @@ Out  VacuumLevels: V, V/Å, eV; DipoleCorrection with the corrected Field.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import hypot, isfinite
 from typing import Any
 
@@ -36,7 +36,7 @@ from ...grid import AXIS_NAMES, OPEN, axis_index
 from ...results import Measurement, Profile, Result, Tables, between_positions, weighted_sum
 from ...streaming import Unread
 from ...units import FOUR_PI_KAPPA
-from ..excess.surface import first_moment, profile_of
+from ..excess.surface import first_moment, first_moment_error, profile_of
 from ..profiles.bulk import find_body
 from ..profiles.planar import Planes, planar_average
 from .poisson import electrostatic_potential
@@ -224,7 +224,7 @@ def dipole_correction(
                 f"The slab charge is {line.total:.4g} e/Å^2 != 0: its dipole depends on the origin. Add the missing "
                 "ions or electrons (gh.charge_balance tells)."
             )
-        dipole = Measurement(first_moment(line, sum(found.faces) / 2), MOMENT, 1e-15 * line.gross * height)
+        dipole = Measurement(first_moment(line, sum(found.faces) / 2), MOMENT, first_moment_error(line))
         removed = weighted_sum(FIELD, (-FOUR_PI_KAPPA / height, dipole))
         exact = True
     else:
@@ -249,6 +249,21 @@ def dipole_correction(
     step = {"step": "dipole correction", "axis": name, "field": float(removed), "jump": jump}
     corrected = potential.derive(potential.values - field.device.asarray(ramp), step)
     levels = vacuum_levels(corrected, name, density=charge, x_b=x_b, fermi_energy=fermi_energy)
+    levels = _of_removed(levels, removed)
     return DipoleCorrection(
         levels, dipole, removed, exact, jump, corrected, tuple(remarks), provenance=corrected.provenance
     )
+
+
+def _of_removed(levels: VacuumLevels, removed: Measurement) -> VacuumLevels:
+    """Levels with what the removed field is not sure of; it was zero in the middle of the slab."""
+    error = removed.uncertainty or 0.0
+    across = error * (levels.faces[1] - levels.faces[0])
+
+    def less_sure(number: Measurement | None, more: float) -> Measurement | None:
+        return None if number is None else weighted_sum(number.unit, (1.0, number), error=more)
+
+    wider = {name: across / 2 for name in ("low", "high", "work_function_low", "work_function_high")}
+    wider |= {"step": across, "dipole": across / FOUR_PI_KAPPA, "field_low": error, "field_high": error}
+    changed: dict[str, Any] = {name: less_sure(getattr(levels, name), more) for name, more in wider.items()}
+    return replace(levels, **changed)

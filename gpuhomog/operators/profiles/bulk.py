@@ -20,7 +20,7 @@ Out  Body, Period, Unrolled: host arrays and numbers, equal on every rank.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite, nan
 from typing import Any
 
@@ -129,7 +129,7 @@ def find_body(profile: Profile, sampling: str, inside: float | None = None) -> B
     if profile.boundary != OPEN:
         turns = np.floor((low - (profile.position[0] - h / 2)) / profile.length)
         shift = float(profile.length * turns)
-        line = Unrolled(line.start - shift, h, line.values, sampling)
+        line = replace(line, start=line.start - shift)
         low, high = low - shift, high - shift
     return Body(line, low, high)
 

@@ -152,6 +152,7 @@ def planar_average(field: Field, axis: Planes) -> Profile:
         planes=name,
         normal=wavevector / np.linalg.norm(wavevector),
         area=field.grid.volume / length,
+        precision=field.precision,
         structure=field.structure,
         provenance=(*field.provenance, {"step": "planar average", "planes": name, "harmonics": n_harmonics}),
     )
@@ -199,6 +200,7 @@ def profile_of_planes(field: Field, axis: int, mean: NDArray[np.float64], revers
         planes=f"-{name}" if reverse else name,
         normal=-field.grid.normal(axis) if reverse else field.grid.normal(axis),
         area=field.grid.area(axis),
+        precision=field.precision,
         structure=field.structure,
         provenance=(*field.provenance, {"step": "planar average", "planes": f"-{name}" if reverse else name}),
     )

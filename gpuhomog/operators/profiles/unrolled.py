@@ -25,11 +25,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...errors import InputError, nearest_known
 from ...results import Profile
+from ...units import DOUBLE
 from .between_points import harmonics
 
 Array = NDArray[np.float64]
 
 BANDLIMITED, CELL = "bandlimited", "cell"
+ROUNDINGS = 4.0
+"""Roundings of a sample: it is a sum over a plane, in which larger values may cancel."""
+SUMS = 4e-16
+"""Rounding of a sum of n numbers over √n times that of their magnitudes."""
+END_STRETCH = 0.5
+"""Stretches at the ends of a line by which it is judged how its tails go on [Å]."""
 EVALUATION_BLOCK = 2_000_000
 """Largest number of positions times modes evaluated at once."""
 
@@ -42,12 +49,14 @@ class Unrolled:
     spacing  distance of the samples [Å]
     values   (n,) samples, at start + (i + 1/2) spacing
     sampling "bandlimited" or "cell"
+    precision  of the values that the samples were made from, as a fraction
     """
 
     start: float
     spacing: float
     values: Array
     sampling: str = BANDLIMITED
+    precision: float = DOUBLE
 
     @property
     def end(self) -> float:
@@ -61,7 +70,7 @@ class Unrolled:
 
     def mirrored(self) -> Unrolled:
         """The line seen from the other end: its position x is -x of this one, so it integrates from above."""
-        return Unrolled(-self.end, self.spacing, self.values[::-1], self.sampling)
+        return Unrolled(-self.end, self.spacing, self.values[::-1], self.sampling, self.precision)
 
     def in_cells(self, finer: int = 8) -> Unrolled:
         """The line as exact averages over cells, `finer` times as many where it is bandlimited."""
@@ -72,7 +81,7 @@ class Unrolled:
         spectrum = np.zeros(n // 2 + 1, dtype=np.complex128)
         shape = np.exp(0.5j * wavevectors * h) * np.sinc(wavevectors * h / (2 * np.pi))
         spectrum[1 : len(wavevectors) + 1] = coefficients * shape * (n / 2)
-        return Unrolled(self.start, h, self.values.mean() + np.fft.irfft(spectrum, n), CELL)
+        return Unrolled(self.start, h, self.values.mean() + np.fft.irfft(spectrum, n), CELL, self.precision)
 
     def place(self, x: float, period: float | None) -> float:
         """The position x, moved by whole periods to where the line lies; unchanged on an open axis (None)."""
@@ -89,6 +98,25 @@ class Unrolled:
     def gross(self) -> float:
         """∫ |f| over the line."""
         return float(np.abs(self.values).sum() * self.spacing)
+
+    @cached_property
+    def rounding(self) -> float:
+        """Uncertainty of ∫ f: of its sums, and of the values; that of ∫ x f is this times the length."""
+        of_values = ROUNDINGS * self.precision * float(np.linalg.norm(self.values)) * self.spacing
+        return SUMS * self.gross * float(np.sqrt(len(self.values))) + of_values
+
+    @cached_property
+    def beyond_ends(self) -> float:
+        """Charge that another cut of the vacuum would put at the other end, or a larger box would hold.
+
+        Tails go on beyond the ends as they fall before them, by as much over each END_STRETCH as over the last two.
+        """
+        n = min(max(1, round(END_STRETCH / self.spacing)), len(self.values) // 2)
+        beyond = []
+        for f in (self.values, self.values[::-1]):
+            last, before = (abs(float(part.sum())) * self.spacing for part in (f[:n], f[n : 2 * n]))
+            beyond.append(last * min(1.0, last / (before - last)) if before > last else last)
+        return float(np.hypot(beyond[0], beyond[1]))
 
     @cached_property
     def highest(self) -> float:
@@ -239,4 +267,4 @@ def quiet_runs(quiet: NDArray[np.bool_], periodic: bool) -> list[tuple[int, int]
 def unroll(profile: Profile, first: int, sampling: str) -> Unrolled:
     """A profile laid out from its sample `first` on, around the period if that is not 0."""
     start = float(profile.position[0] + (first - 0.5) * profile.spacing)
-    return Unrolled(start, profile.spacing, np.roll(profile.values, -first), sampling)
+    return Unrolled(start, profile.spacing, np.roll(profile.values, -first), sampling, profile.precision)

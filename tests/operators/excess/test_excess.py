@@ -260,7 +260,7 @@ class TestInterface:
 
     def test_against_abel_sums(self):
         profile = self.joined()
-        result = gh.interface_charge(profile, between=(15.0, 45.0), periods=(2.0, 1.5), sampling="cell")
+        result = gh.interface_charge(profile, between=(15.0, 45.0), period=(2.0, 1.5), sampling="cell")
         assert result.charge.value == pytest.approx(self.expected(30.0, self.LEFT, self.RIGHT), abs=1e-9)
         assert result.kernel.value == pytest.approx(result.charge.value, abs=1e-6)
         assert result.estimator == "period window"
@@ -268,7 +268,7 @@ class TestInterface:
 
     def test_the_other_interface_goes_round(self):
         profile = self.joined()
-        result = gh.interface_charge(profile, between=(45.0, 15.0), periods=(1.5, 2.0), sampling="cell")
+        result = gh.interface_charge(profile, between=(45.0, 15.0), period=(1.5, 2.0), sampling="cell")
         below = float(self.side(self.RIGHT, 60.0))
         assert result.charge.value == pytest.approx(below - float(self.side(self.LEFT, 0.0)), abs=1e-9)
         assert result.between == pytest.approx((45.0, 75.0))
@@ -282,7 +282,7 @@ class TestInterface:
     def test_of_a_slab_it_is_minus_one_surface(self):
         """From bulk to vacuum: what lies between is the upper surface."""
         profile = polar_slab(boundary="open")
-        result = gh.interface_charge(profile, between=(32.0, 66.0), periods=(3.0, None), eps=4.0)
+        result = gh.interface_charge(profile, between=(32.0, 66.0), period=(3.0, None), eps=4.0)
         assert result.kernel.value == pytest.approx(-0.02, abs=1e-5)
         assert not result.period_window.defined
         assert result.estimator == "kernel"
@@ -293,7 +293,7 @@ class TestInterface:
     )
     def test_positions_that_cannot_be(self, between, message):
         with pytest.raises(InputError, match=message):
-            gh.interface_charge(self.joined(n=600), between=between, periods=2.0)
+            gh.interface_charge(self.joined(n=600), between=between, period=2.0)
 
     def test_order_on_an_open_axis(self):
         with pytest.raises(InputError, match="x_1 below x_2"):
@@ -302,12 +302,12 @@ class TestInterface:
     def test_periods_that_cannot_be(self):
         for periods, message in (("guess", "auto"), ((1.0, 2.0, 3.0), "one length"), (-1.0, "positive length")):
             with pytest.raises(InputError, match=message):
-                gh.interface_charge(self.joined(n=600), between=(15.0, 45.0), periods=periods)
+                gh.interface_charge(self.joined(n=600), between=(15.0, 45.0), period=periods)
 
     def test_charged_bulk_has_none(self):
         profile = self.joined(n=600)
         charged = gh.Profile(profile.position, profile.values + 0.2, "e/Å^3", "charge_density", profile.length)
-        result = gh.interface_charge(charged, between=(15.0, 45.0), periods=(2.0, 1.5), sampling="cell")
+        result = gh.interface_charge(charged, between=(15.0, 45.0), period=(2.0, 1.5), sampling="cell")
         assert not result.charge.defined
         assert "no neutral bulk" in result.charge.reason
         assert "Interface charge" in str(result)

@@ -249,7 +249,7 @@ class TestInterface:
         profile = self.joined(below, above)
         given_values = {} if below == above == 0 else {"reference": (below, above), "x_surface": 30.0}
         found = gh.interface_excess(
-            profile, between=(15.0, 45.0), periods=(1.0, 1.5), origin=30.0, sampling="cell", **given_values
+            profile, between=(15.0, 45.0), period=(1.0, 1.5), origin=30.0, sampling="cell", **given_values
         )
         for name in ("period_window", "kernel", "partition"):
             assert getattr(found, name).value == pytest.approx(self.SIGMA, abs=2e-6), name
@@ -260,7 +260,7 @@ class TestInterface:
 
     def test_the_dividing_surface(self):
         profile = self.joined(0.3, -0.5)
-        options = {"between": (15.0, 45.0), "periods": (1.0, 1.5), "reference": (0.3, -0.5), "sampling": "cell"}
+        options = {"between": (15.0, 45.0), "period": (1.0, 1.5), "reference": (0.3, -0.5), "sampling": "cell"}
         here, there = (gh.interface_excess(profile, x_surface=x, **options) for x in (30.0, 31.2))
         assert there.charge.value - here.charge.value == pytest.approx(1.2 * (-0.5 - 0.3), abs=1e-9)
         for x_surface, message in (
@@ -273,12 +273,12 @@ class TestInterface:
         with pytest.raises(gh.InputError, match="two bulk values"):
             gh.interface_excess(profile, **{**options, "reference": (0.3,)}, x_surface=30.0)
         with pytest.raises(gh.InputError, match="finite position"):
-            gh.interface_charge(self.joined(), between=(15.0, 45.0), periods=(1.0, 1.5), origin=np.inf)
+            gh.interface_charge(self.joined(), between=(15.0, 45.0), period=(1.0, 1.5), origin=np.inf)
 
     def test_disorder_on_both_sides(self):
         profile = disordered(2, 3)
         middle = float(profile.position.mean())
-        found = gh.interface_charge(profile, between=(middle - 100, middle + 100), periods=None, sampling="cell")
+        found = gh.interface_charge(profile, between=(middle - 100, middle + 100), period=None, sampling="cell")
         assert found.alpha is not None and found.alpha < 3
         assert not found.dipole.defined and found.dipole.reason.startswith("not converged")
         assert found.charge.defined

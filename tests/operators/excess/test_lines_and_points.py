@@ -75,7 +75,7 @@ def test_dividing_lines_that_are_moved(out):
     found = gh.lines_and_points(field, [gh.box_region((7.5 - out,) * 2, (51.5 + out,) * 2, 1.0)], eps=3)
     assert [float(x.value) for x in found.lines] == pytest.approx([-out] * 4, abs=1e-12)
     for point in found.points:  # what is t away from its line is t³/ρ off
-        assert float(point.value) == pytest.approx(out**2, abs=abs(out) ** 3 / found.rho)
+        assert float(point.value) == pytest.approx(out**2, abs=abs(out) ** 3 / found.window_radius)
         assert abs(float(point.value) - out**2) < 1.2 * point.value.uncertainty
     assert any("change with where" in remark for remark in found.remarks)
 
@@ -94,7 +94,7 @@ def test_excess_of_moved_lines_of_an_oblique_plate(tilt, stretch, out):
     found = gh.lines_and_points(field, [region], sampling="cell", eps=2.6)
     length = np.hypot(tilt, stretch)
     sine, moved = stretch / length, (out[0], out[1] * length)
-    allowed = 40 * max(map(abs, moved)) ** 3 / found.rho + 1e-6
+    allowed = 40 * max(map(abs, moved)) ** 3 / found.window_radius + 1e-6
     for line in found.lines:
         along_first = abs(line.corners[0][1] - line.corners[1][1]) < 1e-9
         assert float(line.value) == pytest.approx(-1.5 * moved[1 if along_first else 0] * sine, abs=1e-7)
@@ -184,8 +184,8 @@ def test_values_have_the_unit_of_their_codimension():
     assert units == ["V*Å", "V*Å^2", "V*Å^3"] and found.total.unit == "V*Å^3"
     assert [x.size for x in found.faces] == pytest.approx([1024.0] * 6)
     assert found.points[0].corners == ((3.5, 3.5, 3.5),)
-    flat = gh.lines_and_points(field, [gh.box_region((3.5,) * 2, (35.5,) * 2)], axis="a")
-    assert [flat.lines[0].value.unit, flat.points[0].value.unit] == ["V*Å", "V*Å^2"] and flat.axis == "a"
+    flat = gh.lines_and_points(field, [gh.box_region((3.5,) * 2, (35.5,) * 2)], uniform_axis="a")
+    assert [flat.lines[0].value.unit, flat.points[0].value.unit] == ["V*Å", "V*Å^2"] and flat.uniform_axis == "a"
     assert {"step": "lines and points"}.items() <= dict(found.provenance[-1]).items()
 
 
@@ -199,7 +199,7 @@ def test_coordinates_of_the_plane_across_each_axis(axis):
     full_low[k], full_high[k] = 0, shape[k]
     field = body(np.eye(3), shape, full_low, full_high, 2.0)
     corner, opposite = ([x[first] - 0.5, x[second] - 0.5] for x in (low, high))
-    found = gh.lines_and_points(field, [gh.box_region(corner, opposite, 2.0)], axis=axis, eps=3)
+    found = gh.lines_and_points(field, [gh.box_region(corner, opposite, 2.0)], uniform_axis=axis, eps=3)
     assert [float(x.value) for x in (*found.lines, *found.points)] == pytest.approx([0.0] * 8, abs=1e-10)
     assert found.directions == (tuple(np.eye(3)[first]), tuple(np.eye(3)[second]))
 
@@ -223,9 +223,9 @@ def test_ranks_find_what_one_finds(axis, size):
         np.testing.assert_allclose(numbers(found), numbers(alone), rtol=1e-12, atol=1e-10)
     flat = [gh.box_region((2.0, 1.0), (19.0, 18.0))]
     for across in "abc":
-        alone = gh.lines_and_points(solid, flat, eps=2, axis=across)
+        alone = gh.lines_and_points(solid, flat, eps=2, uniform_axis=across)
         run = on_ranks(
-            solid, size, lambda part, across=across: gh.lines_and_points(part, flat, eps=2, axis=across), axis
+            solid, size, lambda part, across=across: gh.lines_and_points(part, flat, eps=2, uniform_axis=across), axis
         )
         for found in run:
             np.testing.assert_allclose(numbers(found), numbers(alone), rtol=1e-12, atol=1e-10)
@@ -309,7 +309,7 @@ REFUSED = {
     "one in the other": (lambda: ([gh.Region(SQUARE), gh.box_region((5, 5), (9, 9))], {"eps": 2}), "overlap"),
     "the same twice": (lambda: ([gh.Region(SQUARE), gh.Region(SQUARE[::-1])], {"eps": 2}), "overlap"),
     "nothing deep enough to fit": (lambda: ([gh.Region(SQUARE, "linear")], {"eps": 2}), "cannot be fitted"),
-    "rho too small": (lambda: ([gh.Region(SQUARE)], {"eps": 2, "rho": 7}), "below 4 eps"),
+    "rho too small": (lambda: ([gh.Region(SQUARE)], {"eps": 2, "window_radius": 7}), "below 4 eps"),
     "outside an open cell": (lambda: ([gh.box_region((4, 4), (24, 60))], {"eps": 2}), "outside the cell"),
     "no region": (lambda: ([], {}), "No regions"),
     "crossed": (lambda: ([gh.Region([[0, 0], [20, 20], [20, 0], [0, 20]])], {}), "touches itself"),

@@ -69,7 +69,7 @@ class TestPartition:
     def test_every_interval_is_neutral(self):
         rng = np.random.default_rng(3)
         profile = cells(np.diff(rng.normal(size=400)))  # hyperuniform
-        found = gh.partition(profile, sampling="cell", within=(0.0, 399.0))
+        found = gh.partition(profile, sampling="cell", bulk=(0.0, 399.0))
         line = Unrolled(0.0, 1.0, profile.values, "cell")
         assert np.ptp(line.cumulative(found.edges)) < 1e-12 * line.highest
         assert found.x_b in found.edges
@@ -93,7 +93,7 @@ class TestPartition:
 
     def test_plateaus_have_their_middle(self):
         found = gh.partition(
-            cells([0, 1, -1, 0, 0, 0, 1, -1, 0, 0, 0, 1, -1, 0]), x_b=4.5, within=(0, 9), sampling="cell"
+            cells([0, 1, -1, 0, 0, 0, 1, -1, 0, 0, 0, 1, -1, 0]), x_b=4.5, bulk=(0, 9), sampling="cell"
         )
         assert found.edges.tolist() == [0.5, 4.5, 8.5]
 
@@ -105,7 +105,7 @@ class TestPartition:
         edges = h * np.arange(n + 1)
         running = np.sin(2 * np.pi * edges / 2.5) + 0.6 * np.sin(4 * np.pi * edges / 2.5 + 1)
         profile = gh.Profile(x, np.diff(running) / h, "e/Å^3", "charge_density", h * n, boundary="open")
-        found = gh.partition(profile, x_b=25.3, period=period, within=(10.0, 40.0), sampling="cell")
+        found = gh.partition(profile, x_b=25.3, period=period, bulk=(10.0, 40.0), sampling="cell")
         turns = (found.edges[[0, -1]] - 25.3) / 2.5
         whole = np.abs(turns - np.rint(turns)).max() < 1e-6
         assert whole == (period is not None)
@@ -113,17 +113,17 @@ class TestPartition:
     def test_a_level_that_is_never_reached_again(self):
         profile = cells([0, 1, 1, 1, 1, -1, -1, -1, -1, 0, 1, -1, 0, 1, -1, 0])
         with pytest.raises(gh.InputError) as refused:
-            gh.partition(profile, x_b=5.0, largest=3.0, within=(0.0, 16.0), sampling="cell")
+            gh.partition(profile, x_b=5.0, largest=3.0, bulk=(0.0, 16.0), sampling="cell")
         message = str(refused.value)
         assert "does not return to its value at x_b = 5 Å, 4 e/Å^2, within 3 Å" in message
         assert "Nearest usable level" in message and "kernel estimate" in message
         advised = float(message.split("at x_b = ")[2].split(" ")[0])
-        found = gh.partition(profile, x_b=advised, largest=3.0, within=(0.0, 16.0), sampling="cell")
+        found = gh.partition(profile, x_b=advised, largest=3.0, bulk=(0.0, 16.0), sampling="cell")
         assert found.widest <= 3.0
 
     def test_no_level_at_all(self):
         with pytest.raises(gh.InputError, match="No level of this window has one"):
-            gh.partition(cells(np.ones(32)), x_b=16.0, within=(0.0, 32.0), sampling="cell")
+            gh.partition(cells(np.ones(32)), x_b=16.0, bulk=(0.0, 32.0), sampling="cell")
 
     def test_random_charge_has_none_hyperuniform_has(self):
         """VII.F: C of random charges wanders off; failure rates of alpha = 0 and 2 of the theory."""
@@ -132,7 +132,7 @@ class TestPartition:
             noise = np.random.default_rng(seed).normal(size=1601)
             for alpha, values in ((0, noise[1:]), (2, np.diff(noise))):
                 try:
-                    gh.partition(cells(values), x_b=800.0, largest=400.0, within=(0.0, 1600.0), sampling="cell")
+                    gh.partition(cells(values), x_b=800.0, largest=400.0, bulk=(0.0, 1600.0), sampling="cell")
                 except gh.InputError:
                     refused[alpha] += 1
         assert refused[0] > 10 and refused[2] < 3
@@ -168,7 +168,7 @@ class TestMoments:
 
     def test_against_fractions(self):
         values = [0, 2, -1, -1, 0, 3, -2, -1, 0, 1, 1, -2, 0, 2, -2, 0]
-        found = gh.moment_densities(cells(values), x_b=8.5, partition="crossings", within=(0.0, 16.0), sampling="cell")
+        found = gh.moment_densities(cells(values), x_b=8.5, partition="crossings", bulk=(0.0, 16.0), sampling="cell")
         expected = exact_moments(values, found.edges, 8.5)
         assert len(found.edges) > 3
         assert [found.m1.value, found.m2.value, found.w.value] == pytest.approx(expected, abs=1e-8)
@@ -263,7 +263,7 @@ class TestMoments:
             x_b=3.2,
             partition="crossings",
             largest=3.1,
-            within=(0.0, float(len(values))),
+            bulk=(0.0, float(len(values))),
             sampling="cell",
         )
         assert found.w_field is None and found.mean_w is None
@@ -299,7 +299,7 @@ class TestRefused:
             ({"x_b": "middle"}, 'give a position in Å, or "auto"'),
             ({"x_b": np.nan}, "give a finite number"),
             ({"largest": -1.0}, "positive length"),
-            ({"within": (0.0, 1.0)}, "within belongs to an open axis"),
+            ({"bulk": (0.0, 1.0)}, "bulk belongs to an open axis"),
             ({"reference": 1.0}, "Leave reference out"),
             ({"sampling": "points"}, "Unknown sampling"),
         ],
@@ -311,14 +311,14 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"within": (5.0, 2.0)}, "the lower first"),
-            ({"within": (0.0, 99.0)}, "leaves the profile"),
-            ({"x_b": 14.5, "within": (2.0, 14.0)}, "lies outside the window"),
-            ({"x_b": 3.0, "within": (2.0, 14.0), "partition": "period", "period": 3.0}, "less than a period"),
-            ({"within": (2.0, 14.0), "partition": "period", "period": None}, "has no period"),
+            ({"bulk": (5.0, 2.0)}, "the lower first"),
+            ({"bulk": (0.0, 99.0)}, "leaves the profile"),
+            ({"x_b": 14.5, "bulk": (2.0, 14.0)}, "lies outside the window"),
+            ({"x_b": 3.0, "bulk": (2.0, 14.0), "partition": "period", "period": 3.0}, "less than a period"),
+            ({"bulk": (2.0, 14.0), "partition": "period", "period": None}, "has no period"),
             ({"partition": "halves"}, "Unknown partition"),
-            ({"within": (0.0, 16.0), "positions": [1.0, 2.0, 4.0]}, "equally spaced"),
-            ({"within": (7.0, 9.0), "x_b": 8.0}, "too short"),
+            ({"bulk": (0.0, 16.0), "positions": [1.0, 2.0, 4.0]}, "equally spaced"),
+            ({"bulk": (7.0, 9.0), "x_b": 8.0}, "too short"),
         ],
     )
     def test_of_an_open_bulk(self, options, message):

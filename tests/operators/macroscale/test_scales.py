@@ -84,7 +84,7 @@ def test_ranks_find_what_one_finds(rng, size, axis, boundary):
     for part in parts:
         np.testing.assert_array_equal(part.modes, alone.modes)
         np.testing.assert_allclose(part.power, alone.power, rtol=1e-10, atol=1e-15)
-        assert part.between == pytest.approx(alone.between) and part.verdict == alone.verdict
+        assert part.gap == pytest.approx(alone.gap) and part.verdict == alone.verdict
 
 
 @pytest.mark.parametrize("boundary", ["periodic", "p,p,o", "open"])
@@ -117,7 +117,7 @@ def test_fields_larger_than_memory_are_read_once(tmp_path):
     field.values.stream.read = lambda start, stop: planes.append(stop - start) or read(start, stop)
     streamed = gh.scales(field)
     assert sum(planes) == 40
-    assert streamed.between == pytest.approx(whole.between)
+    assert streamed.gap == pytest.approx(whole.gap)
     assert (streamed.low, streamed.mid) == pytest.approx((whole.low, whole.mid), rel=1e-9)
     assert streamed.high == pytest.approx(whole.high, rel=1e-9)
     assert streamed.alpha.value == pytest.approx(whole.alpha.value, rel=1e-9)
@@ -129,7 +129,7 @@ def test_single_precision_is_enough(rng):
     values = disordered(2, (32, 32, 32), 0.25, seed=4) + 0.3 * np.cos(2 * np.pi * np.arange(32) / 32)
     double = gh.scales(field_of(values, 8 * np.eye(3)))
     single = gh.scales(field_of(values.astype(np.float32), 8 * np.eye(3)))
-    assert single.between == pytest.approx(double.between)
+    assert single.gap == pytest.approx(double.gap)
     np.testing.assert_allclose(single.power, double.power, rtol=1e-4, atol=1e-12)
 
 
@@ -137,7 +137,7 @@ def test_a_wave_in_an_open_profile_keeps_its_power():
     """Hann's window and detrending: power of the waves within what leaks, none from the tilt."""
     x = np.arange(4096) * 0.25
     wave = 0.6 * np.sin(2 * np.pi * x / 3.7) + 0.1 * np.cos(2 * np.pi * x / 210.0)
-    found = gh.scales(profile_of(wave + 0.05 * x, 1024.0, "open"), between=(0.06, 1.0))
+    found = gh.scales(profile_of(wave + 0.05 * x, 1024.0, "open"), gap=(0.06, 1.0))
     assert found.windowed
     assert found.high == pytest.approx(0.18, rel=1e-3)
     assert found.low == pytest.approx(0.005, rel=0.05)
@@ -203,7 +203,7 @@ def test_a_wave_over_a_crystal():
     assert found.ratio == pytest.approx(60) and found.separated and "Scales are apart" in found.verdict
     assert found.eps == pytest.approx(np.sqrt(2 * 120))
     assert not found.alpha.defined and "crystal" in found.alpha.reason
-    again = gh.scales(profile_of(wave, 1200.0), between=found.between)
+    again = gh.scales(profile_of(wave, 1200.0), gap=found.gap)
     assert (again.a, again.L, again.low, again.high) == (found.a, found.L, found.low, found.high)
 
 
@@ -230,13 +230,13 @@ def test_pink_noise_has_no_macroscale():
 
 def test_scales_that_are_not_apart_are_not_refused():
     x = np.arange(1024) * 0.25
-    found = gh.scales(profile_of(np.cos(2 * np.pi * x / 16) + np.cos(2 * np.pi * x / 4), 256.0), between=(0.1, 1.0))
+    found = gh.scales(profile_of(np.cos(2 * np.pi * x / 16) + np.cos(2 * np.pi * x / 4), 256.0), gap=(0.1, 1.0))
     assert not found.separated and found.verdict.startswith("Not apart")
 
 
 def test_a_constant_has_no_scales():
     found = gh.scales(profile_of(np.full(64, 3.7), 10.0))
-    assert (found.a, found.L, found.eps, found.ratio, found.between) == (None, None, None, None, None)
+    assert (found.a, found.L, found.eps, found.ratio, found.gap) == (None, None, None, None, None)
     assert found.verdict == "The field is constant: it has no scales."
     assert gh.scales(field_of(np.full((16, 4, 4), 3.7, dtype=np.float32), np.eye(3))).a is None
 
@@ -295,10 +295,10 @@ def test_a_bulk_window_of_a_profile(boundary):
     values = disordered(2, (16384,), 0.125, seed=2)
     values[:2000] = values[14000:] = 0.0  # vacuum: surfaces add k^-2
     profile = profile_of(values, 2048.0, boundary)
-    found = gh.scales(profile, window=(260.0, 1740.0))
+    found = gh.scales(profile, bulk=(260.0, 1740.0))
     assert found.windowed and found.box == pytest.approx(1480.0, abs=0.3)
     assert abs(found.alpha.value - 2) < 3 * found.alpha.uncertainty
-    assert found.provenance[-1]["window"] == [260.0, 1740.0]
+    assert found.provenance[-1]["bulk"] == [260.0, 1740.0]
 
 
 def test_the_profile_of_an_isotropic_field_has_its_exponent():
@@ -379,11 +379,11 @@ def test_files(tmp_path, suffix):
     [
         ({"tau": 0.0}, "tau = 0.0"),
         ({"tau": np.nan}, "tau = nan"),
-        ({"between": (2.0, 1.0)}, "0 < kL < ka"),
-        ({"between": (1.0,)}, "0 < kL < ka"),
-        ({"window": (3.0, 1.0)}, "two positions low < high"),
-        ({"window": (-5.0, 100.0)}, "two positions low < high"),
-        ({"window": (0.0, 1.0)}, "at least 16"),
+        ({"gap": (2.0, 1.0)}, "0 < kL < ka"),
+        ({"gap": (1.0,)}, "0 < kL < ka"),
+        ({"bulk": (3.0, 1.0)}, "two positions low < high"),
+        ({"bulk": (-5.0, 100.0)}, "two positions low < high"),
+        ({"bulk": (0.0, 1.0)}, "at least 16"),
         ({"axis": "b"}, "leave axis out"),
     ],
 )
@@ -395,5 +395,5 @@ def test_refusals(options, words):
 def test_refusals_of_fields():
     with pytest.raises(InputError, match="at least 16 along one axis"):
         gh.scales(field_of(np.ones((8, 8, 8)), np.eye(3)))
-    with pytest.raises(InputError, match="window belongs to a profile"):
-        gh.scales(field_of(np.ones((16, 8, 8)), np.eye(3)), window=(0.1, 0.4))
+    with pytest.raises(InputError, match="bulk belongs to a profile"):
+        gh.scales(field_of(np.ones((16, 8, 8)), np.eye(3)), bulk=(0.1, 0.4))

@@ -105,7 +105,7 @@ def test_a_window_of_any_width_is_the_mean_of_the_cumulative_charge():
     edges = np.linspace(low, high, 400_001)
     middle = (edges[1:] + edges[:-1]) / 2
     staircase = np.concatenate([[0], np.cumsum(q)])[np.searchsorted(x, middle)]
-    found = gh.point_surface_charge(points, window=(low, high), origin=0.0)
+    found = gh.point_surface_charge(points, bulk=(low, high), origin=0.0)
     assert float(found.low) == pytest.approx(staircase.mean(), abs=1e-4)
     above = np.maximum(middle[:, None] - x, 0) @ q
     assert float(found.low_dipole) == pytest.approx(middle.mean() * staircase.mean() - above.mean(), abs=1e-2)
@@ -180,9 +180,9 @@ REFUSED = {
     "no length": (lambda: gh.crystal_surface_charge(gh.PointCharges([0, 0.5], [1, -1]), 0, 0), "positive length"),
     "a charged bulk": (lambda: gh.point_surface_charge(crystal(((1.0, 0.0), (-2.0, 0.3))), period=1.0), "not neutral"),
     "a wrong period": (lambda: gh.point_surface_charge(PAIRS, x_b=9.6, period=0.7), "not neutral"),
-    "both": (lambda: gh.point_surface_charge(PAIRS, period=1.0, window=(5, 6)), "one of them"),
-    "window turned round": (lambda: gh.point_surface_charge(PAIRS, window=(6, 5)), "lower first"),
-    "window outside": (lambda: gh.point_surface_charge(PAIRS, window=(6, 50)), "leaves the charges"),
+    "both": (lambda: gh.point_surface_charge(PAIRS, period=1.0, bulk=(5, 6)), "one of them"),
+    "window turned round": (lambda: gh.point_surface_charge(PAIRS, bulk=(6, 5)), "lower first"),
+    "window outside": (lambda: gh.point_surface_charge(PAIRS, bulk=(6, 50)), "leaves the charges"),
     "period outside": (lambda: gh.point_surface_charge(PAIRS, x_b=0.2, period=1.0), "leaves the charges"),
     "negative period": (lambda: gh.point_surface_charge(PAIRS, period=-1.0), "positive length"),
     "x_b outside": (lambda: gh.point_surface_charge(PAIRS, x_b=50.0), "outside the charges"),

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from gaussian_charges import density
 from ranks import on_ranks
 from scipy.integrate import quad
 from scipy.special import erf
 
 import gpuhomog as gh
 from gpuhomog.errors import InputError
+from gpuhomog.operators.potentials.sphere_terms import sphere_terms
 from gpuhomog.units import COULOMB_CONSTANT
 
 REDUCED = 1 / (4 * np.pi * COULOMB_CONSTANT)
@@ -55,6 +57,100 @@ def test_a_table_that_begins_off_the_centre():
     assert cloud.charge == pytest.approx(-1.0, abs=2e-6)
     without_core = -1.0 - gh.GaussianCharge(-1.0, 0.8).within(0.05)[0]
     assert abs(cloud.charge - without_core) > 5e-5
+
+
+def mean_in_sphere(parts, radius, volume, about=(0.0, 0.0, 0.0)):
+    """(1/Ω) ∫φ d³u over |u - about| < R by the direct sum over points, φ of Gaussians in closed form."""
+    x, weights = np.polynomial.legendre.leggauss(60)
+    r, z = radius * (x + 1) / 2, x
+    turn = 2 * np.pi * np.arange(80) / 80
+    flat = np.sqrt(1 - z**2)
+    unit = np.stack([np.outer(flat, np.cos(turn)), np.outer(flat, np.sin(turn)), np.outer(z, np.ones(80))], -1)
+    u = r[:, None, None, None] * unit + np.array(about)
+    share = np.einsum("i,j->ij", weights * radius / 2 * r**2, weights * 2 * np.pi / 80)[..., None]
+    total = np.zeros(u.shape[:-1])
+    for q, s, centre in parts:
+        away = np.linalg.norm(u - np.array(centre), axis=-1)
+        total += COULOMB_CONSTANT * q * erf(away / s / np.sqrt(2)) / away
+    return float((total * share).sum()) / volume
+
+
+SCATTERED = [
+    (1.0, 0.8, (0.9, 0.2, -0.3)),
+    (1.0, 0.7, (-0.9, -0.2, 0.3)),
+    (-1.2, 0.9, (0.0, 0.0, 0.0)),
+    (-0.4, 1.1, (0.4, -1.6, 0.8)),
+    (-0.4, 1.1, (-0.4, 1.6, -0.8)),
+]
+
+
+@pytest.mark.parametrize("radius", [0.4, 1.3, 2.1, 5.0])
+def test_parts_at_different_places(radius):
+    """What a sphere cuts, what it holds and what lies beyond it: all three lines of eq. 86."""
+    parts = [gh.GaussianCharge(q, s, centre=centre) for q, s, centre in SCATTERED]
+    found = gh.bethe_potential(gh.BuildingBlock.of_parts("molecule", parts, 64.0), radius=radius)
+    assert found.within.value == pytest.approx(mean_in_sphere(SCATTERED, radius, 64.0), abs=1e-9)
+    assert sum(found.within_terms) == pytest.approx(found.within.value, abs=1e-14)
+
+
+def test_a_wide_sphere_has_the_value_of_the_whole_block(atom):
+    """Of shared nuclei, points or not: beyond the block eq. 86 is eq. 82, and nearer it is not."""
+    for std in (0.3, 0.0):
+        whole = gh.BuildingBlock.of_parts("atom", [gh.GaussianCharge(1.0, std), atom.parts[1]], 64.0)
+        found = gh.bethe_potential(gh.BuildingBlock.with_shared_nucleus(whole, NEIGHBOURS), radius=12.0)
+        assert found.within.value == pytest.approx(found.spherical.value, rel=1e-12)
+        near = gh.bethe_potential(gh.BuildingBlock.with_shared_nucleus(whole, NEIGHBOURS), radius=3.0)
+        assert abs(near.within.value - found.spherical.value) > 0.1
+
+
+@pytest.mark.parametrize("radius", [0.9, 1.7, 3.4])
+@pytest.mark.parametrize("kind", ["ball", "function", "table"])
+def test_other_densities_off_the_middle(kind, radius):
+    """As many small charges: each point of the density is where it is, seen by the sphere as a point is."""
+    grain = 250
+    r = (np.arange(grain) + 0.5) * 1.5 / grain
+    of_r = lambda x: np.cos(np.pi * x / 3.0) ** 4 * (x < 1.5)  # noqa: E731
+    shells = 4 * np.pi * r**2 * (np.ones(grain) if kind == "ball" else of_r(r)) * 1.5 / grain
+    scale = 1 / shells.sum()
+    table = np.linspace(0, 1.5, 301)
+    part = {
+        "ball": lambda: gh.BallCharge(1.0, radius=1.5, centre=(0.0, 1.6, 0.5)),
+        "function": lambda: gh.RadialCharge.of_function(lambda x: scale * of_r(x), 1.5, centre=(0.0, 1.6, 0.5)),
+        "table": lambda: gh.RadialCharge.of_samples(table, scale * of_r(table), centre=(0.0, 1.6, 0.5)),
+    }[kind]()
+    z, weights = np.polynomial.legendre.leggauss(300)  # places on a shell, by their angle to the middle's direction
+    c = np.hypot(1.6, 0.5)
+    away = np.sqrt(c * c + r[:, None] ** 2 + 2 * c * r[:, None] * z)
+    seen = np.where(away < radius, 2 * np.pi * (radius**2 - away**2 / 3), 4 * np.pi * radius**3 / (3 * away))
+    expected = float((shells * scale) @ seen @ weights / 2)
+    inside, square, outside = sphere_terms(part.moment, c, radius)
+    found = 2 * np.pi * radius**2 * inside - 2 * np.pi / 3 * square + 4 * np.pi * radius**3 / 3 * outside
+    assert found == pytest.approx(expected, rel=2e-4 if kind == "ball" else 5e-5)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_sphere_in_a_block_on_a_grid(device, axis):
+    """The same molecule as a field; three ranks say the same."""
+    field = density(
+        (60, 64, 62), 15.0 * np.eye(3), [(q, s, np.array(c) + 7.5) for q, s, c in SCATTERED], "periodic", device=device
+    )
+    parts = [gh.GaussianCharge(q, s, centre=centre) for q, s, centre in SCATTERED]
+    block, exact = gh.BuildingBlock.of_field(field), gh.BuildingBlock.of_parts("molecule", parts)
+    for radius in (1.3, 2.1, 5.0):
+        found, expected = (
+            gh.bethe_potential(one, 64.0, radius=radius, tolerance=1e-5).within for one in (block, exact)
+        )
+        assert found.value == pytest.approx(expected.value, abs=2e-4 * abs(expected.value))
+        assert abs(found.value - expected.value) < found.uncertainty < 0.05
+    if device == "cpu":
+        alone = gh.bethe_potential(block, 64.0, radius=2.1, tolerance=1e-5).within_terms
+        for ranks in on_ranks(
+            field,
+            3,
+            lambda part: gh.bethe_potential(gh.BuildingBlock.of_field(part), 64.0, radius=2.1, tolerance=1e-5),
+            axis,
+        ):
+            assert ranks.within_terms == pytest.approx(alone, rel=1e-12)
 
 
 def cluster(charges, n, points=8):
@@ -178,8 +274,6 @@ def test_refused(atom):
         gh.bethe_potential(charged)
     with pytest.raises(InputError, match="volume of building block"):
         gh.bethe_potential(gh.BuildingBlock.of_parts("atom", atom.parts))
-    with pytest.raises(InputError, match="spherical symmetry"):
-        gh.bethe_potential(gh.BuildingBlock.with_shared_nucleus(atom, NEIGHBOURS), radius=5.0)
     with pytest.raises(InputError, match="no parts"):
         gh.BuildingBlock.of_parts("nothing", [])
     for numbers in ({"volume": -1.0}, {"radius": 0.0}, {"normal": (0, 0, 0)}):

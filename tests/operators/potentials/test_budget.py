@@ -210,8 +210,10 @@ def test_a_bulk_without_a_period():
 
 
 def test_a_real_slab(field_of_nacl):
-    """NaCl(001): 5.832 ± 0.002 V from its density, by three ways; σ = 0 on both faces."""
+    """NaCl(001): 5.832 ± 0.002 V from its density, by three ways; σ = 0 on both faces; one line for all terms."""
     found = gh.potential_budget(field_of_nacl, "c")
+    assert abs(found.residual.value) <= found.residual.uncertainty < 1e-9
+    assert abs(found.across.value) < found.across.uncertainty < 1e-4  # mirror planes
     assert found.mean_direct.value == pytest.approx(5.832, abs=0.002)
     assert abs(found.mean.value - 5.832) < 2 * found.mean.uncertainty < 0.02
     assert found.mean.value == pytest.approx(found.sheets.value, abs=1e-9)
@@ -236,6 +238,53 @@ def test_resolution(atoms):
     """What an average over l = 16 Å resolves if ρ is known to 1e-4: theory's 0.22 against 0.0043."""
     found = gh.potential_budget(atoms, period=4.0, length=16.0, eps_rho=STEP / 0.22 / 100)
     assert found.resolved.value == pytest.approx(0.22 * 100 / 256, rel=1e-6)
+
+
+def test_the_term_in_one_over_r(atoms):
+    """Of neutral, symmetric atoms it is N Q2/(4ε0R); means with it are off by the next order, as they say."""
+    for radius in (200.0, 400.0, 1000.0, 10000.0):
+        film = gh.potential_budget(atoms, x_b=78.75, period=4.0, radius=radius)
+        expected = FOUR_PI_KAPPA / (4 * radius) * 40 / 16 * (0.3**2 - 0.8**2)
+        for term in (film.order_1_over_R, film.mean_order_1_over_R):
+            assert term.value == pytest.approx(expected, rel=1e-8)
+        for case in ("film", "sample"):
+            found = gh.potential_budget(atoms, x_b=78.75, period=4.0, radius=radius, case=case)
+            assert abs(found.mean_residual.value) < found.mean_residual.uncertainty < 1e6 / radius**3 + 1e-7
+            assert abs(found.residual.value) < found.residual.uncertainty
+    assert abs(gh.potential_budget(atoms, x_b=78.75, period=4.0).mean_order_1_over_R.value) == 0
+
+
+def with_tails(pad, width=1.3, h=0.1, moved=0.0):
+    """Slab S1 with a dipole of Gaussian planes at its upper face: wide electrons, cut off `pad` beyond. And ∫xρ."""
+    sheets = ((0.02, 158.0, 0.4), (-0.02, 159.2, width))
+    profile = slab(40, ATOMS, h=h, pad=pad)
+    x = profile.position + moved
+    extra = sum(q * np.exp(-((x - c) ** 2) / (2 * s * s)) / (s * sqrt(2 * np.pi)) for q, c, s in sheets)
+    atoms = np.interp(x, profile.position, profile.values) if moved else profile.values
+    return replace(profile, position=x, values=atoms + extra), 0.02 * (158.0 - 159.2)
+
+
+@pytest.mark.parametrize("pad", [8.0, 8.5, 9.0, 10.0, 11.0])
+def test_what_is_cut_off_is_in_the_errors(pad):
+    """Tails that the box ends: the truth of the whole slab lies within what is said, which is no hundred times more."""
+    profile, moment = with_tails(pad)
+    found = gh.potential_budget(profile, x_b=78.0, period=4.0)
+    for measured, truth in ((found.across, -moment), (found.D_R, None), (found.mean_direct, STEP - moment / 2)):
+        if truth is not None:
+            error = abs(measured.value - volts(truth))
+            assert error < measured.uncertainty < max(100 * error, 1e-6)
+    assert abs(found.residual.value) <= found.residual.uncertainty < 1e-9
+
+
+def test_noise_in_the_vacuum_is_in_the_errors(atoms, rng):
+    """The last figures of a file, and mode N/2: D_L + D_R are of the line of which the exact sum is."""
+    n = len(atoms.values) // 2 * 2
+    for noise in (1e-8 * rng.standard_normal(n), 1e-8 * (-1.0) ** np.arange(n)):
+        profile = replace(atoms, position=atoms.position[:n], values=atoms.values[:n] + noise, length=n * 0.1)
+        found = gh.potential_budget(profile, x_b=78.0, period=4.0)
+        assert abs(found.residual.value) <= found.residual.uncertainty < 1e-9
+        drawn = 3 * volts(1e-8 * n * 0.1 * sqrt(n) * 0.1)  # the moment of such noise, of which no tail tells
+        assert abs(found.across.value) < 4 * found.across.uncertainty + drawn
 
 
 def test_refused(atoms):

@@ -80,7 +80,7 @@ def test_means_over_windows_of_radii():
     """By quadrature of what single radii give."""
     a, middle = 3.0, 11.0
     nodes, weights = np.polynomial.legendre.leggauss(60)
-    found = gh.lorentz_cavity(block(PAIR), (0.3, 0.1, 0), [middle], cell=CUBE, window=a)
+    found = gh.lorentz_cavity(block(PAIR), (0.3, 0.1, 0), [middle], cell=CUBE, width=a)
     flat = gh.lorentz_cavity(block(PAIR), (0.3, 0.1, 0), middle + nodes * a / 2, cell=CUBE)
     for name in ("q", "p_over_V", "E_out"):
         mean = np.tensordot(weights / 2, getattr(flat, name), axes=1)
@@ -242,8 +242,8 @@ def test_refused():
             gh.lorentz_cavity(pair, (0, 0, 0), radii, cell=CUBE)
     with pytest.raises(InputError, match="centre"):
         gh.lorentz_cavity(pair, (0, 0), [5.0], cell=CUBE)
-    with pytest.raises(InputError, match="window"):
-        gh.lorentz_cavity(pair, (0, 0, 0), [5.0], cell=CUBE, window=0.0)
+    with pytest.raises(InputError, match="width"):
+        gh.lorentz_cavity(pair, (0, 0, 0), [5.0], cell=CUBE, width=0.0)
 
 
 def test_fewer_wavevectors_for_all_of_an_oblique_cell(monkeypatch):

@@ -62,7 +62,7 @@ def test_open_blob_at_all_points():
     values = gaussian(x, -2, 0.6)[:, None, None] * gaussian(y, 1.5, 0.6)[:, None] * gaussian(z, 0.5, 0.6)
     field = charge(values, np.diag([73 / 8, 11.0, 11.0]), origin=[-8, -4, -5], boundary="open")
     found = gh.cylinder_potential(field, "a", 2.0, at=[[0.0, 0.0, 0.0]], side="low")
-    assert found.order == 3 and found.high is None
+    assert found.end_weights == 3 and found.high is None
     fields = gh.cylinder_potential_field(field, "a", 2.0, side="low")
     assert fields.of_average.values[64, 16, 20] == pytest.approx(found.low_average[0], abs=1e-13)
     assert fields.potential.values[64, 16, 20] == pytest.approx(found.low[0], abs=1e-11)
@@ -99,8 +99,8 @@ def test_all_points_are_the_planes(axis, device):
     field = random_layers(axis=axis, device=device)
     for order, way, within in ((5, "table", 2e-14), (3, "march", 1e-9)):
         for side in SIDES:
-            fields = gh.cylinder_potential_field(field, axis, 2.2, side=side, order=order, way=way)
-            planes = gh.cylinder_potential(field, axis, 2.2, at=[1.0, 4.5, 9.5], side=side, order=order)
+            fields = gh.cylinder_potential_field(field, axis, 2.2, side=side, end_weights=order, way=way)
+            planes = gh.cylinder_potential(field, axis, 2.2, at=[1.0, 4.5, 9.5], side=side, end_weights=order)
             sides = ("low", "high") if side == "both" else (side,)
             for name, part in (("potential", ""), ("of_average", "_average"), ("of_deviation", "_deviation")):
                 found = np.moveaxis(device.to_host(getattr(fields, name).values), axis, 0)[[2, 9, 19]]
@@ -122,7 +122,7 @@ def test_a_kernel_is_kept_for_calls_alike_and_for_no_others(monkeypatch):
         (more, 2.2, {}),
         (field, 2.3, {}),
         (field, 2.3, {"edge": 0.4}),
-        (field, 2.3, {"order": 2}),
+        (field, 2.3, {"end_weights": 2}),
         (field, 2.3, {"x_low": 1.0}),
         (field, 2.3, {"x_high": 9.0}),
         (field, 2.2, {"way": "march"}),
@@ -196,7 +196,7 @@ def test_direct_sums_approach_it():
         x, y = -3 + h * np.arange(round(6 / h) + 1), -4 + h * np.arange(round(8 / h))
         values = gaussian(x, 0, 0.7)[:, None, None] * gaussian(y, 0, 0.7)[:, None] * gaussian(y, 0.5, 0.7)
         field = charge(values, np.diag([h * len(x), 8.0, 8.0]), origin=[-3, -4, -4], boundary="open")
-        at = {"at": [[0.0, 0.0, 0.0], [1.0, 0.5, 0.5]], "order": 1}
+        at = {"at": [[0.0, 0.0, 0.0], [1.0, 0.5, 0.5]], "end_weights": 1}
         exact = gh.cylinder_potential(field, "a", 3.0, **at)
         direct = gh.cylinder_potential(field, "a", 3.0, method="direct", **at)
         misses.append(np.abs(direct.total - exact.total).max() / np.abs(exact.total).max())
@@ -216,7 +216,7 @@ def test_direct_sums_on_ranks_and_planes(slab):
 def test_soft_edge():
     """A wide cylinder turns about the limit e^{-gd}/2g of each mode; the mean over two periods is there."""
     slab = polar_slab(1 / 8, 16)
-    at = {"at": [[8.0, 1.0, -0.5]], "order": 6}
+    at = {"at": [[8.0, 1.0, -0.5]], "end_weights": 6}
     spectra = np.fft.rfft2(slab.values)
     x, n = np.arange(spectra.shape[0]) / 8, 16
     g = np.hypot(*np.meshgrid(np.fft.fftfreq(n, 1 / n), np.fft.rfftfreq(n, 1 / n), indexing="ij")) * 2 * pi / 4
@@ -231,7 +231,7 @@ def test_soft_edge():
     def lateral(radius, edge):
         """Without the planar average's part, which has no limit."""
         found = gh.cylinder_potential(slab, "a", radius, edge=edge, **at)
-        planes = gh.cylinder_potential(slab, "a", radius, edge=edge, at=16.0, order=6)
+        planes = gh.cylinder_potential(slab, "a", radius, edge=edge, at=16.0, end_weights=6)
         return found.total[0] - planes.total[0].mean()
 
     sharp = [lateral(R, 0.0) - limit for R in np.linspace(19.0, 21.0, 5)]
@@ -278,6 +278,20 @@ def test_the_disc_average_is_all_of_the_planar_mean(slab):
         assert ratio == pytest.approx(2 * j1(z) / z, abs=1e-12)
 
 
+def test_planes_that_cancel_to_noise():
+    """Planes without a mean charge are matter all the same, and 1e-17 is none: at the boundary, and inside."""
+    signs = np.where(np.arange(6) % 2, 1.0, -1.0)[:, None] * np.ones((6, 6))  # its sum is 0 exactly
+    values = np.zeros((16, 6, 6))
+    values[5:12] = signs
+    values[0, 0, 0] = values[15, 0, 0] = 1e-17
+    inside = charge(values, np.diag([8.0, 4.0, 4.0]))
+    assert np.abs(gh.cylinder_potential(inside, "a", 3.0, at=4.0).total).max() > 1e-3
+    values = np.roll(values, 6, axis=0)
+    assert values[0].mean() == 0 < np.abs(values.mean(axis=(1, 2))).max()
+    with pytest.raises(InputError, match=r"the mean \|ρ\| there is 100.0% of the densest plane's"):
+        gh.cylinder_potential(charge(values, inside.grid.cell), "a", 3.0, at=4.0)
+
+
 def test_refused(slab):
     def refused(message, field=slab, axis="a", radius=11.3, **options):
         with pytest.raises(InputError, match=message):
@@ -294,14 +308,18 @@ def test_refused(slab):
     refused(r"at of shape \(2, 2\)", at=np.zeros((2, 2)))
     refused('Unknown side "left"', side="left")
     refused('Unknown method "sampled"', method="sampled")
-    refused("order = 13", order=13)
+    refused("end_weights = 13", end_weights=13)
     refused("Edge of ± 12", edge=12.0)
     refused("sums sharp discs", edge=1.0, method="direct")
     refused("grid points only", at=[[8.0, 1.01, 0.0]], method="direct")
     electrons = gh.Field.from_array(slab.values, slab.grid.cell, quantity="electron_density")
     refused("counts electrons only", field=electrons)
     crystal = charge(np.cos(2 * pi * np.arange(16) / 16)[:, None, None] * np.ones((16, 6, 6)), 4 * np.eye(3))
-    refused("boundary of the cell cuts matter along a: .*Give x_low=… and x_high=…", field=crystal, radius=2.0, at=1.0)
+    cuts = "boundary of the cell cuts matter along a: .*Give x_low=… and x_high=…"
+    refused(cuts + ": there is no vacuum along a in which", field=crystal, radius=2.0, at=1.0)
+    layer = np.roll(crystal.values * (np.arange(16) < 6)[:, None, None], -2, axis=0)
+    across = charge(layer, 4 * np.eye(3))
+    refused(cuts + r", or cut the cell in its vacuum, gh.cut_in_vacuum\(field, 'a'\)", field=across, radius=2.0, at=1.0)
     opened = charge(np.ones((16, 6, 6)), 4 * np.eye(3), boundary="open")
     refused(r"Open box too small: L = 4 Å along b", field=opened, radius=2.0, at=1.0)
     values = np.zeros((16, 12, 12))
@@ -333,11 +351,11 @@ def test_neutral_planes_do_not_hide_how_smooth_the_layers_are(tmp_path, monkeypa
 
     alone = potential(field)
     limit = FOUR_PI_KAPPA / (2 * g) * np.exp((g * sd) ** 2 / 2) * erfc(g * sd / sqrt(2))
-    assert alone.order == 3
+    assert alone.end_weights == 3
     assert alone.total[0] == pytest.approx(limit, rel=5e-4)
     for split in (0, 2):
         for other in on_ranks(field, 3, potential, split):
-            assert other.order == 3
+            assert other.end_weights == 3
             assert other.total[0] == pytest.approx(alone.total[0], rel=1e-12)
     np.save(tmp_path / "wave.npy", values)
     (tmp_path / "wave.json").write_text(
@@ -345,4 +363,4 @@ def test_neutral_planes_do_not_hide_how_smooth_the_layers_are(tmp_path, monkeypa
     )
     monkeypatch.setattr(memory, "CHUNK_BYTES", 7 * n * n * 8)
     unread = gh.read(tmp_path / "wave.npy", boundary="o,p,p", max_memory="2GB")
-    assert potential(unread).order == 3
+    assert potential(unread).end_weights == 3

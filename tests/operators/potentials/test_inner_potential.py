@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.fft
 from ranks import on_ranks
 from scipy.interpolate import CubicSpline
 
@@ -69,10 +70,10 @@ def test_whole_blocks_give_their_own_value(blocks, layers, expected, name):
 
 def test_precision_of_the_average_hides_it():
     """Theory: for l = 4a a potential of 0.0043 lies below 0.22, in units in which e = ε0 = 1."""
-    found = gh.inner_potential(slab(ATOM, n=40), period=A, l=16.0)
+    found = gh.inner_potential(slab(ATOM, n=40), period=A, length=16.0)
     assert found.unresolved_below.value / POISSON == pytest.approx(0.22, abs=0.005)
     assert found.resolvability.value == pytest.approx(0.004296875 / 0.22, rel=0.02)
-    given = gh.inner_potential(slab(ATOM), period=A, l=16.0, eps_rho=1e-6)
+    given = gh.inner_potential(slab(ATOM), period=A, length=16.0, eps_rho=1e-6)
     assert given.resolvability.value == pytest.approx(0.004296875 / (1e-6 * 256), rel=1e-6)
     assert given.unresolved_below.value == pytest.approx(POISSON * 2.56e-4)
 
@@ -206,11 +207,11 @@ def test_grid_error_covers_what_a_coarse_grid_does(h):
 
 @pytest.fixture(scope="module")
 def three():
-    """By charge, by potential, and the charge itself."""
+    """By charge, by potential, the charge itself, and the potential."""
     charge = gh.read(DATA / "NaCl_slab_charge_density.cube.gz", quantity="charge_density", boundary="p,p,o")
     name = DATA / "NaCl_slab_electron_potential_energy.cube.gz"
     energy = gh.read(name, quantity="electron_potential_energy", boundary="p,p,o")
-    return gh.inner_potential(charge, "c"), gh.inner_potential(energy, "c"), charge
+    return gh.inner_potential(charge, "c"), gh.inner_potential(energy, "c"), charge, energy
 
 
 class TestSalt:
@@ -229,6 +230,42 @@ class TestSalt:
         assert values[0].uncertainty < 3e-4 and values[4].uncertainty < 2e-3
         assert abs(by_charge.residual_L.value) < 1e-6  # the same density by two integrals: rounding alone
         assert by_charge.phi_paper_eq80.value == 0.0
+
+    def test_what_lies_between_the_files(self, three):
+        """4.5e-4 V between the files' numbers is of the level at the face, and of the period found, and of no file."""
+        by_charge, by_potential, charge, energy = three
+        beside = gh.inner_potential(energy, "c", density=charge)
+        whole = by_potential.phi_mean_vs_vacuum_L.value - by_charge.phi_mean_vs_vacuum_L.value
+        assert whole == pytest.approx(-4.5e-4, abs=1e-5)
+        assert beside.files_apart.value + beside.of_levels.value == pytest.approx(whole, abs=1e-9)
+        # not the 3e-7 V of grids: the file holds 0 at both ends of its box, whose charge leaves more than that open
+        assert abs(beside.files_apart.value) < gh.potential_budget(charge, "c").across.uncertainty < 2e-5
+        same = gh.inner_potential(energy, "c", density=charge, period=2.82)
+        assert same.files_apart.value == pytest.approx(beside.files_apart.value, abs=1e-7)
+        level = gh.potential_step(energy, "c").low.value  # of a line through the tails, at the face; 0 at the end
+        assert same.of_levels.value == pytest.approx(-level, abs=1e-5)
+        assert not by_potential.files_apart.defined and "one file" in by_charge.of_levels.reason
+
+    def test_the_potential_is_that_of_differences(self, three):
+        """Mode by mode the file has a 7-point Laplacian, to its seven figures: not smoothed, and of the same ions."""
+        charge, energy = (scipy.fft.fft2(three[i].to_host()[:, :, 1:], axes=(0, 1)).real for i in (2, 3))
+        grid = three[2].grid
+        n, h = np.array(grid.shape), np.diag(grid.cell) / grid.shape
+        normal = np.pi * np.arange(1, n[2]) / (n[2] * h[2])  # 0 on both faces: sine waves
+
+        def differences(k, step):
+            weights = (3 / 2, -3 / 20, 1 / 90)
+            return sum(2 * w * (1 - np.cos((m + 1) * k * step)) for m, w in enumerate(weights)) / step**2
+
+        for i, j in ((0, 0), (1, 0), (1, 1), (2, 2), (5, 3), (10, 4)):
+            waves = 2 * np.pi * i / grid.cell[0, 0], 2 * np.pi * j / grid.cell[1, 1], normal
+            rho, phi = (scipy.fft.dst(field[i, j], type=1) for field in (charge, -energy))
+            exact = sum(k**2 for k in waves)
+            solved = sum(differences(k, step) for k, step in zip(waves, h, strict=True))
+            largest = np.abs(rho).max()
+            assert np.abs(phi * solved / POISSON - rho).max() < 5e-5 * largest
+            if i + j > 8:
+                assert np.abs(phi * exact / POISSON - rho).max() > 3e-3 * largest
 
     def test_the_budget_of_cylinders_has_the_same(self, three):
         """Half of both surfaces' dipole layers, and the direct sum over discs that grow without end."""
@@ -319,7 +356,7 @@ def test_refused(blocks):
         gh.inner_potential(charge, period=A, x_b=0.0)
     with pytest.raises(InputError, match="another name"):
         gh.inner_potential(charge, period=A, blocks=[blocks[0], blocks[0]])
-    for name in ("radius", "l", "eps_rho"):
+    for name in ("radius", "length", "eps_rho"):
         with pytest.raises(InputError, match=name):
             gh.inner_potential(charge, **{name: -1.0})
 

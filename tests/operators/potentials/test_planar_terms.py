@@ -93,7 +93,7 @@ def test_a_field_of_planes_has_the_same():
     values = line.values[:, None, None] * wave[:, None] * np.ones(6)
     field = gh.Field.from_array(values, np.diag([line.length, 4.0, 3.0]), quantity="charge_density", boundary="o,p,p")
     x = 0.125 * np.array([40, 88])
-    planes = gh.cylinder_potential(field, "a", 7.0, at=x, order=12)
+    planes = gh.cylinder_potential(field, "a", 7.0, at=x, end_weights=12)
     found = gh.cylinder_terms(field, "a", radius=7.0, x_b=x)
     np.testing.assert_allclose(planes.low_average.mean(axis=(1, 2)), found.low, rtol=1e-9, atol=1e-8)
     np.testing.assert_allclose(planes.high.mean(axis=(1, 2)), found.high, rtol=1e-9, atol=1e-8)

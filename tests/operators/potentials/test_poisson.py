@@ -204,6 +204,47 @@ def test_periodic_wave(device, triclinic):
 BOUNDARIES = ["periodic", "p,p,o", "o,p,p", "p,o,p", "o,o,p", "p,o,o", "open"]
 
 
+def refined(values, times):
+    """The trigonometric polynomial through values, modes N/2 as cosines, at `times` as many points along each axis."""
+    out = values.astype(complex)
+    for axis, n in enumerate(values.shape):
+        modes, at = np.fft.fftfreq(n, 1 / n), np.arange(n * times) / times
+        waves = np.exp(2j * np.pi * np.outer(at, modes) / n)
+        waves[:, n // 2] = np.cos(np.pi * at)
+        taken = np.exp(-2j * np.pi * np.outer(modes, np.arange(n)) / n) / n
+        out = np.moveaxis(np.tensordot(waves @ taken, out, (1, axis)), 0, axis)
+    return out.real
+
+
+def test_modes_of_half_the_points(device, rng):
+    """Even axes of an oblique cell: from a density φ and E are those of its polynomial, exactly; E of φ differs in N/2.
+
+    On three times as many points no mode is its own negative, so plain sums over modes say what is right.
+    """
+    shape, cell = (6, 8, 4), np.array([[4.0, 0.0, 0.0], [1.3, 5.0, 0.0], [0.4, -0.9, 6.0]])
+    values = rng.standard_normal(shape)
+    values -= values.mean()
+    fine = refined(values, 3)
+    modes = np.stack(np.meshgrid(*[np.fft.fftfreq(n, 1 / n) for n in fine.shape], indexing="ij"), axis=-1)
+    k = modes @ (2 * np.pi * np.linalg.inv(cell).T)
+    square = (k**2).sum(axis=-1)
+    square[0, 0, 0] = np.inf
+    potential = POISSON * np.fft.fftn(fine) / square
+    expected = [
+        np.fft.ifftn(part).real[::3, ::3, ::3] for part in (potential, *(-1j * np.moveaxis(k, 3, 0) * potential))
+    ]
+    density = gh.Field.from_array(values, cell, quantity="charge_density", device=device)
+    found = gh.electrostatic_potential(density)
+    of_density, of_potential = gh.electric_field(density), gh.electric_field(found)
+    for part, exact in zip((found, *of_density), expected, strict=True):
+        np.testing.assert_allclose(part.to_host(), exact, rtol=0, atol=1e-11)
+    half = np.zeros(shape, dtype=bool)
+    half[3], half[:, 4], half[..., 2] = True, True, True
+    for one, other in zip(of_density, of_potential, strict=True):
+        apart = np.abs(np.fft.fftn(one.to_host() - other.to_host()))
+        assert apart[~half].max() < 1e-9 < 1 < apart[half].max()
+
+
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 def test_ranks(boundary):
     """Slabs of every axis, some empty, give the planes of one rank."""
@@ -341,6 +382,14 @@ class TestRefusals:
         with pytest.raises(InputError, match="The charge wraps the cell boundary along c: the planes at its ends hold"):
             self.of(dipole, "p,p,o")
         assert self.of(dipole, "periodic").unit == "V"
+
+    def test_charge_everywhere(self, rng):
+        """A crystal has no vacuum to be cut in, and is not told to."""
+        values = rng.standard_normal((6, 6, 12))
+        crystal = gh.Field.from_array(values - values.mean(), 3.0 * np.eye(3), quantity="charge_density")
+        with pytest.raises(InputError, match=r"no vacuum along c, its emptiest .*: leave c periodic") as refused:
+            gh.electrostatic_potential(crystal, "p,p,o")
+        assert "cut_in_vacuum" not in str(refused.value)
 
     @pytest.mark.parametrize("z", [0.8, 11.2])
     def test_charge_at_one_face(self, z):
