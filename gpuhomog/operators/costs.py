@@ -24,7 +24,8 @@ from math import prod
 
 import numpy as np
 
-from ..fft import CONVOLVED_BYTES, SLOWEST_FIRST
+from ..device.padded import CONVOLVED_BYTES
+from ..fft import SLOWEST_FIRST
 from ..field import Field
 from ..parallel import Slab, model
 from .averages.line_weights import Line
@@ -134,21 +135,25 @@ def filter_cost(part: Field, shape: Sequence[int], n_results: int = 1) -> Cost:
     stored = [shape[i] for i in SLOWEST_FIRST[axis]]
     sent = {} if size == 1 else {"transpose": model.filter_bytes(stored, itemsize, size, n_results)}
     spectra = (1 if n_results == 1 else 2) + (size > 1)  # before a transpose and after it
-    return Cost((spectra + n_results) * n_bytes, n_results * n_bytes, round(passes * n_bytes), busy, sent)
+    peak = (spectra + n_results) * n_bytes + (part.device.scratch_bytes if size == 1 else 0)
+    return Cost(peak, n_results * n_bytes, round(passes * n_bytes), busy, sent)
 
 
 def poisson_cost(part: Field, n_results: int = 1) -> Cost:
-    """Poisson's equation (fft.convolved): spectra of padded planes; across them a few rows at a time are padded."""
+    """Poisson's equation (fft.convolved): spectra padded along two axes or one; the others some rows at a time."""
     padded = padded_grid(part.grid).shape
     opened = [axis for axis in range(3) if padded[axis] > part.grid.shape[axis]]
     if not opened:
         return filter_cost(part, part.grid.shape, n_results)
     across = part.slab.axis if part.comm.size > 1 or part.slab.axis in opened else opened[0]
-    shape = [part.grid.shape[axis] if axis == across else padded[axis] for axis in range(3)]
+    in_parts, chunks = [across], 2 * CONVOLVED_BYTES
+    if part.comm.size == 1 and part.device.pads_one_axis:
+        in_parts, chunks = [0, 2], 0
+    shape = [part.grid.shape[axis] if axis in in_parts else padded[axis] for axis in range(3)]
     filtered = filter_cost(part, shape, n_results)
     spectra = filtered.peak - n_results * held(shape, part.slab.axis, part.comm.size) * part.values.dtype.itemsize
     results = n_results * busiest_bytes(part)
-    return replace(filtered, peak=spectra + results + 2 * CONVOLVED_BYTES, kept=results)
+    return replace(filtered, peak=spectra + results + chunks, kept=results)
 
 
 def ions_cost(part: Field) -> Cost:
