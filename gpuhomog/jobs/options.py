@@ -15,6 +15,7 @@ gpuhomog.errors.InputError: --eps "four": give a positive number in Å, such as 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
@@ -59,6 +60,14 @@ def path(raw: Any) -> Path:
     return Path(text(raw)).expanduser()
 
 
+def paths(raw: Any) -> tuple[Path, ...]:
+    """Names of one file or several."""
+    names = raw if isinstance(raw, list | tuple) else [raw]
+    if not names:
+        raise Unusable("give a name")
+    return tuple(path(name) for name in names)
+
+
 def number(raw: Any) -> float:
     """One finite number."""
     try:
@@ -92,6 +101,21 @@ def positive(raw: Any) -> float:
     if value <= 0:
         raise Unusable("give a positive number")
     return value
+
+
+def time_step(raw: Any) -> tuple[float, str]:
+    """A time and its unit, fs if none is given.
+
+    >>> time_step("0.5"), time_step("2 ps")
+    ((0.5, 'fs'), (2.0, 'ps'))
+    """
+    found = re.fullmatch(r"\s*([-+.\deE]*\d\.?)\s*([A-Za-zµ]*)\s*", str(raw))
+    try:
+        if found is None or isinstance(raw, bool):
+            raise Unusable
+        return positive(found[1]), found[2] or "fs"
+    except Unusable:
+        raise Unusable("give the positive time between frames with its unit, such as 0.5fs or 2ps") from None
 
 
 def split(raw: Any) -> list[Any]:
@@ -802,6 +826,14 @@ ATOM_STYLE = Option(
     "atom-style", text, "S", 'Columns of a LAMMPS data file, such as "id type charge x y z".', panel=INPUT
 )
 START = Option("start", count(0, 10**9), "N", "First frame, from 0 on.", default=0, panel=INPUT)
+TIME_STEP = Option(
+    "time-step",
+    time_step,
+    "T",
+    "Time between the frames of the input with its unit, such as 0.5fs or 2ps; results are in that unit. Default: fs.",
+    required=True,
+    panel=INPUT,
+)
 EVERY = Option("every", count(1, 10**9), "N", "Take every Nth frame.", default=1, panel=INPUT)
 BIN = replace(SPACING, parse=length, metavar="D", here="They are cells of that width.", required=True)
 

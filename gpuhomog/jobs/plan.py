@@ -201,6 +201,14 @@ def profile_work(field: Field, values: Mapping[str, Any]) -> Work:
     return Work(planar_cost(field, values["axis"]))
 
 
+def current_work(field: Field, values: Mapping[str, Any]) -> Work:
+    """Sums over planes of every frame; ions are added to one after another."""
+    total = planar_cost(field, values["axis"])
+    for _ in values["files"][1:]:
+        total = total.beside(planar_cost(field, values["axis"])).beside(making_cost(field, values))
+    return Work(total, kept=None)
+
+
 def macro_work(field: Field, values: Mapping[str, Any]) -> Work:
     """Sums over planes, or an average on a coarse grid."""
     if not values["ball"]:
@@ -284,6 +292,7 @@ WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {
     "cavity": cavity_work,
     "budget": profile_work,
     "decay": spectra_work,
+    "current": current_work,
 }
 
 
@@ -358,7 +367,7 @@ class PlannedInputs:
 
     def field(self, values: Mapping[str, Any]) -> tuple[Field, int, int]:
         """The field; what is read for it from storage, and sent to the device, 0 if an earlier task has read it."""
-        names = ("file", "quantity", "unit", "boundary", "kind", "block", "frame", "dtype")
+        names = ("file", "files", "quantity", "unit", "boundary", "kind", "block", "frame", "dtype")
         key = tuple(str(values.get(name)) for name in names)
         if key in self._fields:
             return self._fields[key], 0, 0
@@ -376,7 +385,9 @@ def plan_task(task: Task, inputs: PlannedInputs) -> PlannedTask:
     """One task, after those that have filled the inputs."""
     values, layout = task.values, inputs.layout
     field, read, link = inputs.field(values)
-    total = read_once(busiest_bytes(field)) if read else Cost()  # are all values finite?
+    n_files = len(values.get("files", (0,)))
+    read, link = n_files * read, n_files * link
+    total = read_once(n_files * busiest_bytes(field)) if read else Cost()  # are all values finite?
     for name in ("density", "other"):
         if values.get(name) is None:
             continue
@@ -418,8 +429,8 @@ def plan_tasks(tasks: Iterable[Task], layout: Layout) -> list[PlannedTask]:
     """All tasks in order but those that one rank does for all; an InputError says which task it is about."""
     inputs, planned = PlannedInputs(layout), []
     for number, task in enumerate(tasks, 1):
-        if task.command.alone:
-            continue
+        if task.command.alone or (task.command.series and len(task.values["files"]) == 1):
+            continue  # what one rank does for all, and trajectories, which are no fields
         try:
             planned.append(plan_task(task, inputs))
         except InputError as error:

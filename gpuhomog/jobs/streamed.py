@@ -23,7 +23,7 @@ from .task import FIGURE_SUFFIXES, Task, plain_option
 
 T = TypeVar("T")
 
-NO_MATTER = (FRESH.key, JSON.key, MAX_MEMORY.key, QUIET.key, "file")
+NO_MATTER = (FRESH.key, JSON.key, MAX_MEMORY.key, QUIET.key, "file", "files")
 """Options that may differ when a run goes on: what is computed does not depend on them."""
 
 
