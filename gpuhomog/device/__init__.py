@@ -116,6 +116,10 @@ class Device(Protocol):
         """
         ...
 
+    def box_filter_in_passes(self, n_values: int) -> float:
+        """Reads of the field that box_filter takes as long as, with a window along each axis and so many values."""
+        ...
+
     pass_in_columns: ClassVar[dict[str, float]]
     """By precision, the columns of a matrix product that take as long as one read or write of the field."""
     tap_in_columns: ClassVar[dict[str, float]]
