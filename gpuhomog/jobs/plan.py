@@ -200,7 +200,7 @@ def average_work(field: Field, values: Mapping[str, Any]) -> Work:
 
 def profile_work(field: Field, values: Mapping[str, Any]) -> Work:
     """Sums over planes; what is made of them is small."""
-    return Work(planar_cost(field, values["axis"]))
+    return Work(planar_cost(field, values["axis"] or "c"))
 
 
 def current_work(field: Field, values: Mapping[str, Any]) -> Work:

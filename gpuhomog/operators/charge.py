@@ -123,7 +123,9 @@ def charge_density(
     """
     if field.quantity == "charge_density":
         if ion_charges is not None:
-            raise InputError("This is a charge_density already: ions are added to an electron_density only.")
+            raise InputError(
+                "This is a charge_density already, and ions are added to an electron_density: leave ion_charges out."
+            )
         return field.internal()
     if field.quantity in ("electrostatic_potential", "electron_potential_energy"):
         if ion_charges is not None:
