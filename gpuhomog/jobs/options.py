@@ -302,6 +302,20 @@ def word(*known: str) -> Callable[[Any], str]:
     return parse
 
 
+def planes(raw: Any) -> Any:
+    """An axis, or lattice planes."""
+    if raw not in (0, 1, 2, "a", "b", "c") and len(re.findall(r"-?\d", str(raw))) < 3:
+        raise Unusable("give a, b or c, or lattice planes h,k,l such as 1,1,0")
+    return checked(parse_planes)(raw)
+
+
+def without_name(error: InputError) -> str:
+    """What a refusal says, without the word that it found: the option's value stands before it."""
+    return re.sub(r'^Unknown \w+ "[^"]*"( in "[^"]*")?: |^\w+ .* (?:is|are) not understood: ', "", str(error)).rstrip(
+        "."
+    )
+
+
 def checked(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Text that another part of the package understands or refuses in its own words."""
 
@@ -310,7 +324,7 @@ def checked(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
             try:
                 check(raw)
             except InputError as error:
-                raise Unusable(str(error).rstrip(".")) from None
+                raise Unusable(without_name(error)) from None
             return tuple(raw) if isinstance(raw, list) else raw
         raise Unusable("give a word")
 
@@ -323,7 +337,7 @@ def unit(raw: Any) -> str:
         name = text(raw)
         conversion_factor(name, name)
     except InputError as error:
-        raise Unusable(str(error).rstrip(".")) from None
+        raise Unusable(without_name(error)) from None
     return name
 
 
@@ -588,7 +602,7 @@ SAMPLING = Option(
 
 AXIS = Option(
     "axis",
-    checked(parse_planes),
+    planes,
     "A",
     "Direction across the planes: a, b or c.",
     here="Lattice planes h,k,l, such as 1,1,0, as well.",
@@ -699,6 +713,7 @@ DENSITY = Option(
     "FILE",
     "Density of the same slab, on the same planes, beside its potential.",
     panel=INPUT,
+    python={"density out": "out"},
     names=INPUT_FILE,
 )
 X_SURFACE = Option(
@@ -710,7 +725,7 @@ X_SURFACE = Option(
 )
 HKL = Option(
     "hkl",
-    checked(parse_planes),
+    planes,
     "H,K,L",
     "Cut a periodic crystal along these lattice planes: no slab is needed.",
     here="At --cut, or at every position.",
@@ -942,6 +957,7 @@ def read_values(options: Sequence[Option], raw: Mapping[str, Any], where: str = 
             values[option.key] = option.read(value, where)
     for option in options:
         if option.required and values[option.key] is None:
-            name = f"{where}{option.name}" if where else f"--{option.name}"
-            raise InputError(f"{name} is missing: {option.told}")
+            name, written = (option.name, f"{option.name} =") if where else (f"--{option.name}", f"--{option.name}")
+            what = option.help[0].lower() + option.help[1:]
+            raise InputError(f"{where}{name} is missing: write {written} {option.metavar}, {what}")
     return values

@@ -40,6 +40,7 @@ from ..operators.costs import (
     gradient_cost,
     held,
     ions_cost,
+    kept_on_disk,
     planar_cost,
     poisson_cost,
     read_once,
@@ -49,6 +50,7 @@ from ..operators.costs import (
 )
 from ..operators.macroscale.interval_field import BALL_PER_EPS
 from ..operators.macroscale.scales import MOST_LOW_MODES
+from ..operators.potentials.truncated import padded_grid
 from ..parallel import Slab
 from ..readers import open_source
 from ..streaming.memory import CHUNKS_HELD, RESULTS_HELD, SLACK, resident_bytes
@@ -199,7 +201,7 @@ def average_work(field: Field, values: Mapping[str, Any]) -> Work:
 
 def profile_work(field: Field, values: Mapping[str, Any]) -> Work:
     """Sums over planes; what is made of them is small."""
-    return Work(planar_cost(field, values["axis"]))
+    return Work(planar_cost(field, values["axis"] or "c"))
 
 
 def current_work(field: Field, values: Mapping[str, Any]) -> Work:
@@ -253,7 +255,7 @@ def potential_work(field: Field, values: Mapping[str, Any]) -> Work:
     ions = Cost() if values["ion_charges"] is None else ions_cost(field)
     n_results = 3 if values["to_quantity"] == "electric_field" else 1
     solved = ions.beside(poisson_cost(field, n_results)).beside(report_cost(n_results * n_bytes))
-    return Work(solved, tuple((path, shape) for path in paths), kept=None)
+    return Work(solved, tuple((path, shape) for path in paths), kept=kept_on_disk(field, padded_grid(field.grid).shape))
 
 
 def energy_work(field: Field, values: Mapping[str, Any]) -> Work:

@@ -75,7 +75,7 @@ def run_streamed(
         if folder is not None:
             keeper = stack.enter_context(Checkpoint(folder, facts_of(tasks), comm or Serial(), fresh))
             stack.enter_context(stopping())
-        run = stack.enter_context(running(Run(Limit(parse_bytes(given)), keeper)))
+        run = stack.enter_context(running(Run(Limit(parse_bytes(given)), keeper, folder and folder.parent)))
         works = [lambda number=number, task=task: each(number, task) for number, task in enumerate(tasks)]
         results = in_turns(works, run.answer, done)
         if keeper is not None:
