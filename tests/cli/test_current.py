@@ -82,6 +82,26 @@ def test_frames_of_ase_with_their_charges(run, tmp_path):
         assert result["J"][2] == pytest.approx(-0.9 * 0.1 / 24, abs=1e-9)
 
 
+def test_structures_and_tables_one_a_frame(run, tmp_path):
+    for n in range(5):
+        z = 0.9 + 0.02 * n
+        heading = "Na Cl\n1.0\n2 0 0\n0 2 0\n0 0 6\nNa Cl\n1 1\nDirect\n"
+        (tmp_path / f"POSCAR_{n}").write_text(f"{heading}0 0 0.1\n0 0 {z % 1.0}\n")
+        (tmp_path / f"ions_{n}.csv").write_text(f"x,y,z,charge\n0,0,0.6,1\n0,0,{z % 1.0 * 6},-1\n")
+    expected = pytest.approx(-0.12 / 24, abs=1e-9)
+    structures = [f"POSCAR_{n}" for n in range(5)]
+    found = run("current", *structures, "--charges", "Na=1,Cl=-1", "--time-step", "1", "--json").json["result"]
+    assert found["J"][2] == expected
+    tables = [f"ions_{n}.csv" for n in range(5)]
+    found = run("current", *tables, "--cell", "2,2,6", "--time-step", "1", "--json").json["result"]
+    assert found["J"][2] == expected
+    ran = run("current", *tables, "--time-step", "1")
+    assert ran.code == 2 and "states no cell" in ran.sentence and "--cell" in ran.sentence
+    (tmp_path / "line.csv").write_text("0,1\n0.3,-1\n")
+    ran = run("current", "line.csv", "line.csv", "line.csv", "--time-step", "1")
+    assert ran.code == 2 and "x, y, z, charge" in ran.sentence
+
+
 def test_body_of_charges(run, tmp_path):
     lines = []
     for n in range(5):
@@ -138,7 +158,9 @@ def test_files_out_of_order_are_told(run, densities):
         (("gone.xyz", *OPTIONS, "--time-step", "1"), ["gone.xyz", "no such file"]),
         (("rho_7.h5", "rho_8.h5", "--time-step", "1", "--period", "4"), ["2 frames"]),
         (("rho_7.h5", "gone.h5", "--time-step", "1"), ["gone.h5", "no such file"]),
-        (("rho_7.h5", "rho_8.h5", "--charges", "Na=1", "--time-step", "1"), ["--charges", "trajectory"]),
+        (("rho_7.h5", "rho_8.h5", "--cell", "2,2,64", "--time-step", "1"), ["--cell", "belongs to charges that move"]),
+        (("rho_7.h5", "rho_8.h5", "--atom-style", "x", "--time-step", "1"), ["--atom-style", "in one file"]),
+        (("run.xyz", "run.xyz", *OPTIONS, "--topology", "rho_7.h5", "--time-step", "1"), ["--topology", "in one file"]),
     ],
 )
 def test_refusals_are_one_sentence(run, xyz, densities, words, expected):

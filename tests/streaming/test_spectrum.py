@@ -17,6 +17,7 @@ from scipy.special import erf
 
 import gpuhomog as gh
 from gpuhomog.errors import InputError, Stopped
+from gpuhomog.operators.potentials import cavity
 from gpuhomog.streaming import Limit, Run, in_turns, running, scratch, spectrum, stops
 from gpuhomog.units import COULOMB_CONSTANT
 
@@ -164,6 +165,33 @@ def test_tasks_that_want_the_same_share_the_spectrum(stored, small_chunks, monke
     for axis, values in zip("abc", found, strict=True):
         np.testing.assert_allclose(values, gh.planar_average(expected, axis).values, rtol=0, atol=1e-13)
     assert len(made) == 1
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("cell", [CELL, LEANING], ids=["upright", "leaning"])
+def test_spheres_of_a_crystal(on_disk, stored, monkeypatch, cell, order):
+    """Lorentz's cavity, row by row of the spectrum: its shells are moved to a few points as they come."""
+    whole, field = on_disk("periodic", cell, order)
+    how = {"centre": (4.0, 3.8, 4.6), "radii": [4.4, 6.0, 9.7], "width": 2.0}
+    fewer, moved = cavity._fewer, []
+
+    def noting(shells, reach):
+        few = fewer(shells, reach)
+        moved.append((len(few.k), len(shells.k)))
+        return few
+
+    monkeypatch.setattr(cavity, "_fewer", noting)
+    found = gh.lorentz_cavity(field, **how)
+    assert max(other for _, other in moved) < 700  # of 1365 modes; of an upright cell eight are one shell
+    assert any(one < other for one, other in moved) or cell is CELL
+    expected = gh.lorentz_cavity(whole, **how)
+    for name in ("q", "p_over_V", "E_near", "q_tophat", "E_out_triangle", "E_periodic", "P_cell", "invariant"):
+        one, other = getattr(found, name), getattr(expected, name)
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-11 * np.abs(other).max(), err_msg=name)
+    path = stored(whole.values, cell, quantity="charge_density", unit="e/Å^3")
+    for part in together(3, lambda comm: gh.lorentz_cavity(gh.read(path, comm=comm, max_memory="1GB"), **how)):
+        np.testing.assert_allclose(part.q, expected.q, rtol=0, atol=1e-11)
+        np.testing.assert_allclose(part.E_near, expected.E_near, rtol=0, atol=1e-11)
 
 
 class TestDisk:

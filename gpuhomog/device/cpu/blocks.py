@@ -136,7 +136,7 @@ def _filter(
         n if axis in flat else m
         for axis, (n, m) in enumerate(zip(values.shape, multipliers[0].stored_shape, strict=True))
     )
-    spectrum = _transformed(values, m_1, threads)
+    spectrum = transformed(values, m_1, threads)
     factors = [Factor(multiplier.across(flat).turned(), spectrum.dtype) for multiplier in multipliers]
     spectra = [spectrum if number == len(factors) else np.empty_like(spectrum) for number in range(1, len(factors) + 1)]
     at_once = max(1, min(spectrum.shape[1], BLOCK_BYTES // (m_0 * m_2 * spectrum.itemsize)))
@@ -172,10 +172,10 @@ def _filter(
     for factor in factors:
         factor.keep()
     for _ in multipliers:
-        _transform_back(spectra.pop(0), empty(), m_1, threads)
+        transform_back(spectra.pop(0), empty(), m_1, threads)
 
 
-def _transformed(values: NDArray[Any], m_1: int, threads: int) -> NDArray[Any]:
+def transformed(values: NDArray[Any], m_1: int, threads: int) -> NDArray[Any]:
     """(n_0, m_1//2 + 1, n_2) real lines of axis 1 transformed, zeros behind them."""
     n_0, n_1, n_2 = values.shape
     at_once = max(1, min(n_0, BLOCK_BYTES // (2 * m_1 * n_2 * values.itemsize)))
@@ -196,7 +196,7 @@ def _transformed(values: NDArray[Any], m_1: int, threads: int) -> NDArray[Any]:
     return spectrum
 
 
-def _transform_back(spectrum: NDArray[Any], values: NDArray[Any], m_1: int, threads: int) -> None:
+def transform_back(spectrum: NDArray[Any], values: NDArray[Any], m_1: int, threads: int) -> None:
     """Lines of m_1, of which the first n_1 are the values."""
     n_0, n_1, n_2 = values.shape
     at_once = max(1, min(n_0, BLOCK_BYTES // (2 * m_1 * n_2 * values.itemsize)))
