@@ -41,6 +41,7 @@ ONLY_IN = {
     "cupy": ("device/",),
     "mpi4py": ("parallel/mpi.py",),
     "matplotlib": ("plots/",),
+    "numba": ("device/cpu/compiled.py",),
     "pyfftw": ("device/fftw.py",),
     "ducc0": ("device/cpu/transforms.py",),
     "typer": ("cli.py", "cli/"),

@@ -123,6 +123,10 @@ class Device(Protocol):
         """
         ...
 
+    def box_filter_in_passes(self, n_values: int) -> float:
+        """Reads of the field that box_filter takes as long as, with a window along each axis and so many values."""
+        ...
+
     pass_in_columns: ClassVar[dict[str, float]]
     """By precision, the columns of a matrix product that take as long as one read or write of the field."""
     tap_in_columns: ClassVar[dict[str, float]]
@@ -236,10 +240,6 @@ class Device(Protocol):
         Values are constant in cells [i, i + 1), periodic; x counts cells and edges cut them. (3, a, b, c) float64 with
         the axis as long as there are intervals, on the device; sums compensated where the values are float64.
         """
-        ...
-
-    def plane_moments(self, values: Any, axis: int, edges: Any, references: Any) -> NDArray[np.float64]:
-        """(3, intervals) such moments of the sums over the planes of an axis, float64, on the host."""
         ...
 
     def box_filter(self, values: Any, windows: Sequence[Any]) -> Any:

@@ -28,6 +28,7 @@ from ..device.padded import CONVOLVED_BYTES
 from ..fft import SLOWEST_FIRST
 from ..field import Field
 from ..parallel import Slab, model
+from ..streaming import RESULTS_HELD, least_bytes
 from .averages.line_weights import Line
 from .averages.streamed import ALWAYS_JOINED, SUMS_ARE_SMALLER
 from .averages.ways import WAYS, ByAllModes, ByLines, ByLowModes, BySums, ByTaps, Derivatives, Plan, Way
@@ -218,10 +219,10 @@ def average_cost(plan: Plan, way: Way, derivatives: Derivatives = (None,)) -> Co
     if isinstance(way, ByAllModes):
         return _all_modes_cost(plan, len(derivatives))
     assert isinstance(way, ByLines)
-    if isinstance(way, BySums) and len(derivatives) == 1 and way.coarse_windows(plan) is not None:
+    if isinstance(way, BySums) and derivatives == (None,) and way.passes(plan) < float("inf"):
         n_bytes = busiest_bytes(plan.field)
         out = held(plan.n_out, plan.field.slab.axis, plan.field.comm.size) * plan.field.values.dtype.itemsize
-        return read_once(n_bytes, out, plan.field.device.sums_in_passes * n_bytes)
+        return read_once(n_bytes, out, way.passes(plan) * n_bytes)
     total, sizes, order = Cost(), list(plan.n_in), plan.order(plan.n_in, plan.n_out)
     for position, axis in enumerate(order):
         products = {tuple(d == a for a in order[: position + 1]) for d in derivatives}  # each is made once
@@ -248,9 +249,18 @@ def streamed(plan: Plan) -> tuple[int, Way] | None:
             result = held(plan.n_out, axis, part.comm.size) * itemsize if way.name == "lines" else 0
             known.append((cost, between + result, way))
     if not known:
-        return None
+        modes = WAYS["all modes"]
+        return (kept_on_disk(part, part.grid.shape), modes) if modes.streams(plan) else None
     _, n_bytes, way = min(known, key=lambda one: one[0])
     return n_bytes, way
+
+
+def kept_on_disk(part: Field, padded: Sequence[int]) -> int:
+    """Memory of a spectrum on the disk (streaming/spectrum.py), over the copies that passes count of what they keep."""
+    axis, threads = part.slab.axis, getattr(part.device, "threads", 1)
+    stored = [padded[i] for i in SLOWEST_FIRST[axis]]
+    least = least_bytes(stored, part.grid.shape[axis], part.comm.size, part.values.dtype.itemsize, threads)
+    return -(-least // RESULTS_HELD)
 
 
 def gradient_cost(plan: Plan, way: Way) -> Cost:

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .kept import KEPT_BYTES, TABLES
-from .team import SMALL, Each, team
+from .team import SMALL, share
 from .transforms import Block, irfftn, rfftn
 
 BLOCK_BYTES = 1 << 19
@@ -144,8 +144,7 @@ def filtered_blocks(values: NDArray[Any], multipliers: Sequence[Any], threads: i
         results.append(np.empty(values.shape, values.dtype))
         return results[-1].transpose(order)
 
-    with team(threads if values.size > SMALL else 1) as each:
-        _filter(values.transpose(order), stored, flat, empty, each)
+    _filter(values.transpose(order), stored, flat, empty, threads if values.size > SMALL else 1)
     return results
 
 
@@ -154,7 +153,7 @@ def _filter(
     multipliers: Sequence[Any],
     flat: Sequence[int],
     empty: Callable[[], NDArray[Any]],
-    each: Each,
+    threads: int,
 ) -> None:
     """For each multiplier the filtered values into an empty result; axis 1 is not flat."""
     n_0, _, n_2 = values.shape
@@ -162,7 +161,7 @@ def _filter(
         n if axis in flat else m
         for axis, (n, m) in enumerate(zip(values.shape, multipliers[0].stored_shape, strict=True))
     )
-    spectrum = _transformed(values, m_1, each)
+    spectrum = transformed(values, m_1, threads)
     across = [axis for axis in (2, 0) if axis not in flat]
     scale = 1 / prod((m_0, 0, m_2)[axis] for axis in across)
     factors = [Factor(multiplier.across(flat).turned(), spectrum.dtype, scale) for multiplier in multipliers]
@@ -193,14 +192,14 @@ def _filter(
     with ExitStack() as stack:
         for factor in factors:
             stack.enter_context(factor.one_thread_each())
-        each(filter_modes, range(0, spectrum.shape[1], at_once), blocks)
+        share(filter_modes, range(0, spectrum.shape[1], at_once), blocks, threads)
     for factor in factors:
         factor.keep()
     for _ in multipliers:
-        _transform_back(spectra.pop(0), empty(), m_1, each)
+        transform_back(spectra.pop(0), empty(), m_1, threads)
 
 
-def _transformed(values: NDArray[Any], m_1: int, each: Each) -> NDArray[Any]:
+def transformed(values: NDArray[Any], m_1: int, threads: int) -> NDArray[Any]:
     """(n_0, m_1//2 + 1, n_2) real lines of axis 1 transformed, zeros behind them."""
     n_0, n_1, n_2 = values.shape
     at_once = max(1, min(n_0, BLOCK_BYTES // (2 * m_1 * n_2 * values.itemsize)))
@@ -217,11 +216,11 @@ def _transformed(values: NDArray[Any], m_1: int, each: Each) -> NDArray[Any]:
     def memory() -> tuple[NDArray[Any], NDArray[Any]]:
         return np.zeros(real, values.dtype), np.empty(modes, spectrum.dtype)
 
-    each(transform, range(0, n_0, at_once), memory)
+    share(transform, range(0, n_0, at_once), memory, threads)
     return spectrum
 
 
-def _transform_back(spectrum: NDArray[Any], values: NDArray[Any], m_1: int, each: Each) -> None:
+def transform_back(spectrum: NDArray[Any], values: NDArray[Any], m_1: int, threads: int) -> None:
     """Lines of m_1, of which the first n_1 are the values."""
     n_0, n_1, n_2 = values.shape
     at_once = max(1, min(n_0, BLOCK_BYTES // (2 * m_1 * n_2 * values.itemsize)))
@@ -237,4 +236,4 @@ def _transform_back(spectrum: NDArray[Any], values: NDArray[Any], m_1: int, each
     def memory() -> tuple[NDArray[Any], NDArray[Any]]:
         return np.empty(real, values.dtype), np.empty(modes, spectrum.dtype)
 
-    each(transform, range(0, n_0, at_once), memory)
+    share(transform, range(0, n_0, at_once), memory, threads)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...memory_order import is_fortran_ordered
-from .team import SMALL, team
+from .team import SMALL, share
 
 BLOCK_BYTES = 2**19
 """Rows that are looked at several times: half of a second-level cache."""
@@ -60,8 +60,8 @@ class Sums:
             if 2 in axes:
                 columns[1, chunk] = there.sum(axis=(0, 1))
 
-        with team(self.threads if values.size > SMALL else 1) as each:
-            each(add, chunks, lambda: np.empty((at_once, n_1, n_2), values.dtype))
+        threads = self.threads if values.size > SMALL else 1
+        share(add, chunks, lambda: np.empty((at_once, n_1, n_2), values.dtype), threads)
         sums = [[rows[kind].sum(axis=1), rows[kind].sum(axis=0), columns[kind].sum(axis=0)] for kind in range(2)]
         return sums[0][axis], *(sums[1][other] for other in axes)
 

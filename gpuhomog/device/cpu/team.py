@@ -1,42 +1,35 @@
 """Team: threads that take items one after the other, each with memory of its own.
 
 >>> taken = []
->>> with team(2) as each:
-...     each(lambda memory, item: taken.append(item), range(3), lambda: None)
+>>> share(lambda memory, item: taken.append(item), range(3), lambda: None, threads=2)
 >>> sorted(taken)
 [0, 1, 2]
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 SMALL = 1 << 15
 """Points with which one thread is done before others have begun."""
 
-Each = Callable[[Callable[[Any, int], None], Iterable[int], Callable[[], Any]], None]
-"""(work, items, memory) → work(memory of the thread, item) done for each item."""
 
+def share(work: Callable[[Any, int], None], items: Iterable[int], memory: Callable[[], Any], threads: int) -> None:
+    """Call work(memory, item) for each item, among the thread that asks and others, each of which makes one memory."""
+    waiting = iter(list(items))
 
-@contextmanager
-def team(threads: int) -> Iterator[Each]:
-    """What shares items among threads, the one that asks and others, each of which makes one memory."""
-    with ThreadPoolExecutor(max(1, threads - 1)) as pool:
+    def some() -> None:
+        own = memory()
+        for item in waiting:  # the next one of a list is taken by one thread alone
+            work(own, item)
 
-        def each(work: Callable[[Any, int], None], items: Iterable[int], memory: Callable[[], Any]) -> None:
-            waiting = iter(list(items))
-
-            def some() -> None:
-                own = memory()
-                for item in waiting:  # the next one of a list is taken by one thread alone
-                    work(own, item)
-
-            others = [pool.submit(some) for _ in range(threads - 1)]
-            some()
-            for other in others:
-                other.result()
-
-        yield each
+    if threads == 1:
+        some()
+        return
+    with ThreadPoolExecutor(threads - 1) as pool:
+        others = [pool.submit(some) for _ in range(threads - 1)]
+        some()
+        for other in others:
+            other.result()

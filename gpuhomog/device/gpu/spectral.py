@@ -224,8 +224,17 @@ class Spectral(Memory):
         return [result for _, result in sorted(results, key=lambda pair: pair[0])]
 
     def convolve(self, values: Any, multipliers: Sequence[Any]) -> list[Any]:
-        """Planes, lines, planes, a padded axis across the planes: it costs no memory there."""
+        """Planes, lines, planes, a padded axis across the planes: it costs no memory there.
+
+        Where there is an axis on which nothing depends, its planes are padded and filtered.
+        """
         sizes = multipliers[0].stored_shape
+        if len(transformed_axes(multipliers)) < 3 and values.size:
+            wide = values
+            for axis in transformed_axes(multipliers):
+                wide = self.pad(wide, axis, 0, sizes[axis]) if sizes[axis] > wide.shape[axis] else wide
+            n_0, n_1, n_2 = values.shape
+            return [self.compact(result[:n_0, :n_1, :n_2]) for result in self.filter(wide, multipliers)]
         padded = [axis for axis in range(3) if sizes[axis] > values.shape[axis]]
         order = [0, 1, 2]
         if padded:
