@@ -262,7 +262,8 @@ def energy_work(field: Field, values: Mapping[str, Any]) -> Work:
     """The potentials of both densities, one after another, and sums of products."""
     ions = Cost() if values["ion_charges"] is None else ions_cost(field).beside(ions_cost(field))
     both = poisson_cost(field).beside(poisson_cost(field))
-    return Work(ions.beside(both).beside(read_once(8 * busiest_bytes(field))), kept=None)
+    work = ions.beside(both).beside(read_once(8 * busiest_bytes(field)))
+    return Work(work, kept=2 * kept_on_disk(field, padded_grid(field.grid).shape))
 
 
 def spectra_work(field: Field, values: Mapping[str, Any]) -> Work:

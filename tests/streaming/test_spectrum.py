@@ -34,11 +34,11 @@ def on_disk(stored, small_chunks, monkeypatch):
     monkeypatch.setattr(spectrum, "PIECE_BYTES", 2 * 14 * 16 * 8)
     monkeypatch.setattr(spectrum, "LINES_BYTES", 40_000)
 
-    def make(boundary, cell=CELL, order="C", dtype=np.float64, comm=None):
-        whole = density(SHAPE, cell, BLOBS, boundary, order=order, dtype=dtype)
+    def make(boundary, cell=CELL, order="C", dtype=np.float64, device="cpu", blobs=BLOBS, name="field.npy"):
+        whole = density(SHAPE, cell, blobs, boundary, order=order, dtype=dtype)
         small_chunks(3 * 14 * 15 * 8)
-        path = stored(whole.values, cell, quantity="charge_density", unit="e/Å^3")
-        return whole, gh.read(path, boundary=boundary, dtype=dtype, max_memory="1GB")
+        path = stored(whole.values, cell, name, quantity="charge_density", unit="e/Å^3")
+        return whole, gh.read(path, boundary=boundary, dtype=dtype, device=device, max_memory="1GB")
 
     return make
 
@@ -50,8 +50,17 @@ def whole_values(field):
     parts = []
     for start in range(0, n, 4):
         at[axis] = slice(start, min(start + 4, n))
-        parts.append(np.array(field.values[tuple(at)]))
+        parts.append(np.array(field.device.to_host(field.values[tuple(at)])))
     return np.concatenate(parts, axis=axis)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("boundary", ["periodic", "p,p,o", "p,o,o", "open"])
+def test_on_every_device(on_disk, device, boundary, order):
+    """Only pieces of chunks and some rows go up."""
+    whole, field = on_disk(boundary, LEANING, order, device=device)
+    expected = gh.electrostatic_potential(whole).values
+    assert np.abs(whole_values(gh.electrostatic_potential(field)) - expected).max() < 1e-13 * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -105,6 +114,17 @@ def test_fields_and_back(on_disk, boundary):
     else:
         with pytest.raises(InputError, match=r"of a potential with an open axis needs all values.* give the charge"):
             gh.electric_field(gh.electrostatic_potential(field))
+
+
+@pytest.mark.parametrize("boundary", ["periodic", "open"])
+def test_energy_of_two_densities(on_disk, boundary):
+    """Charges and potentials, planes of all four at a time."""
+    moved = [(q, width, (x + 0.3, y, z - 0.2)) for q, width, (x, y, z) in BLOBS]
+    pairs = on_disk(boundary), on_disk(boundary, blobs=moved, name="other.npy")
+    expected, found = (gh.interaction_energy(*fields) for fields in zip(*pairs, strict=True))
+    for name in ("energy", "self_first", "self_second", "overlap"):
+        assert getattr(found, name).value == pytest.approx(getattr(expected, name).value, rel=1e-12), name
+    assert found.overlap_fraction == pytest.approx(expected.overlap_fraction, rel=1e-12)
 
 
 @pytest.mark.filterwarnings("ignore:eps = .* exceeds a quarter")
