@@ -141,7 +141,7 @@ class LinesAndPoints(Result):
     provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
-        """For people: excesses with their positions, then how they were found."""
+        """As the terminal shows it: excesses with their positions, then how they were found."""
         tables = []
         for title, excesses in (("Faces", self.faces), ("Lines", self.lines), ("Points", self.points)):
             if excesses:

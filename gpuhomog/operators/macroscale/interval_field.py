@@ -213,7 +213,7 @@ class IntervalField(Result):
         return np.flatnonzero(distance < self.eps_x / 2)
 
     def tables(self) -> Tables:
-        """For people: rows of name and text under a title."""
+        """Titles, and rows of name and text under each, as the terminal shows them."""
         unit = unit_after(self.unit)
 
         def spread(values: Array, more: str = "") -> str:
@@ -537,7 +537,7 @@ class Assumption8(Result):
     provenance: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
 
     def tables(self) -> Tables:
-        """For people: rows of name and text under a title."""
+        """Titles, and rows of name and text under each, as the terminal shows them."""
         unit = f" {self.unit}" if self.unit and self.unit != "1" else ""
 
         def ends(pair: tuple[float, float] | None) -> str:
@@ -682,7 +682,7 @@ class FieldIntervals(Result):
     provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
-        """For people: rows of name and text under a title."""
+        """Titles, and rows of name and text under each, as the terminal shows them."""
         unit = unit_after(self.unit)
         spacings = " × ".join(f"{length:.4g}" for length in self.spacings)
         rows = [
