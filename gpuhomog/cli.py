@@ -450,12 +450,15 @@ def plan_job(given: dict[str, Any]) -> None:
         show(outcome, {"outputs": ()})
 
 
-def callback(options: Sequence[Option], run: Callable[[dict[str, Any]], None], argument: str | None) -> Any:
+def callback(
+    options: Sequence[Option], run: Callable[[dict[str, Any]], None], argument: str | None, several: bool = False
+) -> Any:
     """A function whose signature is the options, for Typer to read."""
     parameters, annotations = [], {}
     if argument is not None:
-        told = typer.Argument(metavar=argument, help="File to read.", show_default=False)
-        annotations["file"] = Annotated[Path, told]
+        help = "Files to read, in order." if several else "File to read."
+        told = typer.Argument(metavar=argument, help=help, show_default=False)
+        annotations["file"] = Annotated[list[Path] if several else Path, told]
         parameters.append(inspect.Parameter("file", inspect.Parameter.KEYWORD_ONLY, annotation=annotations["file"]))
     for option in options:
         names = [f"--{option.name}", *([f"-{option.short}"] if option.short else [])]
@@ -550,7 +553,7 @@ def build() -> typer.Typer:
         def run(given: dict[str, Any], command: Command = command) -> None:
             run_command(command, given)
 
-        typed = callback(command.options, run, command.argument if command.reads else None)
+        typed = callback(command.options, run, command.argument if command.reads else None, command.series)
         app.command(command.name, cls=PlainCommand, **help_of(command.summary, command.text, command.examples))(typed)
     summary = "Run the tasks of a job file: several commands on one input, written down once."
     text = (

@@ -116,10 +116,21 @@ class Device(Protocol):
         """
         ...
 
+    def box_filter_in_passes(self, n_values: int) -> float:
+        """Reads of the field that box_filter takes as long as, with a window along each axis and so many values."""
+        ...
+
     pass_in_columns: ClassVar[dict[str, float]]
     """By precision, the columns of a matrix product that take as long as one read or write of the field."""
     tap_in_columns: ClassVar[dict[str, float]]
     """By precision, the columns of a matrix product that take as long as one tap of every point."""
+
+    scratch_bytes: ClassVar[int]
+    """What a thread holds for itself while it filters, beside spectra and results."""
+
+    pads_one_axis: ClassVar[bool]
+    """True if spectra that convolve holds are padded along the second axis alone, False if along two of them."""
+
     filter_in_columns: ClassVar[dict[str, float]]
     """By precision, the columns of a matrix product that take as long as a filter in Fourier space."""
 
@@ -295,6 +306,10 @@ class Device(Protocol):
 
     def filter(self, values: Any, multipliers: Sequence[Any]) -> list[Any]:
         """For each multiplier (see fft.Multiplier) new values whose modes are multiplied; C-ordered values."""
+        ...
+
+    def convolve(self, values: Any, multipliers: Sequence[Any]) -> list[Any]:
+        """As filter, by multipliers of a larger grid with the same steps: zeros follow the values along each axis."""
         ...
 
     def rfft_planes(self, values: Any) -> Any:

@@ -40,6 +40,7 @@ from ..operators.costs import (
     gradient_cost,
     held,
     ions_cost,
+    kept_on_disk,
     planar_cost,
     poisson_cost,
     read_once,
@@ -49,6 +50,7 @@ from ..operators.costs import (
 )
 from ..operators.macroscale.interval_field import BALL_PER_EPS
 from ..operators.macroscale.scales import MOST_LOW_MODES
+from ..operators.potentials.truncated import padded_grid
 from ..parallel import Slab
 from ..readers import open_source
 from ..streaming.memory import CHUNKS_HELD, RESULTS_HELD, SLACK, resident_bytes
@@ -198,7 +200,15 @@ def average_work(field: Field, values: Mapping[str, Any]) -> Work:
 
 def profile_work(field: Field, values: Mapping[str, Any]) -> Work:
     """Sums over planes; what is made of them is small."""
-    return Work(planar_cost(field, values["axis"]))
+    return Work(planar_cost(field, values["axis"] or "c"))
+
+
+def current_work(field: Field, values: Mapping[str, Any]) -> Work:
+    """Sums over planes of every frame; ions are added to one after another."""
+    total = planar_cost(field, values["axis"])
+    for _ in values["files"][1:]:
+        total = total.beside(planar_cost(field, values["axis"])).beside(making_cost(field, values))
+    return Work(total, kept=None)
 
 
 def macro_work(field: Field, values: Mapping[str, Any]) -> Work:
@@ -244,7 +254,7 @@ def potential_work(field: Field, values: Mapping[str, Any]) -> Work:
     ions = Cost() if values["ion_charges"] is None else ions_cost(field)
     n_results = 3 if values["to_quantity"] == "electric_field" else 1
     solved = ions.beside(poisson_cost(field, n_results)).beside(report_cost(n_results * n_bytes))
-    return Work(solved, tuple((path, shape) for path in paths), kept=None)
+    return Work(solved, tuple((path, shape) for path in paths), kept=kept_on_disk(field, padded_grid(field.grid).shape))
 
 
 def energy_work(field: Field, values: Mapping[str, Any]) -> Work:
@@ -284,6 +294,7 @@ WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {
     "cavity": cavity_work,
     "budget": profile_work,
     "decay": spectra_work,
+    "current": current_work,
 }
 
 
@@ -358,7 +369,7 @@ class PlannedInputs:
 
     def field(self, values: Mapping[str, Any]) -> tuple[Field, int, int]:
         """The field; what is read for it from storage, and sent to the device, 0 if an earlier task has read it."""
-        names = ("file", "quantity", "unit", "boundary", "kind", "block", "frame", "dtype")
+        names = ("file", "files", "quantity", "unit", "boundary", "kind", "block", "frame", "dtype")
         key = tuple(str(values.get(name)) for name in names)
         if key in self._fields:
             return self._fields[key], 0, 0
@@ -376,7 +387,9 @@ def plan_task(task: Task, inputs: PlannedInputs) -> PlannedTask:
     """One task, after those that have filled the inputs."""
     values, layout = task.values, inputs.layout
     field, read, link = inputs.field(values)
-    total = read_once(busiest_bytes(field)) if read else Cost()  # are all values finite?
+    n_files = len(values.get("files", (0,)))
+    read, link = n_files * read, n_files * link
+    total = read_once(n_files * busiest_bytes(field)) if read else Cost()  # are all values finite?
     for name in ("density", "other"):
         if values.get(name) is None:
             continue
@@ -418,8 +431,8 @@ def plan_tasks(tasks: Iterable[Task], layout: Layout) -> list[PlannedTask]:
     """All tasks in order but those that one rank does for all; an InputError says which task it is about."""
     inputs, planned = PlannedInputs(layout), []
     for number, task in enumerate(tasks, 1):
-        if task.command.alone:
-            continue
+        if task.command.alone or (task.command.series and len(task.values["files"]) == 1):
+            continue  # what one rank does for all, and trajectories, which are no fields
         try:
             planned.append(plan_task(task, inputs))
         except InputError as error:

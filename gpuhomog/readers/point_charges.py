@@ -71,6 +71,8 @@ def read_point_charges(
     own, and a cell that is none; FileFormatError for what cannot be read.
     """
     place = Path(path)
+    if place.is_dir():
+        raise InputError(f"{place} is a directory: give the file in it.")
     if not place.is_file():
         raise InputError(f"{place}: no such file. Check the name and the folder.")
     rows = None if cell is None else np.asarray(cell, dtype=np.float64)

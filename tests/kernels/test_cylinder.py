@@ -16,6 +16,8 @@ from gpuhomog.device.gpu import GPU
 from gpuhomog.device.gpu.cylinder import SUM_PLANES
 from gpuhomog.field import Field
 from gpuhomog.operators.potentials import cylinder_fit, cylinder_kernel, cylinder_table
+from gpuhomog.operators.potentials.cylinder import Cylinder
+from gpuhomog.operators.potentials.cylinder_potential import disc_average
 from gpuhomog.operators.potentials.cylinder_sums import cylinder_sums
 from gpuhomog.parallel import Slab
 
@@ -140,6 +142,29 @@ def test_a_kernel_of_larger_planes_has_zeros_around_the_values(gpu, axis, order)
                 assert found.shape == values.shape
                 found = np.moveaxis(found, axis, 0)
                 np.testing.assert_allclose(found / scale, expected, rtol=0, atol=7 * within * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_disc_averages_with_zeros_around(gpu, axis, order):
+    """Against planes padded by hand and multiplied by 2 J1(gR)/(gR)."""
+    planes, steps, radius = field((3, 6, 5)), np.array([0.5, 0.6]), 1.7
+    planes[:, [0, -1]], planes[:, :, [0, -1]] = 0, 0
+    lengths = np.insert(steps * planes.shape[1:], axis, 3.0)
+    boundary = np.insert(np.array(["open", "open"], dtype="<U8"), axis, "periodic").tolist()
+    values = np.array(np.moveaxis(planes, 0, axis), order=order)
+    for device in (CPU(), gpu):
+        given = Field.from_array(values, np.diag(lengths), boundary=boundary, device=device)
+        padded = Cylinder(given.grid, axis, radius, 0.0).padded
+        assert padded == (10, 8)
+        averaged = np.moveaxis(device.to_host(disc_average(given, axis, radius).values), axis, 0)
+        wide = np.zeros((3, *padded))
+        wide[:, :6, :5] = planes
+        first, second = (2 * pi * np.fft.fftfreq(n, step) for n, step in zip(padded, steps, strict=True))
+        z = radius * np.hypot(first[:, None], second)
+        factor = np.divide(2 * j1(z), z, out=np.ones(z.shape), where=z > 0)
+        expected = np.fft.ifft2(np.fft.fft2(wide) * factor).real[:, :6, :5]
+        np.testing.assert_allclose(averaged, expected, rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("side", SIDES)

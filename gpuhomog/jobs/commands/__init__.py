@@ -8,7 +8,20 @@ COMMANDS, the entries of the table. No physics lives here.
 """
 
 from ..task import Command
-from . import averages, bulk, charges, cylinder, excess, files, inner, installation, macroscale, poisson, potentials
+from . import (
+    averages,
+    bulk,
+    charges,
+    currents,
+    cylinder,
+    excess,
+    files,
+    inner,
+    installation,
+    macroscale,
+    poisson,
+    potentials,
+)
 
 _FAMILIES = (
     files,
@@ -21,6 +34,7 @@ _FAMILIES = (
     poisson,
     cylinder,
     inner,
+    currents,
     installation,
 )
 COMMANDS: dict[str, Command] = {command.name: command for family in _FAMILIES for command in family.COMMANDS}

@@ -123,7 +123,11 @@ def value_rows(report: dict[str, Any]) -> Rows:
 
 def made(inputs: Inputs, values: dict[str, Any]) -> Field:
     """The input, with ions added or turned into another quantity where the options say so."""
-    field = inputs.field(values)
+    return made_of(inputs.field(values), values)
+
+
+def made_of(field: Field, values: dict[str, Any]) -> Field:
+    """The same of any field."""
     if values["ion_charges"] is not None:
         return charge_density(
             field, ion_charges=values["ion_charges"], width=values["ion_width"], net_charge=values["net_charge"]

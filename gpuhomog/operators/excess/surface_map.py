@@ -36,7 +36,6 @@ from ...grid import AXIS_NAMES
 from ...parallel import Slab
 from ...reduction import JOIN, SUM, Arrays, Reduction
 from ...results import Result, Tables
-from ...units import CHARGE
 from ..averages.average import average
 from ..profiles.bulk import find_body
 from ..profiles.planar import Planes, parse_planes, planar_average
@@ -75,8 +74,8 @@ class SurfaceMap(Result):
     def tables(self) -> Tables:
         """Titles, and rows of name and text under each, as the terminal shows them."""
         rows = [
-            (f"σ {side}", f"{values.min():.6g} to {values.max():.6g}, mean {values.mean():.8g} {CHARGE}")
-            for side, values in (("low", self.low), ("high", self.high))
+            (f"σ {side}", f"{values.min():.6g} to {values.max():.6g}, mean {mean}")
+            for side, values, mean in (("low", self.low, self.surface.low), ("high", self.high, self.surface.high))
         ]
         width = "line by line" if self.eps is None else f"Gaussian, eps {self.eps:g} Å"
         rows.append(("in the plane", width))

@@ -50,6 +50,8 @@ COINCIDENT = 1e-9
 """A charge nearer than this to x_b, or to the edge of a window, is at it, and counts half [Å]."""
 KERNELS_TO_FACE, KERNELS_ADVISED = 2.5, 3.5
 """Kernel widths eps between x_b and the nearest surface: least (five standard deviations), and without a remark."""
+LEAST_THICKNESS = 4.0
+"""Two layers of atoms [Å]: what is thinner has surfaces, and nothing between them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -315,6 +317,12 @@ def point_surface_charge(
     if not (isfinite(width) and width > 0):
         raise KernelError(f"eps = {eps}: give a positive kernel width in Å.")
     reason, remarks = _kernel_fits(min(centre - low, high - centre), width, eps is not None or ends is None)
+    if high - low < LEAST_THICKNESS:
+        thin = (
+            f"the charges span {high - low:.4g} Å, less than two layers of atoms: there is no bulk to cut, and the "
+            "value is that of the place of the cut"
+        )
+        remarks = (thin, *remarks)
     origins = (low, high) if origin is None else (origin, origin)
     reach = (period or width) / 2 if bulk is None else (ends[1] - ends[0]) / 4 if ends else width / 2
     sides = _Sides(points, centre, ends, width, origins, (max(low, centre - reach), min(high, centre + reach)))
