@@ -262,7 +262,8 @@ def energy_work(field: Field, values: Mapping[str, Any]) -> Work:
     """The potentials of both densities, one after another, and sums of products."""
     ions = Cost() if values["ion_charges"] is None else ions_cost(field).beside(ions_cost(field))
     both = poisson_cost(field).beside(poisson_cost(field))
-    return Work(ions.beside(both).beside(read_once(8 * busiest_bytes(field))), kept=None)
+    work = ions.beside(both).beside(read_once(8 * busiest_bytes(field)))
+    return Work(work, kept=2 * kept_on_disk(field, padded_grid(field.grid).shape))
 
 
 def spectra_work(field: Field, values: Mapping[str, Any]) -> Work:
@@ -272,7 +273,8 @@ def spectra_work(field: Field, values: Mapping[str, Any]) -> Work:
 
 def cavity_work(field: Field, values: Mapping[str, Any]) -> Work:
     """A transform of the whole, whose rows go to the host, and sums over planes."""
-    return Work(filter_cost(field, field.grid.shape).beside(report_cost(busiest_bytes(field))), kept=None)
+    work = filter_cost(field, field.grid.shape).beside(report_cost(busiest_bytes(field)))
+    return Work(work, kept=kept_on_disk(field, field.grid.shape))
 
 
 WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {

@@ -115,7 +115,7 @@ class BerryPhase(Result):
     provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
-        """For people."""
+        """Titles, and rows of name and text under each, as the terminal shows them."""
         centres = ", ".join(f"{x:.8g}" for x in self.centres)
         found = (
             ("phase", str(self.phase)),
@@ -229,7 +229,7 @@ class PumpedCharge(Result):
     columns: ClassVar[tuple[str, ...]] = ("zeta", "phase", "centre", "polarization", "density_centre")
 
     def tables(self) -> Tables:
-        """For people."""
+        """Titles, and rows of name and text under each, as the terminal shows them."""
         found = (
             ("charge pumped", str(self.charge)),
             ("centre", f"{self.centre[0]:.8g} to {self.centre[-1]:.8g} Å"),
