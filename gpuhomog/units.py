@@ -33,6 +33,9 @@ FOUR_PI_KAPPA = 4 * pi * COULOMB_CONSTANT
 SINGLE, DOUBLE = 2.0**-24, 2.0**-53
 """How far rounding to float32 and float64 moves a number, as a fraction (IEEE 754)."""
 
+VOLT, FIELD, CHARGE, MOMENT, ENERGY = "V", "V/Å", "e/Å^2", "e/Å", "eV"
+"""Units of results: potential, electric field, charge and dipole per area, energy."""
+
 # symbol: (value in internal units, powers of (e, Å, V))
 _SYMBOLS: dict[str, tuple[float, tuple[int, int, int]]] = {
     "1": (1.0, (0, 0, 0)),

@@ -252,7 +252,7 @@ def print_measurement(measured: Measurement) -> str:
     return f"{text} {unit}".strip()
 
 
-def plane_name(planes: str) -> str:
+def plane_in_words(planes: str) -> str:
     """The plane family in words: "c" is spanned by a and b."""
     return {"a": "the b, c plane", "b": "the a, c plane", "c": "the a, b plane"}.get(planes.lstrip("-"), planes)
 

@@ -129,7 +129,7 @@ class LorentzCavity(Result):
     )
 
     def tables(self) -> Tables:
-        """For people: the fields at A, then what the spheres leave; rows of name and text under a title."""
+        """As the terminal shows it: the fields at A, then what the spheres leave, under titles."""
         fields = [
             ("periodic", _vector(self.E_periodic)),
             ("near, cut sharply", f"{_vector(self.E_sharp)} ± {self.E_sharp_uncertainty:.2g}"),
