@@ -254,8 +254,8 @@ class _Sums:
             if change > SAME * self.first.height:
                 raise InputError(
                     f"The cell of frame {self.n} is {moment.height:.8g} Å long, that of frame 0 "
-                    f"{self.first.height:.8g}: a body with surfaces does not scale with its cell. Keep the cell, or leave "
-                    "out the period."
+                    f"{self.first.height:.8g}: a body with surfaces does not scale with its cell. Keep the cell, or "
+                    "leave out the period."
                 )
         if before is None and self.period is not None and self.given is None:
             x = fraction * moment.height
