@@ -521,8 +521,9 @@ class _Sides:
             reason = str(refused).split(" Nearest usable")[0].split(" No level of")[0].rstrip(".")
             return [Measurement.not_defined(unit, reason) for unit in units], None
         spread = rows.std(axis=0)
-        rounding = self.body.line.rounding
-        sizes = (rounding, rounding, rounding * self.body.thickness, rounding * self.body.thickness)
+        line = self.body.line
+        unknown, length = line.uncertainty, line.end - line.start
+        sizes = (unknown, unknown, unknown * length, unknown * length)
         found = [
             Measurement(float(value), unit, hypot(float(s), float(size)))
             for value, unit, s, size in zip(rows[0], units, spread, sizes, strict=True)
@@ -560,7 +561,7 @@ class _Sides:
         here = np.array([self.x_b])
         total = line.total
         gross = line.gross
-        rounding = line.rounding
+        rounding, unknown, length = line.rounding, line.uncertainty, line.end - line.start
         distance = min(self.x_b - body.low, body.high - self.x_b)
         tail = float(gaussian_tail(distance, self.eps))
         period_here, period_around = self.period_estimates(here)[0], self.period_estimates(around)
@@ -611,10 +612,9 @@ class _Sides:
             if self.period:
                 kernel_dipoles = [Measurement.not_defined(moment_unit, too_wide)] * 2
         if self.period:
-            windows = [measure(period_here[i], period_around[:, i], unit, drift[i], rounding) for i in (0, 1)]
+            windows = [measure(period_here[i], period_around[:, i], unit, drift[i], unknown) for i in (0, 1)]
             window_dipoles = [
-                measure(period_here[i], period_around[:, i], moment_unit, drift[i], rounding * body.thickness)
-                for i in (2, 3)
+                measure(period_here[i], period_around[:, i], moment_unit, drift[i], unknown * length) for i in (2, 3)
             ]
         else:
             no_period = self.reason or "the bulk has no period"
@@ -660,8 +660,8 @@ class _Sides:
             high_dipole_partition=partition_dipoles[1] if high else None,
             total=Measurement(total, unit, rounding),
             dipole=Measurement(dipole, moment_unit, first_moment_error(line)),
-            cut=Measurement(cut, unit, rounding),
-            bulk_part=undefined if not leading[0].defined else Measurement(float(leading[0]) - cut, unit, rounding),
+            cut=Measurement(cut, unit, unknown),
+            bulk_part=undefined if not leading[0].defined else Measurement(float(leading[0]) - cut, unit, unknown),
             estimator="period window" if self.period else "kernel",
             x_b=self.x_b,
             bulk=window,
@@ -729,7 +729,7 @@ def first_moment_error(line: Unrolled) -> float:
     centre = (line.start + line.end) / 2
     by_sum = float((line.values * (line.position - centre)).sum() * line.spacing)
     length = line.end - line.start
-    return hypot(line.rounding * length, line.beyond_ends * length, by_sum - first_moment(line, centre))
+    return hypot(line.uncertainty * length, by_sum - first_moment(line, centre))
 
 
 def first_moment_by_window(line: Unrolled, x: Array, period: float, origin: float) -> Array:
