@@ -108,6 +108,7 @@ from .operators.profiles.planar import planar_average
 from .readers import read
 from .readers.ase_files import from_ase
 from .readers.blocks_file import read_blocks
+from .readers.frames import read_frames
 from .readers.point_charges import Ions, read_point_charges
 from .readers.regions_file import read_regions
 from .readers.tables import read_profile, read_result
@@ -262,6 +263,7 @@ __all__ = [
     "pumped_charge_of_model",
     "read",
     "read_blocks",
+    "read_frames",
     "read_point_charges",
     "read_profile",
     "read_regions",

@@ -21,16 +21,18 @@ True
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property, reduce
-from itertools import pairwise, product
+from itertools import product
+from types import MethodType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .device import Device
+from .device.padded import convolved_planes
 from .errors import InputError
 from .memory_order import is_fortran_ordered
 from .parallel import Comm, Slab, transpose
@@ -84,15 +86,41 @@ class Multiplier:
                 nyquist = np.array([n / 2, -n / 2])
                 table[n // 2] = reduce(np.multiply, [part.factor(axis, nyquist) for part in separable]).mean()
             tables.append(table)
-        tables[2] = tables[2][: len(tables[2]) // 2 + 1]
         return tuple(tables)
 
-    def plane(self, i: int) -> NDArray[Any]:
-        """Values for plane i of the first stored axis, (n_1, n_2//2 + 1)."""
+    def plane(self, i: int, whole: bool = False) -> NDArray[Any]:
+        """Values for plane i of the first stored axis, (n_1, n_2//2 + 1), or (n_1, n_2) of all modes if whole."""
         if self._tables is not None:
             first, second, third = self._tables
-            return np.multiply.outer(first[i] * second, third)
-        return self._plane_of_parts(i)
+            return np.multiply.outer(first[i] * second, third if whole else third[: len(third) // 2 + 1])
+        return self._plane_of_parts(i, whole)
+
+    def quarter(self, i: int) -> NDArray[Any]:
+        """Of an even multiplier plane i of the first stored axis, (n_1//2 + 1, n_2//2 + 1): modes 0 and above."""
+        n0, n1, n2 = self.stored_shape
+        modes = (
+            np.full((1, 1), float(min(i, n0 - i))),
+            np.arange(n1 // 2 + 1.0)[:, None],
+            np.arange(n2 // 2 + 1.0)[None, :],
+        )
+        return np.broadcast_to(self._evaluate(modes, ()), (n1 // 2 + 1, n2 // 2 + 1))
+
+    def split(self) -> tuple[Multiplier | None, Multiplier | None]:
+        """The even parts and the others, whose product it is: None for those that there are not."""
+        even = [part for part in self.parts if getattr(part, "is_even", False)]
+        others = [part for part in self.parts if not getattr(part, "is_even", False)]
+        return (
+            replace(self, parts=even, is_complex=False) if even else None,
+            replace(self, parts=others) if others else None,
+        )
+
+    @cached_property
+    def identity(self) -> Hashable | None:
+        """Equal for multipliers that are made of the same numbers; None where nobody can tell."""
+        try:
+            return identity(self)
+        except LookupError:
+            return None
 
     def turned(self) -> Multiplier:
         """The same with the two slower axes exchanged: its planes are rows of the former ones."""
@@ -172,32 +200,48 @@ class Multiplier:
         """True if a part is found by matrix products, which have threads of their own."""
         return any(getattr(part, "by_products", False) for part in self.parts)
 
-    def _plane_of_parts(self, i: int) -> NDArray[Any]:
+    def _plane_of_parts(self, i: int, whole: bool) -> NDArray[Any]:
         n0, n1, n2 = self.stored_shape
         if self.is_even:
-            quarter = (
-                np.full((1, 1), float(min(i, n0 - i))),
-                np.arange(n1 // 2 + 1.0)[:, None],
-                np.arange(n2 // 2 + 1.0)[None, :],
-            )
-            half = np.broadcast_to(self._evaluate(quarter, ()), (n1 // 2 + 1, n2 // 2 + 1))
-            return np.concatenate([half, half[1 : (n1 + 1) // 2][::-1]])
+            quarter = self.quarter(i)
+            if whole:
+                quarter = np.concatenate([quarter, quarter[:, 1 : (n2 + 1) // 2][:, ::-1]], axis=1)
+            return np.concatenate([quarter, quarter[1 : (n1 + 1) // 2][::-1]])
         first = np.full((1, 1), float(i if i <= n0 // 2 else i - n0))
         second = np.fft.fftfreq(n1, 1 / n1)[:, None]
-        third = np.arange(n2 // 2 + 1, dtype=np.float64)[None, :]
+        third = (np.fft.fftfreq(n2, 1 / n2) if whole else np.arange(n2 // 2 + 1, dtype=np.float64))[None, :]
         nyquist = (0,) if 2 * i == n0 else ()
         out = self._evaluate((first, second, third), nyquist)
-        if out.shape != (n1, n2 // 2 + 1) or not out.flags.writeable:
-            out = np.broadcast_to(out, (n1, n2 // 2 + 1)).copy()
+        if out.shape != (n1, third.size) or not out.flags.writeable:
+            out = np.broadcast_to(out, (n1, third.size)).copy()
         row, column = np.full((1, 1), n1 / 2), np.full((1, 1), n2 / 2)
         if n1 % 2 == 0:
             middle = self._evaluate((first, row, third), (*nyquist, 1))
-            out[n1 // 2, :] = np.broadcast_to(middle, (1, n2 // 2 + 1))[0]
+            out[n1 // 2, :] = np.broadcast_to(middle, (1, third.size))[0]
         if n2 % 2 == 0:
             out[:, n2 // 2] = np.broadcast_to(self._evaluate((first, second, column), (*nyquist, 2)), (n1, 1))[:, 0]
         if n1 % 2 == 0 and n2 % 2 == 0:
             out[n1 // 2, n2 // 2] = self._evaluate((first, row, column), (*nyquist, 1, 2)).item()
         return out
+
+
+def identity(what: Any) -> Hashable:
+    """Equal for things made of the same numbers: arrays, records, methods of records; LookupError for any other.
+
+    >>> identity(InverseSquare(np.eye(3))) == identity(InverseSquare(np.eye(3), 1.0))
+    True
+    """
+    if what is None or isinstance(what, str | int | float | np.generic):
+        return what
+    if isinstance(what, np.ndarray):
+        return what.shape, what.dtype.str, what.tobytes()
+    if isinstance(what, tuple | list):
+        return tuple(identity(one) for one in what)
+    if isinstance(what, MethodType):
+        return what.__func__, identity(what.__self__)
+    if is_dataclass(what) and not isinstance(what, type):
+        return type(what), *(identity(getattr(what, one.name)) for one in fields(what))
+    raise LookupError(f"{type(what).__name__} is not known by its numbers")
 
 
 @dataclass(frozen=True)
@@ -370,10 +414,6 @@ def _filtered_slabs(
     return [result.transpose(order) for result in results]
 
 
-CONVOLVED_BYTES = 16 << 20
-"""Planes or rows that a convolution pads and transforms at once: memory that the allocator of a CPU gives again."""
-
-
 def convolved(
     device: Device, values: Any, *multipliers: Multiplier, slab: Slab | None = None, comm: Comm | None = None
 ) -> list[Any]:
@@ -382,60 +422,34 @@ def convolved(
     multipliers  on (m_a, m_b, m_c) points, of which the values are the first n_a, n_b, n_c of each axis; all of one
                  shape
 
-    Only spectra of the padded planes are held, one for each multiplier but the last and one more: the slowest axis is
-    padded a few rows at a time, so an axis of zeros costs no memory there. Without ranks the slowest is an open one.
+    Only spectra of the padded planes are held, one for each multiplier but the last and one more: another axis is
+    padded a few rows at a time, so an axis of zeros costs no memory there.
     """
-    alone = slab is None or comm is None or comm.size == 1
-    padded = [axis for axis in range(3) if multipliers[0].shape[axis] > values.shape[axis]]
     if slab is None or comm is None or comm.size == 1:
-        slab, comm = Slab.of(values.shape[0]), None
-    order = SLOWEST_FIRST[slab.axis] if not alone else _padded_first(padded, is_fortran_ordered(values))
+        if is_fortran_ordered(values):
+            turned = [replace(m, order=(m.order[2], m.order[1], m.order[0])) for m in multipliers]
+            return [result.T for result in device.convolve(values.T, turned)]
+        return list(device.convolve(values, multipliers))
+    order = SLOWEST_FIRST[slab.axis]
+    n_1 = multipliers[0].shape[order[1]]
+    split, rows = Slab(0, slab.n, slab.start, slab.stop), Slab.of(n_1, comm.rank, comm.size, 1)
     stored = [replace(multiplier, order=order) for multiplier in multipliers]
-    planes = values.transpose(order)
-    n_0, n_1, n_2 = planes.shape
-    m_0, m_1, m_2 = stored[0].stored_shape
-    complex_dtype = np.complex64 if values.dtype == np.float32 else np.complex128
-    spectrum = device.empty((n_0, m_1, m_2 // 2 + 1), complex_dtype)
-    for some in _chunks(n_0, m_1 * m_2 * values.dtype.itemsize):
-        spectrum[some] = device.rfft_planes(device.pad(device.pad(planes[some], 1, 0, m_1), 2, 0, m_2))
-    rows = Slab.of(m_1, axis=1)
-    if comm is not None:
-        spectrum, rows = transpose(comm, device, Slab(0, slab.n, slab.start, slab.stop), spectrum, 1, m_1)
-    n_whole = spectrum.shape[0]
-    results = []
-    for number, multiplier in enumerate(stored, start=1):
-        modes = spectrum if number == len(stored) else device.copy(spectrum)
-        far, simpler = multiplier.simplified()
-        edges = np.flatnonzero(np.diff(far[rows.planes], prepend=-1, append=-1))
-        for first, last in pairwise(edges.tolist()):
-            chosen = simpler if far[rows.start + first] else multiplier
-            for part in _chunks(last - first, m_0 * (m_2 + 2) * values.dtype.itemsize):
-                some = slice(first + part.start, first + part.stop)
-                lines = device.filter_lines(device.pad(modes[:, some], 0, 0, m_0), chosen, rows.start + some.start)
-                modes[:, some] = lines[:n_whole]
-        if comm is not None:
-            modes, _ = transpose(comm, device, rows, modes, 0, slab.n)
-        result = empty_like(device, values, 0, values.shape[0])
-        target = result.transpose(order)
-        for some in _chunks(n_0, m_1 * m_2 * values.dtype.itemsize):
-            part = device.irfft_planes(modes[some], (some.stop - some.start, m_1, m_2))
-            target[some] = part[:, :n_1, :n_2]
-        results.append(result)
-    return results
+    results = convolved_planes(
+        device,
+        values.transpose(order),
+        stored,
+        empty=lambda: empty_like(device, values, 0, values.shape[0]).transpose(order),
+        first_row=rows.start,
+        there=lambda spectrum: transpose(comm, device, split, spectrum, 1, n_1)[0],
+        back=lambda modes: transpose(comm, device, rows, modes, 0, slab.n)[0],
+    )
+    return [result.transpose(order) for result in results]
 
 
-def _padded_first(padded: Sequence[int], is_fortran: bool) -> tuple[int, int, int]:
-    """The order of memory with one of the padded axes moved to the front."""
-    order = [2, 1, 0] if is_fortran else [0, 1, 2]
-    if padded and order[0] not in padded:
-        order.insert(0, order.pop(order.index(next(axis for axis in order if axis in padded))))
-    return order[0], order[1], order[2]
-
-
-def _chunks(n: int, n_bytes: int) -> list[slice]:
-    """Slices of n items of so many bytes."""
-    count = max(1, CONVOLVED_BYTES // n_bytes)
-    return [slice(start, min(start + count, n)) for start in range(0, n, count)]
+def modes_of_rows(shape: tuple[int, int, int]) -> tuple[Modes, Modes, Modes]:
+    """Integer modes along the stored axes, in the order in which rows of a spectrum have them."""
+    n_0, n_1, n_2 = shape
+    return -np.fft.fftfreq(n_0, 1 / n_0), np.fft.fftfreq(n_1, 1 / n_1), np.arange(n_2 // 2 + 1.0)
 
 
 class RowsOfModes:
@@ -453,14 +467,15 @@ class RowsOfModes:
         own = Slab.of(values.shape[0]) if slab is None or comm is None or comm.size == 1 else slab
         self.order = SLOWEST_FIRST[own.axis]
         planes = values.transpose(self.order)
-        self.shape = n_0, n_1, n_2 = (own.n, planes.shape[1], planes.shape[2])
+        n_1 = planes.shape[1]
+        self.shape = own.n, n_1, planes.shape[2]
         spectrum = device.rfft_planes(planes)
         self._rows = Slab.of(n_1, axis=1)
         if comm is not None and comm.size > 1:
             spectrum, self._rows = transpose(comm, device, Slab(0, own.n, own.start, own.stop), spectrum, 1, n_1)
         self._spectrum = device.ifft_lines(spectrum)  # the forward transform over n_0, its modes 0, -1, -2, …
         self._device = device
-        self.modes = (-np.fft.fftfreq(n_0, 1 / n_0), np.fft.fftfreq(n_1, 1 / n_1), np.arange(n_2 // 2 + 1.0))
+        self.modes = modes_of_rows(self.shape)
 
     def __iter__(self) -> Iterator[tuple[int, NDArray[np.complex128]]]:
         norm = float(self.shape[1] * self.shape[2])

@@ -18,10 +18,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from .device import Device, choose_device
 from .errors import InputError
+from .fft import Multiplier, convolved, filtered
 from .grid import Grid, axis_index, parse_boundary
 from .parallel import Comm, Serial, Slab, fetch_planes
 from .reduction import Arrays, Reduction, extrema, plane_sums, reduced
-from .streaming import Unread
+from .streaming import Unread, filtered_on_disk
 from .structure import Structure
 from .units import DOUBLE, QUANTITIES, SINGLE, check_quantity, conversion_factor, internal_unit
 
@@ -190,6 +191,17 @@ class Field:
         if isinstance(self.values, Unread):
             return self.values.reduce(reduction, self.reproducible)
         return reduced(reduction, self.comm, self.device, self.values, self.slab, self.reproducible)
+
+    def filtered(self, multipliers: Sequence[Multiplier], names: Sequence[str]) -> list[Any]:
+        """Values with every mode multiplied, for each multiplier: arrays, or Unread where these are; collective.
+
+        multipliers  of one shape: the grid's, or larger ones for values with zeros behind them (fft.convolved)
+        names        what is done, with every parameter: what is larger than memory is found once in a run
+        """
+        if isinstance(self.values, Unread):
+            return list(filtered_on_disk(self.values, multipliers, names))
+        solve = filtered if multipliers[0].shape == self.grid.shape else convolved
+        return solve(self.device, self.values, *multipliers, slab=self.slab, comm=self.comm)
 
     def plane_sums(self, axis: int | str) -> NDArray[np.float64]:
         """(n_axis,) sum of the values over every plane of an axis, on every rank."""

@@ -98,11 +98,11 @@ Check = Callable[[Device, Any, Slab, float, float], None]
 
 def sums_and_extrema(device: Device, values: Any, slab: Slab, wanted: Sequence[int | Check | None]) -> list[Arrays]:
     """One look for the sums over planes of an axis (wanted: the axis) and for extrema (wanted: their check)."""
-    *sums, low, high = device.sums_and_extrema(values)
+    *sums, low, high = device.planar_moments(values, 1, 0.0)
     found: list[Arrays] = []
     for one in wanted:
         if isinstance(one, int):
-            found.append((sums[one],))
+            found.append((sums[one][0],))
             continue
         if one is not None:
             one(device, values, slab, low, high)
@@ -125,10 +125,8 @@ def planar_moments(n_moments: int, centre: float, split: int) -> Reduction:
     """For each axis (n_axis, n_moments) sums of powers of value - centre over its planes; smallest, largest value."""
 
     def local(device: Device, values: Any, slab: Slab) -> Arrays:
-        found = device.planar_moments(values, n_moments, centre)
-        low, high = found[split][n_moments:]
-        sums = [np.ascontiguousarray(stats[:n_moments].T) for stats in found]
-        return *sums, low.min(initial=np.inf, keepdims=True), high.max(initial=-np.inf, keepdims=True)
+        *sums, low, high = device.planar_moments(values, n_moments, centre)
+        return *(np.ascontiguousarray(part.T) for part in sums), np.array([low]), np.array([high])
 
     rules = tuple(JOIN if axis == split else SUM for axis in range(3))
     return Reduction(f"{n_moments} planar moments about {centre!r}", local, (*rules, LEAST, GREATEST))

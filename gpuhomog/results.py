@@ -184,7 +184,7 @@ class Measurement:
         if not self.uncertainty:
             return f"{self.value:.8g}{unit}"
         digits = max(0, 1 - floor(log10(self.uncertainty)))
-        number = f"{self.value:.{digits}f}" if digits <= 12 else f"{self.value:.8g}"
+        number = f"{self.value:.{digits}f}" if digits <= 12 else f"{round(self.value, digits):.8g}"
         if "." in number and "e" not in number:
             number = number.rstrip("0").rstrip(".")
         if number == "-0":

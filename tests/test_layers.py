@@ -41,7 +41,9 @@ ONLY_IN = {
     "cupy": ("device/",),
     "mpi4py": ("parallel/mpi.py",),
     "matplotlib": ("plots/",),
+    "numba": ("device/cpu/compiled.py",),
     "pyfftw": ("device/fftw.py",),
+    "ducc0": ("device/cpu/transforms.py",),
     "typer": ("cli.py", "cli/"),
     "rich": ("cli.py", "cli/"),
 }
@@ -112,7 +114,7 @@ def test_the_core_needs_only_numpy_and_scipy():
     code = (
         "import sys; import gpuhomog;"
         "found = {m.split('.')[0] for m in sys.modules} & "
-        "{'cupy','mpi4py','matplotlib','pyfftw','typer','rich','ase','h5py','sisl','zarr','xarray','pymatgen','MDAnalysis'};"
+        "{'cupy','mpi4py','matplotlib','pyfftw','ducc0','typer','rich','ase','h5py','sisl','zarr','xarray','pymatgen','MDAnalysis'};"
         "print(','.join(sorted(found)))"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

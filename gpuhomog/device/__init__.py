@@ -70,12 +70,12 @@ class Device(Protocol):
 
     def planar_moments(
         self, values: Any, n_moments: int, centre: float
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """For each axis (n_moments + 2, n_axis), float64, on the host, in one read on a GPU.
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float, float]:
+        """For each axis (n_moments, n_axis) sums, float64, on the host; smallest and largest value: one read on a GPU.
 
-        Row p - 1 holds the sums of (value - centre)^p over each plane normal to the axis, p = 1 … n_moments <= 4;
-        the last two rows the smallest and largest value, NaN left out (the sums tell). The centre is rounded to the
-        precision of the values; near the mean it keeps the digits of higher moments.
+        Row p - 1 holds the sums of (value - centre)^p over each plane normal to the axis, p = 1 … n_moments <= 4. The
+        extrema are NaN if a value is; of no value inf, -inf. The centre is rounded to the precision of the values; near
+        the mean it keeps the digits of higher moments.
         """
         ...
 
@@ -85,12 +85,6 @@ class Device(Protocol):
 
     def extrema(self, values: Any) -> tuple[float, float]:
         """Smallest and largest value; NaN if there is one."""
-        ...
-
-    def sums_and_extrema(
-        self, values: Any
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float, float]:
-        """planar_sum of each axis and extrema in one read; of no value (inf, -inf)."""
         ...
 
     def contract(self, values: Any, matrix: NDArray[np.float64], axis: int) -> Any:
@@ -122,10 +116,21 @@ class Device(Protocol):
         """
         ...
 
+    def box_filter_in_passes(self, n_values: int) -> float:
+        """Reads of the field that box_filter takes as long as, with a window along each axis and so many values."""
+        ...
+
     pass_in_columns: ClassVar[dict[str, float]]
     """By precision, the columns of a matrix product that take as long as one read or write of the field."""
     tap_in_columns: ClassVar[dict[str, float]]
     """By precision, the columns of a matrix product that take as long as one tap of every point."""
+
+    scratch_bytes: ClassVar[int]
+    """What a thread holds for itself while it filters, beside spectra and results."""
+
+    pads_one_axis: ClassVar[bool]
+    """True if spectra that convolve holds are padded along the second axis alone, False if along two of them."""
+
     filter_in_columns: ClassVar[dict[str, float]]
     """By precision, the columns of a matrix product that take as long as a filter in Fourier space."""
 
@@ -230,10 +235,6 @@ class Device(Protocol):
         """
         ...
 
-    def plane_moments(self, values: Any, axis: int, edges: Any, references: Any) -> NDArray[np.float64]:
-        """(3, intervals) such moments of the sums over the planes of an axis, float64, on the host."""
-        ...
-
     def box_filter(self, values: Any, windows: Sequence[Any]) -> Any:
         """Weighted sum over a window of all three periodic axes at every point, in the precision of the values.
 
@@ -305,6 +306,10 @@ class Device(Protocol):
 
     def filter(self, values: Any, multipliers: Sequence[Any]) -> list[Any]:
         """For each multiplier (see fft.Multiplier) new values whose modes are multiplied; C-ordered values."""
+        ...
+
+    def convolve(self, values: Any, multipliers: Sequence[Any]) -> list[Any]:
+        """As filter, by multipliers of a larger grid with the same steps: zeros follow the values along each axis."""
         ...
 
     def rfft_planes(self, values: Any) -> Any:

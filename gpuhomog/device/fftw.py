@@ -1,7 +1,8 @@
-"""FFTW with stored wisdom: used where `tune` has planned a shape before, silent otherwise.
+"""FFTW with stored wisdom: used for blocks that were planned before, silent otherwise.
 
-Planning takes seconds and pays only for shapes met often, so a one-shot command never plans: every plan here
-is made with FFTW_WISDOM_ONLY, and a shape without wisdom returns None (the caller falls back to SciPy).
+Planning takes a tenth of a second for each shape and pays only for those met often, so a one-shot command never
+plans: every plan here is made with FFTW_WISDOM_ONLY, and what has no wisdom returns None (the caller transforms by
+other means). Within `planning` what has none is planned with FFTW_MEASURE, and stored.
 
 The wisdom lies in ${XDG_CACHE_HOME:-~/.cache}/gpuhomog/fftw-wisdom.json, one list of strings a precision.
 """
@@ -10,14 +11,17 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+
+_planning = False
 
 
 def wisdom_path() -> Path:
@@ -37,65 +41,47 @@ def _pyfftw() -> Any:
     return pyfftw
 
 
-def _execute(source: Any, target_shape: tuple[int, ...], target_dtype: str, inverse: bool, threads: int) -> Any:
-    pyfftw = _pyfftw()
-    if pyfftw is None or not (source.flags.c_contiguous and pyfftw.is_byte_aligned(source)):
+def planned(lines: NDArray[Any], axis: int, inverse: bool) -> Callable[[], None] | None:
+    """What transforms complex lines along one axis in place, unnormalized; None without wisdom."""
+    if _planning:
+        import pyfftw
+    else:
+        pyfftw = _pyfftw()
+    if pyfftw is None:
         return None
-    target = pyfftw.empty_aligned(target_shape, dtype=target_dtype)
     try:
         plan = pyfftw.FFTW(
-            source,
-            target,
-            axes=(0, 1, 2),
+            lines,
+            lines,
+            axes=(axis,),
             direction="FFTW_BACKWARD" if inverse else "FFTW_FORWARD",
-            flags=("FFTW_WISDOM_ONLY", "FFTW_DESTROY_INPUT") if inverse else ("FFTW_WISDOM_ONLY",),
-            threads=threads,
+            flags=("FFTW_MEASURE" if _planning else "FFTW_WISDOM_ONLY",),
         )
-    except RuntimeError:  # no wisdom for this shape, precision and thread count
+    except RuntimeError:  # no wisdom for this shape and precision
         return None
-    plan.execute()
-    return target
+    return plan.execute
 
 
-def rfftn(values: NDArray[Any], threads: int) -> NDArray[Any] | None:
-    """Spectrum of real values, last axis halved, or None without wisdom."""
-    shape = (*values.shape[:2], values.shape[2] // 2 + 1)
-    return _execute(values, shape, "complex64" if values.dtype == np.float32 else "complex128", False, threads)
-
-
-def irfftn(spectrum: NDArray[Any], shape: tuple[int, int, int], threads: int) -> NDArray[Any] | None:
-    """Inverse of rfftn with 1/N, or None without wisdom; overwrites the spectrum."""
-    single = spectrum.dtype == np.complex64
-    values = _execute(spectrum, shape, "float32" if single else "float64", True, threads)
-    if values is not None:
-        values /= values.dtype.type(values.size)
-    return values
-
-
-def tune(shape: tuple[int, int, int], dtype: str, threads: int) -> Path:
-    """Plan both transforms of a shape thoroughly, store the wisdom (beside, then renamed), return its path.
+@contextmanager
+def planning() -> Iterator[Path]:
+    """What is transformed within is planned thoroughly, its values lost; the wisdom is stored, and this is its path.
 
     Raises InputError if pyFFTW is not installed.
     """
+    global _planning
     try:
         import pyfftw
     except ImportError:
         raise InputError("Tuning plans FFTW, but pyFFTW is not installed: pip install pyfftw.") from None
     _pyfftw()  # keep what is already known
-    single = np.dtype(dtype) == np.float32
-    values = pyfftw.empty_aligned(shape, dtype="float32" if single else "float64")
-    spectrum = pyfftw.empty_aligned((*shape[:2], shape[2] // 2 + 1), dtype="complex64" if single else "complex128")
-    for source, target, direction, destroy in (
-        (values, spectrum, "FFTW_FORWARD", ()),
-        (spectrum, values, "FFTW_BACKWARD", ("FFTW_DESTROY_INPUT",)),
-    ):
-        pyfftw.FFTW(
-            source, target, axes=(0, 1, 2), direction=direction, flags=("FFTW_MEASURE", *destroy), threads=threads
-        )
+    _planning = True
+    try:
+        yield wisdom_path()
+    finally:
+        _planning = False
     path = wisdom_path()
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.{os.getpid()}")
     beside.write_text(json.dumps([word.decode() for word in pyfftw.export_wisdom()]))
-    os.replace(beside, path)
+    os.replace(beside, path)  # whole or not at all
     _pyfftw.cache_clear()
-    return path

@@ -28,7 +28,7 @@ from .commands import COMMANDS
 from .machines import PLAN_OPTIONS
 from .options import Option, read_values
 from .slurm import BATCH_OPTIONS
-from .task import Task, check_distinct, prepare
+from .task import Task, check_distinct, in_order, prepare
 
 IN_JOBS = tuple(name for name, command in COMMANDS.items() if command.reads and name != "tune")
 """Commands that a task may name."""
@@ -43,7 +43,7 @@ def device_name(raw: Any) -> str:
 
 RUN_OPTIONS = (o.DEVICE, o.DTYPE, o.MAX_MEMORY)
 DEVICE_ELSEWHERE = replace(o.DEVICE, parse=device_name)
-INPUT_OPTIONS = (Option("file", o.path, "", "File to read."), *o.READING, *o.MAKING)
+INPUT_OPTIONS = (Option("file", o.paths, "", "File to read."), *o.READING, *o.MAKING)
 TABLES = ("input", "task", "run", "batch", "plan")
 
 
@@ -123,6 +123,13 @@ def read_job(path: Path, *, elsewhere: bool = False, planning: bool = False) -> 
     return Job(path, tasks, batch, plan)
 
 
+def matching(path: Path) -> list[Path]:
+    """The files that a name stands for: with * or ? in it those that there are, in the order of their numbers."""
+    if not any(sign in path.name for sign in "*?"):
+        return [path]
+    return sorted(path.parent.glob(path.name), key=in_order) or [path]
+
+
 def read_task(
     entry: Mapping[str, Any],
     common: Mapping[str, Any],
@@ -158,5 +165,5 @@ def read_task(
     source = None
     if command.reads:
         option = INPUT_OPTIONS[0]
-        source = folder / option.read(file, where)
+        source = tuple(found for name in option.read(file, where) for found in matching(folder / name))
     return prepare(command, raw, file=source, folder=folder, where=where, planning=planning)

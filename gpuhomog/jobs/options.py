@@ -15,6 +15,7 @@ gpuhomog.errors.InputError: --eps "four": give a positive number in Å, such as 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
@@ -30,7 +31,7 @@ from ..errors import InputError, nearest_known
 from ..grid import Grid, parse_boundary
 from ..operators.profiles.planar import parse_planes
 from ..streaming import parse_bytes
-from ..units import check_quantity, conversion_factor
+from ..units import QUANTITIES, conversion_factor
 
 MOST_RADII = 100_000
 """More are a mistyped step."""
@@ -57,6 +58,14 @@ def flag(raw: Any) -> bool:
 def path(raw: Any) -> Path:
     """Name of a file or folder; ~ is the home folder."""
     return Path(text(raw)).expanduser()
+
+
+def paths(raw: Any) -> tuple[Path, ...]:
+    """Names of one file or several."""
+    names = raw if isinstance(raw, list | tuple) else [raw]
+    if not names:
+        raise Unusable("give a name")
+    return tuple(path(name) for name in names)
 
 
 def number(raw: Any) -> float:
@@ -92,6 +101,21 @@ def positive(raw: Any) -> float:
     if value <= 0:
         raise Unusable("give a positive number")
     return value
+
+
+def time_step(raw: Any) -> tuple[float, str]:
+    """A time and its unit, fs if none is given.
+
+    >>> time_step("0.5"), time_step("2 ps")
+    ((0.5, 'fs'), (2.0, 'ps'))
+    """
+    found = re.fullmatch(r"\s*([-+.\deE]*\d\.?)\s*([A-Za-zµ]*)\s*", str(raw))
+    try:
+        if found is None or isinstance(raw, bool):
+            raise Unusable
+        return positive(found[1]), found[2] or "fs"
+    except Unusable:
+        raise Unusable("give the positive time between frames with its unit, such as 0.5fs or 2ps") from None
 
 
 def split(raw: Any) -> list[Any]:
@@ -275,7 +299,22 @@ def word(*known: str) -> Callable[[Any], str]:
             raise Unusable(nearest_known(str(raw), known).rstrip("."))
         return str(raw)
 
+    parse.known = known  # type: ignore[attr-defined]
     return parse
+
+
+def planes(raw: Any) -> Any:
+    """An axis, or lattice planes."""
+    if raw not in (0, 1, 2, "a", "b", "c") and len(re.findall(r"-?\d", str(raw))) < 3:
+        raise Unusable("give a, b or c, or lattice planes h,k,l such as 1,1,0")
+    return checked(parse_planes)(raw)
+
+
+def without_name(error: InputError) -> str:
+    """What a refusal says, without the word that it found: the option's value stands before it."""
+    return re.sub(r'^Unknown \w+ "[^"]*"( in "[^"]*")?: |^\w+ .* (?:is|are) not understood: ', "", str(error)).rstrip(
+        "."
+    )
 
 
 def checked(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -286,7 +325,7 @@ def checked(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
             try:
                 check(raw)
             except InputError as error:
-                raise Unusable(str(error).rstrip(".")) from None
+                raise Unusable(without_name(error)) from None
             return tuple(raw) if isinstance(raw, list) else raw
         raise Unusable("give a word")
 
@@ -299,7 +338,7 @@ def unit(raw: Any) -> str:
         name = text(raw)
         conversion_factor(name, name)
     except InputError as error:
-        raise Unusable(str(error).rstrip(".")) from None
+        raise Unusable(without_name(error)) from None
     return name
 
 
@@ -395,12 +434,19 @@ class Option:
     @property
     def told(self) -> str:
         """All that the help of a command says of it."""
-        return f"{self.help} {self.here}".strip()
+        goes_on = self.here[:1].islower()  # with the words that it takes
+        return f"{self.help[:-1]}: {self.here}" if goes_on else f"{self.help} {self.here}".strip()
 
     @property
     def key(self) -> str:
         """Name in Python."""
         return self.name.replace("-", "_")
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words that it takes, where it takes words."""
+        known: tuple[str, ...] = getattr(self.parse, "known", ())
+        return known
 
     @property
     def is_flag(self) -> bool:
@@ -423,7 +469,7 @@ KERNELS = {"gaussian": Gaussian, "tophat": TopHat, "box": Box, "ball": Ball, "po
 
 QUANTITY = Option(
     "quantity",
-    checked(check_quantity),
+    word(*QUANTITIES),
     "Q",
     "What the file holds: charge_density, electron_density, electrostatic_potential, electron_potential_energy or "
     "scalar. Needed for cube files and arrays, which do not say; values are then converted from atomic units.",
@@ -564,7 +610,7 @@ SAMPLING = Option(
 
 AXIS = Option(
     "axis",
-    checked(parse_planes),
+    planes,
     "A",
     "Direction across the planes: a, b or c.",
     here="Lattice planes h,k,l, such as 1,1,0, as well.",
@@ -675,6 +721,7 @@ DENSITY = Option(
     "FILE",
     "Density of the same slab, on the same planes, beside its potential.",
     panel=INPUT,
+    python={"density out": "out"},
     names=INPUT_FILE,
 )
 X_SURFACE = Option(
@@ -686,7 +733,7 @@ X_SURFACE = Option(
 )
 HKL = Option(
     "hkl",
-    checked(parse_planes),
+    planes,
     "H,K,L",
     "Cut a periodic crystal along these lattice planes: no slab is needed.",
     here="At --cut, or at every position.",
@@ -802,6 +849,14 @@ ATOM_STYLE = Option(
     "atom-style", text, "S", 'Columns of a LAMMPS data file, such as "id type charge x y z".', panel=INPUT
 )
 START = Option("start", count(0, 10**9), "N", "First frame, from 0 on.", default=0, panel=INPUT)
+TIME_STEP = Option(
+    "time-step",
+    time_step,
+    "T",
+    "Time between the frames of the input with its unit, such as 0.5fs or 2ps; results are in that unit. Default: fs.",
+    required=True,
+    panel=INPUT,
+)
 EVERY = Option("every", count(1, 10**9), "N", "Take every Nth frame.", default=1, panel=INPUT)
 BIN = replace(SPACING, parse=length, metavar="D", here="They are cells of that width.", required=True)
 
@@ -910,6 +965,7 @@ def read_values(options: Sequence[Option], raw: Mapping[str, Any], where: str = 
             values[option.key] = option.read(value, where)
     for option in options:
         if option.required and values[option.key] is None:
-            name = f"{where}{option.name}" if where else f"--{option.name}"
-            raise InputError(f"{name} is missing: {option.told}")
+            name, written = (option.name, f"{option.name} =") if where else (f"--{option.name}", f"--{option.name}")
+            what = option.help[0].lower() + option.help[1:]
+            raise InputError(f"{where}{name} is missing: write {written} {option.metavar}, {what}")
     return values

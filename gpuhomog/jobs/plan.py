@@ -40,6 +40,7 @@ from ..operators.costs import (
     gradient_cost,
     held,
     ions_cost,
+    kept_on_disk,
     planar_cost,
     poisson_cost,
     read_once,
@@ -49,11 +50,13 @@ from ..operators.costs import (
 )
 from ..operators.macroscale.interval_field import BALL_PER_EPS
 from ..operators.macroscale.scales import MOST_LOW_MODES
+from ..operators.potentials.truncated import padded_grid
 from ..parallel import Slab
 from ..readers import open_source
 from ..streaming.memory import CHUNKS_HELD, RESULTS_HELD, SLACK, resident_bytes
 from .commands.averages import along_xyz
 from .commands.common import kernel_of
+from .commands.currents import is_of_charges
 from .job_file import Job
 from .machines import COPY_FRACTION, MACHINES, SPREAD, USABLE
 from .options import TO_QUANTITY, read_values
@@ -198,7 +201,15 @@ def average_work(field: Field, values: Mapping[str, Any]) -> Work:
 
 def profile_work(field: Field, values: Mapping[str, Any]) -> Work:
     """Sums over planes; what is made of them is small."""
-    return Work(planar_cost(field, values["axis"]))
+    return Work(planar_cost(field, values["axis"] or "c"))
+
+
+def current_work(field: Field, values: Mapping[str, Any]) -> Work:
+    """Sums over planes of every frame; ions are added to one after another."""
+    total = planar_cost(field, values["axis"])
+    for _ in values["files"][1:]:
+        total = total.beside(planar_cost(field, values["axis"])).beside(making_cost(field, values))
+    return Work(total, kept=None)
 
 
 def macro_work(field: Field, values: Mapping[str, Any]) -> Work:
@@ -244,14 +255,15 @@ def potential_work(field: Field, values: Mapping[str, Any]) -> Work:
     ions = Cost() if values["ion_charges"] is None else ions_cost(field)
     n_results = 3 if values["to_quantity"] == "electric_field" else 1
     solved = ions.beside(poisson_cost(field, n_results)).beside(report_cost(n_results * n_bytes))
-    return Work(solved, tuple((path, shape) for path in paths), kept=None)
+    return Work(solved, tuple((path, shape) for path in paths), kept=kept_on_disk(field, padded_grid(field.grid).shape))
 
 
 def energy_work(field: Field, values: Mapping[str, Any]) -> Work:
     """The potentials of both densities, one after another, and sums of products."""
     ions = Cost() if values["ion_charges"] is None else ions_cost(field).beside(ions_cost(field))
     both = poisson_cost(field).beside(poisson_cost(field))
-    return Work(ions.beside(both).beside(read_once(8 * busiest_bytes(field))), kept=None)
+    work = ions.beside(both).beside(read_once(8 * busiest_bytes(field)))
+    return Work(work, kept=2 * kept_on_disk(field, padded_grid(field.grid).shape))
 
 
 def spectra_work(field: Field, values: Mapping[str, Any]) -> Work:
@@ -261,7 +273,8 @@ def spectra_work(field: Field, values: Mapping[str, Any]) -> Work:
 
 def cavity_work(field: Field, values: Mapping[str, Any]) -> Work:
     """A transform of the whole, whose rows go to the host, and sums over planes."""
-    return Work(filter_cost(field, field.grid.shape).beside(report_cost(busiest_bytes(field))), kept=None)
+    work = filter_cost(field, field.grid.shape).beside(report_cost(busiest_bytes(field)))
+    return Work(work, kept=kept_on_disk(field, field.grid.shape))
 
 
 WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {
@@ -284,6 +297,7 @@ WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {
     "cavity": cavity_work,
     "budget": profile_work,
     "decay": spectra_work,
+    "current": current_work,
 }
 
 
@@ -358,7 +372,7 @@ class PlannedInputs:
 
     def field(self, values: Mapping[str, Any]) -> tuple[Field, int, int]:
         """The field; what is read for it from storage, and sent to the device, 0 if an earlier task has read it."""
-        names = ("file", "quantity", "unit", "boundary", "kind", "block", "frame", "dtype")
+        names = ("file", "files", "quantity", "unit", "boundary", "kind", "block", "frame", "dtype")
         key = tuple(str(values.get(name)) for name in names)
         if key in self._fields:
             return self._fields[key], 0, 0
@@ -376,7 +390,9 @@ def plan_task(task: Task, inputs: PlannedInputs) -> PlannedTask:
     """One task, after those that have filled the inputs."""
     values, layout = task.values, inputs.layout
     field, read, link = inputs.field(values)
-    total = read_once(busiest_bytes(field)) if read else Cost()  # are all values finite?
+    n_files = len(values.get("files", (0,)))
+    read, link = n_files * read, n_files * link
+    total = read_once(n_files * busiest_bytes(field)) if read else Cost()  # are all values finite?
     for name in ("density", "other"):
         if values.get(name) is None:
             continue
@@ -414,11 +430,16 @@ def plan_task(task: Task, inputs: PlannedInputs) -> PlannedTask:
     )
 
 
+def is_alone(task: Task) -> bool:
+    """True if the first rank does it for all, without a field."""
+    return task.command.alone or (task.command.series and is_of_charges(task.values))
+
+
 def plan_tasks(tasks: Iterable[Task], layout: Layout) -> list[PlannedTask]:
     """All tasks in order but those that one rank does for all; an InputError says which task it is about."""
     inputs, planned = PlannedInputs(layout), []
     for number, task in enumerate(tasks, 1):
-        if task.command.alone:
+        if is_alone(task):
             continue
         try:
             planned.append(plan_task(task, inputs))
@@ -538,7 +559,7 @@ def plan(job: Job, options: Mapping[str, Any]) -> Outcome:
     rates, memory, notes = rates_of(options)
     if any(task.values.get("reproducible") for task in job.tasks):
         notes += ("Reproducible runs take longer and send more than is planned here: sums keep one order.",)
-    alone = sorted({task.command.name for task in job.tasks if task.command.alone})
+    alone = sorted({task.command.name for task in job.tasks if is_alone(task)})
     if alone:
         notes += (f"Left out: {', '.join(alone)}, which the first rank does for all, without a field on a grid.",)
     planned = plan_tasks(job.tasks, layout)

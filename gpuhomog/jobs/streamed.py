@@ -23,7 +23,7 @@ from .task import FIGURE_SUFFIXES, Task, plain_option
 
 T = TypeVar("T")
 
-NO_MATTER = (FRESH.key, JSON.key, MAX_MEMORY.key, QUIET.key, "file")
+NO_MATTER = (FRESH.key, JSON.key, MAX_MEMORY.key, QUIET.key, "file", "files")
 """Options that may differ when a run goes on: what is computed does not depend on them."""
 
 
@@ -75,7 +75,7 @@ def run_streamed(
         if folder is not None:
             keeper = stack.enter_context(Checkpoint(folder, facts_of(tasks), comm or Serial(), fresh))
             stack.enter_context(stopping())
-        run = stack.enter_context(running(Run(Limit(parse_bytes(given)), keeper)))
+        run = stack.enter_context(running(Run(Limit(parse_bytes(given)), keeper, folder and folder.parent)))
         works = [lambda number=number, task=task: each(number, task) for number, task in enumerate(tasks)]
         results = in_turns(works, run.answer, done)
         if keeper is not None:

@@ -11,6 +11,7 @@ Out  a dict: command, input, options, result, outputs. Nothing is printed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
@@ -67,6 +68,7 @@ class Command:
     reads    True if it takes an input file
     argument what stands for the input in the help
     alone    True if the first of several ranks runs it for all
+    series   True if the input may be several files, one after another in time
     python   calls that do the same in a script, as messages name them (wording.py)
     """
 
@@ -81,6 +83,7 @@ class Command:
     argument: str = "FILE"
     alone: bool = False
     python: tuple[str, ...] = ()
+    series: bool = False
 
     def files(self, values: Mapping[str, Any], *kinds: str) -> list[tuple[Option, Path]]:
         """The files of these kinds that its options name, option by option."""
@@ -122,6 +125,10 @@ class Inputs:
             self._fields[key] = read(values["file"], comm=self.comm, **options)
         return self._fields[key]
 
+    def passing(self, values: Mapping[str, Any]) -> Field:
+        """The same, of a file that is looked at once: it is not kept."""
+        return Inputs(self.comm).field(values)
+
 
 @dataclass(frozen=True)
 class Task:
@@ -135,7 +142,7 @@ class Task:
         """Its options as they were understood, except what says how to print."""
         silent = (JSON.key, QUIET.key)
         return {
-            key if key == "file" else f"--{key.replace('_', '-')}": str(plain_option(value))
+            key if key in ("file", "files") else f"--{key.replace('_', '-')}": str(plain_option(value))
             for key, value in self.values.items()
             if key not in silent
         }
@@ -177,7 +184,8 @@ class Task:
         }
         report: dict[str, Any] = {"command": self.command.name}
         if self.command.reads:
-            report["input"] = str(self.values["file"])
+            files = [str(file) for file in self.values.get("files", (self.values["file"],))]
+            report["input"] = files if self.command.series else files[0]
         report |= {"options": given, "result": plain(outcome.report), "outputs": [str(path) for path in outputs]}
         return outcome, report
 
@@ -189,10 +197,19 @@ def save(draw: Callable[[], Any], path: Path) -> None:
     save_figure(draw(), path)
 
 
+def in_order(path: Path) -> list[tuple[int, str]]:
+    """What names are sorted by, numbers in them as numbers.
+
+    >>> [path.name for path in sorted(map(Path, ("rho_10.h5", "rho_9.h5")), key=in_order)]
+    ['rho_9.h5', 'rho_10.h5']
+    """
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", path.name)]
+
+
 def sources(command: Command, values: Mapping[str, Any]) -> list[Path]:
     """The input file, and those that options name."""
     own = [values["file"]] if values.get("file") is not None else []
-    return own + [file for _, file in command.files(values, INPUT_FILE)]
+    return list(values.get("files", own)) + [file for _, file in command.files(values, INPUT_FILE)]
 
 
 def plain_option(value: Any) -> Any:
@@ -204,14 +221,14 @@ def prepare(
     command: Command,
     raw: Mapping[str, Any],
     *,
-    file: Path | None = None,
+    file: Path | Sequence[Path] | None = None,
     folder: Path | None = None,
     where: str = "",
     planning: bool = False,
 ) -> Task:
     """A Task of raw option values, refused now if anything about it can be known to be wrong.
 
-    file      the input file, for a command that reads one
+    file      the input file, for a command that reads one; several for a command of a series
     folder    where relative output names start (a job file's folder); default: the current one
     where     beginning of error messages ("job.toml, task 2 (average): "), empty on the command line
     planning  True: nothing will be read, and the input need not exist yet
@@ -223,7 +240,12 @@ def prepare(
     if command.reads:
         if file is None:
             raise InputError(f"{where}no input: name the file to read.")
-        values["file"] = file
+        files = (file,) if isinstance(file, Path) else tuple(file)
+        values["file"] = files[0]
+        if command.series:
+            values["files"] = files
+        elif len(files) > 1:
+            raise InputError(f"{where}{len(files)} input files: {command.name} reads one. Name a task for each.")
     inputs = sources(command, values)
     for source in inputs:
         if not source.exists() and not planning:

@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, nearest_known
-from ..fft import SLOWEST_FIRST, Multiplier, OfWavevector, filtered, values_of_modes
+from ..fft import SLOWEST_FIRST, Multiplier, OfWavevector, values_of_modes
 from ..field import Field
 from ..grid import AXIS_NAMES, OPEN, Grid
 from ..memory_order import is_fortran_ordered
@@ -123,7 +123,9 @@ def charge_density(
     """
     if field.quantity == "charge_density":
         if ion_charges is not None:
-            raise InputError("This is a charge_density already: ions are added to an electron_density only.")
+            raise InputError(
+                "This is a charge_density already, and ions are added to an electron_density: leave ion_charges out."
+            )
         return field.internal()
     if field.quantity in ("electrostatic_potential", "electron_potential_energy"):
         if ion_charges is not None:
@@ -420,7 +422,7 @@ def _laplacian(field: Field) -> Field:
         of = "Laplacian, by differences along open axes"
     else:
         multiplier = Multiplier(field.grid.shape, [OfWavevector(field.grid.reciprocal, lambda k: factor * k**2)])
-        values = filtered(field.device, field.values, multiplier, slab=field.slab, comm=field.comm)[0]
+        values = field.filtered([multiplier], [f"Laplacian times {factor!r}"])[0]
         of = "spectral Laplacian"
     done = {"step": "charge density", "of": of}
     return field.derive(values, done, quantity="charge_density", unit="e/Å^3")

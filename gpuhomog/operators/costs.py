@@ -24,9 +24,11 @@ from math import prod
 
 import numpy as np
 
-from ..fft import CONVOLVED_BYTES, SLOWEST_FIRST
+from ..device.padded import CONVOLVED_BYTES
+from ..fft import SLOWEST_FIRST
 from ..field import Field
 from ..parallel import Slab, model
+from ..streaming import RESULTS_HELD, least_bytes
 from .averages.line_weights import Line
 from .averages.streamed import ALWAYS_JOINED, SUMS_ARE_SMALLER
 from .averages.ways import WAYS, ByAllModes, ByLines, ByLowModes, BySums, ByTaps, Derivatives, Plan, Way
@@ -134,21 +136,25 @@ def filter_cost(part: Field, shape: Sequence[int], n_results: int = 1) -> Cost:
     stored = [shape[i] for i in SLOWEST_FIRST[axis]]
     sent = {} if size == 1 else {"transpose": model.filter_bytes(stored, itemsize, size, n_results)}
     spectra = (1 if n_results == 1 else 2) + (size > 1)  # before a transpose and after it
-    return Cost((spectra + n_results) * n_bytes, n_results * n_bytes, round(passes * n_bytes), busy, sent)
+    peak = (spectra + n_results) * n_bytes + (part.device.scratch_bytes if size == 1 else 0)
+    return Cost(peak, n_results * n_bytes, round(passes * n_bytes), busy, sent)
 
 
 def poisson_cost(part: Field, n_results: int = 1) -> Cost:
-    """Poisson's equation (fft.convolved): spectra of padded planes; across them a few rows at a time are padded."""
+    """Poisson's equation (fft.convolved): spectra padded along two axes or one; the others some rows at a time."""
     padded = padded_grid(part.grid).shape
     opened = [axis for axis in range(3) if padded[axis] > part.grid.shape[axis]]
     if not opened:
         return filter_cost(part, part.grid.shape, n_results)
     across = part.slab.axis if part.comm.size > 1 or part.slab.axis in opened else opened[0]
-    shape = [part.grid.shape[axis] if axis == across else padded[axis] for axis in range(3)]
+    in_parts, chunks = [across], 2 * CONVOLVED_BYTES
+    if part.comm.size == 1 and part.device.pads_one_axis:
+        in_parts, chunks = [0, 2], 0
+    shape = [part.grid.shape[axis] if axis in in_parts else padded[axis] for axis in range(3)]
     filtered = filter_cost(part, shape, n_results)
     spectra = filtered.peak - n_results * held(shape, part.slab.axis, part.comm.size) * part.values.dtype.itemsize
     results = n_results * busiest_bytes(part)
-    return replace(filtered, peak=spectra + results + 2 * CONVOLVED_BYTES, kept=results)
+    return replace(filtered, peak=spectra + results + chunks, kept=results)
 
 
 def ions_cost(part: Field) -> Cost:
@@ -213,10 +219,10 @@ def average_cost(plan: Plan, way: Way, derivatives: Derivatives = (None,)) -> Co
     if isinstance(way, ByAllModes):
         return _all_modes_cost(plan, len(derivatives))
     assert isinstance(way, ByLines)
-    if isinstance(way, BySums) and len(derivatives) == 1 and way.coarse_windows(plan) is not None:
+    if isinstance(way, BySums) and derivatives == (None,) and way.passes(plan) < float("inf"):
         n_bytes = busiest_bytes(plan.field)
         out = held(plan.n_out, plan.field.slab.axis, plan.field.comm.size) * plan.field.values.dtype.itemsize
-        return read_once(n_bytes, out, plan.field.device.sums_in_passes * n_bytes)
+        return read_once(n_bytes, out, way.passes(plan) * n_bytes)
     total, sizes, order = Cost(), list(plan.n_in), plan.order(plan.n_in, plan.n_out)
     for position, axis in enumerate(order):
         products = {tuple(d == a for a in order[: position + 1]) for d in derivatives}  # each is made once
@@ -243,9 +249,18 @@ def streamed(plan: Plan) -> tuple[int, Way] | None:
             result = held(plan.n_out, axis, part.comm.size) * itemsize if way.name == "lines" else 0
             known.append((cost, between + result, way))
     if not known:
-        return None
+        modes = WAYS["all modes"]
+        return (kept_on_disk(part, part.grid.shape), modes) if modes.streams(plan) else None
     _, n_bytes, way = min(known, key=lambda one: one[0])
     return n_bytes, way
+
+
+def kept_on_disk(part: Field, padded: Sequence[int]) -> int:
+    """Memory of a spectrum on the disk (streaming/spectrum.py), over the copies that passes count of what they keep."""
+    axis, threads = part.slab.axis, getattr(part.device, "threads", 1)
+    stored = [padded[i] for i in SLOWEST_FIRST[axis]]
+    least = least_bytes(stored, part.grid.shape[axis], part.comm.size, part.values.dtype.itemsize, threads)
+    return -(-least // RESULTS_HELD)
 
 
 def gradient_cost(plan: Plan, way: Way) -> Cost:

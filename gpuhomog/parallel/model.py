@@ -1,6 +1,6 @@
 """Model: how many bytes each rank sends, exactly, from shapes and the partition rule alone.
 
-    halo         planes that a rank wants and does not hold; each comes once, from the rank that holds it
+    fetch        planes that a rank wants and has not, a halo for one; each comes once, from the rank that holds it
     transpose    local bytes less the block that stays where it is; about bytes/P (1 - 1/P) a rank
     sum to slab  partial sums of n_out planes, less the rank's own: (n_out - own planes) bytes of a plane
     contraction  n_in → n_out planes along the split axis: sum to slab, or transpose, product and transpose back,
@@ -18,7 +18,7 @@ Out  (size,) int64, bytes sent by each rank: .sum() is what travels, .max() the 
 
 >>> transpose_bytes((4, 4, 2), 8, 2)
 array([64, 64])
->>> halo_bytes(5, 3, 1, 1, plane_bytes=10)
+>>> fetch_bytes(5, [range(-1, 3), range(1, 5), range(3, 6)], plane_bytes=10)     # one plane on either side
 array([20, 20, 20])
 """
 
@@ -76,18 +76,6 @@ def _pieces(n: int, planes: range) -> list[tuple[int, int]]:
     return [(low, low + count)] if low + count <= n else [(low, n), (0, low + count - n)]
 
 
-def halo_bytes(n: int, size: int, before: int, after: int, plane_bytes: int, periodic: bool = True) -> Bytes:
-    """Each rank that has planes fetches `before` planes below its slab and `after` above; windows may exceed slabs."""
-    wanted = []
-    for rank in range(size):
-        own = Slab.of(n, rank, size)
-        start, stop = own.start - before, own.stop + after
-        if not periodic:
-            start, stop = max(0, start), min(n, stop)
-        wanted.append(range(start, stop if own.n_local else start))
-    return fetch_bytes(n, wanted, plane_bytes)
-
-
 def transpose_bytes(shape: Sequence[int], itemsize: int, size: int, axis: int = 0, other: int = 1) -> Bytes:
     """An array of that shape, split along `axis`, becomes split along `other`."""
     rest = int(np.prod([n for i, n in enumerate(shape) if i not in (axis, other)], dtype=np.int64))
@@ -100,18 +88,12 @@ def sum_to_slab_bytes(n_out: int, size: int, plane_bytes: int) -> Bytes:
     return (n_out - planes_held(n_out, size)) * plane_bytes
 
 
-def contraction_bytes(shape: Sequence[int], n_out: int, itemsize: int, size: int, axis: int = 0) -> Bytes:
-    """Matrix product along the split axis: `shape` before, n_out planes after."""
-    by_sums, by_transposes = contraction_choices(shape, n_out, itemsize, size, axis)
-    return by_sums if by_sums.sum() <= by_transposes.sum() else by_transposes
-
-
 def contraction_choices(
     shape: Sequence[int], n_out: int, itemsize: int, size: int, axis: int = 0
 ) -> tuple[Bytes, Bytes]:
-    """Its two ways: sum to slab of partial products, and transpose, product, transpose back.
+    """Two ways of a matrix product along the split axis, `shape` before, n_out planes after.
 
-    The transpose is to the first of the other axes.
+    Sum to slab of partial products; transpose, to the first of the other axes, product, transpose back.
     """
     other = 1 if axis == 0 else 0
     after = list(shape)

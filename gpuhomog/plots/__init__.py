@@ -16,6 +16,7 @@
     plot_moments         moment densities and dipole density of a bulk; plot_homogenized: a profile stage by stage
     plot_surface_map     charge of a slab's two faces as maps
     plot_point_charges   point charges and their cumulative charge; plot_point_terminations, plot_molecules
+    plot_current         current density in time, and the charge that has passed
     plot_scales          power by wavevector, with the gap between the scales
     plot_scale_report    the same above the widths of averages at several scales
     plot_slices          three planes of a 3D field in true geometry, one colour scale
@@ -37,6 +38,7 @@ Out  matplotlib.figure.Figure, 3.4 inches (a column) or 7 inches (a page) wide.
 
 from .charges import plot_molecules, plot_point_charges, plot_point_terminations, plot_surface_map
 from .corners import plot_corners
+from .currents import plot_current
 from .cylinder import plot_budget, plot_cylinder, plot_decay
 from .excess import plot_interface, plot_surface, plot_terminations
 from .inner import plot_cavity, plot_inner_potential
@@ -58,6 +60,7 @@ __all__ = [
     "plot_budget",
     "plot_cavity",
     "plot_corners",
+    "plot_current",
     "plot_cylinder",
     "plot_decay",
     "plot_field_intervals",

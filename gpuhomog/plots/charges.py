@@ -50,15 +50,15 @@ def plot_surface_map(result: SurfaceMap, *, width: str = "page") -> Figure:
     wide, tall = float(extent[0]) * scale, float(extent[1]) * scale
     total = (tall + bottom + top) * (2 // columns)
     figure = new_figure(width, total)
-    for number, (name, values) in enumerate((("lower face", result.low), ("upper face", result.high))):
+    faces = ("lower face", result.low, result.surface.low), ("upper face", result.high, result.surface.high)
+    for number, (name, values, mean) in enumerate(faces):
         x = left + number % columns * page / 2
         y = bottom + (1 - number) * (2 - columns) * (tall + bottom + top)
         axes = figure.add_axes((x / page, y / total, wide / page, tall / total))
         plane = np.pad(values, ((0, 1), (0, 1)), mode="wrap")
         colours = colour_scale(values)
         mesh = draw_plane(axes, plane, values.shape, vectors, corners, colours, result.axes)
-        mean = f"{values.mean():.4g}".replace("-", "−")
-        axes.set_title(f"{name}, mean {mean}", pad=3, fontsize=7.5)
+        axes.set_title(f"{name}, mean {mean}".replace("-", "−").replace("Å^2", "Å²"), pad=3, fontsize=7.5)
         bar = figure.add_axes(((x + wide + 0.1) / page, y / total, 0.09 / page, tall / total))
         figure.colorbar(mesh, cax=bar, extend=colours[3])
         bar.minorticks_off()

@@ -72,7 +72,9 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         with h5py.File(path, "r") as file:
             return _open(path, file)
     except OSError as error:
-        raise FileFormatError(f"{path}: cannot be read as HDF5 ({error}); it may be truncated.") from None
+        raise FileFormatError(
+            f"{path}: cannot be read as HDF5 ({error}); where it was truncated, copy or write it again."
+        ) from None
 
 
 def _open(path: Path, file: Any) -> Source:

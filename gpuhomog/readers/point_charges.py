@@ -71,6 +71,8 @@ def read_point_charges(
     own, and a cell that is none; FileFormatError for what cannot be read.
     """
     place = Path(path)
+    if place.is_dir():
+        raise InputError(f"{place} is a directory: give the file in it.")
     if not place.is_file():
         raise InputError(f"{place}: no such file. Check the name and the folder.")
     rows = None if cell is None else np.asarray(cell, dtype=np.float64)
@@ -165,7 +167,7 @@ def _by_ase(place: Path, frame: int) -> _Read:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            atoms: Any = read(place, index=frame)
+            atoms: Any = read(place, index=frame, parallel=False)  # the first rank reads, ASE would wait for all
     except Exception as error:  # ASE's readers raise whatever parsing raises
         try:
             source = open_source(place, survey=False)

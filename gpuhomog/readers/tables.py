@@ -161,7 +161,9 @@ def _from_hdf5(path: Path) -> dict[str, Any]:
                 raise FileFormatError(f"{path}: holds a field, not a result. Use gpuhomog.read.")
             return {"kind": str(file["result"].attrs["kind"]), **_load(file["result"])}
     except (OSError, KeyError) as error:
-        raise FileFormatError(f"{path}: cannot be read as HDF5 ({error}); it may be truncated.") from None
+        raise FileFormatError(
+            f"{path}: cannot be read as HDF5 ({error}); where it was truncated, copy or write it again."
+        ) from None
 
 
 def _load(group: Any) -> dict[str, Any]:

@@ -75,6 +75,11 @@ def _quiet(path: Path, what: str) -> Iterator[None]:
         raise
     except Exception as error:  # its readers raise whatever parsing raises
         reason = " ".join(str(error).split())[:200]
+        if "isn't a valid topology format" in reason:
+            raise FileFormatError(
+                f"{path}: MDAnalysis cannot read {what}, of no suffix that it knows: give kind=…, or topology=…, "
+                "the file with the atoms."
+            ) from None
         raise FileFormatError(f"{path}: MDAnalysis cannot read {what} ({type(error).__name__}: {reason}).") from None
 
 
@@ -111,6 +116,8 @@ def read_trajectory(
         raise GpuhomogError("Trajectories need MDAnalysis: pip install 'gpuhomog[formats]'.") from None
     place = Path(path)
     for file in (place, *(() if topology is None else (Path(topology),))):
+        if file.is_dir():
+            raise InputError(f"{file} is a directory: give the file in it.")
         if not file.exists():
             raise InputError(f"{file}: no such file. Check the name and the folder.")
     if every < 1:

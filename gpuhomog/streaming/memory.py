@@ -86,8 +86,8 @@ class Limit:
         if planes < 1 and room < chunks_held * plane_bytes:
             least = self.n_bytes - room + chunks_held * plane_bytes
             raise InputError(
-                f"{what}: {self.n_bytes / 1e6:.0f} MB of memory are not enough. The program takes "
-                f"{resident_bytes() / 1e6:.0f} MB, {chunks_held} planes {chunks_held * plane_bytes / 1e6:.0f} MB, "
+                f"{what}: {self.n_bytes / 1e6:.0f} MB of memory are not enough for the program "
+                f"({resident_bytes() / 1e6:.0f} MB), {chunks_held} planes {chunks_held * plane_bytes / 1e6:.0f} MB and "
                 f"results {RESULTS_HELD * result_bytes / 1e6:.0f} MB: give max_memory of at least "
                 f"{-(-least // 10**6)}MB."
             )

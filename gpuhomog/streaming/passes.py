@@ -26,6 +26,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, groupby
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, TypeVar
 
 import numpy as np
@@ -220,10 +222,14 @@ class Run:
 
     limit       bytes that this process may take; None: as it likes
     checkpoint  where partial results are kept; None: nowhere
+    scratch     folder of files that are needed on the way; None: where the system has its own (TMPDIR)
     """
 
-    def __init__(self, limit: Limit | None = None, checkpoint: Checkpoint | None = None) -> None:
+    def __init__(
+        self, limit: Limit | None = None, checkpoint: Checkpoint | None = None, scratch: Path | None = None
+    ) -> None:
         self.limit, self.checkpoint = limit, checkpoint
+        self.folder = scratch or Path(gettempdir())
         self._pending: dict[Stream, dict[str, _Request]] = {}
         self._seen: set[str] = set()
         self._remembered: dict[str, Arrays] = {}
@@ -272,6 +278,10 @@ class Run:
     def shared(self, stream: Stream) -> Stream:
         """The stream of this name: tasks that make the same planes from others share the passes over them."""
         return self._streams.setdefault(stream.name, stream)
+
+    def known(self, name: str) -> Stream | None:
+        """The stream of this name, if somebody has made it."""
+        return self._streams.get(name)
 
     def answer(self) -> None:
         """Wait until everybody who takes turns has asked, then make the passes."""
@@ -452,6 +462,21 @@ def _chunks(
                 waiting.append(reader.submit(begun, slabs[number + 1]))
             yield slab, arriving
             del arriving
+
+
+def chunks_in_order(values: Unread, held_bytes: int) -> Iterator[tuple[Slab, Any]]:
+    """This rank's planes on the device, chunk by chunk, for whoever keeps something of each, so many bytes at a time.
+
+    Raises Stopped between chunks.
+    """
+    stream = values.stream
+    slab, count = stream.slab, stream.planes_at_once(-(-held_bytes // RESULTS_HELD))
+    chunks = [(first, min(first + count, slab.stop)) for first in range(slab.start, slab.stop, count)]
+    with closing(_chunks(stream, chunks)) as coming:
+        for number, (planes, arriving) in enumerate(coming):
+            check_stop(f"before chunk {number + 1} of {len(chunks)}")
+            with arriving as chunk:
+                yield planes, values.applied(chunk)
 
 
 def together(values: Any, *works: Callable[[], T]) -> list[T]:

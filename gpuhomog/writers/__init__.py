@@ -300,7 +300,7 @@ def _check_room(path: str | os.PathLike[str], target: Path, n_bytes: float) -> N
     free = shutil.disk_usage(target.parent).free
     if n_bytes > free:
         raise InputError(
-            f"{path}: needs {n_bytes / 1e9:.2f} GB, and {free / 1e9:.2f} GB are free there. "
+            f"{path}: needs {n_bytes / 1e6:.6g} MB, and {free / 1e6:.6g} MB are free there. "
             "Make room or choose another folder."
         )
 

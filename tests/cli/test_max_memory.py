@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from gaussian_charges import density
 
 
 @pytest.fixture
@@ -54,11 +55,12 @@ def test_amounts_that_cannot_be_held_are_refused(run, field, given, sentence):
 
 
 def test_what_needs_all_values_is_refused_with_what_works(run, field):
-    ran = run("average", "field.npy", "--kernel", "ball", "--eps", "4", "--max-memory", "1GB", "-o", "ball.h5")
+    words = ("average", "field.npy", "--kernel", "ball", "--eps", "4", "--boundary", "o,p,p", "-o", "ball.h5")
+    ran = run(*words, "--max-memory", "1GB")
     assert ran.code == 2
     assert "The average with a ball on 30 x 12 x 14 points needs all values of field.npy at once" in ran.sentence
     assert "take a Gaussian or a box, or give more memory (--max-memory), or leave that out where" in ran.sentence
-    ran = run("average", "field.npy", "--kernel", "ball", "--eps", "4", "-o", "ball.h5")
+    ran = run(*words)
     assert ran.code == 0, "it was said to work without"
     (field.path.parent / "ball.h5").unlink()
     assert sorted(p.name for p in field.path.parent.iterdir()) == ["field.json", "field.npy"]
@@ -110,3 +112,60 @@ def test_an_error_of_one_task_ends_the_run_with_one_sentence(run, field):
     streamed = run("run", "job.toml")
     (field.path.parent / "job.toml").write_text(job.replace('max_memory = "1GB"', ""))
     assert streamed.code == 2 and streamed.sentence == run("run", "job.toml").sentence
+
+
+@pytest.fixture
+def charges(tmp_path):
+    """Two Gaussian charges, 30 x 14 x 16 points."""
+    cell = np.diag([12.0, 6.0, 6.4])
+    blobs = [(1.0, 0.8, (5.5, 3.0, 3.2)), (-1.0, 0.8, (6.5, 3.0, 3.2))]
+    np.save(tmp_path / "charge.npy", density((30, 14, 16), cell, blobs, "periodic", (1, 2, 2)).values)
+    facts = {"cell": cell.tolist(), "quantity": "charge_density", "unit": "e/Å^3"}
+    (tmp_path / "charge.json").write_text(json.dumps(facts))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--boundary", "o,p,p", "-o", "potential.npz"),
+        ("--boundary", "o,p,p", "-o", "potential.npz", "--plot", "levels.png"),
+        ("--boundary", "o,p,p"),
+        ("--to-quantity", "electric_field", "-o", "field.npz"),
+        ("--to-quantity", "electric_field"),
+    ],
+)
+def test_potentials_of_charges(run, charges, tmp_path, words):
+    """Reports and files are those of the charge in memory, and nothing else is left."""
+    whole = run("potential", "charge.npy", *words, "--json")
+    kept = {path.name: np.load(path)["values"] for path in tmp_path.glob("*.npz")}
+    for path in tmp_path.glob("*.npz"):
+        path.unlink()
+    streamed = run("potential", "charge.npy", *words, "--json", "--max-memory", "1GB")
+    assert whole.code == streamed.code == 0, streamed.err
+    assert whole.json["outputs"] == streamed.json["outputs"]
+    for name, values in kept.items():
+        np.testing.assert_allclose(np.load(tmp_path / name)["values"], values, rtol=0, atol=1e-12)
+    one, other = whole.json["result"], streamed.json["result"]
+    assert one.keys() == other.keys()
+    for key in ("maximum", "minimum"):
+        if key in one:
+            assert other[key] == pytest.approx(one[key], rel=1e-12)
+    if "vacuum_levels" in one:
+        assert other["vacuum_levels"]["step"]["value"] == pytest.approx(one["vacuum_levels"]["step"]["value"], rel=1e-9)
+    assert not [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")]
+
+
+def test_figures_of_slices_need_all_values(run, charges):
+    ran = run("potential", "charge.npy", "--to-quantity", "electric_field", "--plot", "e.png", "--max-memory", "1GB")
+    assert ran.code == 2 and "A figure of slices needs all values" in ran.sentence
+
+
+def test_a_potential_is_planned_with_the_memory_of_its_spectrum(run, charges):
+    """By far more than planes of the charge are, and named."""
+    job = '[input]\nfile = "charge.npy"\nboundary = "open"\n[[task]]\ncommand = "TASK"\naxis = "a"\noutput = "o.npz"\n'
+    least = {}
+    for task in ("potential", "profile"):
+        with open("job.toml", "w") as file:
+            file.write(job.replace("TASK", task).replace("o.npz", "o.csv" if task == "profile" else "o.npz"))
+        least[task] = run("plan", "job.toml", "--json").json["least_max_memory"]
+    assert least["potential"] > least["profile"] + 15e6

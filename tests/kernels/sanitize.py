@@ -94,7 +94,6 @@ def intervals(gpu, dtype):
     values = gpu.asarray(noise((5, 7, 9), dtype))
     for axis in range(3):
         gpu.interval_moments(values, [-0.5, 2.25, 4.0, 4.75], [0.0, 3.0, 4.5], axis=axis)
-        gpu.plane_moments(values, axis, [-0.5, 2.25], [0.0])
 
 
 def ranges(gpu, dtype):

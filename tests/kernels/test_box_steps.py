@@ -49,13 +49,17 @@ def windows_of(widths, q):
     return tuple(window_of(w, 0.0, 1, q) for w in widths)
 
 
-@pytest.fixture(params=["cpu", "cpu sums", "kernel"])
+@pytest.fixture(params=["cpu", "cpu sums", "cpu compiled", "kernel"])
 def device(request, monkeypatch):
-    """The CPU by matrices, as it is for short axes; by running sums; the kernel."""
+    """The CPU by matrices, as it is for short axes; by running sums; by compiled ones; the kernel."""
     if request.param == "kernel":
         return request.getfixturevalue("host_gpu")
     if request.param == "cpu sums":
         monkeypatch.setattr("gpuhomog.device.cpu.running.SAMPLES_A_PASS", 0)
+        monkeypatch.setattr("gpuhomog.device.cpu.running.SHARED_FROM", 0)
+    if request.param == "cpu compiled":
+        pytest.importorskip("numba", reason="the compiled loops need Numba")
+        monkeypatch.setattr("gpuhomog.device.cpu.running.COMPILED_FROM", 0)
         monkeypatch.setattr("gpuhomog.device.cpu.running.SHARED_FROM", 0)
     return CPU(threads=2)
 

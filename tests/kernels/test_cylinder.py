@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from cupy_like import CuPyLikeRuntime
 from disc_weights import disc_weight
+from oracles import box_mean_of_inverse_distance, sampled_march_fit, sampled_table
 from ranks import on_ranks
 from scipy.signal import fftconvolve
 from scipy.special import j1
@@ -15,6 +16,8 @@ from gpuhomog.device.gpu import GPU
 from gpuhomog.device.gpu.cylinder import SUM_PLANES
 from gpuhomog.field import Field
 from gpuhomog.operators.potentials import cylinder_fit, cylinder_kernel, cylinder_table
+from gpuhomog.operators.potentials.cylinder import Cylinder
+from gpuhomog.operators.potentials.cylinder_potential import disc_average
 from gpuhomog.operators.potentials.cylinder_sums import cylinder_sums
 from gpuhomog.parallel import Slab
 
@@ -83,7 +86,7 @@ def test_sampled_kernel_equals_direct_sums(vectors, radius):
     own = cylinder_table.node_weight(steps)
     direct = CPU().cylinder_sum(values, all_points(values.shape), cylinder_table.disc_points(steps, radius), step, own)
     direct *= step * sqrt(np.linalg.det(steps @ steps.T)) / (4 * pi)
-    table = cylinder_table.sampled_table(vectors, (6, 5), step, 7, radius, own)
+    table = sampled_table(vectors, (6, 5), step, 7, radius, own)
     for side, expected in (("low", direct[:, 0]), ("high", direct[:, 1]), ("both", direct.sum(axis=1))):
         found = CPU().cylinder_convolve(values, table, side=side).ravel()
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13 * np.abs(expected).max() * 7)
@@ -93,7 +96,7 @@ def test_open_in_the_plane_is_a_padded_convolution():
     """scipy.signal.fftconvolve with the sampled kernel of both sides."""
     values, step, radius = field((6, 9, 8)), 0.5, 1.9
     steps = np.eye(2) * 0.5
-    own = cylinder_table.box_mean_of_inverse_distance(0.5, 0.5, 0.5)
+    own = box_mean_of_inverse_distance(0.5, 0.5, 0.5)
     reach = 3
     x, y, z = np.meshgrid(*(step * np.arange(-r, r + 1) for r in (5, reach, reach)), indexing="ij")
     r = np.sqrt(x**2 + y**2 + z**2)
@@ -106,7 +109,7 @@ def test_open_in_the_plane_is_a_padded_convolution():
     np.testing.assert_allclose(sums.sum(axis=1), expected.ravel(), rtol=0, atol=1e-12 * np.abs(expected).max())
     padded = np.pad(values, [(0, 0), (0, reach), (0, reach)])
     vectors, shape = np.diag(0.5 * np.array(padded.shape[1:])), padded.shape[1:]
-    table = cylinder_table.sampled_table(vectors, shape, step, 6, radius, own)
+    table = sampled_table(vectors, shape, step, 6, radius, own)
     found = CPU().cylinder_convolve(padded, table)[:, :9, :8] * 4 * pi / step**3
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
 
@@ -127,10 +130,8 @@ def test_a_kernel_of_larger_planes_has_zeros_around_the_values(gpu, axis, order)
             sums.sum(axis=1).reshape(given.shape)[:, 15:20] if periodic_first else sums.sum(axis=1).reshape(6, 5, 4)
         )
         shape = (5 if periodic_first else 10, 9)
-        table = cylinder_table.sampled_table(steps * np.array(shape)[:, None], shape, step, 6, radius, 3.0)
-        fit = cylinder_fit.sampled_march_fit(
-            steps * np.array(shape)[:, None], shape, step, 6, radius, 3.0, sections=[10]
-        )
+        table = sampled_table(steps * np.array(shape)[:, None], shape, step, 6, radius, 3.0)
+        fit = sampled_march_fit(steps * np.array(shape)[:, None], shape, step, 6, radius, 3.0, sections=[10])
         scale = step * sqrt(np.linalg.det(steps @ steps.T)) / (4 * pi)
         for device in (CPU(), gpu):
             for kernel, work, within in (
@@ -141,6 +142,29 @@ def test_a_kernel_of_larger_planes_has_zeros_around_the_values(gpu, axis, order)
                 assert found.shape == values.shape
                 found = np.moveaxis(found, axis, 0)
                 np.testing.assert_allclose(found / scale, expected, rtol=0, atol=7 * within * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_disc_averages_with_zeros_around(gpu, axis, order):
+    """Against planes padded by hand and multiplied by 2 J1(gR)/(gR)."""
+    planes, steps, radius = field((3, 6, 5)), np.array([0.5, 0.6]), 1.7
+    planes[:, [0, -1]], planes[:, :, [0, -1]] = 0, 0
+    lengths = np.insert(steps * planes.shape[1:], axis, 3.0)
+    boundary = np.insert(np.array(["open", "open"], dtype="<U8"), axis, "periodic").tolist()
+    values = np.array(np.moveaxis(planes, 0, axis), order=order)
+    for device in (CPU(), gpu):
+        given = Field.from_array(values, np.diag(lengths), boundary=boundary, device=device)
+        padded = Cylinder(given.grid, axis, radius, 0.0).padded
+        assert padded == (10, 8)
+        averaged = np.moveaxis(device.to_host(disc_average(given, axis, radius).values), axis, 0)
+        wide = np.zeros((3, *padded))
+        wide[:, :6, :5] = planes
+        first, second = (2 * pi * np.fft.fftfreq(n, step) for n, step in zip(padded, steps, strict=True))
+        z = radius * np.hypot(first[:, None], second)
+        factor = np.divide(2 * j1(z), z, out=np.ones(z.shape), where=z > 0)
+        expected = np.fft.ifft2(np.fft.fft2(wide) * factor).real[:, :6, :5]
+        np.testing.assert_allclose(averaged, expected, rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("side", SIDES)
@@ -157,7 +181,7 @@ def test_blocks_of_columns_on_threads(monkeypatch, kept, side):
         .T.reshape(2, 7, 6, 5)
     )
     expected = {"low": low, "high": high, "both": low + high}[side] * 0.5 * sqrt(np.linalg.det(steps @ steps.T))
-    table = cylinder_table.sampled_table(OBLIQUE, (6, 5), 0.5, 7, 1.3, 3.0)
+    table = sampled_table(OBLIQUE, (6, 5), 0.5, 7, 1.3, 3.0)
     device = CPU(threads=3)
     spectrum = device.convolve_modes(device.rfft_planes(values), table, side)
     for _ in range(2):

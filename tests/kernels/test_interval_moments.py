@@ -167,21 +167,6 @@ def test_float64_sums_keep_what_cancels(gpu, axis):
     assert found.ravel()[0] == pytest.approx(float(expected), rel=1e-13)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_planes_about_a_point(gpu, dtype):
-    """First and second moment of the planes of a periodic field about x_b, and of its two halves."""
-    values = field((9, 6, 8), dtype, "F")
-    for axis, n in enumerate(values.shape):
-        x_b = 0.4 * n
-        edges, references = [x_b - n / 2, x_b, x_b + n / 2], [x_b, x_b]
-        line = CPU().planar_sum(values, axis)
-        exact = np.array([[float(e) for e in row] for row in exact_moments(line, edges, references)])
-        np.testing.assert_allclose(CPU().plane_moments(values, axis, edges, references), exact, rtol=1e-13, atol=1e-11)
-        found = gpu.plane_moments(gpu.asarray(values), axis, edges, references)
-        sized = 200 * np.finfo(dtype).eps * np.abs(values).sum() * n**2
-        np.testing.assert_allclose(found, exact, rtol=0, atol=sized)
-
-
 @pytest.mark.parametrize("shape", [(0, 3, 4), (3, 0, 4), (3, 4, 0)])
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_nothing_to_add(gpu, shape, axis):

@@ -54,7 +54,9 @@ for dtype in (np.float32, np.float64, np.complex128):
             planes = np.arange(slab.start - 3, slab.stop + 9) if slab.n_local else np.arange(0)
             same(wide, np.take(whole, planes % slab.n, axis=axis), 0)
             if comm.size > 1:
-                expected = model.halo_bytes(slab.n, comm.size, 3, 9, whole.nbytes // slab.n)[comm.rank]
+                slabs = [Slab.of(slab.n, rank, comm.size) for rank in range(comm.size)]
+                wanted = [range(s.start - 3, s.stop + 9 if s.n_local else s.start - 3) for s in slabs]
+                expected = model.fetch_bytes(slab.n, wanted, whole.nbytes // slab.n)[comm.rank]
                 assert comm.sent["halo"] - before == expected
             same(without_halo(slab, wide, 3), mine, 0)
             counts = np.bincount(

@@ -161,7 +161,7 @@ def test_other_uses_are_refused_in_one_sentence(stored, values):
         with pytest.raises(InputError, match=r"needs all values of field.npy at once .* on several ranks perhaps\."):
             use()
     with pytest.raises(InputError, match=r"average with a ball .* take a Gaussian or a box, or give"):
-        gh.average(field, gh.Ball(2.0))
+        gh.average(gh.read(stored(values), boundary="open", max_memory="1GB"), gh.Ball(2.0))
 
 
 def test_what_unread_values_lack_is_lacking_to_python_too(stored, values):

@@ -1,4 +1,4 @@
-"""CPU: every primitive in NumPy, SciPy's FFT, or FFTW where stored wisdom makes it pay. The oracle.
+"""CPU: every primitive in NumPy, and Fourier transforms of the fastest library that is installed. The oracle.
 
 Arrays may be C-ordered or Fortran-ordered (VASP files are): each primitive works along the memory, so that
 no copy is made to please it. One file a family of primitives; `gpu/` has the same families under the same names.

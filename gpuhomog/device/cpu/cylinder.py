@@ -11,14 +11,16 @@ Direct sums and recursions in float64, transforms in the precision of the values
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import scipy  # its parts are imported when first used
 from numpy.typing import ArrayLike, NDArray
+
+from .blocks import transform_back, transformed
+from .transforms import Block, share
 
 SIDES = {"low": (1,), "high": (-1,), "both": (1, -1)}
 BLOCK_BYTES = 1 << 20
@@ -81,25 +83,13 @@ class Cylinder:
             return out
         planes, target = np.moveaxis(values, axis, 0), np.moveaxis(out, axis, 0)
         if planes.strides[1] < planes.strides[2]:
-            table, planes, target = table.exchanged, planes.swapaxes(1, 2), target.swapaxes(1, 2)
-        (n, n1, n2), (m1, m2) = planes.shape, table.shape
-        modes = np.empty((m2 // 2 + 1, n, n1), np.result_type(values.dtype, np.complex64))
-        summed = self._sums_along_planes(table, n, modes.dtype, side)
-        which = np.ascontiguousarray(table.classes.T)
-
-        def lines(some: slice) -> None:
-            modes[:, some] = scipy.fft.rfft(planes[some], m2, axis=2).transpose(2, 0, 1)
-
-        def columns(some: slice) -> None:
-            sums = summed(scipy.fft.fft(modes[some], m1, axis=2), which[some])
-            modes[some] = scipy.fft.ifft(sums, axis=2, overwrite_x=True)[:, :, :n1]
-
-        def lines_back(some: slice) -> None:
-            target[some] = scipy.fft.irfft(modes[:, some].transpose(1, 2, 0), m2, axis=2)[:, :, :n2]
-
-        self._by_blocks(lines, n, n1 * m2 * values.itemsize)
-        self._by_blocks(columns, len(modes), 2 * n * m1 * modes.itemsize)
-        self._by_blocks(lines_back, n, n1 * m2 * values.itemsize)
+            planes, target = planes.swapaxes(1, 2), target.swapaxes(1, 2)
+        else:  # real lines are those of axis 1
+            table = table.exchanged
+        n_real = table.shape[1]
+        modes = transformed(planes, n_real, self.threads)
+        self._sum_planes(modes, table, np.ascontiguousarray(table.classes.T), side, within=True)
+        transform_back(modes, target, n_real, self.threads)
         return out
 
     def march_modes(
@@ -172,91 +162,86 @@ class Cylinder:
         self, spectrum: NDArray[Any], table: Any, side: str = "both", *, columns: slice = slice(None)
     ) -> NDArray[Any]:
         """Some rows of modes at a time."""
-        out = np.empty_like(spectrum)
-        if not spectrum.size:
-            return out
-        n, n1, n2 = spectrum.shape
-        summed = self._sums_along_planes(table, n, spectrum.dtype, side)
-        which = table.classes[:, columns]
-
-        def rows(some: slice) -> None:
-            arriving = spectrum[:, some].reshape(1, n, -1)
-            out[:, some] = summed(arriving, which[some].reshape(1, -1)).reshape(n, -1, n2)
-
-        self._by_blocks(rows, n1, 2 * n * n2 * spectrum.itemsize)
+        out = spectrum.copy()
+        if out.size:
+            self._sum_planes(out, table, table.classes[:, columns], side, within=False)
         return out
 
-    def _sums_along_planes(
-        self, kernel: Any, n: int, dtype: Any, side: str
-    ) -> Callable[[NDArray[Any], NDArray[np.int32]], NDArray[Any]]:
-        """What makes causal sums of (columns, n planes, modes) of classes (columns, modes), by twice the planes."""
+    def _sum_planes(
+        self, modes: NDArray[Any], kernel: Any, classes: NDArray[np.int32], side: str, *, within: bool
+    ) -> None:
+        """Causal sums of (planes, rows, modes or lines) in place, by twice the planes; classes (rows, modes).
+
+        within: the last axis is to be transformed, there and back, with zeros behind it.
+        """
+        (n, n_rows, n_lines), n_modes = modes.shape, classes.shape[1]
         size = scipy.fft.next_fast_len(2 * n - 1)
         half = size // 2 + 1
-        whole = self._spectrum_of_kernel(kernel, n, size, dtype)
-        sides = [(direction == 1, kernel.source[int(direction == -1), :n, None]) for direction in SIDES[side]]
-        weights = [(forward, weight.astype(np.empty(0, dtype).real.dtype)) for forward, weight in sides]
+        scale = 1 / (size * n_modes) if within else 1 / size
+        kept = self._kept_spectrum(kernel, n, size, scale, modes.dtype)
+        sides = [(direction == 1, 0 if direction == 1 else 1) for direction in SIDES[side]]
+        weights = [kernel.source[number, :n, None, None].astype(modes.real.dtype) for _, number in sides]
+        at_once = max(1, min(n_rows, BLOCK_BYTES // (size * n_modes * modes.itemsize)))
 
-        def summed(arriving: NDArray[Any], which: NDArray[np.int32]) -> NDArray[Any]:
-            response = whole
-            if response is None:
-                some, which = _renumbered(which)
-                response = _responses(kernel, n, size, some, dtype)
-            total: NDArray[Any] | None = None
-            for forward, weight in weights:
-                padded = np.empty((len(arriving), size, arriving.shape[2]), dtype)
-                np.multiply(arriving, weight, out=padded[:, :n])
-                padded[:, n:] = 0
-                padded = scipy.fft.fft(padded, axis=1, overwrite_x=True)
-                for modes, classes in zip(padded, which, strict=True):
-                    factor = np.take(response, classes, axis=1)
-                    opposite = factor.conj()
-                    modes[:half] *= factor if forward else opposite
-                    modes[half:] *= (opposite if forward else factor)[size - half : 0 : -1]
-                total = padded if total is None else np.add(total, padded, out=total)
-            assert total is not None
-            return np.asarray(scipy.fft.ifft(total, axis=1, overwrite_x=True)[:, :n])
+        def sum_rows(blocks: list[Block], first: int) -> None:
+            some = slice(first, min(first + at_once, n_rows))
+            here = [block.modes[:, : some.stop - first] for block in blocks]
+            here[0][:n, :, :n_lines], here[0][:n, :, n_lines:] = modes[:, some], 0
+            if within:
+                blocks[0].transform(2)
+            for planes, weight in zip(here[::-1], weights[::-1], strict=True):
+                np.multiply(here[0][:n], weight, out=planes[:n])
+                planes[n:] = 0
+            for block in blocks:
+                block.transform(0)
+            response, which = (kept, classes[some]) if kept is not None else _found(classes[some])
+            for row, of_row in enumerate(which):
+                factor = np.take(response, of_row, axis=1)
+                opposite = factor.conj()
+                for (forward, _), planes in zip(sides, here, strict=True):
+                    planes[:half, row] *= factor if forward else opposite
+                    planes[half:, row] *= (opposite if forward else factor)[size - half : 0 : -1]
+            if len(here) > 1:
+                here[0] += here[1]
+            blocks[0].transform(0, inverse=True)
+            if within:
+                blocks[0].transform(2, inverse=True)
+            modes[:, some] = here[0][:n, :, :n_lines]
 
-        return summed
+        def _found(which: NDArray[np.int32]) -> tuple[NDArray[Any], NDArray[Any]]:
+            some, places = np.unique(which, return_inverse=True)
+            return _spectrum(kernel, n, size, some, scale, modes.dtype), places.reshape(which.shape)
 
-    def _spectrum_of_kernel(self, kernel: Any, n: int, size: int, dtype: Any) -> NDArray[Any] | None:
+        def blocks() -> list[Block]:
+            return [Block((size, at_once, n_modes), n, modes.dtype) for _ in sides]
+
+        share(sum_rows, range(0, n_rows, at_once), blocks, self.threads)
+
+    def _kept_spectrum(self, kernel: Any, n: int, size: int, scale: float, dtype: Any) -> NDArray[Any] | None:
         """(size//2 + 1, classes), kept as long as the kernel lives; None where it would be large."""
         n_classes = int(kernel.classes.max()) + 1
-        if (size // 2 + 1) * n_classes * np.dtype(dtype).itemsize > KEPT_BYTES:
+        if (size // 2 + 1) * n_classes * dtype.itemsize > KEPT_BYTES:
             return None
         kept = _spectra.setdefault(kernel, {})
-        if (n, dtype) not in kept:
+        if (n, scale, dtype) not in kept:
+            at_once = max(1, BLOCK_BYTES // (16 * size))
             found = np.empty((size // 2 + 1, n_classes), dtype)
 
-            def some_classes(some: slice) -> None:
-                found[:, some] = _responses(kernel, n, size, np.arange(some.start, some.stop), dtype)
+            def some_classes(_: None, first: int) -> None:
+                some = np.arange(first, min(first + at_once, n_classes))
+                found[:, some] = _spectrum(kernel, n, size, some, scale, dtype)
 
-            self._by_blocks(some_classes, n_classes, 16 * size)
-            kept[n, dtype] = found
-        return np.asarray(kept[n, dtype])
-
-    def _by_blocks(self, work: Callable[[slice], None], n: int, n_bytes: int) -> None:
-        """A call for every block of n items of so many bytes, shared among the threads."""
-        count = max(1, BLOCK_BYTES // n_bytes)
-        blocks = [slice(start, min(start + count, n)) for start in range(0, n, count)]
-        if len(blocks) == 1:
-            work(blocks[0])
-        else:
-            with ThreadPoolExecutor(self.threads) as pool:
-                list(pool.map(work, blocks))
+            share(some_classes, range(0, n_classes, at_once), lambda: None, self.threads)
+            kept[n, scale, dtype] = found
+        return np.asarray(kept[n, scale, dtype])
 
 
 _spectra: WeakKeyDictionary[Any, dict[Any, NDArray[Any]]] = WeakKeyDictionary()
 
 
-def _responses(kernel: Any, n: int, size: int, classes: NDArray[Any], dtype: Any) -> NDArray[Any]:
-    """(size//2 + 1, classes) spectra of the kernel behind n planes, the rest zeros."""
-    return np.asarray(scipy.fft.rfft(kernel.by_distance(n, classes), size, axis=0).astype(dtype, copy=False))
-
-
-def _renumbered(which: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[Any]]:
-    """The classes that occur, and for each mode its place among them."""
-    some, places = np.unique(which, return_inverse=True)
-    return some, places.reshape(which.shape)
+def _spectrum(kernel: Any, n: int, size: int, classes: NDArray[Any], scale: float, dtype: Any) -> NDArray[Any]:
+    """(size//2 + 1, classes) spectra of the kernel behind n planes, the rest zeros, times a number."""
+    return np.asarray((scipy.fft.rfft(kernel.by_distance(n, classes), size, axis=0) * scale).astype(dtype, copy=False))
 
 
 def _by_mode(spectrum: NDArray[Any]) -> NDArray[Any]:

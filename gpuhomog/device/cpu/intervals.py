@@ -1,7 +1,6 @@
 """Moments of intervals of an axis: cells are cut where the edges are.
 
 interval_moments   1 read, in float64, sums by math.fsum
-plane_moments      1 read: planar_sum, then the intervals of its line
 """
 
 from __future__ import annotations
@@ -17,12 +16,6 @@ from .sums import Sums
 
 class Intervals(Sums):
     """Reductions over parts of an axis; see device.Device for what each method promises."""
-
-    def plane_moments(
-        self, values: NDArray[Any], axis: int, edges: ArrayLike, references: ArrayLike
-    ) -> NDArray[np.float64]:
-        """The planes are added first: a line is left."""
-        return moments_of_line(self.planar_sum(values, axis), edges, references)
 
     def interval_moments(
         self, values: NDArray[Any], edges: ArrayLike, references: ArrayLike, *, axis: int = 2
@@ -43,8 +36,3 @@ class Intervals(Sums):
                 terms = (parts * weight).reshape(lines.size // n, len(cells))
                 out[p, ..., m] = np.array([fsum(line) for line in terms]).reshape(lines.shape[:-1])
         return np.moveaxis(out, -1, axis + 1)
-
-
-def moments_of_line(line: NDArray[np.float64], edges: ArrayLike, references: ArrayLike) -> NDArray[np.float64]:
-    """(3, intervals) of one line on the host."""
-    return Intervals().interval_moments(line[None, None], edges, references)[:, 0, 0]

@@ -1,7 +1,6 @@
 """Ranges: smallest, largest and mean value in windows of any shape, a ball for one, about some of the points.
 
-window_ranges   3 operations a row of the window and an output, half as many where the window is its own mirror image;
-                those of the longest row for every point
+window_ranges   3 operations a row of the window and an output; those of the longest row for every line
 
 >>> line = np.array([1.0, 2.0, 4.0, 8.0]).reshape(1, 1, 4)
 >>> low, high, mean = Ranges().window_ranges(line, np.array([[0, 0, -1, 3]]), np.zeros((0, 7)), [True] * 3)
@@ -20,6 +19,8 @@ from numpy.typing import NDArray
 
 SHARED_FROM = 1 << 16
 """Values from which on threads share the work."""
+BLOCK_BYTES = 1 << 20
+"""Of the outputs that are worked on together: they, and what is known of the lines about them, stay in the cache."""
 
 
 class Ranges:
@@ -35,44 +36,33 @@ class Ranges:
         is_open: Sequence[bool],
         every: int = 1,
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        """Plane by plane of outputs: what the window has of a plane of samples is found once for all that share it."""
+        """Some planes of outputs at a time; of them rows that meet the same lines, longer ones from shorter ones."""
         shape = tuple(-(-n // every) for n in values.shape)
         low, high, mean = (np.empty(shape, values.dtype) for _ in range(3))
         if values.size == 0:
             return low, high, mean
-        lines = _Lines(values, rows, ends, is_open, every)
-        by_plane: dict[int, list[tuple[int, int, int]]] = {}
-        for a, b, first, count in rows.tolist():
-            by_plane.setdefault(a, []).append((b, first, count))
-        parts = [(a, tuple(part)) for a, part in by_plane.items()]
-        n_points = int(rows[:, 3].sum()) + len(ends)
+        window = _Window(values, rows, ends, is_open, every)
+        low[...], high[...] = np.inf, -np.inf
 
-        def fill(start: int, stop: int) -> None:
-            planes = _Planes(lines)
-            for a_out in range(start, stop):
-                least, most, total = low[a_out], high[a_out], np.zeros(shape[1:])
-                least[...], most[...] = np.inf, -np.inf
-                found = [planes.part(a_out * every + a, part) for a, part in parts]
-                found += [(between,) * 3 for between in planes.ends(a_out * every, ends)]
-                for smallest, largest, added in found:
-                    np.minimum(least, smallest, out=least)
-                    np.maximum(most, largest, out=most)
-                    total += added
-                mean[a_out] = total / n_points
-                planes.forget((a_out + 1) * every - int(lines.before[0]))
+        def fill(start: int) -> None:
+            out = low[start : start + together], high[start : start + together], mean[start : start + together]
+            window.about(start, *out)
 
-        stretches = max(1, min(self.threads, shape[0] // 4)) if values.size > SHARED_FROM else 1
-        bounds = [shape[0] * i // stretches for i in range(stretches + 1)]
-        if stretches == 1:
-            fill(0, shape[0])
+        threads = self.threads if values.size > SHARED_FROM else 1
+        fits = max(1, BLOCK_BYTES // (shape[1] * shape[2] * values.dtype.itemsize))
+        together = min(fits, -(-shape[0] // threads))
+        starts = range(0, shape[0], together)
+        if threads == 1:
+            for start in starts:
+                fill(start)
         else:
-            with ThreadPoolExecutor(stretches) as pool:
-                list(pool.map(fill, bounds[:-1], bounds[1:]))
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(fill, starts))
         return low, high, mean
 
 
-class _Lines:
-    """Planes of values, continued beyond their ends as far as a window reaches."""
+class _Window:
+    """A window about every so many-th point of some values, which go on beyond their ends as far as it reaches."""
 
     def __init__(
         self,
@@ -82,124 +72,89 @@ class _Lines:
         is_open: Sequence[bool],
         every: int,
     ) -> None:
-        self.values, self.is_open, self.every = values, is_open, every
+        self.values, self.ends, self.is_open, self.every = values, ends, is_open, every
+        self.shape = tuple(-(-n // every) for n in values.shape)
+        self.n_points = int(rows[:, 3].sum()) + len(ends)
         last = rows[:, :3] + np.array([0, 0, 1]) * (rows[:, 3:] - 1)
         offsets = np.concatenate([rows[:, :3], last, *(ends[:, i : i + 3].astype(np.int64) for i in (0, 3))])
-        self.before = np.maximum(-offsets.min(axis=0), 0)
-        self.after = np.maximum(offsets.max(axis=0), 0)
-        self.lengths = sorted({(int(first), int(count)) for first, count in rows[:, 2:]}, key=lambda row: row[1])
-        self.shape = tuple(-(-n // every) for n in values.shape[1:])
-        self._outside = self.outside(1), self.outside(2)
+        self.before = np.maximum(-offsets.min(axis=0), 0).tolist()
+        self.after = np.maximum(offsets.max(axis=0), 0).tolist()
+        self.by_phase: dict[tuple[int, int], list[tuple[range, list[tuple[int, int]]]]] = {}
+        for a, b, first, count in sorted(rows.tolist(), key=lambda row: (row[3], row[2])):
+            (i, phase), (j, other) = divmod(a + self.before[0], every), divmod(b + self.before[1], every)
+            alike = self.by_phase.setdefault((phase, other), [])
+            if not alike or alike[-1][0] != range(first, first + count):
+                alike.append((range(first, first + count), []))
+            alike[-1][1].append((i, j))
 
-    def outside(self, axis: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The values that stand before the first and after the last along an axis."""
-        n = self.values.shape[axis]
-        before, after = np.arange(-self.before[axis], 0), np.arange(n, n + self.after[axis])
-        return (before * 0, after * 0 + n - 1) if self.is_open[axis] else (before % n, after % n)
+    def about(self, start: int, low: NDArray[Any], high: NDArray[Any], mean: NDArray[Any]) -> None:
+        """Smallest, largest and mean value about some planes of outputs, of which the first two hold infinities."""
+        block, every = self._block(start, len(low)), self.every
+        total, added = np.zeros(low.shape), np.empty_like(low)
+        for (a, b), by_extent in self.by_phase.items():
+            lines = [np.ascontiguousarray(block[a::every, b::every, c::every]) for c in range(every)]
+            added[...] = 0
+            for together, out in ((np.minimum, low), (np.maximum, high), (np.add, added)):
+                self._gather(together, out, lines, by_extent)
+            total += added
+        for end in self.ends:
+            one, other = (
+                block[
+                    tuple(
+                        slice(o + before, o + before + (n - 1) * every + 1, every)
+                        for o, before, n in zip(offset.astype(int), self.before, low.shape, strict=True)
+                    )
+                ]
+                for offset in (end[:3], end[3:6])
+            )
+            share = low.dtype.type(end[6])
+            between = (1 - share) * one + share * other
+            np.minimum(low, between, out=low)
+            np.maximum(high, between, out=high)
+            total += between
+        mean[...] = total / self.n_points
 
-    def plane(self, number: int) -> NDArray[Any]:
-        """A plane of the first axis, continued along the other two."""
-        n = len(self.values)
-        plane = self.values[min(max(number, 0), n - 1) if self.is_open[0] else number % n]
-        (n1, n2), (_, b, c), (_, b_after, c_after) = plane.shape, self.before.tolist(), self.after.tolist()
-        out = np.empty((b + n1 + b_after, c + n2 + c_after), plane.dtype)
-        inner = slice(b, b + n1)
-        out[inner, c : c + n2] = plane
-        (above, below), (left, right) = self._outside
-        for place, index in ((slice(0, c), left), (slice(c + n2, None), right)):
-            if len(index):
-                out[inner, place] = plane[:, index]
-        for place, index in ((slice(0, b), above), (slice(b + n1, None), below)):
-            if len(index):
-                out[place] = out[b + index]
+    def _gather(
+        self,
+        together: np.ufunc,
+        out: NDArray[Any],
+        lines: list[NDArray[Any]],
+        by_extent: list[tuple[range, list[tuple[int, int]]]],
+    ) -> None:
+        """Rows into the outputs: what a row has of a line is found once for all outputs, that of a longer from it."""
+        n, n1, n2 = out.shape
+        state, covered = np.empty((*lines[0].shape[:2], n2), out.dtype), range(0)
+        for wanted, offsets in by_extent:
+            if not (covered and wanted.start <= covered.start and covered.stop <= wanted.stop):
+                covered = range(0)
+            for place in wanted:
+                if place in covered:
+                    continue
+                step, phase = divmod(place + self.before[2], self.every)
+                part = lines[phase][..., step : step + n2]
+                if covered or place > wanted.start:
+                    together(state, part, out=state)
+                else:
+                    state[...] = part
+            covered = wanted
+            for i, j in offsets:
+                together(out, state[i : i + n, j : j + n1], out=out)
+
+    def _block(self, start: int, n_planes: int) -> NDArray[Any]:
+        """The values that windows about some planes of outputs reach."""
+        first = start * self.every
+        planes = self._places(0, first - self.before[0], first + (n_planes - 1) * self.every + 1 + self.after[0])
+        (n1, n2), (_, b, c) = self.values.shape[1:], self.before
+        part = self.values[planes]
+        out = np.empty((len(planes), b + n1 + self.after[1], c + n2 + self.after[2]), part.dtype)
+        out[:, b : b + n1, c : c + n2] = part
+        for place, index in ((slice(0, c), (-c, 0)), (slice(c + n2, None), (n2, n2 + self.after[2]))):
+            out[:, b : b + n1, place] = part[:, :, self._places(2, *index)]
+        for place, index in ((slice(0, b), (-b, 0)), (slice(b + n1, None), (n1, n1 + self.after[1]))):
+            out[:, place] = out[:, b + self._places(1, *index)]
         return out
 
-    def at(self, axis: int, offset: int) -> slice:
-        """Every so many-th value along an axis of such a plane, from an offset on."""
-        start = offset + int(self.before[axis])
-        return slice(start, start + (self.shape[axis - 1] - 1) * self.every + 1, self.every)
-
-
-class _Planes:
-    """What windows have of planes, kept while neighbouring outputs want it again."""
-
-    def __init__(self, lines: _Lines) -> None:
-        self._lines = lines
-        self._planes: dict[int, NDArray[Any]] = {}
-        self._rows: dict[int, dict[tuple[int, int], tuple[NDArray[Any], ...]]] = {}
-        self._parts: dict[tuple[int, Any], tuple[NDArray[Any], ...]] = {}
-
-    def part(self, plane: int, rows: tuple[tuple[int, int, int], ...]) -> tuple[NDArray[Any], ...]:
-        """Smallest, largest and sum of the rows (b, first, count) of a plane."""
-        found = self._parts.get((plane, rows))
-        if found is None:
-            lines = self._lines
-            if plane not in self._rows:
-                self._rows[plane] = _rows_of(
-                    self._plane(plane), lines.lengths, int(lines.before[2]), lines.shape[1], lines.every
-                )
-            known = self._rows[plane]
-            b, first, count = rows[0]
-            smallest, largest, added = (one[lines.at(1, b)] for one in known[first, count])
-            if len(rows) > 1:
-                smallest, largest, added = smallest.copy(), largest.copy(), added.astype(np.float64)
-            for b, first, count in rows[1:]:
-                across, row = lines.at(1, b), known[first, count]
-                np.minimum(smallest, row[0][across], out=smallest)
-                np.maximum(largest, row[1][across], out=largest)
-                added += row[2][across]
-            found = self._parts[plane, rows] = smallest, largest, added
-        return found
-
-    def _plane(self, number: int) -> NDArray[Any]:
-        if number not in self._planes:
-            self._planes[number] = self._lines.plane(number)
-        return self._planes[number]
-
-    def ends(self, plane: int, ends: NDArray[np.float64]) -> list[NDArray[Any]]:
-        """The values between two points, about the outputs of a plane."""
-        lines, found = self._lines, []
-        for end in ends:
-            one, other = (
-                self._plane(plane + a)[lines.at(1, b), lines.at(2, c)]
-                for a, b, c in end[:6].reshape(2, 3).astype(int).tolist()
-            )
-            share = lines.values.dtype.type(end[6])
-            found.append((1 - share) * one + share * other)
-        return found
-
-    def forget(self, first: int) -> None:
-        """Planes before this one are not wanted again."""
-        for known in (self._planes, self._rows):
-            for plane in [plane for plane in known if plane < first]:
-                del known[plane]
-        for key in [key for key in self._parts if key[0] < first]:
-            del self._parts[key]
-
-
-def _rows_of(
-    plane: NDArray[Any], lengths: Sequence[tuple[int, int]], before: int, n_out: int, every: int
-) -> dict[tuple[int, int], tuple[NDArray[Any], ...]]:
-    """Smallest, largest and sum of every row (first, count), at some points of the lines; longer from shorter."""
-    phases = [np.ascontiguousarray(plane[:, phase::every]) for phase in range(every)]
-    found: dict[tuple[int, int], tuple[NDArray[Any], ...]] = {}
-    known: tuple[int, int] | None = None
-    for first, count in lengths:
-        missing = range(first, first + count)
-        state: tuple[NDArray[Any], ...] | None = None
-        if known is not None and first <= known[0] and known[0] + known[1] <= first + count:
-            missing_before, missing_after = range(first, known[0]), range(known[0] + known[1], first + count)
-            state, places = found[known], [*missing_before, *missing_after]
-        else:
-            places = list(missing)
-        for place in places:
-            step, phase = divmod(place + before, every)
-            part = phases[phase][:, step : step + n_out]
-            if state is None:
-                state = part, part, part
-            else:
-                state = np.minimum(state[0], part), np.maximum(state[1], part), state[2] + part
-        assert state is not None
-        found[first, count] = state
-        known = first, count
-    return found
+    def _places(self, axis: int, start: int, stop: int) -> NDArray[np.int64]:
+        """The values that stand at some places along an axis."""
+        n = self.values.shape[axis]
+        return np.clip(np.arange(start, stop), 0, n - 1) if self.is_open[axis] else np.arange(start, stop) % n

@@ -1,6 +1,6 @@
 """Windows that slide along axes, an output at every point: sums, smallest and largest values.
 
-box_filter        1 read, 1 write, float64 planes in cache; whatever the widths
+box_filter        1 read, 1 write, float64 planes in cache; whatever the widths; compiled where there is Numba
 running_extrema   prefixes and suffixes of blocks as long as the window (van Herk, Gil and Werman)
 
 >>> from gpuhomog.operators.averages.line_weights import Window
@@ -13,7 +13,7 @@ array([2., 4., 8., 8.])
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -21,12 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...memory_order import is_fortran_ordered
+from . import compiled
 from .windows import Windows
 
 Array = NDArray[np.float64]
 
 SHARED_FROM = 1 << 16
 """Values from which on threads share the work."""
+COMPILED_FROM = 1 << 20
+"""Values from which on compiled loops are taken: loading Numba, and compiling once, takes longer than fewer do."""
 BARE_PASSES, SAMPLES_A_PASS = 8, 25
 """Work on a plane beside the weights of the ends, in passes through it; a matrix product along so many float64 samples
 takes as long as one pass (measured at 256^3 and 384^3)."""
@@ -37,16 +40,25 @@ class Running:
 
     threads: int = 1
 
+    def box_filter_in_passes(self, n_values: int) -> float:
+        """Measured at 256^3 on two cores."""
+        return 8.0 if n_values >= COMPILED_FROM and compiled.box_planes() is not None else 40.0
+
     def box_filter(self, values: NDArray[Any], windows: Sequence[Any]) -> NDArray[Any]:
         """Plane by plane of the slowest axis: a running sum of planes, then cumulative sums in the plane.
 
-        Matrix products where axes are so short that those are faster.
-        Threads share the planes, in stretches that are long beside the window of planes that each begins with.
+        Without compiled loops: matrix products where axes are so short that those are faster.
         """
         if is_fortran_ordered(values):
             return self.box_filter(values.T, windows[::-1]).T
         out = np.empty(values.shape, values.dtype)
         if values.size == 0:
+            return out
+        slide = compiled.box_planes() if values.size >= COMPILED_FROM else None
+        if slide is not None:
+            values = np.ascontiguousarray(values)
+            numbers = [compiled.numbers_of(window) for window in windows]
+            self._in_stretches(values, windows[0], lambda first, last: slide(values, out, first, last, *numbers))
             return out
         in_use = [axis for axis in range(3) if windows[axis] is not None]
         passes = sum(len(windows[axis].head) + len(windows[axis].tail) + BARE_PASSES for axis in in_use)
@@ -54,9 +66,6 @@ class Running:
             for axis in in_use:
                 values = Windows().contract(values, _matrix(windows[axis], values.shape[axis]), axis)
             return values if in_use else values.copy()
-        n = len(values)
-        length = 1 if windows[0] is None else windows[0].inside % n + 1
-        stretches = max(1, min(self.threads, n // (2 * length))) if values.size > SHARED_FROM else 1
 
         def fill(first: int, last: int) -> None:
             scratch = np.empty(values.shape[1:])
@@ -66,13 +75,20 @@ class Running:
                         plane = _summed_lines(plane, axis, windows[axis + 1], scratch)
                 out[k] = plane
 
+        self._in_stretches(values, windows[0], fill)
+        return out
+
+    def _in_stretches(self, values: NDArray[Any], window: Any, fill: Callable[[int, int], None]) -> None:
+        """Call fill for all planes: on threads, in stretches that are long beside the window each begins with."""
+        n = len(values)
+        length = 1 if window is None else window.inside % n + 1
+        stretches = max(1, min(self.threads, n // (2 * length))) if values.size > SHARED_FROM else 1
         bounds = [n * i // stretches for i in range(stretches + 1)]
         if stretches == 1:
             fill(0, n)
         else:
             with ThreadPoolExecutor(stretches) as pool:
                 list(pool.map(fill, bounds[:-1], bounds[1:]))
-        return out
 
     def running_extrema(
         self, values: NDArray[Any], axis: int, start: int, width: int

@@ -1,22 +1,17 @@
-"""Fourier transforms: SciPy's FFT, or FFTW where stored wisdom makes it pay."""
+"""Fourier transforms and products of spectra, by whichever library is here (transforms.py)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy  # its parts are imported when first used
 from numpy.typing import NDArray
 
-from .. import fftw
-
-
-def transformed_axes(multipliers: Sequence[Any]) -> tuple[int, ...]:
-    """The stored axes on whose modes a multiplier depends; the last, where there is none."""
-    flat = set.intersection(*[set(multiplier.flat_axes) for multiplier in multipliers])
-    return tuple(axis for axis in range(3) if axis not in flat) or (2,)
+from . import transforms
+from .blocks import BLOCK_BYTES, filtered_blocks
 
 
 def sampled_lines(shape: Sequence[int], axis: int, n_lines: int) -> tuple[slice, ...]:
@@ -48,6 +43,8 @@ class Spectral:
     """Transforms and products of spectra; see device.Device for what each method promises."""
 
     threads: int
+    scratch_bytes: ClassVar[int] = BLOCK_BYTES
+    pads_one_axis: ClassVar[bool] = True
 
     def line_power(self, values: NDArray[Any], axis: int, n_lines: int) -> NDArray[np.float64]:
         """Real transforms of every so many-th line, in float64."""
@@ -84,16 +81,12 @@ class Spectral:
         return sums
 
     def rfftn(self, values: NDArray[Any]) -> NDArray[Any]:
-        """FFTW if it has wisdom for this shape, else SciPy."""
-        spectrum = fftw.rfftn(values, self.threads)
-        return scipy.fft.rfftn(values, workers=self.threads) if spectrum is None else spectrum
+        """On all threads."""
+        return transforms.rfftn(values, (0, 1, 2), self.threads)
 
     def irfftn(self, spectrum: NDArray[Any], shape: tuple[int, int, int]) -> NDArray[Any]:
-        """FFTW if it has wisdom for this shape, else SciPy."""
-        values = fftw.irfftn(spectrum, shape, self.threads)
-        if values is None:
-            values = scipy.fft.irfftn(spectrum, s=shape, workers=self.threads, overwrite_x=True)
-        return values
+        """On all threads."""
+        return transforms.irfftn(spectrum, (0, 1, 2), shape[2], self.threads)
 
     def multiply_spectrum(self, spectrum: NDArray[Any], multiplier: Any) -> NDArray[Any]:
         """Plane by plane, so that the multiplier never exists as a whole array; planes shared among the threads.
@@ -119,48 +112,39 @@ class Spectral:
         return spectrum
 
     def filter(self, values: NDArray[Any], multipliers: Sequence[Any]) -> list[NDArray[Any]]:
-        """One transform over the axes that matter, a product and a transform back for each multiplier."""
-        axes = transformed_axes(multipliers)
-        flat = [axis for axis in range(3) if axis not in axes]
-        sizes = [values.shape[axis] for axis in axes]
-        spectrum = scipy.fft.rfftn(values, axes=axes, workers=self.threads) if flat else self.rfftn(values)
-        results = []
-        for number, multiplier in enumerate(multipliers, start=1):
-            modes = spectrum if number == len(multipliers) else spectrum.copy()
-            self.multiply_spectrum(modes, multiplier.across(flat))
-            if flat:
-                results.append(scipy.fft.irfftn(modes, s=sizes, axes=axes, workers=self.threads, overwrite_x=True))
-            else:
-                results.append(self.irfftn(modes, values.shape))
-        return results
+        """Axis 1, then planes across it; see filtered_blocks."""
+        return filtered_blocks(values, multipliers, self.threads)
+
+    def convolve(self, values: NDArray[Any], multipliers: Sequence[Any]) -> list[NDArray[Any]]:
+        """As filter: lines of zeros are not transformed, nor those back that nobody asks for."""
+        return filtered_blocks(values, multipliers, self.threads)
 
     def rfft_planes(self, values: NDArray[Any]) -> NDArray[Any]:
-        """SciPy's, over the last two axes."""
+        """Over the last two axes."""
         if values.size == 0:
             complex_dtype = np.result_type(values.dtype, np.complex64)
             return np.empty((*values.shape[:2], values.shape[2] // 2 + 1), complex_dtype)
-        return scipy.fft.rfftn(values, axes=(1, 2), workers=self.threads)
+        return transforms.rfftn(values, (1, 2), self.threads)
 
     def irfft_planes(self, spectrum: NDArray[Any], shape: tuple[int, int, int]) -> NDArray[Any]:
-        """SciPy's, over the last two axes."""
+        """Over the last two axes."""
         if spectrum.size == 0:
             return np.empty(shape, spectrum.real.dtype)
-        return scipy.fft.irfftn(spectrum, s=shape[1:], axes=(1, 2), workers=self.threads, overwrite_x=True)
+        return transforms.irfftn(spectrum, (1, 2), shape[2], self.threads)
 
     def ifft_lines(self, spectrum: NDArray[Any]) -> NDArray[Any]:
-        """SciPy's, over the first axis."""
-        return scipy.fft.ifft(spectrum, axis=0, workers=self.threads, overwrite_x=True) if spectrum.size else spectrum
+        """Over the first axis."""
+        return transforms.fft(spectrum, 0, self.threads, inverse=True) if spectrum.size else spectrum
 
     def fft_rows(self, spectrum: NDArray[Any], inverse: bool = False) -> NDArray[Any]:
-        """SciPy's, over the second axis."""
-        transform = scipy.fft.ifft if inverse else scipy.fft.fft
-        return transform(spectrum, axis=1, workers=self.threads, overwrite_x=True) if spectrum.size else spectrum
+        """Over the second axis."""
+        return transforms.fft(spectrum, 1, self.threads, inverse) if spectrum.size else spectrum
 
     def filter_lines(self, spectrum: NDArray[Any], multiplier: Any, first: int) -> NDArray[Any]:
-        """There and back by SciPy, multiplied row by row, rows shared among the threads."""
+        """There and back, multiplied row by row, rows shared among the threads."""
         if spectrum.size == 0:
             return spectrum
-        modes = scipy.fft.fft(spectrum, axis=0, workers=self.threads, overwrite_x=True)
+        modes = transforms.fft(spectrum, 0, self.threads)
         across = multiplier.turned()
         wanted = modes.dtype if multiplier.is_complex else modes.real.dtype
 

@@ -1,8 +1,7 @@
 """Sums over planes, and extrema. Sums accumulate in float64, plane by plane.
 
     planar_sum         1 read
-    sums_and_extrema   1 read, and the rest from the cache
-    planar_moments     1 read and float64 copies of some rows at a time
+    planar_moments     1 read and float64 copies of some rows at a time, which stay in the cache
     plane_family_sum   1 read
     inner_products     1 read of both, by BLAS
 
@@ -53,65 +52,38 @@ class Sums:
         """Two reads, NumPy's own, which pass NaN on."""
         return float(np.min(values)), float(np.max(values))
 
-    def sums_and_extrema(
-        self, values: NDArray[Any]
+    def planar_moments(
+        self, values: NDArray[Any], n_moments: int, centre: float
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float, float]:
-        """Some rows at a time, by products with ones."""
+        """Some rows at a time, whose powers stay in the cache, by products with ones."""
         if is_fortran_ordered(values):
-            a, b, c, low, high = self.sums_and_extrema(values.T)
+            a, b, c, low, high = self.planar_moments(values.T, n_moments, centre)
             return c, b, a, low, high
         n0, n1, n2 = values.shape
         rows = np.ascontiguousarray(values).reshape(n0 * n1, n2)
-        row_sums, column_sums = np.zeros(n0 * n1), np.zeros(n2)
+        row_sums, column_sums = np.zeros((n_moments, n0 * n1)), np.zeros((n_moments, n2))
         lows, highs = [np.inf], [-np.inf]
-        count = max(1, BLOCK_BYTES // (8 * max(1, n2)))
-        ones = np.ones(max(count, n2))
-        with np.errstate(invalid="ignore"):  # of infinite values, which the extrema tell of
+        count = min(max(1, BLOCK_BYTES // (8 * max(1, n2))), max(1, n0 * n1))
+        ones, middle = np.ones(max(count, n2)), values.dtype.type(centre)
+        exact = values.dtype == np.float64 and not centre
+        powers = np.empty((2, count, n2))
+        with np.errstate(invalid="ignore", over="ignore"):  # of infinite values, which the extrema tell of
             for start in range(0, n0 * n1 if n2 else 0, count):
-                block = np.asarray(rows[start : start + count], np.float64)
-                lows.append(block.min())  # what streams best reads the memory
-                highs.append(block.max())
-                row_sums[start : start + count] = block @ ones[:n2]
-                column_sums += ones[: len(block)] @ block
-            first, second = (row_sums.reshape(n0, n1).sum(axis=axis) for axis in (1, 0))
-        return first, second, column_sums, float(np.min(lows)), float(np.max(highs))
-
-    def planar_moments(
-        self, values: NDArray[Any], n_moments: int, centre: float
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Some rows of a plane of the slowest axis at a time, in float64."""
-        if is_fortran_ordered(values):
-            a, b, c = self.planar_moments(values.T, n_moments, centre)
-            return c, b, a
-        out = []
-        for n in values.shape:
-            stats = np.zeros((n_moments + 2, n))
-            stats[n_moments], stats[n_moments + 1] = np.inf, -np.inf
-            out.append(stats)
-        if values.size == 0:
-            return out[0], out[1], out[2]
-        middle = values.dtype.type(centre)
-        _, n1, n2 = values.shape
-        together = max(1, 2 * BLOCK_BYTES // (8 * n2))
-        for i, plane in enumerate(values):
-            for first in range(0, n1, together):
-                rows = slice(first, first + together)
-                part = plane[rows]
-                deviation = (part - middle).astype(np.float64)
-                power = deviation.copy() if n_moments > 1 else deviation
+                part = rows[start : start + count]
+                lows.append(part.min())
+                highs.append(part.max())
+                deviation, power = powers[:, : len(part)]
+                if exact:
+                    deviation = part
+                else:
+                    deviation[...] = part - middle if centre else part
+                summed = deviation
                 for p in range(n_moments):
-                    if p:
-                        power *= deviation
-                    sums = power.sum(axis=1)
-                    out[0][p, i] += sums.sum()
-                    out[1][p, rows] += sums
-                    out[2][p] += power.sum(axis=0)
-                for row, smaller in ((n_moments, np.minimum), (n_moments + 1, np.maximum)):
-                    extreme = smaller.reduce(part, axis=1)
-                    smaller(out[1][row, rows], extreme, out=out[1][row, rows])
-                    smaller(out[2][row], smaller.reduce(part, axis=0), out=out[2][row])
-                    out[0][row, i] = smaller(out[0][row, i], smaller.reduce(extreme))
-        return out[0], out[1], out[2]
+                    summed = np.multiply(summed, deviation, out=power) if p else deviation
+                    row_sums[p, start : start + count] = summed @ ones[:n2]
+                    column_sums[p] += ones[: len(part)] @ summed
+            first, second = (row_sums.reshape(n_moments, n0, n1).sum(axis=axis) for axis in (2, 1))
+        return first, second, column_sums, float(np.min(lows)), float(np.max(highs))
 
     def inner_products(self, values: NDArray[Any], others: NDArray[Any]) -> NDArray[np.float64]:
         """One matrix product."""

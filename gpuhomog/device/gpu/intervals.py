@@ -1,7 +1,6 @@
 """Moments of intervals of an axis: interval_moments.cu.
 
 interval_moments   1 read
-plane_moments      1 read: planar_sum, then its line on the host
 """
 
 from __future__ import annotations
@@ -9,10 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ...memory_order import is_fortran_ordered
-from ..cpu.intervals import moments_of_line
 from .memory import c_name
 from .sums import Sums
 
@@ -26,10 +24,6 @@ LEAST_THREADS = 256
 
 class Intervals(Sums):
     """Reductions over parts of an axis; see device.Device for what each method promises."""
-
-    def plane_moments(self, values: Any, axis: int, edges: ArrayLike, references: ArrayLike) -> NDArray[np.float64]:
-        """As the CPU's, behind one read."""
-        return moments_of_line(self.planar_sum(values, axis), edges, references)
 
     def interval_moments(self, values: Any, edges: ArrayLike, references: ArrayLike, *, axis: int = 2) -> Any:
         """Threads across lines, of 16 bytes where there are many; a few lanes along lines that lie contiguous."""

@@ -66,6 +66,10 @@ _INSTANCES = {
 class Running(Memory):
     """Sliding windows; see device.Device for what each method promises."""
 
+    def box_filter_in_passes(self, n_values: int) -> float:
+        """Measured at 1024^3 in float32: 3.7 times a copy."""
+        return 7.4
+
     def box_filter(self, values: Any, windows: Sequence[Any]) -> Any:
         """Two chunks of planes a launch; one axis a launch where rows are too long for a block."""
         if is_fortran_ordered(values):

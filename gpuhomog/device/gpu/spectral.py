@@ -14,16 +14,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache, cached_property
 from itertools import product
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cpu.spectral import both_signs, each_on_a_thread, sampled_lines, transformed_axes
+from ..cpu.blocks import transformed_axes
+from ..cpu.spectral import both_signs, each_on_a_thread, sampled_lines
 from ..node import usable_cores
+from ..padded import convolved_planes
 from .memory import Memory, c_name
 from .polynomials import COEFFICIENTS, tabulated
 from .sources import instances
@@ -78,6 +81,9 @@ class Rows(NamedTuple):
 
 class Spectral(Memory):
     """Transforms and products of spectra; see device.Device for what each method promises."""
+
+    scratch_bytes: ClassVar[int] = 0
+    pads_one_axis: ClassVar[bool] = False
 
     @cached_property
     def _transforms(self) -> Any:
@@ -216,6 +222,31 @@ class Spectral(Memory):
             self._transforms.real_axes(modes, result, n_axes, planes)
             results.append((number, result))
         return [result for _, result in sorted(results, key=lambda pair: pair[0])]
+
+    def convolve(self, values: Any, multipliers: Sequence[Any]) -> list[Any]:
+        """Planes, lines, planes, a padded axis across the planes: it costs no memory there.
+
+        Where there is an axis on which nothing depends, its planes are padded and filtered.
+        """
+        sizes = multipliers[0].stored_shape
+        if len(transformed_axes(multipliers)) < 3 and values.size:
+            wide = values
+            for axis in transformed_axes(multipliers):
+                wide = self.pad(wide, axis, 0, sizes[axis]) if sizes[axis] > wide.shape[axis] else wide
+            n_0, n_1, n_2 = values.shape
+            return [self.compact(result[:n_0, :n_1, :n_2]) for result in self.filter(wide, multipliers)]
+        padded = [axis for axis in range(3) if sizes[axis] > values.shape[axis]]
+        order = [0, 1, 2]
+        if padded:
+            order.insert(0, order.pop(padded[0]))
+        stored = [replace(m, order=tuple(m.order[axis] for axis in order)) for m in multipliers]
+        results = convolved_planes(
+            self,
+            values.transpose(order),
+            stored,
+            empty=lambda: self.empty(values.shape, values.dtype).transpose(order),
+        )
+        return [result.transpose(tuple(np.argsort(order).tolist())) for result in results]
 
     def _in_planes(self, values: Any, multiplier: Any, both: bool) -> Any:
         """A filter that acts within planes of the first axis, or (both False) along the last axis alone."""

@@ -1,7 +1,6 @@
 """Sums over planes, and extrema: planar_moments.cu reads the field once for all three axes.
 
 planar_moments     1 read
-sums_and_extrema   1 read
 plane_family_sum   1 read
 inner_products     1 read of both, by cuBLAS
 
@@ -36,25 +35,15 @@ class Sums(Memory):
 
     def planar_moments(
         self, values: Any, n_moments: int, centre: float
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """One read for all three axes and all moments."""
-        results = []
-        for stats in self._planar(values, 4, True, centre):
-            kept = np.concatenate([stats[:n_moments], stats[4:]])
-            kept[n_moments + 1] *= -1.0
-            results.append(kept)
-        return results[0], results[1], results[2]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float, float]:
+        """One read for all three axes, all moments and the extrema."""
+        a, b, c = stats = self._planar(values, 4, True, centre)
+        low, high = self._extrema(values, stats) if values.size else (np.inf, -np.inf)
+        return a[:n_moments], b[:n_moments], c[:n_moments], low, high
 
     def extrema(self, values: Any) -> tuple[float, float]:
         """From the planes; the sums tell whether a NaN was among the values."""
         return self._extrema(values, self._planar(values, 4, True, 0.0))
-
-    def sums_and_extrema(
-        self, values: Any
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float, float]:
-        """One read for all three axes and the extrema."""
-        a, b, c = stats = self._planar(values, 4, True, 0.0)
-        return a[0], b[0], c[0], *(self._extrema(values, stats) if values.size else (np.inf, -np.inf))
 
     def _extrema(self, values: Any, stats: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
         """From what the kernel has, which leaves NaN out of the extrema and not out of the sums."""

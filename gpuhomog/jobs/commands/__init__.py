@@ -8,21 +8,37 @@ COMMANDS, the entries of the table. No physics lives here.
 """
 
 from ..task import Command
-from . import averages, bulk, charges, cylinder, excess, files, inner, installation, macroscale, poisson, potentials
-
-_FAMILIES = (
-    files,
+from . import (
     averages,
-    macroscale,
     bulk,
-    excess,
     charges,
-    potentials,
-    poisson,
+    currents,
     cylinder,
+    excess,
+    files,
     inner,
     installation,
+    macroscale,
+    poisson,
+    potentials,
 )
-COMMANDS: dict[str, Command] = {command.name: command for family in _FAMILIES for command in family.COMMANDS}
 
-__all__ = ["COMMANDS"]
+_FAMILIES = {
+    "Files": (files,),
+    "Averages and profiles": (averages,),
+    "Scales and bulks": (macroscale, bulk),
+    "Surfaces, interfaces, charges": (excess, charges),
+    "Potentials": (potentials, poisson, cylinder, inner),
+    "Currents": (currents,),
+    "This installation, and the paper": (installation,),
+}
+COMMANDS: dict[str, Command] = {
+    command.name: command for modules in _FAMILIES.values() for module in modules for command in module.COMMANDS
+}
+FAMILIES: dict[str, tuple[str, ...]] = {
+    title: tuple(command.name for module in modules for command in module.COMMANDS)
+    for title, modules in _FAMILIES.items()
+}
+"""Title → names of the commands under it."""
+
+__all__ = ["COMMANDS", "FAMILIES"]

@@ -88,10 +88,7 @@ def run_homogenize(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     profile = planar_average(field, values["axis"])
     kept = values["interfaces"] or ((),)
     if values["eps"] is None:
-        try:
-            chosen = stages_of(profile)
-        except InputError as error:
-            raise InputError(f"{error} Here: --eps X,Y in Å.") from None
+        chosen = stages_of(profile)
         if len(kept) not in (1, len(chosen)):
             raise InputError(f"--interfaces has {len(kept)} stages, and the spectrum {len(chosen)}: give --eps.")
     else:

@@ -44,7 +44,7 @@ def run_charges(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         return run_terminations(found, values)
     if values["molecules"] is not None:
         return run_molecules(found, values)
-    points = along(found, values["axis"])
+    points = along(found, values["axis"] or "c")
     how = {name: values[name] for name in ("x_b", "period", "bulk", "eps", "origin")}
     result = point_surface_charge(points, **how)
     return outcome_of("plot_point_charges", result, values, points)
@@ -85,7 +85,7 @@ def run_molecules(found: PointCharges | Ions, values: dict[str, Any]) -> Outcome
     if len(structure) % size:
         raise InputError(f"--molecules {size}: {len(structure)} atoms are no whole number of molecules of {size}.")
     grid = Grid((1, 1, 1), cell)
-    axis = axis_index(values["axis"])
+    axis = axis_index(values["axis"] or "c")
     height, area = grid.height(axis), grid.area(axis)
     groups = structure.positions.reshape(-1, size, 3)
     apart = (groups - groups[:, :1]) @ np.linalg.inv(cell)
@@ -114,6 +114,8 @@ def check_charges(values: dict[str, Any]) -> None:
             raise InputError(
                 f"--{given[0].replace('_', '-')} belongs to the surfaces of a slab, and {name}: leave one of them out."
             )
+    if values["hkl"] is not None and values["axis"] is not None:
+        raise InputError("--hkl names the planes of the cut, and --axis others: leave one of them out.")
     if values["hkl"] is not None and values["molecules"] is not None:
         raise InputError("--hkl cuts a crystal and --molecules averages one: leave one of them out.")
     if values["molecules"] is not None and values["eps"] is None:
@@ -167,7 +169,7 @@ COMMANDS = (
             o.CHARGES,
             o.CELL,
             o.FRAME,
-            replace(o.CELL_AXIS, here="x, y or z without a cell."),
+            replace(o.CELL_AXIS, default=None, here="Of ions without a cell x, y or z. Default: c."),
             o.X_B,
             replace(o.PERIOD, parse=o.length, here="Default: none, the kernel alone.", default=None),
             replace(o.BULK, here="Instead of a period: averages run over all of it."),

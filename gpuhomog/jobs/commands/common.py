@@ -123,7 +123,11 @@ def value_rows(report: dict[str, Any]) -> Rows:
 
 def made(inputs: Inputs, values: dict[str, Any]) -> Field:
     """The input, with ions added or turned into another quantity where the options say so."""
-    field = inputs.field(values)
+    return made_of(inputs.field(values), values)
+
+
+def made_of(field: Field, values: dict[str, Any]) -> Field:
+    """The same of any field."""
     if values["ion_charges"] is not None:
         return charge_density(
             field, ion_charges=values["ion_charges"], width=values["ion_width"], net_charge=values["net_charge"]
@@ -165,7 +169,7 @@ FIELD_OUTSIDE = replace(o.OUTSIDE, parse=o.number, metavar="V", here="")
 def result_out(what: str = "") -> o.Option:
     """The option -o of a command that writes a result, and what of it."""
     told = "The suffix chooses the format: .csv, .json or .h5."
-    return replace(o.OUT, here=f"{told} {what}.".replace(" .", ""), names=o.RESULT_FILE)
+    return replace(o.OUT, here=f"{told} {what}." if what else told, names=o.RESULT_FILE)
 
 
 def required(option: o.Option) -> o.Option:

@@ -30,7 +30,7 @@ def run_surface(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     field = made(inputs, values)
     if cuts_a_crystal(values):
         return run_cut(field, values)
-    profile = planar_average(field, values["axis"])
+    profile = planar_average(field, values["axis"] or "c")
     how = {name: values[name] for name in OF_A_SLAB}
     if values["reference"] is None:
         result: SurfaceExcess = surface_charge(profile, **how)
@@ -50,7 +50,7 @@ def cuts_a_crystal(values: dict[str, Any]) -> bool:
 
 def run_cut(field: Field, values: dict[str, Any]) -> Outcome:
     """Charge of a bulk crystal's cut, at one position or at every one."""
-    planes = values["axis"] if values["hkl"] is None else values["hkl"]
+    planes = (values["axis"] or "c") if values["hkl"] is None else values["hkl"]
     reference = field.mean() if values["reference"] == "bulk" else values["reference"]
     scan = cut = None
     if values["cut"] is not None:
@@ -77,6 +77,8 @@ def check_surface(values: dict[str, Any]) -> None:
     if cuts_a_crystal(values):
         defaults = {option.key: option.default for option in COMMANDS[0].options}
         given = [name for name in (*OF_A_SLAB, "x_surface") if values[name] != defaults[name]]
+        if values["hkl"] is not None and values["axis"] is not None:
+            raise InputError("--hkl names the planes of the cut, and --axis others: leave one of them out.")
         if given:
             raise InputError(
                 f"--{given[0].replace('_', '-')} belongs to the surfaces of a slab, and --hkl, --scan and --cut cut a "
@@ -162,7 +164,7 @@ COMMANDS = (
         (
             *o.READING,
             *o.MAKING,
-            o.AXIS,
+            replace(o.AXIS, default=None, here="Lattice planes h,k,l, such as 1,1,0, as well. Default: c."),
             o.SIDE,
             o.X_B,
             o.PERIOD,

@@ -7,11 +7,16 @@ Out  Outcome.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-from ...device import choose_device
-from ...device.fftw import tune
+import numpy as np
+
+from ...device.fftw import planning
+from ...field import Field
+from ...grid import OPEN, PERIODIC
+from ...operators.potentials.poisson import electrostatic_potential
 from ...paper import FIGURES
 from .. import options as o
 from ..demo import check_folder, run_demo
@@ -21,13 +26,15 @@ from ..task import Command, Inputs, Outcome, Rows
 
 
 def run_tune(inputs: Inputs, values: dict[str, Any]) -> Outcome:
-    """Plan the transforms of a file's grid."""
+    """Plan what the potential of a charge on a file's grid transforms, whichever axes are open."""
     field = inputs.field(values)
-    device: Any = choose_device("cpu")
     shape, dtype = field.grid.shape, str(field.values.dtype)
-    stored = tune(shape, dtype, device.threads)
-    report = {"shape": shape, "dtype": dtype, "threads": device.threads, "wisdom": str(stored)}
-    rows: Rows = [("points", " × ".join(map(str, shape))), ("threads", str(device.threads)), ("stored in", str(stored))]
+    empty = Field.from_array(np.zeros_like(field.values), np.eye(3), quantity="charge_density", device="cpu")
+    with planning() as stored:
+        for boundary in product((PERIODIC, OPEN), repeat=3):
+            electrostatic_potential(empty, boundary)
+    report = {"shape": shape, "dtype": dtype, "wisdom": str(stored)}
+    rows: Rows = [("points", " × ".join(map(str, shape))), ("stored in", str(stored))]
     return Outcome(report, (("Fourier transforms planned", rows),))
 
 

@@ -137,10 +137,9 @@ def one_outcome(
 
 def field_outcome(components: tuple[Field, Field, Field], values: dict[str, Any]) -> Outcome:
     """The three components of an electric field."""
-    reports = {name: value_report(part) for name, part in zip("xyz", components, strict=True)}
-    tables: list[tuple[str, Rows]] = [
-        (f"Electric field along {name}", spread_rows(report, "V/Å")) for name, report in reports.items()
-    ]
+    unread = isinstance(components[2].values, Unread)
+    if values["plot"] is not None and unread:
+        components[2].values.refuse("A figure of slices")
     targets = () if values["output"] is None else along_xyz(values["output"])
     pictured = None if values["plot"] is None else components[2].on_first_rank()
 
@@ -150,8 +149,15 @@ def field_outcome(components: tuple[Field, Field, Field], values: dict[str, Any]
         assert pictured is not None
         return plot_slices(pictured, width=values["figure_width"] or "page")
 
-    report = {**grid_report(components[0]), "electric_field": reports, "provenance": components[0].provenance}
-    return Outcome(report, tables, dict(zip(targets, components, strict=False)), draw)
+    def told() -> Outcome:
+        reports = {name: value_report(part) for name, part in zip("xyz", components, strict=True)}
+        tables: list[tuple[str, Rows]] = [
+            (f"Electric field along {name}", spread_rows(report, "V/Å")) for name, report in reports.items()
+        ]
+        report = {**grid_report(components[0]), "electric_field": reports, "provenance": components[0].provenance}
+        return Outcome(report, tables, dict(zip(targets, components, strict=False)), draw)
+
+    return Outcome({}, (), dict(zip(targets, components, strict=False)), later=told) if unread and targets else told()
 
 
 def run_energy(inputs: Inputs, values: dict[str, Any]) -> Outcome:

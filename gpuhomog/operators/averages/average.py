@@ -49,7 +49,7 @@ from ...streaming import Unread, together
 from ...units import times_length
 from ..profiles.unrolled import BANDLIMITED, check_sampling
 from .line_weights import Line
-from .ways import CELL, WAYS, BySums, ByTaps, Plan, Way, on_axis
+from .ways import CELL, WAYS, ByAllModes, BySums, ByTaps, Plan, Way, on_axis
 
 METHODS = ("auto", *WAYS)
 
@@ -237,8 +237,8 @@ def _streamed_variances(
     squared = values.mapped(f"squared less {centre!r}", lambda v: device.squared_deviation(v, centre), np.float64)
 
     def averaged(plan: Plan, way: Way, powers: Unread) -> Any:
-        (result,) = way.run(plan, powers, (None,))
-        if isinstance(result, Unread):
+        result = None if isinstance(way, ByAllModes) else way.run(plan, powers, (None,))[0]
+        if result is None or isinstance(result, Unread):
             values.refuse(f"The variance on {' x '.join(map(str, plan.n_out))} points", "give a larger spacing")
         return result
 
@@ -379,11 +379,17 @@ def _choose_way(plan: Plan, method: str) -> Way:
     if isinstance(values, Unread) and costs:
         there = list(costs)
         costs = {name: cost for name, cost in costs.items() if WAYS[name].streams(plan)}
+        if len(costs) > 1 and method != ByAllModes.name:  # a spectrum on the disk is for what no other way does
+            costs.pop(ByAllModes.name, None)
         if method not in costs and (not costs or method in there):
             points = " x ".join(map(str, plan.n_out))
             smoother = "" if plan.kernel.name == "gaussian" else ", or a Gaussian kernel"
             works = f"give a larger spacing{smoother}" if "lines" in there else "take a Gaussian or a box"
             values.refuse(f"The average with a {plan.kernel.name} on {points} points", works)
+    if not costs:
+        raise KernelError(
+            f'{plan.kernel.name} has no exact form for cell averages in space: use sampling="bandlimited", or Box.'
+        )
     if method == "sums" and method not in costs:
         raise KernelError('method="sums" adds up samples, which only Box and TopHat do: use method="auto".')
     if method != "auto":
@@ -393,10 +399,6 @@ def _choose_way(plan: Plan, method: str) -> Way:
                 f"use one of {', '.join(costs)}, or auto."
             )
         return WAYS[method]
-    if not costs:
-        raise KernelError(
-            f'{plan.kernel.name} has no exact form for cell averages in space: use sampling="bandlimited", or Box.'
-        )
     return WAYS[min(costs, key=lambda name: costs[name])]
 
 

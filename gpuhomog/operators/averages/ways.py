@@ -353,10 +353,17 @@ class BySums(ByLines):
         """For one box or top-hat. Chosen by itself only where it is exact and takes all axes at once."""
         if len(plan.stages) > 1 or plan.factors is None or not isinstance(plan.stages[0], Box | TopHat):
             return None
-        if plan.sampling != CELL or self.coarse_windows(plan) is None:
-            return float("inf")
-        device, dtype = plan.field.device, plan.field.values.dtype.name
-        return device.sums_in_passes * device.pass_in_columns[dtype] * float(np.prod(plan.n_in, dtype=float))
+        passes = float("inf") if plan.sampling != CELL else self.passes(plan)
+        columns = plan.field.device.pass_in_columns[plan.field.values.dtype.name]
+        return passes * columns * float(np.prod(plan.n_in, dtype=float))
+
+    def passes(self, plan: Plan) -> float:
+        """Reads of the field that all axes at once take as long as; inf where each needs its own."""
+        device = plan.field.device
+        if self.coarse_windows(plan) is not None:
+            return device.sums_in_passes
+        everywhere = all(self._full_window(plan, axis) for axis in AXES if plan.n_in[axis] > 1)
+        return device.box_filter_in_passes(prod(plan.n_in)) if everywhere else float("inf")
 
     def run(self, plan: Plan, values: Any, derivatives: Derivatives) -> list[Any]:
         """All axes at once where outputs lie some samples apart along each.
@@ -713,8 +720,8 @@ class ByAllModes:
     name = "all modes"
 
     def streams(self, plan: Plan) -> bool:
-        """It takes all values at once."""
-        return False
+        """Its spectrum is then on the disk: at every point of periodic axes, where nothing is done before and after."""
+        return all(line.stride == 1 and len(line.points) == line.n == line.period for line in plan.lines)
 
     def cost(self, plan: Plan) -> float | None:
         """For every kernel on smooth samples; for cell averages, kernels whose images in k can be summed."""
@@ -726,8 +733,13 @@ class ByAllModes:
     def run(self, plan: Plan, values: Any, derivatives: Derivatives) -> list[Any]:
         """The spectrum is made once."""
         periods = (plan.lines[0].period, plan.lines[1].period, plan.lines[2].period)
-        results = plan.filtered(plan.padded(values), *multipliers(plan, periods, derivatives))
-        return [sampled(plan, one) for one in results]
+        kernels = multipliers(plan, periods, derivatives)
+        if isinstance(values, Unread):
+            if len(kernels) > 1:  # whose components would be sums of what is on the disk
+                values.refuse("The gradient at every point", "give a larger spacing")
+            modes = streamed.digest_of(*(np.abs(kernels[0].plane(i)) for i in (0, kernels[0].stored_shape[0] // 3)))
+            return replace(plan.field, values=values).filtered(kernels, [f"{plan.kernel.name} average, modes {modes},"])
+        return [sampled(plan, one) for one in plan.filtered(plan.padded(values), *kernels)]
 
 
 def sampled(plan: Plan, values: Any) -> Any:

@@ -113,13 +113,18 @@ class InterfaceExcess(Result):
 
     def tables(self) -> Tables:
         """For people: what was found, then how; rows of name and text under a title."""
-        found = (
-            ("σ", str(self.charge)),
-            ("  by period window", str(self.period_window)),
-            ("  by kernel", str(self.kernel)),
-            ("  by partition", str(self.partition)),
-            ("  dipole", f"{self.dipole}, about {self.origin:.4f} Å"),
+        estimates = (
+            ("  by period window", self.period_window),
+            ("  by kernel", self.kernel),
+            ("  by partition", self.partition),
+            ("  dipole", self.dipole),
         )
+        found = [("σ", str(self.charge))]
+        found += [  # a reason is given once
+            (name, f"{value}, about {self.origin:.4f} Å" if name.endswith("dipole") and value.defined else str(value))
+            for name, value in estimates
+            if value.defined or value.reason != self.charge.reason
+        ]
         how = [
             ("between", f"{between_positions(self.between)}, planes of {self.planes}"),
             ("periods", ", ".join("none" if a is None else f"{a:.6f} Å" for a in self.periods)),
@@ -130,7 +135,7 @@ class InterfaceExcess(Result):
             below, above = self.reference
             how.append(("reference", f"{below:.8g} below and {above:.8g} above {self.x_surface:.4f} Å"))
         how += [("note", remark) for remark in self.remarks]
-        return (self.title, found), ("How it was found", tuple(how))
+        return (self.title, tuple(found)), ("How it was found", tuple(how))
 
 
 class InterfaceCharge(InterfaceExcess):

@@ -61,6 +61,8 @@ FIT_REACH = 6.0
 VARIANTS = ((0.8, 0.8, 4.0), (0.8, 1.0, 1.0), (1.0, 1.2, 6.0))
 """Other choices: factors of s and of ρ, and what a change of the value is multiplied by: an error that falls as 1/ρ,
 as that of excess t away from its line does (t³/ρ), changes by a quarter or a sixth of itself."""
+TOUCHING = 1e-6
+"""Distance below which regions meet their periodic images [Å]."""
 NAMES = ("point", "line", "face")
 
 
@@ -601,6 +603,11 @@ class _Shape:
     def check(self, s: float, rho: float) -> None:
         """Raise InputError for the first window without room."""
         eps, reach = 2 * s, rho + REACH * s
+        if self.images < TOUCHING:
+            raise InputError(
+                "A region is as long as the periodic cell, or longer, and meets its own images: give corners inside "
+                "the cell, or read the field with open axes."
+            )
         if self.images < reach * (1 - 1e-9):
             raise InputError(
                 f"The regions are {self.images:.4g} Å from their periodic images, and windows at eps = {eps:.4g} Å "

@@ -131,8 +131,8 @@ def stages_of(profile: Profile, interfaces: Sequence[float] = ()) -> tuple[Stage
     found = scales(profile)
     if not found.separated:
         raise InputError(
-            f"Stages cannot be found in the spectrum. {found.verdict} Give eps of each stage instead, or the profile "
-            "of a bulk without surfaces."
+            f"Stages cannot be found in the spectrum ({found.verdict.rstrip('.')}): give eps of each stage, rising, or "
+            "the profile of a bulk without surfaces."
         )
     floor = 1e-24 * float(found.power.sum())
     gaps: list[tuple[float, float]] = []

@@ -40,7 +40,7 @@ from ..averages.average import average
 from ..profiles.bulk import find_body
 from ..profiles.planar import Planes, parse_planes, planar_average
 from ..profiles.unrolled import CELL
-from .surface import CHARGE, SurfaceCharge, charge_profile, surface_charge
+from .surface import SurfaceCharge, charge_profile, surface_charge
 
 Array = NDArray[np.float64]
 
@@ -74,8 +74,8 @@ class SurfaceMap(Result):
     def tables(self) -> Tables:
         """For people."""
         rows = [
-            (f"σ {side}", f"{values.min():.6g} to {values.max():.6g}, mean {values.mean():.8g} {CHARGE}")
-            for side, values in (("low", self.low), ("high", self.high))
+            (f"σ {side}", f"{values.min():.6g} to {values.max():.6g}, mean {mean}")
+            for side, values, mean in (("low", self.low, self.surface.low), ("high", self.high, self.surface.high))
         ]
         width = "line by line" if self.eps is None else f"Gaussian, eps {self.eps:g} Å"
         rows.append(("in the plane", width))

@@ -10,17 +10,23 @@
 The paper has one dimension; these are its definitions with the interval replaced by a segment, or by a ball. <ν; μ> is
 the average in three dimensions in all of them. Along lines every grid point is decided, in the ball points at most
 eps_x/2 apart. The field is the trigonometric polynomial through its samples, continued by its mirror image beyond open
-ends, where no window may reach. Averages v over segments and balls and their gradients g are exact at nodes; what lies
-between is bounded, by m = max|ν|, s = max|∂ν|, c = max|∂∂ν| and d, the farthest that a point is from its nearest node:
+ends, where no window may reach. Averages v over segments and balls are exact at nodes; what lies between is bounded:
 
-    yes   max_x' min_η (v + t) < lo,  mirrored for hi,      t = min(s d, b m d/η, |g| d + min(c, b s/η) d²/2)
-    no    max_x' min_η (v - t) > lo,  or mirrored,          x' at nodes; t: what v changes by up to the nearest width
+    yes   max_x' min_η u < lo, mirrored for hi;   u  of an average, the largest that it may be near x'
+    no    max_x' min_η (v - t) > lo, or mirrored;  x'  at nodes;  t  what v changes by towards the next width
 
-b = 2 on lines and 3 in balls. m, s and c are the largest at nodes over Π cos(π n_i/N_i), n_i highest mode of an axis
-with N_i nodes (Ehlich and Zeller, Math. Z. 86, 41, 1964), for ν about its midrange. Nodes are made denser until the
+    lines  u = v + min(s d, 2 m d/η, |g| d + min(c, 2 s/η) d²/2),  d half the distance of nodes, g the slope of v
+    balls  u = largest v at the corners of the cell + Σ h² min(|∂²ν|, 3 s/η)/8,  h its edges, ∂ along them
+           t = min(3 s δ/8, 3 c δ²/40, 2 m (1 - (1 - δ/η)³)),  δ between radii; the second as v is linear up to it
+
+by m = max|ν|, s = max|∂ν|, c = max|∂∂ν|, largest at nodes over Π cos(π n_i/N_i), n_i highest mode of an axis with N_i
+nodes (Ehlich and Zeller, Math. Z. 86, 41, 1964), for ν about its midrange. Nodes and radii are made denser until the
 verdict is known or there are too many. Once one position fails it is "no", and others are left undecided.
 
-In   Field, any unit, device or slab (all ranks gather it on their hosts); widths in Å.
+All ranks gather the field and decide alike: a position needs nodes as far away as a + eps_x, which in a cell worth
+deciding is most of it, and the nodes of one width are one transform of 2^24 values at most.
+
+In   Field, any unit, device or slab; widths in Å.
 Out  FieldAssumption8; ranges as (low, high), None where empty.
 
 >>> import gpuhomog as gh
@@ -34,7 +40,7 @@ Out  FieldAssumption8; ranges as (low, high), None where empty.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from math import ceil, floor, isfinite, prod
@@ -62,6 +68,7 @@ from .interval_field import (
     UNDECIDED,
     WIDTHS_PER_WAVE,
     YES,
+    ball_rows,
     kernel_and_width,
     range_of,
 )
@@ -72,8 +79,9 @@ NODES_PER_WAVE = 8
 """Nodes for the shortest wavelength, at first."""
 NODES_PER_WIDTH = 16
 """For a, and for eps_x."""
-MOST_NODES = 1 << 21
-"""Of the grid that balls are decided on."""
+MOST_AVERAGES = 1 << 29
+"""Nodes times radii that balls are decided on: about a minute of one core."""
+CORNERS = np.array([(i, j, k) for i in (0, 1) for j in (0, 1) for k in (0, 1)])
 WIDTHS_SHOWN = 24
 
 
@@ -297,24 +305,26 @@ def _worst(part: _Decided) -> int:
 
 
 class _Ranges:
-    """Smallest and largest averages at nodes while widths grow, with bounds for what lies between nodes and widths.
+    """Smallest and largest averages at nodes while widths grow, with bounds for what lies between nodes and widths."""
 
-    near  for points next to a node;  far  for widths next to this one
-    """
-
-    def __init__(self, values: Array, near: Array, far: Array | float) -> None:
-        self.inf = self.sup = values
-        self.upper_of_inf, self.lower_of_sup = values + near, values - near  # certainly attained
+    def __init__(self, values: Array, above: Array, below: Array, far: Array | float) -> None:
+        """Of the smallest width, which is the value itself; the rest as in add."""
+        self.inf, self.sup = values.copy(), values.copy()
+        self.upper_of_inf, self.lower_of_sup = above.copy(), below.copy()  # certainly attained
         self.lower_of_inf, self.upper_of_sup = values - far, values + far  # certainly not passed
 
-    def add(self, mean: Array, near: Array, far: Array | float, below_a: bool) -> None:
-        """One more width; one that is not below a is no average of A, but bounds those that are."""
-        self.lower_of_inf = np.minimum(self.lower_of_inf, mean - far)
-        self.upper_of_sup = np.maximum(self.upper_of_sup, mean + far)
+    def add(self, mean: Array, above: Array, below: Array, far: Array | float, below_a: bool) -> None:
+        """One more width; one that is not below a is no average of A, but bounds those that are.
+
+        above, below  bounds of the averages next to the node;  far  by how much those of widths next to this may differ
+        """
+        np.minimum(self.lower_of_inf, mean - far, out=self.lower_of_inf)
+        np.maximum(self.upper_of_sup, mean + far, out=self.upper_of_sup)
         if below_a:
-            self.inf, self.sup = np.minimum(self.inf, mean), np.maximum(self.sup, mean)
-            self.upper_of_inf = np.minimum(self.upper_of_inf, mean + near)
-            self.lower_of_sup = np.maximum(self.lower_of_sup, mean - near)
+            np.minimum(self.inf, mean, out=self.inf)
+            np.maximum(self.sup, mean, out=self.sup)
+            np.minimum(self.upper_of_inf, above, out=self.upper_of_inf)
+            np.maximum(self.lower_of_sup, below, out=self.lower_of_sup)
 
 
 def _shown(widths: ArrayLike, a: float) -> set[int]:
@@ -440,7 +450,8 @@ def _decide_lines(
 
     shift = np.abs(smooth_slope) * h / 2 + bounds[1][2] * h**2 / 8
     low, high = least(smooth - shift, outer), most(smooth + shift, outer)
-    ranges = _Ranges(values, np.abs(slope) * h / 2 + sharpest * h**2 / 8, steepest * h / 4)
+    next_to = np.abs(slope) * h / 2 + sharpest * h**2 / 8
+    ranges = _Ranges(values, values + next_to, values - next_to, steepest * h / 4)
     smallest, holds = np.full(low.shape, np.nan), np.full(low.shape, -np.inf)
     shown = _shown([2 * j * h for j in range(1, steps + 1)], a)
     for j in range(1, steps + 1):
@@ -452,7 +463,7 @@ def _decide_lines(
         near = np.minimum(near, min(steepest * h / 2, largest * h / eta))
         widened = np.abs((beside[:, ahead] + beside[:, behind]) / 2 - of_width) / eta
         far = np.minimum(widened * h + sharpest * h**2 / 24, min(steepest * h / 4, 2 * largest * h / eta))
-        ranges.add(of_width, near, far, eta < a * (1 - 1e-12))
+        ranges.add(of_width, of_width + near, of_width - near, far, eta < a * (1 - 1e-12))
         if j - 1 in shown:
             holds = np.minimum(low - most(ranges.upper_of_inf, outer), least(ranges.lower_of_sup, outer) - high)
             smallest = np.where(np.isnan(smallest) & (holds > 0), eta, smallest)
@@ -483,21 +494,24 @@ def _in_balls(
     for axis in varying:
         wave = waves.length(axis) / max(highest[axis], 1)
         finer[axis] = ceil(float(np.linalg.norm(waves.steps[axis])) / min(wave / NODES_PER_WAVE, eps_x / 2))
-    while prod(shape * finer) > MOST_NODES and finer.max() > 1:
+    shortest = min((waves.length(axis) / max(highest[axis], 1) for axis in varying), default=a)
+    gap = min(shortest / NODES_PER_WAVE, a / 2 / WIDTHS_SHOWN)
+    while prod(shape * finer) * a / (2 * gap) > MOST_AVERAGES and finer.max() > 1:
         finer[np.argmax(finer)] -= 1
     points = _macroscopic_points(waves, varying, a, eps_x)
     for halving in range(HALVINGS + 1):
         doubled = shape * np.where(np.isin(range(3), varying), 2 * finer, 1)
-        last = halving == HALVINGS or prod(doubled) > MOST_NODES
-        decided = _decide_balls(waves, smooth, varying, finer, points, (a, eps_x), highest, smooth_highest, last)
+        last = halving == HALVINGS or prod(doubled) * a / gap > MOST_AVERAGES
+        decided = _decide_balls(waves, smooth, varying, finer, gap, points, (a, eps_x), highest, smooth_highest, last)
         if last or not (decided.verdict == UNDECIDED).any() or (decided.verdict == NO).any():
             break
         finer[varying] *= 2
+        gap /= 2
     return decided
 
 
-def _macroscopic_points(waves: _Waves, varying: Sequence[int], a: float, eps_x: float) -> NDArray[np.int64]:
-    """(n, 3) grid points at most eps_x/2 apart, where anything varies; on open axes those whose windows stay inside."""
+def _macroscopic_points(waves: _Waves, varying: Sequence[int], a: float, eps_x: float) -> list[NDArray[np.int64]]:
+    """Grid points at most eps_x/2 apart along each axis where anything varies; on open ones windows stay inside."""
     normals = np.linalg.inv(waves.steps)  # columns: fractional steps for each Å
     axes = []
     for axis in range(3):
@@ -510,7 +524,81 @@ def _macroscopic_points(waves: _Waves, varying: Sequence[int], a: float, eps_x: 
                 raise InputError(_no_room(axis, a, eps_x))
         count = min(end - first, ceil((end - first) * step / (eps_x / 2))) if axis in varying else 1
         axes.append(first + np.unique(np.arange(count) * (end - first) // count))
-    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    return axes
+
+
+class _Nodes:
+    """Nodes at which averages over balls are exact, and the cells between them, in which they are bounded.
+
+    In a cell a function lies between its values at the corners up to Σ |∂²f|/8, second derivatives along its edges in
+    edges: the error of linear interpolation along one edge after the other.
+    """
+
+    def __init__(self, waves: _Waves, finer: NDArray[np.int64], varying: Sequence[int], highest: Sequence[int]) -> None:
+        self.varying = varying
+        self.shape = tuple(int(n) for n in np.array(waves.values.shape) * finer)
+        self.steps = waves.steps / finer[:, None]
+        self.values = waves.values
+        for axis in range(3):
+            self.values = _refined(self.values, axis, self.shape[axis])
+        self.spectrum = scipy.fft.rfftn(self.values)
+        numbers = [*(np.fft.fftfreq(n, 1 / n) for n in self.shape[:2]), np.arange(self.shape[2] // 2 + 1.0)]
+        self._modes = [m.reshape([-1 if i == j else 1 for j in range(3)]) for i, m in enumerate(numbers)]
+        self._reciprocal = 2 * np.pi * np.linalg.inv(self.steps * np.array(self.shape)[:, None])  # columns: of a, b, c
+        self._rise = prod(_between(highest[axis], self.shape[axis]) for axis in varying)
+
+    def wavevector(self, x: int) -> Array:
+        """A Cartesian component of every mode's."""
+        return np.asarray(sum(m * self._reciprocal[x, i] for i, m in enumerate(self._modes)))
+
+    def largest(self, *factors: ArrayLike) -> float:
+        """Largest length anywhere of the vector whose components have the spectrum times these factors."""
+        squares = (scipy.fft.irfftn(self.spectrum * factor, self.shape) ** 2 for factor in factors)
+        return self._rise * float(np.sqrt(sum(squares).max()))
+
+    def bends(self) -> float:
+        """Σ over edges of the largest |∂²ν|/8, in edges."""
+        angles = (2 * np.pi / self.shape[axis] * self._modes[axis] for axis in self.varying)
+        return sum(self.largest(angle**2) for angle in angles) / 8
+
+    def corners(self, values: Array, together: np.ufunc) -> Array:
+        """Largest, or smallest, value at the corners of each cell, which begins at its node."""
+        for axis in self.varying:
+            along = np.moveaxis(values, axis, 0)
+            found = np.empty_like(values)
+            out = np.moveaxis(found, axis, 0)
+            together(along[:-1], along[1:], out=out[:-1])
+            together(along[-1], along[0], out=out[-1])
+            values = found
+        return values
+
+    def within(self, radius: float, of_cells: bool) -> NDArray[np.int64]:
+        """(n, 4) rows (c, b, a, count) of the nodes in a ball about one, or of the cells that it may reach into."""
+        middle = np.array([0.5 if of_cells and axis in self.varying else 0.0 for axis in range(3)])
+        if of_cells:
+            radius += max(float(np.linalg.norm(((corner - 0.5) * (middle > 0)) @ self.steps)) for corner in CORNERS)
+        shape = [self.shape[axis] if axis in self.varying else 1 for axis in (2, 1, 0)]
+        return ball_rows(self.steps[::-1], shape, radius, middle[::-1])
+
+    def over(self, values: Array, places: Sequence[NDArray[np.int64]], rows: NDArray[np.int64], together: Any) -> Array:
+        """(n,) Largest, or smallest, value in a window about each of the nodes that lie on some planes of each axis."""
+        n0, n1, n2 = self.shape
+        found, state, covered = None, None, range(0)
+        for c, b, first, count in sorted(rows.tolist(), key=lambda row: row[3]):
+            wanted = range(first, first + count)
+            if wanted != covered:
+                if not (covered and wanted.start <= covered.start and covered.stop <= wanted.stop):
+                    state, covered = None, range(0)
+                for offset in wanted:
+                    if offset not in covered:
+                        planes = values[(places[0] + offset) % n0]
+                        state = planes if state is None else together(state, planes, out=state)
+                covered = wanted
+            assert state is not None
+            part = state[:, ((places[1] + b) % n1)[:, None], (places[2] + c) % n2]
+            found = part if found is None else together(found, part, out=found)
+        assert found is not None
+        return np.asarray(found.ravel())
 
 
 def _decide_balls(
@@ -518,89 +606,64 @@ def _decide_balls(
     smooth: _Waves,
     varying: Sequence[int],
     finer: NDArray[np.int64],
-    points: NDArray[np.int64],
+    gap: float,
+    points: list[NDArray[np.int64]],
     widths: tuple[float, float],
     highest: Sequence[int],
     smooth_highest: Sequence[int],
     last: bool,
 ) -> _Decided:
-    """Verdict, margin and smallest passing width at some grid points, on nodes `finer` times as dense as the grid."""
+    """Verdict, margin and smallest passing width at some grid points.
+
+    finer  times as dense as the grid are the nodes along each axis;  gap  between radii [Å]
+    """
     a, eps_x = widths
-    shape = tuple(int(n) for n in np.array(waves.values.shape) * finer)
-    steps = waves.steps / finer[:, None]
-    nodes, smooth_nodes = waves.values, smooth.values
-    for axis in range(3):
-        nodes, smooth_nodes = (_refined(part, axis, shape[axis]) for part in (nodes, smooth_nodes))
-    rows = np.array(list(np.ndindex(2, 2, 2))) - 0.5
-    rows[:, [axis for axis in range(3) if axis not in varying]] = 0.0
-    away = float(np.linalg.norm(rows @ steps, axis=1).max())  # of the point that is farthest from its node
-    spectrum, smooth_spectrum = scipy.fft.rfftn(nodes), scipy.fft.rfftn(smooth_nodes)
-    modes = [*(np.fft.fftfreq(n, 1 / n) for n in shape[:2]), np.arange(shape[2] // 2 + 1.0)]
-    reciprocal = 2 * np.pi * np.linalg.inv(steps * np.array(shape)[:, None])  # columns belong to a, b, c
-    wavevector = [
-        sum(m.reshape([-1 if i == j else 1 for j in range(3)]) * reciprocal[x, i] for i, m in enumerate(modes))
-        for x in range(3)
-    ]
-    size = np.sqrt(wavevector[0] ** 2 + wavevector[1] ** 2 + wavevector[2] ** 2)
-
-    def length(parts: Iterable[NDArray[np.complex128]]) -> Array:
-        """Of a vector, from the coefficients of its components."""
-        return np.asarray(np.sqrt(sum(scipy.fft.irfftn(part, shape) ** 2 for part in parts)))
-
-    rise, smooth_rise = (prod(_between(n[axis], shape[axis]) for axis in varying) for n in (highest, smooth_highest))
-    pairs = [(i, j) for i in range(3) for j in range(3)]
-    slope, smooth_slope = (length(1j * part * f for part in wavevector) for f in (spectrum, smooth_spectrum))
-    largest, steepest = rise * float(np.abs(nodes).max()), rise * float(slope.max())
-    sharpest, smooth_sharpest = (
-        factor * float(length(wavevector[i] * wavevector[j] * f for i, j in pairs).max())
-        for factor, f in ((rise, spectrum), (smooth_rise, smooth_spectrum))
+    nodes, smooth_nodes = (
+        _Nodes(part, finer, varying, most) for part, most in ((waves, highest), (smooth, smooth_highest))
     )
-    inner, outer = (_offsets(steps, varying, radius) for radius in (eps_x / 2 * (1 + 1e-12), eps_x / 2 + away))
-    places = points * finer
+    k = [nodes.wavevector(x) for x in range(3)]
+    size = np.sqrt(k[0] ** 2 + k[1] ** 2 + k[2] ** 2)
+    largest, steepest = nodes.largest(1.0), nodes.largest(*(1j * one for one in k))
+    sharpest = nodes.largest(*(one * other for one in k for other in k))
+    inner, outer = nodes.within(eps_x / 2, False), nodes.within(eps_x / 2, True)
+    places = [along * n for along, n in zip(points, finer, strict=True)]
 
-    def over(part: Array, offsets: NDArray[np.int64], reduce: Callable[[Array], Any]) -> Array:
-        flat = part.ravel()
-        found = np.empty(len(places))
-        for number, place in enumerate(places):
-            i, j, k = ((place + offsets) % shape).T
-            found[number] = reduce(flat[(i * shape[1] + j) * shape[2] + k])
-        return found
+    def over(part: Array, rows: NDArray[np.int64], together: np.ufunc) -> Array:
+        return nodes.over(part, places, rows, together)
 
-    shift = smooth_slope * away + smooth_sharpest * away**2 / 2
-    low, high = over(smooth_nodes - shift, outer, np.min), over(smooth_nodes + shift, outer, np.max)
-    shortest = min(waves.length(axis) / max(highest[axis], 1) for axis in varying)
-    gap = min(2 * shortest / NODES_PER_WAVE, a / 2 / WIDTHS_SHOWN)
-    ranges = _Ranges(nodes, slope * away + sharpest * away**2 / 2, 0.375 * steepest * gap)
-    smallest, holds = np.full(len(points), np.nan), np.full(len(points), -np.inf)
+    smooth_bends = smooth_nodes.bends()
+    low = over(smooth_nodes.corners(smooth_nodes.values, np.minimum), outer, np.minimum) - smooth_bends
+    high = over(smooth_nodes.corners(smooth_nodes.values, np.maximum), outer, np.maximum) + smooth_bends
+    bends, edges = nodes.bends(), sum(float(np.linalg.norm(nodes.steps[axis])) ** 2 for axis in varying)
+    far = min(0.375 * steepest, 0.075 * sharpest * gap) * gap
+
+    def about(mean: Array, bend: float) -> tuple[Array, Array]:
+        return nodes.corners(mean, np.maximum) + bend, nodes.corners(mean, np.minimum) - bend
+
+    ranges = _Ranges(nodes.values, *about(nodes.values, bends), far)
+    smallest, holds = np.full(len(low), np.nan), np.full(len(low), -np.inf)
     radii = gap * np.arange(1, ceil(a / 2 / gap * (1 - 1e-12)) + 1)
     shown = _shown(2 * radii, a)
     for number, radius in enumerate(radii):
-        of_ball = spectrum * _ball_transform(size * radius)
-        near = length(1j * part * of_ball for part in wavevector) * away
-        near += min(sharpest, 1.5 * steepest / radius) * away**2 / 2
-        near = np.minimum(near, min(steepest * away, 1.5 * largest * away / radius))
-        far = min(0.375 * steepest * gap, 2 * largest * (1 - (1 - gap / 2 / radius) ** 3))
-        ranges.add(scipy.fft.irfftn(of_ball, shape), near, far, 2 * radius < a * (1 - 1e-12))
-        if number in shown:
+        mean = scipy.fft.irfftn(nodes.spectrum * _ball_transform(size * radius), nodes.shape)
+        bend = min(bends, 1.5 * steepest / radius * edges / 8)
+        swept = 2 * largest * (1 - (1 - gap / 2 / max(radius - gap, gap / 2)) ** 3)  # the narrower neighbour's counts
+        ranges.add(mean, *about(mean, bend), min(far, swept), 2 * radius < a * (1 - 1e-12))
+        if number in shown and np.isnan(smallest).any():
             holds = np.minimum(
-                low - over(ranges.upper_of_inf, outer, np.max), over(ranges.lower_of_sup, outer, np.min) - high
+                low - over(ranges.upper_of_inf, outer, np.maximum), over(ranges.lower_of_sup, outer, np.minimum) - high
             )
             smallest = np.where(np.isnan(smallest) & (holds > 0), 2 * radius, smallest)
     fails = np.maximum(
-        over(ranges.lower_of_inf, inner, np.max) - over(smooth_nodes, inner, np.min),
-        over(smooth_nodes, inner, np.max) - over(ranges.upper_of_sup, inner, np.min),
+        over(ranges.lower_of_inf, inner, np.maximum) - over(smooth_nodes.values, inner, np.minimum),
+        over(smooth_nodes.values, inner, np.maximum) - over(ranges.upper_of_sup, inner, np.minimum),
     )
-    width = over(ranges.sup - ranges.inf, inner, np.min)
+    width = over(ranges.sup - ranges.inf, inner, np.minimum)
     verdict, margin = _verdicts(holds, fails, width, EMPTY * largest, last)
-    return _Decided(verdict, margin, smallest, points.astype(np.float64), 2 * away)
-
-
-def _offsets(steps: Array, varying: Sequence[int], radius: float) -> NDArray[np.int64]:
-    """(n, 3) steps to the nodes within a radius; none along axes where nothing varies."""
-    reach = radius * np.linalg.norm(np.linalg.inv(steps), axis=0)
-    most = [int(reach[axis]) if axis in varying else 0 for axis in range(3)]
-    everywhere = np.stack(np.meshgrid(*(np.arange(-m, m + 1) for m in most), indexing="ij"), -1).reshape(-1, 3)
-    return np.asarray(everywhere[np.linalg.norm(everywhere @ steps, axis=1) <= radius])
+    place = np.stack(np.meshgrid(*points, indexing="ij"), axis=-1).reshape(-1, 3)
+    return _Decided(
+        verdict, margin, smallest, place.astype(np.float64), float(np.linalg.norm(nodes.steps[varying].sum(axis=0)))
+    )
 
 
 def attainable_in_ball(field: Field, x: ArrayLike, a: float) -> tuple[float, float] | None:

@@ -741,7 +741,7 @@ def intervals_of(smooth: Field, averaging: AveragingKernel, width: float, every:
     grid, device = smooth.grid, smooth.device
     steps = grid.steps
     windows = [_segment(axis, width / 2 / float(np.linalg.norm(steps[axis]))) for axis in range(3)]
-    windows.append(_ball(steps, grid.shape, width / 2))
+    windows.append((ball_rows(steps, grid.shape, width / 2), np.zeros((0, 7))))
     is_open = [boundary == OPEN for boundary in grid.boundary]
     on_host = device.to_host(smooth.values)
     found, flat = [], []
@@ -799,16 +799,21 @@ def _segment(axis: int, half: float) -> Window:
     return rows, ends
 
 
-def _ball(steps: Array, shape: tuple[int, ...], radius: float) -> Window:
-    """Grid offsets within a radius; none along axes of one point."""
+def ball_rows(steps: Array, shape: Sequence[int], radius: float, middle: Array | None = None) -> NDArray[np.int64]:
+    """(n, 4) rows (a, b, c, count) of the grid offsets within a radius of 0; none along axes of one point.
+
+    middle  what is added to an offset before its distance is taken, at most a step along each axis
+    """
+    moved = np.zeros(3) if middle is None else middle
     inverse = np.linalg.norm(np.linalg.inv(steps), axis=0)  # reach of the ball along each axis
-    most = [int(radius * reach * (1 + 1e-9)) if n > 1 else 0 for reach, n in zip(inverse, shape, strict=True)]
+    reach = np.ceil(radius * inverse * (1 + 1e-9) + np.abs(moved)).astype(int)
+    most = [int(m) if n > 1 else 0 for m, n in zip(reach, shape, strict=True)]
     offsets = np.stack(np.meshgrid(*(np.arange(-m, m + 1) for m in most), indexing="ij"), -1)
-    inside = np.linalg.norm(offsets @ steps, axis=-1) <= radius * (1 + 1e-9)
+    inside = np.linalg.norm((offsets + moved) @ steps, axis=-1) <= radius * (1 + 1e-9)
     filled = inside.any(axis=2)  # a line through a ball is a row
     rows = np.concatenate([offsets[:, :, 0, :2], inside.argmax(axis=2)[..., None], inside.sum(axis=2)[..., None]], -1)
     rows[..., 2] -= most[2]
-    return np.ascontiguousarray(rows[filled]), np.zeros((0, 7))
+    return np.ascontiguousarray(rows[filled])
 
 
 def _median_detrended(
@@ -820,14 +825,15 @@ def _median_detrended(
     fewer = every
     while np.prod([-(-n // fewer) for n in values.shape]) > SAMPLED_POINTS:
         fewer += every
-    points = np.stack(np.meshgrid(*(np.arange(0, n, fewer) for n in values.shape), indexing="ij"), -1).reshape(-1, 1, 3)
 
     def at(moved: NDArray[np.int64]) -> Array:
-        index = []
+        """(points, windows' places)"""
+        index: Any = 0
         for axis, n in enumerate(values.shape):
-            along = points[..., axis] + moved[:, axis]
-            index.append(np.clip(along, 0, n - 1) if is_open[axis] else along % n)
-        return np.asarray(values[tuple(index)], dtype=np.float64)
+            along = np.arange(0, n, fewer)[:, None] + moved[:, axis]
+            along = np.clip(along, 0, n - 1) if is_open[axis] else along % n
+            index = index * n + along.reshape(*(-1 if i == axis else 1 for i in range(3)), len(moved))
+        return values.ravel().take(index).reshape(-1, len(moved)).astype(np.float64)
 
     seen = at(offsets)
     if len(ends):

@@ -352,16 +352,27 @@ class _Onto:
 
         def sampled(plan: Plan, counts: Sequence[int]) -> Any:
             values = made[together.index(plan)] if plan in together else coarse
-            for axis in sorted(range(3), key=lambda axis: counts[axis] / self.counts[axis]):
-                values = device.contract(values, self._weights(plan, axis, counts[axis]), axis)
+            steps = [self._weights(plan, axis, counts[axis]) for axis in range(3)]
+            for turn in (0, 1):  # to the points that hold what the kernel leaves, then to those that are wanted
+                matrices = [(axis, steps[axis][turn]) for axis in range(3) if len(steps[axis]) > turn]
+                for axis, matrix in sorted(matrices, key=lambda one: one[1].shape[0] / one[1].shape[1]):
+                    values = device.contract(values, matrix, axis)
             return values
 
         return [partial(sampled, plan) for plan in plans]
 
-    def _weights(self, plan: Plan, axis: int, count: int) -> Array:
-        """(count, coarse points) from the coarse points of an axis, which hold every mode that is left, to others."""
+    def _weights(self, plan: Plan, axis: int, count: int) -> list[Array]:
+        """From the coarse points of an axis to `count` others, by way of fewer where the kernel leaves fewer modes."""
         line, along = plan.lines[axis], self.axes[axis]
         points = (np.arange(count) * (line.n / count) + line.offset) / line.period
+        enough = along.count if plan.low_mode_counts is None else plan.low_mode_counts[axis]
+        if enough < min(along.count, count):
+            return [self._onto(plan, axis, np.arange(enough) / enough), interpolation_weights(points, enough)]
+        return [self._onto(plan, axis, points)]
+
+    def _onto(self, plan: Plan, axis: int, points: Array) -> Array:
+        """(n, coarse points) to points of the period, in [0, 1), under the kernel if it is a product over axes."""
+        line, along = plan.lines[axis], self.axes[axis]
         if plan.factors is None:
             return interpolation_weights(points, along.count)
         kernels, step = plan.factors[axis], line.step * line.period / along.count

@@ -385,7 +385,7 @@ def low_modes_spectrum(whole: Field, most: int = MOST_LOW_MODES) -> Spectrum:
         shape = tuple(len(matrix) for matrix in waves)
         if not values.size:
             return np.zeros(shape), *(np.zeros(grid.shape[axis]) for axis in range(3)), np.zeros(1)
-        moments = device.planar_moments(values, 2, 0.0)
+        moments = device.planar_moments(values, 2, 0.0)[:3]
         sums = [np.zeros(n) for n in grid.shape]
         for axis in others:
             sums[axis] = moments[axis][0]

@@ -48,6 +48,8 @@ COINCIDENT = 1e-9
 """A charge nearer than this to x_b, or to the edge of a window, is at it, and counts half [Å]."""
 KERNELS_TO_FACE, KERNELS_ADVISED = 2.5, 3.5
 """Kernel widths eps between x_b and the nearest surface: least (five standard deviations), and without a remark."""
+LEAST_THICKNESS = 4.0
+"""Two layers of atoms [Å]: what is thinner has surfaces, and nothing between them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -315,6 +317,11 @@ def point_surface_charge(
         raise KernelError(f"eps = {eps}: give a positive kernel width in Å.")
     distance = min(centre - low, high - centre)
     remarks = []
+    if thickness < LEAST_THICKNESS:
+        remarks.append(
+            f"the charges span {thickness:.4g} Å, less than two layers of atoms: there is no bulk to cut, and the "
+            "value is that of the place of the cut"
+        )
     kernel_reason = None
     if distance < KERNELS_TO_FACE * width * (1 - 1e-9):
         sentence = (

@@ -23,7 +23,7 @@ import scipy  # its parts are imported when first used
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import InputError
-from ...fft import Multiplier, OfWavevector, filtered
+from ...fft import Multiplier, OfWavevector, convolved
 from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, Grid
 from ...parallel import Slab, transpose
@@ -154,22 +154,28 @@ class Cylinder:
     def disc_filtered(self, field: Field) -> Any:
         """Values averaged over discs, on the field's slabs."""
         whole, slab = planes_whole(field, self.normal)
-        for axis, n in zip(self.in_plane, self.padded, strict=True):
-            if n > whole.shape[axis]:
-                whole = field.device.pad(whole, axis, 0, n)
         reciprocal = self.grid.reciprocal.copy()
-        shape = list(self.grid.shape)
+        shape = list(whole.shape)
         for axis, n in zip(self.in_plane, self.padded, strict=True):
             reciprocal[axis] *= self.grid.shape[axis] / n
             shape[axis] = n
         unit = self.grid.normal(self.normal)
         rows = reciprocal - np.outer(reciprocal @ unit, unit)
-        disc = OfWavevector(rows, lambda k: disc_average_factor(k, self.radius, self.edge))
-        multiplier = Multiplier((shape[0], shape[1], shape[2]), [disc])
-        (averaged,) = filtered(field.device, whole, multiplier, slab=slab, comm=field.comm)
-        for axis, n in zip(self.in_plane, self.shape, strict=True):
-            averaged = averaged[at_planes(axis, slice(0, n))]
-        return as_split(field, slab, field.device.compact(averaged))
+        disc = OfWavevector(rows, Disc(self.radius, self.edge).factor)
+        (averaged,) = convolved(field.device, whole, Multiplier((shape[0], shape[1], shape[2]), [disc]))
+        return as_split(field, slab, averaged)
+
+
+@dataclass(frozen=True)
+class Disc:
+    """A disc of a radius, with a soft edge of a half width."""
+
+    radius: float
+    edge: float
+
+    def factor(self, k: Array) -> Array:
+        """What the average over it multiplies modes by."""
+        return disc_average_factor(k, self.radius, self.edge)
 
 
 def planes_whole(field: Field, normal: int) -> tuple[Any, Slab]:

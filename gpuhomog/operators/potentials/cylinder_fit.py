@@ -29,7 +29,7 @@ Out  MarchFit for the device primitives.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
@@ -44,7 +44,6 @@ from .cylinder_table import (
     classes_of,
     gregory_weights,
     in_plane_wavevectors,
-    sampled_planes,
     source_weights,
 )
 
@@ -128,32 +127,6 @@ def march_fit(
     fit = _fitted(g[0], share, remainder, nodes, R, n, tolerance, sections, dtype, soft)
     ends = gregory_weights(order)
     return _finished(fit, g[0], share, remainder, R, ends, classes, shape, n, step**2 * inverse_eps0, dtype)
-
-
-def sampled_march_fit(
-    vectors: ArrayLike,
-    shape: tuple[int, int],
-    step: float,
-    n: int,
-    radius: float,
-    own: float,
-    *,
-    inverse_eps0: float = 1.0,
-    tolerance: float = 5e-7,
-    sections: Sequence[int] = SECTIONS,
-    dtype: Any = np.float64,
-) -> MarchFit:
-    """Fit of the sampled kernel: exponents of the analytic one, weights for every mode; dtype as in march_fit."""
-    check_cylinder(radius, step, n)
-    g = in_plane_wavevectors(vectors, shape)[0].ravel() * step
-    nodes = _nodes(n)
-    remainder = sampled_planes(vectors, shape, step * nodes, radius, own).reshape(len(nodes), -1).T / step
-    R, share = radius / step, np.ones(len(g))
-    fit = _fitted(g, share, remainder, nodes, R, n, tolerance, sections, dtype)
-    classes = np.arange(len(g), dtype=np.int32).reshape(shape[0], -1)
-    ends = np.array([0.5])
-    finished = _finished(fit, g, share, remainder, R, ends, classes, shape, n, step**2 * inverse_eps0, dtype)
-    return replace(finished, source=np.ones((2, n)))
 
 
 def _nodes(n: int) -> Array:

@@ -3,8 +3,7 @@
     Φ_L(x_b) = (h/ε0) Σ_{x ≤ x_b} w_x FFT2⁻¹[FFT2(ρ(x)) Khat(|g|, x_b - x, R)]                                eq. 69
 
 The end weights w_x close the sum at x_b and at its far end: the trapezoid's 1/2, or Gregory's (3/8, 7/6, 23/24, ...)
-where a step is at most a third of the narrowest standard deviation. `cell` samples have the kernel sampled as they are:
-the spectrum of 1/r at the points of the disc, which equals the direct sum. Modes with one wavevector share a class.
+where a step is at most a third of the narrowest standard deviation. Modes with one wavevector share a class.
 
 In   lengths in units of one kind; ε0 = 1: potentials in volts need units.FOUR_PI_KAPPA.
 Out  CylinderTable for the device primitives, and what direct sums need.
@@ -122,17 +121,6 @@ def node_weight(steps: ArrayLike) -> float:
     return float(own - near - far)
 
 
-def box_mean_of_inverse_distance(a: float, b: float, c: float) -> float:
-    """(1/abc) ∫ 1/r over a box of edges a, b, c about its middle: the own cell of `cell` samples. Cube: 2.380077/a."""
-    half = [a / 2, b / 2, c / 2]
-    r = sqrt(sum(x * x for x in half))
-    total = 0.0
-    for i in range(3):
-        x, y, z = half[i], half[(i + 1) % 3], half[(i + 2) % 3]
-        total += y * z * np.log((r + x) / (r - x)) - x * x * np.arctan(y * z / (x * r))
-    return float(4 * total / (a * b * c))
-
-
 @dataclass(frozen=True, eq=False)
 class KernelOfModes:
     """What a cylinder's kernel is given on, as a table or as recursions.
@@ -209,50 +197,6 @@ def cylinder_table(
     table = khat_of_classes(lengths, step * np.arange(float(n)), radius, edge).T * (step * inverse_eps0)
     table[: len(ends)] *= ends[: len(table), None]
     return CylinderTable(classes, shape, source_weights(ends, n), table)
-
-
-def sampled_planes(
-    vectors: ArrayLike,
-    shape: tuple[int, int],
-    distances: ArrayLike,
-    radius: float,
-    own: float,
-) -> Array:
-    """(len(d), n1, n2//2 + 1) spectra of 1/r sampled within the radius, area/(4π) included: direct sums, as modes.
-
-    own  value at r = 0: node_weight of the in-plane steps, or the mean over a cell of cell samples. The images of a
-    disc wider than the cell are added.
-    """
-    rows = np.asarray(vectors, dtype=float)
-    steps = rows / np.array(shape)[:, None]
-    area = sqrt(np.linalg.det(steps @ steps.T))
-    offsets, squared = disc_points(steps, radius)
-    place = offsets[:, 0] % shape[0] * shape[1] + offsets[:, 1] % shape[1]
-    result = np.empty((np.size(distances), shape[0], shape[1] // 2 + 1))
-    for k, d in enumerate(np.ravel(distances)):
-        r = np.sqrt(squared + d * d)
-        with np.errstate(divide="ignore"):
-            values = np.where(r > 0, 1 / r, own)
-        plane = np.bincount(place, weights=values, minlength=shape[0] * shape[1]).reshape(shape)
-        result[k] = np.fft.rfft2(plane).real * (area / (4 * pi))
-    return result
-
-
-def sampled_table(
-    vectors: ArrayLike,
-    shape: tuple[int, int],
-    step: float,
-    n: int,
-    radius: float,
-    own: float,
-    inverse_eps0: float = 1.0,
-) -> CylinderTable:
-    """Table of the sampled kernel (`cell` samples): the same as direct summation, half weight for the plane at x_b."""
-    check_cylinder(radius, step, n)
-    planes = sampled_planes(vectors, shape, step * np.arange(n), radius, own)
-    planes[0] *= 0.5
-    classes = np.arange(planes[0].size, dtype=np.int32).reshape(planes[0].shape)
-    return CylinderTable(classes, shape, np.ones((2, n)), planes.reshape(n, -1) * (step * inverse_eps0))
 
 
 def check_cylinder(radius: float, step: float, n: int) -> None:

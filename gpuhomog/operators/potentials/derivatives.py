@@ -68,7 +68,7 @@ def gradient(field: Field) -> list[Any]:
     grid, rows = field.grid, field.grid.reciprocal
     if OPEN not in grid.boundary:
         parts = [Multiplier(grid.shape, [Derivative(rows, np.eye(3)[i])], is_complex=True) for i in range(3)]
-        return filtered(field.device, field.values, *parts, slab=field.slab, comm=field.comm)
+        return field.filtered(parts, [f"component {x} of the gradient" for x in "xyz"])
     along = [derivative(field, field.values, (axis,)) for axis in range(3)]
     return [_combined(field, rows[:, i] / (2 * np.pi), along) for i in range(3)]
 

@@ -213,7 +213,7 @@ def _radii(field: Field, normal: int, radii: ArrayLike | None) -> Array:
         return np.geomspace(NARROWEST * period, WIDEST * period, N_RADII)
     given = np.asarray(radii, dtype=np.float64)
     if given.ndim != 1 or len(given) < FEWEST_RADII:
-        raise InputError(f"{given.size} radii: an exponent takes {FEWEST_RADII} or more.")
+        raise InputError(f"Of {given.size} radii no exponent can be told: give {FEWEST_RADII} or more, over a decade.")
     if not (np.isfinite(given).all() and (given > 0).all() and (np.diff(given) > 0).all()):
         raise InputError("radii: give positive, finite radii in Å, increasing.")
     decades = log10(given[-1] / given[0])

@@ -45,7 +45,7 @@ from numpy.typing import NDArray
 
 from ...device import Device
 from ...errors import InputError
-from ...fft import Derivative, Multiplier, Part, convolved, filtered
+from ...fft import Derivative, Multiplier, Part
 from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, parse_boundary
 from ...parallel import Slab
@@ -74,8 +74,8 @@ def electrostatic_potential(field: Field, boundary: str | Sequence[str] | None =
 
     Source: Poisson's equation in V, e, Å; kernels in the module truncated.
     Raises InputError for another quantity; for a boundary where nothing is solved; if charge reaches the ends of an
-    open axis ("charge wraps the cell boundary"); for a net charge where an axis pair or all axes are periodic; and for
-    a field that was not read.
+    open axis ("charge wraps the cell boundary"); for a net charge where an axis pair or all axes are periodic; and
+    where the spectrum of a field larger than memory has no room on the disk.
 
     >>> import gpuhomog as gh
     >>> energy = gh.Field.from_array(np.full((2, 2, 2), -3.0), np.eye(3), quantity="electron_potential_energy")
@@ -84,7 +84,7 @@ def electrostatic_potential(field: Field, boundary: str | Sequence[str] | None =
     """
     if field.quantity == "charge_density":
         density = _checked(field, boundary)
-        values = _solved(density, [(False, [])])[0]
+        values = _solved(density, ["electrostatic potential"], [(False, [])])[0]
         return _derived(density, values, "electrostatic_potential", "V", "electrostatic potential")
     if boundary is not None:
         raise InputError(
@@ -115,11 +115,13 @@ def electric_field(field: Field, boundary: str | Sequence[str] | None = None) ->
     if field.quantity == "charge_density":
         density = _checked(field, boundary)
         rows = padded_grid(density.grid).reciprocal
-        results = _solved(density, [(True, [Derivative(rows, -np.eye(3)[i])]) for i in range(3)])
+        names = [f"component {x} of the electric field" for x in "xyz"]
+        results = _solved(density, names, [(True, [Derivative(rows, -np.eye(3)[i])]) for i in range(3)])
         x, y, z = (_derived(density, part, "scalar", "V/Å", "electric field") for part in results)
         return x, y, z
     potential = electrostatic_potential(field, boundary)
-    _refuse_unread(potential, "The electric field")
+    if isinstance(potential.values, Unread) and OPEN in potential.grid.boundary:
+        potential.values.refuse("The electric field of a potential with an open axis", "give the charge density")
     x, y, z = (
         potential.derive(-part, {"step": "electric field"}, quantity="scalar", unit="V/Å")
         for part in gradient(potential)
@@ -133,17 +135,11 @@ def _derived(density: Field, values: Any, quantity: str, unit: str, step: str) -
     return density.derive(values, done, quantity=quantity, unit=unit)
 
 
-def _refuse_unread(field: Field, what: str) -> None:
-    if isinstance(field.values, Unread):
-        field.values.refuse(what)
-
-
 def _checked(field: Field, boundary: str | Sequence[str] | None) -> Field:
     """The density in e/Å^3 with the boundary that is solved for; InputError if it has no potential there."""
     field = field.internal()
     wanted = field.grid.boundary if boundary is None else parse_boundary(boundary)
     grid = replace(field.grid, boundary=wanted)
-    _refuse_unread(field, "The potential of a charge density")
     axes = [axis for axis in range(3) if wanted[axis] == OPEN]
     check_solvable(field, axes)
     return field.derive(field.values, {"step": "boundary", "boundary": list(wanted)}, grid=grid)
@@ -236,10 +232,9 @@ def _charge_sums(axes: Sequence[int], split: int) -> Reduction:
     return Reduction(f"charge and its magnitude on planes of {list(axes)}", local, rules)
 
 
-def _solved(density: Field, wanted: Sequence[tuple[bool, list[Part]]]) -> list[Any]:
+def _solved(density: Field, names: Sequence[str], wanted: Sequence[tuple[bool, list[Part]]]) -> list[Any]:
     """For each (is complex, parts) the values of ρ_k times 4πκ v(k) and those parts."""
-    padded = padded_grid(density.grid)
+    padded, boundary = padded_grid(density.grid), ", ".join(density.grid.boundary)
     kernel = coulomb_kernel(density.grid, FOUR_PI_KAPPA)
     multipliers = [Multiplier(padded.shape, [kernel, *parts], is_complex) for is_complex, parts in wanted]
-    solve = convolved if OPEN in padded.boundary else filtered
-    return solve(density.device, density.values, *multipliers, slab=density.slab, comm=density.comm)
+    return density.filtered(multipliers, [f"{name}, {boundary}," for name in names])

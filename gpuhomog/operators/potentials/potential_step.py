@@ -200,8 +200,10 @@ def potential_step(
     if x_b is not None and not isfinite(x_b):
         raise InputError(f"x_b = {x_b}: give a finite position in Å.")
     if density is not None and (field.quantity == "charge_density" or between is not None):
-        why = "a charge density shows itself where it is empty" if between is None else "between asks for no vacuum"
-        raise InputError(f"density has no use here, {why}: leave it out.")
+        why = (
+            "A charge density shows itself where it is empty" if between is None else "An interface asks for no vacuum"
+        )
+        raise InputError(f"{why}: leave density out.")
     profile = profile_of(field, axis)
     if profile.quantity == "charge_density":
         return _from_charge(profile, period, x_b, between, sampling)

@@ -1,7 +1,6 @@
-"""Profiles between their points: value, derivative and integral at any position, from the samples alone.
+"""Profiles between their points: value and integral at any position, from the samples alone.
 
     p(x) = Σ_n p̃_n e^{i n G x},   G = 2π/L        periodic: exact for a band-limited profile
-    p'(x) = Σ_n i n G p̃_n e^{i n G x}             the Nyquist coefficient has no odd derivative: dropped there
     ∫_0^x p = p̃_0 x + Σ_{n≠0} p̃_n (e^{i n G x} - 1)/(i n G)
 
 An open profile has no Fourier series: a spline of degree 7 through its samples serves between them, error O(h^8).
@@ -11,8 +10,8 @@ Out  arrays of the positions' shape.
 
 >>> x = np.linspace(0, 2.0, 8, endpoint=False)
 >>> profile = Profile(x, np.sin(np.pi * x), "V", "scalar", 2.0)
->>> [round(float(v), 12) for v in (values_at(profile, 0.3), derivative_at(profile, 0.0), integral(profile, 0.0, 1.0))]
-[0.809016994375, 3.14159265359, 0.636619772368]
+>>> [round(float(v), 12) for v in (values_at(profile, 0.3), integral(profile, 0.0, 1.0))]
+[0.809016994375, 0.636619772368]
 """
 
 from __future__ import annotations
@@ -30,11 +29,6 @@ SPLINE_DEGREE = 7
 def values_at(profile: Profile, positions: ArrayLike) -> NDArray[np.float64]:
     """Values at any positions [Å]. Raises InputError outside the sampled positions of an open profile."""
     return _evaluate(profile, positions, 0)
-
-
-def derivative_at(profile: Profile, positions: ArrayLike) -> NDArray[np.float64]:
-    """Slopes dp/dx at any positions [unit/Å]. Raises InputError outside the samples of an open profile."""
-    return _evaluate(profile, positions, 1)
 
 
 def cumulative_at(profile: Profile, positions: ArrayLike) -> NDArray[np.float64]:
@@ -97,8 +91,6 @@ def _periodic(profile: Profile, x: NDArray[np.float64], order: int) -> NDArray[n
     mean = coefficients[0].real
     k = 2 * np.pi / profile.length * np.arange(1, len(coefficients))
     multiplier = coefficients[1:] * (1j * k) ** order
-    if n % 2 == 0 and order == 1:
-        multiplier[-1] = 0.0
     out = np.full(x.shape, mean if order == 0 else 0.0)
     if order == -1:
         out += mean * x - multiplier.sum().real

@@ -196,6 +196,20 @@ def test_skewed_cell_average_by_modes_equals_lines(rng):
 # -- running sums -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_cell_averages_at_every_point_of_a_large_grid_are_sums(rng, dtype):
+    """Chosen where products are longer, and equal to shifted copies of the field with the ends' shares as weights."""
+    values = (10 + rng.standard_normal((128, 64, 130))).astype(dtype)
+    field = gh.Field.from_array(values, np.diag([128.0, 64.0, 130.0]), device="cpu")
+    smooth = gh.average(field, gh.Box((5.5, 1.0, 64.0)), sampling="cell")
+    assert smooth.provenance[-1]["way"] == "sums"
+    expected = values.astype(np.float64)
+    for axis, whole, share in ((0, 2, 0.25), (2, 31, 0.5)):
+        shifts = dict.fromkeys(range(-whole, whole + 1), 1.0) | {whole + 1: share, -whole - 1: share}
+        expected = sum(w * np.roll(expected, i, axis) for i, w in shifts.items()) / sum(shifts.values())
+    assert np.abs(smooth.values - expected).max() <= 20 * np.finfo(dtype).eps * 10
+
+
 @pytest.mark.parametrize("sampling", ["cell", "bandlimited"])
 @pytest.mark.parametrize("order", "CF")
 def test_running_sums_reach_their_stated_error(device, rng, sampling, order):

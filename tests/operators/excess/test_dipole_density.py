@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import gpuhomog as gh
-from gpuhomog.operators.profiles.between_points import derivative_at, values_at
+from gpuhomog.operators.profiles.between_points import values_at
 
 
 def crystal(n, length=3.0):
@@ -50,7 +50,8 @@ def test_mean_charge_of_the_window():
         gh.Box((1.0, 1.0, width)),
     ).to_host()[0, 0]
     ends = (values_at(profile, profile.position + width / 2) + values_at(profile, profile.position - width / 2)) / 2
-    slope = derivative_at(p, profile.position)
+    k = 2 * np.pi / 3.0 * np.arange(33)
+    slope = np.fft.irfft(np.where(np.arange(33) < 32, 1j * k, 0) * np.fft.rfft(p.values), 64)
     assert ends - slope == pytest.approx(mean, abs=1e-10)
     assert np.abs(-slope - mean).max() > 0.1
 

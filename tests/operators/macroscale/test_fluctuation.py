@@ -9,7 +9,7 @@ from ranks import on_ranks
 import gpuhomog as gh
 from gpuhomog.errors import InputError
 from gpuhomog.operators.macroscale import fluctuation
-from gpuhomog.operators.macroscale.fluctuation import _along, _in_balls, _Waves
+from gpuhomog.operators.macroscale.fluctuation import _along, _in_balls, _Nodes, _Waves
 
 pytestmark = pytest.mark.filterwarnings("ignore::gpuhomog.errors.AccuracyWarning")  # cells hold few waves
 
@@ -49,7 +49,10 @@ class Waves:
         """By how much V lies inside B: brute force over many points and widths."""
         if axis is None:
             t = np.stack(np.meshgrid(*[np.linspace(-1, 1, 11)] * 3, indexing="ij"), -1).reshape(-1, 3)
-            t = t[np.linalg.norm(t, axis=1) <= 1]
+            turns, z = np.arange(150) * np.pi * (3 - np.sqrt(5)), np.linspace(-0.993, 0.993, 150)
+            round_about = np.stack([np.cos(turns), np.sin(turns), z], axis=1)
+            round_about[:, :2] *= np.sqrt(1 - z**2)[:, None]  # extrema lie on the sphere
+            t = np.concatenate([t[np.linalg.norm(t, axis=1) <= 1], round_about])
         else:
             t = np.linspace(-1, 1, n)[:, None] * self.cell[axis] / np.linalg.norm(self.cell[axis])
         places = np.asarray(x) + t * eps_x / 2
@@ -152,6 +155,37 @@ def test_coarse_nodes_leave_undecided_what_lies_between_them(axis, monkeypatch):
         assert (truth[verdict == "yes"] > 0).all() and (truth[verdict == "no"] < 0).all()
         assert (margin[verdict == "yes"] < truth[verdict == "yes"]).all()
         assert (verdict == "undecided").any()
+
+
+def test_cells_bound_what_lies_between_nodes():
+    """At places anywhere: some are beyond the corners of their cell, none by more than the bends."""
+    ours = _Waves.of(RICH.field((12, 12, 12)), "")
+    nodes = _Nodes(ours, np.array([1, 1, 1]), [0, 1, 2], ours.highest())
+    places = np.random.default_rng(3).random((200_000, 3)) * 12
+    values = RICH.values(places @ nodes.steps) - ours.middle
+    cell = tuple(np.floor(places).astype(int).T)
+    beyond = values - nodes.corners(nodes.values, np.maximum)[cell]
+    assert 0.15 * nodes.bends() < beyond.max() <= nodes.bends()
+    beyond = nodes.corners(nodes.values, np.minimum)[cell] - values
+    assert 0.15 * nodes.bends() < beyond.max() <= nodes.bends()
+    assert nodes.largest(1.0) >= np.abs(values).max()
+
+
+def test_all_cells_that_a_ball_reaches_into():
+    ours = _Waves.of(RICH.field((12, 12, 12)), "")
+    nodes = _Nodes(ours, np.array([1, 1, 1]), [0, 1, 2], ours.highest())
+    away = np.random.default_rng(4).standard_normal((100_000, 3))
+    away *= 1.3 * np.random.default_rng(5).random((len(away), 1)) ** (1 / 3) / np.linalg.norm(away, axis=1)[:, None]
+    reached = set(map(tuple, np.floor(away @ np.linalg.inv(nodes.steps)).astype(int).tolist()))
+    rows = nodes.within(1.3, True).tolist()
+    assert reached <= {(a + i, b, c) for c, b, a, count in rows for i in range(count)}
+    inside = [(a + i, b, c) for c, b, a, count in nodes.within(1.3, False).tolist() for i in range(count)]
+    assert len(inside) > 10 and np.linalg.norm(np.array(inside) @ nodes.steps, axis=1).max() <= 1.3
+
+
+def test_a_field_without_waves_has_no_averages_to_pass():
+    result = gh.field_assumption_8(gh.Field.from_array(np.ones((4, 4, 4)), np.eye(3) * 4), 2.0, gh.Gaussian(2.0))
+    assert result.verdict == ("no",) * 4
 
 
 def test_waves_that_pass_everywhere_as_their_profile_does():

@@ -4,16 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from oracles import box_mean_of_inverse_distance, sampled_march_fit, sampled_table
 
 from gpuhomog.errors import InputError
-from gpuhomog.operators.potentials.cylinder_fit import SECTIONS, march_fit, sampled_march_fit
+from gpuhomog.operators.potentials.cylinder_fit import SECTIONS, march_fit
 from gpuhomog.operators.potentials.cylinder_kernel import khat
 from gpuhomog.operators.potentials.cylinder_table import (
-    box_mean_of_inverse_distance,
     cylinder_table,
     gregory_weights,
     in_plane_wavevectors,
-    sampled_table,
 )
 
 SQUARE = np.eye(2) * 12.0

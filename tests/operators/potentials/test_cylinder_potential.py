@@ -122,7 +122,7 @@ def test_a_kernel_is_kept_for_calls_alike_and_for_no_others(monkeypatch):
         (more, 2.2, {}),
         (field, 2.3, {}),
         (field, 2.3, {"edge": 0.4}),
-        (field, 2.3, {"order": 2}),
+        (field, 2.3, {"end_weights": 2}),
         (field, 2.3, {"x_low": 1.0}),
         (field, 2.3, {"x_high": 9.0}),
         (field, 2.2, {"way": "march"}),

@@ -6,15 +6,16 @@ from math import pi, sqrt
 
 import numpy as np
 import pytest
+from oracles import sampled_march_fit, sampled_table
 from ranks import on_ranks, together
 from strict_device import StrictDevice
 
 from gpuhomog.device import CPU
 from gpuhomog.errors import InputError
 from gpuhomog.field import Field
-from gpuhomog.operators.potentials.cylinder_fit import march_fit, sampled_march_fit
+from gpuhomog.operators.potentials.cylinder_fit import march_fit
 from gpuhomog.operators.potentials.cylinder_sums import cylinder_sums
-from gpuhomog.operators.potentials.cylinder_table import cylinder_table, disc_points, node_weight, sampled_table
+from gpuhomog.operators.potentials.cylinder_table import cylinder_table, disc_points, node_weight
 from gpuhomog.parallel import Slab, model
 
 STEP, RADIUS = 0.5, 1.3

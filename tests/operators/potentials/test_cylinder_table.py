@@ -4,10 +4,10 @@ from math import pi, sqrt
 
 import numpy as np
 import pytest
+from oracles import box_mean_of_inverse_distance
 
 from gpuhomog.errors import InputError
 from gpuhomog.operators.potentials.cylinder_table import (
-    box_mean_of_inverse_distance,
     disc_points,
     gregory_weights,
     in_plane_wavevectors,

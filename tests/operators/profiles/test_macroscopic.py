@@ -13,7 +13,7 @@ from scipy.special import erf
 
 import gpuhomog as gh
 from gpuhomog.errors import AccuracyWarning, InputError
-from gpuhomog.operators.profiles.between_points import cumulative_at, derivative_at, integral, values_at, window_mean
+from gpuhomog.operators.profiles.between_points import cumulative_at, integral, values_at, window_mean
 from gpuhomog.operators.profiles.periods import _few
 
 DATA = Path(__file__).parents[2] / "data"
@@ -354,7 +354,7 @@ def test_a_salt_slab_cut_by_the_cell_boundary_gives_the_same():
 
 
 @pytest.mark.parametrize("n", [24, 25])
-def test_values_slopes_and_integrals_of_a_periodic_profile(n):
+def test_values_and_integrals_of_a_periodic_profile(n):
     x = np.arange(n) * (3.0 / n)
 
     def f(t):
@@ -363,18 +363,15 @@ def test_values_slopes_and_integrals_of_a_periodic_profile(n):
     profile = profile_of(f(x), 3.0)
     t = np.array([-1.234, 0.0, 0.777, 5.1])
     np.testing.assert_allclose(values_at(profile, t), f(t), atol=1e-13)
-    slope = (f(t + 1e-5) - f(t - 1e-5)) / 2e-5
-    np.testing.assert_allclose(derivative_at(profile, t), slope, atol=1e-8)
     np.testing.assert_allclose(integral(profile, -1.0, 2.5), quad(f, -1.0, 2.5)[0], atol=1e-12)
     np.testing.assert_allclose(window_mean(profile, 0.3, 0.9), quad(f, 0.3, 0.9)[0] / 0.6, atol=1e-12)
     assert cumulative_at(profile, 0.0) == pytest.approx(0.0, abs=1e-15)
 
 
-def test_values_slopes_and_integrals_of_an_open_profile():
+def test_values_and_integrals_of_an_open_profile():
     x = np.arange(60) * 0.1
     profile = profile_of(np.exp(-((x - 3) ** 2)), 6.0, "open")
     assert values_at(profile, 2.345) == pytest.approx(np.exp(-(0.655**2)), abs=1e-8)
-    assert derivative_at(profile, 2.345) == pytest.approx(2 * 0.655 * np.exp(-(0.655**2)), abs=1e-6)
     assert integral(profile, 1.0, 5.0) == pytest.approx(np.sqrt(np.pi) * erf(2.0), abs=1e-8)
     with pytest.raises(InputError, match="outside the open profile"):
         values_at(profile, 5.95)

@@ -1,0 +1,215 @@
+"""Filters in blocks that stay in a cache: real lines of axis 1, then complex planes across it, one mode at a time.
+
+    values (n_0, n_1, n_2) ──r2c of axis 1──▶ (n_0, m_1/2 + 1, n_2) ──▶ values
+                                                    │  ▲
+                              a few modes of axis 1 ▼  │ the first n_0, n_2
+          zeros to (m_0, ., m_2), transform axes 2 and 0, multiply, transform back
+
+The spectrum is in memory transformed along one axis only: it is written, read and written, and read, whatever is open.
+Zeros behind the values are made in the block, lines of zeros are not transformed, nor are those back that nobody asks
+for. Where nothing depends on axis 1, it changes places with another. Even multipliers are tabulated for the modes 0
+and above, and the tables kept for the next call (kept.py): an eighth of what the padded grid has.
+
+In   values in C order; multipliers (fft.Multiplier) of that grid, or of a larger one with the same steps.
+Out  for each multiplier new values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .kept import KEPT_BYTES, TABLES
+from .transforms import Block, irfftn, rfftn, share
+
+BLOCK_BYTES = 1 << 19
+"""Of complex planes, or of real ones, that are transformed at once on a thread."""
+
+
+def transformed_axes(multipliers: Sequence[Any]) -> tuple[int, ...]:
+    """The stored axes on whose modes a multiplier depends; the last, where there is none."""
+    flat = set.intersection(*[set(multiplier.flat_axes) for multiplier in multipliers])
+    return tuple(axis for axis in range(3) if axis not in flat) or (2,)
+
+
+class Factor:
+    """A multiplier by planes of its modes along axis 1: (m_0, m_2) each, one point long where it is flat.
+
+    multiplier  stored with axis 1 first
+    dtype       of the modes that it multiplies
+    """
+
+    def __init__(self, multiplier: Any, dtype: Any) -> None:
+        self._even, self._other = multiplier.split()
+        self._real, self._dtype = np.zeros(0, dtype).real.dtype, dtype
+        self._table: NDArray[Any] | None = None
+        self._made: NDArray[Any] | None = None
+        self._key: Any = None
+        if self._even is None:
+            return
+        shape = tuple(n // 2 + 1 for n in self._even.stored_shape)
+        if self._even.identity is not None and prod(shape) * self._real.itemsize <= KEPT_BYTES:
+            self._key = (self._even.identity, self._real.str)
+            self._table = TABLES.get(self._key)
+            if self._table is None:
+                self._made = np.empty(shape, self._real)
+
+    def one_thread_each(self) -> AbstractContextManager[Any]:
+        """Where parts are found by matrix products, which have threads of their own, one for each."""
+        if self._even is None or self._table is not None or not self._even.by_products:
+            return nullcontext()
+        from threadpoolctl import threadpool_limits
+
+        return threadpool_limits(1, user_api="blas")
+
+    def multiply(self, modes: NDArray[Any], j: int) -> None:
+        """The (m_0, m_2) modes at mode j of axis 1, in place."""
+        if self._even is not None:
+            _multiply_even(modes, self._quarter(j))
+        if self._other is not None:
+            wanted = self._dtype if self._other.is_complex else self._real
+            modes *= self._other.plane(j, whole=True).astype(wanted, copy=False)
+
+    def keep(self) -> None:
+        """For the next call, after all planes were multiplied."""
+        if self._made is not None:
+            TABLES.put(self._key, self._made)
+
+    def _quarter(self, j: int) -> NDArray[Any]:
+        if self._table is not None:
+            return np.asarray(self._table[j])
+        quarter = self._even.quarter(j).astype(self._real, copy=False)
+        if self._made is not None:
+            self._made[j] = quarter
+        return np.asarray(quarter)
+
+
+def _multiply_even(modes: NDArray[Any], quarter: NDArray[Any]) -> None:
+    """Modes times what is known of those 0 and above, and is alike for those below."""
+    rows, columns = (_sides(n, half) for n, half in zip(modes.shape, quarter.shape, strict=True))
+    for row, known_row in rows:
+        for column, known_column in columns:
+            modes[row, column] *= quarter[known_row, known_column]
+
+
+def _sides(n: int, half: int) -> list[tuple[slice, slice]]:
+    """For modes 0 and above, and for those below: where they are of n, and where of half of them."""
+    if half == 1:
+        return [(slice(None), slice(None))]
+    return [(slice(half), slice(half)), (slice(half, n), slice(n - half, 0, -1))]
+
+
+def filtered_blocks(values: NDArray[Any], multipliers: Sequence[Any], threads: int) -> list[NDArray[Any]]:
+    """For each multiplier the values, in C order, with their modes multiplied, zeros behind them."""
+    if values.size == 0:
+        return [values.copy() for _ in multipliers]
+    axes = transformed_axes(multipliers)
+    order = (0, 1, 2) if 1 in axes else (1, 0, 2) if 0 in axes else (0, 2, 1)
+    flat = [i for i, axis in enumerate(order) if axis not in axes]
+    stored = [replace(m, order=tuple(m.order[axis] for axis in order)) for m in multipliers]
+    results: list[NDArray[Any]] = []
+
+    def empty() -> NDArray[Any]:
+        results.append(np.empty(values.shape, values.dtype))
+        return results[-1].transpose(order)
+
+    _filter(values.transpose(order), stored, flat, empty, threads)
+    return results
+
+
+def _filter(
+    values: NDArray[Any],
+    multipliers: Sequence[Any],
+    flat: Sequence[int],
+    empty: Callable[[], NDArray[Any]],
+    threads: int,
+) -> None:
+    """For each multiplier the filtered values into an empty result; axis 1 is not flat."""
+    n_0, _, n_2 = values.shape
+    m_0, m_1, m_2 = (
+        n if axis in flat else m
+        for axis, (n, m) in enumerate(zip(values.shape, multipliers[0].stored_shape, strict=True))
+    )
+    spectrum = transformed(values, m_1, threads)
+    factors = [Factor(multiplier.across(flat).turned(), spectrum.dtype) for multiplier in multipliers]
+    spectra = [spectrum if number == len(factors) else np.empty_like(spectrum) for number in range(1, len(factors) + 1)]
+    at_once = max(1, min(spectrum.shape[1], BLOCK_BYTES // (m_0 * m_2 * spectrum.itemsize)))
+    across = [axis for axis in (2, 0) if axis not in flat]
+    scale = spectrum.real.dtype.type(1 / prod((m_0, 0, m_2)[axis] for axis in across))
+
+    def filter_modes(blocks: list[Block], first: int) -> None:
+        some = slice(first, min(first + at_once, spectrum.shape[1]))
+        whole, n = blocks[0].modes, some.stop - some.start
+        whole[:n_0, :n, :n_2] = spectrum[:, some]
+        whole[:n_0, :, n_2:] = 0
+        whole[n_0:] = 0
+        for axis in across:
+            blocks[0].transform(axis)
+        for number, (factor, result) in enumerate(zip(factors, spectra, strict=True), start=1):
+            block = blocks[0] if number == len(factors) else blocks[1]
+            if block is not blocks[0]:
+                block.modes[...] = whole
+            for i in range(n):
+                factor.multiply(block.modes[:, i], first + i)
+            for axis in reversed(across):
+                block.transform(axis, inverse=True)
+            kept = block.modes[:n_0, :n, :n_2]
+            np.multiply(kept.view(scale.dtype), scale, out=result[:, some].view(scale.dtype))
+
+    def blocks() -> list[Block]:
+        return [Block((m_0, at_once, m_2), n_0, spectrum.dtype) for _ in range(min(len(factors), 2))]
+
+    with ExitStack() as stack:
+        for factor in factors:
+            stack.enter_context(factor.one_thread_each())
+        share(filter_modes, range(0, spectrum.shape[1], at_once), blocks, threads)
+    for factor in factors:
+        factor.keep()
+    for _ in multipliers:
+        transform_back(spectra.pop(0), empty(), m_1, threads)
+
+
+def transformed(values: NDArray[Any], m_1: int, threads: int) -> NDArray[Any]:
+    """(n_0, m_1//2 + 1, n_2) real lines of axis 1 transformed, zeros behind them."""
+    n_0, n_1, n_2 = values.shape
+    at_once = max(1, min(n_0, BLOCK_BYTES // (2 * m_1 * n_2 * values.itemsize)))
+    real, modes = (at_once, m_1, n_2), (at_once, m_1 // 2 + 1, n_2)
+    spectrum = np.empty((n_0, *modes[1:]), np.complex64 if values.dtype == np.float32 else np.complex128)
+
+    def transform(memory: tuple[NDArray[Any], NDArray[Any]], first: int) -> None:
+        planes = values[first : first + at_once]
+        lines, out = (part[: len(planes)] for part in memory)
+        lines[:, :n_1] = planes  # transforms look for lines all over the plane, copies read ahead
+        rfftn(lines, (1,), 1, out=out)
+        spectrum[first : first + at_once] = out
+
+    def memory() -> tuple[NDArray[Any], NDArray[Any]]:
+        return np.zeros(real, values.dtype), np.empty(modes, spectrum.dtype)
+
+    share(transform, range(0, n_0, at_once), memory, threads)
+    return spectrum
+
+
+def transform_back(spectrum: NDArray[Any], values: NDArray[Any], m_1: int, threads: int) -> None:
+    """Lines of m_1, of which the first n_1 are the values."""
+    n_0, n_1, n_2 = values.shape
+    at_once = max(1, min(n_0, BLOCK_BYTES // (2 * m_1 * n_2 * values.itemsize)))
+    real, modes = (at_once, m_1, n_2), (at_once, m_1 // 2 + 1, n_2)
+
+    def transform(memory: tuple[NDArray[Any], NDArray[Any]], first: int) -> None:
+        planes = spectrum[first : first + at_once]
+        out, lines = (part[: len(planes)] for part in memory)
+        lines[...] = planes
+        irfftn(lines, (1,), m_1, 1, out=out)
+        values[first : first + at_once] = out[:, :n_1]
+
+    def memory() -> tuple[NDArray[Any], NDArray[Any]]:
+        return np.empty(real, values.dtype), np.empty(modes, spectrum.dtype)
+
+    share(transform, range(0, n_0, at_once), memory, threads)

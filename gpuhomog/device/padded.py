@@ -1,0 +1,66 @@
+"""Planes followed by zeros, filtered some at a time: the spectrum is padded within planes, lines across as they come.
+
+In   planes (n_0, n_1, n_2) of a device; multipliers (fft.Multiplier) of a larger grid with the same steps.
+Out  for each multiplier the filtered planes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+CONVOLVED_BYTES = 16 << 20
+"""Planes or rows that are padded and transformed at once: memory that the allocator of a CPU gives again."""
+
+
+def convolved_planes(
+    device: Any,
+    planes: Any,
+    multipliers: Sequence[Any],
+    empty: Callable[[], Any],
+    first_row: int = 0,
+    there: Callable[[Any], Any] = lambda spectrum: spectrum,
+    back: Callable[[Any], Any] = lambda modes: modes,
+) -> list[Any]:
+    """For each multiplier the planes with their modes multiplied, zeros behind them.
+
+    multipliers  stored as the planes are
+    empty        () → memory for a result, in any order of memory
+    first_row    number of the first row of the second axis that is here
+    there, back  of ranks: whole lines across the planes of some rows, from planes whole in themselves, and the reverse
+    """
+    n_0, n_1, n_2 = planes.shape
+    m_0, m_1, m_2 = multipliers[0].stored_shape
+    itemsize = planes.dtype.itemsize
+    spectrum = device.empty((n_0, m_1, m_2 // 2 + 1), np.complex64 if planes.dtype == np.float32 else np.complex128)
+    for some in _chunks(n_0, m_1 * m_2 * itemsize):
+        spectrum[some] = device.rfft_planes(device.pad(device.pad(planes[some], 1, 0, m_1), 2, 0, m_2))
+    spectrum = there(spectrum)
+    n_whole, n_rows = spectrum.shape[:2]
+    results = []
+    for number, multiplier in enumerate(multipliers, start=1):
+        modes = spectrum if number == len(multipliers) else device.copy(spectrum)
+        far, simpler = multiplier.simplified()
+        edges = np.flatnonzero(np.diff(far[first_row : first_row + n_rows], prepend=-1, append=-1))
+        for first, last in pairwise(edges.tolist()):
+            chosen = simpler if far[first_row + first] else multiplier
+            for part in _chunks(last - first, m_0 * (m_2 + 2) * itemsize):
+                some = slice(first + part.start, first + part.stop)
+                lines = device.filter_lines(device.pad(modes[:, some], 0, 0, m_0), chosen, first_row + some.start)
+                modes[:, some] = lines[:n_whole]
+        modes = back(modes)
+        result = empty()
+        for some in _chunks(n_0, m_1 * m_2 * itemsize):
+            part = device.irfft_planes(modes[some], (some.stop - some.start, m_1, m_2))
+            result[some] = part[:, :n_1, :n_2]
+        results.append(result)
+    return results
+
+
+def _chunks(n: int, n_bytes: int) -> list[slice]:
+    """Slices of n items of so many bytes."""
+    count = max(1, CONVOLVED_BYTES // n_bytes)
+    return [slice(start, min(start + count, n)) for start in range(0, n, count)]

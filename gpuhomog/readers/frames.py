@@ -1,0 +1,129 @@
+r"""Frames of charges from trajectories: by ASE where it is at home, by MDAnalysis everything else.
+
+    .xyz, .extxyz, .traj, XDATCAR     ASE; charges of the file (initial_charges, charges) may change from frame to frame
+    .xtc, .trr, .dcd, .lammpstrj, …   MDAnalysis (module trajectories), with the charges of a topology
+    one file for each frame           structures and tables of x, y, z and charge (module point_charges)
+
+One frame is in memory at a time.
+
+In   path or paths; charges and cell where the files do not state them.
+Out  an iterable of Frame, that can be gone through once.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import FileFormatError, InputError
+from ..operators.points.trajectory_average import Frame
+from .point_charges import CHARGE_ARRAYS, Ions, read_point_charges
+from .trajectories import read_trajectory
+
+BY_ASE = (".xyz", ".extxyz", ".traj")
+
+
+def read_frames(
+    path: str | os.PathLike[str],
+    topology: str | os.PathLike[str] | None = None,
+    *,
+    charges: Mapping[str, float] | None = None,
+    cell: ArrayLike | None = None,
+    start: int = 0,
+    every: int = 1,
+    kind: str | None = None,
+    atom_style: str | None = None,
+) -> Iterable[Frame]:
+    """Frames of a trajectory, of which one is in memory at a time.
+
+    charges  of each element [e] (by MDAnalysis: atom name, element or type); None: those that the files state
+    others   as in read_trajectory; kind is its format
+
+    Raises InputError for missing files, atoms without a charge and frames without a cell; FileFormatError for what
+    cannot be read; GpuhomogError where MDAnalysis is needed and not there.
+    """
+    place = Path(path)
+    by_ase = place.suffix.lower() in BY_ASE or place.name.startswith("XDATCAR")
+    if topology is not None or kind is not None or not by_ase:
+        return read_trajectory(
+            place,
+            topology,
+            charges=charges,
+            cell=cell,
+            start=start,
+            every=every,
+            kind=kind,
+            atom_style=atom_style,
+        )
+    if not place.is_file():
+        raise InputError(f"{place}: no such file. Check the name and the folder.")
+    rows = None if cell is None else np.asarray(cell, dtype=np.float64)
+    return _by_ase(place, charges, rows, start, every)
+
+
+def frames_of_files(
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    charges: Mapping[str, float] | None = None,
+    cell: ArrayLike | None = None,
+) -> Iterator[Frame]:
+    """A frame of each file: structures, and tables of x, y, z and charge.
+
+    Raises InputError as read_point_charges, for files without a cell, and for tables of two columns, whose charges are
+    not followed from one to the next.
+    """
+    for path in paths:
+        found = read_point_charges(path, charges=charges, cell=cell)
+        if not isinstance(found, Ions):
+            raise InputError(f"{path}: a line of charges has no cell across whose ends it moves: give x, y, z, charge.")
+        if found.cell is None or found.structure.charges is None:
+            raise InputError(f"{path} states no cell: give cell=…, three rows in Å.")
+        yield Frame(found.structure.positions, found.structure.charges, found.cell)
+
+
+def _by_ase(
+    place: Path, charges: Mapping[str, float] | None, cell: NDArray[np.float64] | None, start: int, every: int
+) -> Iterator[Frame]:
+    for number, atoms in enumerate(_atoms(place)):
+        if number < start or (number - start) % every:
+            continue
+        where = f"{place}, frame {number}"
+        rows = np.asarray(atoms.cell, dtype=np.float64) if cell is None else cell
+        if abs(np.linalg.det(rows)) < 1e-12:
+            raise InputError(f"{where} states no cell: give cell=…, three rows in Å.")
+        yield Frame(np.asarray(atoms.positions, dtype=np.float64), _charges(atoms, charges, where), rows)
+
+
+def _atoms(place: Path) -> Iterator[Any]:
+    from ase.io import iread
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield from iread(place, index=":", parallel=False)  # ranks do not read together here
+    except GeneratorExit:
+        raise
+    except Exception as error:  # ASE's readers raise whatever parsing raises
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise FileFormatError(f"{place}: ASE cannot read frames from it ({reason}).") from None
+
+
+def _charges(atoms: Any, charges: Mapping[str, float] | None, where: str) -> NDArray[np.float64]:
+    symbols = atoms.get_chemical_symbols()
+    if charges is not None:
+        missing = sorted(set(symbols) - charges.keys())
+        if missing:
+            raise InputError(f"{where}: no charge for {', '.join(missing)}: give one for every element, in e.")
+        return np.array([float(charges[symbol]) for symbol in symbols])
+    stated = [atoms.arrays[name] for name in CHARGE_ARRAYS if name in atoms.arrays]
+    computed = getattr(atoms.calc, "results", {}).get("charges")
+    found = next((np.asarray(q, dtype=np.float64) for q in (*stated, computed) if q is not None and np.any(q)), None)
+    if found is None:
+        raise InputError(f"{where} states no charges: give charges=… of each element in e.")
+    return found.reshape(-1)
