@@ -129,7 +129,7 @@ class Unrolled:
             return 0.0
         wavevectors, coefficients = self._modes
         waves = coefficients / (1j * wavevectors) * (1 - np.sinc(wavevectors * self.spacing / np.pi))
-        here, aside = (waves * np.exp([[0.0], [0.5j * self.spacing]] * wavevectors)).sum(axis=1).real
+        here, aside = (waves * np.exp(np.outer([0.0, 0.5j * self.spacing], wavevectors))).sum(axis=1).real
         return float(np.hypot(here, aside))
 
     @cached_property
