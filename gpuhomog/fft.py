@@ -105,14 +105,18 @@ class Multiplier:
         )
         return np.broadcast_to(self._evaluate(modes, ()), (n1 // 2 + 1, n2 // 2 + 1))
 
-    def split(self) -> tuple[Multiplier | None, Multiplier | None]:
-        """The even parts and the others, whose product it is: None for those that there are not."""
+    def split(self) -> tuple[Multiplier | None, Multiplier | None, Multiplier | None]:
+        """Its even parts, others that are worth a table, and those that are found as fast; None for what there is not.
+
+        Their product is the multiplier, as even parts are alike for both signs of Nyquist modes.
+        """
         even = [part for part in self.parts if getattr(part, "is_even", False)]
-        others = [part for part in self.parts if not getattr(part, "is_even", False)]
-        return (
-            replace(self, parts=even, is_complex=False) if even else None,
-            replace(self, parts=others) if others else None,
-        )
+        fast = [part for part in self.parts if isinstance(part, AlongAxes | Derivative)]
+        others = [part for part in self.parts if not any(part is one for one in (*even, *fast))]
+        if fast and others:  # the mean over both signs is of their product
+            others, fast = [part for part in self.parts if not any(part is one for one in even)], []
+        first, second, third = (replace(self, parts=parts) if parts else None for parts in (even, others, fast))
+        return first, second, third
 
     @cached_property
     def identity(self) -> Hashable | None:

@@ -155,6 +155,7 @@ def test_files_out_of_order_are_told(run, densities):
         (("run.xyz", "--charges", "Na=1,Cl=-1", "--time-step", "1"), ["states no cell", "--cell"]),
         (("run.xyz", *OPTIONS, "--time-step", "1", "--start", "5"), ["2 frames"]),
         (("run.xyz", *OPTIONS, "--time-step", "1", "--eps", "3"), ["--eps", "series of densities"]),
+        (("run.xyz", *OPTIONS, "--time-step", "1", "--axis", "1,1,0"), ["Axis", "1,1,0", "lattice vectors"]),
         (("gone.xyz", *OPTIONS, "--time-step", "1"), ["gone.xyz", "no such file"]),
         (("rho_7.h5", "rho_8.h5", "--time-step", "1", "--period", "4"), ["2 frames"]),
         (("rho_7.h5", "gone.h5", "--time-step", "1"), ["gone.h5", "no such file"]),

@@ -20,7 +20,8 @@ import scipy  # its parts are imported when first used
 from numpy.typing import ArrayLike, NDArray
 
 from .blocks import transform_back, transformed
-from .transforms import Block, share
+from .team import share
+from .transforms import Block
 
 SIDES = {"low": (1,), "high": (-1,), "both": (1, -1)}
 BLOCK_BYTES = 1 << 20

@@ -37,7 +37,8 @@ from ...averaging_kernels import gaussian_tail
 from ...errors import InputError
 from ...field import Field
 from ...results import Profile, Result, Tables, between_positions
-from ..excess.surface import CHARGE, SurfaceCharge, charge_profile, surface_charge, why_no_bulk
+from ...units import CHARGE
+from ..excess.surface import SurfaceCharge, charge_profile, surface_charge, why_no_bulk
 from ..profiles.bulk import FACE_LEVEL, Body, Period, find_body, spread_positions
 from ..profiles.planar import Planes
 from ..profiles.unrolled import Unrolled
@@ -126,7 +127,7 @@ class DensityCurrent(Result):
     )
 
     def tables(self) -> Tables:
-        """For people."""
+        """Titles, and rows of name and text under each, as the terminal shows them."""
         last = f"{self.transferred[-1]:.8g} {CHARGE} in {self.time[-1]:.6g} {self.time_unit}"
         found = [
             *rows_in_time(self.time, self.J, self.uncertainty, self.unit, self.time_unit),

@@ -71,7 +71,7 @@ class EigenstateCurrent(Result):
     columns: ClassVar[tuple[str, ...]] = ("time", "J", "uncertainty", "J_fourier", "J_printed", "centre")
 
     def tables(self) -> Tables:
-        """For people."""
+        """Titles, and rows of name and text under each, as the terminal shows them."""
         rows = rows_in_time(self.time, self.J, self.uncertainty, self.unit, self.time_unit)
         return (("Current of eigenstates", tuple(rows)),)
 

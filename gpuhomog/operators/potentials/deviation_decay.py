@@ -76,7 +76,9 @@ class DeviationDecay(Result):
     x_b       [Å]
     in_plane  (2,) the point, as fractions of its vectors
     side      "low", "high" or "both"
-    planes, remarks, provenance   as in SurfaceCharge
+    planes       what the planes are: "a", "b", "c", or "(h k l)"
+    remarks      what a reader should know, one sentence each
+    provenance   what was read and done, step by step
     """
 
     radii: Array
@@ -99,7 +101,7 @@ class DeviationDecay(Result):
     columns: ClassVar[tuple[str, ...]] = ("radii", "values")
 
     def tables(self) -> Tables:
-        """For people."""
+        """Titles, and rows of name and text under each, as the terminal shows them."""
         of_radius = "" if self.fraction is None else f", R1 = {self.fraction:.4g} R"
         rows = (
             ("exponent of R", f"{self.exponent}, of a crystal {self.expected:g}"),

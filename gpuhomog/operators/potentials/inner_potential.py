@@ -49,7 +49,7 @@ from ...errors import InputError
 from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions, difference, weighted_sum
-from ...units import FOUR_PI_KAPPA
+from ...units import FOUR_PI_KAPPA, VOLT
 from ..excess.surface import (
     CHARGE,
     KERNELS_TO_FACE,
@@ -63,14 +63,14 @@ from ..excess.surface import (
 from ..profiles.bulk import Body, find_body, fitted_line, spread_positions
 from ..profiles.planar import Planes, plane_name
 from ..profiles.unrolled import CELL, Unrolled, check_sampling
-from .bethe import VOLT, BethePotential, BuildingBlock, bethe_potential
+from .bethe import BethePotential, BuildingBlock, bethe_potential
 from .potential_step import PotentialStep, is_field, period_mean, potential_of_charge, potential_step
 
 Array = NDArray[np.float64]
 
 PERIODS_OF_L = 4.0
 """Periods in the mesoscopic width l."""
-SIGNIFICANT = 3.0
+CHARGED_FROM = 3.0
 """Standard uncertainties above which a surface is charged."""
 LEAST_CHARGE = 1e-9
 """Surface charge that is rounding, over the largest cumulative charge of the slab."""
@@ -155,7 +155,7 @@ class InnerPotential(Result):
     provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
-        """For people: the numbers in their order, then how they were found; rows of name and text under a title."""
+        """As the terminal shows it: the numbers in their order, then how they were found, under titles."""
         found = [
             ("mean - vacuum below", str(self.phi_mean_vs_vacuum_L)),
             ("mean - vacuum above", str(self.phi_mean_vs_vacuum_R)),
@@ -517,7 +517,7 @@ def _eq80(sigma: Measurement, depth: float, radius: float | None, least: float) 
     if radius is not None:
         factor = FOUR_PI_KAPPA * (radius - depth) / 2
         return Measurement(factor * float(sigma), VOLT, abs(factor) * error)
-    if abs(float(sigma)) > max(SIGNIFICANT * error, least):
+    if abs(float(sigma)) > max(CHARGED_FROM * error, least):
         return Measurement.not_defined(
             VOLT, f"the surface is charged, {float(sigma):.4g} e/Å^2, so that eq. 80 grows with R: give radius"
         )
@@ -578,7 +578,7 @@ def _same(block: Measurement, moment: Measurement) -> bool:
     if not (block.defined and moment.defined):
         return False
     error = hypot(block.uncertainty or 0.0, moment.uncertainty or 0.0)
-    return abs(float(block) - float(moment)) <= SIGNIFICANT * error + 1e-9 * abs(float(moment))
+    return abs(float(block) - float(moment)) <= CHARGED_FROM * error + 1e-9 * abs(float(moment))
 
 
 def _for_point_ions(profile: Profile, x_b: float, period: float | None, eps: float | None) -> Measurement:

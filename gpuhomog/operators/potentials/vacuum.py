@@ -35,14 +35,12 @@ from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, axis_index
 from ...results import Measurement, Profile, Result, Tables, between_positions, weighted_sum
 from ...streaming import Unread
-from ...units import FOUR_PI_KAPPA
+from ...units import ENERGY, FIELD, FOUR_PI_KAPPA, MOMENT
 from ..excess.surface import first_moment, first_moment_error, profile_of
 from ..profiles.bulk import find_body
 from ..profiles.planar import Planes, planar_average
 from .poisson import electrostatic_potential
 from .potential_step import FLAT_FIELD, NEUTRAL_SLAB, SIDES, potential_step
-
-VOLT, FIELD, MOMENT, ENERGY = "V", "V/Å", "e/Å", "eV"
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +76,7 @@ class VacuumLevels(Result):
     provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
-        """For people: the levels, then where they were found; rows of name and text under a title."""
+        """As the terminal shows it: the levels, then where they were found; rows of name and text under a title."""
         levels = [
             ("low", f"{self.low}, slope {self.field_low}"),
             ("high", f"{self.high}, slope {self.field_high}"),
@@ -121,7 +119,7 @@ class DipoleCorrection(Result):
     provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
-        """For people: what was removed, then the levels; rows of name and text under a title."""
+        """As the terminal shows it: what was removed, then the levels; rows of name and text under a title."""
         rows = [
             ("dipole", f"{self.dipole}, from the {'charge' if self.from_charge else 'field in the vacuum'}"),
             ("field removed", str(self.removed)),
