@@ -33,6 +33,9 @@ FOUR_PI_KAPPA = 4 * pi * COULOMB_CONSTANT
 SINGLE, DOUBLE = 2.0**-24, 2.0**-53
 """How far rounding to float32 and float64 moves a number, as a fraction (IEEE 754)."""
 
+VOLT, FIELD, CHARGE, MOMENT, ENERGY = "V", "V/Å", "e/Å^2", "e/Å", "eV"
+"""Units of results: potential, electric field, charge and dipole per area, energy."""
+
 # symbol: (value in internal units, powers of (e, Å, V))
 _SYMBOLS: dict[str, tuple[float, tuple[int, int, int]]] = {
     "1": (1.0, (0, 0, 0)),
@@ -142,6 +145,19 @@ def times_length(unit: str | None, power: int) -> str | None:
     if base == "1" and exponent > 0:
         return length
     return f"{base}{'*' if exponent > 0 else '/'}{length}"
+
+
+ROUNDING = 1e-12
+"""What is smaller, in e, V and Å, is the rounding of a zero."""
+
+
+def is_rounding(value: float, unit: str | None) -> bool:
+    """True for a number of e or V, by any power of Å, that is so small that it is the rounding of a zero.
+
+    >>> is_rounding(3e-16, "e/Å^2"), is_rounding(3e-16, "1")
+    (True, False)
+    """
+    return abs(value) < ROUNDING and re.match(r"(?:e|V|eV)(?:$|[*/])", unit or "") is not None
 
 
 def check_quantity(quantity: str) -> str:

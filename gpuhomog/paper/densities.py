@@ -37,10 +37,10 @@ def disorder(alpha: float, n: int = 2**15, spacing: float = 0.125, seed: int = S
     k = 2 * np.pi * np.fft.rfftfreq(n, spacing) * CORRELATION
     amplitude = np.where(k > 0, np.maximum(k, k[1]) ** (alpha / 2) * np.exp(-(k**2) / 2), 0.0)
     values = np.fft.irfft(np.fft.rfft(np.random.default_rng(seed).standard_normal(n)) * amplitude, n)
-    return charge_profile(values / values.std(), spacing)
+    return line_of_charge(values / values.std(), spacing)
 
 
-def charge_profile(values: ArrayLike, spacing: float, boundary: str = "periodic") -> Profile:
+def line_of_charge(values: ArrayLike, spacing: float, boundary: str = "periodic") -> Profile:
     """Values one spacing apart as a charge density [e/Å^3]."""
     array = np.asarray(values, dtype=np.float64)
     position = np.arange(len(array), dtype=np.float64) * spacing
@@ -57,7 +57,7 @@ def packets(points: PointCharges, std: float, n: int, spacing: float) -> Profile
     """The same charges as normalized Gaussian packets on an open line [e/Å^3]."""
     x = np.arange(n)[:, None] * spacing
     shape = np.exp(-0.5 * ((x - np.asarray(points.positions)) / std) ** 2) / (std * np.sqrt(2 * np.pi))
-    return charge_profile(shape @ np.asarray(points.charges), spacing, boundary="open")
+    return line_of_charge(shape @ np.asarray(points.charges), spacing, boundary="open")
 
 
 def crystal(

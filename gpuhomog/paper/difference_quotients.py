@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from .. import Box, Measurement, average, interval_field, self_consistent_eps
-from .densities import CORRELATION, charge_profile, disorder
+from .densities import CORRELATION, disorder, line_of_charge
 from .numbers import Array, FigureNumbers, Finding, PaperFigure, by_blocks, curve, distance_of_extrema, two_std
 
 SLOPE = 0.004  # e/Å^4
@@ -45,14 +45,14 @@ def share_off(slopes: Array) -> float:
 def compute(device: str) -> FigureNumbers:
     """A density with a slope, its average, and the slopes between two points of that."""
     noise = disorder(2.0, N, SPACING, seed=SEED)
-    sloping = charge_profile(noise.values + SLOPE * noise.position, SPACING, boundary="open")
+    sloping = line_of_charge(noise.values + SLOPE * noise.position, SPACING, boundary="open")
     eps = float(self_consistent_eps(sloping, SLOPE))
     smooth = average(noise, Box(eps))  # periodic: no ends
     values = smooth.values
     steps = np.unique(np.geomspace(1, 16 * eps / SPACING, 60).astype(int))
     spread = np.array([np.quantile(quotients(values, n), (0.025, 0.975)) for n in steps])
 
-    short = charge_profile(sloping.values[: N // 8], SPACING, boundary="open")
+    short = line_of_charge(sloping.values[: N // 8], SPACING, boundary="open")
     field = interval_field(short, eps, spacing=0.25)
     middle = short.length / 2
     drawn = np.abs(smooth.position - middle) <= SEGMENT / 2

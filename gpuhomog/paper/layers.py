@@ -24,7 +24,7 @@ import numpy as np
 from .. import Measurement, inner_potential, surface_charge
 from ..operators.excess.surface import first_moment
 from ..operators.profiles.unrolled import Unrolled
-from ..units import FOUR_PI_KAPPA
+from ..units import FIELD, FOUR_PI_KAPPA, VOLT
 from .densities import planes_of_gaussians
 from .numbers import Array, FigureNumbers, Finding, PaperFigure, curve
 from .two_crystals import BETHE, CHARGE, SPACING, STD_MINUS, STD_PLUS, VACUUM, A, N
@@ -33,7 +33,6 @@ ATOM = ((0.0, CHARGE, STD_PLUS), (0.0, -CHARGE, STD_MINUS))  # that of Crystal 1
 SIGN_CHANGE = STD_PLUS * STD_MINUS * np.sqrt(2 * np.log(STD_MINUS / STD_PLUS) / (STD_MINUS**2 - STD_PLUS**2))
 """Where the density of an atom's plane changes sign, from its centre [Å]."""
 NEUTRAL = 1e-4  # of the largest cumulative charge: tails of neighbours
-VOLT, FIELD = "V", "V/Å"
 
 
 def sheets(line: Unrolled, edges: Array) -> tuple[Array, Array]:

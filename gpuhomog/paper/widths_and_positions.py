@@ -33,7 +33,7 @@ from .. import (
     physical_assumption_8,
 )
 from ..operators.profiles.between_points import values_at
-from .densities import CORRELATION, charge_profile, disorder
+from .densities import CORRELATION, disorder, line_of_charge
 from .numbers import FigureNumbers, Finding, PaperFigure, by_blocks, curve, distance_of_extrema
 
 SPACING = 0.125  # Å
@@ -71,7 +71,7 @@ def compute(device: str) -> FigureNumbers:
     inside = np.append(by_width[WIDTHS < A], profile.values[i])
     positions = [X + 80.0 * step for step in range(-5, 6)]
     wave = np.arange(4096) * SPACING
-    crystal = charge_profile(np.sin(2 * np.pi * wave / 2) + 0.5 * np.sin(4 * np.pi * wave / 2), SPACING)
+    crystal = line_of_charge(np.sin(2 * np.pi * wave / 2) + 0.5 * np.sin(4 * np.pi * wave / 2), SPACING)
     odd = attainable(crystal, X / 2, A)
     findings = (
         Finding("lowest average, η < a", Measurement(of_a[0], RHO), "24", inside.min(), 0.01, "not unique"),

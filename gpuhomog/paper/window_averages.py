@@ -19,7 +19,7 @@ import numpy as np
 
 from .. import Box, Gaussian, Measurement, Profile, average, interval_field
 from ..averaging_kernels import AveragingKernel
-from .densities import CORRELATION, SEED, charge_profile, disorder
+from .densities import CORRELATION, SEED, disorder, line_of_charge
 from .numbers import Curve, FigureNumbers, Finding, PaperFigure, by_blocks, curve, two_std
 
 EPS = 4.0  # Å
@@ -77,7 +77,7 @@ def compute(device: str) -> FigureNumbers:
                 )
             )
     x = np.arange(4096) * 0.125
-    wave = charge_profile(np.sin(2 * np.pi * x / 4) + 0.5 * np.sin(4 * np.pi * x / 4 + 1), 0.125)
+    wave = line_of_charge(np.sin(2 * np.pi * x / 4) + 0.5 * np.sin(4 * np.pi * x / 4 + 1), 0.125)
     whole = average(wave, Box(8.0))
     findings = [
         Finding(

@@ -18,7 +18,7 @@ Out  (size,) int64, bytes sent by each rank: .sum() is what travels, .max() the 
 
 >>> transpose_bytes((4, 4, 2), 8, 2)
 array([64, 64])
->>> fetch_bytes(5, [range(-1, 3), range(1, 5), range(3, 6)], plane_bytes=10)     # one plane on either side
+>>> fetch_bytes(5, [range(-1, 2), range(0, 4), range(2, 6)], plane_bytes=10)     # one plane on either side
 array([20, 20, 20])
 """
 

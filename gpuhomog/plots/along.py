@@ -35,7 +35,7 @@ from .style import (
     finish_rows,
     name_axis,
     new_figure,
-    plane_name,
+    plane_in_words,
 )
 
 ELEMENT_COLOURS = (ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW)
@@ -194,5 +194,5 @@ def charge_axes(
     name_axis(upper, NAMES.get(profile.quantity, profile.quantity), profile.unit)
     below = "charge below" if profile.quantity == "charge_density" else "integral below"
     name_axis(lower, below, times_length(profile.unit, 1))
-    finish_rows([upper, lower], f"position normal to {plane_name(profile.planes)} (Å)", (line.start, line.end))
+    finish_rows([upper, lower], f"position normal to {plane_in_words(profile.planes)} (Å)", (line.start, line.end))
     return figure, [upper, lower]

@@ -22,7 +22,7 @@ from .style import (
     leave_room,
     name_axis,
     new_figure,
-    plane_name,
+    plane_in_words,
     styled,
 )
 
@@ -49,7 +49,7 @@ def plot_current(result: PacketCurrent | DensityCurrent, *, width: str = "column
     look = {"marker": marker, "ms": 2.5, "zorder": 3}
     upper.axhline(0.0, color=GREY, lw=0.5, zorder=1)
     upper.fill_between(time, J - error, J + error, color=SKY, alpha=0.4, lw=0, zorder=2)
-    upper.plot(time, J, color=BLUE, lw=1.0, label=f"J normal to {plane_name(result.planes)}", **look)
+    upper.plot(time, J, color=BLUE, lw=1.0, label=f"J normal to {plane_in_words(result.planes)}", **look)
     if isinstance(result, DensityCurrent):
         rate = result.J_dipole[inside]
         upper.plot(time, rate, color=VERMILION, lw=0.8, ls=(0, (2, 2)), label="rate of the dipole", zorder=4)

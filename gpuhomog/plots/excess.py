@@ -32,7 +32,7 @@ from .style import (
     finish_rows,
     leave_room,
     name_axis,
-    plane_name,
+    plane_in_words,
     styled,
     unit_label,
     write_measurements,
@@ -184,6 +184,6 @@ def plot_terminations(
     name_axis(upper, NAMES.get(profile.quantity, profile.quantity), profile.unit)
     name_axis(lower, "σ of the cut", curve.unit)
     finish_rows(
-        [upper, lower], f"position of the cut normal to {plane_name(profile.planes)} (Å)", (0.0, profile.length)
+        [upper, lower], f"position of the cut normal to {plane_in_words(profile.planes)} (Å)", (0.0, profile.length)
     )
     return figure

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..operators.potentials.cavity import LorentzCavity
 from ..operators.potentials.inner_potential import InnerPotential
 from ..structure import Structure
+from ..units import ROUNDING
 from .along import figure_over_atoms
 from .style import (
     BLACK,
@@ -32,7 +33,7 @@ from .style import (
     leave_room,
     name_axis,
     new_figure,
-    plane_name,
+    plane_in_words,
     styled,
     write_measurements,
 )
@@ -87,7 +88,7 @@ def plot_inner_potential(
         style = {"ha": "right", "va": "bottom", "fontsize": 6.5, "color": colour, "bbox": PAPER, "zorder": 6}
         axes.annotate(text, (end + room, float(value)), (-3, 3), textcoords="offset points", **style)
     name_axis(axes, "potential", "V")
-    finish_rows([axes], f"position normal to {plane_name(result.planes)} (Å)", (start, end + room))
+    finish_rows([axes], f"position normal to {plane_in_words(result.planes)} (Å)", (start, end + room))
     measured = [
         ("mean − vacuum", mean, BLUE),
         ("D$_L$/ε$_0$", result.D_L_over_eps0, VERMILION),
@@ -157,7 +158,7 @@ def plot_cavity(result: LorentzCavity, *, width: str = "column") -> Figure:
 
 def _direction(result: LorentzCavity) -> tuple[NDArray[np.float64], str]:
     """Unit vector along which vectors are drawn, and its name."""
-    scale = float(np.abs(result.E_near).max()) or 1.0
+    scale = max(float(np.abs(result.E_near).max()), ROUNDING / 1e-9)
     for vector in (result.E_periodic, result.P_over_3eps0):
         size = float(np.linalg.norm(vector))
         if size > 1e-9 * scale:

@@ -30,7 +30,7 @@ from .style import (
     finish_rows,
     leave_room,
     name_axis,
-    plane_name,
+    plane_in_words,
     styled,
 )
 
@@ -86,7 +86,7 @@ def plot_moments(
         axes.plot(*closed(result.w_field, result.w_field.values), color=BLUE, lw=1.0, label="$W$", zorder=3)
         _finish(axes, "second moment", result.w_field.unit)
     start = float(planar.position[0])
-    finish_rows(rows, f"position normal to {plane_name(planar.planes)} (Å)", (start, start + planar.length))
+    finish_rows(rows, f"position normal to {plane_in_words(planar.planes)} (Å)", (start, start + planar.length))
     return figure
 
 
@@ -130,5 +130,5 @@ def plot_homogenized(
         draw_windows(axes, [stage.eps], float(planar.position[0]) + planar.length / 2, "eps")
         name_axis(axes, f"stage {number}", planar.unit)
     start = float(planar.position[0])
-    finish_rows(rows, f"position normal to {plane_name(planar.planes)} (Å)", (start, start + planar.length))
+    finish_rows(rows, f"position normal to {plane_in_words(planar.planes)} (Å)", (start, start + planar.length))
     return figure

@@ -29,7 +29,7 @@ from .style import (
     VERMILION,
     finish_rows,
     name_axis,
-    plane_name,
+    plane_in_words,
     styled,
     write_measurements,
 )
@@ -129,5 +129,5 @@ def _levels_along(
                 axes.plot([low, high], [float(level)] * 2, color=colour, lw=2, solid_capstyle="butt", zorder=4)
                 axes.axvspan(low, high, color=SKY if colour == BLUE else VACUUM, alpha=0.5, lw=0, zorder=0)
     name_axis(axes, "potential", "V")
-    finish_rows([axes], f"position normal to {plane_name(profile.planes)} (Å)", ends)
+    finish_rows([axes], f"position normal to {plane_in_words(profile.planes)} (Å)", ends)
     return figure, axes

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..results import Profile
 from ..structure import Structure
 from .along import closed, draw_macroscopic, draw_vacuum, draw_windows, figure_over_atoms, vacuum_of
-from .style import BLACK, GREY, NAMES, SKY, finish_rows, leave_room, name_axis, plane_name, styled
+from .style import BLACK, GREY, NAMES, SKY, finish_rows, leave_room, name_axis, plane_in_words, styled
 
 
 @styled
@@ -73,5 +73,5 @@ def plot_profile(
     name_axis(main, name, planar.unit)
     draw_windows(main, windows, planar.length / 2)
     main.legend(loc="upper center", ncols=2, columnspacing=1.2, borderaxespad=0.2)
-    finish_rows(curves, f"position normal to {plane_name(planar.planes)} (Å)", (0.0, planar.length))
+    finish_rows(curves, f"position normal to {plane_in_words(planar.planes)} (Å)", (0.0, planar.length))
     return figure

@@ -38,7 +38,7 @@ from .style import (
     leave_room,
     name_axis,
     new_figure,
-    plane_name,
+    plane_in_words,
     print_measurement,
     squared,
     styled,
@@ -79,7 +79,7 @@ def plot_interval_field(
     name_axis(lower, "width", planar.unit)
     leave_room(upper, 0.25)
     draw_windows(upper, [result.eps_x], float(x[0] + x[-1]) / 2, "eps$_x$")
-    finish_rows([upper, lower], f"position normal to {plane_name(planar.planes)} (Å)", (float(x[0]), float(x[-1])))
+    finish_rows([upper, lower], f"position normal to {plane_in_words(planar.planes)} (Å)", (float(x[0]), float(x[-1])))
     return figure
 
 

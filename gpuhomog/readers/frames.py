@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -90,23 +91,26 @@ def frames_of_files(
 def _by_ase(
     place: Path, charges: Mapping[str, float] | None, cell: NDArray[np.float64] | None, start: int, every: int
 ) -> Iterator[Frame]:
-    for number, atoms in enumerate(_atoms(place)):
-        if number < start or (number - start) % every:
-            continue
-        where = f"{place}, frame {number}"
-        rows = np.asarray(atoms.cell, dtype=np.float64) if cell is None else cell
-        if abs(np.linalg.det(rows)) < 1e-12:
-            raise InputError(f"{where} states no cell: give cell=…, three rows in Å.")
-        yield Frame(np.asarray(atoms.positions, dtype=np.float64), _charges(atoms, charges, where), rows)
+    with closing(_atoms(place)) as frames:
+        for number, atoms in enumerate(frames):
+            if number < start or (number - start) % every:
+                continue
+            where = f"{place}, frame {number}"
+            rows = np.asarray(atoms.cell, dtype=np.float64) if cell is None else cell
+            if abs(np.linalg.det(rows)) < 1e-12:
+                raise InputError(f"{where} states no cell: give cell=…, three rows in Å.")
+            yield Frame(np.asarray(atoms.positions, dtype=np.float64), _charges(atoms, charges, where), rows)
 
 
-def _atoms(place: Path) -> Iterator[Any]:
+def _atoms(place: Path) -> Generator[Any]:
     from ase.io import iread
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            yield from iread(place, index=":", parallel=False)  # ranks do not read together here
+            # ranks do not read together here; whoever stops early leaves no file open
+            with closing(iread(place, index=":", parallel=False)) as frames:
+                yield from frames
     except GeneratorExit:
         raise
     except Exception as error:  # ASE's readers raise whatever parsing raises

@@ -28,11 +28,19 @@ class Intervals(Sums):
         if lines.size == 0:
             return np.moveaxis(out, -1, axis + 1)
         for m, (low, high, reference) in enumerate(zip(bounds[:-1], bounds[1:], centres, strict=True)):
-            cells = np.arange(floor(low), ceil(high))
-            start, stop = np.maximum(cells, low) - reference, np.minimum(cells + 1, high) - reference
-            whole, middle = stop - start, (start + stop) / 2
+            cells, weights = cells_of_interval(low, high, reference)
             parts = lines[..., cells % n].astype(np.float64)
-            for p, weight in enumerate((whole, whole * middle, whole * (middle**2 + whole**2 / 12))):
+            for p, weight in enumerate(weights):
                 terms = (parts * weight).reshape(lines.size // n, len(cells))
                 out[p, ..., m] = np.array([fsum(line) for line in terms]).reshape(lines.shape[:-1])
         return np.moveaxis(out, -1, axis + 1)
+
+
+def cells_of_interval(
+    low: float, high: float, reference: float
+) -> tuple[NDArray[np.int64], tuple[NDArray[np.float64], ...]]:
+    """The cells [i, i + 1) that an interval meets, and ∫ (x - reference)^p, p = 0, 1, 2, over what it has of each."""
+    cells = np.arange(floor(low), ceil(high))
+    start, stop = np.maximum(cells, low) - reference, np.minimum(cells + 1, high) - reference
+    whole, middle = stop - start, (start + stop) / 2
+    return cells, (whole, whole * middle, whole * (middle**2 + whole**2 / 12))

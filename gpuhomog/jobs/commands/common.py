@@ -106,6 +106,7 @@ def value_report(field: Field) -> dict[str, Any]:
         "minimum": low,
         "maximum": high,
         "integral": field.integral(),
+        "integral_unit": times_length(field.unit, 3),
     }
 
 

@@ -115,7 +115,7 @@ COMMANDS = (
             o.ATOM_STYLE,
             o.START,
             o.EVERY,
-            o.CELL_AXIS,
+            o.AXIS,
             replace(o.X_B, here="Default: the middle of the slab; of a bulk cell of charges 0."),
             replace(
                 o.PERIOD, here="Of densities auto finds it, none uses the kernel alone; of a body of charges give it."
@@ -130,7 +130,6 @@ COMMANDS = (
         ),
         run_current,
         check_current,
-        argument="FILE...",
         series=True,
         python=("gh.density_current", "gh.packet_current"),
     ),

@@ -93,8 +93,8 @@ class BerryPhase(Result):
     centre       a φ/2π: the sum of the centres of all bands, mod a [Å]
     centres      (bands,) of single Wannier functions, mod a, rising, extrapolated [Å]
     centres_uncertainty  (bands,) [Å]
-    polarization -e f φ/2π, of the electrons alone, on the branch nearest to the reference [e]; per length of the cell
-                 in one dimension: times e.g. 1/A for a string of a crystal with one electron per area A
+    polarization -e f φ/2π, of the electrons alone, on the branch nearest to the reference [e]: in one dimension; a
+                 crystal with one such string in an area A of its planes has that over A
     quantum      e f: P is known up to whole multiples of it [e]
     smallest     singular value of the overlaps
     n_k, period, occupation  of the string; a [Å]; electrons in each band
@@ -115,7 +115,7 @@ class BerryPhase(Result):
     provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
-        """For people."""
+        """Titles, and rows of name and text under each, as the terminal shows them."""
         centres = ", ".join(f"{x:.8g}" for x in self.centres)
         found = (
             ("phase", str(self.phase)),
@@ -229,7 +229,7 @@ class PumpedCharge(Result):
     columns: ClassVar[tuple[str, ...]] = ("zeta", "phase", "centre", "polarization", "density_centre")
 
     def tables(self) -> Tables:
-        """For people."""
+        """Titles, and rows of name and text under each, as the terminal shows them."""
         found = (
             ("charge pumped", str(self.charge)),
             ("centre", f"{self.centre[0]:.8g} to {self.centre[-1]:.8g} Å"),

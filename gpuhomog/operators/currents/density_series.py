@@ -37,12 +37,12 @@ from ...averaging_kernels import gaussian_tail
 from ...errors import InputError
 from ...field import Field
 from ...results import Profile, Result, Tables, between_positions
-from ..excess.surface import CHARGE, SurfaceCharge, charge_profile, surface_charge, why_no_bulk
+from ...units import CHARGE
+from ..excess.surface import SurfaceCharge, charge_profile, surface_charge, why_no_bulk
 from ..profiles.bulk import FACE_LEVEL, Body, Period, find_body, spread_positions
 from ..profiles.planar import Planes
 from ..profiles.unrolled import Unrolled
-from .packets import rows_in_time
-from .rates import TIME_UNIT, check_step, current_unit, elapsed, rates_of, step_of
+from .rates import TIME_UNIT, check_step, current_unit, elapsed, rates_of, rows_in_time, step_of
 
 Array = NDArray[np.float64]
 
@@ -126,12 +126,11 @@ class DensityCurrent(Result):
     )
 
     def tables(self) -> Tables:
-        """For people."""
+        """Titles, and rows of name and text under each, as the terminal shows them."""
         last = f"{self.transferred[-1]:.8g} {CHARGE} in {self.time[-1]:.6g} {self.time_unit}"
         found = [
-            *rows_in_time(self.time, self.J, self.uncertainty, self.unit, self.time_unit),
+            *rows_in_time(self.time, self.J, self.uncertainty, self.unit, self.time_unit, self.sigma_L),
             ("charge passed", last),
-            ("σ low", f"{self.sigma_L[0]:.8g} to {self.sigma_L[-1]:.8g} {CHARGE}"),
         ]
         period = "none" if self.period is None else f"{self.period:.6f} Å"
         how = [

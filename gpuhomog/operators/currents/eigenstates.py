@@ -32,8 +32,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...errors import InputError
 from ...results import Result, Tables
 from .berry_phase import check_occupation
-from .packets import rows_in_time
-from .rates import TIME_UNIT, check_step, elapsed, rates_of
+from .rates import TIME_UNIT, check_step, elapsed, rates_of, rows_in_time
 
 Array = NDArray[np.float64]
 
@@ -71,7 +70,7 @@ class EigenstateCurrent(Result):
     columns: ClassVar[tuple[str, ...]] = ("time", "J", "uncertainty", "J_fourier", "J_printed", "centre")
 
     def tables(self) -> Tables:
-        """For people."""
+        """Titles, and rows of name and text under each, as the terminal shows them."""
         rows = rows_in_time(self.time, self.J, self.uncertainty, self.unit, self.time_unit)
         return (("Current of eigenstates", tuple(rows)),)
 

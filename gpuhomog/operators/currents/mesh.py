@@ -211,7 +211,7 @@ class BerryPolarization(Result):
     provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
-        """For people."""
+        """Titles, and rows of name and text under each, as the terminal shows them."""
         found = [("P", _vector(self.P)), *((f"quantum {'abc'[axis]}", _vector(self.quanta[axis])) for axis in range(3))]
         how = (("mesh", " × ".join(map(str, self.shape))), ("smallest singular value", f"{self.smallest:.4f}"))
         return ("Polarization of the electrons", tuple(found)), ("How it was found", how)
@@ -301,7 +301,7 @@ class InvariantSpread(Result):
     provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
-        """For people."""
+        """Titles, and rows of name and text under each, as the terminal shows them."""
         return (("Invariant spread", (("Ω_I, a lower bound", str(self.omega_i)),)),)
 
 

@@ -63,7 +63,7 @@ class WannierWidth(Result):
     provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
-        """For people."""
+        """Titles, and rows of name and text under each, as the terminal shows them."""
         name = "invariant width, a lower bound" if self.bound else "least width"
         found = (
             (name, str(self.width)),

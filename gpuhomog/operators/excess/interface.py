@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import hypot, isfinite, nan
 from typing import Any, ClassVar, TypeVar
 
@@ -60,7 +61,7 @@ Between = TypeVar("Between", bound="InterfaceExcess")
 
 @dataclass(frozen=True, eq=False)
 class InterfaceExcess(Result):
-    """Excess per area of the interface between two bulks; units as in SurfaceExcess.
+    """Excess per area of the interface between two bulks; [ν] is the unit of the field, e/Å^3 in the units given.
 
     charge         the estimate that leads [e/Å^2]
     period_window  mean of C over one period around x_2 minus that around x_1
@@ -112,7 +113,7 @@ class InterfaceExcess(Result):
     title: ClassVar[str] = "Interface excess"
 
     def tables(self) -> Tables:
-        """For people: what was found, then how; rows of name and text under a title."""
+        """As the terminal shows it: what was found, then how; rows of name and text under a title."""
         estimates = (
             ("  by period window", self.period_window),
             ("  by kernel", self.kernel),
@@ -211,7 +212,6 @@ def _interface(
     """What interface_charge and interface_excess return."""
     sampling = check_sampling(sampling)
     line, x = between_two(profile, between, sampling)
-    unit, moment_unit = times_length(profile.unit, 1), times_length(profile.unit, 2)
     values = _two_references(reference)
     dividing = None
     found = resolve_periods(period, line, x)
@@ -222,102 +222,32 @@ def _interface(
         raise InputError(f"origin = {origin}: give a finite position in Å.")
     centre = (x[0] + x[1]) / 2 if origin is None else float(origin)
     width = check_eps(eps, (x[1] - x[0]) / 5, profile.spacing)
-    weights = np.stack([line.values, line.values * (line.position - centre)]) * line.spacing
-    reaches = [p.length if p else width / 2 for p in found]
-    around = [spread_positions(c, r, (line.start, line.end)) for c, r in zip(x, reaches, strict=True)]
-
-    def kernel(low: float, high: float) -> Array:
-        shape = gaussian_tail(line.position - high, width) * gaussian_tail(low - line.position, width)
-        return np.asarray((weights * shape).sum(axis=1))
-
-    value = kernel(x[0], x[1])
-    spread = [
-        np.std([kernel(u, x[1]) for u in around[0]], axis=0),
-        np.std([kernel(x[0], u) for u in around[1]], axis=0),
-    ]
-    ripples = [predicted_residual(line, c, p, width) if p else 0.0 for c, p in zip(x, found, strict=True)]
-    residual, apart = hypot(*ripples), x[1] - x[0]
-    tail = float(gaussian_tail(apart / 2, width)) * line.gross
-    reasons = [
-        why_no_bulk(line, c, p, (c - width / 2, c + width / 2), None, unit) for c, p in zip(x, found, strict=True)
-    ]
-    reason = next((f"{side}: {r}" for side, r in zip(("below", "above"), reasons, strict=True) if r), None)
-    rounding = line.rounding
-    units = (unit, moment_unit)
-    scales = (1.0, apart)  # an error of charge, a position away, is one of the first moment
+    bulks = _TwoBulks(line, x, found, width, centre, (times_length(profile.unit, 1), times_length(profile.unit, 2)))
+    by_kernel, by_period, by_partition = bulks.by_kernel(), bulks.by_period(), bulks.by_partition()
     low, high = found
-    alpha = None
-    if reason is None:
-        exponents = [
-            low_k_exponent(line, *stretch, width / 2)
-            for p, stretch in zip(found, windows_around(line, x), strict=True)
-            if p is None
-        ]
-        alpha = min((a for a in exponents if a is not None), default=None)
-    settled = None if alpha is None or alpha > LEAST_ALPHA else not_converged(alpha)
-
-    def measured(numbers: Array, uncertainty: Array, why: str | None) -> list[Measurement]:
-        made = []
-        for order in (0, 1):
-            no = why or (settled if order else None)
-            known = hypot(float(uncertainty[order]), rounding * scales[order])
-            made.append(
-                Measurement(float(numbers[order]), units[order], known)
-                if no is None
-                else Measurement.not_defined(units[order], no)
-            )
-        return made
-
-    extra = np.array([hypot(residual, tail) * scale for scale in scales])
-    by_kernel = measured(value, np.sqrt(spread[0] ** 2 + spread[1] ** 2 + extra**2), reason)
-
-    def windowed(u: Array, a: float) -> Array:
-        return np.stack([line.window_mean(u, a), first_moment_by_window(line, u, a, centre)])
-
-    if reason is not None or low is None or high is None:
-        by_period = measured(np.zeros(2), np.zeros(2), reason or "one of the bulks has no period")
-    else:
-        pairs = list(zip(x, around, (low, high), strict=True))
-        means = [windowed(np.array(c), p.length) for c, _, p in pairs]
-        spreads = [windowed(u, p.length).std(axis=1) for _, u, p in pairs]
-        drifts = [
-            windowed(np.array(c), p.length + p.uncertainty) - windowed(np.array(c), p.length) for c, _, p in pairs
-        ]
-        by_period = measured(means[1] - means[0], np.sqrt(np.sum(np.square([*spreads, *drifts]), axis=0)), None)
-    try:
-        if reason is not None:
-            raise InputError(reason)
-        sides = [
-            _side_by_partition(line, c, u, p, stretch, centre, unit)
-            for c, u, p, stretch in zip(x, around, found, windows_around(line, x), strict=True)
-        ]
-        spreads = [rows.std(axis=0) for rows in sides]
-        by_partition = measured(sides[1][0] - sides[0][0], np.hypot(*spreads), None)
-    except InputError as refused:
-        by_partition = measured(np.zeros(2), np.zeros(2), str(refused).split(" Nearest usable")[0].rstrip("."))
-    leads = low is not None and high is not None
+    leading, estimator = (by_period, "period window") if low and high else (by_kernel, "kernel")
     longest = max((p.length for p in found if p), default=None)
-    ratio = apart / longest if longest else None
+    ratio = bulks.apart / longest if longest else None
     remarks: tuple[str, ...] = ()
     if ratio is not None and ratio < SCALES_APART:
         remarks = (f"no macroscale in this box, L/a = {ratio:.1f}: the value is that of these layers",)
     return kind(
-        charge=by_period[0] if leads else by_kernel[0],
+        charge=leading[0],
         period_window=by_period[0],
         kernel=by_kernel[0],
         partition=by_partition[0],
-        dipole=by_period[1] if leads else by_kernel[1],
+        dipole=leading[1],
         dipole_period=by_period[1],
         dipole_kernel=by_kernel[1],
         dipole_partition=by_partition[1],
         origin=centre,
-        estimator="period window" if leads else "kernel",
+        estimator=estimator,
         between=x,
         periods=(low.length if low else None, high.length if high else None),
         scale_ratio=ratio,
         eps=width,
-        residual=residual,
-        alpha=alpha,
+        residual=bulks.residual,
+        alpha=bulks.alpha,
         reference=values,
         x_surface=dividing,
         planes=profile.planes,
@@ -337,27 +267,132 @@ def _interface(
     )
 
 
-def _side_by_partition(
-    line: Unrolled,
-    x_b: float,
-    around: Array,
-    period: Period | None,
-    stretch: tuple[float, float],
-    origin: float,
-    unit: str | None,
-) -> Array:
-    """(m, 2) σ and S1 of what lies below x_b, then those of other positions that have a partition."""
-    cells = line.in_cells()
-    window = Window(*stretch, (stretch[1] - stretch[0]) / 2, period=period.length if period else None, unit=unit)
-    if usable(cells, x_b, window) is None:
-        x_b = local_mean_crossing(cells, window, x_b, (stretch[1] - stretch[0]) / 2)
-    rows = []
-    for centre in (x_b, *(float(u) for u in around)):
-        edges = usable(cells, centre, window) if window.low < centre < window.high else None
-        if edges is not None:
-            ends = (float(edges[0]), float(edges[-1]))
-            rows.append([mean_of_running(line, *ends), first_moment_by_partition(line, centre, ends, origin)])
-    return np.array(rows)
+@dataclass(frozen=True, eq=False)
+class _TwoBulks:
+    """An interface between two bulks: σ and its first moment by every estimate."""
+
+    line: Unrolled
+    x: tuple[float, float]
+    periods: tuple[Period | None, Period | None]
+    eps: float
+    origin: float
+    units: tuple[str | None, str | None]
+
+    @property
+    def apart(self) -> float:
+        """Between the positions in the bulks [Å]."""
+        return self.x[1] - self.x[0]
+
+    @property
+    def levers(self) -> Array:
+        """What an error of charge, a position away, is in σ and in its first moment."""
+        return np.array([1.0, self.apart])
+
+    @cached_property
+    def around(self) -> list[Array]:
+        """Other positions that x_1 and x_2 could have."""
+        reaches = [period.length if period else self.eps / 2 for period in self.periods]
+        ends = self.line.start, self.line.end
+        return [spread_positions(x, reach, ends) for x, reach in zip(self.x, reaches, strict=True)]
+
+    @cached_property
+    def reason(self) -> str | None:
+        """Why one of the bulks is none."""
+        for side, x, period in zip(("below", "above"), self.x, self.periods, strict=True):
+            window = (x - self.eps / 2, x + self.eps / 2)
+            reason = why_no_bulk(self.line, x, period, window, None, self.units[0])
+            if reason:
+                return f"{side}: {reason}"
+        return None
+
+    @cached_property
+    def alpha(self) -> float | None:
+        """Exponent of the power at small k, the smaller one of bulks without a period."""
+        if self.reason is not None:
+            return None
+        stretches = windows_around(self.line, self.x)
+        without = [stretch for stretch, period in zip(stretches, self.periods, strict=True) if period is None]
+        exponents = [low_k_exponent(self.line, *stretch, self.eps / 2) for stretch in without]
+        return min((alpha for alpha in exponents if alpha is not None), default=None)
+
+    @cached_property
+    def residual(self) -> float:
+        """Ripple that the kernel leaves."""
+        pairs = zip(self.x, self.periods, strict=True)
+        return hypot(*(predicted_residual(self.line, x, period, self.eps) if period else 0.0 for x, period in pairs))
+
+    def not_defined(self, reason: str) -> list[Measurement]:
+        """Neither σ nor its first moment."""
+        return [Measurement.not_defined(unit, reason) for unit in self.units]
+
+    def measured(self, values: Array, uncertainty: Array) -> list[Measurement]:
+        """σ and its first moment, which has to have settled; rounding is added."""
+        known = np.hypot(uncertainty, self.line.rounding * self.levers)
+        found = [Measurement(float(v), unit, float(u)) for v, unit, u in zip(values, self.units, known, strict=True)]
+        if self.alpha is not None and self.alpha <= LEAST_ALPHA:
+            found[1] = Measurement.not_defined(self.units[1], not_converged(self.alpha))
+        return found
+
+    def kernel(self, low: float, high: float) -> Array:
+        """Σ h ρ F F and Σ h (x - x_0) ρ F F."""
+        line = self.line
+        shape = gaussian_tail(line.position - high, self.eps) * gaussian_tail(low - line.position, self.eps)
+        charges = line.values * shape * line.spacing
+        return np.array([charges.sum(), (charges * (line.position - self.origin)).sum()])
+
+    def by_kernel(self) -> list[Measurement]:
+        """Uncertain by the spread over either position, by the ripple, and by the tail of the kernel."""
+        if self.reason is not None:
+            return self.not_defined(self.reason)
+        below = np.std([self.kernel(u, self.x[1]) for u in self.around[0]], axis=0)
+        above = np.std([self.kernel(self.x[0], u) for u in self.around[1]], axis=0)
+        tail = float(gaussian_tail(self.apart / 2, self.eps)) * self.line.gross
+        extra = hypot(self.residual, tail) * self.levers
+        return self.measured(self.kernel(*self.x), np.sqrt(below**2 + above**2 + extra**2))
+
+    def window(self, x: Array, period: float) -> Array:
+        """(2, n) σ and S1 of what lies below each x, by one period around it."""
+        line = self.line
+        return np.stack([line.window_mean(x, period), first_moment_by_window(line, x, period, self.origin)])
+
+    def by_period(self) -> list[Measurement]:
+        """Uncertain by the spread over either position, and by the periods' own."""
+        low, high = self.periods
+        if self.reason is not None or low is None or high is None:
+            return self.not_defined(self.reason or "one of the bulks has no period")
+        means, changes = [], []
+        for x, around, period in zip(self.x, self.around, (low, high), strict=True):
+            means.append(self.window(np.array(x), period.length))
+            changes.append(self.window(around, period.length).std(axis=1))
+            changes.append(self.window(np.array(x), period.length + period.uncertainty) - means[-1])
+        return self.measured(means[1] - means[0], np.sqrt(np.sum(np.square(changes), axis=0)))
+
+    def by_partition(self) -> list[Measurement]:
+        """Uncertain by the spread over either position; the reason where a side has no partition."""
+        if self.reason is not None:
+            return self.not_defined(self.reason)
+        try:
+            below, above = (self.side_by_partition(side) for side in (0, 1))
+        except InputError as refused:
+            return self.not_defined(str(refused).split(" Nearest usable")[0].rstrip("."))
+        return self.measured(above[0] - below[0], np.hypot(below.std(axis=0), above.std(axis=0)))
+
+    def side_by_partition(self, side: int) -> Array:
+        """(m, 2) σ and S1 of what lies below a position, then of others around it that have a partition."""
+        cells, x_b, period = self.line.in_cells(), self.x[side], self.periods[side]
+        low, high = windows_around(self.line, self.x)[side]
+        length = period.length if period else None
+        window = Window(low, high, (high - low) / 2, period=length, unit=self.units[0])
+        if usable(cells, x_b, window) is None:
+            x_b = local_mean_crossing(cells, window, x_b, (high - low) / 2)
+        rows = []
+        for centre in (x_b, *(float(u) for u in self.around[side])):
+            edges = usable(cells, centre, window) if window.low < centre < window.high else None
+            if edges is not None:
+                ends = (float(edges[0]), float(edges[-1]))
+                moment = first_moment_by_partition(self.line, centre, ends, self.origin)
+                rows.append([mean_of_running(self.line, *ends), moment])
+        return np.array(rows)
 
 
 def _two_references(reference: Sequence[float]) -> tuple[float, float]:

@@ -5,13 +5,16 @@
     w_F   = A(t) W(d),   W(d) = erfc((d - ρ)/(√2 s))/2,   s = eps/2,   ρ >= 8 s
     Σ V_ref size + Σ x_F size_F = ∫ ν                               closure; what is missing is reported
 
-d is the distance from the feature's line or plane, t the position on it: A = 1 for a point; for a line a box smoothed
-by a Gaussian of standard deviation s, at least 8 s from whatever the line ends in; for a face of three dimensions a
-Gaussian as wide as the face allows, at least s. In two dimensions lines come first (λ, of codimension 1), then points
-(q); in three faces, lines, points. Around a feature every region is a cone, so the integrals of the V_ref and of the
-larger features are closed forms (regions.py), and the field is only summed with smooth weights, up to exp(-G² s²/2) of
-the shortest wavevector G of the matter. Of cell averages the weights are averaged over the cells too, by two Gauss
-points along each axis: of a body that ends at the faces of oblique cells nothing but that comes out right.
+    x_F  += Σ_G m_G (angle of G at F)/2 at points, and over 2ρ at lines,  m_G = ∫ t² R dt across a face G
+
+the last as windows are spheres and cylinders: they take less of what lies t beside a face, at points by t²/2 whatever
+their radius. d is the distance from the feature's line or plane, t the position on it: A = 1 for a point; for a line a
+box smoothed by a Gaussian of standard deviation s, at least 8 s from whatever the line ends in; for a face of three
+dimensions a Gaussian as wide as the face allows, at least s. In two dimensions lines come first (λ, of codimension 1),
+then points (q); in three faces, lines, points. Around a feature every region is a cone, so the integrals of the V_ref
+and of the larger features are closed forms (regions.py), and the field is only summed with smooth weights, up to
+exp(-G² s²/2) of the shortest wavevector G of the matter. Of cell averages the weights are averaged over the cells too,
+by two Gauss points along each axis: of a body that ends at the faces of oblique cells nothing but that comes out right.
 
 Excesses depend on where the dividing lines and points are put, unless V_ref = 0 (and, for points, λ = 0): the positions
 are an input that has no default, and each result repeats its own. A structure that is uniform along one axis is looked
@@ -39,6 +42,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import erf
 
 from ...device import Device, choose_device
 from ...errors import InputError, KernelError
@@ -143,7 +147,7 @@ class LinesAndPoints(Result):
     provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
-        """For people: excesses with their positions, then how they were found."""
+        """As the terminal shows it: excesses with their positions, then how they were found."""
         tables = []
         for title, excesses in (("Faces", self.faces), ("Lines", self.lines), ("Points", self.points)):
             if excesses:
@@ -211,11 +215,8 @@ def lines_and_points(
             factors.append(factor)
     windows = [shape.windows(*setting) for setting in settings]
     sums = lattice.sums(field, [window for one in windows for window in one], sampling)
-    n = len(windows[0])
-    runs = [
-        shape.excesses(*setting, one, sums[i * n : (i + 1) * n])
-        for i, (setting, one) in enumerate(zip(settings, windows, strict=True))
-    ]
+    parts = np.split(sums, np.cumsum([len(one) for one in windows])[:-1])
+    runs = [shape.excesses(*setting, one, part) for setting, one, part in zip(settings, windows, parts, strict=True)]
     return _result(field, found, shape, lattice, regions, settings[0], runs, factors, sampling)
 
 
@@ -312,7 +313,7 @@ class _Window:
     """Weight of one feature.
 
     centre  (D,)
-    basis   (m, D) orthonormal, along the feature
+    basis   (m, D) orthonormal, along the feature; of a fit none
     half    half of the smoothed box along a line; standard deviation along a face, or of a fit in all directions
     kind    "point", "line", "face" or "fit"
     """
@@ -353,6 +354,17 @@ class _Window:
     def radial(self) -> tuple[float, float, float, float]:
         """∫ W r^n dr for n = 0 … 3."""
         return _radial(self.s, self.rho)
+
+
+def _heights(s: float, rho: float) -> Array:
+    """Heights over a face, s apart, as far as its windows are flat."""
+    n = int(rho / s)
+    return np.asarray(s * np.arange(-n, n + 1), dtype=np.float64)
+
+
+def _over_radius(s: float, rho: float) -> float:
+    """-∫ W'(r)/r dr, 1/ρ for a sharp edge."""
+    return sum(product * (s / rho) ** (2 * n) for n, product in enumerate((1.0, 1.0, 3.0, 15.0))) / rho
 
 
 def _radial(s: float, rho: float) -> tuple[float, float, float, float]:
@@ -540,6 +552,10 @@ class _Run:
     values: list[float]
     gradients: list[Array]
 
+    def level(self, found: Complex, k: int, place: Array) -> float:
+        """V_ref of a region at a place."""
+        return self.values[k] + float(self.gradients[k] @ (place - found.bodies[k].centroid))
+
     def accounted(self, found: Complex) -> float:
         bodies = sum(value * body.size for value, body in zip(self.values, found.bodies, strict=True))
         return bodies + sum(value * found.size(feature) for feature, value in self.excess.items())
@@ -716,7 +732,7 @@ class _Shape:
         found, dimension = self.complex, self.complex.dimension
         windows = []
         for centre, depth in self.depths.values():
-            windows.append(_Window(centre, np.eye(dimension), self.fit_width(depth, s), "fit", s, rho))
+            windows.append(_Window(centre, np.zeros((0, dimension)), self.fit_width(depth, s), "fit", s, rho))
         for feature in self.features:
             here = found.at(feature)
             if len(feature) == 1:
@@ -731,7 +747,56 @@ class _Shape:
                 along = (here[1] - here[0]) / np.linalg.norm(here[1] - here[0])
                 basis = np.array([along, _across(here, along, here[0])])
                 windows.append(_Window(centre, basis, width, "face", s, rho))
+        for face in self.faces:
+            centre, _ = self.room(face, s, rho)
+            normal = self.normal(face)
+            windows += [_Window(centre + t * normal, np.zeros((0, 3)), s, "fit", s, rho) for t in _heights(s, rho)]
         return windows
+
+    @property
+    def faces(self) -> Sequence[Feature]:
+        """Of three dimensions."""
+        return self.complex.features[2] if self.complex.dimension == 3 else ()
+
+    def normal(self, face: Feature) -> Array:
+        """A unit vector across a face."""
+        here = self.complex.at(face)
+        along = (here[1] - here[0]) / np.linalg.norm(here[1] - here[0])
+        return np.cross(along, _across(here, along, here[0]))
+
+    def second_moments(
+        self, s: float, rho: float, run: _Run, windows: list[_Window], sums: Array
+    ) -> dict[Feature, float]:
+        """∫ t² R across each face, t the distance from it: Gaussians side by side add up to t².
+
+        Σ_j (t_j² - s²) exp(-(t - t_j)²/2s²) h/(√(2π) s) = t² for heights t_j that are h = s apart.
+        """
+        heights = _heights(s, rho)
+        shares = (heights**2 - s**2) * (heights[1] - heights[0]) / (sqrt(2 * pi) * s)
+        one_sided = float(shares.sum()) * sqrt(pi / 2) * s
+        lever = float(
+            (
+                shares
+                * (
+                    heights * s * sqrt(pi / 2) * (1 + erf(heights / (sqrt(2) * s)))
+                    + s**2 * np.exp(-((heights / s) ** 2) / 2)
+                )
+            ).sum()
+        )
+        found = {}
+        for number, face in enumerate(self.faces):
+            rows = slice(number * len(heights), (number + 1) * len(heights))
+            centre = windows[rows][len(heights) // 2].centre
+            total = float(shares @ sums[rows, 0]) / (2 * pi * s**2)
+            for k in range(len(self.complex.bodies)):
+                if self.complex.holds(k, face):
+                    angle, moment = self.complex.cone(k, face)
+                    total -= (
+                        run.level(self.complex, k, centre) * angle * one_sided
+                        + float(run.gradients[k] @ moment) * lever
+                    )
+            found[face] = total
+        return found
 
     def excesses(self, s: float, rho: float, windows: list[_Window], sums: Array) -> _Run:
         """Fit the references, then go from faces to lines to points."""
@@ -755,22 +820,30 @@ class _Shape:
             values.append(value)
             gradients.append(gradient)
         excess: dict[Feature, float] = {}
-        for feature, window, row in zip(self.features, windows[len(fits) :], sums[len(fits) :], strict=True):
+        run = _Run(excess, values, gradients)
+        after = len(fits) + len(self.features)
+        broad = self.second_moments(s, rho, run, windows[after:], sums[after:])
+        for feature, window, row in zip(
+            self.features, windows[len(fits) : after], sums[len(fits) : after], strict=True
+        ):
             codimension = dimension - min(len(feature), 3) + 1
             radial, rest = window.radial(), float(row[0])
-            for k, body in enumerate(found.bodies):
+            for k in range(len(found.bodies)):
                 if (values[k] or gradients[k].any()) and found.holds(k, feature):
                     angle, moment = found.cone(k, feature)
-                    level = values[k] + float(gradients[k] @ (window.centre - body.centroid))
                     inside = (
-                        level * angle * radial[codimension - 1] + float(gradients[k] @ moment) * radial[codimension]
+                        run.level(found, k, window.centre) * angle * radial[codimension - 1]
+                        + float(gradients[k] @ moment) * radial[codimension]
                     )
                     rest -= window.integral * inside
             for larger, carried in excess.items():
                 if len(larger) > len(feature) and found.contains(larger, feature):
                     rest -= window.integral * carried * self.share(larger, feature, radial)
+                    if larger in broad:
+                        lost = found.angle(larger, feature) * (0.5 if len(feature) == 1 else _over_radius(s, rho) / 2)
+                        rest += window.integral * broad[larger] * lost
             excess[feature] = rest / window.integral
-        return _Run(excess, values, gradients)
+        return run
 
     def share(self, larger: Feature, feature: Feature, radial: tuple[float, ...]) -> float:
         """How much of a feature the window of a smaller one at its boundary takes."""

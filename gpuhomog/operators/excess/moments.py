@@ -83,7 +83,7 @@ class Partition(Result):
     provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
-        """For people."""
+        """Titles, and rows of name and text under each, as the terminal shows them."""
         rows = (
             ("intervals", f"{len(self.edges) - 1}, {between_positions((float(self.edges[0]), float(self.edges[-1])))}"),
             ("x_b", f"{self.x_b:.6f} Å"),
@@ -108,7 +108,10 @@ class MomentDensities(Result):
     mean_m1, mean_m2, mean_w      means of the fields (E23, E27: of W; that of M2 need not vanish)
     invariance    largest |dW/dx_b + M1| over the largest |M1|: zero if W does not depend on the partition
     reference     what was subtracted from the field [ν]
-    planes, sampling, remarks, provenance   as in SurfaceCharge
+    planes       what the planes are: "a", "b", "c", or "(h k l)"
+    sampling     "bandlimited" or "cell": what the samples were taken for
+    remarks      what a reader should know, one sentence each
+    provenance   what was read and done, step by step
     """
 
     m1: Measurement
@@ -138,7 +141,7 @@ class MomentDensities(Result):
     provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
-        """For people."""
+        """Titles, and rows of name and text under each, as the terminal shows them."""
         rows = [
             ("x_b", f"{self.x_b:.6f} Å"),
             ("M1", str(self.m1)),
@@ -160,6 +163,13 @@ class _Bulk:
     window: Window
     reference: float
     sampling: str
+
+    @property
+    def period(self) -> float:
+        """Of a bulk that has one [Å]."""
+        length = self.window.cell or self.window.period
+        assert length is not None
+        return length
 
     def about(self, edges: Array, x_b: float) -> tuple[PartitionMoments, NDArray[np.float64]]:
         """Means over the partition, and (3, intervals) the moments of each, in Å."""
@@ -247,49 +257,34 @@ def moment_densities(
         raise InputError(f'Unknown partition "{partition}": {nearest_known(str(partition), PARTITIONS)}')
     by_period = partition == "period"
     matter, position = _bulk(field, axis, x_b, largest, period, bulk, reference, sampling, by_period)
-    line, window, profile = matter.line, matter.window, matter.profile
-    length = window.cell or window.period
-    places = _positions(matter, positions, by_period)
+    profile, places = matter.profile, _positions(matter, positions, by_period)
     if by_period:
-        assert length is not None
-        edges = position + length * np.array([-1.0, 0.0, 1.0])
+        edges = position + matter.period * np.array([-1.0, 0.0, 1.0])
     else:
-        edges = edges_around(line, position, window)
+        edges = edges_around(matter.line, position, matter.window)
     means, moments = matter.about(edges, position)
-    exact = by_period and matter.sampling == BANDLIMITED and window.cell is not None
     remarks: tuple[str, ...] = ()
     fields: list[Array] | None
-    if exact:
+    if by_period and matter.sampling == BANDLIMITED and matter.window.cell is not None:
         first, second = _spectral(profile, matter.reference, np.array([position]))[:2]
         means = replace(means, m1=float(first[0]), m2=2 * float(second[0]), w=float(second[0]))
-        m1, w, density = _spectral(profile, matter.reference, places)
-        whole = abs(len(places) * (places[1] - places[0]) - profile.length) < 1e-6 * profile.length
-        fields = [m1, 2 * w, w, density, -2 * m1, _slope(w, places, profile.length) if whole else -m1]
+        fields = _exactly(profile, matter.reference, places)
     elif by_period:
-        assert length is not None
-        fields = _by_period(line, places, length)
+        fields = _by_period(matter.line, places, matter.period)
     else:
         fields, remarks = _by_crossings(matter, places)
-    unit = profile.unit
-    units = [times_length(unit, p) for p in (1, 2, 2, 0, 1, 1)]
+    units = [times_length(profile.unit, p) for p in (1, 2, 2, 0, 1, 1)]
     made = [None] * 6 if fields is None else [_field(profile, places, v, u) for v, u in zip(fields, units, strict=True)]
     averages = [None] * 3 if fields is None else [float(v.mean()) for v in fields[:3]]
     invariance = None
     if fields is not None and (largest_m1 := float(np.abs(fields[0]).max())) > 0:
         invariance = float(np.abs(fields[5] + fields[0])[1:-1].max() / largest_m1)
-    aside = abs(float(edges[0] + edges[-1]) / 2 - position) * abs(means.m1)
-    ends = (0.0, 0.0, 0.0) if by_period or window.cell is not None else _by_shorter_windows(matter, edges, position)
-    if not by_period and matter.sampling == BANDLIMITED:  # C is taken as straight between the edges of cells
-        missed = line.spacing / 8 * float(np.abs(np.diff(line.values)).max())
-        reach = float(edges[-1] - edges[0])
-        ends = (ends[0] + missed, ends[1] + missed * reach, ends[2] + missed * reach)
-    size = float(np.abs(line.values).mean()) * float(edges[-1] - edges[0])
-    rounding = 4e-16 * size * np.sqrt(len(line.values))
+    (m1, m2, w), rounding = _measured(matter, edges, position, means, by_period)
     lengths = np.diff(edges)
     return MomentDensities(
-        m1=Measurement(means.m1, units[0], ends[0] + rounding),
-        m2=Measurement(means.m2, units[1], ends[1] + rounding * float(lengths.max())),
-        w=Measurement(means.w, units[2], max(ends[2], aside) + rounding * float(edges[-1] - edges[0])),
+        m1=m1,
+        m2=m2,
+        w=w,
         offset=(means.w - means.m2 / 2) / means.m1 if abs(means.m1) > rounding else None,
         x_b=position,
         partition=partition,
@@ -313,6 +308,23 @@ def moment_densities(
         remarks=remarks,
         provenance=(*profile.provenance, {"step": "moment densities", "x_b": position, "partition": partition}),
     )
+
+
+def _measured(
+    bulk: _Bulk, edges: Array, x_b: float, means: PartitionMoments, by_period: bool
+) -> tuple[list[Measurement], float]:
+    """M1, M2 and W with what the ends of the window, crossings between samples and rounding may do; rounding of M1."""
+    line, reach = bulk.line, float(edges[-1] - edges[0])
+    ends = (0.0, 0.0, 0.0) if by_period or bulk.window.cell is not None else _by_shorter_windows(bulk, edges, x_b)
+    if not by_period and bulk.sampling == BANDLIMITED:  # C is taken as straight between the edges of cells
+        missed = line.spacing / 8 * float(np.abs(np.diff(line.values)).max())
+        ends = (ends[0] + missed, ends[1] + missed * reach, ends[2] + missed * reach)
+    aside = abs(float(edges[0] + edges[-1]) / 2 - x_b) * abs(means.m1)
+    rounding = 4e-16 * float(np.abs(line.values).mean()) * reach * np.sqrt(len(line.values))
+    unit, longest = bulk.profile.unit, float(np.diff(edges).max())
+    m1 = Measurement(means.m1, times_length(unit, 1), ends[0] + rounding)
+    m2 = Measurement(means.m2, times_length(unit, 2), ends[1] + rounding * longest)
+    return [m1, m2, Measurement(means.w, times_length(unit, 2), max(ends[2], aside) + rounding * reach)], rounding
 
 
 def _by_shorter_windows(bulk: _Bulk, edges: Array, x_b: float) -> tuple[float, float, float]:
@@ -352,6 +364,8 @@ def _bulk(
     if profile.boundary != OPEN:
         if given is not None:
             raise InputError("bulk belongs to an open axis: a periodic profile is bulk all over. Leave it out.")
+        if period is not None and not isinstance(period, str):
+            raise InputError("period belongs to an open axis: a periodic profile is one period. Leave it out.")
         cell = profile.length
         value = profile.mean() if reference is None else float(reference)
         if abs(profile.mean() - value) * cell > 1e-9 * float(np.abs(profile.values).max()) * cell:
@@ -445,6 +459,13 @@ def _spectral(profile: Profile, reference: float, x: Array) -> tuple[Array, Arra
     parts = (coefficients / (1j * wavevectors), coefficients / wavevectors**2, coefficients)
     m1, w, density = ((phases @ part).real for part in parts)
     return m1, w, density + (profile.mean() - reference)
+
+
+def _exactly(profile: Profile, reference: float, x: Array) -> list[Array]:
+    """M1, M2, W and their slopes at equally spaced x of a periodic profile, one period an interval."""
+    m1, w, density = _spectral(profile, reference, x)
+    whole = abs(len(x) * (x[1] - x[0]) - profile.length) < 1e-6 * profile.length
+    return [m1, 2 * w, w, density, -2 * m1, _slope(w, x, profile.length) if whole else -m1]
 
 
 def _by_period(line: Unrolled, x: Array, period: float) -> list[Array]:

@@ -103,7 +103,7 @@ class Homogenized(Result):
     provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
-        """For people: stage by stage."""
+        """As the terminal shows it: stage by stage."""
         tables = []
         for number, stage in enumerate(self.stages, 1):
             rows = [

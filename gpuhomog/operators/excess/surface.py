@@ -48,7 +48,7 @@ from ...errors import InputError, KernelError, nearest_known
 from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions
-from ...units import times_length
+from ...units import CHARGE, times_length
 from ..profiles.bulk import (
     N_SPREAD,
     PERIODS_TO_FACE,
@@ -66,7 +66,6 @@ Array = NDArray[np.float64]
 Excess = TypeVar("Excess", bound="SurfaceExcess")
 
 SIDES = ("low", "high", "both")
-CHARGE, MOMENT = "e/Å^2", "e/Å"
 SCALES_APART = 30.0
 """A macroscale exists in a box if thickness/period is at least this."""
 KERNELS_TO_FACE = 2.0
@@ -180,7 +179,7 @@ class SurfaceExcess(Result):
     title: ClassVar[str] = "Surface excess"
 
     def tables(self) -> Tables:
-        """For people: what was found, then how; rows of name and text under a title."""
+        """As the terminal shows it: what was found, then how; rows of name and text under a title."""
         found: list[tuple[str, str]] = []
         for side in ("low", "high"):
             leading = getattr(self, side)
@@ -505,9 +504,8 @@ class _Sides:
 
     def by_partition(self, around: Array) -> tuple[list[Measurement], float | None]:
         """σ_low, σ_high and the first moments; where x_b has no partition, that around the nearest dipole-free cut."""
-        units = (self.unit, self.unit, self.moment_unit, self.moment_unit)
         if self.reason is not None:
-            return [Measurement.not_defined(unit, self.reason) for unit in units], None
+            return self.not_defined(self.reason), None
         window = self.partition_window()
         try:
             if not window.low < self.x_b < window.high:
@@ -519,15 +517,8 @@ class _Sides:
             rows, widest = self.partition_estimates(np.concatenate([[start], around]))
         except InputError as refused:
             reason = str(refused).split(" Nearest usable")[0].split(" No level of")[0].rstrip(".")
-            return [Measurement.not_defined(unit, reason) for unit in units], None
-        spread = rows.std(axis=0)
-        rounding = self.body.line.rounding
-        sizes = (rounding, rounding, rounding * self.body.thickness, rounding * self.body.thickness)
-        found = [
-            Measurement(float(value), unit, hypot(float(s), float(size)))
-            for value, unit, s, size in zip(rows[0], units, spread, sizes, strict=True)
-        ]
-        return found, widest
+            return self.not_defined(reason), None
+        return self.measured(rows[0], rows.std(axis=0), self.of_line), widest
 
     def fluctuations(self) -> Array:
         """(4,) standard deviations of the kernel estimates in a bulk without period, beyond reach of the spread.
@@ -546,6 +537,83 @@ class _Sides:
         fall = np.minimum(1.0, spreads[1] / np.maximum(spreads[0], 1e-300))
         return np.asarray(spreads[1] * fall ** (np.log(self.eps / wide) / np.log(wide / narrow)))
 
+    @property
+    def units(self) -> tuple[str | None, ...]:
+        """Of σ_low, σ_high and the two first moments."""
+        return self.unit, self.unit, self.moment_unit, self.moment_unit
+
+    @property
+    def levers(self) -> Array:
+        """What an error of charge at a face is in each of the four."""
+        return np.array([1.0, 1.0, self.body.thickness, self.body.thickness])
+
+    @property
+    def of_line(self) -> Array:
+        """Uncertainties of the four by that of C, which is the same from one end of the line to the other."""
+        line = self.body.line
+        length = line.end - line.start
+        return line.uncertainty * np.array([1.0, 1.0, length, length])
+
+    @property
+    def around(self) -> Array:
+        """Other positions that x_b could have."""
+        return spread_positions(self.x_b, self.period.length if self.period else self.eps / 2, self.bulk)
+
+    @property
+    def to_face(self) -> float:
+        """From x_b to the nearer face [Å]."""
+        return min(self.x_b - self.body.low, self.body.high - self.x_b)
+
+    @property
+    def tail(self) -> float:
+        """Share of the kernel beyond the nearer face."""
+        return float(gaussian_tail(self.to_face, self.eps))
+
+    def not_defined(self, reason: str) -> list[Measurement]:
+        """All four."""
+        return [Measurement.not_defined(unit, reason) for unit in self.units]
+
+    def measured(self, values: Array, *uncertainties: Array) -> list[Measurement]:
+        """All four, each with uncertainties that are independent."""
+        if self.reason is not None:
+            return self.not_defined(self.reason)
+        return [
+            Measurement(float(value), unit, hypot(*map(float, parts)))
+            for value, unit, *parts in zip(values, self.units, *uncertainties, strict=True)
+        ]
+
+    def by_period(self) -> list[Measurement]:
+        """σ_low, σ_high and the first moments: uncertain by the spread over x_b, by the period, and by the line."""
+        if self.period is None:
+            return self.not_defined(self.reason or "the bulk has no period")
+        here, drift = self.period_estimates(np.array([self.x_b]))[0], np.zeros(4)
+        if self.period.uncertainty > 0:
+            longer = replace(self, period=Period(self.period.length + self.period.uncertainty))
+            drift = np.abs(longer.period_estimates(np.array([self.x_b]))[0] - here)
+        spread = self.period_estimates(self.around).std(axis=0)
+        return self.measured(here, spread, drift, self.of_line)
+
+    def by_kernel(self) -> tuple[list[Measurement], float]:
+        """The same by the kernel, and the ripple that it leaves; uncertain by that, its tail and the bulk, too."""
+        line = self.body.line
+        if self.period:
+            around = self.kernel_estimates(self.around)
+            residual = ripple = predicted_residual(line, self.x_b, self.period, self.eps)
+        else:  # how far the ripple reaches is not known: all positions that x_b could have
+            ends = min(self.bulk[0], self.x_b), max(self.bulk[1], self.x_b)
+            around = self.kernel_estimates(np.linspace(*ends, 2 * N_SPREAD))
+            residual, ripple = float(np.ptp(around[:, 0]) / 2), 0.0
+        fluctuation = np.zeros(4) if self.period or self.reason else self.fluctuations()
+        extra = hypot(ripple, self.tail * line.highest, line.rounding) * self.levers
+        here = self.kernel_estimates(np.array([self.x_b]))[0]
+        found = self.measured(here, np.maximum(around.std(axis=0), fluctuation), extra)
+        if self.reason is None and self.to_face < KERNELS_TO_FACE * self.eps * (1 - 1e-9):
+            refused = self.not_defined(
+                f"x_b is {self.to_face:.4g} Å from a face, less than 2 eps: choose eps below {self.to_face / 2:.4g} Å"
+            )
+            found[: 4 if self.period else 2] = refused[: 4 if self.period else 2]
+        return found, residual
+
     def result(
         self,
         kind: type[Excess],
@@ -555,113 +623,51 @@ class _Sides:
         reference: float,
         x_surface: tuple[float, float] | None,
     ) -> Excess:
+        """The estimates side by side; sums of both sides against the whole."""
         line, body = self.body.line, self.body
-        around = spread_positions(self.x_b, self.period.length if self.period else self.eps / 2, self.bulk)
-        here = np.array([self.x_b])
-        total = line.total
-        gross = line.gross
-        rounding = line.rounding
-        distance = min(self.x_b - body.low, body.high - self.x_b)
-        tail = float(gaussian_tail(distance, self.eps))
-        period_here, period_around = self.period_estimates(here)[0], self.period_estimates(around)
-        kernel_here = self.kernel_estimates(here)[0]
-        if self.period:
-            kernel_around = self.kernel_estimates(around)
-            residual = ripple = predicted_residual(line, self.x_b, self.period, self.eps)
-        else:  # how far the ripple reaches is not known: all positions that x_b could have
-            low_end, high_end = min(self.bulk[0], self.x_b), max(self.bulk[1], self.x_b)
-            kernel_around = self.kernel_estimates(np.linspace(low_end, high_end, 2 * N_SPREAD))
-            residual, ripple = float(np.ptp(kernel_around[:, 0]) / 2), 0.0
-        kernel_extra = hypot(ripple, tail * line.highest, rounding)
-        fluctuation = np.zeros(4) if self.period or self.reason else self.fluctuations()
-        drift = np.zeros(4)
-        if self.period and self.period.uncertainty > 0:
-            changed = _Sides(
-                body,
-                self.x_b,
-                Period(self.period.length + self.period.uncertainty),
-                self.eps,
-                self.bulk,
-                self.origins,
-                None,
-                self.unit,
-                self.moment_unit,
-            )
-            drift = np.abs(changed.period_estimates(here)[0] - period_here)
-
-        def measure(value: float, column: Array, unit: str | None, *others: float, least: float = 0.0) -> Measurement:
-            if self.reason is not None:
-                return Measurement.not_defined(unit, self.reason)
-            return Measurement(float(value), unit, hypot(max(float(column.std()), least), *others))
-
-        unit, moment_unit = self.unit, self.moment_unit
-        near = KERNELS_TO_FACE * self.eps * (1 - 1e-9)
-        kernels = [
-            measure(kernel_here[i], kernel_around[:, i], unit, kernel_extra, least=fluctuation[i]) for i in (0, 1)
-        ]
-        kernel_dipoles = [
-            measure(
-                kernel_here[i], kernel_around[:, i], moment_unit, kernel_extra * body.thickness, least=fluctuation[i]
-            )
-            for i in (2, 3)
-        ]
-        if self.reason is None and distance < near:
-            too_wide = f"x_b is {distance:.4g} Å from a face, less than 2 eps: choose eps below {distance / 2:.4g} Å"
-            kernels = [Measurement.not_defined(unit, too_wide)] * 2
-            if self.period:
-                kernel_dipoles = [Measurement.not_defined(moment_unit, too_wide)] * 2
-        if self.period:
-            windows = [measure(period_here[i], period_around[:, i], unit, drift[i], rounding) for i in (0, 1)]
-            window_dipoles = [
-                measure(period_here[i], period_around[:, i], moment_unit, drift[i], rounding * body.thickness)
-                for i in (2, 3)
-            ]
-        else:
-            no_period = self.reason or "the bulk has no period"
-            windows = [Measurement.not_defined(unit, no_period)] * 2
-            window_dipoles = [Measurement.not_defined(moment_unit, no_period)] * 2
-        (*partitions, dipole_low, dipole_high), widest = self.by_partition(around)
-        partition_dipoles = [dipole_low, dipole_high]
+        by_period, (by_kernel, residual) = self.by_period(), self.by_kernel()
+        by_partition, widest = self.by_partition(self.around)
         alpha = None
         if self.period is None and self.reason is None:
             alpha = low_k_exponent(line, body.low, body.high, self.eps)
             if alpha is not None and alpha <= LEAST_ALPHA:
-                kernel_dipoles = [Measurement.not_defined(moment_unit, not_converged(alpha))] * 2
-                if partition_dipoles[0].defined:
-                    partition_dipoles = kernel_dipoles
-        dipoles = window_dipoles if self.period else kernel_dipoles
-        leading = windows if self.period else kernels
-        cut = float(line.cumulative(self.x_b))
+                by_kernel[2:] = [Measurement.not_defined(self.moment_unit, not_converged(alpha))] * 2
+                if by_partition[2].defined:
+                    by_partition[2:] = by_kernel[2:]
+        leading = by_period if self.period else by_kernel
+        cut, total, dipole = float(line.cumulative(self.x_b)), line.total, first_moment(line, self.origins[0])
+        unit, rounding = self.unit, line.rounding
         undefined = Measurement.not_defined(unit, self.reason or "")
         low, high = (side in ("low", "both")), (side in ("high", "both"))
-        dipole = first_moment(line, self.origins[0])
         dipole_closure = None
-        if side == "both" and leading[1].defined and dipoles[0].defined:
+        if side == "both" and leading[1].defined and leading[2].defined:
             moved = (self.origins[1] - self.origins[0]) * float(leading[1])
-            dipole_closure = float(dipoles[0]) + float(dipoles[1]) + moved - dipole
+            dipole_closure = float(leading[2]) + float(leading[3]) + moved - dipole
         charged = profile.quantity == "charge_density" and x_surface is None
-        remarks = self._remarks(windows, kernels, total if charged else 0.0, gross)
+        remarks = self._remarks(by_period, by_kernel, total if charged else 0.0, line.gross)
         return kind(
             low=leading[0] if low else None,
             high=leading[1] if high else None,
-            low_period=windows[0] if low else None,
-            high_period=windows[1] if high else None,
-            low_kernel=kernels[0] if low else None,
-            high_kernel=kernels[1] if high else None,
-            low_partition=partitions[0] if low else None,
-            high_partition=partitions[1] if high else None,
-            low_dipole=dipoles[0] if low else None,
-            high_dipole=dipoles[1] if high else None,
-            low_dipole_period=window_dipoles[0] if low else None,
-            high_dipole_period=window_dipoles[1] if high else None,
-            low_dipole_kernel=kernel_dipoles[0] if low else None,
-            high_dipole_kernel=kernel_dipoles[1] if high else None,
-            low_dipole_partition=partition_dipoles[0] if low else None,
-            high_dipole_partition=partition_dipoles[1] if high else None,
+            low_period=by_period[0] if low else None,
+            high_period=by_period[1] if high else None,
+            low_kernel=by_kernel[0] if low else None,
+            high_kernel=by_kernel[1] if high else None,
+            low_partition=by_partition[0] if low else None,
+            high_partition=by_partition[1] if high else None,
+            low_dipole=leading[2] if low else None,
+            high_dipole=leading[3] if high else None,
+            low_dipole_period=by_period[2] if low else None,
+            high_dipole_period=by_period[3] if high else None,
+            low_dipole_kernel=by_kernel[2] if low else None,
+            high_dipole_kernel=by_kernel[3] if high else None,
+            low_dipole_partition=by_partition[2] if low else None,
+            high_dipole_partition=by_partition[3] if high else None,
             total=Measurement(total, unit, rounding),
-            dipole=Measurement(dipole, moment_unit, first_moment_error(line)),
-            cut=Measurement(cut, unit, rounding),
-            bulk_part=undefined if not leading[0].defined else Measurement(float(leading[0]) - cut, unit, rounding),
+            dipole=Measurement(dipole, self.moment_unit, first_moment_error(line)),
+            cut=Measurement(cut, unit, line.uncertainty),
+            bulk_part=undefined
+            if not leading[0].defined
+            else Measurement(float(leading[0]) - cut, unit, line.uncertainty),
             estimator="period window" if self.period else "kernel",
             x_b=self.x_b,
             bulk=window,
@@ -674,7 +680,7 @@ class _Sides:
             scale_ratio=body.thickness / self.period.length if self.period else None,
             eps=self.eps,
             residual=residual,
-            tail=tail,
+            tail=self.tail,
             closure=float(leading[0]) + float(leading[1]) - total if side == "both" and leading[0].defined else None,
             dipole_closure=dipole_closure,
             alpha=alpha,
@@ -729,7 +735,7 @@ def first_moment_error(line: Unrolled) -> float:
     centre = (line.start + line.end) / 2
     by_sum = float((line.values * (line.position - centre)).sum() * line.spacing)
     length = line.end - line.start
-    return hypot(line.rounding * length, line.beyond_ends * length, by_sum - first_moment(line, centre))
+    return hypot(line.uncertainty * length, by_sum - first_moment(line, centre))
 
 
 def first_moment_by_window(line: Unrolled, x: Array, period: float, origin: float) -> Array:

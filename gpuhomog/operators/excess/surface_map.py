@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, floor
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,7 @@ from numpy.typing import NDArray
 
 from ...averaging_kernels import Gaussian
 from ...device import Device
+from ...device.cpu.intervals import cells_of_interval
 from ...errors import InputError
 from ...field import Field
 from ...grid import AXIS_NAMES
@@ -56,7 +56,7 @@ class SurfaceMap(Result):
     axes                     their names
     surface                  the planar result: x_b, period, faces, mean values and their uncertainty
     closure                  largest difference between a map's mean and the planar value [e/Å^2]
-    remarks, provenance      as in SurfaceCharge
+    remarks, provenance      what a reader should know, one sentence each; what was read and done, step by step
     """
 
     low: Array
@@ -72,7 +72,7 @@ class SurfaceMap(Result):
     provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
-        """For people."""
+        """Titles, and rows of name and text under each, as the terminal shows them."""
         rows = [
             (f"σ {side}", f"{values.min():.6g} to {values.max():.6g}, mean {mean}")
             for side, values, mean in (("low", self.low, self.surface.low), ("high", self.high, self.surface.high))
@@ -185,10 +185,9 @@ def cell_weights(edges: Array, references: Array, n: int) -> Array:
     """(3 intervals, n) weights of the n samples of a periodic axis in the moments 0, 1, 2 of each interval."""
     weights = np.zeros((3, len(references), n))
     for i, (low, high, reference) in enumerate(zip(edges[:-1], edges[1:], references, strict=True)):
-        cells = np.arange(floor(low), ceil(high))
-        start, stop = np.maximum(cells, low) - reference, np.minimum(cells + 1, high) - reference
-        for p in range(3):
-            np.add.at(weights[p, i], cells % n, (stop ** (p + 1) - start ** (p + 1)) / (p + 1))
+        cells, moments = cells_of_interval(float(low), float(high), float(reference))
+        for p, moment in enumerate(moments):
+            np.add.at(weights[p, i], cells % n, moment)
     return weights.reshape(3 * len(references), n)
 
 

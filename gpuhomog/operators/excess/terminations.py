@@ -96,7 +96,7 @@ class PlaneExcess(Result):
     area       of the cell's face in the plane [Å^2], None if not known: charge per cell = charge x area
     harmonics  how many the grid resolves
     reference  the mean of the field, which is subtracted [ν]
-    remarks, provenance   as in SurfaceCharge
+    remarks, provenance   what a reader should know, one sentence each; what was read and done, step by step
     """
 
     charge: Measurement
@@ -114,7 +114,7 @@ class PlaneExcess(Result):
     provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
-        """For people."""
+        """Titles, and rows of name and text under each, as the terminal shows them."""
         found = [
             ("σ", str(self.charge)),
             ("M2", str(self.m2)),
@@ -161,7 +161,9 @@ class Terminations(Result):
     neutral    positions where σ = 0 [Å]: always at least two, but a cut there may slice atoms
     polar      False if a gap between planes is neutral or every plane is, True if no gap is, None if there is none
     quantum    e/A_Ω (2e/A_Ω for paired electrons) [e/Å^2]; None if the area is not known or this is no charge
-    planes, spacing, area, harmonics, reference, remarks, provenance   as in PlaneExcess
+    planes, spacing, area       name of the planes, d [Å], face of the cell in them [Å^2]; None if not known
+    harmonics, reference        how many the grid resolves; the mean of the field, which is subtracted [ν]
+    remarks, provenance         what a reader should know, one sentence each; what was read and done
     """
 
     charge: Profile
@@ -179,7 +181,7 @@ class Terminations(Result):
     provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
-        """For people."""
+        """Titles, and rows of name and text under each, as the terminal shows them."""
         polar = {True: "yes: no gap between planes is neutral", False: "no", None: "not known: there is no gap"}[
             self.polar
         ]

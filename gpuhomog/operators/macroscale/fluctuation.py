@@ -122,7 +122,7 @@ class FieldAssumption8(Result):
     provenance: tuple[Mapping[str, Any], ...] = dataclass_field(default=(), repr=False)
 
     def tables(self) -> Tables:
-        """For people."""
+        """Titles, and rows of name and text under each, as the terminal shows them."""
         unit = unit_after(self.unit)
         rows = []
         for i, window in enumerate(self.windows):

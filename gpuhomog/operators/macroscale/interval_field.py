@@ -70,6 +70,8 @@ BALL_PER_EPS = 10
 SOUGHT_PER_EPS = 8
 SAMPLED_POINTS = 2048
 """Points of a grid, at most, over which the median of detrended widths is taken."""
+SPHERE_POINTS = 256
+"""Places on the sphere of a ball at which cubics are looked at."""
 CHUNK = 1 << 21
 """Values at once."""
 HALVINGS = 4
@@ -213,7 +215,7 @@ class IntervalField(Result):
         return np.flatnonzero(distance < self.eps_x / 2)
 
     def tables(self) -> Tables:
-        """For people: rows of name and text under a title."""
+        """Titles, and rows of name and text under each, as the terminal shows them."""
         unit = unit_after(self.unit)
 
         def spread(values: Array, more: str = "") -> str:
@@ -537,7 +539,7 @@ class Assumption8(Result):
     provenance: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
 
     def tables(self) -> Tables:
-        """For people: rows of name and text under a title."""
+        """Titles, and rows of name and text under each, as the terminal shows them."""
         unit = f" {self.unit}" if self.unit and self.unit != "1" else ""
 
         def ends(pair: tuple[float, float] | None) -> str:
@@ -660,6 +662,7 @@ class FieldIntervals(Result):
     low, high, midpoint, mean  of V(x) over the ball of diameter eps_x about each point, Fields on the host
     eps_V, largest_eps_V  median and largest width [unit], along a, b, c, then in the ball
     detrended   median width about the linear function fitted in the window, along a, b, c, and in the ball
+    missed      what places between grid points add to the width in the ball, at most, at 95 % of the points [unit]
     eps_x       length of the segments, diameter of the ball [Å]
     shape, spacings  of the coarse grid [Å]
     kernel      what was averaged with
@@ -673,6 +676,7 @@ class FieldIntervals(Result):
     eps_V: tuple[float, ...]
     largest_eps_V: tuple[float, ...]
     detrended: tuple[float, ...]
+    missed: float
     eps_x: float
     shape: tuple[int, ...]
     spacings: tuple[float, ...]
@@ -682,7 +686,7 @@ class FieldIntervals(Result):
     provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
-        """For people: rows of name and text under a title."""
+        """Titles, and rows of name and text under each, as the terminal shows them."""
         unit = unit_after(self.unit)
         spacings = " × ".join(f"{length:.4g}" for length in self.spacings)
         rows = [
@@ -693,6 +697,7 @@ class FieldIntervals(Result):
             widths = (self.eps_V[number], self.largest_eps_V[number], self.detrended[number])
             text = f"{widths[0]:.4g}, largest {widths[1]:.4g}, less the slope {widths[2]:.4g}{unit}"
             rows.append((f"eps_V {name}", text))
+        rows.append(("  between points", f"up to {self.missed:.2g}{unit} more"))
         return (("Macroscopic field as an interval", tuple(rows)),)
 
 
@@ -710,8 +715,9 @@ def field_intervals(
     spacing  of the coarse grid, at most, one or three [Å]; by default eps_x/10, or half the field's own where larger
     others   as in interval_field
 
-    Extrema are those of the points of the coarse grid, in a segment also of its two ends, between points: with a slope
-    g the ball may lack g times the spacing. The coarse grid is gathered on every rank. Raises as interval_field.
+    Extrema are those of the points of the coarse grid, in a segment also of its two ends, between points. What the
+    ball has between them, on its sphere above all, is found from polynomials at some points: `missed`. The coarse
+    grid is gathered on every rank. Raises as interval_field.
     """
     averaging, width = kernel_and_width(kernel, eps_x)
     lengths = [float(length) for length, n in zip(whole.grid.lengths, whole.grid.shape, strict=True) if n > 1]
@@ -766,6 +772,7 @@ def intervals_of(smooth: Field, averaging: AveragingKernel, width: float, every:
         eps_V=tuple(float(np.median(part)) for part in widths),
         largest_eps_V=tuple(float(part.max()) for part in widths),
         detrended=tuple(flat),
+        missed=_missed_in_ball(on_host, steps, width / 2, is_open, every),
         eps_x=width,
         shape=low.shape,
         spacings=tuple(float(np.linalg.norm(vector)) for vector in coarse.steps),
@@ -822,18 +829,10 @@ def _median_detrended(
     """Median, over some of the points, of the range about the linear function fitted in the window."""
     offsets = np.array([(a, b, c + i) for a, b, c, count in rows.tolist() for i in range(count)]).reshape(-1, 3)
     places = np.concatenate([offsets, (1 - ends[:, 6:]) * ends[:, :3] + ends[:, 6:] * ends[:, 3:6]]) @ steps
-    fewer = every
-    while np.prod([-(-n // fewer) for n in values.shape]) > SAMPLED_POINTS:
-        fewer += every
+    points = _some_points(values.shape, every, SAMPLED_POINTS)
 
     def at(moved: NDArray[np.int64]) -> Array:
-        """(points, windows' places)"""
-        index: Any = 0
-        for axis, n in enumerate(values.shape):
-            along = np.arange(0, n, fewer)[:, None] + moved[:, axis]
-            along = np.clip(along, 0, n - 1) if is_open[axis] else along % n
-            index = index * n + along.reshape(*(-1 if i == axis else 1 for i in range(3)), len(moved))
-        return values.ravel().take(index).reshape(-1, len(moved)).astype(np.float64)
+        return _gathered(values, points, moved, is_open)
 
     seen = at(offsets)
     if len(ends):
@@ -843,3 +842,57 @@ def _median_detrended(
     gradient = seen @ np.linalg.pinv(from_centre).T
     flat = seen - gradient @ from_centre.T
     return float(np.median(flat.max(axis=1) - flat.min(axis=1)))
+
+
+def _missed_in_ball(values: NDArray[Any], steps: Array, radius: float, is_open: list[bool], every: int) -> float:
+    """What a ball has beyond its grid points: 95 % quantile over some points, by cubics, with how far off they are.
+
+    The cubics are fitted to what lies within a grid step of the ball, where an average is smooth.
+    """
+    flat = [n == 1 for n in values.shape]
+    longest = max((float(np.linalg.norm(step)) for step, one in zip(steps, flat, strict=True) if not one), default=0.0)
+    rows = ball_rows(steps, values.shape, radius + longest)
+    offsets = np.array([(a, b, c + i) for a, b, c, count in rows.tolist() for i in range(count)]).reshape(-1, 3)
+    places = offsets @ steps / radius
+    across = np.linalg.qr(steps[~np.array(flat)].T)[0]  # of what varies
+    turns, heights = np.arange(SPHERE_POINTS) * np.pi * (3 - 5**0.5), np.linspace(-1, 1, SPHERE_POINTS)
+    about = np.stack([np.cos(turns), np.sin(turns), heights], axis=1)
+    about[:, :2] *= np.sqrt(1 - heights**2)[:, None]
+    about = about @ across @ across.T
+    about /= np.maximum(np.linalg.norm(about, axis=1, keepdims=True), 1e-12)
+    points = _some_points(values.shape, every, SAMPLED_POINTS // 4)
+    seen = _gathered(values, points, offsets, is_open)
+    fitted = seen @ np.linalg.pinv(_cubics(places), rcond=1e-10).T
+    inside = np.linalg.norm(places, axis=1) <= 1 + 1e-9
+    at_points, on_sphere = fitted @ _cubics(places).T, fitted @ _cubics(about).T
+    on_grid = at_points[:, inside]
+    above = np.maximum(on_sphere.max(axis=1) - on_grid.max(axis=1), 0)
+    below = np.maximum(on_grid.min(axis=1) - on_sphere.min(axis=1), 0)
+    off = np.sqrt(np.mean((at_points - seen) ** 2, axis=1))  # either end, from its cubic
+    return float(np.quantile(above + below + 3 * off, 0.95))
+
+
+def _cubics(places: Array) -> Array:
+    """(n, 20) products of up to three coordinates."""
+    powers = [(i, j, k) for i in range(4) for j in range(4 - i) for k in range(4 - i - j)]
+    return np.stack([places[:, 0] ** i * places[:, 1] ** j * places[:, 2] ** k for i, j, k in powers], axis=1)
+
+
+def _some_points(shape: Sequence[int], every: int, most: int) -> list[NDArray[np.int64]]:
+    """Along each axis every so many-th point, so that there are not many more than `most` at last."""
+    fewer = every
+    while np.prod([-(-n // fewer) for n in shape]) > most:
+        fewer += every
+    return [np.arange(0, n, fewer) for n in shape]
+
+
+def _gathered(
+    values: NDArray[Any], points: Sequence[NDArray[np.int64]], offsets: NDArray[np.int64], is_open: Sequence[bool]
+) -> Array:
+    """(points, offsets) values at offsets from points of a grid."""
+    index: Any = 0
+    for axis, n in enumerate(values.shape):
+        along = points[axis][:, None] + offsets[:, axis]
+        along = np.clip(along, 0, n - 1) if is_open[axis] else along % n
+        index = index * n + along.reshape(*(-1 if i == axis else 1 for i in range(3)), len(offsets))
+    return values.ravel().take(index).reshape(-1, len(offsets)).astype(np.float64)

@@ -139,7 +139,7 @@ class ScaleReport(Result):
     )
 
     def tables(self) -> Tables:
-        """For people: rows of name and text under a title."""
+        """Titles, and rows of name and text under each, as the terminal shows them."""
         unit = unit_after(self.unit)
         whole = (
             ("mean, standard deviation", f"{self.mean:.6g}, {self.std:.4g}{unit}"),

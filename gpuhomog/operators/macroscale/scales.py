@@ -140,7 +140,7 @@ class Scales(Result):
         return {**super().to_dict(), **spectrum}
 
     def tables(self) -> Tables:
-        """For people: what was found, then how; rows of name and text under a title."""
+        """As the terminal shows it: what was found, then how; rows of name and text under a title."""
         square = None if self.unit is None else f"({self.unit})^2"
         found: list[tuple[str, str]] = [("verdict", self.verdict)]
         if self.a is not None and self.L is not None:

@@ -80,7 +80,7 @@ class Uncertainty(Result):
     provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
-        """For people: rows of name and text under a title."""
+        """Titles, and rows of name and text under each, as the terminal shows them."""
         unit = unit_after(self.unit)
 
         def row(name: str, eps_v: float | None, eps_p: float | None, ratio: float | None) -> tuple[str, str]:

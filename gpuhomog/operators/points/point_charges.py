@@ -42,6 +42,8 @@ from ..profiles.bulk import N_SPREAD
 
 Array = NDArray[np.float64]
 
+NO_WINDOW = "give the period of the bulk, or between which positions it lies"
+
 NEUTRAL = 1e-9
 """Largest |Σ q|/Σ|q| of what counts as neutral."""
 COINCIDENT = 1e-9
@@ -259,7 +261,7 @@ class PointSurfaceCharge(Result):
     provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
-        """For people."""
+        """Titles, and rows of name and text under each, as the terminal shows them."""
         found = []
         for side in ("low", "high"):
             found += [
@@ -302,7 +304,6 @@ def point_surface_charge(
     """
     x, q = np.asarray(points.positions), np.asarray(points.charges)
     low, high = float(x[0]), float(x[-1])
-    thickness = high - low
     for name, number in (("x_b", x_b), ("origin", origin)):
         if number is not None and not isfinite(number):
             raise InputError(f"{name} = {number}: give a finite position in Å.")
@@ -312,82 +313,23 @@ def point_surface_charge(
     centre = x_b if x_b is not None else sum(ends) / 2 if ends else (low + high) / 2
     if not low <= centre <= high:
         raise InputError(f"x_b = {centre:.6g} Å lies outside the charges, {low:.6g} to {high:.6g} Å.")
-    width = thickness / 8 if eps is None else float(eps)
+    width = (high - low) / 8 if eps is None else float(eps)
     if not (isfinite(width) and width > 0):
         raise KernelError(f"eps = {eps}: give a positive kernel width in Å.")
-    distance = min(centre - low, high - centre)
-    remarks = []
-    if thickness < LEAST_THICKNESS:
-        remarks.append(
-            f"the charges span {thickness:.4g} Å, less than two layers of atoms: there is no bulk to cut, and the "
+    reason, remarks = _kernel_fits(min(centre - low, high - centre), width, eps is not None or ends is None)
+    if high - low < LEAST_THICKNESS:
+        thin = (
+            f"the charges span {high - low:.4g} Å, less than two layers of atoms: there is no bulk to cut, and the "
             "value is that of the place of the cut"
         )
-    kernel_reason = None
-    if distance < KERNELS_TO_FACE * width * (1 - 1e-9):
-        sentence = (
-            f"x_b is {distance:.4g} Å from a surface, less than 2.5 eps = {2.5 * width:.4g} Å: no bulk between the "
-            "surfaces for this kernel"
-        )
-        if eps is not None or ends is None:
-            raise KernelError(f"{sentence}. Give eps below {distance / KERNELS_TO_FACE:.4g} Å.")
-        kernel_reason = sentence
-    elif distance < KERNELS_ADVISED * width:
-        remarks.append(f"x_b is {distance / width:.1f} eps from a surface, less than {KERNELS_ADVISED:g}")
+        remarks = (thin, *remarks)
     origins = (low, high) if origin is None else (origin, origin)
-    moment_unit = times_length(points.unit, 1)
-    total, gross = points.total, points.gross
-    rounding = 4e-16 * gross
-    dipole = float((q * (x - origins[0])).sum())
-
-    def by_window(a: float, b: float) -> Array:
-        charge = points.window_mean(a, b)
-        double = points.window_mean_of_double(a, b)
-        about_zero = (a + b) / 2 * charge - double
-        moment_of_all = float((q * x).sum())
-        return np.array(
-            [
-                charge,
-                total - charge,
-                about_zero - origins[0] * charge,
-                moment_of_all - about_zero - origins[1] * (total - charge),
-            ]
-        )
-
-    def by_kernel(at: float) -> Array:
-        charge, moment = points.kernel_sums(at, width, origins[0])
-        above = q * gaussian_tail(at - x, width)
-        return np.array([charge, above.sum(), moment, (above * (x - origins[1])).sum()])
-
     reach = (period or width) / 2 if bulk is None else (ends[1] - ends[0]) / 4 if ends else width / 2
-    inner = (max(low, centre - reach), min(high, centre + reach))
-    units = [points.unit, points.unit, moment_unit, moment_unit]
-    kernel_here = by_kernel(centre)
-    kernel_spread = np.std([by_kernel(at) for at in np.linspace(*inner, N_SPREAD)], axis=0)
-    kernels = [
-        Measurement(float(v), unit, hypot(float(s), rounding))
-        if kernel_reason is None
-        else Measurement.not_defined(unit, kernel_reason)
-        for v, s, unit in zip(kernel_here, kernel_spread, units, strict=True)
-    ]
-    if ends is None:
-        reason = "give the period of the bulk, or between which positions it lies"
-        windows = [Measurement.not_defined(unit, reason) for unit in units]
-        m1 = Measurement.not_defined(points.unit, reason)
-    else:
-        here = by_window(*ends)
-        half = (ends[1] - ends[0]) / 2
-        tried = [
-            by_window(at - half, at + half)
-            for at in np.linspace(*inner, N_SPREAD)
-            if at - half >= low and at + half <= high
-        ]
-        spread = np.std(tried, axis=0) if len(tried) > 1 else np.zeros(4)
-        windows = [
-            Measurement(float(v), unit, hypot(float(s), rounding))
-            for v, s, unit in zip(here, spread, units, strict=True)
-        ]
-        m1 = Measurement(points.first_moment_of_window(sum(ends) / 2, 2 * half), points.unit)
+    sides = _Sides(points, centre, ends, width, origins, (max(low, centre - reach), min(high, centre + reach)))
+    windows, kernels = sides.by_window(), sides.by_kernel(reason)
     leading = windows if ends is not None else kernels
+    total, rounding, moment_unit = points.total, sides.rounding, sides.units[2]
+    dipole = float((q * (x - origins[0])).sum())
     return PointSurfaceCharge(
         low=leading[0],
         high=leading[1],
@@ -397,9 +339,9 @@ def point_surface_charge(
         high_kernel=kernels[1],
         low_dipole=leading[2],
         high_dipole=leading[3],
-        m1=m1,
+        m1=sides.first_moment(),
         total=Measurement(total, points.unit, rounding),
-        dipole=Measurement(dipole, moment_unit, rounding * thickness),
+        dipole=Measurement(dipole, moment_unit, rounding * (high - low)),
         closure=float(leading[0]) + float(leading[1]) - total,
         quantum=None if points.area is None else 1 / points.area,
         estimator="kernel" if ends is None else "window",
@@ -408,9 +350,99 @@ def point_surface_charge(
         eps=width,
         origin_low=origins[0],
         origin_high=origins[1],
-        remarks=tuple(remarks),
+        remarks=remarks,
         provenance=(*points.provenance, {"step": "surface charge of points", "x_b": centre, "eps": width}),
     )
+
+
+def _kernel_fits(distance: float, eps: float, needed: bool) -> tuple[str | None, tuple[str, ...]]:
+    """Why a kernel so far from the surfaces is too wide, and a remark if it nearly is; KernelError if needed."""
+    if distance < KERNELS_TO_FACE * eps * (1 - 1e-9):
+        sentence = (
+            f"x_b is {distance:.4g} Å from a surface, less than 2.5 eps = {2.5 * eps:.4g} Å: no bulk between the "
+            "surfaces for this kernel"
+        )
+        if needed:
+            raise KernelError(f"{sentence}. Give eps below {distance / KERNELS_TO_FACE:.4g} Å.")
+        return sentence, ()
+    if distance < KERNELS_ADVISED * eps:
+        return None, (f"x_b is {distance / eps:.1f} eps from a surface, less than {KERNELS_ADVISED:g}",)
+    return None, ()
+
+
+@dataclass(frozen=True, eq=False)
+class _Sides:
+    """Both surfaces of a slab of points: σ_low, σ_high and their first moments, by either estimate."""
+
+    points: PointCharges
+    centre: float
+    ends: tuple[float, float] | None
+    eps: float
+    origins: tuple[float, float]
+    inner: tuple[float, float]  # where x_b could be
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Of the four."""
+        moment = times_length(self.points.unit, 1) or ""
+        return self.points.unit, self.points.unit, moment, moment
+
+    @property
+    def rounding(self) -> float:
+        """Of sums of all charges."""
+        return 4e-16 * self.points.gross
+
+    def window_sums(self, low: float, high: float) -> Array:
+        """(4,) means of C between two positions, and of its double."""
+        points, total = self.points, self.points.total
+        charge = points.window_mean(low, high)
+        about_zero = (low + high) / 2 * charge - points.window_mean_of_double(low, high)
+        moment_of_all = float((np.asarray(points.charges) * np.asarray(points.positions)).sum())
+        below = about_zero - self.origins[0] * charge
+        above = moment_of_all - about_zero - self.origins[1] * (total - charge)
+        return np.array([charge, total - charge, below, above])
+
+    def kernel_sums(self, at: float) -> Array:
+        """(4,) Σ q F and Σ (x - origin) q F on either side."""
+        x, q = np.asarray(self.points.positions), np.asarray(self.points.charges)
+        charge, moment = self.points.kernel_sums(at, self.eps, self.origins[0])
+        above = q * gaussian_tail(at - x, self.eps)
+        return np.array([charge, above.sum(), moment, (above * (x - self.origins[1])).sum()])
+
+    def measured(self, values: Array, spread: Array) -> list[Measurement]:
+        """With the spread over x_b and rounding."""
+        return [
+            Measurement(float(value), unit, hypot(float(s), self.rounding))
+            for value, s, unit in zip(values, spread, self.units, strict=True)
+        ]
+
+    def not_defined(self, reason: str) -> list[Measurement]:
+        """All four."""
+        return [Measurement.not_defined(unit, reason) for unit in self.units]
+
+    def by_kernel(self, reason: str | None) -> list[Measurement]:
+        """Unless there is a reason against it."""
+        if reason is not None:
+            return self.not_defined(reason)
+        spread = np.std([self.kernel_sums(at) for at in np.linspace(*self.inner, N_SPREAD)], axis=0)
+        return self.measured(self.kernel_sums(self.centre), spread)
+
+    def by_window(self) -> list[Measurement]:
+        """If there is one."""
+        if self.ends is None:
+            return self.not_defined(NO_WINDOW)
+        half = (self.ends[1] - self.ends[0]) / 2
+        x = np.asarray(self.points.positions)
+        places = [at for at in np.linspace(*self.inner, N_SPREAD) if at - half >= x[0] and at + half <= x[-1]]
+        tried = [self.window_sums(at - half, at + half) for at in places]
+        return self.measured(self.window_sums(*self.ends), np.std(tried, axis=0) if len(tried) > 1 else np.zeros(4))
+
+    def first_moment(self) -> Measurement:
+        """M1 of the window."""
+        if self.ends is None:
+            return Measurement.not_defined(self.points.unit, NO_WINDOW)
+        low, high = self.ends
+        return Measurement(self.points.first_moment_of_window((low + high) / 2, high - low), self.points.unit)
 
 
 def _window(
@@ -496,7 +528,7 @@ class MolecularCharge(Result):
     columns: ClassVar[tuple[str, ...]] = ("position", "exact", "free", "bound", "dipoles", "residual")
 
     def tables(self) -> Tables:
-        """For people."""
+        """Titles, and rows of name and text under each, as the terminal shows them."""
         parts = (("charge", self.exact), ("  free", self.free), ("  bound", self.bound), ("left out", self.residual))
         rows = [(name, f"{part.min():.6g} to {part.max():.6g} {self.unit}") for name, part in parts]
         return (("Macroscopic charge of molecules", (("kernel", f"Gaussian, eps {self.eps:g} Å"), *rows)),)

@@ -58,7 +58,7 @@ class PointTerminations(Result):
     provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
-        """For people."""
+        """Titles, and rows of name and text under each, as the terminal shows them."""
         cuts = [
             (f"cut at {cut.position:.4f} Å", f"{cut.charge}{' (neutral)' if cut.neutral else ''}") for cut in self.cuts
         ]

@@ -58,7 +58,7 @@ class BandAlignment(Result):
     provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
-        """For people: rows of name and text under a title."""
+        """Titles, and rows of name and text under each, as the terminal shows them."""
         rows = [("valence", str(self.valence))]
         if self.conduction is not None and self.gaps is not None and self.alignment is not None:
             rows += [

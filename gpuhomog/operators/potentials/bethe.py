@@ -42,7 +42,7 @@ from ...parallel import Slab
 from ...parallel.exchange import at
 from ...reduction import GREATEST, SUM, Arrays, Reduction
 from ...results import Measurement, Result, Tables
-from ...units import COULOMB_CONSTANT, FOUR_PI_KAPPA
+from ...units import COULOMB_CONSTANT, FOUR_PI_KAPPA, VOLT
 from ..averages.streamed import digest_of
 from ..charge import absolute_sum
 from ..excess.surface import check_charge
@@ -50,10 +50,9 @@ from .sphere_terms import sphere_terms, sphere_terms_of_field
 
 Array = NDArray[np.float64]
 
-VOLT = "V"
 TOLERANCE = 1e-6
 """Largest |∫ρ| / ∫|ρ| of a neutral block; the dipole may be as much of ∫|ρ| times the block's radius."""
-FACE_LEVEL = 1e-4
+BLOCK_FACE_LEVEL = 1e-4
 """Largest |ρ| on the faces of a block's box, as a fraction of its maximum."""
 
 
@@ -339,7 +338,7 @@ class BuildingBlock(Result):
         weights = [_weights(grid.shape[i], float(middle[i]), grid.boundary[i] == OPEN) for i in range(3)]
         faces = [_faces(grid.shape[i], float(middle[i]), grid.boundary[i] == OPEN) for i in range(3)]
         largest = density.reduce(_largest(faces))[0]
-        if largest[0] > FACE_LEVEL * largest[1]:
+        if largest[0] > BLOCK_FACE_LEVEL * largest[1]:
             raise InputError(
                 f'Building block "{name}": charge reaches the faces of its box, |ρ| there is '
                 f"{largest[0] / largest[1]:.1e} of its maximum, so the block is not whole. Enlarge the box, or give "
@@ -465,7 +464,7 @@ class BethePotential(Result):
     provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
-        """For people: the potential, then what it is made of; rows of name and text under a title."""
+        """As the terminal shows it: the potential, then what it is made of; rows of name and text under a title."""
         found = [("spherical mean", str(self.spherical))]
         if self.normal is not None:
             found.append((f"facet ({', '.join(f'{x:.4g}' for x in self.normal)})", str(self.block_normal)))

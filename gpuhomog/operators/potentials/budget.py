@@ -51,7 +51,7 @@ from ...errors import InputError, nearest_known
 from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions
-from ...units import FOUR_PI_KAPPA
+from ...units import CHARGE, FOUR_PI_KAPPA, MOMENT, VOLT
 from ..excess.surface import NEUTRAL_PERIOD, charge_profile, first_moment, first_moment_error
 from ..profiles.bulk import FACE_LEVEL, Body, GivenPeriod, Period, find_body, resolve_period
 from ..profiles.planar import Planes
@@ -63,7 +63,6 @@ from .potential_step import NEUTRAL_SLAB
 Array = NDArray[np.float64]
 
 CASES = ("film", "sample")
-CHARGE, MOMENT, VOLT = "e/Å^2", "e/Å", "V"
 HALF = FOUR_PI_KAPPA / 2
 """1/(2ε0) [V Å/e]."""
 PERIODS_TO_FACE = 2.0
@@ -116,7 +115,10 @@ class PotentialBudget(Result):
     resolved           D_L/(ε_ρ l²), the paper's measure of what an average over l resolves; None without eps_rho
     regime             of R against depth and thickness, in words
     radii, mean_of_radius, sheets_of_radius   the order of limits: exact mean and sheets [Å], [V]; None if not asked
-    planes, sampling, remarks, provenance   as in SurfaceCharge
+    planes       what the planes are: "a", "b", "c", or "(h k l)"
+    sampling     "bandlimited" or "cell": what the samples were taken for
+    remarks      what a reader should know, one sentence each
+    provenance   what was read and done, step by step
     """
 
     case: str
@@ -165,7 +167,7 @@ class PotentialBudget(Result):
     provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
-        """For people: the terms, what they are made of, and how."""
+        """As the terminal shows it: the terms, what they are made of, and how."""
         terms = [
             ("R σ_s/(2ε0)" if self.case == "sample" else "R (σ_s + σ_R)/(2ε0)", self.R_sigma),
             ("-R M1/(2ε0)", self.minus_R_M1),
@@ -532,7 +534,7 @@ def _budget(
     """All terms."""
     line, film = surfaces.line, case == "film"
     sigma_low, sigma_high, d_low, d_high = surfaces.sigma_low, surfaces.sigma_high, surfaces.d_low, surfaces.d_high
-    unknown = hypot(line.rounding, line.beyond_ends)
+    unknown = line.uncertainty
     of_moment = hypot(first_moment_error(line), unknown * abs(surfaces.lever))
     spread_sigma, spread_d = (
         hypot(surfaces.spread[0], unknown),
@@ -616,7 +618,7 @@ def _budget(
         across_printed=volts(2 * sigma_low * surfaces.body.thickness, 2 * spread_sigma * surfaces.body.thickness),
         sheets=finite(surfaces.sheets(R, case) / HALF, spread),
         printed=finite(sigma_low * (with_r - face), spread_sigma * (with_r + face)),
-        resolved=None if eps_rho is None else _resolved(surfaces, eps_rho),
+        resolved=None if eps_rho is None else _in_resolved_steps(surfaces, eps_rho),
         regime=_regime(surfaces, R),
         radii=asked,
         mean_of_radius=exact_of,
@@ -634,7 +636,7 @@ def _budget(
     )  # fmt: skip
 
 
-def _resolved(surfaces: _Surfaces, eps_rho: float) -> Measurement:
+def _in_resolved_steps(surfaces: _Surfaces, eps_rho: float) -> Measurement:
     """D_L/(ε_ρ l²)."""
     if not (isfinite(eps_rho) and eps_rho > 0):
         raise InputError(f"eps_rho = {eps_rho}: give the precision of a charge density in e/Å^3, positive.")

@@ -42,7 +42,7 @@ from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, Grid
 from ...results import Result, Tables
 from ...streaming import RowsOnDisk, Unread
-from ...units import COULOMB_CONSTANT, FOUR_PI_KAPPA
+from ...units import COULOMB_CONSTANT, FOUR_PI_KAPPA, is_rounding
 from ..charge import absolute_sum
 from ..excess.surface import check_charge
 from ..profiles.planar import planar_average
@@ -129,7 +129,7 @@ class LorentzCavity(Result):
     )
 
     def tables(self) -> Tables:
-        """For people: the fields at A, then what the spheres leave; rows of name and text under a title."""
+        """As the terminal shows it: the fields at A, then what the spheres leave, under titles."""
         fields = [
             ("periodic", _vector(self.E_periodic)),
             ("near, cut sharply", f"{_vector(self.E_sharp)} ± {self.E_sharp_uncertainty:.2g}"),
@@ -160,7 +160,8 @@ class LorentzCavity(Result):
 
 
 def _vector(values: Array) -> str:
-    return f"({', '.join(f'{x + 0.0:.8g}' for x in values)})"
+    told = [0.0 if is_rounding(float(x), "V/Å") else float(x) for x in values]
+    return f"({', '.join(f'{x:.8g}' for x in told)})"
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,6 +30,7 @@ from ...parallel import Slab, transpose
 from ...parallel.exchange import at as at_planes
 from ...streaming import Unread, together
 from ..averages.ways import line_power
+from ..profiles.bulk import FACE_LEVEL
 from .cylinder_kernel import Array, disc_average_factor
 from .cylinder_table import gregory_weights, source_weights
 from .poisson import longest_vacuum, plane_magnitudes
@@ -42,8 +43,6 @@ GREGORY = 3
 """Order of Gregory's end weights (3/8, 7/6, 23/24)."""
 SMOOTH = 1.5e-5
 """Largest mode beyond half the highest wavevector, over the largest of all, of layers as wide as three spacings."""
-FACE_LEVEL = 0.01
-"""Charge on an open face, or on the boundary of the cell, above this fraction of the largest is matter."""
 
 
 @dataclass(frozen=True, eq=False)

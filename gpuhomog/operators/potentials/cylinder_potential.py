@@ -101,7 +101,8 @@ class CylinderPotential(Result):
     planes    what the planes are: "a", "b", "c"
     vectors   (2, 3) lattice vectors u, v of the plane [Å]
     method    "spectral" or "direct"
-    remarks, provenance   as in SurfaceCharge
+    remarks      what a reader should know, one sentence each
+    provenance   what was read and done, step by step
     """
 
     low: Array | None
@@ -130,7 +131,7 @@ class CylinderPotential(Result):
         return sides[0] if len(sides) == 1 else sides[0] + sides[1]
 
     def tables(self) -> Tables:
-        """For people: at points each value, of planes the range."""
+        """As the terminal shows it: at points each value, of planes the range."""
         rows: list[tuple[str, str]] = []
         for number, x in enumerate(self.x_b):
             place = f"x_b = {x:.4f} Å"

@@ -49,7 +49,7 @@ from ...errors import InputError
 from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions, difference, weighted_sum
-from ...units import FOUR_PI_KAPPA
+from ...units import FOUR_PI_KAPPA, VOLT
 from ..excess.surface import (
     CHARGE,
     KERNELS_TO_FACE,
@@ -63,14 +63,14 @@ from ..excess.surface import (
 from ..profiles.bulk import Body, find_body, fitted_line, spread_positions
 from ..profiles.planar import Planes, plane_name
 from ..profiles.unrolled import CELL, Unrolled, check_sampling
-from .bethe import VOLT, BethePotential, BuildingBlock, bethe_potential
+from .bethe import BethePotential, BuildingBlock, bethe_potential
 from .potential_step import PotentialStep, is_field, period_mean, potential_of_charge, potential_step
 
 Array = NDArray[np.float64]
 
 PERIODS_OF_L = 4.0
 """Periods in the mesoscopic width l."""
-SIGNIFICANT = 3.0
+CHARGED_FROM = 3.0
 """Standard uncertainties above which a surface is charged."""
 LEAST_CHARGE = 1e-9
 """Surface charge that is rounding, over the largest cumulative charge of the slab."""
@@ -78,8 +78,10 @@ LEAST_FIELD = 1e-6
 """Field of a bulk that is rounding, of potentials in float32 as well, over the slab's largest."""
 AT_THE_EDGE = 1e-6
 """An ion nearer than this to the end of a period is at it, and half in it [Å]."""
-LEAST_GAIN = 1e-3
+LEAST_GAIN = 1e-2
 """A quarter of the planes may be far too few: the last halving of a grid is not believed to gain more than this."""
+GAIN_OF_SPLINES = 1 / 16
+"""The same where the mean is that of a cubic spline, of fourth order."""
 SAME_CELL = 1e-4
 """Largest difference between the cells of a potential and of its charge, as a fraction."""
 NONE_DECLARED = "none declared"
@@ -153,7 +155,7 @@ class InnerPotential(Result):
     provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
-        """For people: the numbers in their order, then how they were found; rows of name and text under a title."""
+        """As the terminal shows it: the numbers in their order, then how they were found, under titles."""
         found = [
             ("mean - vacuum below", str(self.phi_mean_vs_vacuum_L)),
             ("mean - vacuum above", str(self.phi_mean_vs_vacuum_R)),
@@ -422,8 +424,8 @@ def _level(step: PotentialStep, eps: float | None, charge: Unrolled | None, surf
                 return float(-FOUR_PI_KAPPA * line.window_mean_of_double(step.x_b or 0.0, step.period or 0.0))
             return float(period_mean(line, np.array([step.x_b]), step.period or 0.0)[0])
 
-        line = step.line if charge is None else charge
-        return _Level(step.bulk, step.bulk_field, _grid_error(line, mean) if step.bulk.defined else 0.0)
+        line, least = (step.line, GAIN_OF_SPLINES) if charge is None else (charge, LEAST_GAIN)
+        return _Level(step.bulk, step.bulk_field, _grid_error(line, mean, least) if step.bulk.defined else 0.0)
     assert eps is not None
     low, high = step.faces
     window = (low + KERNELS_TO_FACE * eps, high - KERNELS_TO_FACE * eps)
@@ -464,8 +466,10 @@ def _no_level(reason: str) -> _Level:
     return _Level(Measurement.not_defined(VOLT, reason), Measurement.not_defined("V/Å", reason), 0.0)
 
 
-def _grid_error(line: Unrolled, number: Callable[[Unrolled], float]) -> float:
+def _grid_error(line: Unrolled, number: Callable[[Unrolled], float], least: float = LEAST_GAIN) -> float:
     """What leaving out every second plane changes, times how much less that is than leaving out three of four.
+
+    least  by how much the last halving of the step is believed to gain at best
 
     The line ends in vacuum, so its last planes may go too.
     """
@@ -478,7 +482,7 @@ def _grid_error(line: Unrolled, number: Callable[[Unrolled], float]) -> float:
             for i in range(stride)
         ]
         changes.append(float(np.ptp([number(part) for part in parts])) / 2)
-    return changes[0] * min(1.0, max(LEAST_GAIN, changes[0] / changes[1])) if changes[1] > 0 else 0.0
+    return changes[0] * min(1.0, max(least, changes[0] / changes[1])) if changes[1] > 0 else 0.0
 
 
 def _grid_error_of_moment(line: Unrolled | None, x_b: float, period: float | None, faces: tuple[float, float]) -> float:
@@ -513,7 +517,7 @@ def _eq80(sigma: Measurement, depth: float, radius: float | None, least: float) 
     if radius is not None:
         factor = FOUR_PI_KAPPA * (radius - depth) / 2
         return Measurement(factor * float(sigma), VOLT, abs(factor) * error)
-    if abs(float(sigma)) > max(SIGNIFICANT * error, least):
+    if abs(float(sigma)) > max(CHARGED_FROM * error, least):
         return Measurement.not_defined(
             VOLT, f"the surface is charged, {float(sigma):.4g} e/Å^2, so that eq. 80 grows with R: give radius"
         )
@@ -574,7 +578,7 @@ def _same(block: Measurement, moment: Measurement) -> bool:
     if not (block.defined and moment.defined):
         return False
     error = hypot(block.uncertainty or 0.0, moment.uncertainty or 0.0)
-    return abs(float(block) - float(moment)) <= SIGNIFICANT * error + 1e-9 * abs(float(moment))
+    return abs(float(block) - float(moment)) <= CHARGED_FROM * error + 1e-9 * abs(float(moment))
 
 
 def _for_point_ions(profile: Profile, x_b: float, period: float | None, eps: float | None) -> Measurement:

@@ -74,7 +74,7 @@ class InteractionEnergy(Result):
     provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
-        """For people: the energies, then what they are of; rows of name and text under a title."""
+        """As the terminal shows it: the energies, then what they are of; rows of name and text under a title."""
         energies = (
             ("between the two", str(self.energy)),
             ("self-energy of the first", str(self.self_first)),

@@ -64,7 +64,10 @@ class CylinderTerms(Result):
     low_next, high_next      (1/4ε0R) ∫ (x - x_b)² ρ, the next term
     low_rest, high_rest      (1/2ε0) ∫ ρ E: all others
     faces                    where matter begins and ends [Å]
-    planes, sampling, remarks, provenance   as in SurfaceCharge
+    planes       what the planes are: "a", "b", "c", or "(h k l)"
+    sampling     "bandlimited" or "cell": what the samples were taken for
+    remarks      what a reader should know, one sentence each
+    provenance   what was read and done, step by step
     """
 
     x_b: Array
@@ -111,7 +114,7 @@ class CylinderTerms(Result):
         return self.high_R + self.high_depth
 
     def tables(self) -> Tables:
-        """For people: every term at each position, of up to eight of them."""
+        """As the terminal shows it: every term at each position, of up to eight of them."""
         shown = range(len(self.x_b)) if len(self.x_b) <= 8 else [0, len(self.x_b) // 2, len(self.x_b) - 1]
         out = []
         for i in shown:

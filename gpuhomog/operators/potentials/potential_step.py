@@ -37,7 +37,7 @@ from ...errors import InputError
 from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions, difference
-from ...units import FOUR_PI_KAPPA
+from ...units import FIELD, FOUR_PI_KAPPA, MOMENT, VOLT
 from ..excess.surface import NEUTRAL_PERIOD, SCALES_APART, first_moment, first_moment_error, profile_of
 from ..profiles.between_points import cumulative_at
 from ..profiles.bulk import (
@@ -56,7 +56,6 @@ from ..profiles.unrolled import BANDLIMITED, Unrolled, check_sampling, quiet_run
 
 Array = NDArray[np.float64]
 
-VOLT, FIELD, MOMENT = "V", "V/Å", "e/Å"
 SIDES = ("low", "high")
 FLAT_FIELD = 0.1
 """VASP's criterion of a flat vacuum: a field below 0.1 V/Å."""
@@ -142,7 +141,7 @@ class PotentialStep(Result):
     provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
-        """For people: the levels, then how they were found; rows of name and text under a title."""
+        """As the terminal shows it: the levels, then how they were found; rows of name and text under a title."""
         levels = [
             ("step, high - low", str(self.step)),
             ("low", f"{self.low}, slope {self.field_low}"),

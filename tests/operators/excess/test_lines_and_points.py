@@ -382,3 +382,32 @@ def test_the_uncertainty_of_points_holds_what_their_lines_miss():
         same = np.ptp(corners, axis=0) == 0
         expected = np.prod([carried[ends.index(end)] for end in corners[0][same]])
         assert abs(float(feature.value) - expected) < 1.1 * feature.value.uncertainty < 10
+
+
+@pytest.mark.parametrize(("width", "beyond", "fitted"), [(1.0, 0.5, False), (1.0, -0.7, True), (2.0, 0.3, False)])
+def test_corners_of_a_box_with_broad_faces(width, beyond, fitted):
+    """A product of blurred boxes that end `beyond` their faces: δ, δ² and δ³ on faces, edges and corners, in V_ref.
+
+    Spheres miss (3 π/4) ∫ t² R of the faces at each corner, cylinders ∫ t² R/ρ at each edge: added back.
+    """
+    shape, low, size = np.array([72, 76, 80]), np.array([18.0, 19.0, 20.0]), np.array([36.0, 38.0, 40.0])
+
+    def blurred(axis):
+        x = np.arange(shape[axis])
+        rise = 1 + erf((x - low[axis] + beyond) / (np.sqrt(2) * width))
+        return rise * (1 + erf((low[axis] + size[axis] + beyond - x) / (np.sqrt(2) * width))) / 4
+
+    values = np.einsum("i,j,k->ijk", *(blurred(axis) for axis in range(3)))
+    corners = [low + size * np.array(ends) for ends in np.ndindex(2, 2, 2)]
+    region = gh.Region(corners, reference="constant" if fitted else 1.0)
+    found = gh.lines_and_points(
+        gh.Field.from_array(values, np.diag(shape * 1.0), boundary="open"), [region], eps=2.4 if fitted else 4.0
+    )
+    second = width**2 * beyond + beyond**3 / 3  # ∫ t² R across a face
+    for order, excesses in enumerate((found.points, found.lines, found.faces)):
+        for excess in excesses:
+            value, uncertainty = excess.value.value, excess.value.uncertainty
+            assert value == pytest.approx(beyond ** (3 - order), abs=2 * uncertainty + 1e-6)
+            assert abs(value - beyond ** (3 - order)) < (0.3, 0.004, 1e-6)[order] * abs(second) + 1e-6
+            assert uncertainty < (0.5, 0.01, 1e-5)[order] * abs(second) + 1e-5
+    assert abs(found.closure.value) < 8 * 0.3 * abs(second)

@@ -301,3 +301,29 @@ def test_refusals(theory):
         with pytest.raises(InputError, match=words):
             call()
     assert not gh.interval_field(profile_of(np.ones(64), 16.0), 2.0).consistent.defined
+
+
+@pytest.mark.filterwarnings("ignore::gpuhomog.errors.AccuracyWarning")  # few waves in a cell
+@pytest.mark.parametrize("cell", [np.diag([12.0, 13.0, 14.0]), np.array([[12, 0.8, 0], [2, 13, -1.6], [1.2, 0, 14.0]])])
+@pytest.mark.parametrize("points_per_eps", [2.2, 3.0, 5.0, 10.0])
+def test_what_a_ball_misses_between_points_is_stated(cell, points_per_eps):
+    """Waves in closed form, their extrema over many places of the ball: 95 % lie within what is stated."""
+    rng, eps, shape = np.random.default_rng(0), 4.0, (24, 26, 28)
+    modes, phase, amplitude = rng.integers(-4, 5, (20, 3)), rng.uniform(0, 6, 20), rng.uniform(0.3, 1, 20)
+    k = 2 * np.pi * modes @ np.linalg.inv(cell).T
+
+    def wave(places, factor=1.0):
+        return np.cos(places @ k.T + phase) @ (amplitude * factor)
+
+    grid = np.stack(np.meshgrid(*(np.arange(n) / n for n in shape), indexing="ij"), -1) @ cell
+    found = gh.field_intervals(gh.Field.from_array(wave(grid), cell), gh.Gaussian(eps), spacing=eps / points_per_eps)
+    width = found.high.values - found.low.values
+    away = rng.standard_normal((1200, 3))
+    away *= eps / 2 * np.repeat([1.0, 0.7], 600)[:, None] / np.linalg.norm(away, axis=1)[:, None]
+    at = rng.integers(0, width.shape, (150, 3))
+    smooth = np.exp(-(np.linalg.norm(k, axis=1) ** 2) * eps**2 / 8)
+    truth = np.array([np.ptp(wave(i / np.array(width.shape) @ cell + away, smooth)) for i in at])
+    missed = truth - width[tuple(at.T)]
+    assert np.mean(missed <= found.missed) >= 0.95
+    assert found.missed < 3 * np.quantile(missed, 0.95) + 0.1 * found.eps_V[3]
+    assert np.median(missed) > 0.02 * found.eps_V[3]  # which is what has to be covered
