@@ -139,6 +139,22 @@ def test_a_series_in_a_job_and_with_little_memory(run, densities, tmp_path):
     assert len(planned) == 2 and planned[0]["read_bytes"] == pytest.approx(5 / 3 * planned[1]["read_bytes"])
 
 
+def test_electrons_whose_ions_are_added(run, tmp_path):
+    """Electron densities as VASP writes them: the ions come from the file's structure."""
+    ions = 12.0 + 4.0 * np.arange(10)
+    structure = gh.Structure(np.ones(10, dtype=int), np.stack([0 * ions, 0 * ions, ions], axis=1))
+    for n in range(3):
+        line = packets(ions + 0.1 * n, 0.8) / 4
+        values = np.broadcast_to(line, (8, 8, 256)).copy()
+        field = gh.Field.from_array(values, np.diag([2.0, 2.0, 64.0]), quantity="electron_density", structure=structure)
+        gh.write(field, tmp_path / f"CHGCAR_{n}")
+    options = ("--time-step", "1fs", "--period", "4", "--json")
+    ran = run("current", "CHGCAR_0", "CHGCAR_1", "CHGCAR_2", *options, "--ion-charges", "H=1", "--ion-width", "0.5")
+    assert ran.json["result"]["J"][1] == pytest.approx(-0.1 / 16, abs=1e-9)
+    ran = run("current", "CHGCAR_0", "CHGCAR_1", "CHGCAR_2", *options)
+    assert ran.code == 2 and "--ion-charges" in ran.err
+
+
 def test_files_out_of_order_are_told(run, densities):
     ran = run("current", *sorted(densities), "--time-step", "1fs", "--period", "4", "--json")
     assert ran.code == 0 and "not in the order of the numbers" in ran.json["warnings"][0]

@@ -42,8 +42,7 @@ from ..excess.surface import SurfaceCharge, charge_profile, surface_charge, why_
 from ..profiles.bulk import FACE_LEVEL, Body, Period, find_body, spread_positions
 from ..profiles.planar import Planes
 from ..profiles.unrolled import Unrolled
-from .packets import rows_in_time
-from .rates import TIME_UNIT, check_step, current_unit, elapsed, rates_of, step_of
+from .rates import TIME_UNIT, check_step, current_unit, elapsed, rates_of, rows_in_time, step_of
 
 Array = NDArray[np.float64]
 
@@ -130,9 +129,8 @@ class DensityCurrent(Result):
         """Titles, and rows of name and text under each, as the terminal shows them."""
         last = f"{self.transferred[-1]:.8g} {CHARGE} in {self.time[-1]:.6g} {self.time_unit}"
         found = [
-            *rows_in_time(self.time, self.J, self.uncertainty, self.unit, self.time_unit),
+            *rows_in_time(self.time, self.J, self.uncertainty, self.unit, self.time_unit, self.sigma_L),
             ("charge passed", last),
-            ("σ low", f"{self.sigma_L[0]:.8g} to {self.sigma_L[-1]:.8g} {CHARGE}"),
         ]
         period = "none" if self.period is None else f"{self.period:.6f} Å"
         how = [

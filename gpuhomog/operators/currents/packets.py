@@ -43,7 +43,7 @@ from ...results import Result, Tables
 from ..points.point_charges import passed
 from ..points.trajectory_average import Frame
 from ..profiles.bulk import N_SPREAD
-from .rates import FEWEST_FRAMES, TIME_UNIT, check_step, current_unit, elapsed, rates_of, step_of
+from .rates import FEWEST_FRAMES, TIME_UNIT, check_step, current_unit, elapsed, rates_of, rows_in_time, step_of
 
 Array = NDArray[np.float64]
 
@@ -51,6 +51,8 @@ FARTHEST = 0.4
 """Largest step between frames, as a fraction of the cell, that is followed: half a cell could be either way round."""
 CONSTANT = 1e-5
 """Largest change of the charge of a cell from frame to frame, over the sum of magnitudes, that counts as rounding."""
+SAME = 1e-6
+"""Largest change of the cell of a body, over its length."""
 FRAME_TIME_UNIT = "ps"
 """Of the times that frames state."""
 
@@ -117,7 +119,7 @@ class PacketCurrent(Result):
     def tables(self) -> Tables:
         """Titles, and rows of name and text under each, as the terminal shows them."""
         found = [
-            *rows_in_time(self.time, self.J, self.uncertainty, self.unit, self.time_unit),
+            *rows_in_time(self.time, self.J, self.uncertainty, self.unit, self.time_unit, self.sigma_L),
             ("charge passed", f"{self.transferred[-1]:.8g} e/Å^2 in {self.time[-1]:.6g} {self.time_unit}"),
         ]
         how = [
@@ -126,21 +128,6 @@ class PacketCurrent(Result):
             *(("note", remark) for remark in self.remarks),
         ]
         return ("Current of packets", tuple(found)), ("How it was found", tuple(how))
-
-
-MOST_ROWS = 12
-
-
-def rows_in_time(time: Array, J: Array, uncertainty: Array, unit: str, time_unit: str) -> list[tuple[str, str]]:
-    """Currents at no more than a dozen times for people; files have all of them."""
-    inside = np.arange(1, len(time) - 1)
-    if len(inside) > MOST_ROWS:
-        inside = inside[np.unique(np.linspace(0, len(inside) - 1, MOST_ROWS).round().astype(int))]
-    rows = []
-    for i in inside:
-        error = "" if np.isnan(uncertainty[i]) else f" ± {uncertainty[i]:.2g}"
-        rows.append((f"J at {time[i]:.6g} {time_unit}", f"{J[i]:.8g}{error} {unit}"))
-    return rows
 
 
 def frames_on_line(positions: ArrayLike, charges: ArrayLike, length: float, area: float = 1.0) -> Iterator[Frame]:
@@ -199,8 +186,8 @@ def packet_current(
                bulk has this period at x_b, and the current is that of σ_L (eq. 60), conduction included
 
     Source: eqs. 9, 58 to 64 of the paper. Raises InputError for fewer than three frames, numbers of packets that
-    change, steps of more than 0.4 of a cell, times that are not uniform, a cell of a body that is not neutral, and a
-    charge of the cell that changes: the current then depends on the origin.
+    change, steps of more than 0.4 of a cell, times that are not uniform, a body whose bulk is not neutral or
+    whose cell changes its length, and a charge of the cell that changes: the current then depends on the origin.
     """
     index = axis_index(axis)
     check_step(time_step, time_unit)
@@ -262,6 +249,14 @@ class _Sums:
                 )
             fraction = before.fraction + step
         moment = _Moment(fraction, charges, grid.height(index), grid.area(index))
+        if self.first is not None and self.period is not None:
+            change = abs(moment.height - self.first.height)
+            if change > SAME * self.first.height:
+                raise InputError(
+                    f"The cell of frame {self.n} is {moment.height:.8g} Å long, that of frame 0 "
+                    f"{self.first.height:.8g}: a body with surfaces does not scale with its cell. Keep the cell, or "
+                    "leave out the period."
+                )
         if before is None and self.period is not None and self.given is None:
             x = fraction * moment.height
             self.x_b = float(x.min() + x.max() - self.period) / 2

@@ -197,6 +197,9 @@ def test_frames_that_do_not_belong_together():
     some = [gh.Frame(np.zeros((n, 3)), np.zeros(n), cell, float(n)) for n in (2, 2, 3)]
     with pytest.raises(InputError, match="Frame 2 has 3 packets"):
         gh.packet_current(some)
+    growing = [gh.Frame(np.eye(3)[:2], np.array([1.0, -1.0]), cell * (1 + 0.01 * n)) for n in range(3)]
+    with pytest.raises(InputError, match=r"frame 1 is 4\.04 Å long, that of frame 0 4"):
+        gh.packet_current(growing, "a", time_step=1.0, x_b=-0.5, period=2.0)
     uneven = [gh.Frame(np.zeros((1, 3)), np.zeros(1), cell, time) for time in (0.0, 1.0, 2.1)]
     with pytest.raises(InputError, match="not uniform"):
         gh.packet_current(uneven)
