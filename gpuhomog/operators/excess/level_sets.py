@@ -175,3 +175,8 @@ def local_mean_crossing(line: Unrolled, window: Window, middle: float, width: fl
             return candidate
     edges_around(line, found[0] if found else middle, window)  # says why
     return found[0] if found else middle
+
+
+def without_ends(edges: Array, x: float) -> list[Array]:
+    """A partition around x less the outermost interval of either side, and of both: what its ends may do."""
+    return [some for some in (edges[1:], edges[:-1], edges[1:-1]) if len(some) > 1 and some[0] < x < some[-1]]
