@@ -28,12 +28,26 @@ from threading import Lock, Timer
 from time import monotonic
 from typing import Annotated, Any, Optional, TypeVar
 
+import numpy as np
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from . import __version__, progress
 from .errors import AccuracyWarning, GpuhomogError, InputError, Stopped
-from .jobs import BATCH_OPTIONS, COMMANDS, PLAN_OPTIONS, Command, Inputs, Outcome, Task, plan, prepare, read_job, submit
+from .jobs import (
+    BATCH_OPTIONS,
+    COMMANDS,
+    FAMILIES,
+    PLAN_OPTIONS,
+    Command,
+    Inputs,
+    Outcome,
+    Task,
+    plan,
+    prepare,
+    read_job,
+    submit,
+)
 from .jobs.options import COMMON, DRY_RUN, FRESH, GENERAL, JSON, QUIET, Option, renamed
 from .jobs.streamed import is_streamed, run_streamed
 from .jobs.wording import as_typed
@@ -81,6 +95,8 @@ class PlainHelp:
         option = super().get_help_option(ctx)  # type: ignore[misc]
         if option is not None:
             option.metavar = " "
+            if isinstance(self, TyperCommand):
+                option.rich_help_panel = GENERAL
         return option
 
 
@@ -463,9 +479,9 @@ def callback(
     for option in options:
         names = [f"--{option.name}", *([f"-{option.short}"] if option.short else [])]
         text = option.told
-        if option.default not in (None, False) and "efault" not in text:
-            default = option.default
-            shown = default if isinstance(default, str | int | float) else ",".join(f"{x:g}" for x in default)
+        default = option.default
+        if default is not None and default is not False and "efault" not in text:
+            shown = default if isinstance(default, str) else ",".join(f"{x:g}" for x in np.atleast_1d(default))
             text = f"{text} Default: {shown}."
         text = text.replace("[", r"\[")  # or rich takes it for a style
         settings: dict[str, Any] = {"help": text, "rich_help_panel": option.panel, "show_default": False}
@@ -476,6 +492,7 @@ def callback(
         else:
             kind, default = Optional[str], None  # noqa: UP045  Typer reads this at run time
             settings["metavar"] = option.metavar
+            settings["autocompletion"] = completion(option.words)
             if option.required:
                 settings["help"] = f"{text} Required."
         annotations[option.key] = Annotated[kind, typer.Option(*names, **settings)]
@@ -491,6 +508,15 @@ def callback(
     typed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     typed.__annotations__ = annotations
     return typed
+
+
+def completion(words: Sequence[str]) -> Callable[[str], list[str]]:
+    """What begins so, among some words, for the shell to complete."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [word for word in words if word.startswith(incomplete)]
+
+    return complete
 
 
 def help_of(summary: str, text: str, examples: Sequence[str]) -> dict[str, Any]:
@@ -539,7 +565,6 @@ def build() -> typer.Typer:
         name=PROGRAM,
         rich_markup_mode="rich",
         pretty_exceptions_enable=False,
-        add_completion=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     summary = "From the microscopic fields of a DFT calculation to macroscopic fields, profiles and surface charges."
@@ -548,13 +573,15 @@ def build() -> typer.Typer:
         f'object; "{PROGRAM} COMMAND --help" explains it with examples.'
     )
     app.callback(**help_of(summary, text, ("gpuhomog demo",)))(root)
+    families = {name: title for title, names in FAMILIES.items() for name in names}
     for command in COMMANDS.values():
 
         def run(given: dict[str, Any], command: Command = command) -> None:
             run_command(command, given)
 
         typed = callback(command.options, run, command.argument if command.reads else None, command.series)
-        app.command(command.name, cls=PlainCommand, **help_of(command.summary, command.text, command.examples))(typed)
+        told = help_of(command.summary, command.text, command.examples)
+        app.command(command.name, cls=PlainCommand, rich_help_panel=families[command.name], **told)(typed)
     summary = "Run the tasks of a job file: several commands on one input, written down once."
     text = (
         "A job file has the tables \\[input] (file, quantity, boundary, …), one \\[\\[task]] for each command "
@@ -562,7 +589,7 @@ def build() -> typer.Typer:
         "Everything is checked before anything is computed; names start at the job file's folder."
     )
     examples = (f"{PROGRAM} run job.toml", "", "where job.toml holds", *JOB_EXAMPLE.splitlines())
-    app.command("run", cls=PlainCommand, **help_of(summary, text, examples))(
+    app.command("run", cls=PlainCommand, rich_help_panel="Jobs", **help_of(summary, text, examples))(
         callback((FRESH, JSON, QUIET), run_job, "JOB")
     )
     summary = "Submit a job file to Slurm: the same tasks, on many ranks, nodes or GPUs."
@@ -578,7 +605,9 @@ def build() -> typer.Typer:
         f"{PROGRAM} submit job.toml --gpus-per-node 1 --container gpuhomog.sif --dry-run",
     )
     options = (*BATCH_OPTIONS, DRY_RUN, JSON)
-    app.command("submit", cls=PlainCommand, **help_of(summary, text, examples))(callback(options, submit_job, "JOB"))
+    app.command("submit", cls=PlainCommand, rich_help_panel="Jobs", **help_of(summary, text, examples))(
+        callback(options, submit_job, "JOB")
+    )
     summary = "Plan a job file: memory, bytes moved and sent, expected time on N GPUs, and what limits it."
     text = (
         "Only headers are read. A file that does not exist yet is planned from --shape and --cell, or from \\[plan] of "
@@ -592,7 +621,7 @@ def build() -> typer.Typer:
         f"{PROGRAM} plan job.toml --gpus 64 --machine cpu --bandwidth 10 --memory 4 --network 1",
     )
     planned = callback((*PLAN_OPTIONS, JSON), plan_job, "JOB")
-    app.command("plan", cls=PlainCommand, **help_of(summary, text, examples))(planned)
+    app.command("plan", cls=PlainCommand, rich_help_panel="Jobs", **help_of(summary, text, examples))(planned)
     return app
 
 

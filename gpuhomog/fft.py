@@ -105,14 +105,18 @@ class Multiplier:
         )
         return np.broadcast_to(self._evaluate(modes, ()), (n1 // 2 + 1, n2 // 2 + 1))
 
-    def split(self) -> tuple[Multiplier | None, Multiplier | None]:
-        """The even parts and the others, whose product it is: None for those that there are not."""
+    def split(self) -> tuple[Multiplier | None, Multiplier | None, Multiplier | None]:
+        """Its even parts, others that are worth a table, and those that are found as fast; None for what there is not.
+
+        Their product is the multiplier, as even parts are alike for both signs of Nyquist modes.
+        """
         even = [part for part in self.parts if getattr(part, "is_even", False)]
-        others = [part for part in self.parts if not getattr(part, "is_even", False)]
-        return (
-            replace(self, parts=even, is_complex=False) if even else None,
-            replace(self, parts=others) if others else None,
-        )
+        fast = [part for part in self.parts if isinstance(part, AlongAxes | Derivative)]
+        others = [part for part in self.parts if not any(part is one for one in (*even, *fast))]
+        if fast and others:  # the mean over both signs is of their product
+            others, fast = [part for part in self.parts if not any(part is one for one in even)], []
+        first, second, third = (replace(self, parts=parts) if parts else None for parts in (even, others, fast))
+        return first, second, third
 
     @cached_property
     def identity(self) -> Hashable | None:
@@ -446,6 +450,12 @@ def convolved(
     return [result.transpose(order) for result in results]
 
 
+def modes_of_rows(shape: tuple[int, int, int]) -> tuple[Modes, Modes, Modes]:
+    """Integer modes along the stored axes, in the order in which rows of a spectrum have them."""
+    n_0, n_1, n_2 = shape
+    return -np.fft.fftfreq(n_0, 1 / n_0), np.fft.fftfreq(n_1, 1 / n_1), np.arange(n_2 // 2 + 1.0)
+
+
 class RowsOfModes:
     """The spectrum of values on a grid, row by row of the second stored axis, on the host; ranks have their own rows.
 
@@ -461,14 +471,15 @@ class RowsOfModes:
         own = Slab.of(values.shape[0]) if slab is None or comm is None or comm.size == 1 else slab
         self.order = SLOWEST_FIRST[own.axis]
         planes = values.transpose(self.order)
-        self.shape = n_0, n_1, n_2 = (own.n, planes.shape[1], planes.shape[2])
+        n_1 = planes.shape[1]
+        self.shape = own.n, n_1, planes.shape[2]
         spectrum = device.rfft_planes(planes)
         self._rows = Slab.of(n_1, axis=1)
         if comm is not None and comm.size > 1:
             spectrum, self._rows = transpose(comm, device, Slab(0, own.n, own.start, own.stop), spectrum, 1, n_1)
         self._spectrum = device.ifft_lines(spectrum)  # the forward transform over n_0, its modes 0, -1, -2, …
         self._device = device
-        self.modes = (-np.fft.fftfreq(n_0, 1 / n_0), np.fft.fftfreq(n_1, 1 / n_1), np.arange(n_2 // 2 + 1.0))
+        self.modes = modes_of_rows(self.shape)
 
     def __iter__(self) -> Iterator[tuple[int, NDArray[np.complex128]]]:
         norm = float(self.shape[1] * self.shape[2])

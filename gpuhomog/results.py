@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from .errors import GpuhomogError, InputError
 from .structure import Structure
-from .units import DOUBLE, conversion_factor, internal_unit
+from .units import DOUBLE, conversion_factor, internal_unit, is_rounding
 
 UNEVEN = 1e-3
 """By how much steps between positions may differ, over their mean: tables are rounded."""
@@ -182,7 +182,7 @@ class Measurement:
             return f"not defined ({self.reason})"
         unit = unit_after(self.unit)
         if not self.uncertainty:
-            return f"{self.value:.8g}{unit}"
+            return f"{0.0 if is_rounding(self.value, self.unit) else self.value:.8g}{unit}"
         digits = max(0, 1 - floor(log10(self.uncertainty)))
         number = f"{self.value:.{digits}f}" if digits <= 12 else f"{round(self.value, digits):.8g}"
         if "." in number and "e" not in number:

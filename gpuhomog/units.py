@@ -147,6 +147,19 @@ def times_length(unit: str | None, power: int) -> str | None:
     return f"{base}{'*' if exponent > 0 else '/'}{length}"
 
 
+ROUNDING = 1e-12
+"""What is smaller, in e, V and Å, is the rounding of a zero."""
+
+
+def is_rounding(value: float, unit: str | None) -> bool:
+    """True for a number of e or V, by any power of Å, that is so small that it is the rounding of a zero.
+
+    >>> is_rounding(3e-16, "e/Å^2"), is_rounding(3e-16, "1")
+    (True, False)
+    """
+    return abs(value) < ROUNDING and re.match(r"(?:e|V|eV)(?:$|[*/])", unit or "") is not None
+
+
 def check_quantity(quantity: str) -> str:
     """Return the quantity if it is one of QUANTITIES, else raise UnitsError with the nearest."""
     if quantity not in QUANTITIES:

@@ -514,7 +514,7 @@ def test_terminations_figure_shows_the_curve_its_gaps_and_its_zeros():
     labels = [text.get_text() for text in lower.texts]
     assert "−0.08" in labels and "0.02" in labels
     assert any(label.startswith("polar;  quantum 0.1111 e Å") for label in labels)
-    assert upper.get_ylabel().startswith("charge density") and lower.get_ylabel() == "σ of the cut (e Å$^{-2}$)"
+    assert upper.get_ylabel().startswith(("charge density", "ρ")) and lower.get_ylabel() == "σ of the cut (e Å$^{-2}$)"
     assert [text.get_text() for text in atoms.get_yticklabels()] == ["Cl", "Na"]
 
 
@@ -532,3 +532,21 @@ def test_an_excess_is_drawn_over_its_bulk_value(slab):
     lower = plots.plot_surface(raised, result).axes[-1]
     curve = line_of(lower, colour=style.BLUE).get_ydata()
     assert abs(curve[-1]) < 1e-2 and np.abs(curve).max() < 1.2
+
+
+def test_rounding_is_drawn_as_zero_and_labels_fit_their_axes():
+    from gpuhomog.plots.style import figure_rows, finish_rows, name_axis, new_figure
+
+    figure = new_figure("column", 2.2)
+    upper, lower = figure_rows(figure, [0.8, 0.9])
+    upper.plot([0, 1, 2], [1e-17, -3e-17, 2e-17])
+    lower.plot([0, 1, 2], [1e-17, -3e-17, 2e-17])
+    name_axis(upper, "charge density", "e/Å^3")
+    name_axis(lower, "value", None)
+    finish_rows([upper, lower], "position (Å)", (0, 2))
+    assert upper.get_ylim() == (-1e-12, 1e-12)
+    assert max(lower.get_ylim()) < 1e-16  # what has no unit is not known to be rounding
+    assert upper.get_ylabel().startswith("ρ (10$^{-12}$")
+    for axes in (upper, lower):
+        label = axes.yaxis.label.get_window_extent(figure.canvas.get_renderer())
+        assert label.height <= axes.get_window_extent().height * 1.02

@@ -68,6 +68,13 @@ class Device(Protocol):
         """(n_axis,) sums over each plane normal to an axis, float64, on the host."""
         ...
 
+    def magnitude_sums(self, values: Any, axis: int, axes: Sequence[int]) -> tuple[NDArray[np.float64], ...]:
+        """Sums over the planes of one axis, then those of magnitudes over the planes of each of axes; on the host.
+
+        float64; on the CPU the values of a row are added in their own precision.
+        """
+        ...
+
     def planar_moments(
         self, values: Any, n_moments: int, centre: float
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float, float]:

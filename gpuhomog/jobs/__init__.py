@@ -1,6 +1,6 @@
 """Jobs: commands with checked options, from the command line or a job file, run in one way."""
 
-from .commands import COMMANDS
+from .commands import COMMANDS, FAMILIES
 from .job_file import Job, read_job
 from .machines import PLAN_OPTIONS
 from .plan import plan
@@ -11,6 +11,7 @@ from .task import Command, Inputs, Outcome, Task, prepare
 __all__ = [
     "BATCH_OPTIONS",
     "COMMANDS",
+    "FAMILIES",
     "PLAN_OPTIONS",
     "Command",
     "Inputs",

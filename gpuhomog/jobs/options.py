@@ -31,7 +31,7 @@ from ..errors import InputError, nearest_known
 from ..grid import Grid, parse_boundary
 from ..operators.profiles.planar import parse_planes
 from ..streaming import parse_bytes
-from ..units import check_quantity, conversion_factor
+from ..units import QUANTITIES, conversion_factor
 
 MOST_RADII = 100_000
 """More are a mistyped step."""
@@ -299,6 +299,7 @@ def word(*known: str) -> Callable[[Any], str]:
             raise Unusable(nearest_known(str(raw), known).rstrip("."))
         return str(raw)
 
+    parse.known = known  # type: ignore[attr-defined]
     return parse
 
 
@@ -433,12 +434,19 @@ class Option:
     @property
     def told(self) -> str:
         """All that the help of a command says of it."""
-        return f"{self.help} {self.here}".strip()
+        goes_on = self.here[:1].islower()  # with the words that it takes
+        return f"{self.help[:-1]}: {self.here}" if goes_on else f"{self.help} {self.here}".strip()
 
     @property
     def key(self) -> str:
         """Name in Python."""
         return self.name.replace("-", "_")
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words that it takes, where it takes words."""
+        known: tuple[str, ...] = getattr(self.parse, "known", ())
+        return known
 
     @property
     def is_flag(self) -> bool:
@@ -461,7 +469,7 @@ KERNELS = {"gaussian": Gaussian, "tophat": TopHat, "box": Box, "ball": Ball, "po
 
 QUANTITY = Option(
     "quantity",
-    checked(check_quantity),
+    word(*QUANTITIES),
     "Q",
     "What the file holds: charge_density, electron_density, electrostatic_potential, electron_potential_energy or "
     "scalar. Needed for cube files and arrays, which do not say; values are then converted from atomic units.",

@@ -56,6 +56,7 @@ from ..readers import open_source
 from ..streaming.memory import CHUNKS_HELD, RESULTS_HELD, SLACK, resident_bytes
 from .commands.averages import along_xyz
 from .commands.common import kernel_of
+from .commands.currents import is_of_charges
 from .job_file import Job
 from .machines import COPY_FRACTION, MACHINES, SPREAD, USABLE
 from .options import TO_QUANTITY, read_values
@@ -261,7 +262,8 @@ def energy_work(field: Field, values: Mapping[str, Any]) -> Work:
     """The potentials of both densities, one after another, and sums of products."""
     ions = Cost() if values["ion_charges"] is None else ions_cost(field).beside(ions_cost(field))
     both = poisson_cost(field).beside(poisson_cost(field))
-    return Work(ions.beside(both).beside(read_once(8 * busiest_bytes(field))), kept=None)
+    work = ions.beside(both).beside(read_once(8 * busiest_bytes(field)))
+    return Work(work, kept=2 * kept_on_disk(field, padded_grid(field.grid).shape))
 
 
 def spectra_work(field: Field, values: Mapping[str, Any]) -> Work:
@@ -271,7 +273,8 @@ def spectra_work(field: Field, values: Mapping[str, Any]) -> Work:
 
 def cavity_work(field: Field, values: Mapping[str, Any]) -> Work:
     """A transform of the whole, whose rows go to the host, and sums over planes."""
-    return Work(filter_cost(field, field.grid.shape).beside(report_cost(busiest_bytes(field))), kept=None)
+    work = filter_cost(field, field.grid.shape).beside(report_cost(busiest_bytes(field)))
+    return Work(work, kept=kept_on_disk(field, field.grid.shape))
 
 
 WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {
@@ -427,12 +430,17 @@ def plan_task(task: Task, inputs: PlannedInputs) -> PlannedTask:
     )
 
 
+def is_alone(task: Task) -> bool:
+    """True if the first rank does it for all, without a field."""
+    return task.command.alone or (task.command.series and is_of_charges(task.values))
+
+
 def plan_tasks(tasks: Iterable[Task], layout: Layout) -> list[PlannedTask]:
     """All tasks in order but those that one rank does for all; an InputError says which task it is about."""
     inputs, planned = PlannedInputs(layout), []
     for number, task in enumerate(tasks, 1):
-        if task.command.alone or (task.command.series and len(task.values["files"]) == 1):
-            continue  # what one rank does for all, and trajectories, which are no fields
+        if is_alone(task):
+            continue
         try:
             planned.append(plan_task(task, inputs))
         except InputError as error:
@@ -551,7 +559,7 @@ def plan(job: Job, options: Mapping[str, Any]) -> Outcome:
     rates, memory, notes = rates_of(options)
     if any(task.values.get("reproducible") for task in job.tasks):
         notes += ("Reproducible runs take longer and send more than is planned here: sums keep one order.",)
-    alone = sorted({task.command.name for task in job.tasks if task.command.alone})
+    alone = sorted({task.command.name for task in job.tasks if is_alone(task)})
     if alone:
         notes += (f"Left out: {', '.join(alone)}, which the first rank does for all, without a field on a grid.",)
     planned = plan_tasks(job.tasks, layout)

@@ -27,6 +27,7 @@ from .style import (
     leave_room,
     name_axis,
     new_figure,
+    print_measurement,
     styled,
     write_measurements,
 )
@@ -52,13 +53,14 @@ def plot_surface_map(result: SurfaceMap, *, width: str = "page") -> Figure:
     figure = new_figure(width, total)
     faces = ("lower face", result.low, result.surface.low), ("upper face", result.high, result.surface.high)
     for number, (name, values, mean) in enumerate(faces):
+        assert mean is not None  # of both sides
         x = left + number % columns * page / 2
         y = bottom + (1 - number) * (2 - columns) * (tall + bottom + top)
         axes = figure.add_axes((x / page, y / total, wide / page, tall / total))
         plane = np.pad(values, ((0, 1), (0, 1)), mode="wrap")
         colours = colour_scale(values)
         mesh = draw_plane(axes, plane, values.shape, vectors, corners, colours, result.axes)
-        axes.set_title(f"{name}, mean {mean}".replace("-", "−").replace("Å^2", "Å²"), pad=3, fontsize=7.5)
+        axes.set_title(f"{name}, mean {print_measurement(mean)}", pad=3, fontsize=7.5)
         bar = figure.add_axes(((x + wide + 0.1) / page, y / total, 0.09 / page, tall / total))
         figure.colorbar(mesh, cax=bar, extend=colours[3])
         bar.minorticks_off()

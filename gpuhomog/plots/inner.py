@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..operators.potentials.cavity import LorentzCavity
 from ..operators.potentials.inner_potential import InnerPotential
 from ..structure import Structure
+from ..units import ROUNDING
 from .along import figure_over_atoms
 from .style import (
     BLACK,
@@ -157,7 +158,7 @@ def plot_cavity(result: LorentzCavity, *, width: str = "column") -> Figure:
 
 def _direction(result: LorentzCavity) -> tuple[NDArray[np.float64], str]:
     """Unit vector along which vectors are drawn, and its name."""
-    scale = float(np.abs(result.E_near).max()) or 1.0
+    scale = max(float(np.abs(result.E_near).max()), ROUNDING / 1e-9)
     for vector in (result.E_periodic, result.P_over_3eps0):
         size = float(np.linalg.norm(vector))
         if size > 1e-9 * scale:

@@ -175,6 +175,7 @@ def plot_slices(
     bar_axes = add_axes(bar)
     figure.colorbar(mesh, cax=bar_axes, extend=scale[3], orientation="horizontal" if flat else "vertical")
     bar_axes.minorticks_off()
+    (bar_axes.xaxis if flat else bar_axes.yaxis).set_major_locator(matplotlib.ticker.MaxNLocator(4 if flat else 8))
     label = axis_label(name or NAMES.get(field.quantity, field.quantity), field.unit)
     if flat:
         bar_axes.set_xlabel(label, labelpad=2)

@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 
 from ..errors import InputError, nearest_known
 from ..results import Measurement
+from ..units import ROUNDING, is_rounding
 from ..writers.atomic import replacing
 
 WIDTHS = {"column": 3.4, "page": 7.0}  # inches: one and two columns of a journal
@@ -88,6 +89,10 @@ NAMES = {
 }
 
 
+SYMBOLS = {"charge density": "ρ", "electron density": "n", "electron potential energy": "energy"}
+"""What stands for a name where a panel is too low for it."""
+
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -127,7 +132,12 @@ def axis_label(name: str, unit: str | None) -> str:
 
 
 def name_axis(axes: Any, name: str, unit: str | None) -> None:
-    """Label of the y axis; large and small numbers get a power of ten beside the unit. Limits must be final."""
+    """Label of the y axis; large and small numbers get a power of ten beside the unit. Limits must be final.
+
+    What is rounding alone, in e and V, is drawn as the straight line that it is.
+    """
+    if is_rounding(max(abs(limit) for limit in axes.get_ylim()), unit):
+        axes.set_ylim(-ROUNDING, ROUNDING)
     size = max(abs(limit) for limit in axes.get_ylim())
     power = floor(log10(size)) if size > 0 else 0
     if -3 < power < 5:
@@ -169,6 +179,22 @@ def finish_rows(rows: Sequence[Any], label: str, ends: tuple[float, float]) -> N
     rows[-1].set_xlim(*ends)
     for axes in rows:
         axes.yaxis.set_label_coords(-0.5 / (axes.figure.get_figwidth() - 0.8), 0.5)
+        fit_label(axes)
+
+
+def fit_label(axes: Any) -> None:
+    """A label of the y axis that is longer than the axis gets the symbol of its quantity, then smaller letters."""
+    label, figure = axes.yaxis.label, axes.figure
+    room = axes.get_position().height * figure.get_figheight() * figure.dpi
+
+    def length() -> float:
+        return float(label.get_window_extent(figure.canvas.get_renderer()).height)
+
+    for name, symbol in SYMBOLS.items():
+        if length() > room:
+            label.set_text(re.sub(f"^{name}", symbol, label.get_text()))
+    if length() > room:
+        label.set_fontsize(max(5.5, label.get_fontsize() * room / length()))
 
 
 def leave_room(axes: Any, above: float, below: float = 0.0) -> None:

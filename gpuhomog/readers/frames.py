@@ -2,10 +2,11 @@ r"""Frames of charges from trajectories: by ASE where it is at home, by MDAnalys
 
     .xyz, .extxyz, .traj, XDATCAR     ASE; charges of the file (initial_charges, charges) may change from frame to frame
     .xtc, .trr, .dcd, .lammpstrj, …   MDAnalysis (module trajectories), with the charges of a topology
+    one file for each frame           structures and tables of x, y, z and charge (module point_charges)
 
 One frame is in memory at a time.
 
-In   path; charges and cell where the file does not state them.
+In   path or paths; charges and cell where the files do not state them.
 Out  an iterable of Frame, that can be gone through once.
 """
 
@@ -13,7 +14,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import FileFormatError, InputError
 from ..operators.points.trajectory_average import Frame
-from .point_charges import CHARGE_ARRAYS
+from .point_charges import CHARGE_ARRAYS, Ions, read_point_charges
 from .trajectories import read_trajectory
 
 BY_ASE = (".xyz", ".extxyz", ".traj")
@@ -66,26 +68,49 @@ def read_frames(
     return _by_ase(place, charges, rows, start, every)
 
 
+def frames_of_files(
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    charges: Mapping[str, float] | None = None,
+    cell: ArrayLike | None = None,
+) -> Iterator[Frame]:
+    """A frame of each file: structures, and tables of x, y, z and charge.
+
+    Raises InputError as read_point_charges, for files without a cell, and for tables of two columns, whose charges are
+    not followed from one to the next.
+    """
+    for path in paths:
+        found = read_point_charges(path, charges=charges, cell=cell)
+        if not isinstance(found, Ions):
+            raise InputError(f"{path}: a line of charges has no cell across whose ends it moves: give x, y, z, charge.")
+        if found.cell is None or found.structure.charges is None:
+            raise InputError(f"{path} states no cell: give cell=…, three rows in Å.")
+        yield Frame(found.structure.positions, found.structure.charges, found.cell)
+
+
 def _by_ase(
     place: Path, charges: Mapping[str, float] | None, cell: NDArray[np.float64] | None, start: int, every: int
 ) -> Iterator[Frame]:
-    for number, atoms in enumerate(_atoms(place)):
-        if number < start or (number - start) % every:
-            continue
-        where = f"{place}, frame {number}"
-        rows = np.asarray(atoms.cell, dtype=np.float64) if cell is None else cell
-        if abs(np.linalg.det(rows)) < 1e-12:
-            raise InputError(f"{where} states no cell: give cell=…, three rows in Å.")
-        yield Frame(np.asarray(atoms.positions, dtype=np.float64), _charges(atoms, charges, where), rows)
+    with closing(_atoms(place)) as frames:
+        for number, atoms in enumerate(frames):
+            if number < start or (number - start) % every:
+                continue
+            where = f"{place}, frame {number}"
+            rows = np.asarray(atoms.cell, dtype=np.float64) if cell is None else cell
+            if abs(np.linalg.det(rows)) < 1e-12:
+                raise InputError(f"{where} states no cell: give cell=…, three rows in Å.")
+            yield Frame(np.asarray(atoms.positions, dtype=np.float64), _charges(atoms, charges, where), rows)
 
 
-def _atoms(place: Path) -> Iterator[Any]:
+def _atoms(place: Path) -> Generator[Any]:
     from ase.io import iread
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            yield from iread(place, index=":")
+            # ranks do not read together here; whoever stops early leaves no file open
+            with closing(iread(place, index=":", parallel=False)) as frames:
+                yield from frames
     except GeneratorExit:
         raise
     except Exception as error:  # ASE's readers raise whatever parsing raises

@@ -167,7 +167,7 @@ def _by_ase(place: Path, frame: int) -> _Read:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            atoms: Any = read(place, index=frame)
+            atoms: Any = read(place, index=frame, parallel=False)  # the first rank reads, ASE would wait for all
     except Exception as error:  # ASE's readers raise whatever parsing raises
         try:
             source = open_source(place, survey=False)

@@ -4,7 +4,7 @@ from .checkpoint import Checkpoint, identity_of
 from .memory import CHUNKS_HELD, RESULTS_HELD, Limit, parse_bytes, resident_bytes
 from .passes import Run, Stream, current_run, in_chunks, running, together
 from .shares import workers
-from .spectrum import filtered_on_disk, least_bytes
+from .spectrum import RowsOnDisk, filtered_on_disk, least_bytes
 from .stops import stopping
 from .turns import in_turns
 from .unread import Unread
@@ -14,6 +14,7 @@ __all__ = [
     "RESULTS_HELD",
     "Checkpoint",
     "Limit",
+    "RowsOnDisk",
     "Run",
     "Stream",
     "Unread",

@@ -10,7 +10,7 @@ the size of the field, for each open axis but the file's slowest twice that; eac
 E) as much.
 
 In   Unread values, multipliers on their grid or on one with more points behind them.
-Out  Unread values, planes of which are made when asked for.
+Out  Unread values, planes of which are made when asked for; or the rows of the spectrum themselves.
 
 >>> from .passes import a_stream_of
 >>> wave = np.cos(2 * np.pi * np.arange(8) / 8)[:, None, None] * np.ones((1, 2, 3))
@@ -22,16 +22,17 @@ True
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..device import Device
 from ..errors import InputError
-from ..fft import SLOWEST_FIRST, Multiplier
+from ..fft import SLOWEST_FIRST, Multiplier, modes_of_rows
 from ..parallel import Slab, transpose
 from ..progress import task
 from ..reduction import extrema, plane_sums
@@ -50,7 +51,7 @@ LINES_BYTES = 256 * 2**20
 LINES_HELD = 4
 """Padded lines, their transform and what that takes."""
 KERNEL_ROWS = 12
-"""Arrays of a row's modes that a multiplier takes on each thread."""
+"""Numbers of 8 bytes that a multiplier takes for each mode of a row, on each thread."""
 
 
 def filtered_on_disk(values: Unread, multipliers: Sequence[Multiplier], names: Sequence[str]) -> list[Unread]:
@@ -104,6 +105,72 @@ def filtered_on_disk(values: Unread, multipliers: Sequence[Multiplier], names: S
     return made
 
 
+class RowsOnDisk:
+    """What fft.RowsOfModes is of values in memory: the spectrum row by row, ranks have their own rows; from the disk.
+
+    order, shape, modes  as there
+    held                 numbers of 8 bytes that whoever looks at a row takes for each of its modes
+
+    Iterating, on all ranks together, gives (i, f~): the number of a row, and its (n_0, n_2//2 + 1) coefficients.
+    """
+
+    def __init__(self, values: Unread, held: int) -> None:
+        stream = values.stream
+        self.order = SLOWEST_FIRST[stream.slab.axis]
+        n_1, n_2 = (stream.shape[axis] for axis in self.order[1:])
+        self.shape = stream.slab.n, n_1, n_2
+        self.modes = modes_of_rows(self.shape)
+        self._stream, self._held = stream, held
+        dtype = np.dtype(np.complex64 if values.dtype == np.float32 else np.complex128)
+        shape = (stream.slab.n_local, n_1, n_2 // 2 + 1)
+        n_bytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
+        check_room(stream.run.folder, stream.comm, n_bytes, 0, f"spectrum of {stream.title}")
+        error: Exception | None = None
+        try:
+            self._file = Scratch(stream.run.folder, shape, dtype)
+            _transformed(values, self._file, self.order, (n_1, n_2))
+        except Exception as caught:  # whatever it is: other ranks wait for this one
+            error = caught
+        stream.comm.agree(error)
+
+    def __iter__(self) -> Iterator[tuple[int, NDArray[np.complex128]]]:
+        device = self._stream.device
+        norm = float(self.shape[1] * self.shape[2])
+        for first, _, modes, own in _lines(self._stream, self._file, self.shape, self._held):
+            lines = device.ifft_lines(modes)  # the forward transform over n_0, its modes 0, -1, -2, …
+            for row in range(own.n_local):
+                values = device.to_host(device.compact(lines[:, row : row + 1, :]))
+                yield first + own.start + row, values[:, 0].astype(np.complex128) / norm
+
+
+def _lines(stream: Stream, source: Scratch, stored: Sequence[int], held: int) -> Iterator[tuple[int, int, Any, Slab]]:
+    """Rows first:last of all planes, those of this rank with all planes, and which they are; collective.
+
+    held  as in line_bytes
+    """
+    comm, slab, (n_local, n_rows, _) = stream.comm, stream.slab, source.shape
+    error: Exception | None = None
+    try:
+        count = _rows_at_once(stream, stored, source.dtype.itemsize // 2, held)
+    except InputError as caught:  # this rank has not the memory
+        error = caught
+    comm.agree(error)
+    count = min(comm.gather(count))
+    across = Slab(0, slab.n, slab.start, slab.stop)
+    with task(f"reading the spectrum of {stream.title}", n_rows) as advance:
+        for first in range(0, n_rows, count):
+            last = min(first + count, n_rows)
+            try:
+                check_stop(f"between rows {first} and {last} of {n_rows} of a spectrum")
+                rows = source.get(slice(0, n_local), slice(first, last))
+            except Exception as caught:
+                error = caught
+            comm.agree(error)
+            modes, own = transpose(comm, stream.device, across, stream.device.asarray(rows), 1, last - first)
+            yield first, last, modes, own
+            advance(last - first)
+
+
 def _piece_bytes(m_1: int, m_2: int, dtype: np.dtype[Any]) -> int:
     """Of the planes that are transformed at once, padded."""
     return max(PIECE_BYTES, m_1 * (m_2 + 2) * dtype.itemsize)
@@ -132,74 +199,57 @@ def _transformed(values: Unread, target: Scratch, order: tuple[int, int, int], p
 
 def _multiplied(stream: Stream, source: Scratch, target: Scratch, multiplier: Multiplier) -> None:
     """Every row of all planes: transformed across them, multiplied and transformed back; collective."""
-    device, comm, slab = stream.device, stream.comm, stream.slab
-    n_local, m_1, _ = source.shape
+    device, comm, slab, n_local = stream.device, stream.comm, stream.slab, source.shape[0]
     m_0 = multiplier.stored_shape[0]
-    error: Exception | None = None
-    try:
-        count = _rows_at_once(stream, multiplier.stored_shape, source.dtype.itemsize // 2)
-    except InputError as caught:  # this rank has not the memory
-        error = caught
-    comm.agree(error)
-    count = min(comm.gather(count))
+    held = KERNEL_ROWS * min(getattr(device, "threads", 1), source.shape[1])
     far, simpler = multiplier.simplified()
-    across = Slab(0, slab.n, slab.start, slab.stop)
-    with task(f"multiplying {stream.title}", m_1) as advance:
-        for first in range(0, m_1, count):
-            last = min(first + count, m_1)
-            try:
-                check_stop(f"between rows {first} and {last} of {m_1} of a spectrum")
-                rows = source.get(slice(0, n_local), slice(first, last))
-            except Exception as caught:
-                error = caught
-            comm.agree(error)
-            modes, own = transpose(comm, device, across, device.asarray(rows), 1, last - first)
-            try:
-                edges = np.flatnonzero(np.diff(far[first + own.start : first + own.stop], prepend=-1, append=-1))
-                for low, high in pairwise(edges.tolist()):
-                    here = first + own.start + low
-                    chosen = simpler if far[here] else multiplier
-                    lines = device.filter_lines(device.pad(modes[:, low:high], 0, 0, m_0), chosen, here)
-                    modes[:, low:high] = lines[: slab.n]
-            except Exception as caught:
-                error = caught
-            comm.agree(error)
-            back, _ = transpose(comm, device, own, modes, 0, slab.n)
-            try:
-                target.put(slice(0, n_local), slice(first, last), device.to_host(back))
-            except Exception as caught:
-                error = caught
-            comm.agree(error)
-            advance(last - first)
+    error: Exception | None = None
+    for first, last, modes, own in _lines(stream, source, multiplier.stored_shape, held):
+        try:
+            edges = np.flatnonzero(np.diff(far[first + own.start : first + own.stop], prepend=-1, append=-1))
+            for low, high in pairwise(edges.tolist()):
+                here = first + own.start + low
+                chosen = simpler if far[here] else multiplier
+                lines = device.filter_lines(device.pad(modes[:, low:high], 0, 0, m_0), chosen, here)
+                modes[:, low:high] = lines[: slab.n]
+        except Exception as caught:
+            error = caught
+        comm.agree(error)
+        back, _ = transpose(comm, device, own, modes, 0, slab.n)
+        try:
+            target.put(slice(0, n_local), slice(first, last), device.to_host(back))
+        except Exception as caught:
+            error = caught
+        comm.agree(error)
 
 
-def line_bytes(stored: Sequence[int], n: int, ranks: int, itemsize: int, threads: int) -> tuple[int, int]:
-    """Memory of one row of all planes for each rank, and what a multiplier takes beside them.
+def line_bytes(stored: Sequence[int], n: int, ranks: int, itemsize: int, held: int) -> tuple[int, int]:
+    """Memory of one row of all planes for each rank, and what whoever looks at a row takes beside them.
 
     stored  sizes of the padded grid, the slab's axis first, the fastest last
     n       planes of the field, shared by the ranks
+    held    numbers of 8 bytes for each mode of a row
     """
-    columns = (stored[2] // 2 + 1) * 2 * itemsize
-    rows = columns * (2 * -(-n // ranks) * ranks + n + LINES_HELD * stored[0])
-    return rows, min(threads, stored[1]) * KERNEL_ROWS * stored[0] * (stored[2] // 2 + 1) * 8
+    columns = stored[2] // 2 + 1
+    rows = 2 * itemsize * columns * (2 * -(-n // ranks) * ranks + n + LINES_HELD * stored[0])
+    return rows, 8 * held * stored[0] * columns
 
 
 def least_bytes(stored: Sequence[int], n: int, ranks: int, itemsize: int, threads: int) -> int:
     """The least memory of a rank beside chunks of its planes."""
     pieces = PIECES_HELD * max(PIECE_BYTES, stored[1] * (stored[2] + 2) * itemsize)
-    return max(pieces, sum(line_bytes(stored, n, ranks, itemsize, threads)))
+    return max(pieces, sum(line_bytes(stored, n, ranks, itemsize, KERNEL_ROWS * min(threads, stored[1]))))
 
 
-def _rows_at_once(stream: Stream, stored: Sequence[int], itemsize: int) -> int:
+def _rows_at_once(stream: Stream, stored: Sequence[int], itemsize: int, held: int) -> int:
     """Rows of all planes that may be in memory, some for each rank; InputError if not one for each may."""
     limit, ranks = stream.run.limit or Limit(2**62), stream.comm.size
-    threads = getattr(stream.device, "threads", 1)
-    rows, kernel = line_bytes(stored, stream.slab.n, ranks, itemsize, threads)
-    room = limit.free() - kernel
+    rows, beside = line_bytes(stored, stream.slab.n, ranks, itemsize, held)
+    room = limit.free() - beside
     if room < rows:
         raise InputError(
             f"{stream.title}: {limit.n_bytes / 1e6:.0f} MB of memory are not enough for one row of all planes of its "
-            f"spectrum, {(rows + kernel) / 1e6:.0f} MB: give max_memory of at least "
+            f"spectrum, {(rows + beside) / 1e6:.0f} MB: give max_memory of at least "
             f"{-(-(limit.n_bytes - room + rows) // 10**6)}MB."
         )
     return int(ranks * max(1, min(room, LINES_BYTES) // rows))

@@ -337,7 +337,7 @@ def test_the_interval_field_of_a_slab(run, slab):
     expected = gh.interval_field(gh.planar_average(gh.read(slab), "c"), 2.0)
     assert found["eps_V"] == pytest.approx(expected.eps_V.tolist()) and found["eps_x"] == 2.0
     assert found["assumption_8"]["verdict"] in ("yes", "no", "undecided")
-    assert found["uncertainty"]["label"] == "order of magnitude"
+    assert found["uncertainty_relation"]["label"] == "order of magnitude"
     assert Path("interval.csv").read_text().count("\n") > len(expected.position)
     ball = run("macro", slab, "--kernel", "gaussian", "--eps", "2", "--ball", "--json").json["result"]
     assert len(ball["eps_V"]) == 4 and ball["eps_V"][0] == pytest.approx(0, abs=1e-12)

@@ -82,6 +82,26 @@ def test_frames_of_ase_with_their_charges(run, tmp_path):
         assert result["J"][2] == pytest.approx(-0.9 * 0.1 / 24, abs=1e-9)
 
 
+def test_structures_and_tables_one_a_frame(run, tmp_path):
+    for n in range(5):
+        z = 0.9 + 0.02 * n
+        heading = "Na Cl\n1.0\n2 0 0\n0 2 0\n0 0 6\nNa Cl\n1 1\nDirect\n"
+        (tmp_path / f"POSCAR_{n}").write_text(f"{heading}0 0 0.1\n0 0 {z % 1.0}\n")
+        (tmp_path / f"ions_{n}.csv").write_text(f"x,y,z,charge\n0,0,0.6,1\n0,0,{z % 1.0 * 6},-1\n")
+    expected = pytest.approx(-0.12 / 24, abs=1e-9)
+    structures = [f"POSCAR_{n}" for n in range(5)]
+    found = run("current", *structures, "--charges", "Na=1,Cl=-1", "--time-step", "1", "--json").json["result"]
+    assert found["J"][2] == expected
+    tables = [f"ions_{n}.csv" for n in range(5)]
+    found = run("current", *tables, "--cell", "2,2,6", "--time-step", "1", "--json").json["result"]
+    assert found["J"][2] == expected
+    ran = run("current", *tables, "--time-step", "1")
+    assert ran.code == 2 and "states no cell" in ran.sentence and "--cell" in ran.sentence
+    (tmp_path / "line.csv").write_text("0,1\n0.3,-1\n")
+    ran = run("current", "line.csv", "line.csv", "line.csv", "--time-step", "1")
+    assert ran.code == 2 and "x, y, z, charge" in ran.sentence
+
+
 def test_body_of_charges(run, tmp_path):
     lines = []
     for n in range(5):
@@ -119,6 +139,22 @@ def test_a_series_in_a_job_and_with_little_memory(run, densities, tmp_path):
     assert len(planned) == 2 and planned[0]["read_bytes"] == pytest.approx(5 / 3 * planned[1]["read_bytes"])
 
 
+def test_electrons_whose_ions_are_added(run, tmp_path):
+    """Electron densities as VASP writes them: the ions come from the file's structure."""
+    ions = 12.0 + 4.0 * np.arange(10)
+    structure = gh.Structure(np.ones(10, dtype=int), np.stack([0 * ions, 0 * ions, ions], axis=1))
+    for n in range(3):
+        line = packets(ions + 0.1 * n, 0.8) / 4
+        values = np.broadcast_to(line, (8, 8, 256)).copy()
+        field = gh.Field.from_array(values, np.diag([2.0, 2.0, 64.0]), quantity="electron_density", structure=structure)
+        gh.write(field, tmp_path / f"CHGCAR_{n}")
+    options = ("--time-step", "1fs", "--period", "4", "--json")
+    ran = run("current", "CHGCAR_0", "CHGCAR_1", "CHGCAR_2", *options, "--ion-charges", "H=1", "--ion-width", "0.5")
+    assert ran.json["result"]["J"][1] == pytest.approx(-0.1 / 16, abs=1e-9)
+    ran = run("current", "CHGCAR_0", "CHGCAR_1", "CHGCAR_2", *options)
+    assert ran.code == 2 and "--ion-charges" in ran.err
+
+
 def test_files_out_of_order_are_told(run, densities):
     ran = run("current", *sorted(densities), "--time-step", "1fs", "--period", "4", "--json")
     assert ran.code == 0 and "not in the order of the numbers" in ran.json["warnings"][0]
@@ -135,10 +171,13 @@ def test_files_out_of_order_are_told(run, densities):
         (("run.xyz", "--charges", "Na=1,Cl=-1", "--time-step", "1"), ["states no cell", "--cell"]),
         (("run.xyz", *OPTIONS, "--time-step", "1", "--start", "5"), ["2 frames"]),
         (("run.xyz", *OPTIONS, "--time-step", "1", "--eps", "3"), ["--eps", "series of densities"]),
+        (("run.xyz", *OPTIONS, "--time-step", "1", "--axis", "1,1,0"), ["Axis", "1,1,0", "lattice vectors"]),
         (("gone.xyz", *OPTIONS, "--time-step", "1"), ["gone.xyz", "no such file"]),
         (("rho_7.h5", "rho_8.h5", "--time-step", "1", "--period", "4"), ["2 frames"]),
         (("rho_7.h5", "gone.h5", "--time-step", "1"), ["gone.h5", "no such file"]),
-        (("rho_7.h5", "rho_8.h5", "--charges", "Na=1", "--time-step", "1"), ["--charges", "trajectory"]),
+        (("rho_7.h5", "rho_8.h5", "--cell", "2,2,64", "--time-step", "1"), ["--cell", "belongs to charges that move"]),
+        (("rho_7.h5", "rho_8.h5", "--atom-style", "x", "--time-step", "1"), ["--atom-style", "in one file"]),
+        (("run.xyz", "run.xyz", *OPTIONS, "--topology", "rho_7.h5", "--time-step", "1"), ["--topology", "in one file"]),
     ],
 )
 def test_refusals_are_one_sentence(run, xyz, densities, words, expected):

@@ -107,7 +107,7 @@ def test_decay(run, atoms, tmp_path):
     )
     assert fixed.json["result"]["fraction"] == 0.25 and fixed.json["result"]["expected"] == -0.5
     assert "leave it or --average disc out" in run("decay", atoms, "--x-b", 28, "--fraction", 0.25).sentence
-    assert "an exponent takes 8" in run("decay", atoms, "--x-b", 28, "--radii", "20,200").sentence
+    assert "Of 2 radii no exponent can be told" in run("decay", atoms, "--x-b", 28, "--radii", "20,200").sentence
 
 
 def test_places():

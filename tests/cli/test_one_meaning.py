@@ -5,7 +5,7 @@ from collections import defaultdict
 
 import pytest
 
-from gpuhomog.jobs import BATCH_OPTIONS, COMMANDS, PLAN_OPTIONS
+from gpuhomog.jobs import BATCH_OPTIONS, COMMANDS, FAMILIES, PLAN_OPTIONS
 from gpuhomog.jobs.options import FORMER, renamed
 
 TABLES = {name: command.options for name, command in COMMANDS.items()} | {"plan": PLAN_OPTIONS, "submit": BATCH_OPTIONS}
@@ -104,3 +104,23 @@ def test_so_it_is_in_job_files(run, tmp_path):
     (tmp_path / "job.toml").write_text('[input]\nfile = "x"\n[[task]]\ncommand = "profile"\nperiods = 2.8\n')
     ran = run("run", "job.toml")
     assert ran.code == 2 and 'unknown key "periods": it is called "period".' in ran.sentence
+
+
+@pytest.mark.parametrize(
+    ("typed", "at", "completed"),
+    [
+        ("gpuhomog surf", 1, "surface\nsurface-map"),
+        ("gpuhomog average --ker", 2, "--kernel"),
+        ("gpuhomog average x --kernel ga", 4, "gaussian"),
+        ("gpuhomog potential x --to-quantity el", 4, "electrostatic_potential\nelectric_field"),
+    ],
+)
+def test_the_shell_completes_commands_options_and_words(run, monkeypatch, typed, at, completed):
+    for name, value in (("_GPUHOMOG_COMPLETE", "complete_bash"), ("COMP_WORDS", typed), ("COMP_CWORD", str(at))):
+        monkeypatch.setenv(name, value)
+    ran = run()
+    assert (ran.code, ran.out.strip(), ran.err) == (0, completed, "")
+
+
+def test_every_command_has_a_family():
+    assert [name for names in FAMILIES.values() for name in names] == list(COMMANDS)

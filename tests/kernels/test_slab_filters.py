@@ -14,6 +14,7 @@ from gpuhomog.device import CPU
 from gpuhomog.device.gpu import GPU
 from gpuhomog.fft import Multiplier, OfWavevector, filtered
 from gpuhomog.parallel import Slab
+from gpuhomog.streaming import memory
 
 REAL = [np.float32, np.float64]
 SHAPES = [(12, 5, 6), (11, 8, 7), (1, 6, 4), (4, 1, 9), (6, 10, 1)]
@@ -190,3 +191,19 @@ def test_ranks_share_an_average(like, kernel):
     expected = gh.average(gh.Field.from_array(values, cell, device="cpu"), kernel).values
     found = on_ranks(gh.Field.from_array(values, cell, device=like), 3, lambda part: gh.average(part, kernel))
     assert distance(np.concatenate([like.to_host(part.values) for part in found]), expected) < 1e-14
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("boundary", ["periodic", "o,p,p", "open"])
+def test_a_spectrum_on_the_disk(like, tmp_path, monkeypatch, rng, order, boundary):
+    """Planes go up, their transforms down, rows up and down; the potential is that in the host's memory."""
+    monkeypatch.setattr(memory, "CHUNK_BYTES", 3 * 6 * 10 * 8)
+    values = np.zeros((21, 6, 10))
+    values[5:16, 2:4, 3:7] = rng.normal(size=(11, 2, 4))
+    values[5:16, 2:4, 3:7] -= values[5:16, 2:4, 3:7].mean()
+    np.savez(tmp_path / "field.npz", values=np.asarray(values, order=order), cell=np.diag([21.0, 6.0, 10.0]))
+    how = {"quantity": "charge_density", "boundary": boundary}
+    wanted = gh.electrostatic_potential(gh.read(tmp_path / "field.npz", device="cpu", **how)).values
+    field = gh.read(tmp_path / "field.npz", device=like, max_memory="1GB", **how)
+    found = like.to_host(gh.electrostatic_potential(field).values[:, :, :])
+    np.testing.assert_allclose(found, wanted, atol=1e-12 * np.abs(wanted).max())

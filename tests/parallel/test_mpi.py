@@ -102,6 +102,8 @@ def folder(tmp_path_factory):
     gh.write(gh.Field.from_array(layers, cell, quantity="charge_density"), folder / "rho.cube")
     gh.write(gh.Field.from_array(layers, cell, quantity="electrostatic_potential"), folder / "phi.npz")
     (folder / "ions.csv").write_text("".join(f"{n},1\n{n}.3,-1\n" for n in range(20)))  # one rank does it for all
+    frames = "".join(f"2\nframe\nNa 0 0 0\nCl 0 0 {1 + 0.1 * n}\n" for n in range(3))
+    (folder / "run.xyz").write_text(frames)  # ASE would have all ranks read it together
     return folder
 
 
@@ -119,6 +121,8 @@ COMMANDS = (
     "moments rho.h5 --axis c --boundary p,p,o --width 2 -o out.json",
     "surface-map rho.h5 --axis c --boundary p,p,o --eps 1 -o out.json",
     "charges ions.csv -o out.json",
+    "current run.xyz --charges Na=1,Cl=-1 --cell 2,2,6 --time-step 1 -o out.csv",
+    "current rho.h5 rho.h5 rho.h5 --time-step 1 --axis c -o out.csv",
 )
 
 

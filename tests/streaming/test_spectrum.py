@@ -17,6 +17,7 @@ from scipy.special import erf
 
 import gpuhomog as gh
 from gpuhomog.errors import InputError, Stopped
+from gpuhomog.operators.potentials import cavity
 from gpuhomog.streaming import Limit, Run, in_turns, running, scratch, spectrum, stops
 from gpuhomog.units import COULOMB_CONSTANT
 
@@ -33,11 +34,11 @@ def on_disk(stored, small_chunks, monkeypatch):
     monkeypatch.setattr(spectrum, "PIECE_BYTES", 2 * 14 * 16 * 8)
     monkeypatch.setattr(spectrum, "LINES_BYTES", 40_000)
 
-    def make(boundary, cell=CELL, order="C", dtype=np.float64, comm=None):
-        whole = density(SHAPE, cell, BLOBS, boundary, order=order, dtype=dtype)
+    def make(boundary, cell=CELL, order="C", dtype=np.float64, device="cpu", blobs=BLOBS, name="field.npy"):
+        whole = density(SHAPE, cell, blobs, boundary, order=order, dtype=dtype)
         small_chunks(3 * 14 * 15 * 8)
-        path = stored(whole.values, cell, quantity="charge_density", unit="e/Å^3")
-        return whole, gh.read(path, boundary=boundary, dtype=dtype, max_memory="1GB")
+        path = stored(whole.values, cell, name, quantity="charge_density", unit="e/Å^3")
+        return whole, gh.read(path, boundary=boundary, dtype=dtype, device=device, max_memory="1GB")
 
     return make
 
@@ -49,8 +50,17 @@ def whole_values(field):
     parts = []
     for start in range(0, n, 4):
         at[axis] = slice(start, min(start + 4, n))
-        parts.append(np.array(field.values[tuple(at)]))
+        parts.append(np.array(field.device.to_host(field.values[tuple(at)])))
     return np.concatenate(parts, axis=axis)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("boundary", ["periodic", "p,p,o", "p,o,o", "open"])
+def test_on_every_device(on_disk, device, boundary, order):
+    """Only pieces of chunks and some rows go up."""
+    whole, field = on_disk(boundary, LEANING, order, device=device)
+    expected = gh.electrostatic_potential(whole).values
+    assert np.abs(whole_values(gh.electrostatic_potential(field)) - expected).max() < 1e-13 * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -104,6 +114,20 @@ def test_fields_and_back(on_disk, boundary):
     else:
         with pytest.raises(InputError, match=r"of a potential with an open axis needs all values.* give the charge"):
             gh.electric_field(gh.electrostatic_potential(field))
+
+
+@pytest.mark.parametrize("boundary", ["periodic", "open"])
+def test_energy_of_two_densities(on_disk, boundary):
+    """Charges and potentials, planes of all four at a time."""
+    with running(Run(Limit(10**9))):  # what was found with one is not taken for what another gives
+        first = on_disk(boundary)
+        for shift in (0.3, 0.5):
+            moved = [(q, width, (x + shift, y, z - 0.2)) for q, width, (x, y, z) in BLOBS]
+            pairs = first, on_disk(boundary, blobs=moved, name=f"{shift}.npy")
+            expected, found = (gh.interaction_energy(*fields) for fields in zip(*pairs, strict=True))
+            for name in ("energy", "self_first", "self_second", "overlap"):
+                assert getattr(found, name).value == pytest.approx(getattr(expected, name).value, rel=1e-12), name
+            assert found.overlap_fraction == pytest.approx(expected.overlap_fraction, rel=1e-12)
 
 
 @pytest.mark.filterwarnings("ignore:eps = .* exceeds a quarter")
@@ -164,6 +188,33 @@ def test_tasks_that_want_the_same_share_the_spectrum(stored, small_chunks, monke
     for axis, values in zip("abc", found, strict=True):
         np.testing.assert_allclose(values, gh.planar_average(expected, axis).values, rtol=0, atol=1e-13)
     assert len(made) == 1
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("cell", [CELL, LEANING], ids=["upright", "leaning"])
+def test_spheres_of_a_crystal(on_disk, stored, monkeypatch, cell, order):
+    """Lorentz's cavity, row by row of the spectrum: its shells are moved to a few points as they come."""
+    whole, field = on_disk("periodic", cell, order)
+    how = {"centre": (4.0, 3.8, 4.6), "radii": [4.4, 6.0, 9.7], "width": 2.0}
+    fewer, moved = cavity._fewer, []
+
+    def noting(shells, reach):
+        few = fewer(shells, reach)
+        moved.append((len(few.k), len(shells.k)))
+        return few
+
+    monkeypatch.setattr(cavity, "_fewer", noting)
+    found = gh.lorentz_cavity(field, **how)
+    assert max(other for _, other in moved) < 700  # of 1365 modes; of an upright cell eight are one shell
+    assert any(one < other for one, other in moved) or cell is CELL
+    expected = gh.lorentz_cavity(whole, **how)
+    for name in ("q", "p_over_V", "E_near", "q_tophat", "E_out_triangle", "E_periodic", "P_cell", "invariant"):
+        one, other = getattr(found, name), getattr(expected, name)
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-11 * np.abs(other).max(), err_msg=name)
+    path = stored(whole.values, cell, quantity="charge_density", unit="e/Å^3")
+    for part in together(3, lambda comm: gh.lorentz_cavity(gh.read(path, comm=comm, max_memory="1GB"), **how)):
+        np.testing.assert_allclose(part.q, expected.q, rtol=0, atol=1e-11)
+        np.testing.assert_allclose(part.E_near, expected.E_near, rtol=0, atol=1e-11)
 
 
 class TestDisk:

@@ -26,7 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .kept import KEPT_BYTES, TABLES
-from .transforms import Block, irfftn, rfftn, share
+from .team import SMALL, share
+from .transforms import Block, irfftn, rfftn
 
 BLOCK_BYTES = 1 << 19
 """Of complex planes, or of real ones, that are transformed at once on a thread."""
@@ -38,56 +39,80 @@ def transformed_axes(multipliers: Sequence[Any]) -> tuple[int, ...]:
     return tuple(axis for axis in range(3) if axis not in flat) or (2,)
 
 
-class Factor:
-    """A multiplier by planes of its modes along axis 1: (m_0, m_2) each, one point long where it is flat.
+class Table:
+    """Planes of a multiplier times a scale: from a table of the calls before, or made and kept for those that come.
 
-    multiplier  stored with axis 1 first
-    dtype       of the modes that it multiplies
+    quarter  True for an even multiplier, of whose planes the modes 0 and above are known
     """
 
-    def __init__(self, multiplier: Any, dtype: Any) -> None:
-        self._even, self._other = multiplier.split()
-        self._real, self._dtype = np.zeros(0, dtype).real.dtype, dtype
-        self._table: NDArray[Any] | None = None
+    def __init__(self, multiplier: Any, quarter: bool, dtype: Any, scale: float) -> None:
+        self._multiplier, self._scale = multiplier, scale
+        self._plane = multiplier.quarter if quarter else lambda j: multiplier.plane(j, whole=True)
+        known = None if multiplier.identity is None else (multiplier.identity, np.dtype(dtype).str, scale)
+        self._key = known
+        self._known = TABLES.get(known) if known else None
         self._made: NDArray[Any] | None = None
-        self._key: Any = None
-        if self._even is None:
-            return
-        shape = tuple(n // 2 + 1 for n in self._even.stored_shape)
-        if self._even.identity is not None and prod(shape) * self._real.itemsize <= KEPT_BYTES:
-            self._key = (self._even.identity, self._real.str)
-            self._table = TABLES.get(self._key)
-            if self._table is None:
-                self._made = np.empty(shape, self._real)
+        is_complex = self._known is None and multiplier.is_complex and np.iscomplexobj(self._plane(0))
+        self._dtype = np.dtype(dtype) if is_complex else np.zeros(0, dtype).real.dtype
+        n, n_0, n_2 = multiplier.stored_shape
+        shape = (n // 2 + 1, n_0 // 2 + 1, n_2 // 2 + 1) if quarter else (n // 2 + 1, n_0, n_2)
+        if known and self._known is None and prod(shape) * self._dtype.itemsize <= KEPT_BYTES:
+            self._made = np.empty(shape, self._dtype)
+
+    @property
+    def by_products(self) -> bool:
+        """True if planes are still to be made, by matrix products, which have threads of their own."""
+        return self._known is None and self._multiplier.by_products
+
+    def plane(self, j: int) -> NDArray[Any]:
+        """Of mode j of axis 1; another thread asks for others."""
+        if self._known is not None:
+            return np.asarray(self._known[j])
+        plane = np.multiply(self._plane(j), self._scale).astype(self._dtype, copy=False)
+        if self._made is not None:
+            self._made[j] = plane
+        return np.asarray(plane)
+
+    def keep(self) -> None:
+        """After all planes were asked for."""
+        if self._made is not None:
+            TABLES.put(self._key, self._made)
+
+
+class Factor:
+    """A multiplier times a scale on planes (m_0, m_2) of modes; it is stored with axis 1 first."""
+
+    def __init__(self, multiplier: Any, dtype: Any, scale: float) -> None:
+        even, others, fast = multiplier.split()
+        self._even = None if even is None else Table(even, True, dtype, scale)
+        self._others = None if others is None else Table(others, False, dtype, 1.0 if even else scale)
+        self._fast, self._scale = fast, 1.0 if even or others else scale
+        self._dtype = np.dtype(dtype) if multiplier.is_complex else np.zeros(0, dtype).real.dtype
+        self._tables = [table for table in (self._even, self._others) if table is not None]
 
     def one_thread_each(self) -> AbstractContextManager[Any]:
-        """Where parts are found by matrix products, which have threads of their own, one for each."""
-        if self._even is None or self._table is not None or not self._even.by_products:
+        """Where planes are made by matrix products, one thread for each of them."""
+        if not any(table.by_products for table in self._tables):
             return nullcontext()
         from threadpoolctl import threadpool_limits
 
         return threadpool_limits(1, user_api="blas")
 
     def multiply(self, modes: NDArray[Any], j: int) -> None:
-        """The (m_0, m_2) modes at mode j of axis 1, in place."""
+        """The modes at mode j of axis 1, in place."""
         if self._even is not None:
-            _multiply_even(modes, self._quarter(j))
-        if self._other is not None:
-            wanted = self._dtype if self._other.is_complex else self._real
-            modes *= self._other.plane(j, whole=True).astype(wanted, copy=False)
+            _multiply_even(modes, self._even.plane(j))
+        if self._others is not None:
+            modes *= self._others.plane(j)
+        if self._fast is not None:
+            modes *= np.multiply(self._fast.plane(j, whole=True), self._scale).astype(self._dtype, copy=False)
+        elif not self._tables:
+            modes *= modes.real.dtype.type(self._scale)
 
     def keep(self) -> None:
-        """For the next call, after all planes were multiplied."""
-        if self._made is not None:
-            TABLES.put(self._key, self._made)
-
-    def _quarter(self, j: int) -> NDArray[Any]:
-        if self._table is not None:
-            return np.asarray(self._table[j])
-        quarter = self._even.quarter(j).astype(self._real, copy=False)
-        if self._made is not None:
-            self._made[j] = quarter
-        return np.asarray(quarter)
+        """Its tables for the next call, after all planes were multiplied."""
+        for table in self._tables:
+            table.keep()
 
 
 def _multiply_even(modes: NDArray[Any], quarter: NDArray[Any]) -> None:
@@ -119,7 +144,7 @@ def filtered_blocks(values: NDArray[Any], multipliers: Sequence[Any], threads: i
         results.append(np.empty(values.shape, values.dtype))
         return results[-1].transpose(order)
 
-    _filter(values.transpose(order), stored, flat, empty, threads)
+    _filter(values.transpose(order), stored, flat, empty, threads if values.size > SMALL else 1)
     return results
 
 
@@ -137,11 +162,11 @@ def _filter(
         for axis, (n, m) in enumerate(zip(values.shape, multipliers[0].stored_shape, strict=True))
     )
     spectrum = transformed(values, m_1, threads)
-    factors = [Factor(multiplier.across(flat).turned(), spectrum.dtype) for multiplier in multipliers]
+    across = [axis for axis in (2, 0) if axis not in flat]
+    scale = 1 / prod((m_0, 0, m_2)[axis] for axis in across)
+    factors = [Factor(multiplier.across(flat).turned(), spectrum.dtype, scale) for multiplier in multipliers]
     spectra = [spectrum if number == len(factors) else np.empty_like(spectrum) for number in range(1, len(factors) + 1)]
     at_once = max(1, min(spectrum.shape[1], BLOCK_BYTES // (m_0 * m_2 * spectrum.itemsize)))
-    across = [axis for axis in (2, 0) if axis not in flat]
-    scale = spectrum.real.dtype.type(1 / prod((m_0, 0, m_2)[axis] for axis in across))
 
     def filter_modes(blocks: list[Block], first: int) -> None:
         some = slice(first, min(first + at_once, spectrum.shape[1]))
@@ -159,8 +184,7 @@ def _filter(
                 factor.multiply(block.modes[:, i], first + i)
             for axis in reversed(across):
                 block.transform(axis, inverse=True)
-            kept = block.modes[:n_0, :n, :n_2]
-            np.multiply(kept.view(scale.dtype), scale, out=result[:, some].view(scale.dtype))
+            result[:, some] = block.modes[:n_0, :n, :n_2]
 
     def blocks() -> list[Block]:
         return [Block((m_0, at_once, m_2), n_0, spectrum.dtype) for _ in range(min(len(factors), 2))]

@@ -20,7 +20,8 @@ import scipy  # its parts are imported when first used
 from numpy.typing import ArrayLike, NDArray
 
 from .blocks import transform_back, transformed
-from .transforms import Block, share
+from .team import share
+from .transforms import Block
 
 SIDES = {"low": (1,), "high": (-1,), "both": (1, -1)}
 BLOCK_BYTES = 1 << 20
@@ -181,23 +182,27 @@ class Cylinder:
         kept = self._kept_spectrum(kernel, n, size, scale, modes.dtype)
         sides = [(direction == 1, 0 if direction == 1 else 1) for direction in SIDES[side]]
         weights = [kernel.source[number, :n, None, None].astype(modes.real.dtype) for _, number in sides]
+        weighted = [np.flatnonzero(weight != 1) for weight in weights]  # a few next to an end
         at_once = max(1, min(n_rows, BLOCK_BYTES // (size * n_modes * modes.itemsize)))
 
-        def sum_rows(blocks: list[Block], first: int) -> None:
+        def sum_rows(memory: tuple[list[Block], NDArray[Any], NDArray[Any]], first: int) -> None:
+            blocks, factor, opposite = memory
             some = slice(first, min(first + at_once, n_rows))
             here = [block.modes[:, : some.stop - first] for block in blocks]
             here[0][:n, :, :n_lines], here[0][:n, :, n_lines:] = modes[:, some], 0
             if within:
                 blocks[0].transform(2)
-            for planes, weight in zip(here[::-1], weights[::-1], strict=True):
-                np.multiply(here[0][:n], weight, out=planes[:n])
+            for planes in here[1:]:
+                planes[:n] = here[0][:n]
+            for planes, weight, some_planes in zip(here, weights, weighted, strict=True):
+                planes[some_planes] *= weight[some_planes]
                 planes[n:] = 0
             for block in blocks:
                 block.transform(0)
             response, which = (kept, classes[some]) if kept is not None else _found(classes[some])
             for row, of_row in enumerate(which):
-                factor = np.take(response, of_row, axis=1)
-                opposite = factor.conj()
+                np.take(response, of_row, axis=1, out=factor, mode="clip")  # "raise" would copy the result
+                np.conjugate(factor, out=opposite)
                 for (forward, _), planes in zip(sides, here, strict=True):
                     planes[:half, row] *= factor if forward else opposite
                     planes[half:, row] *= (opposite if forward else factor)[size - half : 0 : -1]
@@ -212,10 +217,11 @@ class Cylinder:
             some, places = np.unique(which, return_inverse=True)
             return _spectrum(kernel, n, size, some, scale, modes.dtype), places.reshape(which.shape)
 
-        def blocks() -> list[Block]:
-            return [Block((size, at_once, n_modes), n, modes.dtype) for _ in sides]
+        def memory() -> tuple[list[Block], NDArray[Any], NDArray[Any]]:
+            blocks = [Block((size, at_once, n_modes), n, modes.dtype) for _ in sides]
+            return blocks, np.empty((half, n_modes), modes.dtype), np.empty((half, n_modes), modes.dtype)
 
-        share(sum_rows, range(0, n_rows, at_once), blocks, self.threads)
+        share(sum_rows, range(0, n_rows, at_once), memory, self.threads)
 
     def _kept_spectrum(self, kernel: Any, n: int, size: int, scale: float, dtype: Any) -> NDArray[Any] | None:
         """(size//2 + 1, classes), kept as long as the kernel lives; None where it would be large."""

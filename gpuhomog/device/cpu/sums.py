@@ -1,6 +1,7 @@
 """Sums over planes, and extrema. Sums accumulate in float64, plane by plane.
 
     planar_sum         1 read
+    magnitude_sums     1 read, and the rest from the cache
     planar_moments     1 read and float64 copies of some rows at a time, which stay in the cache
     plane_family_sum   1 read
     inner_products     1 read of both, by BLAS
@@ -11,12 +12,14 @@ array([8., 8., 8.])
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...memory_order import is_fortran_ordered
+from .team import SMALL, share
 
 BLOCK_BYTES = 2**19
 """Rows that are looked at several times: half of a second-level cache."""
@@ -24,6 +27,8 @@ BLOCK_BYTES = 2**19
 
 class Sums:
     """Reductions; see device.Device for what each method promises."""
+
+    threads: int = 1
 
     def planar_sum(self, values: NDArray[Any], axis: int) -> NDArray[np.float64]:
         """Sum of each plane: along the memory, one plane in cache at a time."""
@@ -35,6 +40,30 @@ class Sums:
         for plane in values:
             sums += plane.sum(axis=2 - axis, dtype=np.float64)
         return sums
+
+    def magnitude_sums(self, values: NDArray[Any], axis: int, axes: Sequence[int]) -> tuple[NDArray[np.float64], ...]:
+        """Some planes at a time, on all threads."""
+        if is_fortran_ordered(values):
+            return self.magnitude_sums(values.T, 2 - axis, [2 - other for other in axes])
+        n_0, n_1, n_2 = values.shape
+        at_once = max(1, BLOCK_BYTES // max(1, 2 * n_1 * n_2 * values.itemsize))
+        chunks = range(0, n_0, at_once)
+        rows, columns = np.zeros((2, n_0, n_1)), np.zeros((2, len(chunks), n_2))
+
+        def add(magnitudes: NDArray[Any], first: int) -> None:
+            some, chunk = slice(first, min(first + at_once, n_0)), first // at_once
+            here = values[some]
+            there = np.abs(here, out=magnitudes[: len(here)])
+            rows[0, some], rows[1, some] = np.add.reduce(here, axis=2), np.add.reduce(there, axis=2)
+            if axis == 2:
+                columns[0, chunk] = here.sum(axis=(0, 1), dtype=np.float64)
+            if 2 in axes:
+                columns[1, chunk] = there.sum(axis=(0, 1))
+
+        threads = self.threads if values.size > SMALL else 1
+        share(add, chunks, lambda: np.empty((at_once, n_1, n_2), values.dtype), threads)
+        sums = [[rows[kind].sum(axis=1), rows[kind].sum(axis=0), columns[kind].sum(axis=0)] for kind in range(2)]
+        return sums[0][axis], *(sums[1][other] for other in axes)
 
     def plane_family_sum(self, values: NDArray[Any], strides: tuple[int, int, int], n_bins: int) -> NDArray[np.float64]:
         """Bins of the first plane are counted once; every further plane only rolls them."""

@@ -2,7 +2,6 @@
 
     rfftn, irfftn, fft     whole arrays, over any axes, on several threads
     Block                  memory of a part that fits a cache, and its transforms, on the thread that asks
-    share                  parts among threads, each with a block of its own
 
 All three give the same numbers to rounding. FFTW is asked for complex lines of blocks alone: planned for memory that
 stays in a cache it is the fastest of the three, planned for whole arrays it is not. SciPy is always there.
@@ -17,8 +16,7 @@ array([[4., 0., 0.],
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -114,19 +112,3 @@ class Block:
             fft(lines, axis, 1, inverse, normalized=False)
         else:
             execute()
-
-
-def share(work: Callable[[Any, int], None], items: Iterable[int], memory: Callable[[], Any], threads: int) -> None:
-    """Call work(memory, item) for each item, the items among the threads, each of which makes one memory."""
-    waiting = iter(list(items))
-
-    def some(_: int) -> None:
-        own = memory()
-        for item in waiting:  # the next one of a list is taken by one thread alone
-            work(own, item)
-
-    if threads == 1:
-        some(0)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(some, range(threads)))

@@ -22,6 +22,8 @@ FILE = "planar_moments.cu"
 BLOCK = 128
 BLOCKS_EACH = 4
 """Blocks of planar_moments that one multiprocessor holds."""
+MAGNITUDE_PLANES = 16
+"""Whose magnitudes are in memory at once."""
 FEWEST_ROWS = 32
 """A block with fewer rows than a tile leaves its threads idle."""
 
@@ -32,6 +34,16 @@ class Sums(Memory):
     def planar_sum(self, values: Any, axis: int) -> NDArray[np.float64]:
         """All three axes cost one read; the one asked for is returned."""
         return self._planar(values, 1, False, 0.0)[axis][0]
+
+    def magnitude_sums(self, values: Any, axis: int, axes: Sequence[int]) -> tuple[NDArray[np.float64], ...]:
+        """Magnitudes of some planes at a time, which the device sums as values."""
+        sums = [self.planar_sum(values, axis), *(np.zeros(values.shape[other]) for other in axes)]
+        for start in range(0, values.shape[axis], MAGNITUDE_PLANES):
+            some = slice(start, start + MAGNITUDE_PLANES)
+            here = abs(values[tuple(some if i == axis else slice(None) for i in range(3))])
+            for other, total in zip(axes, sums[1:], strict=True):
+                total[some if other == axis else slice(None)] += self.planar_sum(here, other)
+        return tuple(sums)
 
     def planar_moments(
         self, values: Any, n_moments: int, centre: float

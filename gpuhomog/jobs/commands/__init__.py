@@ -23,20 +23,22 @@ from . import (
     potentials,
 )
 
-_FAMILIES = (
-    files,
-    averages,
-    macroscale,
-    bulk,
-    excess,
-    charges,
-    potentials,
-    poisson,
-    cylinder,
-    inner,
-    currents,
-    installation,
-)
-COMMANDS: dict[str, Command] = {command.name: command for family in _FAMILIES for command in family.COMMANDS}
+_FAMILIES = {
+    "Files": (files,),
+    "Averages and profiles": (averages,),
+    "Scales and bulks": (macroscale, bulk),
+    "Surfaces, interfaces, charges": (excess, charges),
+    "Potentials": (potentials, poisson, cylinder, inner),
+    "Currents": (currents,),
+    "This installation, and the paper": (installation,),
+}
+COMMANDS: dict[str, Command] = {
+    command.name: command for modules in _FAMILIES.values() for module in modules for command in module.COMMANDS
+}
+FAMILIES: dict[str, tuple[str, ...]] = {
+    title: tuple(command.name for module in modules for command in module.COMMANDS)
+    for title, modules in _FAMILIES.items()
+}
+"""Title → names of the commands under it."""
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "FAMILIES"]

@@ -157,7 +157,7 @@ def run_profile(inputs: Inputs, values: dict[str, Any]) -> Outcome:
 
         return plot_profile(planar, macroscopic, origin=field.grid.origin, width=values["figure_width"] or "column")
 
-    report = {"planar": planar, "macroscopic": macroscopic}
+    report = {"planar": planar, "macroscopic": macroscopic, "provenance": (macroscopic or planar).provenance}
     both = planar if macroscopic is None else Compared(macroscopic, planar)
     return Outcome(report, tuple(tables), {values["output"]: both, values["planar"]: planar}, draw)
 
@@ -193,7 +193,8 @@ def run_trajectory(inputs: Inputs, values: dict[str, Any]) -> Outcome:
 
         return plot_profile(result, width=values["figure_width"] or "column")
 
-    return Outcome({"profile": result}, (("Mean over frames", rows),), {values["output"]: result}, draw)
+    report = {"profile": result, "provenance": result.provenance}
+    return Outcome(report, (("Mean over frames", rows),), {values["output"]: result}, draw)
 
 
 SLICES = o.Option(

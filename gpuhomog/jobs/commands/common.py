@@ -106,6 +106,7 @@ def value_report(field: Field) -> dict[str, Any]:
         "minimum": low,
         "maximum": high,
         "integral": field.integral(),
+        "integral_unit": times_length(field.unit, 3),
     }
 
 
@@ -169,7 +170,7 @@ FIELD_OUTSIDE = replace(o.OUTSIDE, parse=o.number, metavar="V", here="")
 def result_out(what: str = "") -> o.Option:
     """The option -o of a command that writes a result, and what of it."""
     told = "The suffix chooses the format: .csv, .json or .h5."
-    return replace(o.OUT, here=f"{told} {what}.".replace(" .", ""), names=o.RESULT_FILE)
+    return replace(o.OUT, here=f"{told} {what}." if what else told, names=o.RESULT_FILE)
 
 
 def required(option: o.Option) -> o.Option:

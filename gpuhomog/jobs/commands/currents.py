@@ -7,43 +7,47 @@ Out  Outcome.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ...errors import AccuracyWarning, InputError
 from ...operators.currents.density_series import density_current
-from ...operators.currents.packets import packet_current
-from ...readers.frames import read_frames
+from ...operators.currents.packets import PacketCurrent, packet_current
+from ...operators.points.trajectory_average import Frame
+from ...readers.frames import frames_of_files, read_frames
+from ...readers.point_charges import TABLES
 from .. import options as o
 from ..task import Command, Inputs, Outcome, in_order
 from .common import check_making, made_of, outcome_of, result_out
 
-OF_PACKETS = ("topology", "charges", "cell", "atom_style")
-"""Options of trajectories."""
+OF_CHARGES = ("charges", "cell")
+OF_TRAJECTORIES = ("topology", "atom_style")
+"""Options of charges, and of those of one file."""
 OF_FILES = ("quantity", "unit", "boundary", "block", "dtype", "ion_charges", "to_quantity")
 OF_DENSITIES = (*OF_FILES, "eps", "bulk", "sampling")
 """Options of files with fields."""
 
 
-def run_current(inputs: Inputs, values: dict[str, Any]) -> Outcome:
-    """Current of a trajectory of charges, or of a series of densities."""
-    step, unit = values["time_step"]
-    time = {"time_step": step * values["every"], "time_unit": unit}
-    if len(values["files"]) == 1:
-        frames = read_frames(
-            values["file"],
-            values["topology"],
-            charges=values["charges"],
-            cell=values["cell"],
-            start=values["start"],
-            every=values["every"],
-            kind=values["kind"],
-            atom_style=values["atom_style"],
-        )
-        period = values["period"] if isinstance(values["period"], float) else None
-        packets = packet_current(frames, values["axis"], x_b=values["x_b"] or 0.0, period=period, **time)
-        return outcome_of("plot_current", packets, values)
-    files = values["files"][values["start"] :: values["every"]]
+def is_of_charges(values: dict[str, Any]) -> bool:
+    """True for one file, a trajectory, and for files of structures or tables, which are frames of charges."""
+    tables = all(file.suffix.lower() in TABLES for file in values["files"])
+    return len(values["files"]) == 1 or tables or values["charges"] is not None
+
+
+def frames_of(values: dict[str, Any]) -> Iterable[Frame]:
+    """The frames of charges that are asked for."""
+    charges_and_cell = {name: values[name] for name in OF_CHARGES}
+    if len(values["files"]) > 1:
+        return frames_of_files(files_of(values), **charges_and_cell)
+    how = {name: values[name] for name in ("topology", "start", "every", "kind", "atom_style")}
+    return read_frames(values["file"], **charges_and_cell, **how)
+
+
+def files_of(values: dict[str, Any]) -> Sequence[Path]:
+    """The files of a series that are asked for; a warning if their names say that they are out of order."""
+    files: Sequence[Path] = values["files"][values["start"] :: values["every"]]
     if list(files) != sorted(files, key=in_order):
         warnings.warn(
             f"The files are not in the order of the numbers in their names ({files[0].name}, {files[1].name}, …): they "
@@ -51,38 +55,51 @@ def run_current(inputs: Inputs, values: dict[str, Any]) -> Outcome:
             AccuracyWarning,
             stacklevel=2,
         )
+    return files
+
+
+def run_current(inputs: Inputs, values: dict[str, Any]) -> Outcome:
+    """Current of charges that move, or of a series of densities."""
+    step, unit = values["time_step"]
+    time = {"time_step": step * values["every"], "time_unit": unit}
+    if is_of_charges(values):
+        how = {"x_b": values["x_b"], "period": values["period"] if isinstance(values["period"], float) else None}
+        found: list[PacketCurrent] = []
+        inputs.first(lambda: found.append(packet_current(frames_of(values), values["axis"], **how, **time)))
+        packets = inputs.comm.broadcast(found[0] if found else None)
+        return outcome_of("plot_current", packets, values)
+    files = files_of(values)
     densities = (made_of(inputs.passing({**values, "file": file}), values) for file in files)
     how = {name: values[name] for name in ("x_b", "eps", "period", "bulk", "sampling")}
     return outcome_of("plot_current", density_current(densities, values["axis"], **how, **time), values)
 
 
 def check_current(values: dict[str, Any]) -> None:
-    """Options of trajectories and of densities are not mixed."""
+    """Options of charges and of densities are not mixed."""
     check_making(values)
-    if len(values["files"]) == 1:
-        for name in OF_DENSITIES:
-            if values[name] is not None:
+    of_charges, one = is_of_charges(values), len(values["files"]) == 1
+    for names, fits, what in (
+        (OF_DENSITIES, not of_charges, "a series of densities"),
+        (OF_CHARGES, of_charges, "charges that move"),
+        (OF_TRAJECTORIES, one, "a trajectory of charges in one file"),
+    ):
+        for name in names:
+            if values[name] is not None and not fits:
                 raise InputError(
-                    f"--{name.replace('_', '-')} belongs to a series of densities, and one file is a trajectory of "
-                    "charges: name all files of the series, or leave it out."
+                    f"--{name.replace('_', '-')} belongs to {what}, which {'this file is' if one else 'these are'} "
+                    "not: leave it out, or name the files that it is for."
                 )
-        return
-    for name in OF_PACKETS:
-        if values[name] is not None:
-            raise InputError(
-                f"--{name.replace('_', '-')} belongs to a trajectory of charges, which is one file, and here are "
-                f"{len(values['files'])} of densities: leave it out."
-            )
 
 
 COMMANDS = (
     Command(
         "current",
         "Current density in time: of charges that move, or of a series of densities.",
-        "One file is a trajectory of charges (XYZ, ASE, LAMMPS, GROMACS, …): J is the rate of Σ q x of its cell, with "
-        "charges followed across the ends; with --period in Å, that of a body with surfaces. Several files are the "
-        "charge density of a slab at equal steps of time, in order: J is the rate at which its surfaces charge. J is "
-        "the flow of positive charge along the normal, with the error of its differences.",
+        "One file is a trajectory of charges (XYZ, ASE, LAMMPS, GROMACS, …), several with --charges are structures, a "
+        "frame each: J is the rate of Σ q x of their cell, with charges followed across its ends; with --period in Å, "
+        "that of a body with surfaces. Other files are the charge density of a slab at equal steps of time, in order: "
+        "J is the rate at which its surfaces charge. J is the flow of positive charge along the normal, with the error "
+        "of its differences.",
         (
             "gpuhomog current run.xyz --charges Na=1,Cl=-1 --cell 12,12,12 --time-step 2fs --axis c --plot current.pdf",
             "gpuhomog current rho_*.cube --quantity charge_density --time-step 0.05fs -o current.csv",
@@ -98,8 +115,8 @@ COMMANDS = (
             o.ATOM_STYLE,
             o.START,
             o.EVERY,
-            o.CELL_AXIS,
-            replace(o.X_B, here="Default: the middle of the slab; of a trajectory where its cell begins."),
+            o.AXIS,
+            replace(o.X_B, here="Default: the middle of the slab; of a bulk cell of charges 0."),
             replace(
                 o.PERIOD, here="Of densities auto finds it, none uses the kernel alone; of a body of charges give it."
             ),
@@ -113,7 +130,6 @@ COMMANDS = (
         ),
         run_current,
         check_current,
-        argument="FILE...",
         series=True,
         python=("gh.density_current", "gh.packet_current"),
     ),

@@ -84,7 +84,8 @@ def run_convert(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     def told() -> Outcome:
         numbers = value_report(field)
         rows = (("Written", value_rows(numbers)),)
-        return Outcome({**grid_report(field), **numbers}, rows, {values["output"]: field})
+        report = {**grid_report(field), **numbers, "provenance": field.provenance}
+        return Outcome(report, rows, {values["output"]: field})
 
     return Outcome({}, (), {values["output"]: field}, later=told) if isinstance(field.values, Unread) else told()
 

@@ -41,10 +41,10 @@ def run_macro(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     more = {name: values[name] for name in ("outside", "sampling")}
     try:
         relation = uncertainty(profile, kernel, **more)
-        report["uncertainty"] = relation.to_dict()
+        report["uncertainty_relation"] = relation.to_dict()
         tables += relation.tables()
     except InputError as error:  # a short or open profile has intervals all the same
-        report["uncertainty"] = None
+        report["uncertainty_relation"] = None
         tables.append(("Uncertainty relation", [("not known", str(error))]))
     if values["at"] is not None:
         how.pop("spacing")

@@ -147,7 +147,7 @@ def field_outcome(components: tuple[Field, Field, Field], values: dict[str, Any]
         from ...plots import plot_slices
 
         assert pictured is not None
-        return plot_slices(pictured, width=values["figure_width"] or "page")
+        return plot_slices(pictured, width=values["figure_width"] or "page", name="E$_z$")
 
     def told() -> Outcome:
         reports = {name: value_report(part) for name, part in zip("xyz", components, strict=True)}

@@ -93,8 +93,8 @@ class BerryPhase(Result):
     centre       a φ/2π: the sum of the centres of all bands, mod a [Å]
     centres      (bands,) of single Wannier functions, mod a, rising, extrapolated [Å]
     centres_uncertainty  (bands,) [Å]
-    polarization -e f φ/2π, of the electrons alone, on the branch nearest to the reference [e]; per length of the cell
-                 in one dimension: times e.g. 1/A for a string of a crystal with one electron per area A
+    polarization -e f φ/2π, of the electrons alone, on the branch nearest to the reference [e]: in one dimension; a
+                 crystal with one such string in an area A of its planes has that over A
     quantum      e f: P is known up to whole multiples of it [e]
     smallest     singular value of the overlaps
     n_k, period, occupation  of the string; a [Å]; electrons in each band

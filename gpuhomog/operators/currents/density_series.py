@@ -42,8 +42,7 @@ from ..excess.surface import SurfaceCharge, charge_profile, surface_charge, why_
 from ..profiles.bulk import FACE_LEVEL, Body, Period, find_body, spread_positions
 from ..profiles.planar import Planes
 from ..profiles.unrolled import Unrolled
-from .packets import rows_in_time
-from .rates import TIME_UNIT, check_step, current_unit, elapsed, rates_of, step_of
+from .rates import TIME_UNIT, check_step, current_unit, elapsed, rates_of, rows_in_time, step_of
 
 Array = NDArray[np.float64]
 

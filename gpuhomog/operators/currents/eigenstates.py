@@ -32,8 +32,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...errors import InputError
 from ...results import Result, Tables
 from .berry_phase import check_occupation
-from .packets import rows_in_time
-from .rates import TIME_UNIT, check_step, elapsed, rates_of
+from .rates import TIME_UNIT, check_step, elapsed, rates_of, rows_in_time
 
 Array = NDArray[np.float64]
 

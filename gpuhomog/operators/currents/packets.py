@@ -42,7 +42,8 @@ from ...grid import Grid, axis_index
 from ...results import Result, Tables
 from ..points.point_charges import passed
 from ..points.trajectory_average import Frame
-from .rates import FEWEST_FRAMES, TIME_UNIT, check_step, current_unit, elapsed, step_of
+from ..profiles.bulk import N_SPREAD
+from .rates import FEWEST_FRAMES, TIME_UNIT, check_step, current_unit, elapsed, rates_of, rows_in_time, step_of
 
 Array = NDArray[np.float64]
 
@@ -50,6 +51,8 @@ FARTHEST = 0.4
 """Largest step between frames, as a fraction of the cell, that is followed: half a cell could be either way round."""
 CONSTANT = 1e-5
 """Largest change of the charge of a cell from frame to frame, over the sum of magnitudes, that counts as rounding."""
+SAME = 1e-6
+"""Largest change of the cell of a body, over its length."""
 FRAME_TIME_UNIT = "ps"
 """Of the times that frames state."""
 
@@ -60,7 +63,8 @@ class PacketCurrent(Result):
 
     time         from the first frame on [time_unit]
     J            J_x, the flow of positive charge along the normal [unit]
-    uncertainty  |fourth order - second order| of the differences [unit]
+    uncertainty  |fourth order - second order| of the differences, with the spread over x_b of a body [unit]
+    spread       standard deviation of J over x_b within one period of a body; NaN for a bulk cell [unit]
     J_second, J_fourth  by each order
     sigma_L_rate dσ_L/dt = -J_x, which eqs. 59 to 64 of the paper call J
     convection   its part Σ q ẋ
@@ -79,6 +83,7 @@ class PacketCurrent(Result):
     time: Array
     J: Array
     uncertainty: Array
+    spread: Array
     J_second: Array
     J_fourth: Array
     sigma_L_rate: Array
@@ -100,6 +105,7 @@ class PacketCurrent(Result):
         "time",
         "J",
         "uncertainty",
+        "spread",
         "J_second",
         "J_fourth",
         "sigma_L_rate",
@@ -122,21 +128,6 @@ class PacketCurrent(Result):
             *(("note", remark) for remark in self.remarks),
         ]
         return ("Current of packets", tuple(found)), ("How it was found", tuple(how))
-
-
-MOST_ROWS = 12
-
-
-def rows_in_time(time: Array, J: Array, uncertainty: Array, unit: str, time_unit: str) -> list[tuple[str, str]]:
-    """Currents at no more than a dozen times for people; files have all of them."""
-    inside = np.arange(1, len(time) - 1)
-    if len(inside) > MOST_ROWS:
-        inside = inside[np.unique(np.linspace(0, len(inside) - 1, MOST_ROWS).round().astype(int))]
-    rows = []
-    for i in inside:
-        error = "" if np.isnan(uncertainty[i]) else f" ± {uncertainty[i]:.2g}"
-        rows.append((f"J at {time[i]:.6g} {time_unit}", f"{J[i]:.8g}{error} {unit}"))
-    return rows
 
 
 def frames_on_line(positions: ArrayLike, charges: ArrayLike, length: float, area: float = 1.0) -> Iterator[Frame]:
@@ -180,7 +171,7 @@ def packet_current(
     *,
     time_step: float | None = None,
     time_unit: str = TIME_UNIT,
-    x_b: float = 0.0,
+    x_b: float | None = None,
     period: float | None = None,
 ) -> PacketCurrent:
     """Current density along the normal of an axis from the motion of charges, with the error of its differences.
@@ -189,17 +180,18 @@ def packet_current(
     axis       "a", "b" or "c"
     time_step  between frames; None: that of the times that the frames state, in ps
     time_unit  of the step; it becomes part of the unit of J
-    x_b        where the cell whose packets are summed begins [Å along the normal]; charges that change need it
+    x_b        where the cell whose packets are summed begins [Å along the normal]; 0 by default, of a body half a
+               period below its middle. Charges that change need it
     period     None: the frames are a bulk cell, summed whole. A length [Å]: they are a body with its surfaces, whose
                bulk has this period at x_b, and the current is that of σ_L (eq. 60), conduction included
 
     Source: eqs. 9, 58 to 64 of the paper. Raises InputError for fewer than three frames, numbers of packets that
-    change, steps of more than 0.4 of a cell, times that are not uniform, a cell of a body that is not neutral, and a
-    charge of the cell that changes: the current then depends on the origin.
+    change, steps of more than 0.4 of a cell, times that are not uniform, a body whose bulk is not neutral or
+    whose cell changes its length, and a charge of the cell that changes: the current then depends on the origin.
     """
     index = axis_index(axis)
     check_step(time_step, time_unit)
-    if not isfinite(x_b) or (period is not None and not (isfinite(period) and period > 0)):
+    if not isfinite(x_b or 0.0) or (period is not None and not (isfinite(period) and period > 0)):
         raise InputError(f"x_b = {x_b}, period = {period}: give a position and a positive length in Å.")
     sums = _Sums(x_b, period)
     times: list[float | None] = []
@@ -218,12 +210,13 @@ def packet_current(
 class _Sums:
     """Sums over packets, frame by frame; five frames at a time."""
 
-    def __init__(self, x_b: float, period: float | None) -> None:
-        self.x_b, self.period = x_b, period
+    def __init__(self, x_b: float | None, period: float | None) -> None:
+        self.given, self.period = x_b, period
+        self.x_b = x_b or 0.0
         self.near: deque[_Moment] = deque(maxlen=5)
         self.n = 0
         self.moved: list[float] = []  # charge per area that passed between two frames
-        self.sigma: list[float] = []
+        self.sigma: list[Array] = []  # of a body, at x_b and at places within a period of it
         self.parts: dict[int, list[Array]] = {2: [], 4: []}  # (3,) of each inner frame, per step of time
         self.first: _Moment | None = None
         self.charge = 0.0
@@ -256,16 +249,28 @@ class _Sums:
                 )
             fraction = before.fraction + step
         moment = _Moment(fraction, charges, grid.height(index), grid.area(index))
+        if self.first is not None and self.period is not None:
+            change = abs(moment.height - self.first.height)
+            if change > SAME * self.first.height:
+                raise InputError(
+                    f"The cell of frame {self.n} is {moment.height:.8g} Å long, that of frame 0 "
+                    f"{self.first.height:.8g}: a body with surfaces does not scale with its cell. Keep the cell, or "
+                    "leave out the period."
+                )
+        if before is None and self.period is not None and self.given is None:
+            x = fraction * moment.height
+            self.x_b = float(x.min() + x.max() - self.period) / 2
         if before is not None:
             self._check_charge(before, moment)
             self.moved.append(self._passed(before, moment))
         else:
             self.first, self.charge = moment, float((charges * self._inside(moment)).sum())
             gross = float((np.abs(charges) * self._inside(moment)).sum())
-            if self.period is not None and abs(self.charge) > CONSTANT * gross:
+            if self.period is not None and not (gross > 0 and abs(self.charge) <= CONSTANT * gross):
                 raise InputError(
-                    f"The cell from x_b = {self.x_b:g} Å on, {self.period:g} Å long, carries {self.charge:.6g} e: the "
-                    "bulk must be neutral, or σ_L depends on x_b. Give the period of the bulk, and x_b within it."
+                    f"The cell from x_b = {self.x_b:g} Å on, {self.period:g} Å long, carries {self.charge:.6g} e in "
+                    f"charges of {gross:.6g} e: the bulk must be there and neutral, or σ_L depends on x_b. Give the "
+                    "period of the bulk, and x_b within it."
                 )
         if self.period is not None:
             self.sigma.append(self._surface_charge(moment))
@@ -312,11 +317,15 @@ class _Sums:
         exchange = ((moment.charge - before.charge) * (start + step / 2)).sum()
         return float(convection + exchange) / area
 
-    def _surface_charge(self, moment: _Moment) -> float:
-        """Eq. 58, as the mean of the cumulative charge over the cell from x_b on."""
+    def _surface_charge(self, moment: _Moment) -> Array:
+        """Eq. 58, as the mean of the cumulative charge over the cell from x_b on; and from places around it."""
         assert self.period is not None
-        beyond = (self.x_b + self.period - moment.fraction * moment.height) / self.period
-        return float((moment.charge * np.clip(beyond, 0.0, 1.0)).sum()) / moment.area
+        places = self.x_b + self.period * np.concatenate([[0.0], np.linspace(-0.5, 0.5, N_SPREAD)])
+        from_x_b = moment.fraction * moment.height - self.x_b
+        near = np.abs(from_x_b - self.period / 2) <= 2 * self.period
+        below = float(moment.charge[from_x_b < -1.5 * self.period].sum())
+        beyond = (places[:, None] + self.period - (from_x_b[near] + self.x_b)) / self.period
+        return (np.clip(beyond, 0.0, 1.0) @ moment.charge[near] + below) / moment.area
 
     def _parts(self, at: int, offsets: tuple[int, ...], weights: tuple[float, ...]) -> Array:
         """Convection, exchange and conduction at a frame, times the step of time [e/Å^2]."""
@@ -351,9 +360,12 @@ class _Sums:
         J = np.where(np.isnan(fourth), second, fourth)
         best = np.where(np.isnan(parts[4][:, :1]), parts[2], parts[4])
         transferred = np.concatenate([[0.0], np.cumsum(self.moved)])
-        sigma = np.full(self.n, np.nan)
+        sigma, spread = np.full(self.n, np.nan), np.full(self.n, np.nan)
         if self.period is not None:
-            sigma = np.array(self.sigma)
+            everywhere = np.array(self.sigma)
+            sigma = everywhere[:, 0]
+            spread = rates_of(everywhere[:, 1:], time_step).value.std(axis=1)
+            uncertainty = np.hypot(uncertainty, spread)
             transferred = sigma[0] - sigma
         remarks = []
         gross = float((np.abs(self.first.charge) * self._inside(self.first)).sum())
@@ -372,6 +384,7 @@ class _Sums:
             time=elapsed(self.n, time_step),
             J=J,
             uncertainty=uncertainty,
+            spread=spread,
             J_second=second,
             J_fourth=fourth,
             sigma_L_rate=-J,

@@ -33,6 +33,8 @@ FEWEST_FRAMES = 3
 UNEVEN = 1e-4
 """By how much the steps between times may differ, over the step: files round them."""
 TIME_UNIT = "fs"
+MOST_ROWS = 12
+"""Of a table of currents for people."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,3 +104,15 @@ def current_unit(time_unit: str) -> str:
 def elapsed(n_frames: int, time_step: float) -> Array:
     """Times of the frames, from the first on."""
     return np.asarray(time_step * np.arange(n_frames), dtype=np.float64)
+
+
+def rows_in_time(time: Array, J: Array, uncertainty: Array, unit: str, time_unit: str) -> list[tuple[str, str]]:
+    """Currents at no more than a dozen times for people; files have all of them."""
+    inside = np.arange(1, len(time) - 1)
+    if len(inside) > MOST_ROWS:
+        inside = inside[np.unique(np.linspace(0, len(inside) - 1, MOST_ROWS).round().astype(int))]
+    rows = []
+    for i in inside:
+        error = "" if np.isnan(uncertainty[i]) else f" ± {uncertainty[i]:.2g}"
+        rows.append((f"J at {time[i]:.6g} {time_unit}", f"{J[i]:.8g}{error} {unit}"))
+    return rows

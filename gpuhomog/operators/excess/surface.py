@@ -522,7 +522,7 @@ class _Sides:
             reason = str(refused).split(" Nearest usable")[0].split(" No level of")[0].rstrip(".")
             return self.not_defined(reason), None
         spread = np.abs(others - here).max(axis=0, initial=0.0)
-        return self.measured(here, spread, self.body.line.rounding * self.levers), widest
+        return self.measured(here, spread, self.of_line), widest
 
     def fluctuations(self) -> Array:
         """(4,) standard deviations of the kernel estimates in a bulk without period, beyond reach of the spread.
@@ -550,6 +550,13 @@ class _Sides:
     def levers(self) -> Array:
         """What an error of charge at a face is in each of the four."""
         return np.array([1.0, 1.0, self.body.thickness, self.body.thickness])
+
+    @property
+    def of_line(self) -> Array:
+        """Uncertainties of the four by that of C, which is the same from one end of the line to the other."""
+        line = self.body.line
+        length = line.end - line.start
+        return line.uncertainty * np.array([1.0, 1.0, length, length])
 
     @property
     def around(self) -> Array:
@@ -580,7 +587,7 @@ class _Sides:
         ]
 
     def by_period(self) -> list[Measurement]:
-        """σ_low, σ_high and the first moments: uncertain by the spread over x_b, by the period, and by rounding."""
+        """σ_low, σ_high and the first moments: uncertain by the spread over x_b, by the period, and by the line."""
         if self.period is None:
             return self.not_defined(self.reason or "the bulk has no period")
         here, drift = self.period_estimates(np.array([self.x_b]))[0], np.zeros(4)
@@ -588,7 +595,7 @@ class _Sides:
             longer = replace(self, period=Period(self.period.length + self.period.uncertainty))
             drift = np.abs(longer.period_estimates(np.array([self.x_b]))[0] - here)
         spread = np.abs(self.period_estimates(self.around) - here).max(axis=0)
-        return self.measured(here, spread, drift, self.body.line.rounding * self.levers)
+        return self.measured(here, spread, drift, self.of_line)
 
     def by_kernel(self) -> tuple[list[Measurement], float]:
         """The same by the kernel, and the ripple that it leaves; uncertain by that, its tail and the bulk, too."""
@@ -661,8 +668,10 @@ class _Sides:
             high_dipole_partition=by_partition[3] if high else None,
             total=Measurement(total, unit, rounding),
             dipole=Measurement(dipole, self.moment_unit, first_moment_error(line)),
-            cut=Measurement(cut, unit, rounding),
-            bulk_part=undefined if not leading[0].defined else Measurement(float(leading[0]) - cut, unit, rounding),
+            cut=Measurement(cut, unit, line.uncertainty),
+            bulk_part=undefined
+            if not leading[0].defined
+            else Measurement(float(leading[0]) - cut, unit, line.uncertainty),
             estimator="period window" if self.period else "kernel",
             x_b=self.x_b,
             bulk=window,
@@ -730,7 +739,7 @@ def first_moment_error(line: Unrolled) -> float:
     centre = (line.start + line.end) / 2
     by_sum = float((line.values * (line.position - centre)).sum() * line.spacing)
     length = line.end - line.start
-    return hypot(line.rounding * length, line.beyond_ends * length, by_sum - first_moment(line, centre))
+    return hypot(line.uncertainty * length, by_sum - first_moment(line, centre))
 
 
 def first_moment_by_window(line: Unrolled, x: Array, period: float, origin: float) -> Array:

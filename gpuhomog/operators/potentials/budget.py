@@ -534,7 +534,7 @@ def _budget(
     """All terms."""
     line, film = surfaces.line, case == "film"
     sigma_low, sigma_high, d_low, d_high = surfaces.sigma_low, surfaces.sigma_high, surfaces.d_low, surfaces.d_high
-    unknown = hypot(line.rounding, line.beyond_ends)
+    unknown = line.uncertainty
     of_moment = hypot(first_moment_error(line), unknown * abs(surfaces.lever))
     spread_sigma, spread_d = (
         hypot(surfaces.spread[0], unknown),

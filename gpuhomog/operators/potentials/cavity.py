@@ -41,8 +41,8 @@ from ...fft import RowsOfModes
 from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, Grid
 from ...results import Result, Tables
-from ...streaming import Unread
-from ...units import COULOMB_CONSTANT, FOUR_PI_KAPPA
+from ...streaming import RowsOnDisk, Unread
+from ...units import COULOMB_CONSTANT, FOUR_PI_KAPPA, is_rounding
 from ..charge import absolute_sum
 from ..excess.surface import check_charge
 from ..profiles.planar import planar_average
@@ -61,6 +61,8 @@ PER_BIN, PHASE = 20, 4.0
 """Wavevectors that stand for all in a bin, and the largest phase kR over half of it: errors (PHASE/2)^n/n! = 4e-13."""
 BINS_FROM = 4
 """Bins begin this many widths above k = 0, near which 1/k is not smooth."""
+NUMBERS_A_MODE = 130
+"""Of 8 bytes, that a mode of a row takes while it goes to its shell."""
 EVALUATED_AT_ONCE = 2_000_000
 """Radii times shells."""
 SAME_PLACE = 1e-6
@@ -158,7 +160,8 @@ class LorentzCavity(Result):
 
 
 def _vector(values: Array) -> str:
-    return f"({', '.join(f'{x + 0.0:.8g}' for x in values)})"
+    told = [0.0 if is_rounding(float(x), "V/Å") else float(x) for x in values]
+    return f"({', '.join(f'{x:.8g}' for x in told)})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,7 +245,7 @@ def lorentz_cavity(
         lattice = charge.grid.cell
         _check_field(charge)
         charge = charge.internal()
-        shells = _shells_of_field(charge, place)
+        shells = _shells_of_field(charge, place, float(r.max()) + 2 * window_of(lattice, width))
         dipole = _dipole_of_field(charge)
         provenance = charge.provenance
         name = "the cell of the grid, from its first point on"
@@ -252,9 +255,7 @@ def lorentz_cavity(
         dipole = charge.dipole / abs(np.linalg.det(lattice))
         provenance = ()
         name = f"block {charge.name}"
-    a = float(np.linalg.norm(lattice, axis=1).min()) if width is None else float(width)
-    if not (isfinite(a) and a > 0):
-        raise InputError(f"width = {width}: give a positive length in Å.")
+    a = window_of(lattice, width)
     periodic = -FOUR_PI_KAPPA * (shells.odd / shells.k[:, None]).sum(axis=0)
     shells = _fewer(shells, float(r.max()) + 2 * a)
     found = {
@@ -311,6 +312,14 @@ def _rms(values: Array) -> float | None:
     return float(np.sqrt((known**2).mean())) if known.size else None
 
 
+def window_of(lattice: Array, width: float | None) -> float:
+    """The window over which radii are averaged; InputError unless it is positive."""
+    a = float(np.linalg.norm(lattice, axis=1).min()) if width is None else float(width)
+    if not (isfinite(a) and a > 0):
+        raise InputError(f"width = {width}: give a positive length in Å.")
+    return a
+
+
 def _check_field(density: Field) -> None:
     """InputError unless it is a neutral charge density, periodic along all axes."""
     check_charge(density.quantity, "A Lorentz cavity")
@@ -320,8 +329,6 @@ def _check_field(density: Field) -> None:
                 f"Axis {AXIS_NAMES[axis]} is open: a Lorentz cavity lies in a crystal that goes on. Read the field "
                 f"with a periodic {AXIS_NAMES[axis]}."
             )
-    if isinstance(density.values, Unread):
-        density.values.refuse("The spectrum of a Lorentz cavity")
     (magnitude,) = density.reduce(absolute_sum())
     gross = float(magnitude[0]) * density.grid.volume / density.grid.n_points
     net = density.integral()
@@ -378,10 +385,17 @@ def _joined(parts: Sequence[tuple[Array, Array, Array]], largest: float) -> tupl
     return _grouped(square, even, odd, largest)
 
 
-def _shells_of_field(density: Field, centre: Array) -> _Shells:
-    """From the spectrum of the grid; modes N/2 of even axes, which have no sign, are left out."""
-    grid = density.grid
-    spectrum = RowsOfModes(density.device, density.values, density.slab, density.comm)
+def _shells_of_field(density: Field, centre: Array, reach: float) -> _Shells:
+    """From the spectrum of the grid; modes N/2 of even axes, which have no sign, are left out.
+
+    reach  of the spheres [Å]: shells of a spectrum that is larger than memory are joined for it row by row
+    """
+    grid, values = density.grid, density.values
+    spectrum: RowsOfModes | RowsOnDisk
+    if isinstance(values, Unread):
+        spectrum = RowsOnDisk(values, NUMBERS_A_MODE)
+    else:
+        spectrum = RowsOfModes(density.device, values, density.slab, density.comm)
     at = grid.fractional(centre)
     order, modes, shape = spectrum.order, spectrum.modes, spectrum.shape
     rows = grid.reciprocal
@@ -395,11 +409,19 @@ def _shells_of_field(density: Field, centre: Array) -> _Shells:
             c = line * np.multiply.outer(waves[0], waves[2]) * waves[1][i]
             along = modes[0][:, None, None] * rows[order[0]] + modes[2][None, :, None] * rows[order[2]]
             parts.append(_of_modes((along + modes[1][i] * rows[order[1]]).reshape(-1, 3), c.ravel(), largest))
+            if isinstance(values, Unread):
+                few = _fewer(_shells_of(_joined(parts, largest)), reach)
+                parts = [(few.k**2, few.even, few.odd)]
     mine = _joined(parts, largest)
     if density.comm.size > 1:
         square, even, odd = (density.comm.concatenate(part) for part in mine)
         mine = _grouped(square, even, odd, largest)
-    return _Shells(np.sqrt(mine[0]), mine[1], mine[2])
+    return _shells_of(mine)
+
+
+def _shells_of(sums: tuple[Array, Array, Array]) -> _Shells:
+    """By |G| instead of its square."""
+    return _Shells(np.sqrt(sums[0]), sums[1], sums[2])
 
 
 def _of_modes(g: Array, c: NDArray[np.complex128], largest: float) -> tuple[Array, Array, Array]:
@@ -431,8 +453,7 @@ def _shells_of_block(block: BuildingBlock, lattice: Array, centre: Array) -> _Sh
         for ion in ions:
             c += ion.charge * np.exp(1j * (g @ (centre - np.asarray(ion.centre))) - square * ion.std**2 / 2)
         parts.append(_of_modes(g, 2 * c / volume, cutoff**2))
-    square, even, odd = _joined(parts, cutoff**2)
-    return _Shells(np.sqrt(square), even, odd)
+    return _shells_of(_joined(parts, cutoff**2))
 
 
 def _dipole_of_field(density: Field) -> Array:

@@ -152,7 +152,8 @@ def deviation_decay(
             raise InputError(f'Unknown {name} "{word}" of a decay: {nearest_known(str(word), known)}')
     if not 0 < fraction <= MOST_OF_DISC:
         raise InputError(f"fraction = {fraction}: give R1/R of a fixed disc, above 0 and at most {MOST_OF_DISC}.")
-    in_memory(field, "The decay of a potential")
+    if field.slab.axis != normal:
+        in_memory(field, f"The decay along {AXIS_NAMES[normal]}, whose planes are not those that are read,")
     wanted = _radii(field, normal, radii)
     cylinder = Cylinder(field.grid, normal, float(wanted[0]), 0.0)
     cylinder.check()
@@ -245,7 +246,8 @@ def _waves(field: Field, cylinder: Cylinder, point: Array) -> tuple[Array, Array
 
     values, slab = planes_whole(field, cylinder.normal)
     whole = replace(field, values=values, slab=slab)
-    (waves,) = whole.reduce(Reduction("waves of planes at a point", local, (JOIN,)))
+    name, n_bytes = f"waves of planes at {point.tolist()}", 8 * cylinder.n * lengths.shape[1]
+    (waves,) = whole.reduce(Reduction(name, local, (JOIN,), n_bytes=n_bytes))
     return lengths, np.asarray(waves)
 
 

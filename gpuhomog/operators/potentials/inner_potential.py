@@ -78,8 +78,10 @@ LEAST_FIELD = 1e-6
 """Field of a bulk that is rounding, of potentials in float32 as well, over the slab's largest."""
 AT_THE_EDGE = 1e-6
 """An ion nearer than this to the end of a period is at it, and half in it [Å]."""
-LEAST_GAIN = 1e-3
+LEAST_GAIN = 1e-2
 """A quarter of the planes may be far too few: the last halving of a grid is not believed to gain more than this."""
+GAIN_OF_SPLINES = 1 / 16
+"""The same where the mean is that of a cubic spline, of fourth order."""
 SAME_CELL = 1e-4
 """Largest difference between the cells of a potential and of its charge, as a fraction."""
 NONE_DECLARED = "none declared"
@@ -422,8 +424,8 @@ def _level(step: PotentialStep, eps: float | None, charge: Unrolled | None, surf
                 return float(-FOUR_PI_KAPPA * line.window_mean_of_double(step.x_b or 0.0, step.period or 0.0))
             return float(period_mean(line, np.array([step.x_b]), step.period or 0.0)[0])
 
-        line = step.line if charge is None else charge
-        return _Level(step.bulk, step.bulk_field, _grid_error(line, mean) if step.bulk.defined else 0.0)
+        line, least = (step.line, GAIN_OF_SPLINES) if charge is None else (charge, LEAST_GAIN)
+        return _Level(step.bulk, step.bulk_field, _grid_error(line, mean, least) if step.bulk.defined else 0.0)
     assert eps is not None
     low, high = step.faces
     window = (low + KERNELS_TO_FACE * eps, high - KERNELS_TO_FACE * eps)
@@ -464,8 +466,10 @@ def _no_level(reason: str) -> _Level:
     return _Level(Measurement.not_defined(VOLT, reason), Measurement.not_defined("V/Å", reason), 0.0)
 
 
-def _grid_error(line: Unrolled, number: Callable[[Unrolled], float]) -> float:
+def _grid_error(line: Unrolled, number: Callable[[Unrolled], float], least: float = LEAST_GAIN) -> float:
     """What leaving out every second plane changes, times how much less that is than leaving out three of four.
+
+    least  by how much the last halving of the step is believed to gain at best
 
     The line ends in vacuum, so its last planes may go too.
     """
@@ -478,7 +482,7 @@ def _grid_error(line: Unrolled, number: Callable[[Unrolled], float]) -> float:
             for i in range(stride)
         ]
         changes.append(float(np.ptp([number(part) for part in parts])) / 2)
-    return changes[0] * min(1.0, max(LEAST_GAIN, changes[0] / changes[1])) if changes[1] > 0 else 0.0
+    return changes[0] * min(1.0, max(least, changes[0] / changes[1])) if changes[1] > 0 else 0.0
 
 
 def _grid_error_of_moment(line: Unrolled | None, x_b: float, period: float | None, faces: tuple[float, float]) -> float:

@@ -25,7 +25,7 @@ Out  InteractionEnergy: eV, e²/Å^3; host, equal on every rank.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any
 
@@ -39,6 +39,7 @@ from ...parallel import Slab
 from ...parallel.exchange import at
 from ...reduction import PLANES_AT_ONCE, SUM, Arrays, Reduction
 from ...results import Measurement, Result, Tables
+from ...streaming import Unread
 from .poisson import NEUTRAL, electrostatic_potential
 
 ENERGY, OVERLAP = "eV", "e^2/Å^3"
@@ -92,7 +93,7 @@ class InteractionEnergy(Result):
 def interaction_energy(first: Field, second: Field, boundary: str | Sequence[str] | None = None) -> InteractionEnergy:
     """Electrostatic energy between two charge densities on one grid, with their overlap and self-energies.
 
-    first, second  charge_density, in memory, of the same grid, device and slabs
+    first, second  charge_density, of the same grid, device and slabs
     boundary       "periodic", "open", or one per axis; that of the first field if None
 
     Source: eq. D15 of the paper, its term of mean fields; the exact Coulomb kernel of the boundary.
@@ -174,5 +175,9 @@ def _products(field: Field, *others: Field, magnitude: bool = False) -> Any:
                 totals[i] += float(device.planar_sum(abs(product) if magnitude else product, slab.axis).sum())
         return (totals,)
 
-    (sums,) = field.reduce(Reduction("sums of products", local, (SUM,)))
+    plane = field.grid.points_per_plane(field.slab.axis) * field.values.dtype.itemsize
+    unread = [other for other in others if isinstance(other.values, Unread)]
+    names = ", ".join(str(getattr(other.values, "name", id(other.values))) for other in others)
+    reduction = Reduction(f"sums of products{' of magnitudes' * magnitude} with {names}", local, (SUM,))
+    (sums,) = field.reduce(replace(reduction, n_bytes=len(unread) * min(PLANES_AT_ONCE, field.slab.n) * plane))
     return sums

@@ -49,8 +49,7 @@ from ...fft import Derivative, Multiplier, Part
 from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, parse_boundary
 from ...parallel import Slab
-from ...parallel.exchange import at
-from ...reduction import JOIN, PLANES_AT_ONCE, SUM, Arrays, Reduction
+from ...reduction import JOIN, SUM, Arrays, Reduction
 from ...streaming import Unread
 from ...units import FOUR_PI_KAPPA
 from ..profiles.unrolled import quiet_runs
@@ -214,19 +213,7 @@ def _charge_sums(axes: Sequence[int], split: int) -> Reduction:
     """Sums over the planes of the split axis, then sums of magnitudes over those of each axis."""
 
     def local(device: Device, values: Any, slab: Slab) -> Arrays:
-        signed = device.planar_sum(values, split)
-        magnitudes: list[list[NDArray[np.float64]]] = [[] for _ in axes]
-        for start in range(0, slab.n_local, PLANES_AT_ONCE):
-            here = abs(values[at(split, slice(start, start + PLANES_AT_ONCE))])
-            for axis, parts in zip(axes, magnitudes, strict=True):
-                parts.append(device.planar_sum(here, axis))
-        whole = [
-            np.concatenate([np.zeros(0), *parts])
-            if axis == split
-            else np.sum([np.zeros(values.shape[axis]), *parts], axis=0)
-            for axis, parts in zip(axes, magnitudes, strict=True)
-        ]
-        return (signed, *whole)
+        return device.magnitude_sums(values, split, axes)
 
     rules = (JOIN, *(JOIN if axis == split else SUM for axis in axes))
     return Reduction(f"charge and its magnitude on planes of {list(axes)}", local, rules)

@@ -29,13 +29,17 @@ from math import hypot, isfinite
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import InputError
 from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, axis_index
+from ...parallel.exchange import at
+from ...reduction import extrema, plane_sums
 from ...results import Measurement, Profile, Result, Tables, between_positions, weighted_sum
 from ...streaming import Unread
 from ...units import ENERGY, FIELD, FOUR_PI_KAPPA, MOMENT
+from ..averages.streamed import digest_of
 from ..excess.surface import first_moment, first_moment_error, profile_of
 from ..profiles.bulk import find_body
 from ..profiles.planar import Planes, planar_average
@@ -190,7 +194,7 @@ def dipole_correction(
 ) -> DipoleCorrection:
     """Remove the field of a periodic cell from the potential of a slab; the step is then in the vacuum, at a jump.
 
-    field    electrostatic_potential or electron_potential_energy, periodic along the axis, in memory
+    field    electrostatic_potential or electron_potential_energy, periodic along the axis
     axis     "a", "b" or "c", along the normal
     density  charge_density on the same planes: its moment gives the dipole exactly. Without it, or from an
              electron_density, which only shows where the vacuum is, the fields on both sides give it
@@ -208,8 +212,6 @@ def dipole_correction(
         )
     if field.grid.boundary[across] == OPEN:
         raise InputError(f"Axis {name} is open, so there is no field of a periodic cell to remove: leave it as it is.")
-    if isinstance(field.values, Unread):
-        field.values.refuse("A dipole correction")
     potential = electrostatic_potential(field)
     profile, height = planar_average(potential, across), field.grid.height(across)
     charge = None if density is None else profile_of(density, name)
@@ -242,15 +244,29 @@ def dipole_correction(
     middle = sum(found.faces) / 2
     jump = float((middle + height / 2) % height)
     along = (field.grid.plane_positions(across) - jump) % height - height / 2
-    ramp = (float(removed) * along)[field.slab.planes if field.slab.axis == across else slice(None)]
-    ramp = ramp.reshape([-1 if i == across else 1 for i in range(3)]).astype(potential.values.dtype)
     step = {"step": "dipole correction", "axis": name, "field": float(removed), "jump": jump}
-    corrected = potential.derive(potential.values - field.device.asarray(ramp), step)
+    corrected = potential.derive(_less_by_planes(potential, across, float(removed) * along), step)
     levels = vacuum_levels(corrected, name, density=charge, x_b=x_b, fermi_energy=fermi_energy)
     levels = _of_removed(levels, removed)
     return DipoleCorrection(
         levels, dipole, removed, exact, jump, corrected, tuple(remarks), provenance=corrected.provenance
     )
+
+
+def _less_by_planes(field: Field, axis: int, numbers: NDArray[np.float64]) -> Any:
+    """Values of a field less one number for each plane of an axis; Unread where they are."""
+    device, values, split = field.device, field.values, field.slab.axis
+    ramp = numbers.reshape([-1 if i == axis else 1 for i in range(3)]).astype(values.dtype)
+    if not isinstance(values, Unread):
+        return values - device.asarray(ramp[at(axis, field.slab.planes)] if axis == split else ramp)
+
+    def planes(start: int, stop: int) -> Any:
+        here = ramp[at(axis, slice(start, stop))] if axis == split else ramp
+        return values.planes(start, stop) - device.asarray(here)
+
+    name, first = f"{values.name}, less {digest_of(numbers)}", (extrema(), plane_sums(split, split))
+    made = replace(values.stream, name=name, read=planes, dtype=values.dtype, first=first, review=None, ahead=False)
+    return Unread(values.stream.run.shared(made))
 
 
 def _of_removed(levels: VacuumLevels, removed: Measurement) -> VacuumLevels:

@@ -119,6 +119,25 @@ class Unrolled:
         return float(np.hypot(beyond[0], beyond[1]))
 
     @cached_property
+    def ringing(self) -> float:
+        """By how much all C is off: waves that the grid does not resolve go on in the vacuum, and C is 0 at the start.
+
+        C less its mean over two samples, in which a wave of N/2 is once up and once down, at the start and a quarter of
+        that wave away.
+        """
+        if self.sampling == CELL:
+            return 0.0
+        wavevectors, coefficients = self._modes
+        waves = coefficients / (1j * wavevectors) * (1 - np.sinc(wavevectors * self.spacing / np.pi))
+        here, aside = (waves * np.exp(np.outer([0.0, 0.5j * self.spacing], wavevectors))).sum(axis=1).real
+        return float(np.hypot(here, aside))
+
+    @cached_property
+    def uncertainty(self) -> float:
+        """Of C in the bulk: roundings, what the ends cut off, and what the grid does not resolve."""
+        return float(np.linalg.norm([self.rounding, self.beyond_ends, self.ringing]))
+
+    @cached_property
     def highest(self) -> float:
         """Largest |C|, by sums of samples."""
         return float(np.abs(np.cumsum(self.values)).max() * self.spacing)

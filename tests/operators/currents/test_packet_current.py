@@ -111,6 +111,25 @@ def test_the_total_of_a_body_does_not_depend_on_where_it_is_cut(x_b):
     assert found.transferred[-1] == pytest.approx(found.sigma_L[0] - found.sigma_L[-1])
 
 
+def test_a_body_is_cut_in_its_middle_and_says_how_cells_differ():
+    """Cells whose packets move at speeds of their own: J depends on x_b, and the spread tells by how much."""
+    rng = np.random.default_rng(8)
+    cells, t = 4.0 * np.arange(30), np.arange(5.0)
+    speeds = 0.1 + 0.02 * rng.normal(size=30)
+    places = np.concatenate([np.broadcast_to(cells, (5, 30)), cells + 1.0 + t[:, None] * speeds], axis=1)
+    charges = np.repeat([1.0, -1.0], 30)
+    found = gh.packet_current(frames_of(places, charges), time_step=1.0, period=4.0)
+    assert found.x_b == pytest.approx((places[0].min() + places[0].max()) / 2 - 2.0)
+    assert found.J[2] == pytest.approx(-speeds.mean() / 4, abs=4 * found.uncertainty[2])
+    assert 0.001 < found.spread[2] < 0.01
+    alike = gh.packet_current(frames_of(places * 0 + places[:1], charges), time_step=1.0, period=4.0)
+    assert alike.spread[2] < 1e-15
+
+
+def frames_of(places, charges):
+    return gh.frames_on_line(places, charges, 400.0)
+
+
 def test_parts_jump_and_are_tagged():
     x = np.broadcast_to([0.5, 2.5], (5, 2))
     q = 0.1 * STEP * np.arange(5)[:, None] * np.array([1.0, -1.0]) + np.array([1.0, -1.0])
@@ -160,6 +179,7 @@ GROWING = CHARGES + 0.01 * np.arange(5)[:, None] * np.array([0.0, 0.0, 1.0])
         (lambda: gh.packet_current(frames(X), time_step=1.0, time_unit=" "), ["time_unit"]),
         (lambda: gh.packet_current(frames(X), time_step=1.0, period=-1.0), ["period = -1"]),
         (lambda: gh.packet_current(frames(X), time_step=1.0, x_b=0.2, period=2.0), ["carries -0.6 e", "neutral"]),
+        (lambda: gh.packet_current(frames(X), time_step=1.0, x_b=-9.0, period=2.0), ["carries 0 e", "must be there"]),
         (lambda: gh.packet_current(frames(X, [1.0, -1.0]), time_step=1.0), ["(5, 3)", "(2,)"]),
         (lambda: gh.packet_current(frames(X, area=0.0), time_step=1.0), ["area = 0"]),
         (lambda: gh.packet_current(frames(X * np.nan), time_step=1.0), ["Frame 0", "finite"]),
@@ -177,6 +197,9 @@ def test_frames_that_do_not_belong_together():
     some = [gh.Frame(np.zeros((n, 3)), np.zeros(n), cell, float(n)) for n in (2, 2, 3)]
     with pytest.raises(InputError, match="Frame 2 has 3 packets"):
         gh.packet_current(some)
+    growing = [gh.Frame(np.eye(3)[:2], np.array([1.0, -1.0]), cell * (1 + 0.01 * n)) for n in range(3)]
+    with pytest.raises(InputError, match=r"frame 1 is 4\.04 Å long, that of frame 0 4"):
+        gh.packet_current(growing, "a", time_step=1.0, x_b=-0.5, period=2.0)
     uneven = [gh.Frame(np.zeros((1, 3)), np.zeros(1), cell, time) for time in (0.0, 1.0, 2.1)]
     with pytest.raises(InputError, match="not uniform"):
         gh.packet_current(uneven)

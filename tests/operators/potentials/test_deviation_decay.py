@@ -138,7 +138,7 @@ def test_refused():
         with pytest.raises(InputError, match=message):
             gh.deviation_decay(field, "c", **({"x_b": 2.5} | options))
 
-    refused("7 radii: an exponent takes 8", radii=np.geomspace(5, 500, 7))
+    refused("Of 7 radii no exponent can be told", radii=np.geomspace(5, 500, 7))
     refused("are 0.90 decades: an exponent takes one or more", radii=np.geomspace(10, 80, 40))
     refused("increasing", radii=np.geomspace(10, 800, 40)[::-1])
     refused('Unknown average "cell"', average="cell")

@@ -1,0 +1,35 @@
+"""Team: threads that take items one after the other, each with memory of its own.
+
+>>> taken = []
+>>> share(lambda memory, item: taken.append(item), range(3), lambda: None, threads=2)
+>>> sorted(taken)
+[0, 1, 2]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+SMALL = 1 << 15
+"""Points with which one thread is done before others have begun."""
+
+
+def share(work: Callable[[Any, int], None], items: Iterable[int], memory: Callable[[], Any], threads: int) -> None:
+    """Call work(memory, item) for each item, among the thread that asks and others, each of which makes one memory."""
+    waiting = iter(list(items))
+
+    def some() -> None:
+        own = memory()
+        for item in waiting:  # the next one of a list is taken by one thread alone
+            work(own, item)
+
+    if threads == 1:
+        some()
+        return
+    with ThreadPoolExecutor(threads - 1) as pool:
+        others = [pool.submit(some) for _ in range(threads - 1)]
+        some()
+        for other in others:
+            other.result()

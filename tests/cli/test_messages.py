@@ -1,0 +1,70 @@
+"""What commands say of input that is odd but not wrong, and that nothing given is silently left aside."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gpuhomog as gh
+
+
+def wire(n=32):
+    x = np.arange(n) * 0.5
+    values = np.repeat((np.cos(x)[:, None] * np.cos(x))[:, :, None], 2, axis=2)
+    gh.write(gh.Field.from_array(values, np.diag([16.0, 16.0, 1.0]), quantity="charge_density"), "wire.npz")
+    return "wire.npz"
+
+
+def test_a_box_beyond_the_cell(run):
+    ran = run("corners", wire(), "--box", "1,30,1,30")
+    assert ran.code == 2 and "as long as the periodic cell, or longer" in ran.sentence
+
+
+@pytest.mark.parametrize("command", [("surface", "wire.npz"), ("charges", "ions.xyz", "--charges", "Na=1,Cl=-1")])
+def test_two_names_of_planes(run, command):
+    wire()
+    Path("ions.xyz").write_text('2\nLattice="4 0 0 0 4 0 0 0 20"\nNa 0 0 5\nCl 2 2 5.78\n')
+    ran = run(*command, "--hkl", "1,1,0", "--axis", "c")
+    assert ran.code == 2 and "--hkl names the planes of the cut, and --axis others" in ran.sentence
+
+
+def test_a_slab_thinner_than_two_layers_is_noted(run):
+    for thickness, is_noted in ((0.78, True), (8.0, False)):
+        Path("ions.xyz").write_text(f'2\nLattice="4 0 0 0 4 0 0 0 20"\nNa 0 0 5\nCl 2 2 {5 + thickness}\n')
+        remarks = run("charges", "ions.xyz", "--charges", "Na=1,Cl=-1", "--json").json["result"]["remarks"]
+        assert any("less than two layers of atoms" in remark for remark in remarks) == is_noted
+
+
+def test_an_interface_gives_its_reason_once(run):
+    z = np.arange(64) * 0.5
+    values = np.where((z > 8) & (z < 24), 1.0, -1.0) * np.ones((2, 2, 1))
+    gh.write(gh.Field.from_array(values, np.diag([2.0, 2.0, 32.0]), quantity="charge_density"), "charged.npz")
+    ran = run("interface", "charged.npz", "--between", "4,16")
+    assert ran.code == 0 and " ".join(ran.out.split()).count("not defined (") == 1
+    found = run("interface", "charged.npz", "--between", "4,16", "--json").json["result"]
+    assert all(found[name]["reason"] == found["charge"]["reason"] for name in ("kernel", "partition", "period_window"))
+
+
+def test_an_option_that_is_missing_says_what_it_is(run):
+    ran = run("average", wire(), "--eps", "3", "-o", "out.h5")
+    assert ran.sentence == "--kernel is missing: write --kernel K, shape of the averaging kernel."
+    Path("job.toml").write_text('[input]\nfile = "wire.npz"\n[[task]]\ncommand = "interface"\n')
+    assert (
+        "task 1 (interface): between is missing: write between = X1,X2, positions in Å"
+        in run("run", "job.toml").sentence
+    )
+
+
+def test_titles_of_maps_have_uncertainties(slab):
+    from gpuhomog.plots import plot_surface_map
+
+    result = gh.surface_map(gh.read(slab), "c")
+    titles = [axes.get_title() for axes in plot_surface_map(result).axes if axes.get_title()]
+    assert len(titles) == 2 and all(" ± " in title and "Å$^{-2}$" in title for title in titles)
+    assert float(titles[0].split("mean ")[1].split(" ±")[0]) == pytest.approx(0.3, abs=0.01)
+
+
+def test_what_is_rounding_is_not_printed_as_a_value():
+    assert str(gh.Measurement(3.2e-16, "e/Å^2")) == "0 e/Å^2" and str(gh.Measurement(3.2e-16, "1")) == "3.2e-16"
+    assert str(gh.Measurement(-2.4414e-16, "e/Å^2", 1.1e-15)) == "-2e-16 ± 1.1e-15 e/Å^2"
+    assert str(gh.Measurement(0.25, "e/Å", 7.6e-14)) == "0.25 ± 7.6e-14 e/Å"
