@@ -41,6 +41,7 @@ from ..profiles.unrolled import Unrolled, check_sampling
 from .level_sets import Window, edges_around, local_mean_crossing, usable, without_ends
 from .surface import (
     LEAST_ALPHA,
+    N_SPREADS,
     SCALES_APART,
     charge_profile,
     check_eps,
@@ -363,7 +364,7 @@ class _TwoBulks:
         means, changes = [], []
         for x, around, period in zip(self.x, self.around, (low, high), strict=True):
             means.append(self.window(np.array(x), period.length))
-            changes.append(np.abs(self.window(around, period.length) - means[-1][:, None]).max(axis=1))
+            changes.append(N_SPREADS * self.window(around, period.length).std(axis=1))
             changes.append(self.window(np.array(x), period.length + period.uncertainty) - means[-1])
         return self.measured(means[1] - means[0], np.sqrt(np.sum(np.square(changes), axis=0)))
 
@@ -392,7 +393,7 @@ class _TwoBulks:
             return np.array([mean_of_running(self.line, *ends), moment])
 
         edges = edges_around(cells, x_b, window)
-        here, others = estimate(x_b, edges), [estimate(x_b, part) for part in without_ends(edges, x_b)]
+        here, others = estimate(x_b, edges), [estimate(x_b, part) for part in without_ends(edges, x_b, length)]
         for centre in map(float, self.around[side]):
             found = usable(cells, centre, window) if window.low < centre < window.high else None
             if found is not None:

@@ -9,8 +9,8 @@
 
 F(t) = erfc(√2 t/eps)/2 falls from 1 to 0 over the kernel's width eps; the other surface gets 1 - F, so that low plus
 high is the total charge. The period window leads where the bulk has a period, else the kernel. Neither should depend on
-x_b: the largest change over x_b within one period on either side (without a period, that of narrower kernels all
-over the bulk, carried on to eps) is the uncertainty, with the ripple that the kernel is predicted to leave,
+x_b: twice the standard deviation over x_b within one period on either side (without a period, that of narrower kernels
+all over the bulk, carried on to eps) is the uncertainty, with the ripple that the kernel is predicted to leave,
 (2|ρ_1|/G) exp(-G² eps²/8), G = 2π/a, and what its tail takes from the faces. A value is "not defined", with the reason,
 where no bulk lies between the surfaces, where the bulk is not neutral, and where its charge fluctuates so that C has no
 mean. A first moment needs more: in a bulk whose power goes as k^alpha at small k it converges for alpha > 3 only.
@@ -66,6 +66,8 @@ Array = NDArray[np.float64]
 Excess = TypeVar("Excess", bound="SurfaceExcess")
 
 SIDES = ("low", "high", "both")
+N_SPREADS = 2.0
+"""Standard deviations over x_b that are the uncertainty of a window: within one lie 90 of 100 seeded crystals."""
 SCALES_APART = 30.0
 """A macroscale exists in a box if thickness/period is at least this."""
 KERNELS_TO_FACE = 2.0
@@ -497,7 +499,9 @@ class _Sides:
         """
         cells, window = self.body.line.in_cells(), self.partition_window()
         edges = edges_around(cells, float(x[0]), window)
-        others = [self.partition_estimate(float(x[0]), part) for part in without_ends(edges, float(x[0]))]
+        others = [
+            self.partition_estimate(float(x[0]), part) for part in without_ends(edges, float(x[0]), window.period)
+        ]
         for centre in map(float, x[1:]):
             found = usable(cells, centre, window) if window.low < centre < window.high else None
             if found is not None:
@@ -594,7 +598,7 @@ class _Sides:
         if self.period.uncertainty > 0:
             longer = replace(self, period=Period(self.period.length + self.period.uncertainty))
             drift = np.abs(longer.period_estimates(np.array([self.x_b]))[0] - here)
-        spread = np.abs(self.period_estimates(self.around) - here).max(axis=0)
+        spread = N_SPREADS * self.period_estimates(self.around).std(axis=0)
         return self.measured(here, spread, drift, self.of_line)
 
     def by_kernel(self) -> tuple[list[Measurement], float]:
