@@ -268,6 +268,11 @@ def _planes_of(
     (n_1, n_2), (m_1, m_2) = shape, padded
 
     def planes(start: int, stop: int) -> Any:
+        if start < stop and not slab.start <= start < stop <= slab.stop:
+            raise InputError(
+                f"Planes {start} to {stop} of a result on the disk are with other ranks, and this one has {slab.start} "
+                f"to {slab.stop}: write it to a file and read that, or run on one rank."
+            )
         result = device.empty((stop - start, n_1, n_2), dtype)
         for some in _pieces(0, stop - start, m_1, m_2, dtype):
             here = slice(start - slab.start + some.start, start - slab.start + some.stop)

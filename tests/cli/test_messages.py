@@ -68,3 +68,7 @@ def test_what_is_rounding_is_not_printed_as_a_value():
     assert str(gh.Measurement(3.2e-16, "e/Å^2")) == "0 e/Å^2" and str(gh.Measurement(3.2e-16, "1")) == "3.2e-16"
     assert str(gh.Measurement(-2.4414e-16, "e/Å^2", 1.1e-15)) == "-2e-16 ± 1.1e-15 e/Å^2"
     assert str(gh.Measurement(0.25, "e/Å", 7.6e-14)) == "0.25 ± 7.6e-14 e/Å"
+
+
+def test_a_period_of_what_is_one_period(run):
+    assert "period belongs to an open axis" in run("moments", wire(), "--axis", "a", "--period", "3").sentence

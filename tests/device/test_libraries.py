@@ -67,7 +67,8 @@ CASES = {
     ("shape", "padded"), [((6, 5, 8), (6, 5, 8)), ((6, 5, 8), (12, 5, 16)), ((3, 4, 7), (8, 9, 7))]
 )
 @pytest.mark.parametrize("threads", [1, 3])
-def test_numbers_of_every_library(library, rng, shape, padded, dtype, threads):
+def test_numbers_of_every_library(library, rng, monkeypatch, shape, padded, dtype, threads):
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 2000)  # several blocks, the last one smaller, and memory used again
     values = rng.standard_normal(shape).astype(dtype)
     device = CPU(threads)
     for name, parts in CASES.items():

@@ -64,3 +64,44 @@ def test_decay_along_the_axis_that_is_read(polar, average):
         np.testing.assert_allclose(part.values, expected.values, rtol=0, atol=1e-13)
     with pytest.raises(InputError, match="decay along a, whose planes are not those that are read, needs all values"):
         gh.deviation_decay(gh.read(paths["charge"], max_memory="1GB"), "a", **(how | {"x_b": 2.0}))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("axis", ["a", "b", "c"])
+def test_a_slab_cut_in_its_vacuum(stored, small_chunks, order, axis):
+    """A slab across the boundary of its cell, along the axis that is read or another; then its potential."""
+    turn = {"a": (2, 0, 1), "b": (1, 2, 0), "c": (0, 1, 2)}[axis]
+    values = np.roll(density(SHAPE, CELL, BLOBS, "periodic", (2, 2, 1)).values, 32, axis=2).transpose(turn)
+    values, cell = np.asarray(values, order=order), np.diag(np.diag(CELL)[list(turn)])
+    small_chunks(1 << 15)
+    path = stored(values, cell, quantity="charge_density", unit="e/Å^3")
+    whole, field = gh.cut_in_vacuum(gh.read(path), axis), gh.cut_in_vacuum(gh.read(path, max_memory="1GB"), axis)
+    assert field.grid == whole.grid and isinstance(field.values, Unread)
+    np.testing.assert_array_equal(field.values[:, :, :], whole.values)
+    expected = gh.electrostatic_potential(whole).values
+    np.testing.assert_allclose(gh.electrostatic_potential(field).values[:, :, :], expected, rtol=0, atol=1e-12)
+
+    def on_ranks(comm):
+        part = gh.cut_in_vacuum(gh.read(path, comm=comm, max_memory="1GB"), axis)
+        return part.values[:, :, :], gh.electrostatic_potential(part).values[:, :, :]
+
+    parts = together(3, on_ranks)
+    split = 0 if order == "C" else 2
+    np.testing.assert_array_equal(np.concatenate([part[0] for part in parts], axis=split), whole.values)
+    joined = np.concatenate([part[1] for part in parts], axis=split)
+    np.testing.assert_allclose(joined, expected, rtol=0, atol=1e-12)
+
+
+def test_what_is_on_the_disks_of_other_ranks(polar):
+    """A potential on the disk, cut along the axis that ranks share."""
+    _, _, paths = polar("F")
+
+    def cut(comm):
+        potential = gh.electrostatic_potential(gh.read(paths["charge"], comm=comm, max_memory="1GB"))
+        return gh.cut_in_vacuum(potential, "c", position=4.0).extrema()
+
+    assert cut(None) == pytest.approx(together(1, cut)[0], rel=1e-12)
+    with pytest.raises(
+        InputError, match=r"of a result on the disk are with other ranks, .* write it to a file and read"
+    ):
+        together(2, cut)

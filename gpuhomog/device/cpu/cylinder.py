@@ -199,9 +199,12 @@ class Cylinder:
                 planes[n:] = 0
             for block in blocks:
                 block.transform(0)
-            response, which = (kept, classes[some]) if kept is not None else _found(classes[some])
-            for row, of_row in enumerate(which):
-                np.take(response, of_row, axis=1, out=factor, mode="clip")  # "raise" would copy the result
+            for row, of_row in enumerate(classes[some]):
+                if kept is not None:  # lines of memory are read as a whole, not a number of each
+                    factor[...] = np.take(kept, of_row, axis=0).T
+                else:
+                    known, places = np.unique(of_row, return_inverse=True)
+                    factor[...] = _spectrum(kernel, n, size, known, scale, modes.dtype)[:, places]
                 np.conjugate(factor, out=opposite)
                 for (forward, _), planes in zip(sides, here, strict=True):
                     planes[:half, row] *= factor if forward else opposite
@@ -213,10 +216,6 @@ class Cylinder:
                 blocks[0].transform(2, inverse=True)
             modes[:, some] = here[0][:n, :, :n_lines]
 
-        def _found(which: NDArray[np.int32]) -> tuple[NDArray[Any], NDArray[Any]]:
-            some, places = np.unique(which, return_inverse=True)
-            return _spectrum(kernel, n, size, some, scale, modes.dtype), places.reshape(which.shape)
-
         def memory() -> tuple[list[Block], NDArray[Any], NDArray[Any]]:
             blocks = [Block((size, at_once, n_modes), n, modes.dtype) for _ in sides]
             return blocks, np.empty((half, n_modes), modes.dtype), np.empty((half, n_modes), modes.dtype)
@@ -224,18 +223,18 @@ class Cylinder:
         share(sum_rows, range(0, n_rows, at_once), memory, self.threads)
 
     def _kept_spectrum(self, kernel: Any, n: int, size: int, scale: float, dtype: Any) -> NDArray[Any] | None:
-        """(size//2 + 1, classes), kept as long as the kernel lives; None where it would be large."""
+        """(classes, size//2 + 1), kept as long as the kernel lives; None where it would be large."""
         n_classes = int(kernel.classes.max()) + 1
         if (size // 2 + 1) * n_classes * dtype.itemsize > KEPT_BYTES:
             return None
         kept = _spectra.setdefault(kernel, {})
         if (n, scale, dtype) not in kept:
             at_once = max(1, BLOCK_BYTES // (16 * size))
-            found = np.empty((size // 2 + 1, n_classes), dtype)
+            found = np.empty((n_classes, size // 2 + 1), dtype)
 
             def some_classes(_: None, first: int) -> None:
                 some = np.arange(first, min(first + at_once, n_classes))
-                found[:, some] = _spectrum(kernel, n, size, some, scale, dtype)
+                found[some] = _spectrum(kernel, n, size, some, scale, dtype).T
 
             share(some_classes, range(0, n_classes, at_once), lambda: None, self.threads)
             kept[n, scale, dtype] = found

@@ -106,7 +106,8 @@ COMMANDS = (
     Command(
         "tune",
         "Plan the fast Fourier transforms of a file's grid, once, so that later runs on grids of that size are faster.",
-        "Planning takes some seconds. The plan is stored for this user and used by every later command.",
+        "Averages and potentials with any axes open are planned, which takes some seconds. The plans are stored for "
+        "this user and used by every later command.",
         ("gpuhomog tune CHGCAR",),
         (*o.READING, *o.COMMON),
         run_tune,

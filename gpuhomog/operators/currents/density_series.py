@@ -129,9 +129,8 @@ class DensityCurrent(Result):
         """Titles, and rows of name and text under each, as the terminal shows them."""
         last = f"{self.transferred[-1]:.8g} {CHARGE} in {self.time[-1]:.6g} {self.time_unit}"
         found = [
-            *rows_in_time(self.time, self.J, self.uncertainty, self.unit, self.time_unit),
+            *rows_in_time(self.time, self.J, self.uncertainty, self.unit, self.time_unit, self.sigma_L),
             ("charge passed", last),
-            ("σ low", f"{self.sigma_L[0]:.8g} to {self.sigma_L[-1]:.8g} {CHARGE}"),
         ]
         period = "none" if self.period is None else f"{self.period:.6f} Å"
         how = [

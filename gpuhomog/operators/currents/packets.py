@@ -119,7 +119,7 @@ class PacketCurrent(Result):
     def tables(self) -> Tables:
         """Titles, and rows of name and text under each, as the terminal shows them."""
         found = [
-            *rows_in_time(self.time, self.J, self.uncertainty, self.unit, self.time_unit),
+            *rows_in_time(self.time, self.J, self.uncertainty, self.unit, self.time_unit, self.sigma_L),
             ("charge passed", f"{self.transferred[-1]:.8g} e/Å^2 in {self.time[-1]:.6g} {self.time_unit}"),
         ]
         how = [

@@ -106,13 +106,16 @@ def elapsed(n_frames: int, time_step: float) -> Array:
     return np.asarray(time_step * np.arange(n_frames), dtype=np.float64)
 
 
-def rows_in_time(time: Array, J: Array, uncertainty: Array, unit: str, time_unit: str) -> list[tuple[str, str]]:
-    """Currents at no more than a dozen times for people; files have all of them."""
+def rows_in_time(
+    time: Array, J: Array, uncertainty: Array, unit: str, time_unit: str, sigma: Array | None = None
+) -> list[tuple[str, str]]:
+    """Currents, and surface charges [e/Å^2], at no more than a dozen times for people; files have all of them."""
     inside = np.arange(1, len(time) - 1)
     if len(inside) > MOST_ROWS:
         inside = inside[np.unique(np.linspace(0, len(inside) - 1, MOST_ROWS).round().astype(int))]
     rows = []
     for i in inside:
         error = "" if np.isnan(uncertainty[i]) else f" ± {uncertainty[i]:.2g}"
-        rows.append((f"J at {time[i]:.6g} {time_unit}", f"{J[i]:.8g}{error} {unit}"))
+        charge = "" if sigma is None or np.isnan(sigma[i]) else f", σ low {sigma[i]:.8g} e/Å^2"
+        rows.append((f"J at {time[i]:.6g} {time_unit}", f"{J[i]:.8g}{error} {unit}{charge}"))
     return rows

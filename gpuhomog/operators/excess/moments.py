@@ -363,6 +363,8 @@ def _bulk(
     if profile.boundary != OPEN:
         if given is not None:
             raise InputError("bulk belongs to an open axis: a periodic profile is bulk all over. Leave it out.")
+        if period is not None and not isinstance(period, str):
+            raise InputError("period belongs to an open axis: a periodic profile is one period. Leave it out.")
         cell = profile.length
         value = profile.mean() if reference is None else float(reference)
         if abs(profile.mean() - value) * cell > 1e-9 * float(np.abs(profile.values).max()) * cell:

@@ -28,7 +28,9 @@ from ...errors import InputError
 from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, axis_index
 from ...parallel.exchange import at, empty_like, fetch_planes, slabs
+from ...reduction import extrema, plane_sums
 from ...streaming import Unread
+from ..averages.streamed import joined
 from .poisson import AT_FACES, longest_vacuum, plane_magnitudes
 
 
@@ -40,12 +42,10 @@ def cut_in_vacuum(field: Field, axis: int | str, *, position: float | None = Non
     position  where to cut, distance from the plane through point [0, 0, 0] along the normal [Å]; the middle of the
               longest stretch without charge by default
 
-    Raises InputError where there is no vacuum, or a potential comes without a position; for a field that was not read.
+    Raises InputError where there is no vacuum, or a potential comes without a position.
     """
     across = axis_index(axis)
     name, n = AXIS_NAMES[across], field.grid.shape[across]
-    if isinstance(field.values, Unread):
-        field.values.refuse("Another order of the planes")
     if position is not None:
         if not isfinite(position):
             raise InputError(f"position = {position}: give a finite distance in Å.")
@@ -81,6 +81,8 @@ def _rolled(field: Field, axis: int, first: int) -> Any:
     slab, comm, n = field.slab, field.comm, field.grid.shape[axis]
     if first == 0:
         return field.values
+    if isinstance(field.values, Unread):
+        return _rolled_as_read(field, field.values, axis, first)
     if axis == slab.axis and comm.size > 1:
         wanted = [(np.arange(other.start, other.stop) + first) % n for other in slabs(slab, comm.size)]
         return fetch_planes(comm, field.device, slab, field.values, wanted)
@@ -88,3 +90,24 @@ def _rolled(field: Field, axis: int, first: int) -> Any:
     out[at(axis, slice(0, n - first))] = field.values[at(axis, slice(first, n))]
     out[at(axis, slice(n - first, n))] = field.values[at(axis, slice(0, first))]
     return out
+
+
+def _rolled_as_read(field: Field, values: Unread, axis: int, first: int) -> Unread:
+    """The same of planes as they are read: in another order, or each rolled within itself."""
+    device, split, n = field.device, field.slab.axis, field.grid.shape[axis]
+
+    def pieces(start: int, stop: int) -> list[Any]:
+        if axis != split:
+            planes = values.planes(start, stop)
+            return [planes[at(axis, slice(first, n))], planes[at(axis, slice(0, first))]]
+        low, high = start + first, stop + first
+        parts = [(low, min(high, n)), (max(low, n) - n, high - n)]
+        return [values.planes(*part) for part in parts if part[0] < part[1]] or [values.planes(start, start)]
+
+    def read(start: int, stop: int) -> Any:
+        return joined(device, pieces(start, stop), axis)
+
+    whole = (extrema(), plane_sums(split, split))
+    name = f"{values.name}, from plane {first} of axis {axis} on"
+    made = replace(values.stream, name=name, read=read, dtype=values.dtype, first=whole, review=None, ahead=False)
+    return Unread(values.stream.run.shared(made))

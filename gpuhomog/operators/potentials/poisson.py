@@ -21,8 +21,9 @@ from φ these modes differ, by less than the grid leaves out in any case, and fr
 
 In   Field of quantity charge_density [e/Å^3], any precision, device or slab.
 Out  Field of quantity electrostatic_potential [V], on the same points, with that boundary; three Fields [V/Å].
-     Beside them the half spectrum: 1 field for periodic cells and slabs, 2 for wires, 4 for isolated charge; in
-     oblique cells more (round_kernels.py: hexagonal ones 3 for wires, 10 for isolated charge).
+     Beside them the half spectrum: 1 field for periodic cells and slabs, 2 for wires, 4 for isolated charge (on one
+     rank's CPU 1, and 2 where the second axis is open); in oblique cells more (round_kernels.py: hexagonal ones 3 for
+     wires, 10 for isolated charge). A process keeps the kernels of its last grids for the next call, up to 256 MiB.
 
 >>> import gpuhomog as gh
 >>> x = (np.arange(48) - 24) * 0.25

@@ -396,10 +396,10 @@ class TestRefused:
 
     def test_density_without_use(self):
         charge = polar_charge()
-        with pytest.raises(InputError, match="density has no use here, a charge density"):
+        with pytest.raises(InputError, match="A charge density shows itself where it is empty: leave density out"):
             gh.potential_step(charge, density=charge)
         potential = as_potential(charge, potential_of(charge))
-        with pytest.raises(InputError, match="density has no use here, between"):
+        with pytest.raises(InputError, match="An interface asks for no vacuum: leave density out"):
             gh.potential_step(potential, density=charge, between=(10.0, 30.0))
 
     def test_thin_slab_has_no_bulk(self):
