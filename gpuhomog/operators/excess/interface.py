@@ -38,9 +38,10 @@ from ...units import times_length
 from ..profiles.bulk import Period, between_two, resolve_periods, spread_positions, windows_around
 from ..profiles.planar import Planes
 from ..profiles.unrolled import Unrolled, check_sampling
-from .level_sets import Window, local_mean_crossing, usable
+from .level_sets import Window, edges_around, local_mean_crossing, usable, without_ends
 from .surface import (
     LEAST_ALPHA,
+    N_SPREADS,
     SCALES_APART,
     charge_profile,
     check_eps,
@@ -363,7 +364,7 @@ class _TwoBulks:
         means, changes = [], []
         for x, around, period in zip(self.x, self.around, (low, high), strict=True):
             means.append(self.window(np.array(x), period.length))
-            changes.append(self.window(around, period.length).std(axis=1))
+            changes.append(N_SPREADS * self.window(around, period.length).std(axis=1))
             changes.append(self.window(np.array(x), period.length + period.uncertainty) - means[-1])
         return self.measured(means[1] - means[0], np.sqrt(np.sum(np.square(changes), axis=0)))
 
@@ -372,27 +373,32 @@ class _TwoBulks:
         if self.reason is not None:
             return self.not_defined(self.reason)
         try:
-            below, above = (self.side_by_partition(side) for side in (0, 1))
+            (below, left), (above, right) = (self.side_by_partition(side) for side in (0, 1))
         except InputError as refused:
             return self.not_defined(str(refused).split(" Nearest usable")[0].rstrip("."))
-        return self.measured(above[0] - below[0], np.hypot(below.std(axis=0), above.std(axis=0)))
+        return self.measured(above - below, np.hypot(left, right))
 
-    def side_by_partition(self, side: int) -> Array:
-        """(m, 2) σ and S1 of what lies below a position, then of others around it that have a partition."""
+    def side_by_partition(self, side: int) -> tuple[Array, Array]:
+        """(2,) σ and S1 of what lies below a position; largest change with an interval less, or around others."""
         cells, x_b, period = self.line.in_cells(), self.x[side], self.periods[side]
         low, high = windows_around(self.line, self.x)[side]
         length = period.length if period else None
         window = Window(low, high, (high - low) / 2, period=length, unit=self.units[0])
         if usable(cells, x_b, window) is None:
             x_b = local_mean_crossing(cells, window, x_b, (high - low) / 2)
-        rows = []
-        for centre in (x_b, *(float(u) for u in self.around[side])):
-            edges = usable(cells, centre, window) if window.low < centre < window.high else None
-            if edges is not None:
-                ends = (float(edges[0]), float(edges[-1]))
-                moment = first_moment_by_partition(self.line, centre, ends, self.origin)
-                rows.append([mean_of_running(self.line, *ends), moment])
-        return np.array(rows)
+
+        def estimate(centre: float, edges: Array) -> Array:
+            ends = (float(edges[0]), float(edges[-1]))
+            moment = first_moment_by_partition(self.line, centre, ends, self.origin)
+            return np.array([mean_of_running(self.line, *ends), moment])
+
+        edges = edges_around(cells, x_b, window)
+        here, others = estimate(x_b, edges), [estimate(x_b, part) for part in without_ends(edges, x_b, length)]
+        for centre in map(float, self.around[side]):
+            found = usable(cells, centre, window) if window.low < centre < window.high else None
+            if found is not None:
+                others.append(estimate(centre, found))
+        return here, np.abs(np.array(others).reshape(-1, 2) - here).max(axis=0, initial=0.0)
 
 
 def _two_references(reference: Sequence[float]) -> tuple[float, float]:

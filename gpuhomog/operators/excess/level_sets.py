@@ -26,6 +26,9 @@ from ..profiles.unrolled import Unrolled, quiet_runs
 
 Array = NDArray[np.float64]
 
+WHOLE = 1e-3
+"""Of a period, by which a partition may differ from whole ones."""
+
 ZERO = 1e-12
 """|Q| below this fraction of the largest |C| is zero: rounding of sums."""
 LEAST_CELLS = 2
@@ -175,3 +178,14 @@ def local_mean_crossing(line: Unrolled, window: Window, middle: float, width: fl
             return candidate
     edges_around(line, found[0] if found else middle, window)  # says why
     return found[0] if found else middle
+
+
+def without_ends(edges: Array, x: float, period: float | None = None) -> list[Array]:
+    """A partition around x less the outermost interval of either side, and of both: what its ends may do.
+
+    None for one of whole periods, whose ends are alike.
+    """
+    span = float(edges[-1] - edges[0])
+    if period is not None and abs(span - period * round(span / period)) < WHOLE * period:
+        return []
+    return [some for some in (edges[1:], edges[:-1], edges[1:-1]) if len(some) > 1 and some[0] < x < some[-1]]

@@ -44,7 +44,7 @@ from ..profiles.between_points import harmonics
 from ..profiles.bulk import GivenPeriod, find_body, resolve_period
 from ..profiles.planar import Planes
 from ..profiles.unrolled import BANDLIMITED, CELL, Unrolled, check_sampling, unroll
-from .level_sets import Window, edges_around, local_mean_crossing, usable
+from .level_sets import Window, edges_around, local_mean_crossing, usable, without_ends
 from .partition import PartitionMoments, midpoints, partition_moments
 from .surface import profile_of
 
@@ -320,7 +320,7 @@ def _measured(
         missed = line.spacing / 8 * float(np.abs(np.diff(line.values)).max())
         ends = (ends[0] + missed, ends[1] + missed * reach, ends[2] + missed * reach)
     aside = abs(float(edges[0] + edges[-1]) / 2 - x_b) * abs(means.m1)
-    rounding = 4e-16 * float(np.abs(line.values).mean()) * reach * np.sqrt(len(line.values))
+    rounding = line.rounding * max(1.0, reach / (line.end - line.start))
     unit, longest = bulk.profile.unit, float(np.diff(edges).max())
     m1 = Measurement(means.m1, times_length(unit, 1), ends[0] + rounding)
     m2 = Measurement(means.m2, times_length(unit, 2), ends[1] + rounding * longest)
@@ -331,10 +331,9 @@ def _by_shorter_windows(bulk: _Bulk, edges: Array, x_b: float) -> tuple[float, f
     """Largest change of M1, M2 and W if the outermost interval of either side, or of both, is left out."""
     whole = bulk.about(edges, x_b)[0]
     changes = [(0.0, 0.0, 0.0)]
-    for some in (edges[1:], edges[:-1], edges[1:-1]):
-        if len(some) > 1 and some[0] < x_b < some[-1]:
-            part = bulk.about(some, x_b)[0]
-            changes.append((abs(part.m1 - whole.m1), abs(part.m2 - whole.m2), abs(part.w - whole.w)))
+    for some in without_ends(edges, x_b):
+        part = bulk.about(some, x_b)[0]
+        changes.append((abs(part.m1 - whole.m1), abs(part.m2 - whole.m2), abs(part.w - whole.w)))
     first, second, third = (max(column) for column in zip(*changes, strict=True))
     return first, second, third
 
@@ -375,7 +374,7 @@ def _bulk(
             )
         one = unroll(profile, 0, sampling)
         one = replace(one, values=one.values - profile.mean()).in_cells()
-        line = Unrolled(one.start - cell, one.spacing, np.tile(one.values, 3), CELL)
+        line = Unrolled(one.start - cell, one.spacing, np.tile(one.values, 3), CELL, one.precision)
         window = Window(one.start, one.start + cell, largest or cell, cell=cell, unit=unit)
         middle = one.start + cell / 2
         if isinstance(x_b, str):

@@ -9,8 +9,8 @@
 
 F(t) = erfc(√2 t/eps)/2 falls from 1 to 0 over the kernel's width eps; the other surface gets 1 - F, so that low plus
 high is the total charge. The period window leads where the bulk has a period, else the kernel. Neither should depend on
-x_b: the standard deviation over x_b within one period on either side (without a period, that of narrower kernels all
-over the bulk, carried on to eps) is the uncertainty, with the ripple that the kernel is predicted to leave,
+x_b: twice the standard deviation over x_b within one period on either side (without a period, that of narrower kernels
+all over the bulk, carried on to eps) is the uncertainty, with the ripple that the kernel is predicted to leave,
 (2|ρ_1|/G) exp(-G² eps²/8), G = 2π/a, and what its tail takes from the faces. A value is "not defined", with the reason,
 where no bulk lies between the surfaces, where the bulk is not neutral, and where its charge fluctuates so that C has no
 mean. A first moment needs more: in a bulk whose power goes as k^alpha at small k it converges for alpha > 3 only.
@@ -60,12 +60,14 @@ from ..profiles.bulk import (
 )
 from ..profiles.planar import Planes, planar_average, plane_name
 from ..profiles.unrolled import Unrolled, check_sampling
-from .level_sets import Window, edges_around, local_mean_crossing, usable
+from .level_sets import Window, edges_around, local_mean_crossing, usable, without_ends
 
 Array = NDArray[np.float64]
 Excess = TypeVar("Excess", bound="SurfaceExcess")
 
 SIDES = ("low", "high", "both")
+N_SPREADS = 2.0
+"""Standard deviations over x_b that are the uncertainty of a window: within one lie 90 of 100 seeded crystals."""
 SCALES_APART = 30.0
 """A macroscale exists in a box if thickness/period is at least this."""
 KERNELS_TO_FACE = 2.0
@@ -478,29 +480,34 @@ class _Sides:
             low, high, max((high - low) / 2, 0.0), period=self.period.length if self.period else None, unit=self.unit
         )
 
-    def partition_estimates(self, x: Array) -> tuple[Array, float]:
-        """(m, 4): the same by zero-average partitions around those x that have one; the widest interval of the first.
+    def partition_estimate(self, x: float, edges: Array) -> Array:
+        """(4,) the same by the zero-average partition with these edges around x."""
+        line, above, low, high = self.body.line, self.body.line.mirrored(), float(edges[0]), float(edges[-1])
+        return np.array(
+            [
+                mean_of_running(line, low, high),
+                mean_of_running(above, -high, -low),
+                first_moment_by_partition(line, x, (low, high), self.origins[0]),
+                -first_moment_by_partition(above, -x, (-high, -low), -self.origins[1]),
+            ]
+        )
+
+    def partition_estimates(self, x: Array) -> tuple[Array, Array, float]:
+        """(4,) at the first x; (m, 4) with an interval less, and around others that have one; the widest of the first.
 
         InputError if the first x has none.
         """
-        line, window = self.body.line, self.partition_window()
-        cells, above = line.in_cells(), line.mirrored()
+        cells, window = self.body.line.in_cells(), self.partition_window()
         edges = edges_around(cells, float(x[0]), window)
-        widest, rows = float(np.diff(edges).max()), []
-        for centre in x:
-            found = usable(cells, float(centre), window) if window.low < centre < window.high else None
-            if found is None:
-                continue
-            low, high = float(found[0]), float(found[-1])
-            rows.append(
-                [
-                    mean_of_running(line, low, high),
-                    mean_of_running(above, -high, -low),
-                    first_moment_by_partition(line, float(centre), (low, high), self.origins[0]),
-                    -first_moment_by_partition(above, -float(centre), (-high, -low), -self.origins[1]),
-                ]
-            )
-        return np.array(rows), widest
+        others = [
+            self.partition_estimate(float(x[0]), part) for part in without_ends(edges, float(x[0]), window.period)
+        ]
+        for centre in map(float, x[1:]):
+            found = usable(cells, centre, window) if window.low < centre < window.high else None
+            if found is not None:
+                others.append(self.partition_estimate(centre, found))
+        here = self.partition_estimate(float(x[0]), edges)
+        return here, np.array(others).reshape(-1, 4), float(np.diff(edges).max())
 
     def by_partition(self, around: Array) -> tuple[list[Measurement], float | None]:
         """σ_low, σ_high and the first moments; where x_b has no partition, that around the nearest dipole-free cut."""
@@ -514,11 +521,12 @@ class _Sides:
             if usable(self.body.line.in_cells(), start, window) is None:
                 width = (window.high - window.low) / 2
                 start = local_mean_crossing(self.body.line.in_cells(), window, start, width)
-            rows, widest = self.partition_estimates(np.concatenate([[start], around]))
+            here, others, widest = self.partition_estimates(np.concatenate([[start], around]))
         except InputError as refused:
             reason = str(refused).split(" Nearest usable")[0].split(" No level of")[0].rstrip(".")
             return self.not_defined(reason), None
-        return self.measured(rows[0], rows.std(axis=0), self.of_line), widest
+        spread = np.abs(others - here).max(axis=0, initial=0.0)
+        return self.measured(here, spread, self.of_line), widest
 
     def fluctuations(self) -> Array:
         """(4,) standard deviations of the kernel estimates in a bulk without period, beyond reach of the spread.
@@ -590,7 +598,7 @@ class _Sides:
         if self.period.uncertainty > 0:
             longer = replace(self, period=Period(self.period.length + self.period.uncertainty))
             drift = np.abs(longer.period_estimates(np.array([self.x_b]))[0] - here)
-        spread = self.period_estimates(self.around).std(axis=0)
+        spread = N_SPREADS * self.period_estimates(self.around).std(axis=0)
         return self.measured(here, spread, drift, self.of_line)
 
     def by_kernel(self) -> tuple[list[Measurement], float]:

@@ -75,6 +75,8 @@ MOST_LOW_MODES = 64
 """Modes along the longest axis, on either side of 0, that are kept of a field read some planes at a time."""
 HANN_SPREAD = sqrt(35 / 18)
 """Neighbouring modes under Hann's window are not independent: standard errors grow by this."""
+CHOSEN_GAP = 1.15
+"""The gap is sought in the spectrum that is fitted: of 700 seeded samples, 95 % of alpha lay within 2.3 errors."""
 HANN_LOBE = 2
 """Modes next to 0 into which what is left of a trend spreads under Hann's window."""
 
@@ -613,7 +615,7 @@ def _exponent(
             None,
         )
     values, errors = power_law(k, spectrum.power[first:i] / modes, independent)
-    error = errors * (HANN_SPREAD if spectrum.windowed else 1.0)
+    error = errors * CHOSEN_GAP * (HANN_SPREAD if spectrum.windowed else 1.0)
     return Measurement(values[1], "1", error), (float(k[0]), float(k[-1])), values
 
 

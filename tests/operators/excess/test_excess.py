@@ -213,7 +213,7 @@ class TestSalt:
         assert abs(result.dipole.value) < 2e-8
         for side in (result.low, result.high, result.low_kernel, result.high_kernel):
             assert abs(side.value) < 3 * side.uncertainty + 1e-7
-        assert result.low.uncertainty < 1e-5
+        assert result.low.uncertainty < 2e-5  # the largest change over x_b
         assert result.period == pytest.approx(2.82, abs=1e-4)
         assert 6.0 < result.scale_ratio < 6.5
 

@@ -1,0 +1,118 @@
+"""Stated uncertainties against the truth: seeded crystals of Gaussian packets whose excesses are closed sums.
+
+Grids shifted by parts of a sample, coarse ones (a sample as wide as a packet's standard deviation), float32, cell
+averages: in at least 95 of 100 cases what is found must lie within its uncertainty of the truth.
+"""
+
+import numpy as np
+import pytest
+from scipy.special import erf
+
+import gpuhomog as gh
+
+
+def profile(values, length, boundary, single):
+    """As planes of a field of one line have it."""
+    values = np.asarray(values, np.float32 if single else np.float64)[None, None]
+    boundary = ("periodic", "periodic", boundary)
+    field = gh.Field.from_array(values, np.diag([1.0, 1.0, length]), quantity="charge_density", boundary=boundary)
+    return gh.planar_average(field, "c")
+
+
+def below(x, centres, charges, std):
+    """C(x), and its integral D(x), of Gaussian packets."""
+    z = (x[:, None] - centres) / std
+    half = (1 + erf(z / np.sqrt(2))) / 2
+    double = (x[:, None] - centres) * half + std * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    return half @ charges, double @ charges
+
+
+def density(x, step, centres, charges, std, cells):
+    """At points, or averaged over cells."""
+    if cells:
+        return np.diff(below(np.append(x, x[-1] + step) - step / 2, centres, charges, std)[0]) / step
+    return np.exp(-(((x[:, None] - centres) / std) ** 2) / 2) @ (charges / std) / np.sqrt(2 * np.pi)
+
+
+def neutral_cell(rng, a, n):
+    charges = rng.standard_normal(n)
+    return np.sort(rng.uniform(0.02, 0.98, n)) * a, charges - charges.mean()
+
+
+def share_within(found):
+    """{name: share of (value, truth) within the uncertainty}, of those that are defined."""
+    shares = {}
+    for name, pairs in found.items():
+        known = [(m, truth) for m, truth in pairs if m.defined]
+        assert len(known) > 0.8 * len(pairs), name
+        shares[name] = np.mean([abs(float(m) - truth) <= m.uncertainty for m, truth in known])
+    return shares
+
+
+def test_surfaces():
+    rng = np.random.default_rng(0)
+    found = {}
+    for number in range(20):
+        a, n_cells, std = rng.uniform(3, 7), int(rng.integers(6, 20)), rng.uniform(0.25, 0.6)
+        places, charges = neutral_cell(rng, a, int(rng.integers(2, 5)))
+        vacuum, step = rng.uniform(8, 14), rng.uniform(0.08, 0.24)
+        n = int((n_cells * a + 2 * vacuum) / step)
+        x = np.arange(n) * step
+        centres = (vacuum + rng.uniform(0, step) + a * np.arange(n_cells)[:, None] + places).ravel()
+        matter = centres, np.tile(charges, n_cells), std
+        cells = number % 3 == 0
+        line = profile(density(x, step, *matter, cells), n * step, "open", number % 2 == 0)
+        result = gh.surface_charge(line, sampling="cell" if cells else None)
+        sigma = -(charges * places).sum() / a
+        window = result.x_b + a * np.linspace(-0.5, 0.5, 2001)
+        mean_of_double = np.trapezoid(below(window, *matter)[1], window) / a
+        moment = (result.x_b - result.origin_low) * sigma - mean_of_double
+        for name in ("", "_period", "_kernel", "_partition"):
+            found.setdefault(f"low{name}", []).append((getattr(result, f"low{name}"), sigma))
+            found.setdefault(f"high{name}", []).append((getattr(result, f"high{name}"), -sigma))
+            found.setdefault(f"low_dipole{name}", []).append((getattr(result, f"low_dipole{name}"), moment))
+    shares = share_within(found)
+    assert min(shares.values()) >= 0.95, shares
+
+
+def test_interfaces():
+    rng = np.random.default_rng(0)
+    found = {}
+    for number in range(20):
+        a, n_cells, std, step = rng.uniform(3, 6), int(rng.integers(6, 14)), 0.4, rng.uniform(0.08, 0.3)
+        (one, q_one), (other, q_other) = neutral_cell(rng, a, 3), neutral_cell(rng, a, 3)
+        length = 2 * n_cells * a
+        n = int(length / step)
+        cells = a * np.arange(n_cells)[:, None]
+        centres = np.concatenate([(cells + one).ravel(), (n_cells * a + cells + other).ravel()])
+        charges = np.concatenate([np.tile(q_one, n_cells), np.tile(q_other, n_cells)])
+        x = np.arange(n) * length / n + rng.uniform(0, step)
+        images = np.concatenate([centres - length, centres, centres + length])
+        values = density(x, length / n, images, np.tile(charges, 3), std, False)
+        line = profile(values, length, "periodic", number % 2 == 0)
+        result = gh.interface_charge(line, between=(n_cells * a / 2, n_cells * a * 1.5))
+        sigma = ((q_one * one).sum() - (q_other * other).sum()) / a
+        for name in ("charge", "period_window", "kernel", "partition"):
+            found.setdefault(name, []).append((getattr(result, name), sigma))
+    shares = share_within(found)
+    assert min(shares.values()) >= 0.95, shares
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_moments(single):
+    rng = np.random.default_rng(0)
+    found = {}
+    for _ in range(40):
+        a, m = rng.uniform(3, 7), int(rng.integers(1, 6))
+        order = np.arange(1, m + 1)
+        waves = rng.standard_normal(m) * np.exp(-order / 2 + 1j * rng.uniform(0, 6, m))
+        n, k, x_b = int(rng.integers(4 * m + 6, 60)), 2 * np.pi / a * order, rng.uniform(0, a)
+        values = 2 * np.real(np.exp(1j * np.outer(np.arange(n) * a / n, k)) @ waves)
+        here = waves * np.exp(1j * k * x_b)
+        first, second = 2 * np.real((here / (1j * k)).sum()), 2 * np.real((here / k**2).sum())
+        for partition in ("period", "crossings"):
+            result = gh.moment_densities(profile(values, a, "periodic", single), x_b=x_b, partition=partition)
+            found.setdefault(f"m1 {partition}", []).append((result.m1, first))
+            found.setdefault(f"w {partition}", []).append((result.w, second))
+    shares = share_within(found)
+    assert min(shares.values()) >= 0.95, shares
