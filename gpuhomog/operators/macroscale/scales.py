@@ -76,7 +76,7 @@ MOST_LOW_MODES = 64
 HANN_SPREAD = sqrt(35 / 18)
 """Neighbouring modes under Hann's window are not independent: standard errors grow by this."""
 CHOSEN_GAP = 1.15
-"""The gap is sought in the spectrum that is fitted: of 700 seeded samples, 95 % of alpha lay within 2.3 errors."""
+"""The gap is sought in the spectrum that is fitted: of 570 seeded samples, 95 % of alpha lay within 2.3 errors."""
 HANN_LOBE = 2
 """Modes next to 0 into which what is left of a trend spreads under Hann's window."""
 
