@@ -15,13 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...memory_order import is_fortran_ordered
-from . import compiled
 from .windows import Windows
 
 Array = NDArray[np.float64]
@@ -35,6 +35,16 @@ BARE_PASSES, SAMPLES_A_PASS = 8, 25
 takes as long as one pass (measured at 256^3 and 384^3)."""
 
 
+@cache
+def loops() -> Any:
+    """The module compiled; None where Numba is not installed, or not for this NumPy."""
+    try:
+        from . import compiled
+    except ImportError:
+        return None
+    return compiled
+
+
 class Running:
     """Sliding windows; see device.Device for what each method promises."""
 
@@ -42,7 +52,7 @@ class Running:
 
     def box_filter_in_passes(self, n_values: int) -> float:
         """Measured at 256^3 on two cores."""
-        return 8.0 if n_values >= COMPILED_FROM and compiled.box_planes() is not None else 40.0
+        return 9.0 if n_values >= COMPILED_FROM and loops() is not None else 40.0
 
     def box_filter(self, values: NDArray[Any], windows: Sequence[Any]) -> NDArray[Any]:
         """Plane by plane of the slowest axis: a running sum of planes, then cumulative sums in the plane.
@@ -54,11 +64,12 @@ class Running:
         out = np.empty(values.shape, values.dtype)
         if values.size == 0:
             return out
-        slide = compiled.box_planes() if values.size >= COMPILED_FROM else None
-        if slide is not None:
-            values = np.ascontiguousarray(values)
+        compiled = loops() if values.size >= COMPILED_FROM else None
+        if compiled is not None:
+            values = np.ascontiguousarray(values).view()
+            values.flags.writeable = False  # as fields are: what may be written to is compiled apart
             numbers = [compiled.numbers_of(window) for window in windows]
-            self._in_stretches(values, windows[0], lambda first, last: slide(values, out, first, last, *numbers))
+            self._in_stretches(values, 1, lambda first, last: compiled.box_planes(values, out, first, last, *numbers))
             return out
         in_use = [axis for axis in range(3) if windows[axis] is not None]
         passes = sum(len(windows[axis].head) + len(windows[axis].tail) + BARE_PASSES for axis in in_use)
@@ -75,14 +86,14 @@ class Running:
                         plane = _summed_lines(plane, axis, windows[axis + 1], scratch)
                 out[k] = plane
 
-        self._in_stretches(values, windows[0], fill)
+        length = 1 if windows[0] is None else windows[0].inside % len(values) + 1
+        self._in_stretches(values, 2 * length, fill)
         return out
 
-    def _in_stretches(self, values: NDArray[Any], window: Any, fill: Callable[[int, int], None]) -> None:
-        """Call fill for all planes: on threads, in stretches that are long beside the window each begins with."""
+    def _in_stretches(self, values: NDArray[Any], shortest: int, fill: Callable[[int, int], None]) -> None:
+        """Call fill for all planes, on threads: each begins its stretch with the sum of a whole window."""
         n = len(values)
-        length = 1 if window is None else window.inside % n + 1
-        stretches = max(1, min(self.threads, n // (2 * length))) if values.size > SHARED_FROM else 1
+        stretches = max(1, min(self.threads, n // shortest)) if values.size > SHARED_FROM else 1
         bounds = [n * i // stretches for i in range(stretches + 1)]
         if stretches == 1:
             fill(0, n)
