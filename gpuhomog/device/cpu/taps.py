@@ -27,7 +27,7 @@ class Taps:
     """Columns of a matrix product that take as long as one read or write of the field (measured, one core)."""
     tap_in_columns: ClassVar[dict[str, float]] = {"float32": 40.0, "float64": 40.0}
     """Columns of a matrix product that take as long as one tap of every point: a tap is an operation of NumPy here."""
-    filter_in_columns: ClassVar[dict[str, float]] = {"float32": 500.0, "float64": 500.0}
+    filter_in_columns: ClassVar[dict[str, float]] = {"float32": 200.0, "float64": 200.0}
     """Columns of a matrix product that take as long as a filter in Fourier space (measured at 256^3 on two cores)."""
 
     def contract_taps(
