@@ -171,7 +171,7 @@ def test_files_out_of_order_are_told(run, densities):
         (("run.xyz", "--charges", "Na=1,Cl=-1", "--time-step", "1"), ["states no cell", "--cell"]),
         (("run.xyz", *OPTIONS, "--time-step", "1", "--start", "5"), ["2 frames"]),
         (("run.xyz", *OPTIONS, "--time-step", "1", "--eps", "3"), ["--eps", "series of densities"]),
-        (("run.xyz", *OPTIONS, "--time-step", "1", "--axis", "1,1,0"), ["Axis", "1,1,0", "lattice vectors"]),
+        (("run.xyz", *OPTIONS, "--time-step", "1", "--axis", "1,1,0"), ["1,1,0", "series of densities", "a, b or c"]),
         (("gone.xyz", *OPTIONS, "--time-step", "1"), ["gone.xyz", "no such file"]),
         (("rho_7.h5", "rho_8.h5", "--time-step", "1", "--period", "4"), ["2 frames"]),
         (("rho_7.h5", "gone.h5", "--time-step", "1"), ["gone.h5", "no such file"]),
@@ -185,6 +185,11 @@ def test_refusals_are_one_sentence(run, xyz, densities, words, expected):
     assert ran.code == 2 and ran.out == ""
     for word in expected:
         assert word in ran.sentence, ran.sentence
+
+
+def test_a_current_of_nothing_has_no_sign(run, densities):
+    told = run("current", *[densities[2]] * 3, "--time-step", "1fs").out
+    assert "-0 e" not in told and " 0 e/Å^2/fs" in told
 
 
 def test_other_commands_read_one_file(run, densities, tmp_path):

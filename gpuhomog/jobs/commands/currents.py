@@ -89,6 +89,11 @@ def check_current(values: dict[str, Any]) -> None:
                     f"--{name.replace('_', '-')} belongs to {what}, which {'this file is' if one else 'these are'} "
                     "not: leave it out, or name the files that it is for."
                 )
+    if of_charges and "," in str(values["axis"]):
+        raise InputError(
+            f'--axis "{values["axis"]}": lattice planes are for a series of densities, and the current of charges is '
+            "along a lattice vector of their cell: give a, b or c."
+        )
 
 
 COMMANDS = (
@@ -115,7 +120,7 @@ COMMANDS = (
             o.ATOM_STYLE,
             o.START,
             o.EVERY,
-            o.AXIS,
+            replace(o.AXIS, here="Of densities lattice planes h,k,l, such as 1,1,0, as well."),
             replace(o.X_B, here="Default: the middle of the slab; of a bulk cell of charges 0."),
             replace(
                 o.PERIOD, here="Of densities auto finds it, none uses the kernel alone; of a body of charges give it."

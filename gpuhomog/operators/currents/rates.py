@@ -117,5 +117,5 @@ def rows_in_time(
     for i in inside:
         error = "" if np.isnan(uncertainty[i]) else f" ± {uncertainty[i]:.2g}"
         charge = "" if sigma is None or np.isnan(sigma[i]) else f", σ low {sigma[i]:.8g} e/Å^2"
-        rows.append((f"J at {time[i]:.6g} {time_unit}", f"{J[i]:.8g}{error} {unit}{charge}"))
+        rows.append((f"J at {time[i]:.6g} {time_unit}", f"{J[i] + 0.0:.8g}{error} {unit}{charge}"))
     return rows
