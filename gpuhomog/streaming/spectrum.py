@@ -24,7 +24,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -99,7 +98,7 @@ def filtered_on_disk(values: Unread, multipliers: Sequence[Multiplier], names: S
             run=run,
             first=(extrema(), plane_sums(slab.axis, slab.axis)),
             ahead=False,
-            held_bytes=PIECES_HELD * _piece_bytes(m_1, m_2, values.dtype),
+            held_bytes=PIECES_HELD * _piece_bytes(m_1, m_2, values.dtype.itemsize),
         )
         made.append(Unread(run.shared(one)))
     return made
@@ -171,9 +170,9 @@ def _lines(stream: Stream, source: Scratch, stored: Sequence[int], held: int) ->
             advance(last - first)
 
 
-def _piece_bytes(m_1: int, m_2: int, dtype: np.dtype[Any]) -> int:
+def _piece_bytes(m_1: int, m_2: int, itemsize: int) -> int:
     """Of the planes that are transformed at once, padded."""
-    return max(PIECE_BYTES, m_1 * (m_2 + 2) * dtype.itemsize)
+    return max(PIECE_BYTES, m_1 * (m_2 + 2) * itemsize)
 
 
 def _pieces(start: int, stop: int, m_1: int, m_2: int, dtype: np.dtype[Any]) -> list[slice]:
@@ -187,7 +186,7 @@ def _transformed(values: Unread, target: Scratch, order: tuple[int, int, int], p
     stream, (m_1, m_2) = values.stream, padded
     device, slab = stream.device, stream.slab
     with task(f"transforming {stream.title}", slab.n_local) as advance:
-        for planes, chunk in chunks_in_order(values, PIECES_HELD * _piece_bytes(m_1, m_2, values.dtype)):
+        for planes, chunk in chunks_in_order(values, PIECES_HELD * _piece_bytes(m_1, m_2, values.dtype.itemsize)):
             stacked = chunk.transpose(order)
             for some in _pieces(0, planes.n_local, m_1, m_2, values.dtype):
                 piece = device.pad(device.pad(stacked[some], 1, 0, m_1), 2, 0, m_2)
@@ -202,15 +201,12 @@ def _multiplied(stream: Stream, source: Scratch, target: Scratch, multiplier: Mu
     device, comm, slab, n_local = stream.device, stream.comm, stream.slab, source.shape[0]
     m_0 = multiplier.stored_shape[0]
     held = KERNEL_ROWS * min(getattr(device, "threads", 1), source.shape[1])
-    far, simpler = multiplier.simplified()
     error: Exception | None = None
     for first, last, modes, own in _lines(stream, source, multiplier.stored_shape, held):
         try:
-            edges = np.flatnonzero(np.diff(far[first + own.start : first + own.stop], prepend=-1, append=-1))
-            for low, high in pairwise(edges.tolist()):
-                here = first + own.start + low
-                chosen = simpler if far[here] else multiplier
-                lines = device.filter_lines(device.pad(modes[:, low:high], 0, 0, m_0), chosen, here)
+            here = first + own.start
+            for low, high, chosen in multiplier.stretches(here, first + own.stop):
+                lines = device.filter_lines(device.pad(modes[:, low:high], 0, 0, m_0), chosen, here + low)
                 modes[:, low:high] = lines[: slab.n]
         except Exception as caught:
             error = caught
@@ -237,7 +233,7 @@ def line_bytes(stored: Sequence[int], n: int, ranks: int, itemsize: int, held: i
 
 def least_bytes(stored: Sequence[int], n: int, ranks: int, itemsize: int, threads: int) -> int:
     """The least memory of a rank beside chunks of its planes."""
-    pieces = PIECES_HELD * max(PIECE_BYTES, stored[1] * (stored[2] + 2) * itemsize)
+    pieces = PIECES_HELD * _piece_bytes(stored[1], stored[2], itemsize)
     return max(pieces, sum(line_bytes(stored, n, ranks, itemsize, KERNEL_ROWS * min(threads, stored[1]))))
 
 
