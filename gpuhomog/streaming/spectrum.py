@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from ..device import Device
 from ..errors import InputError
 from ..fft import SLOWEST_FIRST, Multiplier, modes_of_rows
-from ..parallel import Slab, transpose
+from ..parallel import Slab, agreed, transpose
 from ..progress import task
 from ..reduction import extrema, plane_sums
 from .memory import Limit
@@ -74,13 +74,9 @@ def filtered_on_disk(values: Unread, multipliers: Sequence[Multiplier], names: S
     shape = (slab.n_local, m_1, m_2 // 2 + 1)
     n_bytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
     check_room(run.folder, comm, len(names) * n_bytes, len(names) * values.nbytes, f"{names[0]} of {stream.title}")
-    error: Exception | None = None
-    try:
+    with agreed(comm):
         files = [Scratch(run.folder, shape, dtype) for _ in names]
         _transformed(values, files[-1], order, (m_1, m_2))
-    except Exception as caught:  # whatever it is: other ranks wait for this one
-        error = caught
-    comm.agree(error)
     for target, multiplier in zip(files, stored, strict=True):
         _multiplied(stream, files[-1], target, multiplier)
     made = []
@@ -124,13 +120,9 @@ class RowsOnDisk:
         shape = (stream.slab.n_local, n_1, n_2 // 2 + 1)
         n_bytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
         check_room(stream.run.folder, stream.comm, n_bytes, 0, f"spectrum of {stream.title}")
-        error: Exception | None = None
-        try:
+        with agreed(stream.comm):
             self._file = Scratch(stream.run.folder, shape, dtype)
             _transformed(values, self._file, self.order, (n_1, n_2))
-        except Exception as caught:  # whatever it is: other ranks wait for this one
-            error = caught
-        stream.comm.agree(error)
 
     def __iter__(self) -> Iterator[tuple[int, NDArray[np.complex128]]]:
         device = self._stream.device
@@ -148,23 +140,16 @@ def _lines(stream: Stream, source: Scratch, stored: Sequence[int], held: int) ->
     held  as in line_bytes
     """
     comm, slab, (n_local, n_rows, _) = stream.comm, stream.slab, source.shape
-    error: Exception | None = None
-    try:
+    with agreed(comm):
         count = _rows_at_once(stream, stored, source.dtype.itemsize // 2, held)
-    except InputError as caught:  # this rank has not the memory
-        error = caught
-    comm.agree(error)
     count = min(comm.gather(count))
     across = Slab(0, slab.n, slab.start, slab.stop)
     with task(f"reading the spectrum of {stream.title}", n_rows) as advance:
         for first in range(0, n_rows, count):
             last = min(first + count, n_rows)
-            try:
+            with agreed(comm):
                 check_stop(f"between rows {first} and {last} of {n_rows} of a spectrum")
                 rows = source.get(slice(0, n_local), slice(first, last))
-            except Exception as caught:
-                error = caught
-            comm.agree(error)
             modes, own = transpose(comm, stream.device, across, stream.device.asarray(rows), 1, last - first)
             yield first, last, modes, own
             advance(last - first)
@@ -201,22 +186,15 @@ def _multiplied(stream: Stream, source: Scratch, target: Scratch, multiplier: Mu
     device, comm, slab, n_local = stream.device, stream.comm, stream.slab, source.shape[0]
     m_0 = multiplier.stored_shape[0]
     held = KERNEL_ROWS * min(getattr(device, "threads", 1), source.shape[1])
-    error: Exception | None = None
     for first, last, modes, own in _lines(stream, source, multiplier.stored_shape, held):
-        try:
+        with agreed(comm):
             here = first + own.start
             for low, high, chosen in multiplier.stretches(here, first + own.stop):
                 lines = device.filter_lines(device.pad(modes[:, low:high], 0, 0, m_0), chosen, here + low)
                 modes[:, low:high] = lines[: slab.n]
-        except Exception as caught:
-            error = caught
-        comm.agree(error)
         back, _ = transpose(comm, device, own, modes, 0, slab.n)
-        try:
+        with agreed(comm):
             target.put(slice(0, n_local), slice(first, last), device.to_host(back))
-        except Exception as caught:
-            error = caught
-        comm.agree(error)
 
 
 def line_bytes(stored: Sequence[int], n: int, ranks: int, itemsize: int, held: int) -> tuple[int, int]:
