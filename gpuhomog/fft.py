@@ -2,12 +2,12 @@
 
     f~[n] → f~[n] m(n),   k = n_a B_a + n_b B_b + n_c B_c,   n in -N/2 … N/2
 
-A multiplier is a product of parts, each a function of the integer modes (n_a, n_b, n_c); it is evaluated one
-plane of modes at a time and never stored, or by the device itself where every part is one of the four below
-(`Multiplier.factors`). Along an axis on which no part depends (across the planes of a disc) nothing is transformed.
-On an even axis the mode N/2 stands for +N/2 and -N/2 alike: the
-multiplier there is the mean over both signs, so that real fields stay real, odd derivatives lose their
-Nyquist mode, and exchanging axes of an oblique cell changes nothing.
+A multiplier is a product of parts, each a function of the integer modes (n_a, n_b, n_c). It is evaluated one plane of
+modes at a time (a CPU keeps tables of them for the next call, device/cpu/kept.py), or by the device itself where every
+part is one of the four below (`Multiplier.factors`). Along an axis on which no part depends (across the planes of a
+disc) nothing is transformed. On an even axis the mode N/2 stands for +N/2 and -N/2 alike: the multiplier there is the
+mean over both signs, so that real fields stay real, odd derivatives lose their Nyquist mode, and exchanging axes of an
+oblique cell changes nothing.
 
 In   values (a, b, c) on a device, in either memory order.
 Out  filtered values on the same device, in the same memory order.
@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property, reduce
-from itertools import product
+from itertools import pairwise, product
 from types import MethodType
 from typing import Any
 
@@ -186,7 +186,8 @@ class Multiplier:
         """True if planes i and n - i are equal, and rows within a plane likewise: a quarter is evaluated."""
         return self._tables is None and all(getattr(part, "is_even", False) for part in self.parts)
 
-    def simplified(self) -> tuple[NDArray[np.bool_], Multiplier]:
+    @cached_property
+    def _simplified(self) -> tuple[NDArray[np.bool_], Multiplier]:
         """The rows of the second stored axis on which a part is a simpler one, and the multiplier with that one.
 
         A part says so by is_far(axis, modes), for modes along an axis whatever those along the others, and `far`.
@@ -198,6 +199,16 @@ class Multiplier:
             return np.zeros(len(modes), dtype=bool), self
         parts: list[Part] = [known[0].far, *(part for part in self.parts if part is not known[0])]
         return known[0].is_far(axis, modes), replace(self, parts=parts)
+
+    def stretches(self, first: int, last: int) -> Iterator[tuple[int, int, Multiplier]]:
+        """Rows first … last of the second stored axis in stretches of one multiplier, this one or the simpler one.
+
+        Gives (start, stop, multiplier), start and stop counted from first.
+        """
+        far, simpler = self._simplified
+        edges = np.flatnonzero(np.diff(far[first:last], prepend=-1, append=-1))
+        for start, stop in pairwise(edges.tolist()):
+            yield start, stop, simpler if far[first + start] else self
 
     @property
     def by_products(self) -> bool:

@@ -7,7 +7,6 @@ Out  for each multiplier the filtered planes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -43,10 +42,7 @@ def convolved_planes(
     results = []
     for number, multiplier in enumerate(multipliers, start=1):
         modes = spectrum if number == len(multipliers) else device.copy(spectrum)
-        far, simpler = multiplier.simplified()
-        edges = np.flatnonzero(np.diff(far[first_row : first_row + n_rows], prepend=-1, append=-1))
-        for first, last in pairwise(edges.tolist()):
-            chosen = simpler if far[first_row + first] else multiplier
+        for first, last, chosen in multiplier.stretches(first_row, first_row + n_rows):
             for part in _chunks(last - first, m_0 * (m_2 + 2) * itemsize):
                 some = slice(first + part.start, first + part.stop)
                 lines = device.filter_lines(device.pad(modes[:, some], 0, 0, m_0), chosen, first_row + some.start)

@@ -1,6 +1,6 @@
 """How values are split: the partition rule, the communicator, and the exchanges between slabs."""
 
-from .agreement import agree_on
+from .agreement import agree_on, agreed
 from .comm import Comm, Serial
 from .exchange import (
     add_halo,
@@ -20,6 +20,7 @@ __all__ = [
     "Slab",
     "add_halo",
     "agree_on",
+    "agreed",
     "contract_planes",
     "fetch_planes",
     "launched_rank",

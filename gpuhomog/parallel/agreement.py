@@ -1,7 +1,7 @@
-"""Agreement: ranks that were started with other files or options than the rest are found, and all refuse.
+"""Agreement: where one rank has other files or options than the rest, or fails, all refuse.
 
-In   plain values by name, which must be the same on every rank.
-Out  nothing, or the same InputError on every rank: what differs, and where.
+In   plain values by name, which must be the same on every rank; or what a rank does alone.
+Out  nothing, or the same error on every rank: what differs, and where.
 
 >>> from .comm import Serial
 >>> agree_on(Serial(), {"shape": (2, 3, 4)}, "read")
@@ -9,7 +9,8 @@ Out  nothing, or the same InputError on every rank: what differs, and where.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from ..errors import InputError
@@ -32,3 +33,14 @@ def agree_on(comm: Comm, facts: Mapping[str, Any], what: str) -> None:
                     f"{rank} ({others} of {comm.size} differ from rank 0). Start all ranks with the same files and "
                     "options."
                 )
+
+
+@contextmanager
+def agreed(comm: Comm) -> Iterator[None]:
+    """What a rank does alone and may fail at: its error is raised on every rank at the end; collective."""
+    error: Exception | None = None
+    try:
+        yield
+    except Exception as caught:  # whatever it is: other ranks wait for this one
+        error = caught
+    comm.agree(error)

@@ -1,4 +1,4 @@
-r"""Frames of charges from trajectories: by ASE where it is at home, by MDAnalysis everything else.
+"""Frames of charges from trajectories: by ASE where it is at home, by MDAnalysis everything else.
 
     .xyz, .extxyz, .traj, XDATCAR     ASE; charges of the file (initial_charges, charges) may change from frame to frame
     .xtc, .trr, .dcd, .lammpstrj, …   MDAnalysis (module trajectories), with the charges of a topology
@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import FileFormatError, InputError
 from ..operators.points.trajectory_average import Frame
 from .point_charges import CHARGE_ARRAYS, Ions, read_point_charges
-from .trajectories import read_trajectory
+from .trajectories import read_trajectory, rows_of_cell
 
 BY_ASE = (".xyz", ".extxyz", ".traj")
 
@@ -44,11 +44,15 @@ def read_frames(
     """Frames of a trajectory, of which one is in memory at a time.
 
     charges  of each element [e] (by MDAnalysis: atom name, element or type); None: those that the files state
+    start    the first frame, from 0 on
     others   as in read_trajectory; kind is its format
 
-    Raises InputError for missing files, atoms without a charge and frames without a cell; FileFormatError for what
-    cannot be read; GpuhomogError where MDAnalysis is needed and not there.
+    Raises InputError for missing files, atoms without a charge, frames without a cell, a cell that is not 3 × 3, start
+    below 0 and every below 1; FileFormatError for what cannot be read; GpuhomogError where MDAnalysis is needed and
+    not there.
     """
+    if start < 0 or every < 1:
+        raise InputError(f"start = {start}, every = {every}: give a start from 0 on, and every of 1 or more.")
     place = Path(path)
     by_ase = place.suffix.lower() in BY_ASE or place.name.startswith("XDATCAR")
     if topology is not None or kind is not None or not by_ase:
@@ -64,8 +68,7 @@ def read_frames(
         )
     if not place.is_file():
         raise InputError(f"{place}: no such file. Check the name and the folder.")
-    rows = None if cell is None else np.asarray(cell, dtype=np.float64)
-    return _by_ase(place, charges, rows, start, every)
+    return _by_ase(place, charges, rows_of_cell(cell), start, every)
 
 
 def frames_of_files(

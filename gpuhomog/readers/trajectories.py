@@ -83,6 +83,16 @@ def _quiet(path: Path, what: str) -> Iterator[None]:
         raise FileFormatError(f"{path}: MDAnalysis cannot read {what} ({type(error).__name__}: {reason}).") from None
 
 
+def rows_of_cell(cell: ArrayLike | None) -> NDArray[np.float64] | None:
+    """(3, 3) rows of a cell that is given [Å]; InputError for another shape, and for what is not finite."""
+    if cell is None:
+        return None
+    rows = np.asarray(cell, dtype=np.float64)
+    if rows.shape != (3, 3) or not np.isfinite(rows).all():
+        raise InputError(f"cell of shape {rows.shape}: give three rows of three finite numbers in Å.")
+    return rows
+
+
 def read_trajectory(
     path: str | os.PathLike[str],
     topology: str | os.PathLike[str] | None = None,
@@ -122,11 +132,7 @@ def read_trajectory(
             raise InputError(f"{file}: no such file. Check the name and the folder.")
     if every < 1:
         raise InputError(f"every = {every}: give 1 or more.")
-    rows = None
-    if cell is not None:
-        rows = np.asarray(cell, dtype=np.float64)
-        if rows.shape != (3, 3) or not np.isfinite(rows).all():
-            raise InputError(f"cell of shape {rows.shape}: give three rows of three finite numbers in Å.")
+    rows = rows_of_cell(cell)
     more: dict[str, Any] = {}
     if kind is None and place.suffix.lower() in LAMMPS_DUMPS:
         kind = "LAMMPSDUMP"

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..parallel import Comm
+from ..parallel import Comm, agreed
 
 
 class Scratch:
@@ -93,9 +93,8 @@ def check_room(folder: Path, comm: Comm, n_bytes: int, result_bytes: int, what: 
 
     n_bytes, result_bytes  of this rank; all ranks are taken to write to one disk, as they do beside an output
     """
-    error: Exception | None = None
     scratch, results = sum(comm.gather(n_bytes)), sum(comm.gather(result_bytes))
-    try:
+    with agreed(comm):
         free = shutil.disk_usage(folder).free
         if scratch + results > free:
             raise InputError(
@@ -103,6 +102,3 @@ def check_room(folder: Path, comm: Comm, n_bytes: int, result_bytes: int, what: 
                 f"and {free / 1e9:.3g} GB are free there. Make room, or choose another folder for the output (TMPDIR "
                 "where none is written)."
             )
-    except Exception as caught:  # whatever it is: other ranks wait for this one
-        error = caught
-    comm.agree(error)

@@ -24,7 +24,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -33,7 +32,7 @@ from numpy.typing import NDArray
 from ..device import Device
 from ..errors import InputError
 from ..fft import SLOWEST_FIRST, Multiplier, modes_of_rows
-from ..parallel import Slab, transpose
+from ..parallel import Slab, agreed, transpose
 from ..progress import task
 from ..reduction import extrema, plane_sums
 from .memory import Limit
@@ -75,13 +74,9 @@ def filtered_on_disk(values: Unread, multipliers: Sequence[Multiplier], names: S
     shape = (slab.n_local, m_1, m_2 // 2 + 1)
     n_bytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
     check_room(run.folder, comm, len(names) * n_bytes, len(names) * values.nbytes, f"{names[0]} of {stream.title}")
-    error: Exception | None = None
-    try:
+    with agreed(comm):
         files = [Scratch(run.folder, shape, dtype) for _ in names]
         _transformed(values, files[-1], order, (m_1, m_2))
-    except Exception as caught:  # whatever it is: other ranks wait for this one
-        error = caught
-    comm.agree(error)
     for target, multiplier in zip(files, stored, strict=True):
         _multiplied(stream, files[-1], target, multiplier)
     made = []
@@ -99,7 +94,7 @@ def filtered_on_disk(values: Unread, multipliers: Sequence[Multiplier], names: S
             run=run,
             first=(extrema(), plane_sums(slab.axis, slab.axis)),
             ahead=False,
-            held_bytes=PIECES_HELD * _piece_bytes(m_1, m_2, values.dtype),
+            held_bytes=PIECES_HELD * _piece_bytes(m_1, m_2, values.dtype.itemsize),
         )
         made.append(Unread(run.shared(one)))
     return made
@@ -125,13 +120,9 @@ class RowsOnDisk:
         shape = (stream.slab.n_local, n_1, n_2 // 2 + 1)
         n_bytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
         check_room(stream.run.folder, stream.comm, n_bytes, 0, f"spectrum of {stream.title}")
-        error: Exception | None = None
-        try:
+        with agreed(stream.comm):
             self._file = Scratch(stream.run.folder, shape, dtype)
             _transformed(values, self._file, self.order, (n_1, n_2))
-        except Exception as caught:  # whatever it is: other ranks wait for this one
-            error = caught
-        stream.comm.agree(error)
 
     def __iter__(self) -> Iterator[tuple[int, NDArray[np.complex128]]]:
         device = self._stream.device
@@ -149,31 +140,24 @@ def _lines(stream: Stream, source: Scratch, stored: Sequence[int], held: int) ->
     held  as in line_bytes
     """
     comm, slab, (n_local, n_rows, _) = stream.comm, stream.slab, source.shape
-    error: Exception | None = None
-    try:
+    with agreed(comm):
         count = _rows_at_once(stream, stored, source.dtype.itemsize // 2, held)
-    except InputError as caught:  # this rank has not the memory
-        error = caught
-    comm.agree(error)
     count = min(comm.gather(count))
     across = Slab(0, slab.n, slab.start, slab.stop)
     with task(f"reading the spectrum of {stream.title}", n_rows) as advance:
         for first in range(0, n_rows, count):
             last = min(first + count, n_rows)
-            try:
+            with agreed(comm):
                 check_stop(f"between rows {first} and {last} of {n_rows} of a spectrum")
                 rows = source.get(slice(0, n_local), slice(first, last))
-            except Exception as caught:
-                error = caught
-            comm.agree(error)
             modes, own = transpose(comm, stream.device, across, stream.device.asarray(rows), 1, last - first)
             yield first, last, modes, own
             advance(last - first)
 
 
-def _piece_bytes(m_1: int, m_2: int, dtype: np.dtype[Any]) -> int:
+def _piece_bytes(m_1: int, m_2: int, itemsize: int) -> int:
     """Of the planes that are transformed at once, padded."""
-    return max(PIECE_BYTES, m_1 * (m_2 + 2) * dtype.itemsize)
+    return max(PIECE_BYTES, m_1 * (m_2 + 2) * itemsize)
 
 
 def _pieces(start: int, stop: int, m_1: int, m_2: int, dtype: np.dtype[Any]) -> list[slice]:
@@ -187,7 +171,7 @@ def _transformed(values: Unread, target: Scratch, order: tuple[int, int, int], p
     stream, (m_1, m_2) = values.stream, padded
     device, slab = stream.device, stream.slab
     with task(f"transforming {stream.title}", slab.n_local) as advance:
-        for planes, chunk in chunks_in_order(values, PIECES_HELD * _piece_bytes(m_1, m_2, values.dtype)):
+        for planes, chunk in chunks_in_order(values, PIECES_HELD * _piece_bytes(m_1, m_2, values.dtype.itemsize)):
             stacked = chunk.transpose(order)
             for some in _pieces(0, planes.n_local, m_1, m_2, values.dtype):
                 piece = device.pad(device.pad(stacked[some], 1, 0, m_1), 2, 0, m_2)
@@ -202,25 +186,15 @@ def _multiplied(stream: Stream, source: Scratch, target: Scratch, multiplier: Mu
     device, comm, slab, n_local = stream.device, stream.comm, stream.slab, source.shape[0]
     m_0 = multiplier.stored_shape[0]
     held = KERNEL_ROWS * min(getattr(device, "threads", 1), source.shape[1])
-    far, simpler = multiplier.simplified()
-    error: Exception | None = None
     for first, last, modes, own in _lines(stream, source, multiplier.stored_shape, held):
-        try:
-            edges = np.flatnonzero(np.diff(far[first + own.start : first + own.stop], prepend=-1, append=-1))
-            for low, high in pairwise(edges.tolist()):
-                here = first + own.start + low
-                chosen = simpler if far[here] else multiplier
-                lines = device.filter_lines(device.pad(modes[:, low:high], 0, 0, m_0), chosen, here)
+        with agreed(comm):
+            here = first + own.start
+            for low, high, chosen in multiplier.stretches(here, first + own.stop):
+                lines = device.filter_lines(device.pad(modes[:, low:high], 0, 0, m_0), chosen, here + low)
                 modes[:, low:high] = lines[: slab.n]
-        except Exception as caught:
-            error = caught
-        comm.agree(error)
         back, _ = transpose(comm, device, own, modes, 0, slab.n)
-        try:
+        with agreed(comm):
             target.put(slice(0, n_local), slice(first, last), device.to_host(back))
-        except Exception as caught:
-            error = caught
-        comm.agree(error)
 
 
 def line_bytes(stored: Sequence[int], n: int, ranks: int, itemsize: int, held: int) -> tuple[int, int]:
@@ -237,7 +211,7 @@ def line_bytes(stored: Sequence[int], n: int, ranks: int, itemsize: int, held: i
 
 def least_bytes(stored: Sequence[int], n: int, ranks: int, itemsize: int, threads: int) -> int:
     """The least memory of a rank beside chunks of its planes."""
-    pieces = PIECES_HELD * max(PIECE_BYTES, stored[1] * (stored[2] + 2) * itemsize)
+    pieces = PIECES_HELD * _piece_bytes(stored[1], stored[2], itemsize)
     return max(pieces, sum(line_bytes(stored, n, ranks, itemsize, KERNEL_ROWS * min(threads, stored[1]))))
 
 

@@ -62,6 +62,11 @@ def test_refusals(xyz, tmp_path):
         list(gh.read_frames(xyz, cell=CELL))
     with pytest.raises(InputError, match="states no cell"):
         list(gh.read_frames(xyz, charges={"Na": 1, "Cl": -1}))
+    for frames in ({"every": 0}, {"start": -1}):
+        with pytest.raises(InputError, match="start from 0 on"):
+            gh.read_frames(xyz, **frames)
+    with pytest.raises(InputError, match="three rows of three finite numbers"):
+        gh.read_frames(xyz, cell=[4.0, 4.0, 60.0])
     broken = tmp_path / "broken.xyz"
     broken.write_text("3\nframe\nNa 0 0 0\n")
     with pytest.raises(FileFormatError, match="ASE cannot read frames"):

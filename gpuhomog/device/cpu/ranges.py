@@ -11,11 +11,12 @@ window_ranges   3 operations a row of the window and an output; those of the lon
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .team import share
 
 SHARED_FROM = 1 << 16
 """Values from which on threads share the work."""
@@ -44,20 +45,14 @@ class Ranges:
         window = _Window(values, rows, ends, is_open, every)
         low[...], high[...] = np.inf, -np.inf
 
-        def fill(start: int) -> None:
+        def fill(_: None, start: int) -> None:
             out = low[start : start + together], high[start : start + together], mean[start : start + together]
             window.about(start, *out)
 
         threads = self.threads if values.size > SHARED_FROM else 1
         fits = max(1, BLOCK_BYTES // (shape[1] * shape[2] * values.dtype.itemsize))
         together = min(fits, -(-shape[0] // threads))
-        starts = range(0, shape[0], together)
-        if threads == 1:
-            for start in starts:
-                fill(start)
-        else:
-            with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(fill, starts))
+        share(fill, range(0, shape[0], together), lambda: None, threads)
         return low, high, mean
 
 

@@ -14,7 +14,6 @@ array([2., 4., 8., 8.])
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...memory_order import is_fortran_ordered
+from .team import share
 from .windows import Windows
 
 Array = NDArray[np.float64]
@@ -95,11 +95,7 @@ class Running:
         n = len(values)
         stretches = max(1, min(self.threads, n // shortest)) if values.size > SHARED_FROM else 1
         bounds = [n * i // stretches for i in range(stretches + 1)]
-        if stretches == 1:
-            fill(0, n)
-        else:
-            with ThreadPoolExecutor(stretches) as pool:
-                list(pool.map(fill, bounds[:-1], bounds[1:]))
+        share(lambda _, i: fill(bounds[i], bounds[i + 1]), range(stretches), lambda: None, stretches)
 
     def running_extrema(
         self, values: NDArray[Any], axis: int, start: int, width: int

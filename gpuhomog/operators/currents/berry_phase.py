@@ -1,4 +1,4 @@
-r"""Berry phase of occupied states: their Wannier centres, polarization, and the charge that a change of them pumps.
+"""Berry phase of occupied states: their Wannier centres, polarization, and the charge that a change of them pumps.
 
     φ = -Im ln Π_j det M(k_j, k_{j+1}),   x̄ = a φ/2π of all bands,   P = -e f x̄/a mod e f              eq. 14
     centres of the bands: phases of the eigenvalues of Π_j M, each M made unitary
@@ -155,7 +155,6 @@ def berry_phase(string: BlochString, *, occupation: float = 1.0, near: float = 0
     """
     check_occupation(occupation)
     raw = total_phase(string.links)
-    unit = "rad"
     each = loop_phases(string.links)
     if string.links_two is None:
         phase, spread = raw, None
@@ -169,18 +168,17 @@ def berry_phase(string: BlochString, *, occupation: float = 1.0, near: float = 0
         changes = apart[rows, columns] / 3
         bands, band_errors = each + changes, np.maximum(np.abs(changes), PHASE_ROUNDING)
     length = string.period / (2 * pi)
-    quantum = occupation
-    polarization = nearest_branch(-occupation * phase / (2 * pi), quantum, near)
+    polarization = nearest_branch(-occupation * phase / (2 * pi), occupation, near)
     error = None if spread is None else spread * occupation / (2 * pi)
     order = np.argsort(bands)
     return BerryPhase(
-        phase=Measurement(phase, unit, spread),
+        phase=Measurement(phase, "rad", spread),
         phase_links=raw,
         centre=Measurement(phase * length, "Å", None if spread is None else spread * length),
         centres=bands[order] * length,
         centres_uncertainty=None if band_errors is None else band_errors[order] * length,
         polarization=Measurement(polarization, "e", error),
-        quantum=quantum,
+        quantum=occupation,
         smallest=string.smallest,
         n_k=string.n_k,
         period=string.period,

@@ -1,4 +1,4 @@
-r"""Overlaps of occupied Bloch states from one k to the next: all that phases, centres and widths are made of.
+"""Overlaps of occupied Bloch states from one k to the next: all that phases, centres and widths are made of.
 
     M_mn(k, k + b) = <u_m(k)|u_n(k + b)>,    u(k + G) = e^{-iGr} u(k)        at the end of a closed string of k
     k_j = k_0 + j b,  b = 2π/(N a)
@@ -320,7 +320,6 @@ def model_states(hamiltonian: Hamiltonian, n_occupied: int, n_k: int, period: fl
     if not (isfinite(period) and period > 0 and np.isfinite(tau).all()):
         raise InputError(f"period = {period}, sites = {tau.tolist()}: give a positive length and positions in Å.")
     n = len(tau)
-
     if not 0 < n_occupied <= n:
         raise InputError(f"n_occupied = {n_occupied}: give 1 to {n}, the number of orbitals.")
 

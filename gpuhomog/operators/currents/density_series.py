@@ -1,4 +1,4 @@
-r"""Current from a series of densities: the rate at which charge gathers at the surface of a body.
+"""Current from a series of densities: the rate at which charge gathers at the surface of a body.
 
     σ_L(t) = mean of ∫_vac^x ρ(t) over one period around x_b = ∫_vac^{x_b} ρ - M1        period window, eqs. 50, 51
     J_x    = -dσ_L/dt                                                                    eq. 59, which calls dσ_L/dt J

@@ -1,4 +1,4 @@
-r"""Current of a finite body from its occupied eigenstates, by their centres and by their Fourier transforms.
+"""Current of a finite body from its occupied eigenstates, by their centres and by their Fourier transforms.
 
     J_x = -(e f/S_B) Σ_i d<x>_i/dt                                                              eq. 9
     J_x = (e f/π) ζ̇ Σ_i Im ∫ ∂_ζφ~* ∂_gφ~ dg,    φ~ = (1/√S_B) ∫ φ e^{-igx} dx                    eq. 10, normalized
@@ -103,27 +103,8 @@ def eigenstate_current(
     h = length / n
     x = (np.arange(n) - n / 2) * h
     density = np.abs(phi) ** 2
-    norms = density.sum(axis=2) * h
-    off = float(np.abs(norms - 1).max())
-    if not off <= NORMALIZED:
-        raise InputError(
-            f"A state has ∫|φ|² dx = {norms.flat[int(np.argmax(np.abs(norms - 1)))]:.6g}: (10) needs 1 over the whole "
-            "box. Normalize the states."
-        )
-    reach = float((density[:, :, [0, -1]].max(axis=2) / density.max(axis=2)).max())
-    if reach > ENDS:
-        raise InputError(
-            f"A state reaches the ends of the box, with {reach:.2g} of its largest density: on a torus <x> misses the "
-            "charge that crosses them, and its rate is no current. Use berry_phase, or a box with vacuum around it."
-        )
-    for frame in range(1, n_frames):
-        overlap = (phi[frame - 1].conj() * phi[frame]).sum(axis=1) * h
-        if np.abs(overlap).min() < 0.5:
-            raise InputError(
-                f"A state of frame {frame} is not the one before: |<φ|φ'>| = {np.abs(overlap).min():.3g}. Keep the "
-                "states in one order, and frames close in time."
-            )
-        phi[frame] *= (overlap.conj() / np.abs(overlap))[:, None]
+    _check_finite_body(density, h)
+    _follow(phi, h)
     centres = (density * x).sum(axis=(1, 2)) * h
     by_centres = rates_of(centres, time_step)
     # φ~ (1/S_B) ∫, and its derivative by g: the transform of -ixφ
@@ -145,3 +126,32 @@ def eigenstate_current(
         occupation=occupation,
         provenance=({"step": "current of eigenstates", "states": n_states, "time_step": time_step},),
     )
+
+
+def _check_finite_body(density: Array, h: float) -> None:
+    """InputError unless all states are normalized, on points h apart, and vanish at the ends of the box."""
+    norms = density.sum(axis=2) * h
+    off = float(np.abs(norms - 1).max())
+    if not off <= NORMALIZED:
+        raise InputError(
+            f"A state has ∫|φ|² dx = {norms.flat[int(np.argmax(np.abs(norms - 1)))]:.6g}: (10) needs 1 over the whole "
+            "box. Normalize the states."
+        )
+    reach = float((density[:, :, [0, -1]].max(axis=2) / density.max(axis=2)).max())
+    if reach > ENDS:
+        raise InputError(
+            f"A state reaches the ends of the box, with {reach:.2g} of its largest density: on a torus <x> misses the "
+            "charge that crosses them, and its rate is no current. Use berry_phase, or a box with vacuum around it."
+        )
+
+
+def _follow(phi: NDArray[np.complex128], h: float) -> None:
+    """Turn the phase of each state to that of the frame before, in place; InputError where it is another state."""
+    for frame in range(1, len(phi)):
+        overlap = (phi[frame - 1].conj() * phi[frame]).sum(axis=1) * h
+        if np.abs(overlap).min() < 0.5:
+            raise InputError(
+                f"A state of frame {frame} is not the one before: |<φ|φ'>| = {np.abs(overlap).min():.3g}. Keep the "
+                "states in one order, and frames close in time."
+            )
+        phi[frame] *= (overlap.conj() / np.abs(overlap))[:, None]

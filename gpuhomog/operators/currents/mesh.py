@@ -1,4 +1,4 @@
-r"""Occupied states on a mesh of k in three dimensions: polarization by strings, and the fixed part of their width.
+"""Occupied states on a mesh of k in three dimensions: polarization by strings, and the fixed part of their width.
 
     k = k_0 + Σ_i (n_i/N_i) B_i
     φ_i = mean over k ⊥ of -Im ln Π det M along string i                                            eq. 14

@@ -1,4 +1,4 @@
-r"""Current of moving packets of charge: nuclei and packets of electrons, each a charge at its centre.
+"""Current of moving packets of charge: nuclei and packets of electrons, each a charge at its centre.
 
     J_x = (1/a) Σ_cell (q ẋ + q̇ x) per area                                     bulk cell, eqs. 9, 61, 62, as +J_x
     J_x = -σ̇_L = (1/a) Σ_cell (q ẋ + q̇ x) - Σ_{x_i < x_b} q̇_i                   body with its surface, eqs. 58, 60

@@ -1,4 +1,4 @@
-r"""Wannier functions of minimal width: their width, and the gauge of the Bloch states that makes them.
+"""Wannier functions of minimal width: their width, and the gauge of the Bloch states that makes them.
 
     W = (a/2π) ∫ (<∂u|∂u> - |<u|∂u>|²) dk = (1/n_k b²) Σ_j -ln|M_j|²                one band
     Ω_I = (1/n_k) Σ_k Σ_b w_b (N - Σ_mn |M_mn(k, k + b)|²),  Σ_b w_b b b^T = 1      several bands, three dimensions
