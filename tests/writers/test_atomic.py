@@ -171,7 +171,7 @@ def test_a_full_disk_is_one_sentence_and_changes_nothing(tmp_path, name):
 
 def test_a_disk_without_room_is_refused_before_writing(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: os.terminal_size((0, 0)) and type("U", (), {"free": 100})())
-    with pytest.raises(InputError, match=r"needs 0\.00 GB, and 0\.00 GB are free"):
+    with pytest.raises(InputError, match=r"needs 0\.00096 MB, and 0\.0001 MB are free"):
         gh.write(field_of(), tmp_path / "x.h5")
     assert names(tmp_path) == []
 

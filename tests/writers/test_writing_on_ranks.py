@@ -370,7 +370,7 @@ def test_the_command_on_ranks(tmp_path, small_disk):
     answer = command_line(2, "convert", tmp_path / "CHGCAR", "-o", small_disk / "x.cube")
     assert answer.returncode == 2
     told = [line for line in answer.stderr.splitlines() if "warning" not in line]
-    assert len(told) == 1 and "x.cube: needs 0.00 GB, and 0.00 GB are free there" in told[0]
+    assert len(told) == 1 and "x.cube: needs 0.1456 MB, and 0.06144 MB are free there" in told[0]
     assert names(small_disk) == ["filler"]
 
 

@@ -53,6 +53,8 @@ AVERAGES = {POINT: -0.5, DISC: -1.5, FIXED_DISC: -0.5}
 """Exponent of each in a crystal."""
 FEWEST_RADII, LEAST_DECADES, GOOD_DECADES = 8, 1.0, 1.5
 """Radii and decades below which no exponent is fitted, and decades that a good one takes."""
+ASTRAY = 3.0
+"""Standard errors of a fitted exponent from the asymptotic one, beyond which it is said to be another."""
 N_RADII, NARROWEST, WIDEST = 400, 5.0, 250.0
 """Radii by default, and their range in the longest period of the plane."""
 RADII_A_BIN, MOST_BINS, FEWEST_BINS = 8, 40, 4
@@ -184,6 +186,11 @@ def deviation_decay(
     remarks: tuple[str, ...] = ()
     if decades < GOOD_DECADES:
         remarks = (f"the fit covers {decades:.2f} decades of R: {GOOD_DECADES} or more tell an exponent from another",)
+    if exponent.value is not None and abs(exponent.value - AVERAGES[average]) > ASTRAY * (exponent.uncertainty or 0.0):
+        remarks += (
+            f"the exponent is not yet {AVERAGES[average]:g}, that of a crystal at large R: what falls faster (as R^-2, "
+            "what the discs' edges carry) is not small at these radii, and the error is that of the straight line alone",
+        )
     step = {
         "step": "decay of Φ of Δρ", "axis": AXIS_NAMES[normal], "average": average, "side": side, "end_weights": order,
         "x_b": cylinder.step * int(plane), "modes": int(kept.sum()),

@@ -1,6 +1,7 @@
 """Decay of the potential beyond the disc average: against cylinders one by one, exponents of model planes, refusals."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from ranks import on_ranks
 import gpuhomog as gh
 from gpuhomog.errors import InputError
 
+DATA = Path(__file__).parents[2] / "data"
 WIDE = np.geomspace(20.0, 1000.0, 300)
 
 
@@ -151,3 +153,11 @@ def test_refused():
     refused("have no structure", field=flat)
     leaning = field.grid.cell + np.array([[0, 0, 0], [0, 0, 0], [1.0, 0, 0]])
     refused("leans on its planes", field=replace(field, grid=replace(field.grid, cell=leaning)))
+
+
+def test_an_exponent_that_is_not_the_asymptotic_one_is_said_not_to_be():
+    slab = gh.read(DATA / "NaCl_slab_charge_density.cube.gz", quantity="charge_density")
+    found = gh.deviation_decay(slab, "c", x_b=14.05)
+    assert found.exponent.value < found.expected - 3 * found.exponent.uncertainty
+    (remark,) = found.remarks
+    assert remark.startswith("the exponent is not yet -1.5") and remark in str(found)
