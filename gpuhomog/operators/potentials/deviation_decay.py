@@ -189,7 +189,7 @@ def deviation_decay(
     if exponent.value is not None and abs(exponent.value - AVERAGES[average]) > ASTRAY * (exponent.uncertainty or 0.0):
         remarks += (
             f"the exponent is not yet {AVERAGES[average]:g}, that of a crystal at large R: what falls faster (as R^-2, "
-            "what the discs' edges carry) is not small at these radii, and the error is that of the straight line alone",
+            "what the discs' edges carry) is not small here, and the error is that of the straight line alone",
         )
     step = {
         "step": "decay of Φ of Δρ", "axis": AXIS_NAMES[normal], "average": average, "side": side, "end_weights": order,
