@@ -188,8 +188,8 @@ def deviation_decay(
         remarks = (f"the fit covers {decades:.2f} decades of R: {GOOD_DECADES} or more tell an exponent from another",)
     if exponent.value is not None and abs(exponent.value - AVERAGES[average]) > ASTRAY * (exponent.uncertainty or 0.0):
         remarks += (
-            f"the exponent is not yet {AVERAGES[average]:g}, that of a crystal at large R: what falls faster (as R^-2, "
-            "what the discs' edges carry) is not small here, and the error is that of the straight line alone",
+            f"the exponent is not yet {AVERAGES[average]:g}, that of a crystal at large R: what falls faster "
+            "is not small here, and the error is that of the straight line alone",
         )
     step = {
         "step": "decay of Φ of Δρ", "axis": AXIS_NAMES[normal], "average": average, "side": side, "end_weights": order,
