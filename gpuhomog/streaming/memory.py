@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..device.cpu.kept import TABLES
 from ..errors import InputError
 
 CHUNK_BYTES = 8 * 2**20
@@ -64,6 +65,10 @@ class Limit:
 
     n_bytes: int
     at_start: int = field(default_factory=resident_bytes)
+
+    def __post_init__(self) -> None:
+        """What the CPU keeps for calls that may come is let go."""
+        TABLES.clear()
 
     def free(self) -> int:
         """Bytes that may still be taken."""

@@ -245,7 +245,7 @@ def test_intervals_of_a_field_as_fields_and_figures(run, tmp_path):
 )
 @pytest.mark.filterwarnings("ignore::gpuhomog.errors.AccuracyWarning")
 def test_fields_that_are_read_by_planes(run, crystal, layers, map_slab, words):
-    whole, streamed = (run(*words, *more, "--json").json["result"] for more in ((), ("--max-memory", "1GB")))
+    whole, streamed = (run(*words, *more, "--json").json["result"] for more in ((), ("--max-memory", "4GB")))
 
     def numbers(value):
         if isinstance(value, dict):
@@ -265,7 +265,7 @@ def test_fields_that_are_read_by_planes(run, crystal, layers, map_slab, words):
 
 def test_what_space_needs_all_values_for(run, crystal):
     given = ("macro", "crystal.h5", "--kernel", "gaussian", "--eps", "0.5", "--eps-x", "1", "--ball", "--up-to", "1.5")
-    ran = run(*given, "--max-memory", "1GB")
+    ran = run(*given, "--max-memory", "4GB")
     assert ran.code == 2 and "needs all values of crystal.h5 at once" in ran.sentence
     assert "its planar average" in ran.sentence
 
@@ -299,7 +299,7 @@ def test_what_needs_no_grid_is_a_task_like_others(run, pairs, crystal):
 
 def test_tasks_of_one_rank_beside_streamed_ones(run, pairs, crystal):
     Path("job.toml").write_text(
-        '[input]\nfile = "crystal.h5"\n[run]\nmax_memory = "1GB"\n'
+        '[input]\nfile = "crystal.h5"\n[run]\nmax_memory = "4GB"\n'
         '[[task]]\ncommand = "moments"\noutput = "m.json"\n'
         '[[task]]\ncommand = "charges"\nfile = "pairs.xyz"\ncharges = {Na = 1, Cl = -1}\nperiod = 1\n'
     )

@@ -324,7 +324,7 @@ def test_averages_at_several_scales(run, slab):
         assert found[name] == pytest.approx(getattr(expected, name).tolist(), rel=1e-9)
     assert found["kernels"][0]["kernel"] == "gaussian" and found["scales"]["planes"] == "|k|"
     assert "eps,low,high" in Path("widths.csv").read_text()
-    power = run("scales", slab, "--eps", "3", "--kernel", "powerlaw", "--max-memory", "1GB", "--json").json["result"]
+    power = run("scales", slab, "--eps", "3", "--kernel", "powerlaw", "--max-memory", "4GB", "--json").json["result"]
     assert power["kernels"][0]["kernel"] == "powerlaw"
     streamed = gh.scale_report(gh.read(slab), gh.PowerLaw(3.0))
     assert power["local_std"] == pytest.approx(streamed.local_std.tolist(), rel=1e-9)

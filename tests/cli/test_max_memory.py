@@ -28,10 +28,10 @@ def field(tmp_path, rng):
     ],
 )
 def test_reports_are_those_of_the_field_in_memory(run, field, words):
-    whole, streamed = (run(*words, *more, "--json") for more in ((), ("--max-memory", "1GB")))
+    whole, streamed = (run(*words, *more, "--json") for more in ((), ("--max-memory", "4GB")))
     assert whole.code == streamed.code == 0, streamed.err
     one, other = whole.json, streamed.json
-    assert other["options"].pop("max-memory") == "1GB" and one["options"] == other["options"]
+    assert other["options"].pop("max-memory") == "4GB" and one["options"] == other["options"]
     assert one["outputs"] == other["outputs"] and one["warnings"] == other["warnings"]
     for key, value in one["result"].items():
         if isinstance(value, float):
@@ -56,7 +56,7 @@ def test_amounts_that_cannot_be_held_are_refused(run, field, given, sentence):
 
 def test_what_needs_all_values_is_refused_with_what_works(run, field):
     words = ("average", "field.npy", "--kernel", "ball", "--eps", "4", "--boundary", "o,p,p", "-o", "ball.h5")
-    ran = run(*words, "--max-memory", "1GB")
+    ran = run(*words, "--max-memory", "4GB")
     assert ran.code == 2
     assert "The average with a ball on 30 x 12 x 14 points needs all values of field.npy at once" in ran.sentence
     assert "take a Gaussian or a box, or give more memory (--max-memory), or leave that out where" in ran.sentence
@@ -70,7 +70,7 @@ JOB = """
 [input]
 file = "field.npy"
 [run]
-max_memory = "1GB"
+max_memory = "4GB"
 [[task]]
 command = "profile"
 axis = "a"
@@ -110,7 +110,7 @@ def test_an_error_of_one_task_ends_the_run_with_one_sentence(run, field):
     job = JOB.format(more="", last=SURFACE)
     (field.path.parent / "job.toml").write_text(job)
     streamed = run("run", "job.toml")
-    (field.path.parent / "job.toml").write_text(job.replace('max_memory = "1GB"', ""))
+    (field.path.parent / "job.toml").write_text(job.replace('max_memory = "4GB"', ""))
     assert streamed.code == 2 and streamed.sentence == run("run", "job.toml").sentence
 
 
@@ -140,7 +140,7 @@ def test_potentials_of_charges(run, charges, tmp_path, words):
     kept = {path.name: np.load(path)["values"] for path in tmp_path.glob("*.npz")}
     for path in tmp_path.glob("*.npz"):
         path.unlink()
-    streamed = run("potential", "charge.npy", *words, "--json", "--max-memory", "1GB")
+    streamed = run("potential", "charge.npy", *words, "--json", "--max-memory", "4GB")
     assert whole.code == streamed.code == 0, streamed.err
     assert whole.json["outputs"] == streamed.json["outputs"]
     for name, values in kept.items():
@@ -156,7 +156,7 @@ def test_potentials_of_charges(run, charges, tmp_path, words):
 
 
 def test_figures_of_slices_need_all_values(run, charges):
-    ran = run("potential", "charge.npy", "--to-quantity", "electric_field", "--plot", "e.png", "--max-memory", "1GB")
+    ran = run("potential", "charge.npy", "--to-quantity", "electric_field", "--plot", "e.png", "--max-memory", "4GB")
     assert ran.code == 2 and "A figure of slices needs all values" in ran.sentence
 
 

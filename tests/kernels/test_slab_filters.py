@@ -204,6 +204,6 @@ def test_a_spectrum_on_the_disk(like, tmp_path, monkeypatch, rng, order, boundar
     np.savez(tmp_path / "field.npz", values=np.asarray(values, order=order), cell=np.diag([21.0, 6.0, 10.0]))
     how = {"quantity": "charge_density", "boundary": boundary}
     wanted = gh.electrostatic_potential(gh.read(tmp_path / "field.npz", device="cpu", **how)).values
-    field = gh.read(tmp_path / "field.npz", device=like, max_memory="1GB", **how)
+    field = gh.read(tmp_path / "field.npz", device=like, max_memory="4GB", **how)
     found = like.to_host(gh.electrostatic_potential(field).values[:, :, :])
     np.testing.assert_allclose(found, wanted, atol=1e-12 * np.abs(wanted).max())

@@ -125,7 +125,7 @@ def test_equal_chunks_allocate_twice(gpu_like, allocated, rng):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_pass_finds_what_numpy_does(gpu_like, stored, allocated, rng, order, dtype):
     values = np.asarray(rng.normal(size=SHAPE) + 1.0, dtype, order=order)
-    field = gh.read(stored(values), device=gpu_like, max_memory="1GB", dtype=dtype)
+    field = gh.read(stored(values), device=gpu_like, max_memory="4GB", dtype=dtype)
     exact = values.astype(np.float64)
     for axis in range(3):
         np.testing.assert_allclose(
@@ -142,7 +142,7 @@ def test_a_pass_finds_what_numpy_does(gpu_like, stored, allocated, rng, order, d
 def test_a_chunk_stays_until_everybody_is_done_with_it(gpu_like, stored, rng, order):
     """A slow reduction: it looks at its chunk again when the next one has come."""
     values = np.asarray(rng.normal(size=SHAPE), order=order)
-    field = gh.read(stored(values), device=gpu_like, max_memory="1GB")
+    field = gh.read(stored(values), device=gpu_like, max_memory="4GB")
     stream, xp = field.values.stream, gpu_like.runtime.xp
     n_chunks, begun = -(-stream.slab.n // PLANES), threading.Semaphore(0)
     real, chunks = gpu_like.uploads, []
@@ -184,7 +184,7 @@ def test_a_chunk_stays_until_everybody_is_done_with_it(gpu_like, stored, rng, or
 
 
 def test_after_an_error_nothing_is_on_its_way(gpu_like, stored, rng):
-    field = gh.read(stored(rng.normal(size=SHAPE)), device=gpu_like, max_memory="1GB")
+    field = gh.read(stored(rng.normal(size=SHAPE)), device=gpu_like, max_memory="4GB")
 
     def local(device, values, slab):
         raise InputError("what was asked is impossible.")
@@ -203,7 +203,7 @@ def test_a_chunk_that_does_not_fit_is_refused(gpu_like, stored, rng, monkeypatch
 
     monkeypatch.setattr(gpu_like.runtime.xp, "empty", full, raising=False)
     with pytest.raises(DeviceError, match=r"needs 1440 bytes .* has 1000 bytes"):
-        gh.read(path, device=gpu_like, max_memory="1GB").mean()
+        gh.read(path, device=gpu_like, max_memory="4GB").mean()
 
 
 def test_pinned_memory_counts_as_the_hosts(gpu_like, stored, rng, monkeypatch):
@@ -213,7 +213,7 @@ def test_pinned_memory_counts_as_the_hosts(gpu_like, stored, rng, monkeypatch):
     plane = 6 * 10 * 8
     planes, least = {}, {}
     for device in (CPU(threads=1), gpu_like):
-        field = gh.read(path, device=device, max_memory="1GB")
+        field = gh.read(path, device=device, max_memory="4GB")
         monkeypatch.setattr(memory, "CHUNK_BYTES", 2**20)
         field.values.stream.run.limit = Limit(memory.SLACK + 120 * plane)
         planes[device.name] = field.values.planes_at_once()
@@ -280,7 +280,7 @@ def test_averages_keep_nothing_of_a_chunk(gpu_like, stored, rng, order, spacing)
     values = np.asarray(rng.normal(size=SHAPE) + 1.0, order=order)
     path = stored(values)
     wanted = gh.average(gh.read(path, device="cpu"), gh.Gaussian(5.0), spacing=spacing)
-    found = gh.average(gh.read(path, device=gpu_like, max_memory="1GB"), gh.Gaussian(5.0), spacing=spacing)
+    found = gh.average(gh.read(path, device=gpu_like, max_memory="4GB"), gh.Gaussian(5.0), spacing=spacing)
     np.testing.assert_allclose(gpu_like.to_host(found.values), wanted.values, atol=1e-12)
 
 
@@ -300,9 +300,9 @@ def test_one_look_at_a_chunk_gives_all_sums_and_one_product_all_averages(gpu_lik
 
     path = stored(values)
     gpu_like._planar, gpu_like.contract = noting_sums, noting_products
-    run = Run(Limit(10**9))
+    run = Run(Limit(4 * 10**9))
     with running(run):
-        field = gh.read(path, device=gpu_like, max_memory="1GB")
+        field = gh.read(path, device=gpu_like, max_memory="4GB")
     works = [lambda axis=axis: gh.planar_average(field, axis).values for axis in range(3)]
     kernels = [gh.Box(width) for width in (3.0, 4.0, 5.0)]
     works += [lambda one=one: gpu_like.to_host(gh.average(field, one, spacing=[2, 2, 2]).values) for one in kernels]

@@ -175,7 +175,7 @@ def test_devices_find_what_the_cpu_finds(name, dtype, device, alone):
 def test_fields_that_were_not_read(name, alone, tmp_path):
     make, operator = OPERATORS[name]
     gh.write(make(), tmp_path / "field.h5")
-    unread = gh.read(tmp_path / "field.h5", max_memory="1GB")
+    unread = gh.read(tmp_path / "field.h5", max_memory="4GB")
     if name not in WHOLE:
         found, expected = plain(operator(unread)), alone(name)
         if name == "scales of shells":  # the modes beyond the longest are counted as one

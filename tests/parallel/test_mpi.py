@@ -69,7 +69,7 @@ cli.main()
 """
 
 
-@pytest.mark.parametrize("more", [(), ("--max-memory", "1GB")])
+@pytest.mark.parametrize("more", [(), ("--max-memory", "4GB")])
 def test_warnings_of_every_rank_are_shown_once_by_the_first(folder, more):
     words = ("profile", folder / "phi.npz", "--axis", "c", "--device", "cpu", "--json", *more)
     done = on_ranks(3, sys.executable, "-c", ODD_PLANES, *words)

@@ -47,7 +47,7 @@ def test_orthogonal_cells(stored, small_chunks, values, name, spacing, boundary,
     path, kernel = stored(values), KERNELS[name]
     small_chunks(4 * 21 * 25 * 8)
     how = {"spacing": spacing, "outside": 0.25 if "o" in boundary else 0.0, "sampling": sampling}
-    array, field = gh.read(path, boundary=boundary), gh.read(path, boundary=boundary, max_memory="1GB")
+    array, field = gh.read(path, boundary=boundary), gh.read(path, boundary=boundary, max_memory="4GB")
     read = passes_of(field)
     close(gh.average(field, kernel, **how), gh.average(array, kernel, **how))
     assert read() == 1
@@ -58,7 +58,7 @@ def test_orthogonal_cells(stored, small_chunks, values, name, spacing, boundary,
 def test_oblique_cells(stored, small_chunks, values, name, spacing):
     path = stored(values, OBLIQUE)
     small_chunks(4 * 21 * 25 * 8)
-    array, field = gh.read(path), gh.read(path, max_memory="1GB")
+    array, field = gh.read(path), gh.read(path, max_memory="4GB")
     kernel = KERNELS[name]
     close(gh.average(field, kernel, spacing=spacing), gh.average(array, kernel, spacing=spacing))
 
@@ -68,7 +68,7 @@ def test_oblique_cells(stored, small_chunks, values, name, spacing):
 def test_mean_and_variance_under_two_kernels_in_one_pass(stored, small_chunks, values, cell, boundary):
     path = stored(values, cell)
     small_chunks(4 * 21 * 25 * 8)
-    array, field = gh.read(path, boundary=boundary), gh.read(path, boundary=boundary, max_memory="1GB")
+    array, field = gh.read(path, boundary=boundary), gh.read(path, boundary=boundary, max_memory="4GB")
     kernels = [gh.Gaussian(7.0), gh.Box(6.0)]
     how = {"spacing": 4.0, "outside": 3.0 if "o" in boundary else 0.0}
     read = passes_of(field)
@@ -83,7 +83,7 @@ def test_mean_and_variance_under_two_kernels_in_one_pass(stored, small_chunks, v
 def test_gradients(stored, small_chunks, values, cell):
     path = stored(values, cell)
     small_chunks(4 * 21 * 25 * 8)
-    array, field = gh.read(path), gh.read(path, max_memory="1GB")
+    array, field = gh.read(path), gh.read(path, max_memory="4GB")
     read = passes_of(field)
     for one, other in zip(
         gh.average_gradient(field, gh.Gaussian(7.0), spacing=4.0),
@@ -98,7 +98,7 @@ def test_a_wave_is_damped_as_the_theory_says(stored, small_chunks):
     x = np.arange(48) * 0.5
     wave = np.cos(2 * np.pi * 3 * x / 24)[:, None, None] * np.ones((1, 10, 12))
     small_chunks(5 * 10 * 12 * 8)
-    field = gh.read(stored(wave, np.diag([24.0, 5.0, 6.0])), max_memory="1GB")
+    field = gh.read(stored(wave, np.diag([24.0, 5.0, 6.0])), max_memory="4GB")
     smooth = gh.average(field, gh.Gaussian(2.0), spacing=2.0)
     k = 2 * np.pi * 3 / 24
     expected = np.exp(-(k**2) * 2.0**2 / 8) * np.cos(k * smooth.grid.plane_positions(0))
@@ -116,7 +116,7 @@ def test_results_larger_than_memory_are_made_as_they_are_written(
 ):
     path = stored(values, cell)
     small_chunks(4 * 21 * 25 * 8)
-    array, field = gh.read(path), gh.read(path, max_memory="1GB")
+    array, field = gh.read(path), gh.read(path, max_memory="4GB")
     little_room(monkeypatch)
     kernel = gh.Gaussian(12.0)
     read = passes_of(field)
@@ -128,7 +128,7 @@ def test_results_larger_than_memory_are_made_as_they_are_written(
     np.testing.assert_allclose(written.values, whole.values, rtol=0, atol=1e-13)
     assert read() == 1
     with pytest.raises(InputError, match=r"average with a box on 30 x 21 x 25 points needs all values.*larger spacing"):
-        gh.average(gh.read(path, boundary="o,p,p", max_memory="1GB"), gh.Box(5.0))
+        gh.average(gh.read(path, boundary="o,p,p", max_memory="4GB"), gh.Box(5.0))
 
 
 @pytest.mark.parametrize("reproducible", [False, True])
@@ -143,7 +143,7 @@ def test_ranks(stored, small_chunks, values, cell, size, reproducible):
     axis = array.slab.axis
 
     def streamed(comm):
-        field = gh.read(path, max_memory="1GB", comm=comm, reproducible=reproducible)
+        field = gh.read(path, max_memory="4GB", comm=comm, reproducible=reproducible)
         part = gh.average(field, kernel, spacing=4.0)
         assert part.values.shape == part.slab.local_shape(part.grid.shape)
         return part.values
@@ -158,7 +158,7 @@ def test_ranks(stored, small_chunks, values, cell, size, reproducible):
 def test_reproducible_averages_have_the_bits_of_the_array_whatever_the_chunks(stored, small_chunks, values, planes):
     path = stored(values)
     small_chunks(planes * 21 * 25 * 8)
-    array, field = gh.read(path, reproducible=True), gh.read(path, reproducible=True, max_memory="1GB")
+    array, field = gh.read(path, reproducible=True), gh.read(path, reproducible=True, max_memory="4GB")
     for kernel in KERNELS.values():
         one, other = gh.average(field, kernel, spacing=4.0), gh.average(array, kernel, spacing=4.0)
         assert (one.values == other.values).all()
@@ -182,7 +182,7 @@ def test_running_sums_at_every_point_read_each_plane_once_and_a_halo(
     how = {"sampling": sampling, "method": "sums", "outside": 0.5 if "o" in boundary else 0.0}
     if sampling == "bandlimited" and kernel.along(1).full_width < 6:
         pytest.skip("the end stencils of a window so narrow overlap: there is no running sum")
-    array, field = gh.read(path, boundary=boundary), gh.read(path, boundary=boundary, max_memory="1GB")
+    array, field = gh.read(path, boundary=boundary), gh.read(path, boundary=boundary, max_memory="4GB")
     monkeypatch.setattr(Run, "room", lambda self: 30 * 25 * 8)  # not the result
     smooth, whole = gh.average(field, kernel, **how), gh.average(array, kernel, **how)
     assert isinstance(smooth.values, Unread)
@@ -207,7 +207,7 @@ def test_running_sums_on_ranks(stored, small_chunks, values, size, monkeypatch):
     monkeypatch.setattr(Run, "room", lambda self: 30 * 25 * 8)
 
     def streamed(comm):
-        part = gh.average(gh.read(path, max_memory="1GB", comm=comm), kernel, **how)
+        part = gh.average(gh.read(path, max_memory="4GB", comm=comm), kernel, **how)
         assert isinstance(part.values, Unread)
         return part.values[:, :, :]
 
@@ -221,9 +221,9 @@ def test_ranks_whose_slabs_differ_send_each_other_the_same_things(stored, rng):
     path, kernels, how = stored(values), (gh.Box(6.0), gh.Box(8.0)), {"spacing": (25 / 4, 4.0, 4.0)}
 
     def streamed(comm):
-        run = Run(Limit(10**9))
+        run = Run(Limit(4 * 10**9))
         with running(run):
-            field = gh.read(path, max_memory="1GB", comm=comm)
+            field = gh.read(path, max_memory="4GB", comm=comm)
 
         def averaged(kernel):
             part = gh.average(field, kernel, **how)
@@ -248,10 +248,10 @@ def test_a_result_is_read_later_on_all_ranks_if_one_has_not_the_memory(stored, v
     whole = gh.average(gh.read(path), kernel, **how)
 
     def streamed(comm):
-        run = Run(Limit(10**9))
+        run = Run(Limit(4 * 10**9))
         run.room = lambda: 60_000 if comm.rank == poor else 10**9  # enough for the modes
         with running(run):
-            part = gh.average(gh.read(path, max_memory="1GB", comm=comm), kernel, **how)
+            part = gh.average(gh.read(path, max_memory="4GB", comm=comm), kernel, **how)
         assert isinstance(part.values, Unread)
         return part.values[:, :, :]
 
@@ -266,7 +266,7 @@ def test_reproducible_variances_have_the_same_bits_for_any_ranks(stored, rng, or
     for size in (1, 2, 3, 5):
 
         def streamed(comm):
-            field = gh.read(path, max_memory="1GB", comm=comm, reproducible=True)
+            field = gh.read(path, max_memory="4GB", comm=comm, reproducible=True)
             return [part.values for part in gh.average_and_variance(field, gh.Box(5.0), spacing=2.0)]
 
         ranks = together(size, streamed)
@@ -279,7 +279,7 @@ def test_a_rank_without_memory_for_a_plane_ends_the_writing_of_all(stored, value
     path = stored(values)
 
     def written(comm):
-        field = gh.read(path, max_memory="1GB", comm=comm)
+        field = gh.read(path, max_memory="4GB", comm=comm)
         if comm.rank == 1:
             field.values.stream.run.limit = Limit(1)
         try:
@@ -296,7 +296,7 @@ def test_a_rank_without_memory_for_a_plane_ends_the_writing_of_all(stored, value
 def test_a_file_is_converted_with_one_read(stored, small_chunks, values, tmp_path):
     path = stored(values, quantity="charge_density", unit="e/bohr^3")
     small_chunks(4 * 21 * 25 * 8)
-    field, array = gh.read(path, max_memory="1GB"), gh.read(path)
+    field, array = gh.read(path, max_memory="4GB"), gh.read(path)
     read = passes_of(field)
     written = gh.read(gh.write(field, tmp_path / "copy.npz"))
     assert (written.values == array.values).all()
@@ -304,5 +304,5 @@ def test_a_file_is_converted_with_one_read(stored, small_chunks, values, tmp_pat
     assert read() == 1
     other = ".h5" if values.flags.f_contiguous else ".xsf"
     with pytest.raises(InputError, match=r"made of planes of [ac], needs all values .* write .npz"):
-        gh.write(gh.read(path, max_memory="1GB"), tmp_path / f"copy{other}")
+        gh.write(gh.read(path, max_memory="4GB"), tmp_path / f"copy{other}")
     assert not (tmp_path / f"copy{other}").exists()

@@ -35,7 +35,7 @@ def test_ions_are_added_plane_by_plane(stored, small_chunks, rng, name, order, s
     small_chunks(5 * shape[1] * shape[2] * 8)
     how = {"ion_charges": {"Na": 1, "Cl": 7}, "width": 0.6}
     array = gh.charge_density(gh.read(path), **how)
-    field = gh.charge_density(gh.read(path, max_memory="1GB"), **how)
+    field = gh.charge_density(gh.read(path, max_memory="4GB"), **how)
     scale = np.abs(array.values).max()
     np.testing.assert_allclose(field.values[:, :, :], array.values, rtol=0, atol=1e-14 * scale)
     for axis in "abc":
@@ -52,9 +52,9 @@ def test_ions_are_added_plane_by_plane(stored, small_chunks, rng, name, order, s
 def test_tasks_that_add_the_same_ions_share_the_passes(stored, small_chunks, rng):
     path = electrons(stored, rng, CELLS["orthogonal"], (24, 21, 28), "C")
     small_chunks(5 * 21 * 28 * 8)
-    run = Run(Limit(10**9))
+    run = Run(Limit(4 * 10**9))
     with running(run):
-        field = gh.read(path, max_memory="1GB")
+        field = gh.read(path, max_memory="4GB")
     stream, seen = field.values.stream, []
     read = stream.read
 
@@ -75,4 +75,4 @@ def test_an_axis_that_is_not_normal_to_the_others_is_refused(stored, rng):
     cell = np.array([[6.0, 0, 0], [1.0, 5.0, 0], [0, 0, 7.0]])
     path = electrons(stored, rng, cell, (24, 21, 28), "C")
     with pytest.raises(InputError, match="Adding ions where axis a is not normal to the other two needs all values"):
-        gh.charge_density(gh.read(path, max_memory="1GB"), ion_charges={"Na": 1, "Cl": 7}, width=0.6)
+        gh.charge_density(gh.read(path, max_memory="4GB"), ion_charges={"Na": 1, "Cl": 7}, width=0.6)

@@ -22,7 +22,7 @@ def values(request, rng):
 def test_profiles_averages_and_variances(device, stored, small_chunks, values):
     path = stored(values)
     small_chunks(3 * 12 * 14 * 8)
-    array, field = gh.read(path, device="cpu"), gh.read(path, device=device, max_memory="1GB")
+    array, field = gh.read(path, device="cpu"), gh.read(path, device=device, max_memory="4GB")
     for axis in ("a", "b", "c", (1, 1, 0)):
         np.testing.assert_allclose(
             gh.planar_average(field, axis).values, gh.planar_average(array, axis).values, atol=1e-13
@@ -40,7 +40,7 @@ def test_profiles_averages_and_variances(device, stored, small_chunks, values):
 def test_results_made_as_they_are_written(device, stored, small_chunks, values, kernel, monkeypatch, tmp_path):
     path = stored(values)
     small_chunks(3 * 12 * 14 * 8)
-    array, field = gh.read(path, device="cpu"), gh.read(path, device=device, max_memory="1GB")
+    array, field = gh.read(path, device="cpu"), gh.read(path, device=device, max_memory="4GB")
     monkeypatch.setattr(Run, "room", lambda self: 8 * 13**3)
     how = {"method": "sums", "sampling": "cell"} if isinstance(kernel, gh.Box) else {}
     smooth = gh.average(field, kernel, **how)
@@ -56,8 +56,8 @@ def test_a_pass_goes_on_from_what_was_kept(device, stored, small_chunks, values,
     monkeypatch.setenv("GPUHOMOG_CHECKPOINT_SECONDS", "0")
 
     def work(checkpoint):
-        with running(Run(Limit(10**9), checkpoint)):
-            field = gh.read(path, device=device, max_memory="1GB", reproducible=reproducible)
+        with running(Run(Limit(4 * 10**9), checkpoint)):
+            field = gh.read(path, device=device, max_memory="4GB", reproducible=reproducible)
         read, seen = field.values.stream.read, []
 
         def noting(start, stop):

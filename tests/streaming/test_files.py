@@ -23,7 +23,7 @@ FILES = {
 def test_files_of_other_programs(name, small_chunks):
     array = gh.read(DATA / name, **FILES[name])
     small_chunks(array.values.nbytes // array.grid.shape[array.slab.axis] * 5)
-    field = gh.read(DATA / name, **FILES[name], max_memory="1GB")
+    field = gh.read(DATA / name, **FILES[name], max_memory="4GB")
     assert field.values.stream.planes_at_once(0) == 5 or name.endswith(".gz")
     assert field.extrema() == array.extrema() and field.unit == array.unit
     for axis in "abc":
@@ -42,6 +42,6 @@ def test_our_own_files_and_theirs(suffix, dtype, tmp_path, rng, small_chunks):
     path = gh.write(field, tmp_path / f"field{suffix}")
     small_chunks(3 * 8 * 9 * 8)
     for kept in (np.float32, np.float64):
-        array, streamed = gh.read(path, dtype=kept), gh.read(path, dtype=kept, max_memory="1GB")
+        array, streamed = gh.read(path, dtype=kept), gh.read(path, dtype=kept, max_memory="4GB")
         assert streamed.values.dtype == kept and streamed.slab == array.slab
         assert (streamed.values[:, :, :] == array.values).all() and streamed.extrema() == array.extrema()

@@ -38,7 +38,7 @@ def values(request, rng):
 @pytest.mark.parametrize("planes", [1, 4, 7, 100])
 def test_sums_and_extrema_of_a_file_are_those_of_the_array(stored, small_chunks, values, planes):
     small_chunks(planes * (PLANE if values.flags.c_contiguous else 23 * 11 * 8))
-    field = gh.read(stored(values), max_memory="1GB")
+    field = gh.read(stored(values), max_memory="4GB")
     for axis in range(3):
         others = tuple(i for i in range(3) if i != axis)
         np.testing.assert_allclose(field.plane_sums(axis), values.sum(axis=others), rtol=1e-13)
@@ -49,7 +49,7 @@ def test_sums_and_extrema_of_a_file_are_those_of_the_array(stored, small_chunks,
 
 def test_a_first_reduction_brings_extrema_and_mean_with_it_and_each_plane_is_read_once(stored, small_chunks, values):
     small_chunks(5 * PLANE)
-    field = gh.read(stored(values), max_memory="1GB")
+    field = gh.read(stored(values), max_memory="4GB")
     seen = reads_of(field)
     field.plane_sums("b")
     n = SHAPE[0] if values.flags.c_contiguous else SHAPE[2]
@@ -61,9 +61,9 @@ def test_a_first_reduction_brings_extrema_and_mean_with_it_and_each_plane_is_rea
 
 def test_tasks_that_take_turns_share_one_pass(stored, small_chunks, values):
     small_chunks(5 * PLANE)
-    run = Run(Limit(10**9))
+    run = Run(Limit(4 * 10**9))
     with running(run):
-        field = gh.read(stored(values), max_memory="1GB")
+        field = gh.read(stored(values), max_memory="4GB")
     seen = reads_of(field)
     found = in_turns([lambda axis=axis: field.plane_sums(axis) for axis in range(3)], run.answer)
     for axis in range(3):
@@ -76,13 +76,13 @@ def test_tasks_that_take_turns_share_one_pass(stored, small_chunks, values):
 def test_arithmetic_with_numbers_is_done_to_the_planes_as_they_come(stored, small_chunks, values):
     small_chunks(5 * PLANE)
     path = stored(values, quantity="charge_density", unit="e/bohr^3")
-    field, whole = gh.read(path, max_memory="1GB"), gh.read(path)
+    field, whole = gh.read(path, max_memory="4GB"), gh.read(path)
     assert field.unit == whole.unit == "e/Å^3"
     for one, other in ((field, whole), (field.to("e/bohr^3"), whole.to("e/bohr^3"))):
         assert one.extrema() == other.extrema()
         np.testing.assert_allclose(one.plane_sums("c"), other.plane_sums("c"), rtol=1e-13)
     energy = stored(values, quantity="electron_potential_energy", unit="eV", name="energy.npy")
-    potential = gh.electrostatic_potential(gh.read(energy, max_memory="1GB"))
+    potential = gh.electrostatic_potential(gh.read(energy, max_memory="4GB"))
     assert potential.extrema() == (-values.max(), -values.min())
 
 
@@ -95,7 +95,7 @@ def test_reproducible_sums_have_the_same_bits_for_any_chunks_and_ranks(stored, s
     small_chunks(planes * 6 * 5 * 8)
 
     def streamed(comm):
-        field = gh.read(path, max_memory="1GB", reproducible=True, comm=comm)
+        field = gh.read(path, max_memory="4GB", reproducible=True, comm=comm)
         return [field.plane_sums(axis) for axis in range(3)]
 
     for rank in together(size, streamed):
@@ -109,7 +109,7 @@ def test_ranks_read_their_own_planes_and_more_ranks_than_planes_are_fine(stored,
     small_chunks(6 * 5 * 8)
 
     def streamed(comm):
-        field = gh.read(path, max_memory="1GB", comm=comm)
+        field = gh.read(path, max_memory="4GB", comm=comm)
         seen = reads_of(field)
         return field.plane_sums("a"), field.plane_sums("c"), field.extrema(), seen
 
@@ -125,7 +125,7 @@ def test_ranks_read_their_own_planes_and_more_ranks_than_planes_are_fine(stored,
 def test_what_is_not_finite_is_refused_with_its_place_before_anything_is_given(stored, small_chunks, values):
     values[17, 3, 8] = np.nan
     small_chunks(2 * PLANE)
-    field = gh.read(stored(values), max_memory="1GB")
+    field = gh.read(stored(values), max_memory="4GB")
     with pytest.raises(InputError, match=r"first at \[17, 3, 8\].*Repair"):
         field.plane_sums("c")
 
@@ -139,7 +139,7 @@ def test_a_review_hears_of_the_first_pass(small_chunks, tmp_path):
     path.write_text(f"x\n1.0\n{cell}H\n1\nDirect\n0 0 0\n\n4 4 6\n{rows}\n")
     small_chunks(4 * 4 * 8)
     told = []
-    for options in ({}, {"max_memory": "1GB"}):
+    for options in ({}, {"max_memory": "4GB"}):
         try:
             gh.read(path, **options).mean()
         except (FileFormatError, InputError) as error:
@@ -148,7 +148,7 @@ def test_a_review_hears_of_the_first_pass(small_chunks, tmp_path):
 
 
 def test_other_uses_are_refused_in_one_sentence(stored, values):
-    field = gh.read(stored(values), max_memory="1GB")
+    field = gh.read(stored(values), max_memory="4GB")
     for use in (
         lambda: np.asarray(field.values),
         lambda: field.values.ravel(),
@@ -161,11 +161,11 @@ def test_other_uses_are_refused_in_one_sentence(stored, values):
         with pytest.raises(InputError, match=r"needs all values of field.npy at once .* on several ranks perhaps\."):
             use()
     with pytest.raises(InputError, match=r"average with a ball .* take a Gaussian or a box, or give"):
-        gh.average(gh.read(stored(values), boundary="open", max_memory="1GB"), gh.Ball(2.0))
+        gh.average(gh.read(stored(values), boundary="open", max_memory="4GB"), gh.Ball(2.0))
 
 
 def test_what_unread_values_lack_is_lacking_to_python_too(stored, values):
-    unread = gh.read(stored(values), max_memory="1GB").values
+    unread = gh.read(stored(values), max_memory="4GB").values
     assert not hasattr(unread, "ravel") and getattr(unread, "__cuda_array_interface__", None) is None
     assert getattr(unread, "flags", "nothing") == "nothing" and hasattr(unread, "shape")
 
@@ -179,7 +179,7 @@ def test_ranks_whose_mpi_knows_no_threads_are_refused_where_threads_would_call_i
 
     assert together(2, read) == pytest.approx([values.mean()] * 2)
     with pytest.raises(InputError, match=r"on 2 ranks .* but MPI 0\.1 serves no other thread .*: read without max_"):
-        together(2, lambda comm: read(comm, max_memory="1GB"))
+        together(2, lambda comm: read(comm, max_memory="4GB"))
 
 
 def test_what_was_taken_since_the_start_counts_once(monkeypatch):
@@ -221,7 +221,7 @@ def test_later_passes_fit_where_the_first_did_and_hold_the_limit(stored, rng, mo
 
 
 def test_some_planes_of_the_slab_are_an_array(stored, values):
-    field = gh.read(stored(values), max_memory="1GB")
+    field = gh.read(stored(values), max_memory="4GB")
     if values.flags.c_contiguous:
         assert (field.values[4:6] == values[4:6]).all() and (field.values[:, :, :][2] == values[2]).all()
     else:
@@ -246,7 +246,7 @@ def test_amounts_of_memory_that_are_none_are_refused(given):
 def test_rules_of_reductions_over_chunks(stored, small_chunks, values):
     """A reduction of its own kind: Σ value² and the least of each row of the last axis."""
     small_chunks(3 * PLANE)
-    field = gh.read(stored(values), max_memory="1GB")
+    field = gh.read(stored(values), max_memory="4GB")
     reduction = Reduction(
         "squares and least",
         lambda device, some, slab: (np.array([(some**2).sum()]), some.min(axis=(0, 1))),
@@ -259,7 +259,7 @@ def test_rules_of_reductions_over_chunks(stored, small_chunks, values):
 
 
 def test_an_unread_field_is_one(stored, values):
-    field = gh.read(stored(values), max_memory="1GB", dtype=np.float32)
+    field = gh.read(stored(values), max_memory="4GB", dtype=np.float32)
     assert isinstance(field, Field) and field.values.dtype == np.float32 and field.values.nbytes == 4 * values.size
 
 
@@ -272,7 +272,7 @@ def test_ranks_remember_alike_what_is_small_on_some_of_them(stored, values, monk
     copy = Reduction("copy", lambda device, some, slab: (device.copy(some),), (OWN,))
 
     def streamed(comm):
-        field = gh.read(path, max_memory="1GB", comm=comm)
+        field = gh.read(path, max_memory="4GB", comm=comm)
         first, again = field.reduce(copy)[0], field.reduce(copy)[0]
         assert (first == again).all() and comm.gather("asked twice") == ["asked twice"] * 2
         return again

@@ -35,7 +35,7 @@ def polar(stored, small_chunks):
 def test_a_dipole_correction(polar, order, tmp_path):
     """With the charge or by the slopes, along the axis that is read and across it; then written."""
     charge, potential, paths = polar(order)
-    field, beside = (gh.read(paths[name], max_memory="1GB") for name in ("potential", "charge"))
+    field, beside = (gh.read(paths[name], max_memory="4GB") for name in ("potential", "charge"))
     for one, other in (({}, {}), ({"density": charge}, {"density": beside})):
         expected, found = gh.dipole_correction(potential, "c", **one), gh.dipole_correction(field, "c", **other)
         assert isinstance(found.potential.values, Unread)
@@ -44,7 +44,7 @@ def test_a_dipole_correction(polar, order, tmp_path):
         written = gh.read(gh.write(found.potential, tmp_path / "corrected.npz"))
         np.testing.assert_allclose(written.values, expected.potential.values, rtol=0, atol=1e-12)
     for part in together(
-        3, lambda comm: gh.dipole_correction(gh.read(paths["potential"], comm=comm, max_memory="1GB"), "c")
+        3, lambda comm: gh.dipole_correction(gh.read(paths["potential"], comm=comm, max_memory="4GB"), "c")
     ):
         assert part.levels.step.value == pytest.approx(
             gh.dipole_correction(potential, "c").levels.step.value, abs=1e-12
@@ -56,14 +56,14 @@ def test_decay_along_the_axis_that_is_read(polar, average):
     charge, _, paths = polar("F")
     how = {"x_b": 8.0, "radii": np.geomspace(8.0, 90.0, 12), "average": average}
     expected = gh.deviation_decay(charge, "c", **how)
-    found = gh.deviation_decay(gh.read(paths["charge"], max_memory="1GB"), "c", **how)
+    found = gh.deviation_decay(gh.read(paths["charge"], max_memory="4GB"), "c", **how)
     np.testing.assert_allclose(found.values, expected.values, rtol=0, atol=1e-13)
     for part in together(
-        3, lambda comm: gh.deviation_decay(gh.read(paths["charge"], comm=comm, max_memory="1GB"), "c", **how)
+        3, lambda comm: gh.deviation_decay(gh.read(paths["charge"], comm=comm, max_memory="4GB"), "c", **how)
     ):
         np.testing.assert_allclose(part.values, expected.values, rtol=0, atol=1e-13)
     with pytest.raises(InputError, match="decay along a, whose planes are not those that are read, needs all values"):
-        gh.deviation_decay(gh.read(paths["charge"], max_memory="1GB"), "a", **(how | {"x_b": 2.0}))
+        gh.deviation_decay(gh.read(paths["charge"], max_memory="4GB"), "a", **(how | {"x_b": 2.0}))
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -75,14 +75,14 @@ def test_a_slab_cut_in_its_vacuum(stored, small_chunks, order, axis):
     values, cell = np.asarray(values, order=order), np.diag(np.diag(CELL)[list(turn)])
     small_chunks(1 << 15)
     path = stored(values, cell, quantity="charge_density", unit="e/Å^3")
-    whole, field = gh.cut_in_vacuum(gh.read(path), axis), gh.cut_in_vacuum(gh.read(path, max_memory="1GB"), axis)
+    whole, field = gh.cut_in_vacuum(gh.read(path), axis), gh.cut_in_vacuum(gh.read(path, max_memory="4GB"), axis)
     assert field.grid == whole.grid and isinstance(field.values, Unread)
     np.testing.assert_array_equal(field.values[:, :, :], whole.values)
     expected = gh.electrostatic_potential(whole).values
     np.testing.assert_allclose(gh.electrostatic_potential(field).values[:, :, :], expected, rtol=0, atol=1e-12)
 
     def on_ranks(comm):
-        part = gh.cut_in_vacuum(gh.read(path, comm=comm, max_memory="1GB"), axis)
+        part = gh.cut_in_vacuum(gh.read(path, comm=comm, max_memory="4GB"), axis)
         return part.values[:, :, :], gh.electrostatic_potential(part).values[:, :, :]
 
     parts = together(3, on_ranks)
@@ -97,7 +97,7 @@ def test_what_is_on_the_disks_of_other_ranks(polar):
     _, _, paths = polar("F")
 
     def cut(comm):
-        potential = gh.electrostatic_potential(gh.read(paths["charge"], comm=comm, max_memory="1GB"))
+        potential = gh.electrostatic_potential(gh.read(paths["charge"], comm=comm, max_memory="4GB"))
         return gh.cut_in_vacuum(potential, "c", position=4.0).extrema()
 
     assert cut(None) == pytest.approx(together(1, cut)[0], rel=1e-12)

@@ -102,9 +102,9 @@ def test_all_averages_of_a_pass_read_a_share_in_one_product(stored, small_chunks
         return contract(self, some, matrix, axis)
 
     monkeypatch.setattr(CPU, "contract", noting)
-    run = Run(Limit(10**9))
+    run = Run(Limit(4 * 10**9))
     with running(run):
-        field = gh.read(path, max_memory="1GB", device=device, dtype=dtype)
+        field = gh.read(path, max_memory="4GB", device=device, dtype=dtype)
     kernels = gh.Gaussian(6.0), gh.Box(4.0), gh.Box(6.0)
     with pytest.warns(gh.errors.AccuracyWarning):
         found = in_turns(

@@ -16,6 +16,7 @@ from ranks import together
 from scipy.special import erf
 
 import gpuhomog as gh
+from gpuhomog.device.cpu.kept import TABLES
 from gpuhomog.errors import InputError, Stopped
 from gpuhomog.operators.potentials import cavity
 from gpuhomog.streaming import Limit, Run, in_turns, running, scratch, spectrum, stops
@@ -38,7 +39,7 @@ def on_disk(stored, small_chunks, monkeypatch):
         whole = density(SHAPE, cell, blobs, boundary, order=order, dtype=dtype)
         small_chunks(3 * 14 * 15 * 8)
         path = stored(whole.values, cell, name, quantity="charge_density", unit="e/Å^3")
-        return whole, gh.read(path, boundary=boundary, dtype=dtype, device=device, max_memory="1GB")
+        return whole, gh.read(path, boundary=boundary, dtype=dtype, device=device, max_memory="4GB")
 
     return make
 
@@ -89,7 +90,7 @@ def test_charge_on_its_own_from_a_file_to_a_file(stored, tmp_path, small_chunks)
     blobs = [(1.0, 0.9, (5.2, 5.0, 4.8)), (-0.6, 0.85, (4.8, 5.1, 5.3))]
     small_chunks(4 * 24 * 26 * 8)
     path = stored(density(shape, cell, blobs, "open").values, cell, quantity="charge_density", unit="e/Å^3")
-    field = gh.read(path, boundary="open", max_memory="1GB")
+    field = gh.read(path, boundary="open", max_memory="4GB")
     gh.write(gh.electrostatic_potential(field), tmp_path / "potential.h5")
     expected = 0.0
     for q, width, centre in blobs:
@@ -119,7 +120,7 @@ def test_fields_and_back(on_disk, boundary):
 @pytest.mark.parametrize("boundary", ["periodic", "open"])
 def test_energy_of_two_densities(on_disk, boundary):
     """Charges and potentials, planes of all four at a time."""
-    with running(Run(Limit(10**9))):  # what was found with one is not taken for what another gives
+    with running(Run(Limit(4 * 10**9))):  # what was found with one is not taken for what another gives
         first = on_disk(boundary)
         for shift in (0.3, 0.5):
             moved = [(q, width, (x + shift, y, z - 0.2)) for q, width, (x, y, z) in BLOBS]
@@ -165,7 +166,7 @@ def test_ranks_have_their_own_planes(stored, small_chunks, monkeypatch, tmp_path
         expected = gh.electrostatic_potential(whole)
 
         def solved(comm, path=path, boundary=boundary):
-            field = gh.read(path, boundary=boundary, max_memory="1GB", comm=comm)
+            field = gh.read(path, boundary=boundary, max_memory="4GB", comm=comm)
             found = gh.electrostatic_potential(field)
             return found.values[:, :, :], found.extrema()
 
@@ -179,9 +180,9 @@ def test_tasks_that_want_the_same_share_the_spectrum(stored, small_chunks, monke
     whole = density(SHAPE, CELL, BLOBS, "open")
     path, made = stored(whole.values, CELL, quantity="charge_density", unit="e/Å^3"), []
     monkeypatch.setattr(spectrum, "Scratch", lambda *how: made.append(how) or scratch.Scratch(*how))
-    run = Run(Limit(10**9))
+    run = Run(Limit(4 * 10**9))
     with running(run):
-        field = gh.read(path, boundary="open", max_memory="1GB")
+        field = gh.read(path, boundary="open", max_memory="4GB")
     works = [lambda axis=axis: gh.planar_average(gh.electrostatic_potential(field), axis).values for axis in "abc"]
     found = in_turns(works, run.answer)
     expected = gh.electrostatic_potential(whole)
@@ -212,7 +213,7 @@ def test_spheres_of_a_crystal(on_disk, stored, monkeypatch, cell, order):
         one, other = getattr(found, name), getattr(expected, name)
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-11 * np.abs(other).max(), err_msg=name)
     path = stored(whole.values, cell, quantity="charge_density", unit="e/Å^3")
-    for part in together(3, lambda comm: gh.lorentz_cavity(gh.read(path, comm=comm, max_memory="1GB"), **how)):
+    for part in together(3, lambda comm: gh.lorentz_cavity(gh.read(path, comm=comm, max_memory="4GB"), **how)):
         np.testing.assert_allclose(part.q, expected.q, rtol=0, atol=1e-11)
         np.testing.assert_allclose(part.E_near, expected.E_near, rtol=0, atol=1e-11)
 
@@ -246,7 +247,7 @@ class TestDisk:
         monkeypatch.setattr(scratch.os, "pwrite", full)
         monkeypatch.setattr(spectrum, "PIECE_BYTES", 1)
         with pytest.raises(InputError, match=r"scratch file of a spectrum could not be written there \(No space left"):
-            together(size, lambda comm: gh.electrostatic_potential(gh.read(path, comm=comm, max_memory="1GB")).mean())
+            together(size, lambda comm: gh.electrostatic_potential(gh.read(path, comm=comm, max_memory="4GB")).mean())
 
     def test_nothing_is_left(self, on_disk, tmp_path, monkeypatch):
         """The file has no name while it is there, and goes with the last who could read of it."""
@@ -255,7 +256,7 @@ class TestDisk:
         monkeypatch.setattr(spectrum, "check_room", lambda where, *how: seen.append(where))
         gc.collect()
         seen, before = [], len(os.listdir("/proc/self/fd"))
-        with running(Run(Limit(10**9), scratch=folder)):
+        with running(Run(Limit(4 * 10**9), scratch=folder)):
             _, field = on_disk("periodic")
             potential = gh.electrostatic_potential(field)
         assert seen == [folder] and os.listdir(folder) == []
@@ -338,3 +339,9 @@ def test_a_killed_run_leaves_no_scratch(tmp_path):
     process.communicate(timeout=60)
     assert seen, "the run ended before its scratch file was seen"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["field.json", "field.npy", "potential.npz.part"]
+
+
+def test_a_limit_lets_go_what_was_kept_for_later_calls():
+    TABLES.put("table", np.ones(8))
+    Limit(10**9)
+    assert TABLES.get("table") is None

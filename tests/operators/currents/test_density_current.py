@@ -130,7 +130,7 @@ def test_frames_that_are_read_some_planes_at_a_time(tmp_path):
     for number, field in enumerate(fields(DENSITIES[1:6], axis=2)):
         paths.append(tmp_path / f"{number}.h5")
         gh.write(field, paths[-1])
-    given = (gh.read(path, max_memory="1GB") for path in paths)
+    given = (gh.read(path, max_memory="4GB") for path in paths)
     found = gh.density_current(given, "c", time_step=STEP, period=PERIOD)
     assert found.J[2] == pytest.approx(CURRENTS[3], abs=1e-9)
 

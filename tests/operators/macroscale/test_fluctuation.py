@@ -233,7 +233,7 @@ def test_refusals(tmp_path):
     field = RICH.field((8, 8, 8))
     ended = RICH.field((8, 8, 8), boundary="open")
     gh.write(field, tmp_path / "field.h5")
-    unread = gh.read(tmp_path / "field.h5", max_memory="1GB")
+    unread = gh.read(tmp_path / "field.h5", max_memory="4GB")
     for call, words in (
         (lambda: gh.field_assumption_8(field, 0.0, 1.0), "a = 0"),
         (lambda: gh.field_assumption_8(field, 1e-3, 1.0), "a = 0.001 Å is below a tenth"),

@@ -207,7 +207,7 @@ def test_a_field_that_is_not_in_memory_is_read_once(few_modes, tmp_path, boundar
     values = noise((40, 20, 22), dtype).values
     path = gh.write(gh.Field.from_array(values, OBLIQUE, boundary=boundary), tmp_path / "field.h5")
     alone = gh.scale_report(gh.read(path), KERNELS)
-    field = gh.read(path, max_memory="1GB")
+    field = gh.read(path, max_memory="4GB")
     read, planes = field.values.stream.read, []
     field.values.stream.read = lambda start, stop: planes.append(stop - start) or read(start, stop)
     same(gh.scale_report(field, KERNELS), alone, tolerance)
@@ -294,6 +294,6 @@ def test_refusals(tmp_path):
             gh.scale_report(field, 8.0)
     path = gh.write(noise((64, 64, 64), cell=64.0 * np.eye(3)), tmp_path / "field.h5")
     with pytest.raises(InputError, match=r"The scale report needs all values of .* give larger eps"):
-        unread = gh.read(path, max_memory="1GB")
+        unread = gh.read(path, max_memory="4GB")
         unread.values.stream.run.room = lambda: 10_000
         gh.scale_report(unread, [2.5])

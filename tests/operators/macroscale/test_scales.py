@@ -112,7 +112,7 @@ def test_fields_larger_than_memory_are_read_once(tmp_path):
     values = disordered(2, (40, 40, 40), 0.25, seed=4) + 0.3 * np.cos(2 * np.pi * np.arange(40) / 40)
     path = gh.write(field_of(values, 10 * np.eye(3)), tmp_path / "field.h5")
     whole = gh.scales(gh.read(path))
-    field = gh.read(path, max_memory="1GB")
+    field = gh.read(path, max_memory="4GB")
     read, planes = field.values.stream.read, []
     field.values.stream.read = lambda start, stop: planes.append(stop - start) or read(start, stop)
     streamed = gh.scales(field)
