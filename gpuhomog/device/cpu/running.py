@@ -21,13 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...memory_order import is_fortran_ordered
-from .team import share
+from .team import SMALL, share
 from .windows import Windows
 
 Array = NDArray[np.float64]
 
-SHARED_FROM = 1 << 16
-"""Values from which on threads share the work."""
 COMPILED_FROM = 1 << 20
 """Values from which on compiled loops are taken: loading Numba, and compiling once, takes longer than fewer do."""
 BARE_PASSES, SAMPLES_A_PASS = 8, 25
@@ -93,7 +91,7 @@ class Running:
     def _in_stretches(self, values: NDArray[Any], shortest: int, fill: Callable[[int, int], None]) -> None:
         """Call fill for all planes, on threads: each begins its stretch with the sum of a whole window."""
         n = len(values)
-        stretches = max(1, min(self.threads, n // shortest)) if values.size > SHARED_FROM else 1
+        stretches = max(1, min(self.threads, n // shortest)) if values.size > SMALL else 1
         bounds = [n * i // stretches for i in range(stretches + 1)]
         share(lambda _, i: fill(bounds[i], bounds[i + 1]), range(stretches), lambda: None, stretches)
 
