@@ -98,3 +98,11 @@ def on_ranks(field, size, operator, axis=0):
         return operator(replace(field, values=field.values[tuple(planes)], slab=slab, comm=comm))
 
     return together(size, work)
+
+
+def assert_slabs_agree(field, operator, tolerance):
+    """Slabs of every axis, some empty, give the planes that one rank gets, to a fraction of the largest value."""
+    expected = operator(field).values
+    for axis, size in ((0, 3), (1, 2), (2, 17)):
+        found = np.concatenate([part.values for part in on_ranks(field, size, operator, axis)], axis=axis)
+        assert np.abs(found - expected).max() < tolerance * np.abs(expected).max()
