@@ -523,6 +523,74 @@ def _fraction_beyond(surfaces: _Surfaces, x: Array) -> Array:
     )
 
 
+@dataclass(frozen=True)
+class _Errors:
+    """What is not sure of the charges [e/Å^2] and moments [e/Å] of the surfaces.
+
+    charge   of sums of charge; sigma: of σ_L and σ_R, with their change over x_b
+    moment   of sums of moments; d: of D_L and D_R, with their change over x_b
+    """
+
+    charge: float
+    moment: float
+    sigma: float
+    d: float
+
+    @classmethod
+    def of(cls, surfaces: _Surfaces) -> _Errors:
+        """From the line's own uncertainty and the spreads over x_b."""
+        charge, lever = surfaces.line.uncertainty, abs(surfaces.lever)
+        moment = hypot(first_moment_error(surfaces.line), charge * lever)
+        sigma, d = surfaces.spread
+        return cls(charge, moment, hypot(sigma, charge), hypot(d, sigma * lever, moment))
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Terms of the potential at x_b, or of its mean around it, and the direct result; all times 2 ε0 [e/Å].
+
+    R_sigma, minus_R_M1, depth, next  the terms with R, with the depth of x_b, and of order 1/R
+    total   of all terms; exact: the direct result; beyond: size of the order that follows, an error of total
+    """
+
+    R_sigma: float
+    minus_R_M1: float
+    depth: float
+    next: float
+    total: float
+    exact: float
+    beyond: float
+
+
+def _sums(surfaces: _Surfaces, R: float, case: str, mean: bool) -> _Sums:
+    """At x_b, or averaged over the positions around it, where M1 and M2 are 0."""
+    film, with_r = case == "film", 0.0 if isinf(R) else R
+    places, weights = surfaces.mean_over(surfaces.x_b) if mean else (np.array([surfaces.x_b]), np.ones(1))
+    direct = _Direct.at(surfaces, places, case)
+    sigma_high, d_high = (surfaces.sigma_high, surfaces.d_high) if film else (0.0, 0.0)
+    near = surfaces.sigma_low if mean else surfaces.sigma_s
+    r_sigma, minus_r_m1 = with_r * (near + sigma_high), 0.0 if mean else -with_r * surfaces.m1
+    depth = -(surfaces.sigma_low - sigma_high) * surfaces.lever
+    following = 0.0 if isinf(R) else float(direct.second @ weights) / R
+    total = r_sigma + minus_r_m1 + depth + surfaces.d_low + d_high + (0.0 if mean else surfaces.m2) + following
+    exact = float(direct.potential(R) @ weights) / HALF
+    beyond = float(direct.order_beyond(R) @ weights)
+    return _Sums(r_sigma, minus_r_m1, depth, following, total, exact, beyond)
+
+
+def _step_across(surfaces: _Surfaces, error: float) -> Measurement:
+    """Vacuum below less vacuum above."""
+    line = surfaces.line
+    if abs(line.total) > NEUTRAL_SLAB * line.gross:
+        return Measurement.not_defined(VOLT, f"the slab carries {line.total:.6g} {CHARGE}: a field on both sides")
+    return _volts(-2 * first_moment(line, surfaces.origin), 2 * error)
+
+
+def _volts(moment: float, error: float = 0.0) -> Measurement:
+    """A moment [e/Å] over 2 ε0."""
+    return Measurement(HALF * moment + 0.0, VOLT, HALF * error)  # no -0.0
+
+
 def _budget(
     profile: Profile,
     surfaces: _Surfaces,
@@ -532,56 +600,25 @@ def _budget(
     radii: Sequence[float] | str | None,
 ) -> PotentialBudget:
     """All terms."""
-    line, film = surfaces.line, case == "film"
-    sigma_low, sigma_high, d_low, d_high = surfaces.sigma_low, surfaces.sigma_high, surfaces.d_low, surfaces.d_high
-    unknown = line.uncertainty
-    of_moment = hypot(first_moment_error(line), unknown * abs(surfaces.lever))
-    spread_sigma, spread_d = (
-        hypot(surfaces.spread[0], unknown),
-        hypot(surfaces.spread[1], surfaces.spread[0] * abs(surfaces.lever), of_moment),
-    )
-    net = sigma_low + sigma_high if film else sigma_low
+    line, film, with_r = surfaces.line, case == "film", 0.0 if isinf(R) else R
+    error, here, mean = _Errors.of(surfaces), *(_sums(surfaces, R, case, averaged) for averaged in (False, True))
+    net = surfaces.sigma_low + (surfaces.sigma_high if film else 0.0)
     charged = abs(net) > max(NEUTRAL_SLAB * line.gross, 3 * (surfaces.spread[0] if not film else 0.0))
     diverges = charged and isinf(R)
     name = "σ_L + σ_R" if film else "σ_L"
-    why = f"diverges as R: {name} = {net:.6g} {CHARGE} is not zero"
 
-    def volts(value: float, spread: float = 0.0) -> Measurement:
-        return Measurement(HALF * value + 0.0, VOLT, HALF * spread)  # no -0.0
+    def finite(moment: float, spread: float) -> Measurement:
+        if diverges:
+            return Measurement.not_defined(VOLT, f"diverges as R: {name} = {net:.6g} {CHARGE} is not zero")
+        return _volts(moment, spread)
 
-    def finite(value: float, spread: float) -> Measurement:
-        return Measurement.not_defined(VOLT, why) if diverges else volts(value, spread)
-
-    with_r = 0.0 if isinf(R) else R
-    r_sigma = with_r * (surfaces.sigma_s + (sigma_high if film else 0.0))
-    depth = -(sigma_low - (sigma_high if film else 0.0)) * surfaces.lever
-    terms = [r_sigma, -with_r * surfaces.m1, depth, d_low, d_high if film else 0.0, surfaces.m2]
-    direct = _Direct.at(surfaces, np.array([surfaces.x_b]), case)
-    next_term = 0.0 if isinf(R) else float(direct.second[0]) / R
-    total = sum(terms) + next_term
-    exact = float(direct.potential(R)[0]) / HALF
-    places, weights = surfaces.mean_over(surfaces.x_b)
-    around = _Direct.at(surfaces, places, case)
-    mean_direct = float(around.potential(R) @ weights) / HALF
-    mean_next = 0.0 if isinf(R) else float(around.second @ weights) / R
-    mean = with_r * net + depth + d_low + (d_high if film else 0.0) + mean_next
-    beyond, mean_beyond = float(direct.order_beyond(R)[0]), float(around.order_beyond(R) @ weights)
-    face = abs(surfaces.x_b - surfaces.body.low)
-    length = line.end - line.start
-    of_next = 0.0 if isinf(R) else of_moment * length / (2 * R)
-    of_direct = hypot(of_moment, with_r * unknown)
+    face, length = abs(surfaces.x_b - surfaces.body.low), line.end - line.start
+    of_next = 0.0 if isinf(R) else error.moment * length / (2 * R)
+    of_direct = hypot(error.moment, with_r * error.charge)
     arithmetic = SUMS * line.gross * sqrt(len(line.values)) * max(with_r, length, abs(surfaces.lever))
-    spread = hypot(spread_d * (2 if film else 1), with_r * (unknown if film else spread_sigma), of_next)
-    of_bulk = 0.0 if film else spread  # a film's terms have what M1 and M2 are not sure of once with each sign
-    total_charge = line.total
-    if abs(total_charge) > NEUTRAL_SLAB * line.gross:
-        across = Measurement.not_defined(VOLT, f"the slab carries {total_charge:.6g} {CHARGE}: a field on both sides")
-    else:
-        across = volts(-2 * first_moment(line, surfaces.origin), 2 * of_moment)
-    asked, exact_of, sheets_of = _radii(radii, surfaces), None, None
-    if asked is not None:
-        exact_of = np.array([around.potential(float(r)) @ weights for r in asked])
-        sheets_of = np.array([surfaces.sheets(float(r), case) for r in asked])
+    of_mean = hypot(error.d * (2 if film else 1), with_r * (error.charge if film else error.sigma), of_next)
+    of_bulk = 0.0 if film else of_mean  # a film's terms have what M1 and M2 are not sure of once with each sign
+    asked, thickness = _radii(radii, surfaces), surfaces.body.thickness
     return PotentialBudget(
         case=case,
         x_b=surfaces.x_b,
@@ -590,42 +627,42 @@ def _budget(
         faces=(surfaces.body.low, surfaces.body.high),
         period=surfaces.period.length if surfaces.period else None,
         length=surfaces.length,
-        sigma_s=Measurement(surfaces.sigma_s, CHARGE, unknown),
-        S1=Measurement(surfaces.s1, MOMENT, of_moment),
-        M1=Measurement(surfaces.m1, CHARGE, spread_sigma),
-        M2=Measurement(surfaces.m2, MOMENT, 2 * spread_d),
-        sigma_L=Measurement(sigma_low, CHARGE, spread_sigma),
-        sigma_R=Measurement(sigma_high, CHARGE, spread_sigma),
-        D_L=Measurement(d_low, MOMENT, spread_d),
-        D_R=Measurement(d_high, MOMENT, spread_d),
-        D_L_printed=Measurement(d_low - surfaces.m2 / 2, MOMENT, spread_d),
-        R_sigma=finite(r_sigma, with_r * spread_sigma),
-        minus_R_M1=volts(terms[1], with_r * spread_sigma),
-        minus_sigma_depth=volts(depth, abs(surfaces.lever) * spread_sigma),
-        D_L_over_2eps0=volts(d_low, spread_d),
-        D_R_over_2eps0=volts(d_high, spread_d),
-        M2_over_4eps0=volts(surfaces.m2 / 2, spread_d),
-        M2_printed=volts(surfaces.m2, 2 * spread_d),
-        order_1_over_R=volts(next_term, of_next),
-        mean_order_1_over_R=volts(mean_next, of_next),
-        sum=finite(total, hypot(of_direct, of_bulk, beyond)),
-        exact_direct=finite(exact, of_direct),
-        residual=finite(exact - total, hypot(arithmetic, of_bulk, beyond)),
-        mean=finite(mean, hypot(spread, mean_beyond)),
-        mean_direct=finite(mean_direct, of_direct),
-        mean_residual=finite(mean_direct - mean, hypot(spread, mean_beyond)),
-        across=across,
-        across_printed=volts(2 * sigma_low * surfaces.body.thickness, 2 * spread_sigma * surfaces.body.thickness),
-        sheets=finite(surfaces.sheets(R, case) / HALF, spread),
-        printed=finite(sigma_low * (with_r - face), spread_sigma * (with_r + face)),
+        sigma_s=Measurement(surfaces.sigma_s, CHARGE, error.charge),
+        S1=Measurement(surfaces.s1, MOMENT, error.moment),
+        M1=Measurement(surfaces.m1, CHARGE, error.sigma),
+        M2=Measurement(surfaces.m2, MOMENT, 2 * error.d),
+        sigma_L=Measurement(surfaces.sigma_low, CHARGE, error.sigma),
+        sigma_R=Measurement(surfaces.sigma_high, CHARGE, error.sigma),
+        D_L=Measurement(surfaces.d_low, MOMENT, error.d),
+        D_R=Measurement(surfaces.d_high, MOMENT, error.d),
+        D_L_printed=Measurement(surfaces.d_low - surfaces.m2 / 2, MOMENT, error.d),
+        R_sigma=finite(here.R_sigma, with_r * error.sigma),
+        minus_R_M1=_volts(here.minus_R_M1, with_r * error.sigma),
+        minus_sigma_depth=_volts(here.depth, abs(surfaces.lever) * error.sigma),
+        D_L_over_2eps0=_volts(surfaces.d_low, error.d),
+        D_R_over_2eps0=_volts(surfaces.d_high, error.d),
+        M2_over_4eps0=_volts(surfaces.m2 / 2, error.d),
+        M2_printed=_volts(surfaces.m2, 2 * error.d),
+        order_1_over_R=_volts(here.next, of_next),
+        mean_order_1_over_R=_volts(mean.next, of_next),
+        sum=finite(here.total, hypot(of_direct, of_bulk, here.beyond)),
+        exact_direct=finite(here.exact, of_direct),
+        residual=finite(here.exact - here.total, hypot(arithmetic, of_bulk, here.beyond)),
+        mean=finite(mean.total, hypot(of_mean, mean.beyond)),
+        mean_direct=finite(mean.exact, of_direct),
+        mean_residual=finite(mean.exact - mean.total, hypot(of_mean, mean.beyond)),
+        across=_step_across(surfaces, error.moment),
+        across_printed=_volts(2 * surfaces.sigma_low * thickness, 2 * error.sigma * thickness),
+        sheets=finite(surfaces.sheets(R, case) / HALF, of_mean),
+        printed=finite(surfaces.sigma_low * (with_r - face), error.sigma * (with_r + face)),
         resolved=None if eps_rho is None else _in_resolved_steps(surfaces, eps_rho),
         regime=_regime(surfaces, R),
         radii=asked,
-        mean_of_radius=exact_of,
-        sheets_of_radius=sheets_of,
+        mean_of_radius=None if asked is None else _mean_of_radius(surfaces, asked, case),
+        sheets_of_radius=None if asked is None else np.array([surfaces.sheets(float(r), case) for r in asked]),
         planes=profile.planes,
         sampling=line.sampling,
-        remarks=_remarks(surfaces, net, name, charged, diverges, exact - total, mean_direct - mean),
+        remarks=_remarks(surfaces, net, name, charged, diverges, here.exact - here.total, mean.exact - mean.total),
         provenance=(
             *profile.provenance,
             {
@@ -634,6 +671,13 @@ def _budget(
             },
         ),
     )  # fmt: skip
+
+
+def _mean_of_radius(surfaces: _Surfaces, radii: Array, case: str) -> Array:
+    """The mean potential at each radius [V], directly."""
+    places, weights = surfaces.mean_over(surfaces.x_b)
+    around = _Direct.at(surfaces, places, case)
+    return np.array([around.potential(float(r)) @ weights for r in radii])
 
 
 def _in_resolved_steps(surfaces: _Surfaces, eps_rho: float) -> Measurement:
