@@ -94,8 +94,8 @@ def cases(field: gh.Field) -> list[tuple[str, Window, dict[str, Way]]]:
         return lambda: gh.average(field, kernel, **options).values
 
     def peers(window: Window, ndimage: Way | None = None, step: int = 1) -> dict[str, Way]:
-        ways = {f"{name}, cached spectrum": lambda way=way: way(window.spectrum) for name, way in by_fft.items()}
-        ways = ({NDIMAGE: ndimage} if ndimage else {}) | ways
+        ways: dict[str, Way] = {NDIMAGE: ndimage} if ndimage else {}
+        ways |= {f"{name}, cached spectrum": lambda way=way: way(window.spectrum) for name, way in by_fft.items()}
         return {name: lambda way=way: way()[::step, ::step, ::step] for name, way in ways.items()}
 
     uniform = lambda: uniform_filter(values, width, mode="wrap")  # noqa: E731

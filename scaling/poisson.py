@@ -4,7 +4,8 @@
 
 Cases: a periodic cell, a slab with one open axis, a cluster with three. Peers pad with zeros to twice the points of
 each open axis, transform, multiply, transform back, and cut (fft_peers.py): what anyone writes who knows the truncated
-kernels. Plans are made before (pyFFTW: MEASURE, seconds that are not counted); what FFTW and ducc0 return is their memory.
+kernels. Plans are made before (pyFFTW: MEASURE, seconds that are not counted); what FFTW and ducc0 return is their own
+memory.
 
     repeated       peers have the kernel's spectrum cached; ours keeps what it needs of it from the call before
     kernel made    all make the kernel, as the first call on a grid does
