@@ -312,6 +312,60 @@ class _Level:
     grid_error: float
 
 
+OUTWARD = (1.0, -1.0)
+"""Along the axis, from the lower and from the upper face into the slab."""
+
+
+@dataclass(frozen=True)
+class _Routes:
+    """Of the lower and the upper side: σ, D/ε0, what they make the mean, and what the mean is beside that."""
+
+    sigma: list[Measurement]
+    moments: list[Measurement]
+    budget: list[Measurement]
+    residual: list[Measurement]
+
+
+def _by_charges(
+    step: PotentialStep,
+    surface: SurfaceCharge,
+    charge_line: Unrolled | None,
+    mean: Sequence[Measurement],
+    depth: Sequence[float],
+) -> _Routes:
+    """σ and D of both surfaces, from the density."""
+    assert step.x_b is not None and surface.low is not None and surface.high is not None
+    assert surface.low_dipole is not None and surface.high_dipole is not None
+    sigma, dipoles = [surface.low, surface.high], [surface.low_dipole, surface.high_dipole]
+    error = _grid_error_of_moment(charge_line, step.x_b, step.period, surface.faces)
+    fields = (step.field_low, step.field_high)
+    moments, budget, residual = [], [], []
+    for i, side in enumerate(OUTWARD):
+        moments.append(weighted_sum(VOLT, (side * FOUR_PI_KAPPA, dipoles[i]), error=error))
+        budget.append(weighted_sum(VOLT, (1.0, moments[i]), (-FOUR_PI_KAPPA * depth[i], sigma[i])))
+        external = side * float(fields[i]) * abs(step.x_b - step.faces[i]) if fields[i].defined else 0.0
+        residual.append(weighted_sum(VOLT, (1.0, mean[i]), (-1.0, budget[i]), shift=-external))
+    return _Routes(sigma, moments, budget, residual)
+
+
+def _by_slopes(step: PotentialStep, level: _Level, mean: Sequence[Measurement], depth: Sequence[float]) -> _Routes:
+    """σ from the slopes of the potential alone, D from its mean."""
+    fields = (step.field_low, step.field_high)
+    sigma = [_charge_by_slopes(level.slope, fields[i], side) for i, side in enumerate(OUTWARD)]
+    moments = [weighted_sum(VOLT, (1.0, mean[i]), (-side * depth[i], level.slope)) for i, side in enumerate(OUTWARD)]
+    alone = [Measurement.not_defined(VOLT, "a potential alone has no second route: give density")] * 2
+    return _Routes(sigma, moments, alone, alone)
+
+
+def _length_of(length: float | None, period: float | None, eps: float | None) -> float | None:
+    """l of the resolvability: as given, some periods, or the kernel's reach; None where neither is known."""
+    if length is not None:
+        return length
+    if period:
+        return PERIODS_OF_L * period
+    return None if eps is None else 2 * eps
+
+
 def _gathered(
     profile: Profile,
     step: PotentialStep,
@@ -332,65 +386,40 @@ def _gathered(
         for vacuum in (step.low, step.high)
     ]
     depth = (x_b - faces[0], faces[1] - x_b)
-    fields = (step.field_low, step.field_high)
-    outward = (1.0, -1.0)  # along the axis, from the lower face into the slab
-    if surface is not None:
-        assert surface.low is not None and surface.high is not None
-        assert surface.low_dipole is not None and surface.high_dipole is not None
-        sigma = [surface.low, surface.high]
-        error = _grid_error_of_moment(charge_line, x_b, step.period, faces)
-        moments = [
-            weighted_sum(VOLT, (FOUR_PI_KAPPA, surface.low_dipole), error=error),
-            weighted_sum(VOLT, (-FOUR_PI_KAPPA, surface.high_dipole), error=error),
-        ]
-        budget = [weighted_sum(VOLT, (1.0, moments[i]), (-FOUR_PI_KAPPA * depth[i], sigma[i])) for i in (0, 1)]
-        external = [
-            outward[i] * float(fields[i]) * abs(x_b - step.faces[i]) if fields[i].defined else 0.0 for i in (0, 1)
-        ]
-        residual = [weighted_sum(VOLT, (1.0, mean[i]), (-1.0, budget[i]), shift=-external[i]) for i in (0, 1)]
+    if surface is None:
+        routes = _by_slopes(step, level, mean, depth)
     else:
-        sigma = [_charge_by_slopes(level.slope, fields[i], outward[i]) for i in (0, 1)]
-        moments = [weighted_sum(VOLT, (1.0, mean[i]), (-outward[i] * depth[i], level.slope)) for i in (0, 1)]
-        alone = Measurement.not_defined(VOLT, "a potential alone has no second route: give density")
-        budget, residual = [alone, alone], [alone, alone]
+        routes = _by_charges(step, surface, charge_line, mean, depth)
     remarks = list(step.remarks)
     if surface is not None:
         remarks += [remark for remark in surface.remarks if "no macroscale" not in remark]
     least = LEAST_FIELD * _largest_field(step.line) / FOUR_PI_KAPPA
     if charge_line is not None:
         least = LEAST_CHARGE * charge_line.highest
-    width = (
-        length
-        if length is not None
-        else PERIODS_OF_L * step.period
-        if step.period
-        else None
-        if eps is None
-        else 2 * eps
-    )
-    precision, resolvability, unresolved = _resolved(charge_line, moments[0], width, eps_rho)
+    width = _length_of(length, step.period, eps)
+    precision, resolvability, unresolved = _resolved(charge_line, routes.moments[0], width, eps_rho)
     spherical, facet, found = _blocks(blocks, profile, step.period)
     remarks += [
         f"the lower surface ends in whole blocks {name}: D_L/ε0 is their value on this facet"
         for name, value in facet.items()
-        if _same(value, moments[0])
+        if _same(value, routes.moments[0])
     ]
     return InnerPotential(
         phi_mean_vs_vacuum_L=mean[0],
         phi_mean_vs_vacuum_R=mean[1],
-        phi_paper_eq80=_eq80(sigma[0], depth[0], radius, least),
-        D_L_over_eps0=moments[0],
-        D_R_over_eps0=moments[1],
+        phi_paper_eq80=_eq80(routes.sigma[0], depth[0], radius, least),
+        D_L_over_eps0=routes.moments[0],
+        D_R_over_eps0=routes.moments[1],
         bethe_spherical=spherical,
         bethe_block_normal=facet,
         resolvability=resolvability,
         unresolved_below=unresolved,
-        sigma_L=sigma[0],
-        sigma_R=sigma[1],
-        budget_L=budget[0],
-        budget_R=budget[1],
-        residual_L=residual[0],
-        residual_R=residual[1],
+        sigma_L=routes.sigma[0],
+        sigma_R=routes.sigma[1],
+        budget_L=routes.budget[0],
+        budget_R=routes.budget[1],
+        residual_L=routes.residual[0],
+        residual_R=routes.residual[1],
         files_apart=apart[0],
         of_levels=apart[1],
         grid_error=Measurement(level.grid_error, VOLT) if level.mean.defined else level.mean,
