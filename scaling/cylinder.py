@@ -9,10 +9,11 @@ kernel at hand, with a table, as that call has them, and with recursions.
 
 Peers have the sampled kernel 1/r, which the spectral one is not: SciPy's fftconvolve, which transforms the kernel each
 time (and has planes repeated around the field where they are periodic), and FFTs of the padded field with the kernel's
-spectrum kept, by SciPy, by ducc0 and by FFTW with plans (MEASURE), the latter two with all arrays made before. All take
-turns. `error` of ours is against `cylinder_potential`, plane by plane, over the rms; that of peers is what rounding
-alone does to them, against fftconvolve in float64. `ratio_to_peer` is the peer's seconds over ours, above 1 we are
-faster: over the next call for fftconvolve, which is what users call; over the sums with a table for kept spectra.
+spectrum kept (fft_peers.py), by SciPy, by FFTW with plans (MEASURE) and by ducc0, the latter two with all arrays made
+before. All take turns. `error` of ours is against `cylinder_potential`, plane by plane, over the rms; that of peers is
+what rounding alone does to them, against fftconvolve in float64. `ratio_to_peer` is the peer's seconds over ours, above
+1 we are faster: over the next call for fftconvolve, which is what users call; over the sums with a table for kept
+spectra.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import scipy.fft
+from fft_peers import fft_peers
 from rows import append, fastest, machine, versions
 from scipy.signal import fftconvolve
 
@@ -68,54 +70,13 @@ def with_kept_spectrum(
 ) -> dict[str, Way]:
     """The kernel's spectrum is made once, on the least shape that nothing wraps around on."""
     n = len(values)
-    inside = (slice(n), slice(n), slice(n))
     across = n if periodic else scipy.fft.next_fast_len(n + radius, real=True)
     shape = (scipy.fft.next_fast_len(2 * n - 1, real=True), across, across)
     placed = np.zeros(shape, values.dtype)
     placed[: len(kernel), : kernel.shape[1], : kernel.shape[2]] = kernel
     spectrum = scipy.fft.rfftn(np.roll(placed, (-radius, -radius), (1, 2)), workers=workers)
-
-    def by_scipy() -> np.ndarray:
-        modes = scipy.fft.rfftn(values, s=shape, workers=workers)
-        modes *= spectrum
-        return np.asarray(scipy.fft.irfftn(modes, s=shape, workers=workers, overwrite_x=True)[inside])
-
-    ways: dict[str, Way] = {"scipy.fft, spectrum kept": by_scipy}
-    try:
-        import ducc0
-
-        padded, modes_kept, back = np.zeros(shape, values.dtype), np.empty_like(spectrum), np.empty(shape, values.dtype)
-        axes = {"axes": (0, 1, 2), "nthreads": workers}
-
-        def by_ducc0() -> np.ndarray:
-            padded[inside] = values
-            modes = ducc0.fft.r2c(padded, out=modes_kept, **axes)
-            modes *= spectrum
-            options = {"lastsize": shape[2], "forward": False, "inorm": 2, "allow_overwriting_input": True}
-            return np.asarray(ducc0.fft.c2r(modes, out=back, **options, **axes)[inside])
-
-        ways["ducc0, spectrum kept"] = by_ducc0
-    except ImportError as error:
-        print(f"no rows of ducc0: {error}")
-    try:
-        import pyfftw
-
-        real, half = pyfftw.empty_aligned(shape, values.dtype), pyfftw.empty_aligned(spectrum.shape, spectrum.dtype)
-        plan: dict[str, Any] = {"axes": (0, 1, 2), "threads": workers, "flags": ("FFTW_MEASURE", "FFTW_DESTROY_INPUT")}
-        forward = pyfftw.FFTW(real, half, **plan)
-        backward = pyfftw.FFTW(half, real, direction="FFTW_BACKWARD", **plan)
-
-        def by_fftw() -> np.ndarray:
-            real[...] = 0
-            real[inside] = values
-            modes = forward()
-            modes *= spectrum
-            return np.asarray(backward()[inside])
-
-        ways["pyFFTW, MEASURE, spectrum kept"] = by_fftw
-    except ImportError as error:
-        print(f"no rows of pyFFTW: {error}")
-    return ways
+    by_fft = fft_peers(values, workers, shape)
+    return {f"{name}, spectrum kept": lambda way=way: way(spectrum) for name, way in by_fft.items()}
 
 
 def of_ours(field: gh.Field, radius: int, n_padded: int) -> dict[str, Way]:

@@ -60,6 +60,7 @@ CASES: dict[tuple[str, str], Callable[[gh.Field, str], Expected]] = {
     ("gaussian, std 16, step 8", "gpuhomog, low modes"): averaged(gh.Gaussian(32.0), 8.0),
     ("ball, full grid, radius 64", "gpuhomog"): averaged(gh.Ball(2 * 64 / 5**0.5)),
     ("poisson", "gpuhomog"): lambda field, _: (filter_cost(field, field.grid.shape), "all modes"),
+    ("cell box, full grid", "gpuhomog"): averaged(gh.Box(65.0), sampling="cell"),
     ("box, full grid", "gpuhomog"): averaged(gh.Box(65.0)),  # from here on on the CPU, at 256^3
     ("box, every 8th point", "gpuhomog"): averaged(gh.Box(65.0), 8.0),
     ("gaussian, full grid", "gpuhomog"): averaged(gh.Gaussian(32.0)),

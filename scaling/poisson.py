@@ -3,8 +3,9 @@
     python scaling/poisson.py [--size 128] [--dtype float64] [--repeats 5] [--tune] [--keep]
 
 Cases: a periodic cell, a slab with one open axis, a cluster with three. Peers pad with zeros to twice the points of
-each open axis, transform, multiply, transform back, and cut: what anyone writes who knows the truncated kernels. Their
-plans are made before (pyFFTW: MEASURE, seconds that are not counted), and what they return is their own memory.
+each open axis, transform, multiply, transform back, and cut (fft_peers.py): what anyone writes who knows the truncated
+kernels. Plans are made before (pyFFTW: MEASURE, seconds that are not counted); what FFTW and ducc0 return is their own
+memory.
 
     repeated       peers have the kernel's spectrum cached; ours keeps what it needs of it from the call before
     kernel made    all make the kernel, as the first call on a grid does
@@ -25,8 +26,8 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import scipy.fft
 from average import exact, make_field
+from fft_peers import fft_peers
 from rows import append, fastest, machine, versions
 from scipy.special import erf, erfcx
 
@@ -39,6 +40,7 @@ from gpuhomog.units import COULOMB_CONSTANT
 
 POISSON = 4 * np.pi * COULOMB_CONSTANT
 LENGTH = 20.0  # of the cell [Å]
+Way = Callable[[], Any]
 
 
 def waves(n: int, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -81,6 +83,14 @@ def blobs(n: int, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return values, potential
 
 
+CASES = (
+    ("potential, periodic", "p,p,p", waves),
+    ("potential, slab", "p,p,o", sheets),
+    ("potential, isolated", "o,o,o", blobs),
+)
+"""Name, boundary, and charges whose potential is known."""
+
+
 def cached_kernel(field: gh.Field, boundary: str) -> np.ndarray:
     """The kernel's half spectrum on the padded grid."""
     grid = gh.Grid(field.grid.shape, field.grid.cell, boundary=boundary.split(","))
@@ -91,61 +101,6 @@ def cached_kernel(field: gh.Field, boundary: str) -> np.ndarray:
     return np.stack(planes).astype(field.values.dtype)
 
 
-def peers(values: np.ndarray, shape: tuple[int, int, int], workers: int) -> dict[str, Callable[[Any], np.ndarray]]:
-    """Ways to convolve with a kernel of that shape in space: name → function of its half spectrum."""
-    n_0, n_1, n_2 = values.shape
-    half = (*shape[:2], shape[2] // 2 + 1)
-    inside = (slice(n_0), slice(n_1), slice(n_2))
-
-    def by_scipy(kernel: np.ndarray) -> np.ndarray:
-        modes = scipy.fft.rfftn(values, s=shape, axes=(0, 1, 2), workers=workers)
-        modes *= kernel
-        return scipy.fft.irfftn(modes, s=shape, axes=(0, 1, 2), workers=workers, overwrite_x=True)[inside]
-
-    ways: dict[str, Callable[[Any], np.ndarray]] = {"scipy.fft": by_scipy}
-    try:
-        import pyfftw
-    except ImportError as error:
-        print(f"no rows of pyFFTW: {error}")
-    else:
-        real = pyfftw.empty_aligned(shape, values.dtype)
-        spectrum = pyfftw.empty_aligned(half, np.result_type(values.dtype, np.complex64))
-        plan: dict[str, Any] = {"axes": (0, 1, 2), "threads": workers, "flags": ("FFTW_MEASURE", "FFTW_DESTROY_INPUT")}
-        forward = pyfftw.FFTW(real, spectrum, **plan)
-        backward = pyfftw.FFTW(spectrum, real, direction="FFTW_BACKWARD", **plan)
-
-        def by_fftw(kernel: np.ndarray) -> np.ndarray:
-            if shape != values.shape:
-                real[...] = 0
-            real[inside] = values
-            modes = forward()
-            modes *= kernel
-            return backward()[inside]
-
-        ways["pyFFTW, MEASURE"] = by_fftw
-    try:
-        import ducc0
-    except ImportError as error:
-        print(f"no rows of ducc0: {error}")
-    else:
-        space = np.zeros(shape, values.dtype)
-        room = np.zeros(half, np.result_type(values.dtype, np.complex64))
-
-        def by_ducc(kernel: np.ndarray) -> np.ndarray:
-            source = values
-            if shape != values.shape:
-                space[...] = 0
-                space[inside] = values
-                source = space
-            modes = ducc0.fft.r2c(source, nthreads=workers, out=room)
-            modes *= kernel
-            back = {"lastsize": shape[2], "forward": False, "inorm": 2, "allow_overwriting_input": True}
-            return ducc0.fft.c2r(modes, nthreads=workers, out=space, **back)[inside]
-
-        ways["ducc0"] = by_ducc
-    return ways
-
-
 def tuned(values: np.ndarray) -> None:
     """What `gpuhomog tune` does."""
     empty = gh.Field.from_array(np.zeros_like(values), np.eye(3), quantity="charge_density", device="cpu")
@@ -154,7 +109,47 @@ def tuned(values: np.ndarray) -> None:
             gh.electrostatic_potential(empty, boundary)
 
 
-def main() -> None:
+def ways_of(field: gh.Field, boundary: str, ours: str) -> dict[str, dict[str, Way]]:
+    """Of each case, "repeated" and "kernel made": ways to the potential, ours first."""
+    padded = padded_grid(gh.Grid(field.grid.shape, field.grid.cell, boundary=boundary.split(",")))
+    by_fft = fft_peers(field.values, field.device.threads, padded.shape)  # type: ignore[attr-defined]
+    known = cached_kernel(field, boundary)
+
+    def again() -> Any:
+        return gh.electrostatic_potential(field, boundary).values
+
+    def anew() -> Any:
+        TABLES.clear()
+        return again()
+
+    with_known = {name: lambda way=way: way(known) for name, way in by_fft.items()}
+    with_new = {name: lambda way=way: way(cached_kernel(field, boundary)) for name, way in by_fft.items()}
+    return {"repeated": {ours: again, **with_known}, "kernel made": {ours: anew, **with_new}}
+
+
+def measured(ways: dict[str, Way], points: np.ndarray, expected: np.ndarray, repeats: int) -> list[dict[str, str]]:
+    """Seconds, ratio and error of every way, taking turns; the first is ours."""
+    errors = {}
+    for what, way in ways.items():
+        found = way()[tuple(points.T)]
+        errors[what] = float(np.abs(found - expected).max() / np.abs(expected).max())
+    seconds = dict.fromkeys(ways, float("inf"))
+    for _ in range(repeats):
+        for what, way in ways.items():
+            seconds[what] = min(seconds[what], fastest(way, 1))
+    ours = next(iter(ways))
+    return [
+        {
+            "what": what,
+            "seconds": f"{seconds[what]:.4f}",
+            "ratio_to_peer": "" if what == ours else f"{seconds[what] / seconds[ours]:.2f}",
+            "error": f"{error:.1e}",
+        }
+        for what, error in errors.items()
+    ]
+
+
+def main(arguments: list[str] | None = None) -> list[dict[str, Any]]:
     """Measure every case and print, or keep, its rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=128)
@@ -162,7 +157,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--tune", action="store_true", help="ours with what FFTW planned for the grid")
     parser.add_argument("--keep", action="store_true", help="append the rows to results.csv")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     n = options.size
     points = np.random.default_rng(1).integers(0, n, (64, 3))
     about = {
@@ -172,57 +167,20 @@ def main() -> None:
         "versions": versions("scipy", "pyfftw", "ducc0"),
         **machine(),
     }
-    rows = []
     os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp()  # no wisdom but that of this run
     if options.tune:
         tuned(np.zeros((n, n, n), options.dtype))
     ours = "gpuhomog, tuned" if options.tune else "gpuhomog"
-    for case, boundary, make in (
-        ("potential, periodic", "p,p,p", waves),
-        ("potential, slab", "p,p,o", sheets),
-        ("potential, isolated", "o,o,o", blobs),
-    ):
+    rows: list[dict[str, Any]] = []
+    for case, boundary, make in CASES:
         exact_values, expected = make(n, points)
         values = np.ascontiguousarray(exact_values, dtype=options.dtype)
         field = gh.Field.from_array(values, LENGTH * np.eye(3), quantity="charge_density", device="cpu")
-        workers = field.device.threads  # type: ignore[attr-defined]
-        padded = padded_grid(gh.Grid(field.grid.shape, field.grid.cell, boundary=boundary.split(",")))
-        known = cached_kernel(field, boundary)
-        by_others = peers(values, padded.shape, workers)
-
-        def again(field: gh.Field = field, boundary: str = boundary) -> Any:
-            return gh.electrostatic_potential(field, boundary).values
-
-        def anew(field: gh.Field = field, boundary: str = boundary) -> Any:
-            TABLES.clear()
-            return gh.electrostatic_potential(field, boundary).values
-
-        for when, mine, kernel in (
-            ("repeated", again, lambda known=known: known),
-            ("kernel made", anew, lambda field=field, boundary=boundary: cached_kernel(field, boundary)),
-        ):
-            ways: dict[str, Callable[[], Any]] = {ours: mine}
-            ways |= {name: lambda way=way, kernel=kernel: way(kernel()) for name, way in by_others.items()}
-            errors = {}
-            for what, way in ways.items():
-                found = way()[points[:, 0], points[:, 1], points[:, 2]]
-                errors[what] = float(np.abs(found - expected).max() / np.abs(expected).max())
-            seconds = dict.fromkeys(ways, float("inf"))
-            for _ in range(options.repeats):
-                for what, way in ways.items():
-                    seconds[what] = min(seconds[what], fastest(way, 1))
-            rows += [
-                {
-                    **about,
-                    "case": f"{case}, {when}",
-                    "what": what,
-                    "seconds": f"{seconds[what]:.4f}",
-                    "ratio_to_peer": "" if what == ours else f"{seconds[what] / seconds[ours]:.2f}",
-                    "error": f"{error:.1e}",
-                }
-                for what, error in errors.items()
-            ]
+        for when, ways in ways_of(field, boundary, ours).items():
+            found = measured(ways, points, expected, options.repeats)
+            rows += [{**about, "case": f"{case}, {when}", **row} for row in found]
     append(rows, options.keep)
+    return rows
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The scripts of scaling/: every case runs, exact values are exact, rows and tables say what they must. No timings."""
 
 import csv
+import doctest
 import importlib
 import os
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ranks import together
+from scipy.signal import convolve
 
 from gpuhomog.errors import AccuracyWarning
 from gpuhomog.jobs.machines import SPREAD
@@ -22,8 +24,9 @@ MAY_BE_ABSENT = ("torch",)
 
 
 @pytest.fixture
-def script(monkeypatch):
-    """A script of scaling/ as a module."""
+def script(monkeypatch, tmp_path):
+    """A script of scaling/ as a module; where it keeps FFTW's wisdom is another place after the test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(sys, "path", [*sys.path, str(SCALING)])
     before = set(sys.modules)
     yield importlib.import_module
@@ -53,6 +56,73 @@ def test_every_case_runs_and_is_exact(script):
     for row in with_error:  # sums of at most 48 weighted samples an axis, a few FFTs: some tens of roundings
         fitted = {"float32": 5e-7, "float64": 1e-11}[row["dtype"]] if "cylinder" in row["case"] else 0.0
         assert float(row["error"]) < 60 * np.finfo(row["dtype"]).eps + fitted, row
+
+
+@pytest.mark.parametrize("own_memory", [True, False])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-6), ("float64", 1e-14)])
+@pytest.mark.parametrize("padded", [(0, 0, 0), (0, 0, 4), (6, 5, 4)])
+def test_peers_by_fft_are_sums_term_by_term(script, rng, dtype, tolerance, padded, own_memory):
+    """Zeros around, then once around the padded shape; again and again, as what is kept is overwritten."""
+    values = rng.standard_normal((6, 5, 4)).astype(dtype)
+    shape = tuple(np.add(values.shape, padded).tolist())
+    ways = script("fft_peers").fft_peers(values, 1, shape, own_memory=own_memory)
+    assert "scipy.fft" in ways
+    for _ in range(3):
+        kernel = rng.standard_normal(shape)
+        terms = convolve(values.astype(float), np.tile(kernel, (2, 2, 2)), method="direct")
+        exact = terms[shape[0] :, shape[1] :, shape[2] :][tuple(slice(n) for n in values.shape)]
+        spectrum = np.fft.rfftn(kernel).astype(np.result_type(dtype, np.complex64))
+        for name, way in ways.items():
+            found = way(spectrum)
+            assert found.dtype == dtype and found.shape == values.shape, name
+            np.testing.assert_allclose(found, exact, atol=tolerance * np.abs(exact).max() * 10, err_msg=name)
+
+
+def test_the_example_of_the_peers_by_fft(script):
+    outcome = doctest.testmod(script("fft_peers"))
+    assert outcome.attempted == 3 and not outcome.failed
+
+
+def row_names(rows):
+    return [(row["case"], row["what"]) for row in rows]
+
+
+def installed_fft(script):
+    return list(script("fft_peers").fft_peers(np.zeros((2, 2, 2)), 1))
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-6), ("float64", 5e-15)])
+def test_averages_beside_their_peers(script, dtype, tolerance):
+    with warnings.catch_warnings():  # the script turns them off
+        rows = script("average").main(["--size", "64", "--dtype", dtype, "--repeats", "1"])
+    by_fft = [f"{name}, cached spectrum" for name in installed_fft(script)]
+    usual = ["gpuhomog", "scipy.ndimage", *by_fft]
+    assert row_names(rows) == [
+        ("floor", "copy of the array"),
+        *[("box, full grid", what) for what in usual],
+        *[("cell box, full grid", what) for what in usual],
+        *[("box, every 2th point", what) for what in ("gpuhomog", "gpuhomog, running sums", *usual[1:])],
+        *[("gaussian, full grid", what) for what in usual],
+        *[("gaussian, every 2th point", what) for what in usual],
+        *[("ball, full grid", what) for what in ("gpuhomog", *by_fft)],
+    ]
+    cut = ("scipy.ndimage", "gpuhomog, running sums")  # whole windows, tails left out, sums between points
+    exact = [row for row in rows[1:] if row["what"] not in cut or row["case"].startswith("cell box")]
+    assert max(float(row["error"]) for row in exact) < tolerance
+
+
+def test_potentials_beside_their_peers(script):
+    rows = script("poisson").main(["--size", "32", "--repeats", "1"])
+    assert row_names(rows) == [
+        (f"potential, {cell}, {when}", what)
+        for cell in ("periodic", "slab", "isolated")
+        for when in ("repeated", "kernel made")
+        for what in ("gpuhomog", *installed_fft(script))
+    ]
+    errors = {cell: [float(row["error"]) for row in rows if cell in row["case"]] for cell in ("slab", "isolated")}
+    assert max(errors["slab"]) < 2e-8 and max(errors["isolated"]) < 4e-8  # what such Gaussians leave beyond the grid
+    # waves shorter than two spacings are others on this grid, the same for all
+    assert len({row["error"] for row in rows if "periodic" in row["case"]}) == 1
 
 
 @pytest.mark.parametrize("plane", ["open", "periodic"])

@@ -123,7 +123,7 @@ class Device(Protocol):
         """
         ...
 
-    def box_filter_in_passes(self, n_values: int) -> float:
+    def box_filter_in_passes(self, n_values: int, dtype: str) -> float:
         """Reads of the field that box_filter takes as long as, with a window along each axis and so many values."""
         ...
 

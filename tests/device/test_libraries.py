@@ -6,6 +6,7 @@ from threading import Thread
 import numpy as np
 import pytest
 
+import gpuhomog as gh
 from gpuhomog.device import CPU, fftw
 from gpuhomog.device.cpu import blocks, transforms
 from gpuhomog.device.cpu.kept import Kept
@@ -163,5 +164,7 @@ def test_threads_share_tables(monkeypatch, rng):
 def test_identity_is_of_numbers():
     assert identity(InverseSquare(ROWS)) == identity(InverseSquare(ROWS.copy()))
     assert identity(InverseSquare(ROWS)) != identity(InverseSquare(ROWS, 2.0))
+    here, there = (identity(gh.Gaussian(eps).transform) for eps in (2.0, 3.0))
+    assert here == identity(gh.Gaussian(2.0).transform) != there
     assert Multiplier((2, 2, 2), CASES["even times odd"]).identity is not None
     assert Multiplier((2, 2, 2), CASES["separable"]).identity is None

@@ -56,11 +56,11 @@ def device(request, monkeypatch):
         return request.getfixturevalue("host_gpu")
     if request.param == "cpu sums":
         monkeypatch.setattr("gpuhomog.device.cpu.running.SAMPLES_A_PASS", 0)
-        monkeypatch.setattr("gpuhomog.device.cpu.running.SHARED_FROM", 0)
+        monkeypatch.setattr("gpuhomog.device.cpu.running.SMALL", 0)
     if request.param == "cpu compiled":
         pytest.importorskip("numba", reason="the compiled loops need Numba")
         monkeypatch.setattr("gpuhomog.device.cpu.running.COMPILED_FROM", 0)
-        monkeypatch.setattr("gpuhomog.device.cpu.running.SHARED_FROM", 0)
+        monkeypatch.setattr("gpuhomog.device.cpu.running.SMALL", 0)
     return CPU(threads=2)
 
 

@@ -1,5 +1,7 @@
 """Cylinder potentials: the CPU's against sums written out and known values, the kernels' against the CPU's."""
 
+import gc
+from dataclasses import replace
 from math import pi, sqrt
 
 import numpy as np
@@ -12,6 +14,7 @@ from scipy.signal import fftconvolve
 from scipy.special import j1
 
 from gpuhomog.device import CPU
+from gpuhomog.device.cpu.kept import TABLES
 from gpuhomog.device.gpu import GPU
 from gpuhomog.device.gpu.cylinder import SUM_PLANES
 from gpuhomog.field import Field
@@ -553,3 +556,27 @@ def test_first_rung_of_states(gpu, dtype, side):
     expected, marched = marched_in_slabs(CPU(), spectrum, fit, side, 5)
     for found, states in zip((*ends, potential), (*expected, marched), strict=True):
         np.testing.assert_allclose(found, states, rtol=0, atol=rounding(values) * np.abs(marched).max())
+
+
+def test_kept_spectra_are_of_one_precision_kernel_and_number_of_planes():
+    """Calls in turn on one kernel, and on the next, each against a device that has kept nothing; none outlives it."""
+    TABLES.clear()
+    tables = [cylinder_table.cylinder_table(OBLIQUE, (8, 9), 0.4, 7, radius) for radius in (1.2, 1.9)]
+    cases = [(t, n, dtype) for t in tables for n in (7, 4) for dtype in (np.float64, np.float32)]
+    kernels = {(id(t), n): replace(t, source=t.source[:, :n]) for t, n, _ in cases}
+
+    def found(table, n, dtype):
+        return CPU().cylinder_convolve(field((n, 8, 9), dtype), kernels[id(table), n], side="low")
+
+    alone = []
+    for case in cases:
+        TABLES.clear()
+        alone.append(found(*case))
+    TABLES.clear()
+    for _ in range(2):
+        for case, expected in zip(cases, alone, strict=True):
+            np.testing.assert_array_equal(found(*case), expected)
+    assert len(TABLES) == len(cases)
+    kernels.clear()
+    gc.collect()
+    assert len(TABLES) == 0

@@ -47,7 +47,7 @@ def noise(shape, dtype, order="C"):
 @pytest.fixture(params=["cpu", "threads", "host", pytest.param("real", marks=pytest.mark.gpu)])
 def device(request, monkeypatch):
     if request.param == "threads":
-        monkeypatch.setattr("gpuhomog.device.cpu.ranges.SHARED_FROM", 0)
+        monkeypatch.setattr("gpuhomog.device.cpu.ranges.SMALL", 0)
         return CPU(3)
     if request.param == "cpu":
         return CPU(1)

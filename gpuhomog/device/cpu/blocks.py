@@ -17,7 +17,6 @@ Out  for each multiplier new values.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -61,7 +60,7 @@ class Table:
 
     @property
     def by_products(self) -> bool:
-        """True if planes are still to be made, by matrix products, which have threads of their own."""
+        """True if planes are still to be made, by matrix products."""
         return self._known is None and self._multiplier.by_products
 
     def plane(self, j: int) -> NDArray[Any]:
@@ -90,13 +89,10 @@ class Factor:
         self._dtype = np.dtype(dtype) if multiplier.is_complex else np.zeros(0, dtype).real.dtype
         self._tables = [table for table in (self._even, self._others) if table is not None]
 
-    def one_thread_each(self) -> AbstractContextManager[Any]:
-        """Where planes are made by matrix products, one thread for each of them."""
-        if not any(table.by_products for table in self._tables):
-            return nullcontext()
-        from threadpoolctl import threadpool_limits
-
-        return threadpool_limits(1, user_api="blas")
+    @property
+    def by_products(self) -> bool:
+        """True if planes are still to be made by matrix products."""
+        return any(table.by_products for table in self._tables)
 
     def multiply(self, modes: NDArray[Any], j: int) -> None:
         """The modes at mode j of axis 1, in place."""
@@ -189,10 +185,8 @@ def _filter(
     def blocks() -> list[Block]:
         return [Block((m_0, at_once, m_2), n_0, spectrum.dtype) for _ in range(min(len(factors), 2))]
 
-    with ExitStack() as stack:
-        for factor in factors:
-            stack.enter_context(factor.one_thread_each())
-        share(filter_modes, range(0, spectrum.shape[1], at_once), blocks, threads)
+    by_products = any(factor.by_products for factor in factors)
+    share(filter_modes, range(0, spectrum.shape[1], at_once), blocks, threads, by_products)
     for factor in factors:
         factor.keep()
     for _ in multipliers:

@@ -13,21 +13,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import finalize
 
 import numpy as np
 import scipy  # its parts are imported when first used
 from numpy.typing import ArrayLike, NDArray
 
 from .blocks import transform_back, transformed
+from .kept import KEPT_BYTES, TABLES
 from .team import share
 from .transforms import Block
 
 SIDES = {"low": (1,), "high": (-1,), "both": (1, -1)}
 BLOCK_BYTES = 1 << 20
 """Of padded lines or columns of modes that a thread works on: a second-level cache."""
-KEPT_BYTES = 1 << 28
-"""A kernel's spectrum up to this size is kept as long as the kernel lives; larger ones are found block by block."""
 
 
 class Cylinder:
@@ -227,8 +226,9 @@ class Cylinder:
         n_classes = int(kernel.classes.max()) + 1
         if (size // 2 + 1) * n_classes * dtype.itemsize > KEPT_BYTES:
             return None
-        kept = _spectra.setdefault(kernel, {})
-        if (n, scale, dtype) not in kept:
+        key = (id(kernel), n, scale, dtype)
+        kept = TABLES.get(key)
+        if kept is None:
             at_once = max(1, BLOCK_BYTES // (16 * size))
             found = np.empty((n_classes, size // 2 + 1), dtype)
 
@@ -237,11 +237,10 @@ class Cylinder:
                 found[some] = _spectrum(kernel, n, size, some, scale, dtype).T
 
             share(some_classes, range(0, n_classes, at_once), lambda: None, self.threads)
-            kept[n, scale, dtype] = found
-        return np.asarray(kept[n, scale, dtype])
-
-
-_spectra: WeakKeyDictionary[Any, dict[Any, NDArray[Any]]] = WeakKeyDictionary()
+            kept = found
+            TABLES.put(key, found)
+            finalize(kernel, TABLES.drop, key).atexit = False
+        return np.asarray(kept)
 
 
 def _spectrum(kernel: Any, n: int, size: int, classes: NDArray[Any], scale: float, dtype: Any) -> NDArray[Any]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 import numpy as np  # noqa: F401  (the example)
@@ -30,7 +30,10 @@ class Kept:
     def __init__(self, n_bytes: int = KEPT_BYTES) -> None:
         self.n_bytes = n_bytes
         self._arrays: OrderedDict[Hashable, NDArray[Any]] = OrderedDict()
-        self._lock = Lock()
+        self._lock = RLock()  # what is collected while it is held may drop another
+
+    def __len__(self) -> int:
+        return len(self._arrays)
 
     def get(self, key: Hashable) -> NDArray[Any] | None:
         """The array made from this, if it is still here."""
@@ -47,6 +50,11 @@ class Kept:
             while sum(kept.nbytes for kept in self._arrays.values()) > self.n_bytes:
                 self._arrays.popitem(last=False)
 
+    def drop(self, key: Hashable) -> None:
+        """Let one go, if it is still here."""
+        with self._lock:
+            self._arrays.pop(key, None)
+
     def clear(self) -> None:
         """Let all go."""
         with self._lock:
@@ -54,4 +62,4 @@ class Kept:
 
 
 TABLES = Kept()
-"""Values of multipliers on the modes of a grid."""
+"""Values of multipliers on the modes of a grid, and spectra of cylinders' kernels."""

@@ -16,10 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .team import share
+from .team import SMALL, share
 
-SHARED_FROM = 1 << 16
-"""Values from which on threads share the work."""
 BLOCK_BYTES = 1 << 20
 """Of the outputs that are worked on together: they, and what is known of the lines about them, stay in the cache."""
 
@@ -49,7 +47,7 @@ class Ranges:
             out = low[start : start + together], high[start : start + together], mean[start : start + together]
             window.about(start, *out)
 
-        threads = self.threads if values.size > SHARED_FROM else 1
+        threads = self.threads if values.size > SMALL else 1
         fits = max(1, BLOCK_BYTES // (shape[1] * shape[2] * values.dtype.itemsize))
         together = min(fits, -(-shape[0] // threads))
         share(fill, range(0, shape[0], together), lambda: None, threads)

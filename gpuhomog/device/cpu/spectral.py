@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from . import transforms
 from .blocks import BLOCK_BYTES, filtered_blocks
+from .team import SMALL, share
 
 
 def sampled_lines(shape: Sequence[int], axis: int, n_lines: int) -> tuple[slice, ...]:
@@ -26,17 +26,6 @@ def both_signs(power: NDArray[np.float64], n: int) -> NDArray[np.float64]:
     power[1 : (n + 1) // 2] *= 2
     power[0] = 0.0
     return power
-
-
-def each_on_a_thread(work: Callable[[int], Any], planes: Sequence[int], multiplier: Any, threads: int) -> list[Any]:
-    """What a call for each plane or row of a multiplier gives; where that takes matrix products, each on one thread."""
-    with ThreadPoolExecutor(threads) as pool:
-        if not multiplier.by_products:
-            return list(pool.map(work, planes))
-        from threadpoolctl import threadpool_limits
-
-        with threadpool_limits(1, user_api="blas"):
-            return list(pool.map(work, planes))
 
 
 class Spectral:
@@ -97,18 +86,15 @@ class Spectral:
         wanted = spectrum.dtype if multiplier.is_complex else spectrum.real.dtype
         mirrored = multiplier.is_even and n == n_multiplier
 
-        def multiply(i: int) -> None:
+        def multiply(_: None, i: int) -> None:
             plane = multiplier.plane(i if n_multiplier > 1 else 0)[:rows].astype(wanted, copy=False)
             spectrum[i] *= plane
             if mirrored and 0 < i < n - i:
                 spectrum[n - i] *= plane
 
         planes = range(n // 2 + 1) if mirrored else range(n)
-        if spectrum.size < 1 << 16:
-            for i in planes:
-                multiply(i)
-        else:
-            each_on_a_thread(multiply, planes, multiplier, self.threads)
+        threads = self.threads if spectrum.size > SMALL else 1
+        share(multiply, planes, lambda: None, threads, multiplier.by_products)
         return spectrum
 
     def filter(self, values: NDArray[Any], multipliers: Sequence[Any]) -> list[NDArray[Any]]:
@@ -148,8 +134,8 @@ class Spectral:
         across = multiplier.turned()
         wanted = modes.dtype if multiplier.is_complex else modes.real.dtype
 
-        def multiply(row: int) -> None:
+        def multiply(_: None, row: int) -> None:
             modes[:, row] *= across.plane(first + row).astype(wanted, copy=False)
 
-        each_on_a_thread(multiply, range(modes.shape[1]), multiplier, self.threads)
+        share(multiply, range(modes.shape[1]), lambda: None, self.threads, multiplier.by_products)
         return self.ifft_lines(modes)

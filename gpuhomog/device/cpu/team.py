@@ -16,8 +16,23 @@ SMALL = 1 << 15
 """Points with which one thread is done before others have begun."""
 
 
-def share(work: Callable[[Any, int], None], items: Iterable[int], memory: Callable[[], Any], threads: int) -> None:
-    """Call work(memory, item) for each item, among the thread that asks and others, each of which makes one memory."""
+def share(
+    work: Callable[[Any, int], None],
+    items: Iterable[int],
+    memory: Callable[[], Any],
+    threads: int,
+    by_products: bool = False,
+) -> None:
+    """Call work(memory, item) for each item, among the thread that asks and others, each of which makes one memory.
+
+    by_products  the work takes matrix products, which have threads of their own: one for each of these, then
+    """
+    if by_products:
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1, user_api="blas"):
+            share(work, items, memory, threads)
+        return
     waiting = iter(list(items))
 
     def some() -> None:

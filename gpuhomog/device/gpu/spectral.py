@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..cpu.blocks import transformed_axes
-from ..cpu.spectral import both_signs, each_on_a_thread, sampled_lines
+from ..cpu.spectral import both_signs, sampled_lines
+from ..cpu.team import share
 from ..node import usable_cores
 from ..padded import convolved_planes
 from .memory import Memory, c_name
@@ -312,13 +313,14 @@ class Spectral(Memory):
         total, width = spectrum.shape[axis], spectrum.shape[1 - axis] * spectrum.shape[2]
         count = max(1, UPLOADED_BYTES // (np.dtype(kind).itemsize * width))
         for start in range(0, total, count):
-            planes = range(first + start, first + min(start + count, total))
-            factors = np.stack(
-                each_on_a_thread(lambda i: (known.plane(i) * scale).astype(kind), planes, known, usable_cores()),
-                axis=axis,
-            )
+            factors: list[Any] = [None] * min(count, total - start)
+
+            def make(_: None, i: int, factors: list[Any] = factors, start: int = start) -> None:
+                factors[i] = (known.plane(first + start + i) * scale).astype(kind)
+
+            share(make, range(len(factors)), lambda: None, usable_cores(), known.by_products)
             part = spectrum[(slice(None),) * axis + (slice(start, start + count),)]
-            part *= self.runtime.xp.asarray(factors)
+            part *= self.runtime.xp.asarray(np.stack(factors, axis=axis))
 
     def _line_plan(self, values: Any, multiplier: Any, scale: float) -> Evaluated | None:
         """The multiplier where fft_lines can have it."""

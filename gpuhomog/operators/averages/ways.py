@@ -363,7 +363,8 @@ class BySums(ByLines):
         if self.coarse_windows(plan) is not None:
             return device.sums_in_passes
         everywhere = all(self._full_window(plan, axis) for axis in AXES if plan.n_in[axis] > 1)
-        return device.box_filter_in_passes(prod(plan.n_in)) if everywhere else float("inf")
+        dtype = plan.field.values.dtype.name
+        return device.box_filter_in_passes(prod(plan.n_in), dtype) if everywhere else float("inf")
 
     def run(self, plan: Plan, values: Any, derivatives: Derivatives) -> list[Any]:
         """All axes at once where outputs lie some samples apart along each.
