@@ -340,7 +340,7 @@ class _Walk:
         self.before = string, rows
 
     def _across(self, string: BlochString, rows: list[Rows]) -> Complex:
-        """Overlaps with the states of the parameter before; InputError where they are not the same bands at the same k."""
+        """Overlaps with the states of the parameter before; InputError unless they are the same bands at the same k."""
         assert self.before is not None
         number, (last, rows_before) = len(self.phases), self.before
         if (string.n_k, string.n_bands) != (last.n_k, last.n_bands):
