@@ -61,8 +61,7 @@ from .job_file import Job
 from .machines import COPY_FRACTION, MACHINES, SPREAD, USABLE
 from .options import TO_QUANTITY, read_values
 from .slurm import BATCH_OPTIONS, ranks_per_node
-from .streamed import import_libraries
-from .task import Outcome, Rows, Task
+from .task import Outcome, Rows, Task, import_libraries
 
 TEXT_BYTES = 18.2
 """Of a value in text that is written (writers/numerals.py), with its share of the line ends."""
@@ -101,13 +100,16 @@ class Work:
     cost    on the busiest rank
     fields  written: file, shape
     way     of an average
-    kept    bytes beside values that are read some planes at a time (--max-memory); None: it needs all at once
+    kept    bytes of results beside values that are read some planes at a time (--max-memory); None: it needs all at
+            once
+    spectra bytes that spectra on the disk take beside such values
     """
 
     cost: Cost
     fields: tuple[tuple[Path | None, Shape], ...] = ()
     way: str | None = None
     kept: int | None = 0
+    spectra: int = 0
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,8 @@ class PlannedTask:
     read       from storage, by all ranks; a file that several tasks need is read by the first
     written    to storage, by all ranks
     link       between host and device
-    kept       bytes of the rank beside its planes, where those are read in turn; None: it needs all at once
+    kept       bytes of results beside its planes, where those are read in turn; None: it needs all at once
+    spectra    bytes that spectra on the disk take beside them
     plane      bytes of one of its planes, in double precision
     """
 
@@ -139,6 +142,7 @@ class PlannedTask:
     written: int
     link: int
     kept: int | None
+    spectra: int
     plane: int
     cost: Cost
 
@@ -179,7 +183,7 @@ def average_work(field: Field, values: Mapping[str, Any]) -> Work:
     )
     by_planes = streamed(plan)
     if by_planes is not None and values.get("max_memory") is not None:
-        way = by_planes[1]
+        way = by_planes[-1]
     total = average_cost(plan, way)
     if with_variance or values["outside"] != 0:
         total = shifted_cost(field, total)
@@ -195,7 +199,7 @@ def average_work(field: Field, values: Mapping[str, Any]) -> Work:
         total.beside(report_cost(len(paths) * out)),
         tuple((path, plan.n_out) for path in paths),
         way.name,
-        None if by_planes is None else n_results * by_planes[0],
+        *((None,) if by_planes is None else (n_results * by_planes[0], by_planes[1])),
     )
 
 
@@ -220,7 +224,8 @@ def macro_work(field: Field, values: Mapping[str, Any]) -> Work:
     spacing = values["spacing"] or (values["eps_x"] or kernel.eps) / BALL_PER_EPS
     plan, way = plan_average(field, kernel, spacing, values["sampling"], "auto", False)
     by_planes = streamed(plan)
-    return Work(average_cost(plan, way), way=way.name, kept=None if by_planes is None else by_planes[0])
+    kept, spectra = (None, 0) if by_planes is None else by_planes[:2]
+    return Work(average_cost(plan, way), way=way.name, kept=kept, spectra=spectra)
 
 
 def scales_work(field: Field, values: Mapping[str, Any]) -> Work:
@@ -255,7 +260,8 @@ def potential_work(field: Field, values: Mapping[str, Any]) -> Work:
     ions = Cost() if values["ion_charges"] is None else ions_cost(field)
     n_results = 3 if values["to_quantity"] == "electric_field" else 1
     solved = ions.beside(poisson_cost(field, n_results)).beside(report_cost(n_results * n_bytes))
-    return Work(solved, tuple((path, shape) for path in paths), kept=kept_on_disk(field, padded_grid(field.grid).shape))
+    spectra = kept_on_disk(field, padded_grid(field.grid).shape) + (n_results - 1) * SLACK  # each leaves some behind
+    return Work(solved, tuple((path, shape) for path in paths), spectra=spectra)
 
 
 def energy_work(field: Field, values: Mapping[str, Any]) -> Work:
@@ -263,7 +269,7 @@ def energy_work(field: Field, values: Mapping[str, Any]) -> Work:
     ions = Cost() if values["ion_charges"] is None else ions_cost(field).beside(ions_cost(field))
     both = poisson_cost(field).beside(poisson_cost(field))
     work = ions.beside(both).beside(read_once(8 * busiest_bytes(field)))
-    return Work(work, kept=2 * kept_on_disk(field, padded_grid(field.grid).shape))
+    return Work(work, spectra=2 * kept_on_disk(field, padded_grid(field.grid).shape))
 
 
 def spectra_work(field: Field, values: Mapping[str, Any]) -> Work:
@@ -274,7 +280,7 @@ def spectra_work(field: Field, values: Mapping[str, Any]) -> Work:
 def cavity_work(field: Field, values: Mapping[str, Any]) -> Work:
     """A transform of the whole, whose rows go to the host, and sums over planes."""
     work = filter_cost(field, field.grid.shape).beside(report_cost(busiest_bytes(field)))
-    return Work(work, kept=kept_on_disk(field, field.grid.shape))
+    return Work(work, spectra=kept_on_disk(field, field.grid.shape))
 
 
 WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {
@@ -406,7 +412,8 @@ def plan_task(task: Task, inputs: PlannedInputs) -> PlannedTask:
     makes = TO_QUANTITY in task.command.options  # or ions are only counted, or the work has all of it
     total = total.beside(making_cost(field, values) if makes else Cost()).beside(work.cost)
     plane = field.grid.n_points // field.slab.n * field.values.dtype.itemsize
-    by_planes = None if work.kept is None or (makes and needs_all(values)) else work.kept + CHUNKS_HELD * plane
+    in_turn = None if work.kept is None or (makes and needs_all(values)) else work.kept
+    by_planes = None if in_turn is None else in_turn + work.spectra + CHUNKS_HELD * plane
     limited = values.get("max_memory") is not None and by_planes is not None
     itemsize = field.values.dtype.itemsize if values.get("variance") is None else 8
     files = [(path, shape) for path, shape in work.fields if path is not None]
@@ -424,7 +431,8 @@ def plan_task(task: Task, inputs: PlannedInputs) -> PlannedTask:
         read=read,
         written=sum(written_bytes(path, shape, itemsize) for path, shape in files),
         link=link if layout.on_gpu else 0,
-        kept=None if by_planes is None else work.kept,
+        kept=in_turn,
+        spectra=work.spectra,
         plane=field.grid.n_points // field.slab.n * 8,
         cost=total,
     )
@@ -464,19 +472,34 @@ def least_ranks(tasks: Sequence[Task], layout: Layout, memory: float) -> int | N
     return high
 
 
-def least_max_memory(tasks: Sequence[Task], planned: Sequence[PlannedTask], layout: Layout) -> int | None:
-    """Bytes of --max-memory that no rank refuses, the program's own in this process among them; None if all would be.
+def least_max_memory(
+    tasks: Sequence[Task], planned: Sequence[PlannedTask], layout: Layout, own: int | None = None
+) -> int | None:
+    """Bytes of --max-memory that no rank refuses, the program's own (now, if not given) too; None if all would be.
 
-    As streaming.memory.Limit has it: chunks of one plane, and three times the results of a pass, of which each may be
-    a half of what is then left; and the results of tasks that have ended.
+    As streaming.memory.Limit has it: chunks of one plane, what a spectrum takes, and three times the results of a pass,
+    of which each may be a half of what is then left; and the results of tasks that have ended. Libraries of transforms,
+    with what they leave behind, are given as much again as all others.
     """
     kept = [task.kept for task in planned if task.kept is not None]
     if len(kept) < len(planned):
         return None
     import_libraries(tasks)
     chunks = CHUNKS_HELD + (GPU.chunks_pinned if layout.on_gpu else 0)
-    passing = RESULTS_HELD * sum(kept) + chunks * max(task.plane for task in planned)
-    return resident_bytes() + SLACK + sum(kept) + max(passing, 2 * RESULTS_HELD * max(kept))
+    spectra = max(task.spectra for task in planned)
+    spectra += SLACK if spectra else 0
+    passing = RESULTS_HELD * sum(kept) + spectra + chunks * max(task.plane for task in planned)
+    return (own or resident_bytes()) + SLACK + sum(kept) + max(passing, 2 * RESULTS_HELD * max(kept))
+
+
+def least_of_run(tasks: Sequence[Task], ranks: int, own: int) -> int:
+    """Bytes of --max-memory that are enough for tasks on so many ranks, the program's own given; 0 if not known."""
+    try:
+        on_gpu = any(isinstance(choose_device(task.values.get("device", "auto")), GPU) for task in tasks)
+        layout = Layout(ranks, on_gpu)
+        return least_max_memory(tasks, plan_tasks(tasks, layout), layout, own) or 0
+    except InputError:  # of a file or an option: the run itself says so
+        return 0
 
 
 def rates_of(options: Mapping[str, Any]) -> tuple[Rates, float | None, tuple[str, ...]]:

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ..parallel import Comm, Serial
 from ..streaming import Checkpoint, Limit, Run, identity_of, in_turns, parse_bytes, running, stopping
 from .options import FRESH, JSON, MAX_MEMORY, QUIET
-from .task import FIGURE_SUFFIXES, Task, plain_option
+from .plan import least_of_run
+from .task import Task, import_libraries, plain_option
 
 T = TypeVar("T")
 
@@ -48,16 +48,6 @@ def facts_of(tasks: Sequence[Task]) -> dict[str, Any]:
     return {"inputs": [identity_of(source) for source in sources], "tasks": stated}
 
 
-def import_libraries(tasks: Sequence[Task]) -> None:
-    """Import now what writing will need: its memory is then there when what is left is shared out."""
-    suffixes = {suffix for task in tasks for path in (*task.targets, *task.sources) for suffix in path.suffixes}
-    modules = {"scipy.fft": True, "h5py": bool(suffixes & {".h5", ".hdf5"}), "zarr": ".zarr" in suffixes}
-    modules["gpuhomog.plots"] = bool(suffixes & set(FIGURE_SUFFIXES))
-    for module, is_needed in modules.items():
-        if is_needed:
-            import_module(module)
-
-
 def run_streamed(
     tasks: Sequence[Task],
     each: Callable[[int, Task], T],
@@ -75,7 +65,9 @@ def run_streamed(
         if folder is not None:
             keeper = stack.enter_context(Checkpoint(folder, facts_of(tasks), comm or Serial(), fresh))
             stack.enter_context(stopping())
-        run = stack.enter_context(running(Run(Limit(parse_bytes(given)), keeper, folder and folder.parent)))
+        ranks = comm.size if comm else 1
+        limit = Limit(parse_bytes(given), whole=lambda own: least_of_run(tasks, ranks, own))
+        run = stack.enter_context(running(Run(limit, keeper, folder and folder.parent)))
         works = [lambda number=number, task=task: each(number, task) for number, task in enumerate(tasks)]
         results = in_turns(works, run.answer, done)
         if keeper is not None:

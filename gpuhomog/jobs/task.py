@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -264,6 +265,16 @@ def prepare(
             raise type(error)(f"{where}{error}") from None
         raise
     return task
+
+
+def import_libraries(tasks: Sequence[Task]) -> None:
+    """Import now what writing will need: its memory is then there when what is left is shared out."""
+    suffixes = {suffix for task in tasks for path in (*task.targets, *task.sources) for suffix in path.suffixes}
+    modules = {"scipy.fft": True, "h5py": bool(suffixes & {".h5", ".hdf5"}), "zarr": ".zarr" in suffixes}
+    modules["gpuhomog.plots"] = bool(suffixes & set(FIGURE_SUFFIXES))
+    for module, is_needed in modules.items():
+        if is_needed:
+            import_module(module)
 
 
 def check_distinct(targets: Iterable[Path]) -> None:

@@ -28,7 +28,7 @@ from ..device.padded import CONVOLVED_BYTES
 from ..fft import SLOWEST_FIRST
 from ..field import Field
 from ..parallel import Slab, model
-from ..streaming import RESULTS_HELD, least_bytes
+from ..streaming import least_bytes
 from .averages.line_weights import Line
 from .averages.streamed import ALWAYS_JOINED, SUMS_ARE_SMALLER
 from .averages.ways import WAYS, ByAllModes, ByLines, ByLowModes, BySums, ByTaps, Derivatives, Plan, Way
@@ -231,8 +231,8 @@ def average_cost(plan: Plan, way: Way, derivatives: Derivatives = (None,)) -> Co
     return total
 
 
-def streamed(plan: Plan) -> tuple[int, Way] | None:
-    """What an average of values that are read some planes at a time has in memory beside them, and its way.
+def streamed(plan: Plan) -> tuple[int, int, Way] | None:
+    """What an average of values that are read some planes at a time keeps, what its spectrum takes, and its way.
 
     Planes contracted along their own axes, or three times the sum of what each gives of the result (streamed.py); then
     the result itself, but for low modes, from which it is made as it is written. None where it takes all values.
@@ -250,17 +250,16 @@ def streamed(plan: Plan) -> tuple[int, Way] | None:
             known.append((cost, between + result, way))
     if not known:
         modes = WAYS["all modes"]
-        return (kept_on_disk(part, part.grid.shape), modes) if modes.streams(plan) else None
+        return (0, kept_on_disk(part, part.grid.shape), modes) if modes.streams(plan) else None
     _, n_bytes, way = min(known, key=lambda one: one[0])
-    return n_bytes, way
+    return n_bytes, 0, way
 
 
 def kept_on_disk(part: Field, padded: Sequence[int]) -> int:
-    """Memory of a spectrum on the disk (streaming/spectrum.py), over the copies that passes count of what they keep."""
+    """Memory that a spectrum on the disk (streaming/spectrum.py) takes beside planes, on the padded grid."""
     axis, threads = part.slab.axis, getattr(part.device, "threads", 1)
     stored = [padded[i] for i in SLOWEST_FIRST[axis]]
-    least = least_bytes(stored, part.grid.shape[axis], part.comm.size, part.values.dtype.itemsize, threads)
-    return -(-least // RESULTS_HELD)
+    return least_bytes(stored, part.grid.shape[axis], part.comm.size, part.values.dtype.itemsize, threads)
 
 
 def gradient_cost(plan: Plan, way: Way) -> Cost:

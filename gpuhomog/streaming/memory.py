@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,10 +62,15 @@ def give_back() -> None:
 
 @dataclass(frozen=True)
 class Limit:
-    """The memory that a run may take [bytes]; at_start: what it took already when that was said."""
+    """The memory that a run may take [bytes].
+
+    at_start  what it took already when that was said
+    whole     at_start → bytes that all it will do needs, asked for where they are not enough; None where nobody knows
+    """
 
     n_bytes: int
     at_start: int = field(default_factory=resident_bytes)
+    whole: Callable[[int], int] | None = None
 
     def __post_init__(self) -> None:
         """What the CPU keeps for calls that may come is let go."""
@@ -75,6 +81,12 @@ class Limit:
         give_back()
         resident = resident_bytes()
         return self.n_bytes - resident - max(LEAST_SLACK, SLACK - max(0, resident - self.at_start))
+
+    def refusal(self, found: str, least: int) -> InputError:
+        """What was found, and the memory that is enough for it and for all that the run will do."""
+        whole = 0 if self.whole is None else self.whole(self.at_start)
+        rest = ", for all that follows" if whole > least else ""
+        return InputError(f"{found}: give max_memory of at least {-(-max(least, whole) // 10**6)}MB{rest}.")
 
     def planes_at_once(
         self,
@@ -90,10 +102,10 @@ class Limit:
         planes = min((chunk_bytes or CHUNK_BYTES) // plane_bytes, room // (chunks_held * plane_bytes), n_planes)
         if planes < 1 and room < chunks_held * plane_bytes:
             least = self.n_bytes - room + chunks_held * plane_bytes
-            raise InputError(
+            raise self.refusal(
                 f"{what}: {self.n_bytes / 1e6:.0f} MB of memory are not enough for the program "
                 f"({resident_bytes() / 1e6:.0f} MB), {chunks_held} planes {chunks_held * plane_bytes / 1e6:.0f} MB and "
-                f"results {RESULTS_HELD * result_bytes / 1e6:.0f} MB: give max_memory of at least "
-                f"{-(-least // 10**6)}MB."
+                f"results {RESULTS_HELD * result_bytes / 1e6:.0f} MB",
+                least,
             )
         return max(1, planes)

@@ -221,10 +221,10 @@ def _rows_at_once(stream: Stream, stored: Sequence[int], itemsize: int, held: in
     rows, beside = line_bytes(stored, stream.slab.n, ranks, itemsize, held)
     room = limit.free() - beside
     if room < rows:
-        raise InputError(
+        raise limit.refusal(
             f"{stream.title}: {limit.n_bytes / 1e6:.0f} MB of memory are not enough for one row of all planes of its "
-            f"spectrum, {(rows + beside) / 1e6:.0f} MB: give max_memory of at least "
-            f"{-(-(limit.n_bytes - room + rows) // 10**6)}MB."
+            f"spectrum, {(rows + beside) / 1e6:.0f} MB",
+            limit.n_bytes - room + rows,
         )
     return int(ranks * max(1, min(room, LINES_BYTES) // rows))
 

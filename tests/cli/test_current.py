@@ -1,5 +1,6 @@
 """The command current: trajectories of charges and series of densities, job files, figures, refusals."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -177,6 +178,10 @@ def test_files_out_of_order_are_told(run, densities):
         (("rho_7.h5", "gone.h5", "--time-step", "1"), ["gone.h5", "no such file"]),
         (("rho_7.h5", "rho_8.h5", "--cell", "2,2,64", "--time-step", "1"), ["--cell", "belongs to charges that move"]),
         (("rho_7.h5", "rho_8.h5", "--atom-style", "x", "--time-step", "1"), ["--atom-style", "in one file"]),
+        (("rho_7.h5", "--time-step", "1"), ["rho_7.h5 holds one density", "needs three files or more"]),
+        (("rho_7.h5", "--quantity", "charge_density", "--time-step", "1"), ["one density", "three files or more"]),
+        (("run.xyz", *OPTIONS, "--time-step", "1", "--unit", "e/Å^3"), ["--unit", "of three files or more"]),
+        (("run.xyz", *OPTIONS, "--time-step", "1 _"), ["--time-step", "with its unit"]),
         (("run.xyz", "run.xyz", *OPTIONS, "--topology", "rho_7.h5", "--time-step", "1"), ["--topology", "in one file"]),
     ],
 )
@@ -190,6 +195,34 @@ def test_refusals_are_one_sentence(run, xyz, densities, words, expected):
 def test_a_current_of_nothing_has_no_sign(run, densities):
     told = run("current", *[densities[2]] * 3, "--time-step", "1fs").out
     assert "-0 e" not in told and " 0 e/Å^2/fs" in told
+    still = run("current", *[densities[2]] * 3, "--time-step", "1fs", "--json")
+    assert still.json["result"]["J"][1] == still.json["result"]["sigma_L_rate"][1] == 0
+    assert not re.search(r"-0\.0\b(?!e)", still.out)
+
+
+def test_charges_that_rest_have_no_sign_in_json(run, tmp_path):
+    frame = "2\nframe\nNa 0 0 1\nCl 0 0 3\n"
+    (tmp_path / "rest.xyz").write_text(3 * frame)
+    still = run("current", "rest.xyz", "--charges", "Na=1,Cl=-1", "--cell", "2,2,6", "--time-step", "1", "--json")
+    assert still.json["result"]["convection"][1] == still.json["result"]["sigma_L_rate"][1] == 0
+    assert not re.search(r"-0\.0\b(?!e)", still.out)
+
+
+DENSITY_COLUMNS = (
+    "time,J,uncertainty,J_second,J_fourth,spread,sigma_L_rate,sigma_L,sigma_R,sigma_L_period,sigma_L_kernel,dipole,"
+    "J_dipole,transferred"
+)
+PACKET_COLUMNS = (
+    "time,J,uncertainty,spread,J_second,J_fourth,sigma_L_rate,convection,exchange,conduction,transferred,sigma_L"
+)
+
+
+def test_columns_of_tables_keep_their_order(run, xyz, densities):
+    for words, columns in (((*densities, "--period", "4"), DENSITY_COLUMNS), ((xyz, *OPTIONS), PACKET_COLUMNS)):
+        assert run("current", *words, "--time-step", "1", "-o", "out.csv").code == 0
+        rows = [row for row in Path("out.csv").read_text().splitlines() if not row.startswith("#")]
+        assert rows[0] == columns and len(rows[1].split(",")) == len(columns.split(","))
+        Path("out.csv").unlink()
 
 
 def test_other_commands_read_one_file(run, densities, tmp_path):

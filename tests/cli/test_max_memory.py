@@ -1,6 +1,10 @@
 """--max-memory from the command line and in job files: what it accepts, refuses and reports."""
 
 import json
+import re
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -169,3 +173,33 @@ def test_a_potential_is_planned_with_the_memory_of_its_spectrum(run, charges):
             file.write(job.replace("TASK", task).replace("o.npz", "o.csv" if task == "profile" else "o.npz"))
         least[task] = run("plan", "job.toml", "--json").json["least_max_memory"]
     assert least["potential"] > least["profile"] + 15e6
+
+
+SLAB = Path(__file__).parents[1] / "data" / "NaCl_slab_charge_density.cube.gz"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the system does not tell the memory of a process")
+@pytest.mark.parametrize(
+    "words",
+    [
+        "potential SLAB -o v.npz",
+        "potential SLAB --to-quantity electric_field -o e.h5",
+        "average SLAB --kernel ball --eps 1 --boundary p -o a.npz",
+        "profile SLAB -o p.csv",
+        "surface SLAB -o s.json",
+        "energy SLAB --other SLAB",
+    ],
+)
+def test_the_first_refusal_names_what_the_whole_command_needs(tmp_path, words):
+    """Processes of their own: what counts is their memory."""
+    typed = words.replace("SLAB", str(SLAB)).split()
+    typed += ["--quantity", "charge_density", "-q"] + ["--boundary", "p,p,o"] * ("--boundary" not in typed)
+
+    def ended(limit):
+        command = [sys.executable, "-m", "gpuhomog", *typed, "--max-memory", limit]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+
+    refused = ended("40MB")
+    assert refused.returncode == 2 and not list(tmp_path.iterdir()), refused.stderr
+    again = ended(re.search(r"give --max-memory of at least ([0-9]+MB)", refused.stderr)[1])
+    assert again.returncode == 0, again.stderr

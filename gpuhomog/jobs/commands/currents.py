@@ -16,7 +16,8 @@ from ...errors import AccuracyWarning, InputError
 from ...operators.currents.density_series import density_current
 from ...operators.currents.packets import PacketCurrent, packet_current
 from ...operators.points.trajectory_average import Frame
-from ...readers.frames import frames_of_files, read_frames
+from ...readers import open_source
+from ...readers.frames import BY_ASE, frames_of_files, read_frames
 from ...readers.point_charges import TABLES
 from .. import options as o
 from ..task import Command, Inputs, Outcome, in_order
@@ -34,6 +35,18 @@ def is_of_charges(values: dict[str, Any]) -> bool:
     """True for one file, a trajectory, and for files of structures or tables, which are frames of charges."""
     tables = all(file.suffix.lower() in TABLES for file in values["files"])
     return len(values["files"]) == 1 or tables or values["charges"] is not None
+
+
+def is_one_density(values: dict[str, Any]) -> bool:
+    """True for one file that holds a field, and is no trajectory that happens to."""
+    file: Path = values["file"]
+    if len(values["files"]) > 1 or values["topology"] is not None or file.suffix.lower() in BY_ASE:
+        return False
+    try:
+        open_source(file, kind=values["kind"], survey=False)
+    except InputError:  # reading the trajectory will say what it is
+        return False
+    return True
 
 
 def frames_of(values: dict[str, Any]) -> Iterable[Frame]:
@@ -78,8 +91,14 @@ def check_current(values: dict[str, Any]) -> None:
     """Options of charges and of densities are not mixed."""
     check_making(values)
     of_charges, one = is_of_charges(values), len(values["files"]) == 1
+    if is_one_density(values):
+        raise InputError(
+            f"{values['file']} holds one density, which has no rate of change: a series of densities needs three files "
+            "or more, in the order of time."
+        )
+    series = "a series of densities" + ", of three files or more" * one
     for names, fits, what in (
-        (OF_DENSITIES, not of_charges, "a series of densities"),
+        (OF_DENSITIES, not of_charges, series),
         (OF_CHARGES, of_charges, "charges that move"),
         (OF_TRAJECTORIES, one, "a trajectory of charges in one file"),
     ):

@@ -295,72 +295,107 @@ def _pumped(
     time_step: float | None,
     time_unit: str,
 ) -> PumpedCharge:
-    """What both functions return: phases one after another, and plaquettes between neighbours."""
+    """What both functions return."""
     check_occupation(occupation)
     check_step(time_step, time_unit)
-    before: tuple[BlochString, list[Rows]] | None = None
-    phases: list[float] = []
-    raw: list[float] = []  # unwrapped, of the links themselves
-    flux, centres, smallest = [], [], 1.0
-    for number, states in enumerate(strings):
+    walk = _Walk()
+    for states in strings:
+        walk.add(states)
+    return walk.result(zeta, occupation, time_step, time_unit)
+
+
+class _Walk:
+    """Phases of one parameter after another, and plaquettes between neighbours.
+
+    phases  unwrapped
+    raw     the same of the links themselves, without the correction by every second k
+    """
+
+    def __init__(self) -> None:
+        self.before: tuple[BlochString, list[Rows]] | None = None
+        self.phases: list[float] = []
+        self.raw: list[float] = []
+        self.flux: list[float] = []
+        self.centres: list[float] = []
+        self.smallest = 1.0
+
+    def add(self, states: States) -> None:
+        """One more parameter."""
         rows: list[Rows] = []
         string = string_of(states, rows)
         links = total_phase(string.links)
         phase = links
         if string.links_two is not None:
             phase += float(wrapped(np.array(links - total_phase(string.links_two)))) / 3
-        if before is not None:
-            last, rows_before = before
-            if (string.n_k, string.n_bands) != (last.n_k, last.n_bands):
-                raise InputError(
-                    f"Parameter number {number} has {string.n_bands} bands at {string.n_k} k, the one before "
-                    f"{last.n_bands} at {last.n_k}: give one number of each."
-                )
-            across = np.array([a.overlaps(b) for a, b in zip(rows_before, rows, strict=True)])
-            check_links(across, f"between zeta points {number - 1} and {number}")
-            smallest = min(smallest, smallest_singular(across))
-            flux.append(_row_flux(last.links, across, string.links))
-            change = float(wrapped(np.array(phase - phases[-1])))
-            if abs(change) > MOST_STEP:
-                raise InputError(
-                    f"phase step {abs(change):.3g} > pi/2 between zeta points {number - 1} and {number}: refine. Which "
-                    "way round the phase went is not known."
-                )
-            phase = phases[-1] + change
-            links = raw[-1] + float(wrapped(np.array(links - raw[-1])))
-        phases.append(phase)
-        raw.append(links)
-        centres.append(string.density_centre)
-        smallest = min(smallest, string.smallest)
-        before = string, rows
-    if before is None or len(phases) < 2:
-        raise InputError(f"{len(phases)} parameters: give at least two, between which charge may flow.")
-    string = before[0]
-    given = np.arange(len(phases), dtype=np.float64) if zeta is None else np.asarray(zeta, dtype=np.float64)
-    if given.shape != (len(phases),):
-        raise InputError(f"zeta of shape {given.shape} for {len(phases)} parameters: give one number for each.")
-    turns = np.array(phases) / (2 * pi)
-    moved = float(turns[-1] - turns[0])
-    error = abs(moved - (raw[-1] - raw[0]) / (2 * pi)) + PHASE_ROUNDING
-    step = {"step": "pumped charge", "parameters": len(phases), "occupation": occupation}
-    return PumpedCharge(
-        zeta=given,
-        phase=np.array(phases),
-        centre=turns * string.period,
-        polarization=-occupation * turns,
-        charge=Measurement(-occupation * moved, "e", occupation * error),
-        chern=float(np.sum(flux)),
-        flux=np.array(flux),
-        J=None if time_step is None else rates_of(-occupation * turns, time_step).value,
-        density_centre=np.array(centres),
-        quantum=occupation,
-        smallest=smallest,
-        n_k=string.n_k,
-        period=string.period,
-        occupation=occupation,
-        time_unit=time_unit,
-        provenance=(*string.provenance, step),
-    )
+        if self.before is not None:
+            across = self._across(string, rows)
+            self.smallest = min(self.smallest, smallest_singular(across))
+            self.flux.append(_row_flux(self.before[0].links, across, string.links))
+            phase = self.phases[-1] + self._change(phase)
+            links = self.raw[-1] + float(wrapped(np.array(links - self.raw[-1])))
+        self.phases.append(phase)
+        self.raw.append(links)
+        self.centres.append(string.density_centre)
+        self.smallest = min(self.smallest, string.smallest)
+        self.before = string, rows
+
+    def _across(self, string: BlochString, rows: list[Rows]) -> Complex:
+        """Overlaps with the states of the parameter before; InputError unless they are the same bands at the same k."""
+        assert self.before is not None
+        number, (last, rows_before) = len(self.phases), self.before
+        if (string.n_k, string.n_bands) != (last.n_k, last.n_bands):
+            raise InputError(
+                f"Parameter number {number} has {string.n_bands} bands at {string.n_k} k, the one before "
+                f"{last.n_bands} at {last.n_k}: give one number of each."
+            )
+        across = np.array([a.overlaps(b) for a, b in zip(rows_before, rows, strict=True)])
+        check_links(across, f"between zeta points {number - 1} and {number}")
+        return across
+
+    def _change(self, phase: float) -> float:
+        """The step of the phase from the parameter before; InputError where it is not known which way round it went."""
+        number = len(self.phases)
+        change = float(wrapped(np.array(phase - self.phases[-1])))
+        if abs(change) > MOST_STEP:
+            raise InputError(
+                f"phase step {abs(change):.3g} > pi/2 between zeta points {number - 1} and {number}: refine. Which "
+                "way round the phase went is not known."
+            )
+        return change
+
+    def result(
+        self, zeta: Sequence[float] | Array | None, occupation: float, time_step: float | None, time_unit: str
+    ) -> PumpedCharge:
+        """What pumped_charge returns."""
+        n = len(self.phases)
+        if self.before is None or n < 2:
+            raise InputError(f"{n} parameters: give at least two, between which charge may flow.")
+        string, _ = self.before
+        given = np.arange(n, dtype=np.float64) if zeta is None else np.asarray(zeta, dtype=np.float64)
+        if given.shape != (n,):
+            raise InputError(f"zeta of shape {given.shape} for {n} parameters: give one number for each.")
+        turns = np.array(self.phases) / (2 * pi)
+        moved = float(turns[-1] - turns[0])
+        error = abs(moved - (self.raw[-1] - self.raw[0]) / (2 * pi)) + PHASE_ROUNDING
+        step = {"step": "pumped charge", "parameters": n, "occupation": occupation}
+        return PumpedCharge(
+            zeta=given,
+            phase=np.array(self.phases),
+            centre=turns * string.period,
+            polarization=-occupation * turns,
+            charge=Measurement(-occupation * moved, "e", occupation * error),
+            chern=float(np.sum(self.flux)),
+            flux=np.array(self.flux),
+            J=None if time_step is None else rates_of(-occupation * turns, time_step).value,
+            density_centre=np.array(self.centres),
+            quantum=occupation,
+            smallest=self.smallest,
+            n_k=string.n_k,
+            period=string.period,
+            occupation=occupation,
+            time_unit=time_unit,
+            provenance=(*string.provenance, step),
+        )
 
 
 def _row_flux(low: Complex, across: Complex, high: Complex) -> float:

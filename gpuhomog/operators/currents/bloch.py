@@ -117,7 +117,7 @@ def check_links(links: Complex, where: str) -> None:
         )
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class States:
     """Occupied states of each k as rows of numbers, and their products.
 
@@ -126,6 +126,9 @@ class States:
     closing   (n,) e^{-iGr} of the numbers
     position  (n,) fraction of the cell along the string
     weight    of one number in a product: Ω/points, or 1
+    period    length of the cell along the string [Å]
+    step      what made them, for the provenance
+    device, comm  where products are made, and of which ranks they are sums
     """
 
     count: int
@@ -239,25 +242,10 @@ def grid_states(
     """States on a grid along one string."""
     if len(u) == 0:
         raise InputError("No k: give the states of each k of the string.")
-    shape = np.shape(u[0])[1:]
+    first = np.shape(u[0])
     index = axis_index(axis)
-    rows = np.asarray(cell, dtype=np.float64)
-    if rows.ndim == 0:
-        if len(shape) != 1 or index != 0 or not (isfinite(float(rows)) and float(rows) > 0):
-            raise InputError(
-                f"States on a grid of shape {shape} with one period of {float(rows):g} Å: give (bands, n_x) for each "
-                "k, a positive period, and axis 0; or the cell as three rows."
-            )
-        period = volume = float(rows)
-        shape = (*shape, 1, 1)
-    else:
-        if len(shape) != 3 or rows.shape != (3, 3):
-            raise InputError(
-                f"States on a grid of shape {shape} in a cell of shape {rows.shape}: give (bands, n_a, n_b, n_c) for "
-                "each k and three rows in Å."
-            )
-        grid = Grid((1, 1, 1), rows)
-        period, volume = float(np.linalg.norm(grid.cell[index])), grid.volume
+    period, volume = _period_and_volume(first[1:], np.asarray(cell, dtype=np.float64), index)
+    shape = (*first[1:], 1, 1)[:3]
     whole = list(shape)
     start = 0
     if slab is not None:
@@ -267,26 +255,44 @@ def grid_states(
 
     def vectors(j: int) -> Any:
         values = np.asarray(u[j])
-        if values.shape[1:] != np.shape(u[0])[1:] or len(values) != len(u[0]):
+        if values.shape != first:
             raise InputError(
-                f"The states of k number {j} have the shape {values.shape}, those of the first {np.shape(u[0])}: a "
-                "string has one number of bands and one grid."
+                f"The states of k number {j} have the shape {values.shape}, those of the first {first}: a string has "
+                "one number of bands and one grid."
             )
         if values.dtype not in (np.complex64, np.complex128):
             values = values.astype(np.complex128)
         return values.reshape(len(values), -1)
 
     return States(
-        len(u),
-        vectors,
-        np.exp(-2j * pi * position),
-        position,
-        volume / float(np.prod(whole)),
-        period,
-        {"step": "overlaps of states on a grid", "grid": whole[: len(np.shape(u[0])) - 1], "axis": index},
-        choose_device(device),
-        comm or Serial(),
+        count=len(u),
+        vectors=vectors,
+        closing=np.exp(-2j * pi * position),
+        position=position,
+        weight=volume / float(np.prod(whole)),
+        period=period,
+        step={"step": "overlaps of states on a grid", "grid": whole[: len(first) - 1], "axis": index},
+        device=choose_device(device),
+        comm=comm or Serial(),
     )
+
+
+def _period_and_volume(shape: tuple[int, ...], cell: Array, index: int) -> tuple[float, float]:
+    """Length along an axis and volume of the cell of a grid; InputError where they do not fit together."""
+    if cell.ndim == 0:
+        if len(shape) != 1 or index != 0 or not (isfinite(float(cell)) and float(cell) > 0):
+            raise InputError(
+                f"States on a grid of shape {shape} with one period of {float(cell):g} Å: give (bands, n_x) for each "
+                "k, a positive period, and axis 0; or the cell as three rows."
+            )
+        return float(cell), float(cell)
+    if len(shape) != 3 or cell.shape != (3, 3):
+        raise InputError(
+            f"States on a grid of shape {shape} in a cell of shape {cell.shape}: give (bands, n_a, n_b, n_c) for "
+            "each k and three rows in Å."
+        )
+    grid = Grid((1, 1, 1), cell)
+    return float(np.linalg.norm(grid.cell[index])), grid.volume
 
 
 Hamiltonian = Callable[[float], ArrayLike]
@@ -322,50 +328,64 @@ def model_states(hamiltonian: Hamiltonian, n_occupied: int, n_k: int, period: fl
     n = len(tau)
     if not 0 < n_occupied <= n:
         raise InputError(f"n_occupied = {n_occupied}: give 1 to {n}, the number of orbitals.")
-
-    def matrix(k: float) -> Complex:
-        found = np.asarray(hamiltonian(k), dtype=np.complex128)
-        if found.shape != (n, n) or not np.allclose(found, found.conj().T, rtol=0, atol=SAME * np.abs(found).max()):
-            raise InputError(
-                f"H at k = {k:.6g} 1/Å of shape {found.shape} for {n} sites is not a Hermitian matrix with a row for "
-                "each site: correct H, or the sites."
-            )
-        return found
-
     reciprocal = 2 * pi / period
-    some = 0.2371 * reciprocal
-    here, there = matrix(some), matrix(some + reciprocal)
     turn = np.exp(-1j * reciprocal * tau)
-    scale = SAME * max(float(np.abs(here).max()), 1e-300) * 1e2
-    if np.abs(there - turn[:, None] * here * turn.conj()).max() <= scale:
-        in_phases = True
-    elif np.abs(there - here).max() <= scale:
-        in_phases = False
-    else:
-        raise InputError(
-            f"H(k + G) is neither H(k) nor e^(-iGτ) H(k) e^(iGτ) for G = 2π/{period:g} Å: correct the period, or the "
-            "sites."
-        )
+    in_phases = _sites_are_in_phases(hamiltonian, period, turn)
 
     def vectors(j: int) -> Any:
         k = j * reciprocal / n_k
-        energies, states = np.linalg.eigh(matrix(k))
-        if n_occupied < n:
-            gap, width = energies[n_occupied] - energies[n_occupied - 1], energies[-1] - energies[0]
-            if not gap > LEAST_GAP * width:
-                raise InputError(
-                    f"gap = {gap:.3g} at k = {k:.6g} 1/Å, above {n_occupied} bands: the occupied states are not "
-                    "isolated there, and have no phase. Occupy other bands, or move the parameter away."
-                )
+        energies, states = np.linalg.eigh(_matrix(hamiltonian, k, n))
+        _check_gap(energies, n_occupied, k)
         u = states[:, :n_occupied].T
         return u if in_phases else u * np.exp(-1j * k * tau)
 
     return States(
-        n_k,
-        vectors,
-        turn,
-        (tau / period) % 1.0,
-        1.0,
-        period,
-        {"step": "overlaps of a model", "orbitals": n},
+        count=n_k,
+        vectors=vectors,
+        closing=turn,
+        position=(tau / period) % 1.0,
+        weight=1.0,
+        period=period,
+        step={"step": "overlaps of a model", "orbitals": n},
     )
+
+
+def _matrix(hamiltonian: Hamiltonian, k: float, n: int) -> Complex:
+    """H(k); InputError unless it is Hermitian, with a row for each of n sites."""
+    found = np.asarray(hamiltonian(k), dtype=np.complex128)
+    if found.shape != (n, n) or not np.allclose(found, found.conj().T, rtol=0, atol=SAME * np.abs(found).max()):
+        raise InputError(
+            f"H at k = {k:.6g} 1/Å of shape {found.shape} for {n} sites is not a Hermitian matrix with a row for "
+            "each site: correct H, or the sites."
+        )
+    return found
+
+
+def _sites_are_in_phases(hamiltonian: Hamiltonian, period: float, turn: Complex) -> bool:
+    """True if H(k + G) = e^{-iGτ} H(k) e^{iGτ}, False if it is H(k); InputError for neither.
+
+    turn  e^{-iGτ} of the sites
+    """
+    reciprocal = 2 * pi / period
+    some = 0.2371 * reciprocal
+    here, there = (_matrix(hamiltonian, k, len(turn)) for k in (some, some + reciprocal))
+    scale = SAME * max(float(np.abs(here).max()), 1e-300) * 1e2
+    if np.abs(there - turn[:, None] * here * turn.conj()).max() <= scale:
+        return True
+    if np.abs(there - here).max() <= scale:
+        return False
+    raise InputError(
+        f"H(k + G) is neither H(k) nor e^(-iGτ) H(k) e^(iGτ) for G = 2π/{period:g} Å: correct the period, or the sites."
+    )
+
+
+def _check_gap(energies: Array, n_occupied: int, k: float) -> None:
+    """InputError where the occupied bands touch those above."""
+    if n_occupied == len(energies):
+        return
+    gap, width = energies[n_occupied] - energies[n_occupied - 1], energies[-1] - energies[0]
+    if not gap > LEAST_GAP * width:
+        raise InputError(
+            f"gap = {gap:.3g} at k = {k:.6g} 1/Å, above {n_occupied} bands: the occupied states are not "
+            "isolated there, and have no phase. Occupy other bands, or move the parameter away."
+        )

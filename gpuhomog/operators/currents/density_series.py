@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,13 +36,13 @@ from numpy.typing import NDArray
 from ...averaging_kernels import gaussian_tail
 from ...errors import InputError
 from ...field import Field
-from ...results import Profile, Result, Tables, between_positions
+from ...results import Profile, Tables, between_positions
 from ...units import CHARGE
 from ..excess.surface import SurfaceCharge, charge_profile, surface_charge, why_no_bulk
 from ..profiles.bulk import FACE_LEVEL, Body, Period, find_body, spread_positions
 from ..profiles.planar import Planes
 from ..profiles.unrolled import Unrolled
-from .rates import TIME_UNIT, check_step, current_unit, elapsed, rates_of, rows_in_time, step_of
+from .rates import TIME_UNIT, CurrentInTime, check_step, current_unit, elapsed, rates_of, step_of
 
 Array = NDArray[np.float64]
 
@@ -53,7 +53,7 @@ SAME = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class DensityCurrent(Result):
+class DensityCurrent(CurrentInTime):
     """Current density along a normal in time; all arrays (n,) of the frames, NaN for rates at the first and the last.
 
     time          from the first frame on [time_unit]
@@ -80,9 +80,6 @@ class DensityCurrent(Result):
     remarks, provenance  what a reader should know; what was done
     """
 
-    time: Array
-    J: Array
-    uncertainty: Array
     J_second: Array
     J_fourth: Array
     spread: Array
@@ -102,36 +99,13 @@ class DensityCurrent(Result):
     period: float | None
     eps: float
     length: float
-    unit: str
-    time_unit: str
     planes: str
     remarks: tuple[str, ...] = ()
     provenance: tuple[Mapping[str, Any], ...] = ()
 
-    columns: ClassVar[tuple[str, ...]] = (
-        "time",
-        "J",
-        "uncertainty",
-        "J_second",
-        "J_fourth",
-        "spread",
-        "sigma_L_rate",
-        "sigma_L",
-        "sigma_R",
-        "sigma_L_period",
-        "sigma_L_kernel",
-        "dipole",
-        "J_dipole",
-        "transferred",
-    )
-
     def tables(self) -> Tables:
         """Titles, and rows of name and text under each, as the terminal shows them."""
-        last = f"{self.transferred[-1]:.8g} {CHARGE} in {self.time[-1]:.6g} {self.time_unit}"
-        found = [
-            *rows_in_time(self.time, self.J, self.uncertainty, self.unit, self.time_unit, self.sigma_L),
-            ("charge passed", last),
-        ]
+        found = self.rows(self.sigma_L, self.transferred)
         period = "none" if self.period is None else f"{self.period:.6f} Å"
         how = [
             ("body", f"{self.length:.4f} Å, planes of {self.planes}, charge {self.total:.3g} {CHARGE}"),

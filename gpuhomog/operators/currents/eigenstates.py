@@ -24,15 +24,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite, pi
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import InputError
-from ...results import Result, Tables
+from ...results import Tables
 from .berry_phase import check_occupation
-from .rates import TIME_UNIT, check_step, elapsed, rates_of, rows_in_time
+from .rates import TIME_UNIT, CurrentInTime, check_step, elapsed, rates_of
 
 Array = NDArray[np.float64]
 
@@ -42,7 +42,7 @@ NORMALIZED = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class EigenstateCurrent(Result):
+class EigenstateCurrent(CurrentInTime):
     """Current of a finite body in time; all arrays (n,) of the frames, NaN at the first and the last.
 
     time         from the first frame on [time_unit]
@@ -55,24 +55,16 @@ class EigenstateCurrent(Result):
     unit, time_unit, occupation, provenance
     """
 
-    time: Array
-    J: Array
-    uncertainty: Array
     J_fourier: Array
     J_printed: Array
     centre: Array
     length: float
-    unit: str
-    time_unit: str
     occupation: float
     provenance: tuple[Mapping[str, Any], ...] = ()
 
-    columns: ClassVar[tuple[str, ...]] = ("time", "J", "uncertainty", "J_fourier", "J_printed", "centre")
-
     def tables(self) -> Tables:
         """Titles, and rows of name and text under each, as the terminal shows them."""
-        rows = rows_in_time(self.time, self.J, self.uncertainty, self.unit, self.time_unit)
-        return (("Current of eigenstates", tuple(rows)),)
+        return (("Current of eigenstates", tuple(self.rows())),)
 
 
 def eigenstate_current(

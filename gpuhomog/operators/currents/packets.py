@@ -32,18 +32,18 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite, sqrt
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import InputError
 from ...grid import Grid, axis_index
-from ...results import Result, Tables
+from ...results import Tables
 from ..points.point_charges import passed
 from ..points.trajectory_average import Frame
 from ..profiles.bulk import N_SPREAD
-from .rates import FEWEST_FRAMES, TIME_UNIT, check_step, current_unit, elapsed, rates_of, rows_in_time, step_of
+from .rates import FEWEST_FRAMES, TIME_UNIT, CurrentInTime, check_step, current_unit, elapsed, rates_of, step_of
 
 Array = NDArray[np.float64]
 
@@ -58,7 +58,7 @@ FRAME_TIME_UNIT = "ps"
 
 
 @dataclass(frozen=True, eq=False)
-class PacketCurrent(Result):
+class PacketCurrent(CurrentInTime):
     """Current density along an axis in time; all arrays (n,) of the frames, NaN at the first and the last.
 
     time         from the first frame on [time_unit]
@@ -80,9 +80,6 @@ class PacketCurrent(Result):
     remarks, provenance  what a reader should know; what was done
     """
 
-    time: Array
-    J: Array
-    uncertainty: Array
     spread: Array
     J_second: Array
     J_fourth: Array
@@ -95,33 +92,13 @@ class PacketCurrent(Result):
     x_b: float
     period: float
     charge: float
-    unit: str
-    time_unit: str
     planes: str
     remarks: tuple[str, ...] = ()
     provenance: tuple[Mapping[str, Any], ...] = ()
 
-    columns: ClassVar[tuple[str, ...]] = (
-        "time",
-        "J",
-        "uncertainty",
-        "spread",
-        "J_second",
-        "J_fourth",
-        "sigma_L_rate",
-        "convection",
-        "exchange",
-        "conduction",
-        "transferred",
-        "sigma_L",
-    )
-
     def tables(self) -> Tables:
         """Titles, and rows of name and text under each, as the terminal shows them."""
-        found = [
-            *rows_in_time(self.time, self.J, self.uncertainty, self.unit, self.time_unit, self.sigma_L),
-            ("charge passed", f"{self.transferred[-1]:.8g} e/Å^2 in {self.time[-1]:.6g} {self.time_unit}"),
-        ]
+        found = self.rows(self.sigma_L, self.transferred)
         how = [
             ("packets", f"of a cell of {self.period:.6g} Å from x_b = {self.x_b:.6g} Å on, planes of {self.planes}"),
             ("charge of the cell", f"{self.charge:.6g} e"),

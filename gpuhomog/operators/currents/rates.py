@@ -19,13 +19,15 @@ True
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import isfinite
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import InputError
+from ...results import Result
+from ...units import CHARGE
 
 Array = NDArray[np.float64]
 
@@ -35,6 +37,53 @@ UNEVEN = 1e-4
 TIME_UNIT = "fs"
 MOST_ROWS = 12
 """Of a table of currents for people."""
+
+
+@dataclass(frozen=True, eq=False)
+class CurrentInTime(Result):
+    """Base of currents in time: what all of them have; arrays (n,) of the frames are the columns of tables.
+
+    time         from the first frame on [time_unit]
+    J            the flow of positive charge [unit]
+    uncertainty  of J [unit]
+    unit, time_unit  such as e/Å^2/fs, and fs
+    """
+
+    time: Array
+    J: Array
+    uncertainty: Array
+    unit: str
+    time_unit: str
+
+    def __post_init__(self) -> None:
+        """A current of nothing has no sign: -0.0 becomes 0.0."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, float | np.ndarray):
+                object.__setattr__(self, field.name, value + 0.0)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the arrays, in their order."""
+        return tuple(field.name for field in fields(self) if isinstance(getattr(self, field.name), np.ndarray))
+
+    def rows(self, sigma: Array | None = None, transferred: Array | None = None) -> list[tuple[str, str]]:
+        """Currents at no more than a dozen times for people; files have all of them.
+
+        sigma, transferred  charge of the lower surface, and that which has passed [e/Å^2]
+        """
+        inside = np.arange(1, len(self.time) - 1)
+        if len(inside) > MOST_ROWS:
+            inside = inside[np.unique(np.linspace(0, len(inside) - 1, MOST_ROWS).round().astype(int))]
+        found = []
+        for i in inside:
+            error = "" if np.isnan(self.uncertainty[i]) else f" ± {self.uncertainty[i]:.2g}"
+            charge = "" if sigma is None or np.isnan(sigma[i]) else f", σ low {sigma[i]:.8g} {CHARGE}"
+            found.append((f"J at {self.time[i]:.6g} {self.time_unit}", f"{self.J[i]:.8g}{error} {self.unit}{charge}"))
+        if transferred is not None:
+            last = f"{transferred[-1]:.8g} {CHARGE} in {self.time[-1]:.6g} {self.time_unit}"
+            found.append(("charge passed", last))
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +122,7 @@ def check_step(time_step: float | None, time_unit: str) -> None:
     """InputError for a step that is not positive, and a unit of time without a name."""
     if time_step is not None and not (isfinite(time_step) and time_step > 0):
         raise InputError(f"time_step = {time_step}: give the positive time between frames.")
-    if not (isinstance(time_unit, str) and time_unit.strip()):
+    if not (isinstance(time_unit, str) and any(letter.isalpha() for letter in time_unit)):
         raise InputError(f'time_unit = {time_unit!r}: name the unit of the time step, such as "fs".')
 
 
@@ -104,18 +153,3 @@ def current_unit(time_unit: str) -> str:
 def elapsed(n_frames: int, time_step: float) -> Array:
     """Times of the frames, from the first on."""
     return np.asarray(time_step * np.arange(n_frames), dtype=np.float64)
-
-
-def rows_in_time(
-    time: Array, J: Array, uncertainty: Array, unit: str, time_unit: str, sigma: Array | None = None
-) -> list[tuple[str, str]]:
-    """Currents, and surface charges [e/Å^2], at no more than a dozen times for people; files have all of them."""
-    inside = np.arange(1, len(time) - 1)
-    if len(inside) > MOST_ROWS:
-        inside = inside[np.unique(np.linspace(0, len(inside) - 1, MOST_ROWS).round().astype(int))]
-    rows = []
-    for i in inside:
-        error = "" if np.isnan(uncertainty[i]) else f" ± {uncertainty[i]:.2g}"
-        charge = "" if sigma is None or np.isnan(sigma[i]) else f", σ low {sigma[i]:.8g} e/Å^2"
-        rows.append((f"J at {time[i]:.6g} {time_unit}", f"{J[i] + 0.0:.8g}{error} {unit}{charge}"))
-    return rows

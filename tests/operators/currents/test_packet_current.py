@@ -177,6 +177,7 @@ GROWING = CHARGES + 0.01 * np.arange(5)[:, None] * np.array([0.0, 0.0, 1.0])
         (lambda: gh.packet_current(frames(X)), ["state no times", "time_step"]),
         (lambda: gh.packet_current(frames(X), time_step=-1.0), ["time_step = -1"]),
         (lambda: gh.packet_current(frames(X), time_step=1.0, time_unit=" "), ["time_unit"]),
+        (lambda: gh.packet_current(frames(X), time_step=1.0, time_unit="12"), ["time_unit"]),
         (lambda: gh.packet_current(frames(X), time_step=1.0, period=-1.0), ["period = -1"]),
         (lambda: gh.packet_current(frames(X), time_step=1.0, x_b=0.2, period=2.0), ["carries -0.6 e", "neutral"]),
         (lambda: gh.packet_current(frames(X), time_step=1.0, x_b=-9.0, period=2.0), ["carries 0 e", "must be there"]),
