@@ -51,6 +51,7 @@ def averaged(kernel: AveragingKernel, spacing: float | None = None, sampling: st
 CASES: dict[tuple[str, str], Callable[[gh.Field, str], Expected]] = {
     ("planar average, one axis", "gpuhomog"): lambda field, _: (planar_cost(field, 0), ""),
     ("coarse box, w 65, step 8, cells", "gpuhomog, gh.average"): averaged(gh.Box(65.0), 8.0, "cell"),
+    ("box, full grid, w 65, cells", "gpuhomog, gh.average"): averaged(gh.Box(65.0), sampling="cell"),
     ("gaussian, full grid, std 4", "gpuhomog"): averaged(gh.Gaussian(8.0)),
     ("gaussian, full grid, std 16", "gpuhomog"): averaged(gh.Gaussian(32.0)),
     ("gaussian, full grid, std 64", "gpuhomog"): averaged(gh.Gaussian(128.0)),

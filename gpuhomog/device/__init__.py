@@ -141,6 +141,9 @@ class Device(Protocol):
     filter_in_columns: ClassVar[dict[str, float]]
     """By precision, the columns of a matrix product that take as long as a filter in Fourier space."""
 
+    odd_product: ClassVar[tuple[float, float]]
+    """Product onto an odd number of points, or from one: what a column takes in those of others, and passes on top."""
+
     def contract_taps(self, values: Any, taps: Sequence[Any], power: int = 1, centre: float = 0.0) -> Any:
         """Σ over t along each axis of weights[t] (values[j d + first + t] - centre)^power, at the n/d points j.
 

@@ -168,12 +168,19 @@ def ions_cost(part: Field) -> Cost:
     return ions.then(Cost(n_bytes, n_bytes, 3 * n_bytes, 3.0 * n_bytes))
 
 
-def contraction_cost(part: Field, shape: Sequence[int], n_out: int, axis: int) -> Cost:
+AS_COUNTED = (1.0, 0.0)
+"""Of matrix products: a column takes one column, and no passes are on top (Device.odd_product)."""
+
+
+def contraction_cost(
+    part: Field, shape: Sequence[int], n_out: int, axis: int, takes: tuple[float, float] = AS_COUNTED
+) -> Cost:
     """Matrix product along one axis of an array of that shape, split as the field is."""
     itemsize, size = part.values.dtype.itemsize, part.comm.size
     after = [n_out if i == axis else n for i, n in enumerate(shape)]
     before, out = (held(s, part.slab.axis, size) * itemsize for s in (shape, after))
-    work = before * n_out / part.device.pass_in_columns[part.values.dtype.name]
+    column, passes = takes
+    work = column * before * n_out / part.device.pass_in_columns[part.values.dtype.name] + passes * max(before, out)
     matrix = n_out * shape[axis] * itemsize
     if axis != part.slab.axis or size == 1:
         return Cost(out + matrix, out, before + out, max(float(before + out), work))
@@ -200,12 +207,18 @@ def fetch_cost(part: Field, shape: Sequence[int], wanted: Callable[[Slab], range
     return Cost(most, most, 2 * most, 2.0 * most, {"planes": model.fetch_bytes(shape[axis], planes, plane)})
 
 
-def contractions_cost(plan: Plan, shape: Sequence[int], n_out: Sequence[int], skip: Sequence[int] = ()) -> Cost:
+def contractions_cost(
+    plan: Plan,
+    shape: Sequence[int],
+    n_out: Sequence[int],
+    skip: Sequence[int] = (),
+    takes: tuple[float, float] = AS_COUNTED,
+) -> Cost:
     """Matrix products along the axes that are not skipped, in the order of the plan."""
     total, sizes = Cost(), list(shape)
     for axis in plan.order(shape, n_out):
         if axis not in skip:
-            total = total.then(contraction_cost(plan.field, sizes, n_out[axis], axis))
+            total = total.then(contraction_cost(plan.field, sizes, n_out[axis], axis, takes))
         sizes[axis] = n_out[axis]
     return total
 
@@ -274,9 +287,10 @@ def _low_modes_cost(plan: Plan, n: int) -> Cost:
     counts = plan.low_mode_counts
     assert counts is not None
     kept = [axis for axis, line in enumerate(plan.lines) if counts[axis] == line.n == line.period]
-    total = contractions_cost(plan, plan.n_in, counts, kept).then(filter_cost(plan.field, counts, n))
+    takes = plan.field.device.odd_product
+    total = contractions_cost(plan, plan.n_in, counts, kept, takes).then(filter_cost(plan.field, counts, n))
     sampled = [axis for axis in kept if len(plan.lines[axis].points) == counts[axis] and plan.lines[axis].stride == 1]
-    return total.then(times(n, contractions_cost(plan, counts, plan.n_out, sampled)))
+    return total.then(times(n, contractions_cost(plan, counts, plan.n_out, sampled, takes)))
 
 
 def _taps_cost(plan: Plan, n: int) -> Cost:

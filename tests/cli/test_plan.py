@@ -171,6 +171,27 @@ def test_the_way_is_the_one_that_a_run_takes(run, field_file, kernel, more):
     assert planned["tasks"][0]["written_bytes"] == smooth.values.nbytes
 
 
+@pytest.mark.parametrize("more", ["", "spacing = 8\n"])
+@pytest.mark.parametrize(
+    "average",
+    [
+        'kernel = "gaussian"\neps = 4',
+        'kernel = "ball"\neps = 4',
+        'kernel = "tophat"\neps = 4',
+        'kernel = "tophat"\neps = 4\nsampling = "cell"',
+        'kernel = "powerlaw"\neps = 4',
+        'kernel = "box"\nwidth = 9',
+        'kernel = "box"\nwidth = 9\nsampling = "cell"',
+    ],
+)
+def test_every_average_is_planned_for_gpus_that_are_not_here(run, average, more):
+    task = f'[[task]]\ncommand = "average"\n{average}\n{more}output = "smooth.h5"\n'
+    planned = run("plan", job(task, "[plan]\nshape = [512, 512, 512]\ncell = [512, 512, 512]\n"), "--json")
+    assert planned.code == 0, planned.err
+    if "cell" in average:
+        assert planned.json["tasks"][0]["way"] == "sums"
+
+
 def test_another_shape_keeps_the_points_as_far_apart(field_file, tmp_path, module):
     layout = module.Layout(3, False, (96, 40, 320))
     larger = module.unread({"file": tmp_path / field_file}, layout)[0]

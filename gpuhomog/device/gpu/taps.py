@@ -37,14 +37,16 @@ SINGLE = SimpleNamespace(weights=np.ones(1), first=0, decimation=1)
 class Taps(Memory):
     """Windows of few samples; see device.Device for what each method promises."""
 
-    # In units of one column of a product through CuPy, 0.12 ms at 1024^3 in float32 on an H200 (a third of what its
-    # arithmetic allows): a pass takes 1.0 ms there, a filter 14.3; float64 in proportion, not fitted.
-    pass_in_columns: ClassVar[dict[str, float]] = {"float32": 10.0, "float64": 20.0}
+    # In units of one column of a product onto fewer points, 0.049 ms at 1024^3 in float32 and 0.046 ms in float64 on an
+    # H200 (scaling/README.md, "gaussian, std 16, step 8"), where a pass takes 1.0 and 2.0 ms, a filter 14.5 and 32.
+    pass_in_columns: ClassVar[dict[str, float]] = {"float32": 20.0, "float64": 43.0}
     """Columns of a matrix product that take as long as one read or write of the field."""
-    tap_in_columns: ClassVar[dict[str, float]] = {"float32": 0.3, "float64": 0.6}
+    tap_in_columns: ClassVar[dict[str, float]] = {"float32": 0.9, "float64": 4.7}
     """Columns of a matrix product that take as long as one tap of every point."""
-    filter_in_columns: ClassVar[dict[str, float]] = {"float32": 120.0, "float64": 240.0}
+    filter_in_columns: ClassVar[dict[str, float]] = {"float32": 295.0, "float64": 690.0}
     """Columns of a matrix product that take as long as a filter in Fourier space."""
+    odd_product: ClassVar[tuple[float, float]] = (1.6, 2.0)
+    """Columns and passes of a product onto an odd number of points, which the library's tiles do not fit."""
 
     def contract_taps(self, values: Any, taps: Sequence[Any], power: int = 1, centre: float = 0.0) -> Any:
         """Planes first: one read of the field."""

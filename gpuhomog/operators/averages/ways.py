@@ -562,7 +562,14 @@ class ByLowModes:
     def cost(self, plan: Plan) -> float | None:
         """For kernels whose transform falls to nothing."""
         counts = plan.low_mode_counts
-        return None if counts is None else product_cost(plan.n_in, counts) + product_cost(counts, plan.n_out)
+        if counts is None:
+            return None
+        device = plan.field.device
+        column, passes = device.odd_product
+        columns = column * (product_cost(plan.n_in, counts) + product_cost(counts, plan.n_out))
+        return columns + passes * device.pass_in_columns[plan.field.values.dtype.name] * (
+            prod(plan.n_in) + prod(plan.n_out)
+        )
 
     def run(self, plan: Plan, values: Any, derivatives: Derivatives) -> list[Any]:
         """The projection, which reads the field, is made once."""
