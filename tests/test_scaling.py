@@ -344,6 +344,23 @@ def test_plans_stand_beside_what_was_measured(script):
         assert (min(ratios), max(ratios)) == pytest.approx(spread, rel=0.1)
 
 
+def test_the_way_that_is_chosen_is_the_fastest_that_was_measured(script):
+    expected, render = script("expected"), script("render")
+    measured = {}
+    for row in render.newest(render.read_rows(render.RESULTS)):
+        case = expected.CASES.get((row["case"], row["what"]))
+        if row["script"] == "gpu.py" and row["seconds"] and case is not None:
+            _, way = case(expected.unread(row), expected.method_of(row))
+            times = measured.setdefault((row["case"], row["size"], row["dtype"]), {})
+            times[way] = float(row["seconds"])
+            times["chosen"] = case(expected.unread(row), "auto")[1]
+    several = {of: times for of, times in measured.items() if len(times) > 2}
+    assert len(several) >= 6
+    for of, times in several.items():
+        chosen = times.pop("chosen")
+        assert chosen not in times or times[chosen] <= min(times.values()), of
+
+
 def test_the_method_of_a_row_is_that_of_its_note(script):
     method_of = script("expected").method_of
     assert method_of({"what": "gpuhomog, low modes", "note": "gpuhomog by taps"}) == "low modes"
