@@ -115,7 +115,7 @@ class Result:
     def __init_subclass__(cls, **given: Any) -> None:
         super().__init_subclass__(**given)
         if "__repr__" not in cls.__dict__:
-            cls.__repr__ = Result.__repr__  # type: ignore[method-assign]  or a dataclass makes one of whole arrays
+            setattr(cls, "__repr__", Result.__repr__)  # or a dataclass makes one of whole arrays  # noqa: B010
 
     def __repr__(self) -> str:
         tables = getattr(self, "tables", None)
