@@ -107,7 +107,7 @@ def test_an_upward_import_is_found():
 
 
 def test_the_core_needs_only_numpy_and_scipy():
-    """`import gpuhomog` works on bare GPU nodes and is quick: no optional library, no part of SciPy is imported by it."""
+    """`import gpuhomog` works on bare GPU nodes and is quick: it imports no optional library and no part of SciPy."""
     import subprocess
     import sys
 
