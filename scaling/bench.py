@@ -207,8 +207,8 @@ class Bench:
 
         causal    only over x' <= x, of which the first plane, where the sum ends, counts half
         response  (n distances, modes) of plane distances and wavevectors, |k| in radians a sample
-        The norm of the deviation over the norm of the exact result: of all 4^2 modes, or, if causal, of the mean and the
-        others apart.
+        The norm of the deviation over the norm of the exact result: of all 4^2 modes, or, if causal, of the mean and of
+        the others apart.
         """
         n, at = self.n, self.chosen(self.n)
         numbers = np.array([0, 1, -2, n // 3])
