@@ -197,6 +197,7 @@ def outcome_along(
     profile: Profile,
     result: SurfaceExcess | InterfaceExcess | PotentialStep,
     values: dict[str, Any],
+    **how: Any,
 ) -> Outcome:
     """Outcome of a result along a profile."""
-    return outcome_of(plot, result, values, profile, origin=field.grid.origin)
+    return outcome_of(plot, result, values, profile, origin=field.grid.origin, **how)
