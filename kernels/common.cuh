@@ -20,6 +20,18 @@ template <> struct Vector<double> {
   static constexpr int size = 2;
 };
 
+// A word of so many bytes.
+template <int BYTES> struct Bytes;
+template <> struct Bytes<4> {
+  using type = unsigned;
+};
+template <> struct Bytes<8> {
+  using type = uint2;
+};
+template <> struct Bytes<16> {
+  using type = uint4;
+};
+
 // Sum of a + b as s + e exactly (Knuth): the error term of running sums that must not drift.
 template <typename T> __device__ __forceinline__ void two_sum(T a, T b, T &s, T &e) {
   s = a + b;
@@ -30,6 +42,40 @@ template <typename T> __device__ __forceinline__ void two_sum(T a, T b, T &s, T 
 // Index modulo n of an index in -n .. 2n - 1: what a window's reach is reduced to before.
 __device__ __forceinline__ long long wrapped_once(long long i, long long n) {
   return i < 0 ? i + n : i >= n ? i - n : i;
+}
+
+// Copies from global to shared memory that go on while the thread does, without registers: of BYTES (4, 8 or 16, at
+// multiples of it). Those begun before a close_copies() are one group; wait_copies<OPEN>() returns when all groups of
+// this thread but the last OPEN have come, and only then may it read them; other threads after a barrier. Before sm_80
+// they are plain copies. The tests' host delivers them when they are waited for.
+template <int BYTES> __device__ __forceinline__ void begin_copy(void *shared, const void *global) {
+  static_assert(BYTES == 4 || BYTES == 8 || BYTES == 16, "what the hardware copies");
+#if defined(CUDA_ON_CPU)
+  cuda_on_cpu::begin_copy(shared, global, BYTES);
+#elif __CUDA_ARCH__ >= 800
+  const unsigned to = static_cast<unsigned>(__cvta_generic_to_shared(shared));
+  if constexpr (BYTES == 16) // past the first cache
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(global) : "memory");
+  else
+    asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"(to), "l"(global), "n"(BYTES) : "memory");
+#else
+  using Word = typename Bytes<BYTES>::type;
+  *static_cast<Word *>(shared) = *static_cast<const Word *>(global);
+#endif
+}
+__device__ __forceinline__ void close_copies() {
+#if defined(CUDA_ON_CPU)
+  cuda_on_cpu::close_copies();
+#elif __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.commit_group;" ::: "memory");
+#endif
+}
+template <int OPEN> __device__ __forceinline__ void wait_copies() {
+#if defined(CUDA_ON_CPU)
+  cuda_on_cpu::wait_copies(OPEN);
+#elif __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.wait_group %0;" ::"n"(OPEN) : "memory");
+#endif
 }
 
 // Sum over the lanes of a warp, in every lane; fixed tree.
