@@ -1,4 +1,4 @@
-// common: what kernels share. Types, sums without drift, reductions of warps and blocks.
+// common: what kernels share. Types, sums without drift, copies to shared memory, reductions of warps and blocks.
 //
 // Indices into arrays are long long: a field may hold more than 2^31 points. No kernel relies on sizes that
 // divide evenly. No atomics on floating-point numbers: the same launch gives the same bits.
@@ -18,18 +18,6 @@ template <> struct Vector<float> {
 template <> struct Vector<double> {
   using type = double2;
   static constexpr int size = 2;
-};
-
-// A word of so many bytes.
-template <int BYTES> struct Bytes;
-template <> struct Bytes<4> {
-  using type = unsigned;
-};
-template <> struct Bytes<8> {
-  using type = uint2;
-};
-template <> struct Bytes<16> {
-  using type = uint4;
 };
 
 // Sum of a + b as s + e exactly (Knuth): the error term of running sums that must not drift.
@@ -59,8 +47,7 @@ template <int BYTES> __device__ __forceinline__ void begin_copy(void *shared, co
   else
     asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"(to), "l"(global), "n"(BYTES) : "memory");
 #else
-  using Word = typename Bytes<BYTES>::type;
-  *static_cast<Word *>(shared) = *static_cast<const Word *>(global);
+  memcpy(__builtin_assume_aligned(shared, BYTES), __builtin_assume_aligned(global, BYTES), BYTES);
 #endif
 }
 __device__ __forceinline__ void close_copies() {

@@ -431,7 +431,8 @@ def test_a_copy_comes_when_it_is_waited_for(runtime, rng, c_name, words, open_):
 
 def test_a_copy_that_is_read_too_early_is_reported_or_not_a_number(runtime):
     for c_name, values in (("double", np.ones(160)), ("float4", np.ones(640, np.float32))):
-        text = refuses(runtime, "use-after-poison", f"ring<{c_name}, 3>", [values, values * 0, np.int32(5)], block=(32,))
+        arguments = [values, values * 0, np.int32(5)]
+        text = refuses(runtime, "use-after-poison", f"ring<{c_name}, 3>", arguments, block=(32,))
         assert "copies.cu" in text and "READ" in text
     out = np.zeros(160, np.float32)
     runtime.launch("copies.cu", "ring<float, 3>", (1,), (32,), [np.ones(160, np.float32), out, np.int32(5)])

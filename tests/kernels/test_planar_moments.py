@@ -123,7 +123,11 @@ def test_all_blocks_are_there_at_once(host_gpu, monkeypatch, dtype, warps):
     with monkeypatch.context() as patch:
         patch.setattr(runtime, "shared_bytes", 2 * launch.shared + 1024)  # the room of two, of which one is reserved
         found = host_gpu.planar_sum(values, 2)
-    assert runtime.launches[-2].grid[0] == 2 * runtime.n_multiprocessors
+        assert runtime.launches[-2].grid[0] == 2 * runtime.n_multiprocessors
+        patch.setattr(runtime, "shared_bytes", launch.shared - 1)  # the room of two warps
+        again = host_gpu.planar_sum(values, 2)
+    assert runtime.launches[-2].grid[1:] == (2, 1) and runtime.launches[-2].block[0] == 64
+    np.testing.assert_allclose(again, found, rtol=tolerance(values))
     np.testing.assert_allclose(found, CPU().planar_sum(values, 2), rtol=tolerance(values))
 
 

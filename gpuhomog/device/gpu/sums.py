@@ -62,9 +62,7 @@ class Sums(Memory):
         (along, _, _), extremes = self._planar(values, 4, True, 0.0)
         return self._extrema(values, along, extremes)
 
-    def _extrema(
-        self, values: Any, along: NDArray[np.float64], extremes: NDArray[np.float64]
-    ) -> tuple[float, float]:
+    def _extrema(self, values: Any, along: NDArray[np.float64], extremes: NDArray[np.float64]) -> tuple[float, float]:
         """From what the kernel has, which leaves NaN out of the extrema and not out of the sums."""
         if np.isnan(along[0]).any():
             xp = self.runtime.xp
@@ -102,16 +100,17 @@ class Sums(Memory):
         combined = (row_stats, column_stats, out, *map(np.int64, shape), np.int32(chunks), np.int32(blocks))
         self.runtime.launch(FILE, "combine_partials", (-(-max(shape) // 8), moments, 3), (256,), combined)
         found = self.to_host(out)
-        stats = found[:n_sums].reshape(moments, sum(shape))
-        return np.split(stats, [n0, n0 + n1], axis=1), found[n_sums:].reshape(2, -1)
+        sums = found[:n_sums].reshape(moments, sum(shape))
+        return np.split(sums, [n0, n0 + n1], axis=1), found[n_sums:].reshape(2, -1)
 
     def _chunks(self, n2: int, moments: int, item: int) -> tuple[int, int, int, int]:
         """Chunks of a row, columns of one, its warps, and bytes of shared memory."""
-        most = BLOCK * COLUMNS
-        chunks = -(-n2 // most)
+        of_warp = 32 * COLUMNS
+        share = (8 * moments + ROWS * item) * of_warp + 2 * TILE * moments * item
+        most_warps = max(1, min(BLOCK // 32, self.runtime.shared_bytes // share))
+        chunks = -(-n2 // (most_warps * of_warp))
         width = -(-n2 // (chunks * COLUMNS)) * COLUMNS
-        warps = -(-width // (32 * COLUMNS))
-        share = (8 * moments + ROWS * item) * COLUMNS * 32 + 2 * TILE * moments * item
+        warps = -(-width // of_warp)
         return chunks, width, warps, warps * share
 
     def plane_family_sum(self, values: Any, strides: tuple[int, int, int], n_bins: int) -> NDArray[np.float64]:
