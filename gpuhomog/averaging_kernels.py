@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from math import erfc as erfc_of_one
 from math import factorial, log, pi, sqrt
 from typing import Any, ClassVar
@@ -69,6 +69,18 @@ class AveragingKernel:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "eps", _positive(self.eps, "eps"))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AveragingKernel) and self._numbers == other._numbers
+
+    def __hash__(self) -> int:
+        return hash(self._numbers)
+
+    @property
+    def _numbers(self) -> tuple[Any, ...]:
+        """What kernels that do the same have in common."""
+        values = (getattr(self, one.name) for one in fields(self))
+        return type(self), *(value.tobytes() if isinstance(value, np.ndarray) else value for value in values)
 
     def density(self, u: ArrayLike) -> Array:
         """Value of the kernel mu(u) on a line [1/Å] (of its projection, for a kernel in more dimensions)."""

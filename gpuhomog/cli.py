@@ -51,7 +51,7 @@ from .jobs import (
 from .jobs.options import COMMON, DRY_RUN, FRESH, GENERAL, JSON, QUIET, Option, renamed
 from .jobs.streamed import is_streamed, run_streamed
 from .jobs.wording import as_typed
-from .parallel import Comm, agree_on, launched_rank, world
+from .parallel import Comm, agree_on, agreed, launched_rank, world
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # Click's, wherever this version of Typer keeps it
 SLOW = 1.0  # seconds before a progress bar appears
@@ -413,14 +413,8 @@ def run_command(command: Command, given: dict[str, Any]) -> None:
 
 def on_every_rank(prepared: Callable[[], T]) -> T:
     """What a check that every rank makes gives; if one rank refuses, all do."""
-    result: T | None = None
-    error: Exception | None = None
-    try:
+    with agreed(world()):
         result = prepared()
-    except Exception as refused:  # whatever it is: other ranks wait for this one
-        error = refused
-    world().agree(error)
-    assert result is not None
     return result
 
 

@@ -236,10 +236,24 @@ def test_exact_values_of_cylinders(bench):
     modes[0] *= 0.5
     table = response(np.arange(n), length.ravel()).reshape(n, n, n)
     exact = np.fft.ifft2([sum(table[x - y] * modes[y] for y in range(x + 1)) for x in range(n)]).real
-    error = bench.causal_error(response)
+    error = bench.line_error(response, causal=True)
     assert error(exact) < 1e-13
     assert error(exact[::-1]) > 1e-2
     assert error(np.swapaxes(exact, 1, 2)) > 1e-2
+
+
+def test_exact_values_of_lines_with_zeros_around(bench):
+    n = 12
+    k = np.fft.fftfreq(n) * 2 * np.pi
+    length = np.hypot(k[:, None], k[None, :])
+    response = lambda distance, k: 1 / (1 + distance[:, None] + k)  # noqa: E731
+    modes = np.fft.fft2(bench.values)
+    table = response(np.arange(n), length.ravel()).reshape(n, n, n)
+    exact = np.fft.ifft2([sum(table[abs(x - y)] * modes[y] for y in range(n)) for x in range(n)]).real
+    error = bench.line_error(response)
+    assert error(exact) < 1e-13
+    assert error(exact[::-1]) > 1e-2
+    assert error(1.001 * exact) == pytest.approx(1e-3, rel=1e-6)
 
 
 def test_rows_without_history_take_the_commit_from_the_environment(script, monkeypatch, tmp_path):

@@ -40,10 +40,10 @@ import numpy as np
 import scipy  # its parts are imported when first used
 
 from ...averaging_kernels import ORTHOGONAL_AXES, PLANE, AveragingKernel, Stages, TopHat
-from ...errors import AccuracyWarning, GpuhomogError, InputError, KernelError, nearest_known
+from ...errors import AccuracyWarning, InputError, KernelError, nearest_known
 from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, Grid
-from ...parallel import agree_on
+from ...parallel import agree_on, agreed
 from ...results import Profile
 from ...streaming import Unread, together
 from ...units import times_length
@@ -271,13 +271,9 @@ def _mean_of_planes(field: Field, values: Unread) -> float:
     """Mean of a few planes, the same however they are shared: squares may be taken about any number near the mean."""
     slab, sums = field.slab, []
     step = max(1, slab.n // PLANES_FOR_CENTRE)
-    error: Exception | None = None
-    try:
+    with agreed(field.comm):
         for plane in range(-(-slab.start // step) * step, slab.stop, step):
             sums.append(float(field.device.planar_sum(values.planes(plane, plane + 1), slab.axis)[0]))
-    except (GpuhomogError, OSError) as failed:
-        error = failed
-    field.comm.agree(error)
     each = field.comm.concatenate(np.array(sums))
     return float(each.sum() / (len(each) * field.grid.points_per_plane(slab.axis)))
 
