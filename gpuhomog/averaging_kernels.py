@@ -23,7 +23,6 @@ Out  frozen kernels. Errors: KernelError for parameters with which no kernel exi
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from math import erfc as erfc_of_one
@@ -34,7 +33,7 @@ import numpy as np
 import scipy  # its parts are imported when first used
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import AccuracyWarning, KernelError
+from .errors import KernelError, warn
 from .grid import axis_index
 
 Array = NDArray[np.float64]
@@ -514,13 +513,9 @@ class Sampled(AveragingKernel):
         scale = eps / (2 * sqrt(variance))
         third = ((points - centre) ** 3 * weights).sum() * h
         if weights.min() < -1e-12 * weights.max():
-            warnings.warn(
-                "sampled kernel: some weights are negative; averages may exceed the field's range.", AccuracyWarning, 2
-            )
+            warn("sampled kernel: some weights are negative; averages may exceed the field's range.")
         if abs(third) > 1e-6 * variance**1.5:
-            warnings.warn(
-                "sampled kernel: it is skewed; <nu>(x) = ∫ nu(x+u) mu(u) du is not symmetric.", AccuracyWarning, 2
-            )
+            warn("sampled kernel: it is skewed; <nu>(x) = ∫ nu(x+u) mu(u) du is not symmetric.")
         object.__setattr__(self, "eps", eps)
         object.__setattr__(self, "u", (points - centre) * scale)
         object.__setattr__(self, "w", weights / scale)

@@ -120,3 +120,13 @@ def test_the_core_needs_only_numpy_and_scipy():
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == ""
+
+
+def test_nothing_slow_is_imported_before_it_is_needed():
+    """Every command begins with this import: SciPy's parts take longer than all of the package."""
+    import subprocess
+    import sys
+
+    code = "import sys; import gpuhomog; print(*(m for m in ('scipy.optimize', 'scipy.special') if m in sys.modules))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == ""

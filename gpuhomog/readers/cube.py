@@ -26,7 +26,6 @@ Out  Source; values (a, b, c) in C order, cut along a.
 from __future__ import annotations
 
 import re
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..device import Device
-from ..errors import AccuracyWarning, FileFormatError, InputError
+from ..errors import FileFormatError, InputError, warn
 from ..grid import PERIODIC, Grid, parse_boundary
 from ..structure import SYMBOLS, Structure
 from ..units import BOHR
@@ -124,11 +123,9 @@ def _check_titles(path: Path, comments: list[bytes], cell: NDArray[np.float64], 
             f'{what}, and so do the distances between its atoms. Say kind="cube-angstrom", or kind="cube-bohr".'
         )
     if found is None:
-        warnings.warn(
+        warn(
             f'{what}, and its atoms do not tell. Read as bohr: say kind="cube-angstrom" if it is Å, or '
-            'kind="cube-bohr" if it is not.',
-            AccuracyWarning,
-            stacklevel=4,
+            'kind="cube-bohr" if it is not.'
         )
 
 

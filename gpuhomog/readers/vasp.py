@@ -20,7 +20,6 @@ Out  Source; values (a, b, c) in Fortran order, cut along c.
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..device import Device
-from ..errors import AccuracyWarning, FileFormatError, InputError
+from ..errors import FileFormatError, InputError, warn
 from ..grid import Grid
 from ..structure import SYMBOLS, Structure
 from .compressed import ByteFile, Cursor, open_bytes
@@ -361,18 +360,14 @@ def _review(
     if kind == "AECCAR0":
         core = int(sum(_largest_core(int(z)) for z in structure.numbers))
         if electrons > core * 1.001:
-            warnings.warn(
+            warn(
                 f"{path}: integrates to {electrons:.6g} electrons, but the cores of {structure.formula} hold no more "
-                f"than {core}: the grid is too coarse for core densities. Nothing is renormalized.",
-                AccuracyWarning,
-                stacklevel=2,
+                f"than {core}: the grid is too coarse for core densities. Nothing is renormalized."
             )
     elif electrons > n_all * 1.001:
-        warnings.warn(
+        warn(
             f"{path}: integrates to {electrons:.6g} electrons, but {structure.formula} has {n_all} if neutral. "
-            "Nothing is renormalized.",
-            AccuracyWarning,
-            stacklevel=2,
+            "Nothing is renormalized."
         )
 
 

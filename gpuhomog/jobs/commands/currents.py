@@ -6,13 +6,12 @@ Out  Outcome.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...errors import AccuracyWarning, InputError
+from ...errors import InputError, warn
 from ...operators.currents.density_series import density_current
 from ...operators.currents.packets import PacketCurrent, packet_current
 from ...operators.points.trajectory_average import Frame
@@ -66,11 +65,9 @@ def files_of(values: dict[str, Any]) -> Sequence[Path]:
     """The files of a series that are asked for; a warning if their names say that they are out of order."""
     files: Sequence[Path] = values["files"][values["start"] :: values["every"]]
     if list(files) != sorted(files, key=in_order):
-        warnings.warn(
+        warn(
             f"The files are not in the order of the numbers in their names ({files[0].name}, {files[1].name}, …): they "
-            "are taken for a series in time as they stand.",
-            AccuracyWarning,
-            stacklevel=2,
+            "are taken for a series in time as they stand."
         )
     return files
 
