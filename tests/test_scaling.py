@@ -159,15 +159,19 @@ def test_only_and_tune_choose(script, capsys, monkeypatch):
     from gpuhomog.device.gpu import sums
 
     monkeypatch.setattr(sums, "BLOCKS_EACH", sums.BLOCKS_EACH)
+    monkeypatch.setattr(sums, "ROWS", sums.ROWS)
     from gpuhomog.device.gpu import runtime
 
     monkeypatch.setattr(runtime, "source", runtime.source)
-    tune = ["--tune", "gpuhomog.device.gpu.sums:BLOCKS_EACH=1,3", "--tune", "planar_moments.cu:BATCH=2,8"]
+    both = "planar_moments.cu:ROWS+gpuhomog.device.gpu.sums:ROWS=2,8"
+    tune = ["--tune", "gpuhomog.device.gpu.sums:BLOCKS_EACH=1,3", "--tune", both]
     rows = gpu.main(["--emulate", "cpu", "--sizes", "8:float32", "--only", "planar averages", *tune])
     assert {row["case"] for row in rows} == {"floor", "planar averages x3, moments to 4, extrema"}
-    assert capsys.readouterr().out.count("-- BLOCKS_EACH = ") == 5  # the floor once, four combinations
-    assert sums.BLOCKS_EACH == 3
-    assert "constexpr int BATCH = 8;" in runtime.source("planar_moments.cu")
+    said = capsys.readouterr().out
+    assert said.count("-- BLOCKS_EACH = ") == 5  # the floor once, four combinations
+    assert said.count("-- BLOCKS_EACH = 3, ROWS = 8\n") == 1
+    assert (sums.BLOCKS_EACH, sums.ROWS) == (3, 8)
+    assert "constexpr int ROWS = 8;" in runtime.source("planar_moments.cu")
     with pytest.raises(SystemExit, match="has no NONE"):
         gpu.main(["--emulate", "cpu", "--sizes", "8:float32", "--tune", "gpuhomog.device.gpu.sums:NONE=1"])
 
