@@ -44,6 +44,9 @@ SAME = [
     ("taps.cu", "SINGLE_THREADS", taps.MOST_THREADS[1]),
     ("taps.cu", "THREADS", taps.MOST_THREADS[2]),
     ("taps.cu", "THREADS", taps.MOST_THREADS[4]),
+    ("taps.cu", "EXPAND_THREADS", taps.EXPAND_THREADS),
+    ("taps.cu", "TILE", taps.TILE),
+    ("taps.cu", "MOST_PHASES", taps.MOST_PHASES),
 ]
 
 

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import GpuhomogError
 from ...memory_order import is_fortran_ordered
 from .memory import Memory, c_name
 
@@ -23,12 +24,18 @@ VECTORS = {"float32": 4, "float64": 2}
 """Neighbours of a row that a thread owns where rows are whole multiples of so many."""
 WINDOWS = {1: (16,), 2: (8, 10, 12, 14, 16), 4: (8, 10, 12, 16)}
 """Cells of a window there are instances for, by the columns a thread owns."""
-MOST_THREADS = {1: 768, 2: 480, 4: 480}
+MOST_THREADS = {1: 768, 2: 512, 4: 512}
 """Of a block, by the columns a thread owns."""
 PART_THREADS = 256
 """Threads of a block that has a part of a row, where that is enough."""
+EXPAND_THREADS = 256
+"""Most threads of a block that expands."""
 THREADS_EACH = 512
 """Threads of each multiprocessor, as many as it holds; with fewer, columns are cut into segments."""
+TILE = 4
+"""Neighbours along a row that a thread computes together."""
+MOST_PHASES = 32
+"""Largest decimation of columns."""
 
 SINGLE = SimpleNamespace(weights=np.ones(1), first=0, decimation=1)
 """An axis left as it is."""
@@ -82,26 +89,37 @@ class Taps(Memory):
         out = self.empty((planes, m1, m2), values.dtype)
         if out.size == 0:
             return out
-        width, cells, weights = self._weights(columns, row, n2, values.dtype)
-        d2, reach = row.decimation, -(-len(row.weights) // row.decimation) - 1
+        laid = self._laid(columns, row, n1, n2, values.dtype)
+        d2, width, vector = row.decimation, laid.width, VECTORS[values.dtype.name]
+        reach = -(-len(row.weights) // d2) - 1
         threads, outputs = -(-n2 // width), m2
         if threads > MOST_THREADS[width]:
-            threads = PART_THREADS if PART_THREADS * width >= 2 * (reach + 1) * d2 else MOST_THREADS[width]
+            threads = PART_THREADS if PART_THREADS * width >= 4 * (reach + 1) * d2 else MOST_THREADS[width]
             unaligned = 0 if row.first % width == 0 else width - 1
-            outputs = (threads * width - unaligned) // d2 - reach
-            outputs -= outputs % width if outputs > width else 0  # parts begin as the row does
+            most = (threads * width - unaligned) // d2 - reach
+            outputs = -(-m2 // -(-m2 // most))  # parts of a row alike
+            outputs = min(-(-outputs // width) * width, most)  # that begin as the row does, if they can
+            threads = -(-((outputs + reach) * d2 + unaligned) // width)
         threads = -(-threads // 32) * 32
         parts = -(-m2 // outputs)
-        line_cells = m2 if parts == 1 else outputs + reach
-        paired = -(-d2 // 2) * 2
-        shared = values.dtype.itemsize * (weights[0].size + (reach + 1) * paired + 2 * line_cells * (paired + 1))
-        rows, segments = self._segments(planes * parts * threads, m1, cells)
-        sizes = [np.int64(n) for n in (n1, n2, m1, m2, columns.first % n1, row.first % n2)]
-        shape = [np.int32(n) for n in (columns.decimation, d2, reach + 1, outputs, rows, power)]
-        shape.append(values.dtype.type(centre))
-        instance = f"contract_taps<{c_name(values.dtype)}, {cells}, {width}>"
-        grid = (planes, segments, parts)
-        self.runtime.launch(FILE, instance, grid, (threads,), (values, out, *weights, *sizes, *shape), shared)
+        tiles = -(-outputs // TILE)
+        pitch = _pitch(tiles, laid.cells, d2, vector)
+        shared = laid.row_size + 4 * (d2 * pitch + vector)
+        rows, segments = self._segments(planes * parts * threads, m1, laid.cells)
+        line_cells, whole = (m2, True) if parts == 1 else (outputs + reach, False)
+        steps = (m1 if segments == 1 else rows) + laid.cells - 1
+        shape = {
+            **{"d1": columns.decimation, "d2": d2, "first1": columns.first % n1, "parts": parts, "outputs": outputs},
+            **{"rows": rows, "cells": line_cells, "again": tiles * TILE + laid.cells - 1 - m2 if whole else 0},
+            **{"tiles": tiles, "pitch": pitch, "steps": steps, "reads": m1 if segments == 1 else steps},
+            **{"begun": 0 if segments == 1 else laid.cells - 1, "stays": _is_single(row), "power": power},
+        }
+        numbers = (np.int32(n1), np.int32(m1), np.int64(n2), np.int64(m2), np.int64(row.first % n2))
+        arguments = (values, out, laid.columns, self.table(laid.row, values.dtype), *numbers, _constants(shape))
+        plain = str(width > 1 and (power, centre) == (1, 0.0)).lower()
+        grid, instance = (planes * parts, segments), f"contract_taps<{laid.instance}, {plain}>"
+        shared *= values.dtype.itemsize
+        self.runtime.launch(FILE, instance, grid, (threads,), (*arguments, values.dtype.type(centre)), shared)
         return out
 
     def _expand(self, values: Any, columns: Any, row: Any) -> Any:
@@ -111,33 +129,49 @@ class Taps(Memory):
         out = self.empty((planes, n1, n2), values.dtype)
         if out.size == 0:
             return out
-        width, cells, weights = self._weights(columns, row, n2, values.dtype)
-        d2, n_cells = row.decimation, -(-len(row.weights) // row.decimation)
-        threads = -(-n2 // width)
-        if threads > MOST_THREADS[width]:
-            threads = PART_THREADS
-        threads = -(-threads // 32) * 32
+        laid = self._laid(columns, row, n1, n2, values.dtype)
+        d2, width, vector = row.decimation, laid.width, VECTORS[values.dtype.name]
+        parts = -(-n2 // (EXPAND_THREADS * width))
+        threads = -(-n2 // (parts * width * 32)) * 32
         parts = -(-n2 // (threads * width))
-        line = threads * width // d2 + 1 + n_cells
-        shared = values.dtype.itemsize * (weights[0].size + weights[1].size + 2 * line)
-        rows, segments = self._segments(planes * parts * threads, m1, cells)
-        sizes = [np.int64(n) for n in (n1, n2, m1, m2, columns.first % n1, row.first % n2)]
-        shape = [np.int32(n) for n in (columns.decimation, d2, n_cells, rows)]
-        instance = f"expand_taps<{c_name(values.dtype)}, {cells}, {width}>"
-        grid = (planes, segments, parts)
-        self.runtime.launch(FILE, instance, grid, (threads,), (values, out, *weights, *sizes, *shape), shared)
+        tiles = -(-((threads * width + d2 - 2) // d2 + 1) // TILE)
+        pitch = _pitch(tiles, laid.cells, d2, vector)
+        room = -(-tiles * TILE * d2 // vector) * vector + vector
+        shared = laid.row_size + 2 * (pitch + room)
+        rows, segments = self._segments(planes * parts * threads, m1, laid.cells)
+        sizes = (np.int32(n1), np.int32(m1), np.int64(n2), np.int64(m2))
+        n_cells = -(-len(row.weights) // d2)
+        numbers = (*sizes, *laid.firsts, *map(np.int32, (columns.decimation, d2, n_cells, rows, pitch, room)))
+        along_row = self.table(laid.row[:, ::-1], values.dtype)
+        grid, instance = (planes * parts, segments), f"expand_taps<{laid.instance}>"
+        arguments = (values, out, laid.columns, along_row, *numbers)
+        self.runtime.launch(FILE, instance, grid, (threads,), arguments, shared * values.dtype.itemsize)
         return out
 
-    def _weights(self, columns: Any, row: Any, n2: int, dtype: Any) -> tuple[int, int, tuple[Any, Any]]:
-        """Columns a thread owns, cells of a window that has an instance, and both tables as the kernels take them."""
+    def _laid(self, columns: Any, row: Any, n1: int, n2: int, dtype: Any) -> SimpleNamespace:
+        """Columns a thread owns, cells of a window that has an instance, and the weights as the kernels take them."""
         vector = VECTORS[np.dtype(dtype).name]
         width = vector if n2 % vector == 0 else 1
-        needed = -(-len(columns.weights) // columns.decimation)
-        cells = next(w for w in WINDOWS[width] if w >= needed)
-        by_phase = np.zeros((columns.decimation, -(-cells // vector) * vector))
-        by_phase[:, :cells] = _padded(columns.weights, cells * columns.decimation).reshape(cells, -1).T
-        along_row = _padded(row.weights, -(-len(row.weights) // row.decimation) * row.decimation)
-        return width, cells, (self.table(by_phase, dtype), self.table(along_row, dtype))
+        needed = max(-(-len(along.weights) // along.decimation) for along in (columns, row))
+        cells = next((w for w in WINDOWS[width] if w >= needed), 0)
+        if not cells or columns.decimation > MOST_PHASES:
+            raise GpuhomogError(
+                f"Windows of {needed} cells of {columns.decimation} samples: kernels take {WINDOWS[width][-1]} cells of "
+                f"{MOST_PHASES} samples at most."
+            )
+        by_phase = np.zeros((MOST_PHASES, cells))
+        by_phase[: columns.decimation] = _by_phase(columns, cells)
+        constants = np.zeros((), [("at", dtype, by_phase.size)])
+        constants["at"] = by_phase.reshape(-1)
+        return SimpleNamespace(
+            width=width,
+            cells=cells,
+            columns=constants[()],
+            row=_by_phase(row, cells),
+            row_size=row.decimation * ((-(-cells // vector)) | 1) * vector,
+            firsts=(np.int32(columns.first % n1), np.int64(row.first % n2)),
+            instance=f"{c_name(dtype)}, {cells}, {width}",
+        )
 
     def _segments(self, threads: int, m1: int, cells: int) -> tuple[int, int]:
         """Coarse rows of a block, and blocks that share a column: few enough that windows overlap little."""
@@ -151,6 +185,24 @@ def _is_single(taps: Any) -> bool:
     return bool(taps.decimation == 1 and taps.first == 0 and len(taps.weights) == 1 and taps.weights[0] == 1.0)
 
 
-def _padded(weights: NDArray[np.float64], n: int) -> NDArray[np.float64]:
-    """Zeros after the weights."""
-    return np.concatenate([weights, np.zeros(n - len(weights))])
+def _constants(numbers: dict[str, Any]) -> Any:
+    """Whole numbers as a struct of int."""
+    return np.array([tuple(numbers.values())], [(name, np.int32) for name in numbers])[0]
+
+
+def _by_phase(along: Any, cells: int) -> NDArray[np.float64]:
+    """(d, cells) tap a d + p at [p, a], zeros after the weights."""
+    laid = np.zeros(cells * along.decimation)
+    laid[: len(along.weights)] = along.weights
+    return laid.reshape(cells, -1).T
+
+
+def _pitch(tiles: int, cells: int, phases: int, vector: int) -> int:
+    """Values from one phase of a line to the next: tiles, and what the last one reaches over, as taps.cu places them.
+
+    Eight threads that load 16 bytes each, neighbours in phase and then in tile, meet eight different banks.
+    """
+    last = (tiles - 1) * TILE + -(-(TILE + cells - 1) // vector) * vector - 1
+    units = (last // TILE * (TILE // vector | 1) * vector + last % TILE) // vector + 1
+    apart, every = {1: (0, 1), 2: (4, 8), 4: (2, 4)}.get(phases, (1, 2))
+    return (units + (apart - units) % every) * vector
