@@ -57,7 +57,7 @@
 #include "common.cuh"
 
 constexpr int THREADS = 512;        // most threads of a block of vectors, so that registers suffice
-constexpr int SINGLE_THREADS = 768; // and of a block whose threads own one column
+constexpr int SINGLE_THREADS = 640; // and of a block whose threads own one column
 constexpr int EXPAND_THREADS = 256; // most threads of a block that expands: two blocks on a multiprocessor
 constexpr int BATCH = 4;            // rows in flight: as soon as one is added, that BATCH rows on is asked for
 constexpr int TILE = 4;             // neighbours along a row that a thread computes, so that each load serves so many
@@ -252,13 +252,17 @@ template <typename T, int W, int C, bool PLAIN> __global__ void __launch_bounds_
   at += present ? wrapped_once(start + mine, n2) : 0;
   int to_end = n1 - row;
   T rows_ahead[BATCH][C] = {};
-  const auto fetch = [&](T(&into)[C]) { // beyond the last row that is needed, too
-    load_columns<T, C>(at, into);
-    at += n2;
-    if (--to_end == 0) {
+  const auto begin_again = [&]() {
+    if (to_end == 0) {
       to_end = n1;
       at -= n1 * n2;
     }
+  };
+  const auto fetch = [&](T(&into)[C]) { // beyond the last row that is needed, too
+    load_columns<T, C>(at, into);
+    at += n2;
+    --to_end;
+    if constexpr (!PLAIN) begin_again();
   };
 #pragma unroll
   for (int b = 0; b < BATCH; ++b)
@@ -272,15 +276,16 @@ template <typename T, int W, int C, bool PLAIN> __global__ void __launch_bounds_
   }
   const auto add_row = [&](int phase, const T(&v)[C]) {
 #pragma unroll
-    for (int a = 0; a < W; ++a) {
+    for (int k = 0; k < C; ++k) {
 #pragma unroll
-      for (int k = 0; k < C; ++k) sums[a][k] += weights_1.at[phase * W + a] * v[k];
+      for (int a = 0; a < W; ++a) sums[a][k] += weights_1.at[phase * W + a] * v[k];
     }
   };
   const auto add_step = [&]() {
 #pragma unroll 1
     for (int phase = 0; phase < d1; phase += BATCH) {
       const int left = d1 - phase, left_in_next = left > BATCH ? left - BATCH : d1;
+      if constexpr (PLAIN) begin_again(); // rows end with a step
 #pragma unroll
       for (int b = 0; b < BATCH; ++b) {
         if (b < left) {

@@ -24,7 +24,7 @@ VECTORS = {"float32": 4, "float64": 2}
 """Neighbours of a row that a thread owns where rows are whole multiples of so many."""
 WINDOWS = {1: (16,), 2: (8, 10, 12, 14, 16), 4: (8, 10, 12, 16)}
 """Cells of a window there are instances for, by the columns a thread owns."""
-MOST_THREADS = {1: 768, 2: 512, 4: 512}
+MOST_THREADS = {1: 640, 2: 512, 4: 512}
 """Of a block, by the columns a thread owns."""
 PART_THREADS = 256
 """Threads of a block that has a part of a row, where that is enough."""
@@ -116,8 +116,8 @@ class Taps(Memory):
         }
         numbers = (np.int32(n1), np.int32(m1), np.int64(n2), np.int64(m2), np.int64(row.first % n2))
         arguments = (values, out, laid.columns, self.table(laid.row, values.dtype), *numbers, _constants(shape))
-        plain = str(width > 1 and (power, centre) == (1, 0.0)).lower()
-        grid, instance = (planes * parts, segments), f"contract_taps<{laid.instance}, {plain}>"
+        plain = width > 1 and (power, centre) == (1, 0.0) and columns.first % columns.decimation == 0
+        grid, instance = (planes * parts, segments), f"contract_taps<{laid.instance}, {str(plain).lower()}>"
         shared *= values.dtype.itemsize
         self.runtime.launch(FILE, instance, grid, (threads,), (*arguments, values.dtype.type(centre)), shared)
         return out
