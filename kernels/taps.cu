@@ -61,7 +61,6 @@ constexpr int SINGLE_THREADS = 640; // and of a block whose threads own one colu
 constexpr int EXPAND_THREADS = 256; // most threads of a block that expands: two blocks on a multiprocessor
 constexpr int BATCH = 4;            // rows in flight: as soon as one is added, that BATCH rows on is asked for
 constexpr int TILE = 4;             // neighbours along a row that a thread computes, so that each load serves so many
-constexpr int AT_ONCE = 16;          // cells of a tile whose loads are on their way together
 constexpr int MOST_PHASES = 32;     // largest d1, whose weights are constants of the launch
 
 template <int C> constexpr int MOST_THREADS = C == 1 ? SINGLE_THREADS : THREADS;
@@ -130,9 +129,6 @@ template <typename T> __device__ __forceinline__ void store_tile(T *at, const T 
   }
 }
 
-// Loads that follow stay behind this point, so that what they bring does not wait in registers.
-__device__ __forceinline__ void no_loads_before() { asm volatile("" ::: "memory"); }
-
 // sums[r] = sum over a of weights[a] samples[r + a], in the order of a; samples from the place of a tile on.
 template <typename T, int W> __device__ __forceinline__ void slide(const T *weights, const T *samples, T (&sums)[TILE]) {
   constexpr int V = Vector<T>::size;
@@ -156,7 +152,6 @@ template <typename T, int W> __device__ __forceinline__ void slide(const T *weig
         if (a >= 0 && a < W) sums[r] += w[a] * some[k];
       }
     }
-    if (c % AT_ONCE == AT_ONCE - V) no_loads_before();
   }
 }
 
@@ -176,10 +171,6 @@ struct TileOfPhase {
       ++tile;
     }
   }
-};
-
-template <int N> struct Number {
-  static constexpr int value = N;
 };
 
 // A row of weights from global memory to shared memory, at their pitch, zeros after them.
@@ -208,7 +199,7 @@ template <typename T, int W, int C, bool PLAIN> __global__ void __launch_bounds_
                   const T *__restrict__ weights_2, int n1, int m1, long long n2, long long m2, long long first2,
                   const Contraction all, T centre) {
   extern __shared__ __align__(16) unsigned char shared_taps[];
-  constexpr int V = Vector<T>::size;
+  constexpr int V = Vector<T>::size, GROUP = PLAIN && sizeof(T) == 4 ? 2 : 1;
   const int thread = threadIdx.x, d1 = all.d1, d2 = all.d2;
   const int line_size = d2 * all.pitch + V; // the last values are nobody's
   T *const row_weights = reinterpret_cast<T *>(shared_taps), *const lines = row_weights + d2 * PITCH<T, W>;
@@ -287,20 +278,26 @@ template <typename T, int W, int C, bool PLAIN> __global__ void __launch_bounds_
       const int left = d1 - phase, left_in_next = left > BATCH ? left - BATCH : d1;
       if constexpr (PLAIN) begin_again(); // rows end with a step
 #pragma unroll
-      for (int b = 0; b < BATCH; ++b) {
+      for (int b = 0; b < BATCH; b += GROUP) {
         if (b < left) {
-          T v[C];
 #pragma unroll
-          for (int k = 0; k < C; ++k) {
-            v[k] = rows_ahead[b][k];
-            if constexpr (!PLAIN) {
-              v[k] -= centre;
-              v[k] *= all.power == 2 ? v[k] : T(1);
+          for (int g = 0; g < GROUP; ++g) {
+            T v[C];
+#pragma unroll
+            for (int k = 0; k < C; ++k) {
+              v[k] = rows_ahead[b + g][k];
+              if constexpr (!PLAIN) {
+                v[k] -= centre;
+                v[k] *= all.power == 2 ? v[k] : T(1);
+              }
             }
+            add_row(phase + b + g, v);
           }
-          add_row(phase + b, v);
         }
-        if (b < left_in_next) fetch(rows_ahead[b]);
+        if (b < left_in_next) {
+#pragma unroll
+          for (int g = 0; g < GROUP; ++g) fetch(rows_ahead[b + g]);
+        }
       }
     }
   };
@@ -316,6 +313,8 @@ template <typename T, int W, int C, bool PLAIN> __global__ void __launch_bounds_
         line[phase * all.pitch + place_of<T>(cell)] = v[k];
     }
   };
+  const int count = static_cast<int>(min(static_cast<long long>(all.outputs), m2 - output));
+  const bool aligned = m2 % V == 0 && output % V == 0;
   const auto needed = [&](int step) { return step >= all.begun && step < steps; };
   const auto completes = [&](int step) { return whole_column && step >= m1; };
   const auto store_row = [&](int step, T *to, const T(&v)[C]) { // of a row that stays as it is
@@ -365,10 +364,17 @@ template <typename T, int W, int C, bool PLAIN> __global__ void __launch_bounds_
             for (int r = 0; r < TILE; ++r) sum[r] += some[r];
           }
           T *const to = out + (of_step == step ? j : j == 0 ? m1 - 1 : j - 1) * m2 + tile * TILE;
+          const int left = count - tile * TILE;
+          if (completes(of_step)) {
 #pragma unroll
-          for (int r = 0; r < TILE; ++r) {
-            if (tile * TILE + r < min(static_cast<long long>(all.outputs), m2 - output))
-              to[r] = completes(of_step) ? to[r] + sum[r] : sum[r];
+            for (int r = 0; r < TILE; ++r)
+              if (r < left) to[r] += sum[r];
+          } else if (aligned && left >= TILE) {
+            store_tile(to, sum);
+          } else {
+#pragma unroll
+            for (int r = 0; r < TILE; ++r)
+              if (r < left) to[r] = sum[r];
           }
         }
       }

@@ -116,7 +116,8 @@ class Taps(Memory):
         }
         numbers = (np.int32(n1), np.int32(m1), np.int64(n2), np.int64(m2), np.int64(row.first % n2))
         arguments = (values, out, laid.columns, self.table(laid.row, values.dtype), *numbers, _constants(shape))
-        plain = width > 1 and (power, centre) == (1, 0.0) and columns.first % columns.decimation == 0
+        plain = width > 1 and (power, centre) == (1, 0.0)
+        plain = plain and columns.decimation % 2 == 0 and columns.first % columns.decimation == 0
         grid, instance = (planes * parts, segments), f"contract_taps<{laid.instance}, {str(plain).lower()}>"
         shared *= values.dtype.itemsize
         self.runtime.launch(FILE, instance, grid, (threads,), (*arguments, values.dtype.type(centre)), shared)
