@@ -6,21 +6,29 @@
 // Along the third axis it is a second launch: the planes of a field as rows of n1 n2 neighbours, one tap along them.
 //
 // values         (planes, n1, n2) T, C order; coarse (planes, m1, m2) T, n = m d; power 1 or 2
-// weights_1      (d1, PITCH) T: tap a d1 + p at [p][a], a < W, then zeros up to a multiple of 16 bytes
-// weights_2      (w2 d2) T: taps in their order
+// weights_1      in the launch's constants: tap a d1 + p at [p W + a], a < W, zeros after the taps; d1 <= MOST_PHASES
+// weights_2      (d2, W) T: tap a d2 + p at [p][a], zeros after the taps; for expand_taps the last a first
 // first          0 .. n - 1, sample of the first tap for output 0
 // C              neighbours of a row that a thread owns: 16 bytes where n2 is a multiple of so many, else 1
-// launch         contract_taps  <<<(planes, ceil(m1 / rows), ceil(m2 / outputs)), threads>>>, threads C >= n2 with
-//                one block along z, else threads C >= (outputs + w2 - 1) d2 + C - 1
-//                expand_taps    <<<(planes, ceil(m1 / rows), ceil(n2 / (threads C))), threads>>>
-// shared         both weights and two lines. contract_taps: with d2 rounded up to an even number, w2 d2 row weights and
-//                lines of d2 + 1 values for each of m2 cells (one block along z) or outputs + w2 - 1 cells;
-//                expand_taps: lines of threads C / d2 + 1 + w2 values
+// PLAIN          power 1, centre 0, d1 even and first1 a multiple of d1
+// launch         contract_taps  <<<(planes * parts, ceil(m1 / rows)), threads>>>, threads C >= n2 with one part of
+//                outputs = m2, else parts = ceil(m2 / outputs), threads C >= (outputs + w2 - 1) d2 + C - 1
+//                expand_taps    <<<(planes * ceil(n2 / (threads C)), ceil(m1 / rows)), threads>>>
+// shared         row weights d2 PITCH. contract_taps: two lines and as many sums by phases, each of d2 pitch values;
+//                expand_taps: two lines of pitch values and two rows of `room` columns
+// pitch          a multiple of 16 bytes with place for the cells of `tiles` tiles and what the last one reaches over;
+//                from one phase to the next an odd number of 16 bytes, twice or four times one where d2 is 4 or 2
 // order          a column adds its taps in the order of the samples (a block that owns whole columns: the first samples
-//                of a window that reaches over the end last), then a row in the order of its taps; no atomics
+//                of a window that reaches over the end last). A row: for each phase the cells in their order, then the
+//                phases in theirs (contract_taps); the cells from the last tap to the first (expand_taps). No atomics
+// range          what is not finite spreads over W cells, though the window have fewer
 // oracle         device/cpu/taps.py; test tests/kernels/test_taps.py
-// ladder         v1 one axis a launch, a thread a point; v2 this: a thread marches down its columns with W sums in
-//                registers, rows meet in shared memory: one read or one write of the fine field
+// ladder         v1 one axis a launch, a thread a point; v2 a thread marches down its columns with W sums in registers,
+//                a thread for each output of a row: one read or one write of the fine field (H200, 1024^3 float32 /
+//                float64, std 16: both ways 3.06 / 12.9 ms; std 4: 15.0 ms; 31 instructions a point profiled); v3 this:
+//                a thread makes TILE outputs of a row at one phase, so that a load serves TILE products and no chain is
+//                longer than W; two rows meet at once; weights of columns are constants; stores of 16 bytes.
+//                [P] 22 + 22 instructions a point in float32, d 8; 59 + 53 in float64, d 4 (v2: 31 + 27, 136 + 72)
 //
 // instances
 //   contract_taps<float, 8, 4, true>
@@ -65,7 +73,6 @@ constexpr int MOST_PHASES = 32;     // largest d1, whose weights are constants o
 
 template <int C> constexpr int MOST_THREADS = C == 1 ? SINGLE_THREADS : THREADS;
 
-// Weights of the columns: tap a d1 + p at [p W + a].
 template <typename T, int W> struct ColumnWeights {
   T at[MOST_PHASES * W];
 };
@@ -98,11 +105,11 @@ template <typename T, int C> __device__ __forceinline__ void store_columns(T *at
   if constexpr (C == 1) {
     *at = v[0];
   } else {
-    typename Vector<T>::type stored;
-    T *each = reinterpret_cast<T *>(&stored);
-#pragma unroll
-    for (int k = 0; k < C; ++k) each[k] = v[k];
-    *reinterpret_cast<typename Vector<T>::type *>(at) = stored;
+    auto &to = *reinterpret_cast<typename Vector<T>::type *>(at);
+    if constexpr (C == 4)
+      to = {v[0], v[1], v[2], v[3]};
+    else
+      to = {v[0], v[1]};
   }
 }
 
@@ -199,9 +206,10 @@ template <typename T, int W, int C, bool PLAIN> __global__ void __launch_bounds_
                   const T *__restrict__ weights_2, int n1, int m1, long long n2, long long m2, long long first2,
                   const Contraction all, T centre) {
   extern __shared__ __align__(16) unsigned char shared_taps[];
-  constexpr int V = Vector<T>::size, GROUP = PLAIN && sizeof(T) == 4 ? 2 : 1;
+  constexpr int V = Vector<T>::size;
+  constexpr int GROUP = PLAIN && sizeof(T) == 4 ? 2 : 1; // rows added, then asked for, together; of double they spill
   const int thread = threadIdx.x, d1 = all.d1, d2 = all.d2;
-  const int line_size = d2 * all.pitch + V; // the last values are nobody's
+  const int line_size = d2 * all.pitch;
   T *const row_weights = reinterpret_cast<T *>(shared_taps), *const lines = row_weights + d2 * PITCH<T, W>;
   T *const partial = lines + 2 * line_size; // what each phase adds to the outputs, laid out as lines are
   copy_row_weights<T, W>(weights_2, d2, row_weights);
@@ -221,17 +229,17 @@ template <typename T, int W, int C, bool PLAIN> __global__ void __launch_bounds_
   }
   const bool present = mine < (whole_row ? n2 : static_cast<long long>(all.cells) * d2 + before);
   const auto sample_of = [&](int k) { return whole_row ? wrapped_once(mine + k - first2, n2) : mine + k - before; };
-  int place[C]; // of a column in its line
+  int place[C]; // of a column in its line; -1: not needed
 #pragma unroll
   for (int k = 0; k < C; ++k) {
     const long long sample = sample_of(k);
     const int cell = static_cast<int>(sample / d2), phase = static_cast<int>(sample % d2);
     const bool needed = present && sample >= 0 && cell < all.cells;
-    place[k] = needed ? phase * all.pitch + place_of<T>(cell) : d2 * all.pitch;
+    place[k] = needed ? phase * all.pitch + place_of<T>(cell) : -1;
   }
   const bool mine_again = present && (sample_of(0) < all.again * d2 || sample_of(0) + C > n2);
 
-  // Steps of d1 rows, two at a time. A block that owns whole columns reads each row once: the outputs whose windows
+  // Steps of d1 rows; lines of two meet at once. A block that owns whole columns reads each row once: the outputs whose windows
   // reach over the end are written when only their first rows are missing, and completed after the last step.
   const int j_first = blockIdx.y * all.rows;
   const int row = static_cast<int>((static_cast<long long>(j_first) * d1 + all.first1) % n1);
@@ -249,7 +257,7 @@ template <typename T, int W, int C, bool PLAIN> __global__ void __launch_bounds_
       at -= n1 * n2;
     }
   };
-  const auto fetch = [&](T(&into)[C]) { // beyond the last row that is needed, too
+  const auto fetch = [&](T(&into)[C]) { // goes on beyond the last row that is needed
     load_columns<T, C>(at, into);
     at += n2;
     --to_end;
@@ -275,8 +283,10 @@ template <typename T, int W, int C, bool PLAIN> __global__ void __launch_bounds_
   const auto add_step = [&]() {
 #pragma unroll 1
     for (int phase = 0; phase < d1; phase += BATCH) {
+      // Rows left for this batch, and for the next. The tests keep each load behind the rows before it: without them
+      // the compiler puts all loads last, where they are needed at once.
       const int left = d1 - phase, left_in_next = left > BATCH ? left - BATCH : d1;
-      if constexpr (PLAIN) begin_again(); // rows end with a step
+      if constexpr (PLAIN) begin_again(); // the last row is the last of a step
 #pragma unroll
       for (int b = 0; b < BATCH; b += GROUP) {
         if (b < left) {
@@ -304,7 +314,8 @@ template <typename T, int W, int C, bool PLAIN> __global__ void __launch_bounds_
 
   const auto put = [&](T *line, const T(&v)[C]) {
 #pragma unroll
-    for (int k = 0; k < C; ++k) line[place[k]] = v[k];
+    for (int k = 0; k < C; ++k)
+      if (place[k] >= 0) line[place[k]] = v[k];
     if (!mine_again) return;
 #pragma unroll
     for (int k = 0; k < C; ++k) {
@@ -346,8 +357,9 @@ template <typename T, int W, int C, bool PLAIN> __global__ void __launch_bounds_
         const int second = at.tile >= all.tiles, tile = at.tile - second * all.tiles;
         const int place = second * line_size + at.phase * all.pitch + tile * TILE_PITCH<T>;
         T some[TILE];
-        slide<T, W>(row_weights + at.phase * PITCH<T, W>, lines + place, some);
-        store_tile(partial + place, some);
+        T *const samples = lines + place;
+        slide<T, W>(row_weights + at.phase * PITCH<T, W>, samples, some);
+        store_tile(samples + 2 * line_size, some);
       }
       __syncthreads(); // who writes the partial sums again has passed the next barrier
       for (int tile = thread; tile < all.tiles; tile += blockDim.x) {

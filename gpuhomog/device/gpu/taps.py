@@ -104,7 +104,7 @@ class Taps(Memory):
         parts = -(-m2 // outputs)
         tiles = -(-outputs // TILE)
         pitch = _pitch(tiles, laid.cells, d2, vector)
-        shared = laid.row_size + 4 * (d2 * pitch + vector)
+        shared = laid.row_size + 4 * d2 * pitch
         rows, segments = self._segments(planes * parts * threads, m1, laid.cells)
         line_cells, whole = (m2, True) if parts == 1 else (outputs + reach, False)
         steps = (m1 if segments == 1 else rows) + laid.cells - 1
