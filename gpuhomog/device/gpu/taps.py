@@ -157,8 +157,8 @@ class Taps(Memory):
         cells = next((w for w in WINDOWS[width] if w >= needed), 0)
         if not cells or columns.decimation > MOST_PHASES:
             raise GpuhomogError(
-                f"Windows of {needed} cells of {columns.decimation} samples: kernels take {WINDOWS[width][-1]} cells of "
-                f"{MOST_PHASES} samples at most."
+                f"contract_taps, expand_taps: kernels take {WINDOWS[width][-1]} cells of {MOST_PHASES} samples at most"
+                f', not {needed} of {columns.decimation}; shorten the window, or choose device="cpu".'
             )
         by_phase = np.zeros((MOST_PHASES, cells))
         by_phase[: columns.decimation] = _by_phase(columns, cells)
