@@ -23,9 +23,8 @@ Out  frozen kernels. Errors: KernelError for parameters with which no kernel exi
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from math import erfc as erfc_of_one
 from math import factorial, log, pi, sqrt
 from typing import Any, ClassVar
@@ -34,7 +33,7 @@ import numpy as np
 import scipy  # its parts are imported when first used
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import AccuracyWarning, KernelError
+from .errors import KernelError, warn
 from .grid import axis_index
 
 Array = NDArray[np.float64]
@@ -69,6 +68,18 @@ class AveragingKernel:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "eps", _positive(self.eps, "eps"))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AveragingKernel) and self._numbers == other._numbers
+
+    def __hash__(self) -> int:
+        return hash(self._numbers)
+
+    @property
+    def _numbers(self) -> tuple[Any, ...]:
+        """What kernels that do the same have in common."""
+        values = (getattr(self, one.name) for one in fields(self))
+        return type(self), *(value.tobytes() if isinstance(value, np.ndarray) else value for value in values)
 
     def density(self, u: ArrayLike) -> Array:
         """Value of the kernel mu(u) on a line [1/Å] (of its projection, for a kernel in more dimensions)."""
@@ -502,13 +513,9 @@ class Sampled(AveragingKernel):
         scale = eps / (2 * sqrt(variance))
         third = ((points - centre) ** 3 * weights).sum() * h
         if weights.min() < -1e-12 * weights.max():
-            warnings.warn(
-                "sampled kernel: some weights are negative; averages may exceed the field's range.", AccuracyWarning, 2
-            )
+            warn("sampled kernel: some weights are negative; averages may exceed the field's range.")
         if abs(third) > 1e-6 * variance**1.5:
-            warnings.warn(
-                "sampled kernel: it is skewed; <nu>(x) = ∫ nu(x+u) mu(u) du is not symmetric.", AccuracyWarning, 2
-            )
+            warn("sampled kernel: it is skewed; <nu>(x) = ∫ nu(x+u) mu(u) du is not symmetric.")
         object.__setattr__(self, "eps", eps)
         object.__setattr__(self, "u", (points - centre) * scale)
         object.__setattr__(self, "w", weights / scale)

@@ -13,6 +13,7 @@ The commands and their options are made from the table `jobs.COMMANDS`; there is
 
 from __future__ import annotations
 
+import codecs
 import inspect
 import json
 import os
@@ -20,13 +21,14 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from difflib import get_close_matches
 from pathlib import Path
 from threading import Lock, Timer
 from time import monotonic
 from typing import Annotated, Any, Optional, TypeVar
+from unicodedata import combining, name, normalize
 
 import numpy as np
 import typer
@@ -51,7 +53,7 @@ from .jobs import (
 from .jobs.options import COMMON, DRY_RUN, FRESH, GENERAL, JSON, QUIET, Option, renamed
 from .jobs.streamed import is_streamed, run_streamed
 from .jobs.wording import as_typed
-from .parallel import Comm, agree_on, launched_rank, world
+from .parallel import Comm, agree_on, agreed, launched_rank, world
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # Click's, wherever this version of Typer keeps it
 SLOW = 1.0  # seconds before a progress bar appears
@@ -65,6 +67,38 @@ SHORT = 10  # characters of cells that are kept on one line: a number is not rea
 T = TypeVar("T")
 
 
+SIGNS = {"±": "+-", "×": "x", "−": "-", "→": "->", "∞": "infinite"}
+"""What stands for signs that a terminal's encoding lacks and that are no letters."""
+
+
+def spelled_out(error: UnicodeError) -> tuple[str, int]:
+    """Handler of characters that the encoding of a stream lacks: what they are called, or look like.
+
+    >>> "σ = 0 ± 2 e/Å²".encode("ascii", PROGRAM).decode()
+    'sigma = 0 +- 2 e/A2'
+    """
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = ""
+    for sign in error.object[error.start : error.end]:
+        plain = SIGNS.get(sign) or normalize("NFKD", sign).encode("ascii", "ignore").decode()
+        called = name(sign, "").lower().split()
+        text += plain or (called[-1] if called[:1] == ["greek"] else "" if combining(sign) else "?")
+    return text, error.end
+
+
+codecs.register_error(PROGRAM, spelled_out)
+
+
+def open_streams() -> None:
+    """Both streams can be written to, whatever their encoding, and where they are closed."""
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:  # closed by whoever started the program
+            setattr(sys, stream, open(os.devnull, "w"))  # noqa: SIM115
+        elif hasattr(getattr(sys, stream), "reconfigure"):
+            getattr(sys, stream).reconfigure(errors=PROGRAM)
+
+
 def say(sentence: str) -> None:
     """One line on standard error, by the first rank."""
     line = " ".join(str(sentence).split())
@@ -75,7 +109,8 @@ def say(sentence: str) -> None:
 def give_json(report: Mapping[str, Any]) -> None:
     """The one JSON object, by the first rank."""
     if launched_rank() == 0:
-        print(json.dumps(report, ensure_ascii=False, allow_nan=False))
+        has_all = codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8"
+        print(json.dumps(report, ensure_ascii=not has_all, allow_nan=False))
 
 
 class PlainHelp:
@@ -110,6 +145,7 @@ class OneSentence(PlainHelp, TyperGroup):
     def main(self, args: Sequence[str] | None = None, **extra: Any) -> Any:  # type: ignore[override]
         """Run and exit."""
         given = list(sys.argv[1:] if args is None else args) or ["--help"]
+        open_streams()
         if launched_rank() > 0:
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115  the first rank talks
         extra["standalone_mode"] = False
@@ -159,7 +195,8 @@ def fail(error: Exception, as_json: bool) -> int:
     say(sentence)
     _last_words.append(sentence)
     if as_json:
-        give_json({"error": sentence, "exit_code": code})
+        with suppress(OSError):  # standard output may be what failed
+            give_json({"error": sentence, "exit_code": code})
     return code
 
 
@@ -413,14 +450,8 @@ def run_command(command: Command, given: dict[str, Any]) -> None:
 
 def on_every_rank(prepared: Callable[[], T]) -> T:
     """What a check that every rank makes gives; if one rank refuses, all do."""
-    result: T | None = None
-    error: Exception | None = None
-    try:
+    with agreed(world()):
         result = prepared()
-    except Exception as refused:  # whatever it is: other ranks wait for this one
-        error = refused
-    world().agree(error)
-    assert result is not None
     return result
 
 
@@ -473,7 +504,7 @@ def callback(
     parameters, annotations = [], {}
     if argument is not None:
         help = "Files to read, in order." if several else "File to read."
-        told = typer.Argument(metavar=argument, help=help, show_default=False)
+        told = typer.Argument(metavar=argument, help=help, show_default=False, readable=False)  # readers say why not
         annotations["file"] = Annotated[list[Path] if several else Path, told]
         parameters.append(inspect.Parameter("file", inspect.Parameter.KEYWORD_ONLY, annotation=annotations["file"]))
     for option in options:

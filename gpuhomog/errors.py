@@ -6,10 +6,15 @@ Out  types. `InputError` is the one users meet: the command line turns it into o
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Iterable
 from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 from typing import Any
+
+PACKAGE = str(Path(__file__).parent)
 
 
 class GpuhomogError(Exception):
@@ -42,6 +47,14 @@ class Stopped(GpuhomogError):
 
 class AccuracyWarning(UserWarning):
     """The result is what was asked for, but a stated condition of its accuracy is not met."""
+
+
+def warn(sentence: str) -> None:
+    """An AccuracyWarning, shown at the line that called this package, however deep in it the cause was found."""
+    depth, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        depth, frame = depth + 1, frame.f_back
+    warnings.warn(sentence, AccuracyWarning, stacklevel=depth)
 
 
 def import_optional(module: str, extra: str, what: str) -> Any:

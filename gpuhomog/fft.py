@@ -121,10 +121,7 @@ class Multiplier:
     @cached_property
     def identity(self) -> Hashable | None:
         """Equal for multipliers that are made of the same numbers; None where nobody can tell."""
-        try:
-            return identity(self)
-        except LookupError:
-            return None
+        return known_by(self)
 
     def turned(self) -> Multiplier:
         """The same with the two slower axes exchanged: its planes are rows of the former ones."""
@@ -238,6 +235,14 @@ class Multiplier:
         if n1 % 2 == 0 and n2 % 2 == 0:
             out[n1 // 2, n2 // 2] = self._evaluate((first, row, column), (*nyquist, 1, 2)).item()
         return out
+
+
+def known_by(what: Any) -> Hashable | None:
+    """identity, or None where nobody can tell."""
+    try:
+        return identity(what)
+    except LookupError:
+        return None
 
 
 def identity(what: Any) -> Hashable:
@@ -366,6 +371,11 @@ class Factors:
     transforms: tuple[Callable[[NDArray[np.float64]], NDArray[Any]], ...]
     inverse_square: float | None
     gradient: NDArray[np.float64] | None
+
+    @property
+    def known_as(self) -> Hashable | None:
+        """Equal for the same functions of |k|; None where nobody can tell."""
+        return known_by(self.transforms)
 
 
 def _is_flat(part: Part, axis: int, shape: Sequence[int]) -> bool:

@@ -60,6 +60,21 @@ class Field:
             values.flags.writeable = False
             object.__setattr__(self, "values", values)
 
+    def __repr__(self) -> str:
+        shape, lengths = (
+            " × ".join(str(n) for n in self.grid.shape),
+            " × ".join(f"{x:.5g}" for x in self.grid.lengths),
+        )
+        here = f", planes {self.slab.start} to {self.slab.stop} here" if self.comm.size > 1 else ""
+        atoms = "" if self.structure is None else f", {self.structure.formula}"
+        return (
+            f"Field({self.quantity}{f' in {self.unit}' if self.unit else ''}, {shape} points, {self.values.dtype} on "
+            f"{self.device.name}{here}, cell {lengths} Å, {', '.join(self.grid.boundary)}{atoms})"
+        )
+
+    def __array__(self, *_: Any, **given: Any) -> NDArray[Any]:
+        raise TypeError("A Field is more than an array: take field.to_host() for NumPy, or field.values on its device.")
+
     @classmethod
     def from_array(
         cls,

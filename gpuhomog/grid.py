@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -111,10 +112,12 @@ class Grid:
         a, b, c = self.cell
         return float(abs(a @ np.cross(b, c)))
 
-    @property
+    @cached_property
     def lengths(self) -> NDArray[np.float64]:
         """|a|, |b|, |c| [Å]."""
-        return np.asarray(np.linalg.norm(self.cell, axis=1), dtype=np.float64)
+        lengths = np.linalg.norm(self.cell, axis=1)
+        lengths.flags.writeable = False
+        return lengths
 
     @property
     def steps(self) -> NDArray[np.float64]:
@@ -126,7 +129,7 @@ class Grid:
         """(3, 3) reciprocal vectors as rows, B = 2π A^{-T} [1/Å]."""
         return np.asarray(2 * np.pi * np.linalg.inv(self.cell).T, dtype=np.float64)
 
-    @property
+    @cached_property
     def is_orthogonal(self) -> bool:
         """True if the lattice vectors are perpendicular to 1e-10 of their lengths."""
         gram = self.cell @ self.cell.T / np.outer(self.lengths, self.lengths)

@@ -28,6 +28,9 @@ from .units import DOUBLE, conversion_factor, internal_unit, is_rounding
 UNEVEN = 1e-3
 """By how much steps between positions may differ, over their mean: tables are rounded."""
 
+FEW = 6
+"""So many numbers are printed one by one."""
+
 Tables = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
 """A result for people: titles, and under each its rows of name and text."""
 
@@ -84,12 +87,43 @@ def plain(value: Any) -> Any:
     return value
 
 
-class Result:
-    """Base of every result: a frozen dataclass that can be written anywhere; one with tables() is printed as these."""
+def in_short(value: Any) -> str:
+    """A value in a few words: of an array how many numbers it has, and between which they lie.
 
-    def __str__(self) -> str:
+    >>> in_short(np.linspace(0.0, 2.5, 352)), in_short(np.zeros(2)), in_short((1, 2.5))
+    ('<352 numbers, 0 to 2.5>', '[0. 0.]', '(1, 2.5)')
+    """
+    if isinstance(value, Result):
+        return f"{type(value).__name__}(…)"
+    if isinstance(value, np.ndarray):
+        if value.size <= FEW:
+            return np.array2string(value, threshold=FEW).replace("\n", "")
+        ends = f", {value.min():.6g} to {value.max():.6g}" if value.dtype.kind in "fiu" else ""
+        return f"<{' × '.join(str(n) for n in value.shape)} numbers{ends}>"
+    if isinstance(value, list | tuple):
+        shown = ", ".join(in_short(one) for one in value[:FEW])
+        return f"({shown}{f', … {len(value)} in all' if len(value) > FEW else ''})"
+    return repr(value)
+
+
+class Result:
+    """Base of every result: a frozen dataclass that can be written anywhere; one with tables() is printed as these.
+
+    One without them is printed with its arrays in short; its provenance is left out.
+    """
+
+    def __init_subclass__(cls, **given: Any) -> None:
+        super().__init_subclass__(**given)
+        if "__repr__" not in cls.__dict__:
+            setattr(cls, "__repr__", Result.__repr__)  # or a dataclass makes one of whole arrays  # noqa: B010
+
+    def __repr__(self) -> str:
         tables = getattr(self, "tables", None)
-        return repr(self) if tables is None else text_of(tables())
+        if tables is not None:
+            return text_of(tables())
+        known = {f.name: getattr(self, f.name) for f in fields(self) if f.repr and f.name != "provenance"}  # type: ignore[arg-type]
+        shown = ", ".join(f"{name}={in_short(value)}" for name, value in known.items() if value is not None)
+        return f"{type(self).__name__}({shown})"
 
     def to_dict(self) -> dict[str, Any]:
         """Nested dict of plain Python values (arrays as lists), ready for JSON."""

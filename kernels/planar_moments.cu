@@ -1,21 +1,29 @@
-// planar_moments: sums of powers, smallest and largest value of every plane, along all three axes, in one read.
+// planar_moments: sums of powers of every plane along all three axes, and the field's extremes, in one read.
 //
 //   out[axis][p - 1][k] = sum of (v - centre)^p over plane k of the axis, p = 1 .. MOMENTS       planar average, eq. 48
-//   out[axis][MOMENTS], out[axis][MOMENTS + 1] = min v, min -v over the plane                     (EXTREMA only)
+//   extremes            = min v and max v of what each block reads                               (EXTREMA only)
 //
 // planar_moments reads rows (a row: n2 neighbours in memory) and leaves two small partial results; combine_partials
-// finishes each axis from them.
+// finishes all axes from them.
 //
 // values         (rows, n2) T, C order; rows = n0 n1
-// row_stats      (STATS, chunks, rows) double, written: each row's part in each chunk of columns
-// column_stats   (STATS, blocks, n2) double, written: each column's part in each block of rows
-// launch         planar_moments    <<<(blocks, chunks), 128>>>, chunks = ceil(n2 / COLUMNS<T>), blocks <= rows
-//                combine_partials  <<<(ceil(planes / (inner == 1 ? 32 : 8)), STATS), (32, 8)>>>
+// row_stats      (MOMENTS, chunks, rows) double, written: each row's part in each chunk of columns
+// column_stats   (MOMENTS, blocks, n2) double, written: each column's part in each block of rows
+// extremes       (2, chunks, blocks) double, written; inf, -inf where a block has only NaN
+// out            (MOMENTS, n0 + n1 + n2) double, written
+// launch         planar_moments    <<<(blocks, chunks), 32 ceil(width / 256), shared>>>: chunks of width columns (the
+//                                  last of what is left), a multiple of 8 up to 1024; less than 2^31 rows a block,
+//                                  blocks <= rows; shared holds a Share for each warp. ALIGNED: rows start at
+//                                  16-byte addresses
+//                combine_partials  <<<(ceil(max(n0, n1, n2) / 8), MOMENTS, 3), 256>>>
 // order          fixed trees, no atomics: the same launch gives the same bits. A thread adds up to 64 rows of a column
 //                in T, everything beyond in double; a warp's share of a row in T, by a tree
 // oracle         device/cpu/sums.py planar_moments; test tests/kernels/test_planar_moments.py
-// ladder         v1 one block a plane, one axis a read; v2 3 axes a read, transposed reduction of rows; v3 this: the next
-//                rows are loaded while these are added, double sums in shared memory
+// ladder         v1 one block a plane, one axis a read; v2 3 axes a read, transposed reduction of rows; v3 the next
+//                rows are loaded while these are added, double sums in shared memory: 0.72 of a copy's rate on an H200
+//                (double 0.52, as 3 of the 4 blocks launched fitted); v4 this: rows on their way to shared memory,
+//                extremes of the field only, all blocks at once, one launch combines. 17.5 instructions a point for
+//                24.6 (double 23 for 68), 64 to 96 KB on their way for 32; [P] 0.88 to 0.94 (double 0.90 to 0.96)
 //
 // instances
 //   planar_moments<float, 1, false, false>
@@ -29,13 +37,12 @@
 //   combine_partials
 #include "common.cuh"
 
-constexpr int BLOCK = 128;
-constexpr int WARPS = BLOCK / WARP;
+constexpr int BLOCK = 128;     // threads, at most
+constexpr int BLOCKS_EACH = 4; // such blocks of a multiprocessor, so many that registers suffice
+constexpr int COLUMNS = 8;     // of a thread: the more, the fewer rows there are to reduce over the warp for each value
+constexpr int ROWS = 4;        // on their way: 64 KB a multiprocessor (double 96), for 32 KB limited v3 to 3.5 TB/s
 constexpr int TILE = 16;       // rows whose parts wait in shared memory before the warps' parts are added
-constexpr int BATCH = 2;       // rows in flight, while the batch before is added
 constexpr int FLUSH = 64;      // rows that a column adds in T
-constexpr int BLOCKS_EACH = 4; // blocks of a multiprocessor, so many that registers suffice
-constexpr int UNROLL = 1;      // batches written out
 
 // Reduce N values over the warp at once: each step halves the values a lane still carries, so that N values cost
 // about N shuffles instead of 5 N. Lane l ends with the reduction of value (l / (32 / N)) for N <= 32.
@@ -61,216 +68,206 @@ __device__ __forceinline__ T warp_reduce_many(T (&value)[N], Combine combine) {
   return result;
 }
 
-// Columns of a thread: two groups of neighbours, or a block apart where rows do not start at 16-byte addresses. The more
-// columns, the fewer rows there are to reduce over the warp for each value.
-template <typename T> struct Columns {
-  static constexpr int count = 2 * Vector<T>::size;
+// What a warp has of shared memory: its columns' sums, its rows on their way, and its parts of the rows of two tiles.
+template <typename T, int MOMENTS> struct Share {
+  double totals[MOMENTS][COLUMNS][WARP];
+  __align__(16) T ring[ROWS][COLUMNS * WARP];
+  T parts[2][TILE][MOMENTS];
 };
 
-// One row's values of a thread, added to its columns and to the row. CHECKED: some may be absent.
-template <bool CHECKED, typename T, int MOMENTS, bool EXTREMA, int C>
-__device__ __forceinline__ void add_row(const T (&v)[C], unsigned present, T centre, T (&sum)[MOMENTS][C], T (&low)[C],
-                                        T (&high)[C], T *of_row, T *extremes) {
-  const T largest = T(1) / T(0);
-#pragma unroll
-  for (int p = 0; p < MOMENTS; ++p) of_row[p] = T(0);
-  if (EXTREMA) extremes[0] = extremes[1] = largest;
-#pragma unroll
-  for (int c = 0; c < C; ++c) {
-    const bool counts = !CHECKED || present >> c & 1;
-    const T d = counts ? v[c] - centre : T(0), square = d * d;
-    sum[0][c] += d;
-    of_row[0] += d;
-    if (MOMENTS > 1) {
-      sum[1 % MOMENTS][c] += square;
-      of_row[1 % MOMENTS] += square;
-      sum[2 % MOMENTS][c] += square * d;
-      of_row[2 % MOMENTS] += square * d;
-      sum[3 % MOMENTS][c] += square * square;
-      of_row[3 % MOMENTS] += square * square;
-    }
-    if (EXTREMA) {
-      const T below = counts ? v[c] : largest, above = counts ? -v[c] : largest;
-      low[c] = min(low[c], below);
-      high[c] = min(high[c], above);
-      extremes[0] = min(extremes[0], below);
-      extremes[1] = min(extremes[1], above);
-    }
-  }
+// W neighbours.
+template <int W, typename T> __device__ __forceinline__ void load(T *to, const T *from) {
+  if constexpr (W > 1)
+    *reinterpret_cast<typename Vector<T>::type *>(to) = *reinterpret_cast<const typename Vector<T>::type *>(from);
+  else
+    *to = *from;
+}
+
+// Smaller and larger of two; a NaN b is passed over. In double precision min and max take twice the instructions.
+template <typename T> __device__ __forceinline__ T smaller(T a, T b) {
+  return sizeof(T) == 4 ? min(a, b) : b < a ? b : a;
+}
+template <typename T> __device__ __forceinline__ T larger(T a, T b) {
+  return sizeof(T) == 4 ? max(a, b) : b > a ? b : a;
 }
 
 template <typename T, int MOMENTS, bool EXTREMA, bool ALIGNED>
 __global__ void __launch_bounds__(BLOCK, sizeof(T) == 4 ? BLOCKS_EACH : BLOCKS_EACH - 1)
     planar_moments(const T *__restrict__ values, double *__restrict__ row_stats, double *__restrict__ column_stats,
-                   long long rows, long long n2, T centre) {
+                   double *__restrict__ extremes, long long rows, long long n2, int width, T centre) {
   static_assert(MOMENTS == 1 || MOMENTS == 4, "powers are written out");
-  constexpr int C = Columns<T>::count;
-  constexpr int STATS = MOMENTS + (EXTREMA ? 2 : 0);
-  __shared__ T parts[2][WARPS][TILE][STATS];
-  __shared__ double totals[MOMENTS][C][BLOCK];
-  const T largest = T(1) / T(0);
-  const int thread = threadIdx.x, warp = thread / WARP, lane = thread % WARP;
-  const long long first = rows * blockIdx.x / gridDim.x, last = rows * (blockIdx.x + 1LL) / gridDim.x;
-  const long long chunk = static_cast<long long>(blockIdx.y) * BLOCK * C;
-  const auto offset = [&](int c) {
-    constexpr int W = Vector<T>::size;
-    return ALIGNED ? (c / W * BLOCK + thread) * W + c % W : c * BLOCK + thread;
-  };
-  unsigned present = 0; // bit c: column c of this thread exists
+  using Shared = Share<T, MOMENTS>;
+  constexpr int W = ALIGNED ? Vector<T>::size : 1, GROUPS = COLUMNS / W;
+  static_assert(TILE % ROWS == 0 && FLUSH % TILE == 0, "rounds of the ring fill a tile");
+  extern __shared__ __align__(16) unsigned char shared_bytes[];
+  Shared *const shares = reinterpret_cast<Shared *>(shared_bytes);
+  const int thread = threadIdx.x, warp = thread / WARP, lane = thread % WARP, warps = blockDim.x / WARP;
+  Shared &own = shares[warp];
+  const long long first = rows * blockIdx.x / gridDim.x;
+  const int n_rows = static_cast<int>(rows * (blockIdx.x + 1LL) / gridDim.x - first);
+  const long long chunk = static_cast<long long>(blockIdx.y) * width;
+  const int n_columns = static_cast<int>(min(n2 - chunk, static_cast<long long>(width))) - warp * COLUMNS * WARP;
+  // Columns of the warp: groups of W neighbours, those of its threads side by side.
+  const auto place = [&](int group) { return (group * WARP + lane) * W; };
+  unsigned present = 0; // bit g: group g of this thread exists
 #pragma unroll
-  for (int c = 0; c < C; ++c) present |= static_cast<unsigned>(chunk + offset(c) < n2) << c;
+  for (int g = 0; g < GROUPS; ++g) present |= static_cast<unsigned>(place(g) < n_columns) << g;
 
-  T sum[MOMENTS][C], low[C], high[C];
+  T sum[MOMENTS][COLUMNS], low = T(1) / T(0), high = -low;
 #pragma unroll
-  for (int c = 0; c < C; ++c) {
-    low[c] = high[c] = largest;
+  for (int c = 0; c < COLUMNS; ++c) {
 #pragma unroll
     for (int p = 0; p < MOMENTS; ++p) {
       sum[p][c] = T(0);
-      totals[p][c][thread] = 0.0;
+      own.totals[p][c][lane] = 0.0;
     }
   }
 
-  const auto load = [&](T(&v)[BATCH][C], const T *at, long long row) {
+  const T *coming = values + first * n2 + chunk + warp * COLUMNS * WARP + place(0);
+  const auto fetch = [&](int slot, int row) {
+    const unsigned there = row < n_rows ? present : 0;
 #pragma unroll
-    for (int r = 0; r < BATCH; ++r) {
-      const unsigned there = row + r < last ? present : 0;
-      if (ALIGNED) {
-        constexpr int W = Vector<T>::size;
-#pragma unroll
-        for (int c = 0; c < C; c += W) {
-          typename Vector<T>::type loaded{};
-          if (there >> c & 1) loaded = *reinterpret_cast<const typename Vector<T>::type *>(at + r * n2 + offset(c));
-          const T *each = reinterpret_cast<const T *>(&loaded);
-#pragma unroll
-          for (int e = 0; e < W; ++e) v[r][c + e] = each[e];
-        }
-      } else {
-#pragma unroll
-        for (int c = 0; c < C; ++c) v[r][c] = there >> c & 1 ? at[r * n2 + offset(c)] : T(0);
-      }
-    }
+    for (int g = 0; g < GROUPS; ++g)
+      if (there >> g & 1) begin_copy<W * sizeof(T)>(own.ring[slot] + place(g), coming + g * WARP * W);
+    coming += n2;
+    close_copies();
   };
+#pragma unroll
+  for (int r = 0; r < ROWS; ++r) {
+#pragma unroll
+    for (int c = 0; c < COLUMNS; ++c)
+      if (!(present >> (c / W) & 1)) own.ring[r][place(c / W) + c % W] = centre; // absent: deviates by nothing
+    fetch(r, r);
+  }
 
-  T v[BATCH][C];
-  const T *at = values + first * n2 + chunk;
-  load(v, at, first);
   int buffer = 0, unflushed = 0;
-  for (long long tile = first; tile < last; tile += TILE, buffer ^= 1) {
-#pragma unroll UNROLL
-    for (int batch = 0; batch < TILE; batch += BATCH) {
-      const long long row = tile + batch;
-      T next[BATCH][C];
-      at += BATCH * n2;
-      load(next, at, row + BATCH);
-      T powers[BATCH * MOMENTS], extremes[2 * BATCH];
-      const bool whole = present == (1u << C) - 1 && row + BATCH <= last;
+  for (int tile = 0; tile < n_rows; tile += TILE, buffer ^= 1) {
+#pragma unroll 1
+    for (int round = 0; round < TILE; round += ROWS) {
 #pragma unroll
-      for (int r = 0; r < BATCH; ++r) {
-        T *of_row = powers + r * MOMENTS, *extreme = extremes + 2 * r;
-        if (whole)
-          add_row<false, T, MOMENTS, EXTREMA>(v[r], present, centre, sum, low, high, of_row, extreme);
-        else
-          add_row<true, T, MOMENTS, EXTREMA>(v[r], row + r < last ? present : 0, centre, sum, low, high, of_row,
-                                             extreme);
-      }
-      const T added = warp_reduce_many(powers, [](T a, T b) { return a + b; });
-      constexpr int SHARE = WARP / (BATCH * MOMENTS); // lanes that end with the same value
-      if (lane % SHARE == 0) {
-        const int which = lane / SHARE;
-        parts[buffer][warp][batch + which / MOMENTS][which % MOMENTS] = added;
-      }
-      if (EXTREMA) {
-        const T extreme = warp_reduce_many(extremes, [](T a, T b) { return min(a, b); });
-        constexpr int ALIKE = WARP / (2 * BATCH);
-        if (lane % ALIKE == 0) {
-          const int which = lane / ALIKE;
-          parts[buffer][warp][batch + which / 2][MOMENTS + which % 2] = extreme;
+      for (int slot = 0; slot < ROWS; ++slot) {
+        const int row = tile + round + slot;
+        if (row >= n_rows) continue;
+        wait_copies<ROWS - 1>();
+        __align__(16) T v[COLUMNS];
+        T of_row[MOMENTS];
+#pragma unroll
+        for (int g = 0; g < GROUPS; ++g) load<W>(v + g * W, own.ring[slot] + place(g));
+        fetch(slot, row + ROWS);
+#pragma unroll
+        for (int c = 0; c < COLUMNS; ++c) {
+          const T d = v[c] - centre, square = d * d;
+          sum[0][c] += d;
+          of_row[0] = c ? of_row[0] + d : d;
+          if constexpr (MOMENTS > 1) {
+            sum[1][c] += square;
+            of_row[1] = c ? of_row[1] + square : square;
+            sum[2][c] = fma(square, d, sum[2][c]);
+            of_row[2] = c ? fma(square, d, of_row[2]) : square * d;
+            sum[3][c] = fma(square, square, sum[3][c]);
+            of_row[3] = c ? fma(square, square, of_row[3]) : square * square;
+          }
+          if (EXTREMA && present >> (c / W) & 1) {
+            low = smaller(low, v[c]);
+            high = larger(high, v[c]);
+          }
         }
+        const T added = warp_reduce_many(of_row, [](T a, T b) { return a + b; });
+        constexpr int ALIKE = WARP / MOMENTS; // lanes that end with the same value
+        if (lane % ALIKE == 0) own.parts[buffer][round + slot][lane / ALIKE] = added;
       }
-#pragma unroll
-      for (int r = 0; r < BATCH; ++r)
-#pragma unroll
-        for (int c = 0; c < C; ++c) v[r][c] = next[r][c];
     }
     unflushed += TILE;
-    if (unflushed == FLUSH || tile + TILE >= last) {
+    if (unflushed == FLUSH || tile + TILE >= n_rows) {
       unflushed = 0;
 #pragma unroll
       for (int p = 0; p < MOMENTS; ++p) {
 #pragma unroll
-        for (int c = 0; c < C; ++c) {
-          totals[p][c][thread] += sum[p][c];
+        for (int c = 0; c < COLUMNS; ++c) {
+          own.totals[p][c][lane] += sum[p][c];
           sum[p][c] = T(0);
         }
       }
     }
     __syncthreads(); // once a tile: the other buffer is free again when all have come here a second time
-    for (int i = thread; i < TILE * STATS; i += BLOCK) {
-      const int stat = i / TILE, r = i % TILE;
-      if (tile + r < last) {
-        double combined = parts[buffer][0][r][stat];
-#pragma unroll
-        for (int w = 1; w < WARPS; ++w) {
-          const double other = parts[buffer][w][r][stat];
-          combined = stat < MOMENTS ? combined + other : min(combined, other);
-        }
-        row_stats[(stat * static_cast<long long>(gridDim.y) + blockIdx.y) * rows + tile + r] = combined;
+    for (int i = thread; i < TILE * MOMENTS; i += blockDim.x) {
+      const int p = i / TILE, r = i % TILE;
+      if (tile + r < n_rows) {
+        double combined = shares[0].parts[buffer][r][p];
+        for (int w = 1; w < warps; ++w) combined += shares[w].parts[buffer][r][p];
+        row_stats[(p * static_cast<long long>(gridDim.y) + blockIdx.y) * rows + first + tile + r] = combined;
       }
     }
   }
 
   const long long stride = static_cast<long long>(gridDim.x) * n2;
 #pragma unroll
-  for (int c = 0; c < C; ++c) {
-    if (!(present >> c & 1)) continue;
-    double *out = column_stats + blockIdx.x * n2 + chunk + offset(c);
+  for (int c = 0; c < COLUMNS; ++c) {
+    if (!(present >> (c / W) & 1)) continue;
+    double *to = column_stats + blockIdx.x * n2 + chunk + warp * COLUMNS * WARP + place(c / W) + c % W;
 #pragma unroll
-    for (int p = 0; p < MOMENTS; ++p) out[p * stride] = totals[p][c][thread];
-    if (EXTREMA) {
-      out[MOMENTS * stride] = low[c];
-      out[(MOMENTS + 1) * stride] = high[c];
+    for (int p = 0; p < MOMENTS; ++p) to[p * stride] = own.totals[p][c][lane];
+  }
+  if (EXTREMA) {
+    __shared__ T found[BLOCK / WARP][2];
+#pragma unroll
+    for (int step = WARP / 2; step > 0; step /= 2) {
+      low = smaller(low, __shfl_xor_sync(ALL_LANES, low, step));
+      high = larger(high, __shfl_xor_sync(ALL_LANES, high, step));
+    }
+    if (lane == 0) {
+      found[warp][0] = low;
+      found[warp][1] = high;
+    }
+    __syncthreads();
+    if (thread == 0) {
+      for (int w = 1; w < warps; ++w) {
+        low = smaller(low, found[w][0]);
+        high = larger(high, found[w][1]);
+      }
+      double *to = extremes + blockIdx.y * gridDim.x + blockIdx.x;
+      to[0] = low;
+      to[gridDim.y * gridDim.x] = high;
     }
   }
 }
 
-// Reduce parts (stats, outer, planes, inner) over outer and inner: added for stat < moments, smallest beyond.
-// Lanes follow the memory: planes where inner is 1, inner otherwise.
-__global__ void combine_partials(const double *__restrict__ parts, double *__restrict__ out, long long outer,
-                                 long long planes, long long inner, long long out_stride, int moments) {
-  __shared__ double columns[8][WARP + 1];
-  const int stat = blockIdx.y, x = threadIdx.x, y = threadIdx.y;
-  const bool adds = stat < moments;
-  const double neutral = adds ? 0.0 : 1.0 / 0.0;
-  parts += stat * outer * planes * inner;
-  out += stat * out_stride;
-  double value = neutral;
-  if (inner == 1) {
-    const long long plane = blockIdx.x * 32LL + x;
-    if (plane < planes)
-      for (long long o = y; o < outer; o += 8) {
-        const double part = parts[o * planes + plane];
-        value = adds ? value + part : min(value, part);
+// All axes at once (blockIdx.z): of row_stats (chunks, n0, n1) the sums over chunks and n1, and over chunks and n0; of
+// column_stats (blocks, n2) the sums over blocks. 8 planes a block; lanes follow the memory.
+__global__ void __launch_bounds__(256, 4)
+    combine_partials(const double *__restrict__ row_stats, const double *__restrict__ column_stats,
+                     double *__restrict__ out, long long n0, long long n1, long long n2, int chunks, int blocks) {
+  constexpr int PLANES = 8, WARPS = 256 / WARP;
+  __shared__ double parts[WARPS][PLANES];
+  const int stat = blockIdx.y, axis = blockIdx.z, warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
+  const long long planes = axis == 0 ? n0 : axis == 1 ? n1 : n2, start = blockIdx.x * static_cast<long long>(PLANES);
+  if (start >= planes) return;
+  out += stat * (n0 + n1 + n2) + (axis == 0 ? 0 : axis == 1 ? n0 : n0 + n1);
+  double value = 0.0;
+  if (axis == 0) { // a warp a plane
+    const long long plane = start + warp;
+    if (plane < n0)
+      for (int c = 0; c < chunks; ++c) {
+        const double *row = row_stats + ((stat * static_cast<long long>(chunks) + c) * n0 + plane) * n1;
+#pragma unroll 4
+        for (long long i = lane; i < n1; i += WARP) value += row[i];
       }
-    columns[y][x] = value;
+    value = warp_sum(value);
+    if (lane == 0 && plane < n0) out[plane] = value;
+  } else { // 8 planes side by side, 32 rows at a time
+    const long long outer = axis == 1 ? chunks * n0 : blocks, plane = start + lane % PLANES;
+    const double *column = (axis == 1 ? row_stats : column_stats) + stat * outer * planes + plane;
+    if (plane < planes) {
+#pragma unroll 4
+      for (long long o = threadIdx.x / PLANES; o < outer; o += 256 / PLANES) value += column[o * planes];
+    }
+#pragma unroll
+    for (int step = WARP / 2; step >= PLANES; step /= 2) value += __shfl_xor_sync(ALL_LANES, value, step);
+    if (lane < PLANES) parts[warp][lane] = value;
     __syncthreads();
-    if (y == 0 && plane < planes) {
-      for (int i = 1; i < 8; ++i) value = adds ? value + columns[i][x] : min(value, columns[i][x]);
+    if (threadIdx.x < PLANES && plane < planes) {
+      for (int w = 1; w < WARPS; ++w) value += parts[w][lane];
       out[plane] = value;
     }
-  } else {
-    const long long plane = blockIdx.x * 8LL + y;
-    if (plane < planes)
-      for (long long o = 0; o < outer; ++o)
-        for (long long i = x; i < inner; i += WARP) {
-          const double part = parts[(o * planes + plane) * inner + i];
-          value = adds ? value + part : min(value, part);
-        }
-#pragma unroll
-    for (int step = WARP / 2; step > 0; step /= 2) {
-      const double other = __shfl_xor_sync(ALL_LANES, value, step);
-      value = adds ? value + other : min(value, other);
-    }
-    if (x == 0 && plane < planes) out[plane] = value;
   }
 }

@@ -202,12 +202,13 @@ class Bench:
 
         return error
 
-    def causal_error(self, response: Callable[[Array, Array], Array]) -> Callable[[Any], float]:
-        """Error of out[x] = Σ over x' <= x of response(x - x', |k|) field[x'] for modes k of the planes, at 4 planes.
+    def line_error(self, response: Callable[[Array, Array], Array], causal: bool = False) -> Callable[[Any], float]:
+        """Error of out[x] = Σ over x' of response(|x - x'|, |k|) field[x'] for modes k of the planes, at 4 planes.
 
-        The first plane, where the sum ends, counts half.
+        causal    only over x' <= x, of which the first plane, where the sum ends, counts half
         response  (n distances, modes) of plane distances and wavevectors, |k| in radians a sample
-        The norm of the deviation over the norm of the exact result, for the mean and the other 4^2 - 1 modes apart.
+        The norm of the deviation over the norm of the exact result: of all 4^2 modes, or, if causal, of the mean and of
+        the others apart.
         """
         n, at = self.n, self.chosen(self.n)
         numbers = np.array([0, 1, -2, n // 3])
@@ -215,11 +216,16 @@ class Bench:
         lengths = 2 * np.pi / n * np.hypot(numbers[:, None], numbers)
         kernel = response(np.arange(n), lengths.ravel()).reshape(n, *lengths.shape)
         source = self.contracted(self.values, [np.eye(n), waves, waves])
-        source[0] *= 0.5
-        expected = np.stack([(kernel[: x + 1][::-1] * source[: x + 1]).sum(axis=0) for x in at])
+        source[0] *= 0.5 if causal else 1.0
+        last = [x + 1 if causal else n for x in at]
+        expected = np.stack(
+            [(kernel[np.abs(x - np.arange(end))] * source[:end]).sum(axis=0) for x, end in zip(at, last, strict=True)]
+        )
 
         def error(result: Any) -> float:
             wrong = np.abs(self.contracted(result, [np.eye(n)[at], waves, waves]) - expected)
+            if not causal:
+                return float(np.linalg.norm(wrong) / np.linalg.norm(expected))
             mean = np.linalg.norm(wrong[:, 0, 0]) / np.linalg.norm(expected[:, 0, 0])
             wrong[:, 0, 0] = 0.0
             rest = np.where(np.arange(lengths.size).reshape(lengths.shape) > 0, expected, 0.0)

@@ -9,8 +9,9 @@ budget. Rows go to FILE as soon as they are known; `python scaling/rows.py merge
 Times are medians of CUDA events after a first run that compiles and allocates, about 0.3 s and at least 5 runs each;
 calls slower than a quarter of a second are timed once (the row says so). See bench.py for floor and error.
 
---tune MODULE:NAME=VALUES sets a constant of a Python module, --tune FILE.cu:NAME=VALUES a constexpr of a kernel;
-several combine. Only our own calls are timed then, and nothing is written.
+--tune MODULE:NAME=VALUES sets a constant of a Python module, --tune FILE.cu:NAME=VALUES a constexpr of a kernel, with
+a + between places one that several share (planar_moments.cu:ROWS+gpuhomog.device.gpu.sums:ROWS=2,4,8); several --tune
+combine. Only our own calls are timed then, and nothing is written.
 """
 
 from __future__ import annotations
@@ -186,13 +187,14 @@ def settings(tunings: list[str]) -> Iterator[tuple[str, list[tuple[str, str, str
     """Every combination of the values of --tune: its name, and (place, constant, value) of each."""
     choices = []
     for tuning in tunings:
-        found = re.fullmatch(r"([\w./]+):(\w+)=(.+)", tuning)
+        found = re.fullmatch(r"([\w./]+:\w+(?:\+[\w./]+:\w+)*)=(.+)", tuning)
         if found is None:
             sys.exit(f"--tune {tuning}: write MODULE:NAME=VALUES or FILE.cu:NAME=VALUES, values with commas between.")
-        place, constant, values = found.groups()
-        choices.append([(place, constant, value) for value in values.split(",")])
-    for chosen in itertools.product(*choices):
-        yield ", ".join(f"{constant} = {value}" for _, constant, value in chosen), list(chosen)
+        places = [place.split(":") for place in found[1].split("+")]
+        choices.append([[(place, constant, value) for place, constant in places] for value in found[2].split(",")])
+    for combined in itertools.product(*choices):
+        chosen = list(itertools.chain.from_iterable(combined))
+        yield ", ".join(dict.fromkeys(f"{constant} = {value}" for _, constant, value in chosen)), chosen
 
 
 def apply(device: Any, chosen: list[tuple[str, str, str]]) -> None:
@@ -211,7 +213,9 @@ def apply(device: Any, chosen: list[tuple[str, str, str]]) -> None:
         return text
 
     runtime.source = source
-    getattr(getattr(device, "runtime", None), "_kernels", {}).clear()
+    below = getattr(device, "runtime", None)
+    getattr(below, "_kernels", {}).clear()
+    getattr(below, "close", lambda: None)()  # the programs of the tests' runtime
     for place, constant, value in chosen:
         if not place.endswith(".cu"):
             module = importlib.import_module(place)

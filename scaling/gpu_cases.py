@@ -16,13 +16,15 @@ import gpu_peers as peers
 import numpy as np
 from bench import RMS, Bench, Parameters
 from gpu_peers import CACHED, CACHED_DOUBLED, PLAIN, ZEROS, Call
+from scipy.special import erfc
 
 import gpuhomog as gh
 from gpuhomog.averaging_kernels import TopHat
 from gpuhomog.device import CPU
 from gpuhomog.device.decode import PADDING, FixedWidth
-from gpuhomog.fft import InverseSquare, Multiplier, filtered
+from gpuhomog.fft import InverseSquare, Multiplier, filtered, shell_powers
 from gpuhomog.operators.averages.line_weights import END_STENCIL, Line, spectral_weights, sum_weights, window_of
+from gpuhomog.operators.macroscale.interval_field import ball_rows
 from gpuhomog.operators.potentials.cylinder_fit import march_fit
 from gpuhomog.operators.potentials.cylinder_kernel import khat
 from gpuhomog.operators.potentials.cylinder_table import disc_points
@@ -529,7 +531,7 @@ def cylinder(bench: Bench) -> Case:
                 bench
             ),
         },
-        bench.causal_error(response),
+        bench.line_error(response, causal=True),
         note=f"fit {fit.error:.0e}",
     )
 
@@ -580,6 +582,136 @@ def _trapezoid(n: int) -> Any:
     weights = np.ones((2, n))
     weights[0, 0] = weights[1, -1] = 0.5
     return weights
+
+
+def padded_filter(bench: Bench) -> Case:
+    """1/k² where zeros follow along the first axis, which doubles it: what the potential of a slab takes."""
+    n, device = bench.n, bench.device
+    multiplier = Multiplier((2 * n, n, n), [InverseSquare(np.diag([np.pi, 2 * np.pi, 2 * np.pi]) / n)])
+    across = np.pi / n * np.arange(2 * n)
+    across[n:] -= 2 * np.pi
+
+    def response(distance: Any, length: Any) -> Any:
+        k = across[:, None] ** 2 + length**2
+        inverse = np.divide(1.0, k, out=np.zeros_like(k), where=k > 0)
+        return np.fft.ifft(inverse, axis=0).real[distance]
+
+    return Case(
+        {OURS: lambda: device.convolve(bench.values, [multiplier])[0]},
+        2.0 * bench.pass_bytes,
+        {CACHED_DOUBLED: lambda: peers.cached_causal_fft(bench)},
+        bench.line_error(response),
+    )
+
+
+# Scales
+
+
+def shells(bench: Bench) -> Case:
+    """Power by |k|: the transform, and its sums over shells."""
+    n, device = bench.n, bench.device
+    rows, width = np.eye(3) * 2 * np.pi / n, 2 * np.pi / n
+    variance = float(bench.xp.var(bench.values, dtype=np.float64))
+
+    def error(result: Any) -> float:  # Parseval's theorem
+        return abs(float(result[2].sum()) / variance - 1)
+
+    return Case(
+        {OURS: lambda: shell_powers(device, bench.values, rows, width)},
+        float(bench.pass_bytes),
+        {"CuPy rfftn, bincount": lambda: peers.binned_power(bench)},
+        error,
+    )
+
+
+def ranges(radius: float) -> Callable[[Bench], Case]:
+    """Smallest, largest and mean value in a ball about every fourth point."""
+
+    def build(bench: Bench) -> Case:
+        n, device, every = bench.n, bench.device, 4
+        rows = ball_rows(np.eye(3), (n, n, n), radius)
+        taps, at = int(rows[:, 3].sum()), bench.chosen(n // every)
+
+        def error(result: Any) -> float:
+            inside = [(a, b, c + i) for a, b, c, count in rows.tolist() for i in range(count)]
+            worst = 0.0
+            for point in at:
+                places = (point * every + np.array(inside)) % n
+                near = bench.host(bench.values[tuple(bench.xp.asarray(axis) for axis in places.T)]).astype(np.float64)
+                found = [float(part[point, point, point]) for part in result]
+                exact = [near.min(), near.max(), near.mean()][: len(found)]
+                worst = max(worst, *np.abs(np.array(found) - exact))
+            return worst / RMS
+
+        known: dict[str, Callable[[], Call]] = {}
+        if not peers.is_hopeless(bench, taps):
+            known[f"CuPy minimum_filter, maximum_filter, {taps} points"] = lambda: peers.filtered_extrema(
+                bench, rows, every
+            )
+        return Case(
+            {OURS: lambda: device.window_ranges(bench.values, rows, np.zeros((0, 7)), [False] * 3, every)},
+            bench.pass_bytes * (1 + 3 / every**3),
+            known,
+            error,
+            note=f"{taps} points",
+        )
+
+    return build
+
+
+def magnitudes(bench: Bench) -> Case:
+    """Sums over the planes of one axis, and of magnitudes over those of the others: what a potential checks first."""
+    xp, values, device = bench.xp, bench.values, bench.device
+    at = bench.chosen(bench.n)
+
+    def error(result: Any) -> float:
+        exact = [[float(xp.sum(values[k], dtype=np.float64)) for k in at]]
+        exact += [[float(xp.sum(abs(values.take(k, axis)), dtype=np.float64)) for k in at] for axis in (1, 2)]
+        return max(float(np.abs(part[at] - e).max()) for part, e in zip(result, exact, strict=True)) / bench.n**2 / RMS
+
+    return Case(
+        {OURS: lambda: device.magnitude_sums(values, 0, (1, 2))},
+        float(bench.pass_bytes),
+        {
+            "CuPy sum of abs x2, sum": lambda: (
+                lambda: [xp.sum(values, (1, 2)), *(xp.sum(abs(values), axes) for axes in ((0, 2), (0, 1)))]
+            )
+        },
+        error,
+    )
+
+
+def smooth_window(bench: Bench) -> Case:
+    """Sum of the values in one ball with a smooth edge, as charges of corners are taken."""
+    n, device = bench.n, bench.device
+    radius, edge = n / 4, n / 64
+    reach = int(radius + 7 * edge)
+    low, high = n // 2 - reach, n // 2 + reach
+    window = np.array([[0.0, 1.0, edge, radius, *[n / 2] * 3, *np.eye(3)[:2].ravel()]])
+    reached = np.array([[[low, high]] * 3])
+    part = bench.values[low : high + 1, low : high + 1, low : high + 1]
+
+    def error(result: Any) -> float:
+        offset = np.arange(low, high + 1) - n / 2
+        total = size = 0.0
+        for i, plane in zip(offset, part, strict=True):
+            weight = erfc((np.sqrt(i**2 + offset[:, None] ** 2 + offset**2) - radius) / (np.sqrt(2) * edge)) / 2
+            total += float((bench.host(plane).astype(np.float64) * weight).sum())
+            size += float(weight.sum())
+        return abs(float(result[0, 0]) - total) / size / RMS
+
+    return Case(
+        {
+            OURS: lambda: device.smooth_sums(
+                bench.values, window, reached, np.zeros(3), np.eye(3), bench.values.shape, (0, 0, 0)
+            )
+        },
+        float(part.nbytes),
+        error=error,
+    )
+
+
+# Intervals
 
 
 def intervals(bench: Bench) -> Case:
@@ -641,6 +773,11 @@ def cases(of: Parameters) -> list[Entry]:
         Entry("cylinder potential, all points, both sides", cylinder_both),
         Entry("cylinder potential, 64 points", cylinder_points),
         Entry("moments of 16 intervals", intervals),
+        Entry("filter, zeros beyond one axis", padded_filter),
+        Entry("power by shells of |k|", shells),
+        Entry("ranges in a ball of radius 4, step 4", ranges(4.0)),
+        Entry("sums of magnitudes x3", magnitudes),
+        Entry("sum in a smooth ball", smooth_window),
         *(Entry(f"running extrema, w {width:g}, axis {axis}", extrema(axis)) for axis in (0, 2)),
         Entry("text of a CHGCAR", text, once=True),
         Entry(f"{FLOOR}, again", floor),

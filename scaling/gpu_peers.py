@@ -158,6 +158,32 @@ def cached_causal_fft(bench: Bench) -> Call:
     return run
 
 
+def binned_power(bench: Bench) -> Call:
+    """|rfftn|² by shells of |k|, whose numbers are at hand; in the place that shell_powers gives it."""
+    xp, n, values = bench.xp, bench.n, bench.values
+    shell = isotropic_multiplier(bench, lambda k: xp.rint(k * n / (2 * np.pi))).astype(np.int32).ravel()
+
+    def run() -> Any:
+        power = xp.abs(xp.fft.rfftn(values)) ** 2
+        power[:, :, 1 : (n + 1) // 2] *= 2
+        sums = xp.bincount(shell, weights=power.ravel()) / float(n) ** 6
+        return None, None, sums[1:]
+
+    return run
+
+
+def filtered_extrema(bench: Bench, rows: NDArray[np.int64], every: int) -> Call:
+    """Smallest and largest of the points of a ball, at every point, of which some are taken."""
+    reach = int(np.abs(rows[:, :3]).max())
+    footprint = np.zeros((2 * reach + 1,) * 3, dtype=bool)
+    for a, b, c, count in rows.tolist():
+        footprint[reach + a, reach + b, reach + c : reach + c + count] = True
+    there = bench.xp.asarray(footprint)
+    filters = ndimage(bench).minimum_filter, ndimage(bench).maximum_filter
+    chosen = (slice(None, None, every),) * 3
+    return lambda: [one(bench.values, footprint=there, mode="wrap")[chosen] for one in filters]
+
+
 def cylinder_by_fftconvolve(bench: Bench) -> Call:
     """The charge below over its distance, within radius and height, zeros around the field; for the time only."""
     convolve, radius, height = fftconvolve(bench), bench.parameters.radius, bench.parameters.height

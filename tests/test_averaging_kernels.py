@@ -160,3 +160,13 @@ def test_stages_multiply_and_variances_add():
 def test_gaussian_tail_is_the_mass_beyond():
     t = np.array([-1.0, 0.0, 0.3, 2.0])
     assert gaussian_tail(t, 1.3) == pytest.approx(1 - gh.Gaussian(1.3).cumulative(t), abs=1e-15)
+
+
+def test_kernels_of_the_same_numbers_are_equal():
+    again = [gh.Gaussian(1.3), gh.TopHat(1.3), gh.Box(2.0), gh.Ball(1.3), gh.Disc(1.3), gh.PowerLaw(1.3)]
+    assert again == KERNELS and len({*again, *KERNELS}) == len(KERNELS)
+    assert gh.Ball(1.3) != gh.Ball(1.4) and gh.Disc(1.3) != gh.Disc(1.3, axis=0) and gh.Ball(1.3) != "ball"
+    triangle = gh.Sampled(np.arange(5), [0, 1, 2, 1, 0], 1.0)
+    assert triangle == gh.Sampled(np.arange(5), [0, 2, 4, 2, 0], 1.0)
+    assert triangle != gh.Sampled(np.arange(5), [0, 1, 3, 1, 0], 1.0)
+    assert gh.Stages(triangle, gh.Ball(1.0)) == gh.Stages(triangle, gh.Ball(1.0)) != gh.Stages(gh.Ball(1.0), triangle)

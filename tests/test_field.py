@@ -12,6 +12,21 @@ def field():
     return gh.Field.from_array(np.ones((2, 3, 4)), np.eye(3), quantity="charge_density")
 
 
+def test_it_is_shown_in_one_line_and_is_no_array(field):
+    shown = repr(field)
+    assert shown.startswith("Field(charge_density in e/Å^3, 2 × 3 × 4 points, float64 on cpu, cell 1 × 1 × 1 Å, peri")
+    assert "array" not in shown
+    with pytest.raises(TypeError, match="to_host"):
+        np.asarray(field)
+
+
+def test_what_is_no_field_or_profile_is_refused(field):
+    with pytest.raises(InputError, match="of a Field, and this is a ndarray"):
+        gh.planar_average(field.values, "c")
+    with pytest.raises(InputError, match=r"this is a Field: give gh\.planar_average"):
+        gh.macroscopic_average(field)
+
+
 def test_values_are_read_only_and_the_given_array_is_not():
     given = np.ones((2, 3, 4))
     field = gh.Field.from_array(given, np.eye(3))

@@ -107,15 +107,26 @@ def test_an_upward_import_is_found():
 
 
 def test_the_core_needs_only_numpy_and_scipy():
-    """`import gpuhomog` works on bare GPU nodes: no optional library is imported by it."""
+    """`import gpuhomog` works on bare GPU nodes and is quick: it imports no optional library and no part of SciPy."""
     import subprocess
     import sys
 
     code = (
         "import sys; import gpuhomog;"
-        "found = {m.split('.')[0] for m in sys.modules} & "
-        "{'cupy','mpi4py','matplotlib','pyfftw','ducc0','typer','rich','ase','h5py','sisl','zarr','xarray','pymatgen','MDAnalysis'};"
+        "found = {m if m.startswith('scipy.') else m.split('.')[0] for m in sys.modules} & "
+        "{'cupy','mpi4py','matplotlib','pyfftw','ducc0','typer','rich','ase','h5py','sisl','zarr','xarray','pymatgen','MDAnalysis',"
+        "'numba','scipy.fft','scipy.special','scipy.optimize','scipy.linalg','scipy.interpolate','scipy.sparse'};"
         "print(','.join(sorted(found)))"
     )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == ""
+
+
+def test_nothing_slow_is_imported_before_it_is_needed():
+    """Every command begins with this import: SciPy's parts take longer than all of the package."""
+    import subprocess
+    import sys
+
+    code = "import sys; import gpuhomog; print(*(m for m in ('scipy.optimize', 'scipy.special') if m in sys.modules))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == ""

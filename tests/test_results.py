@@ -47,3 +47,13 @@ def test_one_uncertainty_for_each_value(uncertainty):
 def test_a_normal_is_a_vector(normal):
     with pytest.raises(InputError, match="three finite numbers"):
         profile(normal=np.array(normal))
+
+
+def test_a_result_is_shown_in_a_few_lines():
+    shown = repr(gh.Profile(np.arange(352) * 0.5, np.linspace(-1.0, 2.5, 352), "V", "electrostatic_potential", 176.0))
+    assert "values=<352 numbers, -1 to 2.5>" in shown
+    assert "unit='V'" in shown
+    assert len(shown) < 400
+    found = gh.point_surface_charge(gh.PointCharges(np.arange(8) * 2.0, (-1.0) ** np.arange(8)))
+    assert repr(found) == str(found)
+    assert repr(found).startswith("Surface charge of point charges\n  σ low")

@@ -159,15 +159,19 @@ def test_only_and_tune_choose(script, capsys, monkeypatch):
     from gpuhomog.device.gpu import sums
 
     monkeypatch.setattr(sums, "BLOCKS_EACH", sums.BLOCKS_EACH)
+    monkeypatch.setattr(sums, "ROWS", sums.ROWS)
     from gpuhomog.device.gpu import runtime
 
     monkeypatch.setattr(runtime, "source", runtime.source)
-    tune = ["--tune", "gpuhomog.device.gpu.sums:BLOCKS_EACH=1,3", "--tune", "planar_moments.cu:BATCH=2,8"]
+    both = "planar_moments.cu:ROWS+gpuhomog.device.gpu.sums:ROWS=2,8"
+    tune = ["--tune", "gpuhomog.device.gpu.sums:BLOCKS_EACH=1,3", "--tune", both]
     rows = gpu.main(["--emulate", "cpu", "--sizes", "8:float32", "--only", "planar averages", *tune])
     assert {row["case"] for row in rows} == {"floor", "planar averages x3, moments to 4, extrema"}
-    assert capsys.readouterr().out.count("-- BLOCKS_EACH = ") == 5  # the floor once, four combinations
-    assert sums.BLOCKS_EACH == 3
-    assert "constexpr int BATCH = 8;" in runtime.source("planar_moments.cu")
+    said = capsys.readouterr().out
+    assert said.count("-- BLOCKS_EACH = ") == 5  # the floor once, four combinations
+    assert said.count("-- BLOCKS_EACH = 3, ROWS = 8\n") == 1
+    assert (sums.BLOCKS_EACH, sums.ROWS) == (3, 8)
+    assert "constexpr int ROWS = 8;" in runtime.source("planar_moments.cu")
     with pytest.raises(SystemExit, match="has no NONE"):
         gpu.main(["--emulate", "cpu", "--sizes", "8:float32", "--tune", "gpuhomog.device.gpu.sums:NONE=1"])
 
@@ -232,10 +236,24 @@ def test_exact_values_of_cylinders(bench):
     modes[0] *= 0.5
     table = response(np.arange(n), length.ravel()).reshape(n, n, n)
     exact = np.fft.ifft2([sum(table[x - y] * modes[y] for y in range(x + 1)) for x in range(n)]).real
-    error = bench.causal_error(response)
+    error = bench.line_error(response, causal=True)
     assert error(exact) < 1e-13
     assert error(exact[::-1]) > 1e-2
     assert error(np.swapaxes(exact, 1, 2)) > 1e-2
+
+
+def test_exact_values_of_lines_with_zeros_around(bench):
+    n = 12
+    k = np.fft.fftfreq(n) * 2 * np.pi
+    length = np.hypot(k[:, None], k[None, :])
+    response = lambda distance, k: 1 / (1 + distance[:, None] + k)  # noqa: E731
+    modes = np.fft.fft2(bench.values)
+    table = response(np.arange(n), length.ravel()).reshape(n, n, n)
+    exact = np.fft.ifft2([sum(table[abs(x - y)] * modes[y] for y in range(n)) for x in range(n)]).real
+    error = bench.line_error(response)
+    assert error(exact) < 1e-13
+    assert error(exact[::-1]) > 1e-2
+    assert error(1.001 * exact) == pytest.approx(1e-3, rel=1e-6)
 
 
 def test_rows_without_history_take_the_commit_from_the_environment(script, monkeypatch, tmp_path):

@@ -12,7 +12,7 @@ from typing import Any
 from ..device import choose_device, compiled_kernels, describe_gpus, why_no_gpu
 from ..device.fftw import wisdom_path
 from ..errors import DeviceError
-from ..parallel import Comm
+from ..parallel import Comm, agreed
 from .task import Inputs, Outcome, Rows
 
 
@@ -20,13 +20,9 @@ def run_devices(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Where this installation can compute; under a launcher also what each rank does."""
     device: Any = choose_device("cpu")
     reason = why_no_gpu()
-    error: DeviceError | None = None
-    try:
+    with agreed(inputs.comm):
         gpus = [] if reason else describe_gpus()
         chosen = choose_device("auto")
-    except DeviceError as failed:
-        error = failed
-    inputs.comm.agree(error)
     auto = chosen.name
     folder, compiled = compiled_kernels()
     wisdom = wisdom_path()

@@ -16,6 +16,7 @@ Out  Outcome: tables for people; for JSON bytes and seconds.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 
 from ..device import choose_device
 from ..device.gpu import GPU
-from ..errors import InputError
+from ..errors import GpuhomogError, InputError
 from ..field import Field
 from ..grid import Grid, parse_boundary
 from ..operators.averages.average import plan_average
@@ -495,10 +496,11 @@ def least_max_memory(
 def least_of_run(tasks: Sequence[Task], ranks: int, own: int) -> int:
     """Bytes of --max-memory that are enough for tasks on so many ranks, the program's own given; 0 if not known."""
     try:
-        on_gpu = any(isinstance(choose_device(task.values.get("device", "auto")), GPU) for task in tasks)
-        layout = Layout(ranks, on_gpu)
-        return least_max_memory(tasks, plan_tasks(tasks, layout), layout, own) or 0
-    except InputError:  # of a file or an option: the run itself says so
+        with warnings.catch_warnings(action="ignore"):
+            on_gpu = any(isinstance(choose_device(task.values.get("device", "auto")), GPU) for task in tasks)
+            layout = Layout(ranks, on_gpu)
+            return least_max_memory(tasks, plan_tasks(tasks, layout), layout, own) or 0
+    except GpuhomogError:  # of a file or an option: the run itself says so
         return 0
 
 

@@ -23,7 +23,7 @@ from typing import Any
 from ..device import choose_device
 from ..errors import InputError, nearest_known
 from ..field import Field
-from ..parallel import Comm, Serial
+from ..parallel import Comm, Serial, agreed
 from ..readers import read
 from ..results import Result, plain
 from ..writers import check_output, write
@@ -108,13 +108,9 @@ class Inputs:
 
     def first(self, work: Callable[[], Any]) -> None:
         """Work that the first rank does for all; if it fails, it fails for all."""
-        error: Exception | None = None
-        if self.comm.rank == 0:
-            try:
+        with agreed(self.comm):
+            if self.comm.rank == 0:
                 work()
-            except Exception as failed:
-                error = failed
-        self.comm.agree(error)
 
     def field(self, values: Mapping[str, Any]) -> Field:
         """The field of a task's input file, read as its options say."""

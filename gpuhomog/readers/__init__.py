@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import dataclass
 from hashlib import sha256
 from os import PathLike, fspath
 from pathlib import Path
@@ -27,12 +27,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..device import Device, choose_device
-from ..errors import FileFormatError, GpuhomogError, InputError, UnitsError, nearest_known
+from ..errors import FileFormatError, InputError, UnitsError, nearest_known
 from ..field import Field
 from ..grid import Grid, parse_boundary
-from ..parallel import Comm, Serial, Slab, agree_on
+from ..parallel import Comm, Serial, Slab, agree_on, agreed
 from ..reduction import PLANES_AT_ONCE
-from ..streaming import Limit, Run, current_run, parse_bytes
+from ..streaming import Limit, Run, Unread, current_run, parse_bytes
 from ..units import ATOMIC_UNITS, QUANTITIES, check_quantity, conversion_factor
 from . import ase_files, cube, hdf5, numpy_files, siesta, vasp, xsf, zarr_store
 from .compressed import open_bytes
@@ -204,113 +204,160 @@ def read(
     integral is not what the atoms allow; nothing is ever renormalized.
     """
     ranks = comm or Serial()
-    error: Exception | None = None
-    try:
+    with agreed(ranks):
         where = choose_device(device)
-        kept = np.dtype(np.float64 if dtype is None else dtype)
-        if kept not in (np.dtype(np.float64), np.dtype(np.float32)):
-            raise InputError(f"dtype {kept}: fields are float64 or float32.")
-        source = open_source(path, kind=kind, quantity=quantity, frame=frame, survey=block is not None or frame != 0)
-        if block is not None and block not in source.blocks:
-            raise InputError(f'{source.path} has no block "{block}": {nearest_known(block, source.blocks)}')
-        name = block or source.blocks[0]
-        settled, known = _settle_quantity(source, name, quantity, unit)
-        grid = source.grid
-        if boundary is not None:
-            grid = Grid(grid.shape, grid.cell, grid.origin, parse_boundary(boundary))
-        options = {"quantity": settled, "unit": known, "block": name, "frame": frame, "dtype": str(kept)}
-        options |= {"reproducible": reproducible, "max_memory": max_memory}
-        options["device"] = where.name.partition(":")[0]  # ranks send each other arrays of one kind of device
-        facts = options | (_identity(source, grid) if ranks.size > 1 else {})
-    except Exception as failed:  # whatever it is: other ranks wait for this one
-        error = failed
-    ranks.agree(error)
+        chosen = _choose(path, kind, block, frame, quantity, unit, boundary, dtype, where, ranks, reproducible)
+        facts = chosen.facts | {"max_memory": max_memory} | (_identity(chosen) if ranks.size > 1 else {})
     agree_on(ranks, facts, f"read {Path(path).name}")
-    try:
-        axis = source.slowest_axis
-        slab = Slab.of(grid.shape[axis], ranks.rank, ranks.size, axis)
-        internal = QUANTITIES[settled] or known
-        factor = conversion_factor(known, internal) if known is not None and internal is not None else 1.0
-        reviewed = source.review if name == source.blocks[0] else None
-        local: Any = None
-        sums: Callable[[Any], NDArray[np.float64]] = _sums
-        if max_memory is not None:
-            if (reason := ranks.why_no_turns()) is not None:
-                raise InputError(
-                    f"max_memory={max_memory} on {ranks.size} ranks has threads call MPI, one at a time, but {reason}: "
-                    "read without max_memory, on one rank, or with an MPI built for threads (MPI_THREAD_SERIALIZED)."
-                )
-            run = current_run() or Run(Limit(parse_bytes(max_memory)))
-            reviewing = _sums_of if reviewed else None
-            local = unread(source, name, kept, factor, frame, where, slab, ranks, run, reviewing)
-            local.planes_at_once()  # or there is not even memory for one
-        try:
-            if local is None and where.decodes_text and source.decode_planes is not None:
-                local = source.decode_planes(slab.start, slab.stop, name, kept, where)
-                sums = partial(_sums_on, where)
-            if local is None:
-                local = source.read_planes(slab.start, slab.stop, name, kept)
-                sums = _sums
-        except MemoryError:
-            raise InputError(
-                f"{source.path}: {slab.n_local} planes of {grid.shape} points do not fit in memory; read with "
-                "dtype=np.float32 or on more ranks."
-            ) from None
-        total = sums(local) if reviewed and max_memory is None else np.zeros(2)
-    except Exception as failed:
-        error = failed
-    ranks.agree(error)
     if max_memory is not None:
-        return _field(source, grid, local, settled, known, name, frame, where, slab, ranks, reproducible)
-    if reviewed is not None:
-        summed = ranks.sum(total)
-        positive = summed[0] + summed[1]
-        weight = positive + summed[1]
-        try:
-            reviewed(float(summed[0] / grid.n_points), float(summed[1] / weight) if weight > 0 else 0.0)
-        except GpuhomogError as failed:
-            error = failed
-        ranks.agree(error)
-    try:
-        if factor != 1.0:
-            local *= local.dtype.type(factor)
+        with agreed(ranks):
+            left = chosen.unread(max_memory)
+            left.planes_at_once()  # or there is not even memory for one
+        return chosen.field(left)
+    with agreed(ranks):
+        local = chosen.planes()
+        sums = np.zeros(2) if chosen.review is None else _sums_of(where, local)
+    if chosen.review is not None:
+        total, negative = ranks.sum(sums)
+        weight = total + 2 * negative
+        with agreed(ranks):
+            chosen.review(float(total / chosen.grid.n_points), float(negative / weight) if weight > 0 else 0.0)
+    with agreed(ranks):  # a GPU may be full, for one
+        if chosen.factor != 1.0:
+            local *= local.dtype.type(chosen.factor)
         values = where.asarray(local)
-    except Exception as failed:  # a GPU that is full, for one
-        error = failed
-    ranks.agree(error)
-    field = _field(source, grid, values, settled, known, name, frame, where, slab, ranks, reproducible)
-    if not source.finite or kept != np.float64:  # float32 may overflow
-        field.check_finite(str(source.path))
+    field = chosen.field(values)
+    if not chosen.source.finite or chosen.dtype != np.float64:  # float32 may overflow
+        field.check_finite(str(chosen.source.path))
     return field
 
 
-def _field(
-    source: Source,
-    grid: Grid,
-    values: Any,
-    quantity: str,
-    unit: str | None,
-    block: str,
+@dataclass(frozen=True)
+class _Chosen:
+    """What is read of a file, as what, and where to.
+
+    grid      with the boundary that was asked for
+    unit      of the values as read; None if nobody knows
+    """
+
+    source: Source
+    grid: Grid
+    block: str
+    frame: int
+    quantity: str
+    unit: str | None
+    dtype: np.dtype[Any]
+    device: Device
+    comm: Comm
+    reproducible: bool
+
+    @property
+    def kept_in(self) -> str | None:
+        """The unit of the field."""
+        return QUANTITIES[self.quantity] or self.unit
+
+    @property
+    def factor(self) -> float:
+        """From the unit as read to that of the field."""
+        return 1.0 if self.unit is None or self.kept_in is None else conversion_factor(self.unit, self.kept_in)
+
+    @property
+    def review(self) -> Callable[[float, float], None] | None:
+        """The file's own, of its first block."""
+        return self.source.review if self.block == self.source.blocks[0] else None
+
+    @property
+    def slab(self) -> Slab:
+        """The planes of this rank, of the axis that is slowest in the file."""
+        axis = self.source.slowest_axis
+        return Slab.of(self.grid.shape[axis], self.comm.rank, self.comm.size, axis)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What has to be the same on all ranks; those send each other arrays of one kind of device."""
+        options = {"quantity": self.quantity, "unit": self.unit, "block": self.block, "frame": self.frame}
+        kind_of_device = self.device.name.partition(":")[0]
+        return options | {"dtype": str(self.dtype), "reproducible": self.reproducible, "device": kind_of_device}
+
+    def planes(self) -> Any:
+        """The values of this rank: on the device where that decodes the file's text, else on the host."""
+        source, slab = self.source, self.slab
+        try:
+            if self.device.decodes_text and source.decode_planes is not None:
+                values = source.decode_planes(slab.start, slab.stop, self.block, self.dtype, self.device)
+                if values is not None:
+                    return values
+            return source.read_planes(slab.start, slab.stop, self.block, self.dtype)
+        except MemoryError:
+            raise InputError(
+                f"{source.path}: {slab.n_local} planes of {self.grid.shape} points do not fit in memory; read with "
+                "dtype=np.float32 or on more ranks."
+            ) from None
+
+    def unread(self, max_memory: int | str) -> Unread:
+        """Values that are read some planes at a time."""
+        if (reason := self.comm.why_no_turns()) is not None:
+            raise InputError(
+                f"max_memory={max_memory} on {self.comm.size} ranks has threads call MPI, one at a time, but {reason}: "
+                "read without max_memory, on one rank, or with an MPI built for threads (MPI_THREAD_SERIALIZED)."
+            )
+        run = current_run() or Run(Limit(parse_bytes(max_memory)))
+        reviewing = _sums_of if self.review else None
+        return unread(
+            self.source,
+            self.block,
+            self.dtype,
+            self.factor,
+            self.frame,
+            self.device,
+            self.slab,
+            self.comm,
+            run,
+            reviewing,
+        )
+
+    def field(self, values: Any) -> Field:
+        """The Field of values that were read, or will be."""
+        step = {
+            "step": "read",
+            "path": str(self.source.path),
+            "format": self.source.format,
+            "block": self.block,
+            "frame": self.frame,
+            "unit": self.unit,
+            "shape": list(self.grid.shape),
+            "device": self.device.name,
+        }
+        steps = (*self.source.provenance, step)
+        about = (self.quantity, self.kept_in, self.device, self.slab, self.comm, self.source.structure, steps)
+        return Field(self.grid, values, *about, self.reproducible)
+
+
+def _choose(
+    path: str | PathLike[str],
+    kind: str | None,
+    block: str | None,
     frame: int,
+    quantity: str | None,
+    unit: str | None,
+    boundary: str | Sequence[str] | None,
+    dtype: Any,
     device: Device,
-    slab: Slab,
     comm: Comm,
     reproducible: bool,
-) -> Field:
-    """The Field of values that were read, or will be."""
-    step = {
-        "step": "read",
-        "path": str(source.path),
-        "format": source.format,
-        "block": block,
-        "frame": frame,
-        "unit": unit,
-        "shape": list(grid.shape),
-        "device": device.name,
-    }
-    steps = (*source.provenance, step)
-    kept_in = QUANTITIES[quantity] or unit
-    return Field(grid, values, quantity, kept_in, device, slab, comm, source.structure, steps, reproducible)
+) -> _Chosen:
+    """What a user asked for, held against the file's header."""
+    kept = np.dtype(np.float64 if dtype is None else dtype)
+    if kept not in (np.dtype(np.float64), np.dtype(np.float32)):
+        raise InputError(f"dtype {kept}: fields are float64 or float32.")
+    source = open_source(path, kind=kind, quantity=quantity, frame=frame, survey=block is not None or frame != 0)
+    if block is not None and block not in source.blocks:
+        raise InputError(f'{source.path} has no block "{block}": {nearest_known(block, source.blocks)}')
+    name, grid = block or source.blocks[0], source.grid
+    settled, known = _settle_quantity(source, name, quantity, unit)
+    if boundary is not None:
+        grid = Grid(grid.shape, grid.cell, grid.origin, parse_boundary(boundary))
+    return _Chosen(source, grid, name, frame, settled, known, kept, device, comm, reproducible)
 
 
 def _sums_of(device: Device, values: Any) -> NDArray[np.float64]:
@@ -318,10 +365,10 @@ def _sums_of(device: Device, values: Any) -> NDArray[np.float64]:
     return _sums(values) if isinstance(values, np.ndarray) else _sums_on(device, values)
 
 
-def _identity(source: Source, grid: Grid) -> dict[str, Any]:
+def _identity(chosen: _Chosen) -> dict[str, Any]:
     """What is the same for every rank that sees the same file, wherever it is mounted."""
-    path = source.path
-    seen: dict[str, Any] = {"format": source.format, "shape": grid.shape, "boundary": grid.boundary}
+    path, grid = chosen.source.path, chosen.grid
+    seen: dict[str, Any] = {"format": chosen.source.format, "shape": grid.shape, "boundary": grid.boundary}
     seen |= {"cell": grid.cell.tolist(), "origin": grid.origin.tolist()}
     if path.is_dir():
         texts = [path / name for name in ("zarr.json", ".zattrs", "field/values/zarr.json", "field/values/.zarray")]

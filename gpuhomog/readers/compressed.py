@@ -171,6 +171,8 @@ def open_bytes(path: Path) -> ByteFile:
     try:
         if path.is_dir():
             raise InputError(f"{path} is a directory: give the file in it.")
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path} is a pipe or device, and files are read in parts: write it to a file first.")
         with path.open("rb") as file:
             magic = file.read(8)
             stored = os.fstat(file.fileno()).st_size

@@ -26,7 +26,7 @@ Out  Source; values (a, b, c) in C order, cut along a.
 from __future__ import annotations
 
 import re
-import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +34,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..device import Device
-from ..errors import AccuracyWarning, FileFormatError, InputError
+from ..errors import FileFormatError, InputError, warn
 from ..grid import PERIODIC, Grid, parse_boundary
 from ..structure import SYMBOLS, Structure
 from ..units import BOHR
-from .compressed import open_bytes
+from .compressed import Cursor, open_bytes
 from .source import NOTHING_CHOSEN, Choices, Source
 from .text_values import TextValues, number
 
@@ -123,11 +123,9 @@ def _check_titles(path: Path, comments: list[bytes], cell: NDArray[np.float64], 
             f'{what}, and so do the distances between its atoms. Say kind="cube-angstrom", or kind="cube-bohr".'
         )
     if found is None:
-        warnings.warn(
+        warn(
             f'{what}, and its atoms do not tell. Read as bohr: say kind="cube-angstrom" if it is Å, or '
-            'kind="cube-bohr" if it is not.',
-            AccuracyWarning,
-            stacklevel=3,
+            'kind="cube-bohr" if it is not.'
         )
 
 
@@ -148,6 +146,120 @@ def _nearest_ratio(cell: NDArray[np.float64], structure: Structure) -> float | N
     return smallest if np.isfinite(smallest) else None
 
 
+@dataclass(frozen=True)
+class _Header:
+    """What stands before the values, as it stands there.
+
+    counts     along each axis; their sign may say the unit of lengths
+    steps      (3, 3), the vectors between points
+    atoms      (n, 5): atomic number, charge, position
+    names      of the blocks: values of a point, one after another
+    """
+
+    comments: list[bytes]
+    counts: tuple[int, int, int]
+    origin: NDArray[np.float64]
+    steps: NDArray[np.float64]
+    atoms: NDArray[np.float64]
+    names: tuple[str, ...]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Points along each axis."""
+        return abs(self.counts[0]), abs(self.counts[1]), abs(self.counts[2])
+
+    @property
+    def extent(self) -> NDArray[np.float64]:
+        """The lattice vectors, in the file's unit."""
+        return self.steps * np.abs(self.counts)[:, None]
+
+    @property
+    def bare(self) -> Structure:
+        """The atoms, in the file's unit."""
+        return Structure(self.atoms[:, 0].astype(np.int64), self.atoms[:, 2:5])
+
+    def structure(self, factor: float) -> Structure | None:
+        """The atoms with positions in Å, if there are any."""
+        bare = self.bare
+        return Structure(bare.numbers, bare.positions * factor, self.atoms[:, 1]) if len(bare) else None
+
+
+def _broken(path: Path, what: str) -> FileFormatError:
+    return FileFormatError(f"{path}: {what}; this is no cube file, or it is damaged.")
+
+
+def _read_header(path: Path, cursor: Cursor) -> _Header:
+    """Everything before the values, where the cursor then stands."""
+    comments = [cursor.line(), cursor.line()]
+    if not all(comments):
+        raise _broken(path, "the file ends within its header")
+    first = _numbers(cursor.line(), 4)
+    if first is None or len(first) > 5 or (len(first) == 5 and first[4] != int(first[4])):
+        raise _broken(path, "line 3 is not a number of atoms and an origin")
+    axes = [_numbers(cursor.line(), 4) for _ in range(3)]
+    if any(axis is None for axis in axes):
+        raise _broken(path, "lines 4 to 6 are not counts and step vectors")
+    n_atoms, per_point = abs(int(first[0])), int(first[4]) if len(first) == 5 else 1
+    counts = [int(axis[0]) for axis in axes if axis]
+    steps = np.array([axis[1:4] for axis in axes if axis], dtype=np.float64)
+    if 0 in counts or per_point < 1:
+        raise FileFormatError(
+            f"{path}: a grid of {' x '.join(map(str, counts))} points with {per_point} values each: counts are at "
+            "least 1."
+        )
+    rows = []
+    for i in range(n_atoms):
+        row = _numbers(cursor.line(), 5)
+        if row is None or len(row) != 5:
+            raise _broken(path, f"atom {i + 1} of {n_atoms} is not an atomic number, a charge and a position")
+        rows.append(row)
+    names = tuple(f"value {i + 1}" for i in range(per_point)) if per_point > 1 else ("values",)
+    if first[0] < 0:
+        names = _orbitals(path, cursor, len(names))
+    atoms = np.array(rows).reshape(-1, 5)
+    numbers = atoms[:, 0].astype(np.int64)
+    if not ((atoms[:, 0] == numbers) & (numbers >= 0) & (numbers < len(SYMBOLS))).all():
+        raise _broken(path, "an atomic number is impossible")
+    return _Header(comments, (counts[0], counts[1], counts[2]), np.array(first[1:4]), steps, atoms, names)
+
+
+def _orbitals(path: Path, cursor: Cursor, per_point: int) -> tuple[str, ...]:
+    """Names of the orbitals that are listed after the atoms: how many, then their numbers."""
+    listed: list[int] = []
+    wanted = 1
+    while len(listed) < wanted:
+        words = cursor.line().split()
+        if not words or not all(_INTEGER.fullmatch(w) for w in words):
+            raise _broken(path, "the number of atoms is negative, but no list of orbitals follows the atoms")
+        listed += [int(w) for w in words]
+        wanted = listed[0] + 1
+    if len(listed) != wanted or wanted < 2:
+        raise _broken(path, f"its list of orbitals announces {wanted - 1} and holds {len(listed) - 1}")
+    if per_point not in (1, wanted - 1):
+        raise _broken(path, f"line 3 announces {per_point} values per point, the list of orbitals {wanted - 1}")
+    names = tuple(f"orbital {i}" for i in listed[1:])
+    return names if len(set(names)) == len(names) else tuple(f"value {i + 1}" for i in range(len(names)))
+
+
+def _settle_lengths(path: Path, header: _Header, kind: str | None, noted: bool) -> tuple[float, list[str]]:
+    """Å per length, and the remark that says why; noted: gpuhomog wrote the file, in bohr."""
+    if kind == "cube-angstrom":
+        return 1.0, []
+    if kind == "cube-bohr":
+        return BOHR, []
+    if min(header.counts) > 0:
+        if not noted:
+            _check_titles(path, header.comments, header.extent, header.bare)
+        return BOHR, []
+    if max(header.counts) > 0:
+        raise FileFormatError(
+            f"{path}: some counts are negative and some positive, so its unit of length is not known. Say "
+            'kind="cube-bohr" or kind="cube-angstrom".'
+        )
+    factor, remark = _length_unit(path, header.extent, header.bare)
+    return factor, [remark]
+
+
 def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     """Open a cube file; the kinds "cube-bohr" or "cube-angstrom" settle the unit of lengths.
 
@@ -155,55 +267,9 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     not tell.
     """
     file = open_bytes(path)
-
-    def broken(what: str) -> FileFormatError:
-        return FileFormatError(f"{path}: {what}; this is no cube file, or it is damaged.")
-
     with file.cursor() as cursor:
-        comments = [cursor.line(), cursor.line()]
-        if not all(comments):
-            raise broken("the file ends within its header")
-        first = _numbers(cursor.line(), 4)
-        if first is None or len(first) > 5 or (len(first) == 5 and first[4] != int(first[4])):
-            raise broken("line 3 is not a number of atoms and an origin")
-        axes = [_numbers(cursor.line(), 4) for _ in range(3)]
-        if any(axis is None for axis in axes):
-            raise broken("lines 4 to 6 are not counts and step vectors")
-        n_atoms, origin = abs(int(first[0])), np.array(first[1:4])
-        per_point = int(first[4]) if len(first) == 5 else 1
-        counts = [int(axis[0]) for axis in axes if axis]
-        steps = np.array([axis[1:4] for axis in axes if axis], dtype=np.float64)
-        if 0 in counts or per_point < 1:
-            raise FileFormatError(
-                f"{path}: a grid of {' x '.join(map(str, counts))} points with {per_point} values each: counts are at "
-                "least 1."
-            )
-        rows = []
-        for i in range(n_atoms):
-            row = _numbers(cursor.line(), 5)
-            if row is None or len(row) != 5:
-                raise broken(f"atom {i + 1} of {n_atoms} is not an atomic number, a charge and a position")
-            rows.append(row)
-        table = np.array(rows).reshape(-1, 5)
-        names = tuple(f"value {i + 1}" for i in range(per_point)) if per_point > 1 else ("values",)
-        if first[0] < 0:
-            orbitals: list[int] = []
-            wanted = 1
-            while len(orbitals) < wanted:
-                words = cursor.line().split()
-                if not words or not all(_INTEGER.fullmatch(w) for w in words):
-                    raise broken("the number of atoms is negative, but no list of orbitals follows the atoms")
-                orbitals += [int(w) for w in words]
-                wanted = orbitals[0] + 1
-            if len(orbitals) != wanted or wanted < 2:
-                raise broken(f"its list of orbitals announces {wanted - 1} and holds {len(orbitals) - 1}")
-            if per_point > 1 and per_point != wanted - 1:
-                raise broken(f"line 3 announces {per_point} values per point, the list of orbitals {wanted - 1}")
-            per_point = wanted - 1
-            names = tuple(f"orbital {i}" for i in orbitals[1:])
-            if len(set(names)) < per_point:
-                names = tuple(f"value {i + 1}" for i in range(per_point))
-        shape = (abs(counts[0]), abs(counts[1]), abs(counts[2]))
+        header = _read_header(path, cursor)
+        shape, names, per_point = header.shape, header.names, len(header.names)
 
         def where(index: int) -> str:
             point = index // per_point
@@ -213,34 +279,16 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         n = shape[0] * shape[1] * shape[2] * per_point
         block = TextValues.find(file, cursor, n, where, (shape[2] * per_point,), last=True)
 
-    remarks: list[str] = []
-    numbers = table[:, 0].astype(np.int64)
-    if not ((table[:, 0] == numbers) & (numbers >= 0) & (numbers < len(SYMBOLS))).all():
-        raise broken("an atomic number is impossible")
-    factor = BOHR
-    extent, bare = steps * np.abs(counts)[:, None], Structure(numbers, table[:, 2:5])
-    if choices.kind == "cube-angstrom":
-        factor = 1.0
-    elif min(counts) < 0 and choices.kind != "cube-bohr":
-        if max(counts) > 0:
-            raise FileFormatError(
-                f"{path}: some counts are negative and some positive, so its unit of length is not known. Say "
-                'kind="cube-bohr" or kind="cube-angstrom".'
-            )
-        factor, remark = _length_unit(path, extent, bare)
-        remarks.append(remark)
-    boundary = written_boundary(comments)
-    if choices.kind not in ("cube-angstrom", "cube-bohr") and max(counts) > 0 and boundary is None:
-        _check_titles(path, comments, extent, bare)
+    boundary = written_boundary(header.comments)
+    factor, remarks = _settle_lengths(path, header, choices.kind, boundary is not None)
     if boundary is not None:
         remarks.append("The boundary is the one that gpuhomog noted in the comments when it wrote the file.")
-    try:
-        grid = Grid(shape, extent * factor, origin * factor, boundary or (PERIODIC,) * 3)
-    except InputError as error:
-        raise FileFormatError(f"{path}: {error}") from None
-    structure = Structure(numbers, table[:, 2:5] * factor, table[:, 1]) if n_atoms else None
     if choices.quantity is None:
         remarks.append("A cube does not say what its values are; name the quantity to have them converted.")
+    try:
+        grid = Grid(shape, header.extent * factor, header.origin * factor, boundary or (PERIODIC,) * 3)
+    except InputError as error:
+        raise FileFormatError(f"{path}: {error}") from None
 
     def read_planes(start: int, stop: int, name: str, dtype: Any) -> NDArray[np.floating]:
         return _read_planes(block, shape, per_point, names.index(name), start, stop, dtype)
@@ -263,7 +311,7 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         blocks=names,
         slowest_axis=0,
         read_planes=read_planes,
-        structure=structure,
+        structure=header.structure(factor),
         remarks=tuple(remarks),
         finite=True,
         decode_planes=decode_planes,

@@ -20,7 +20,6 @@ Out  Source; values (a, b, c) in Fortran order, cut along c.
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..device import Device
-from ..errors import AccuracyWarning, FileFormatError, InputError
+from ..errors import FileFormatError, InputError, warn
 from ..grid import Grid
 from ..structure import SYMBOLS, Structure
 from .compressed import ByteFile, Cursor, open_bytes
@@ -121,20 +120,11 @@ def _read_header(path: Path, cursor: Cursor, first: bytes | None = None) -> _Hea
     if any(row is None for row in rows):
         raise broken("lines 3 to 5 are not three lattice vectors")
     cell = np.array(rows, dtype=np.float64)
-    volume = abs(float(np.linalg.det(cell)))
-    if len(scale) == 3:
-        if min(scale) <= 0:
-            raise broken("three scale factors must all be positive")
-        factors = np.array(scale)
-    elif scale[0] < 0:
-        if volume == 0:
-            raise FileFormatError(f"{path}: singular cell, its lattice vectors span no volume. Check lines 3 to 5.")
-        factors = np.full(3, (-scale[0] / volume) ** (1 / 3))
+    factors = _scale_factors(scale, cell, broken)
+    if factors is None:
+        raise FileFormatError(f"{path}: singular cell, its lattice vectors span no volume. Check lines 3 to 5.")
+    if scale[0] < 0:
         remarks.append(f"The scale factor {scale[0]:g} is negative: it is the cell's volume in Å^3.")
-    elif scale[0] == 0:
-        raise broken("the scale factor is zero")
-    else:
-        factors = np.full(3, scale[0])
     cell = cell * factors
     text = line()
     symbols: list[str] | None = None
@@ -148,15 +138,11 @@ def _read_header(path: Path, cursor: Cursor, first: bytes | None = None) -> _Hea
     n_atoms = sum(amounts)
     if n_atoms < 1 or n_atoms > 10_000_000:
         raise broken(f"it announces {n_atoms} atoms")
-    if symbols is None:
-        candidates = [w.decode("ascii", "replace") for w in comment.split()]
-        if len(candidates) == len(amounts) and all(_element(w) for w in candidates):
-            symbols = candidates
-            remarks.append(f"The header is VASP 4's, without elements; the comment line names {' '.join(symbols)}.")
-        else:
-            remarks.append("The header is VASP 4's, without elements, so the atoms' elements are unknown.")
-    elif len(symbols) != len(amounts):
+    if symbols is not None and len(symbols) != len(amounts):
         raise broken(f"it names {len(symbols)} elements but {len(amounts)} numbers of atoms")
+    if symbols is None:
+        symbols, remark = _symbols_of_vasp_4(comment, len(amounts))
+        remarks.append(remark)
     numbers = [_element(s) for s in symbols] if symbols else [0] * len(amounts)
     mode = line()
     selective = mode.strip()[:1].lower() == b"s"
@@ -184,6 +170,30 @@ def _read_header(path: Path, cursor: Cursor, first: bytes | None = None) -> _Hea
     if np.linalg.det(cell) < 0:
         remarks.append("The lattice vectors are left-handed.")
     return _Header(cell, structure, shape, text.split(b"\n")[0].strip(), tuple(remarks), n_atoms)
+
+
+def _scale_factors(
+    scale: list[float], cell: NDArray[np.float64], broken: Callable[[str], FileFormatError]
+) -> NDArray[np.float64] | None:
+    """What multiplies x, y and z: three numbers, one, or minus the volume of a cell; None if that cell has none."""
+    if len(scale) == 3:
+        if min(scale) <= 0:
+            raise broken("three scale factors must all be positive")
+        return np.array(scale)
+    if scale[0] == 0:
+        raise broken("the scale factor is zero")
+    if scale[0] > 0:
+        return np.full(3, scale[0])
+    volume = abs(float(np.linalg.det(cell)))
+    return np.full(3, (-scale[0] / volume) ** (1 / 3)) if volume else None
+
+
+def _symbols_of_vasp_4(comment: bytes, n: int) -> tuple[list[str], str]:
+    """Elements that the comment line names where the header has none, if it does; and the remark about it."""
+    named = [w.decode("ascii", "replace") for w in comment.split()]
+    if len(named) == n and all(_element(w) for w in named):
+        return named, f"The header is VASP 4's, without elements; the comment line names {' '.join(named)}."
+    return [], "The header is VASP 4's, without elements, so the atoms' elements are unknown."
 
 
 def _element(symbol: str) -> int:
@@ -350,18 +360,14 @@ def _review(
     if kind == "AECCAR0":
         core = int(sum(_largest_core(int(z)) for z in structure.numbers))
         if electrons > core * 1.001:
-            warnings.warn(
+            warn(
                 f"{path}: integrates to {electrons:.6g} electrons, but the cores of {structure.formula} hold no more "
-                f"than {core}: the grid is too coarse for core densities. Nothing is renormalized.",
-                AccuracyWarning,
-                stacklevel=2,
+                f"than {core}: the grid is too coarse for core densities. Nothing is renormalized."
             )
     elif electrons > n_all * 1.001:
-        warnings.warn(
+        warn(
             f"{path}: integrates to {electrons:.6g} electrons, but {structure.formula} has {n_all} if neutral. "
-            "Nothing is renormalized.",
-            AccuracyWarning,
-            stacklevel=2,
+            "Nothing is renormalized."
         )
 
 

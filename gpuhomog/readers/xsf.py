@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import FileFormatError, InputError
-from ..grid import OPEN, PERIODIC, Grid
+from ..grid import OPEN, PERIODIC, Grid, parse_boundary
 from ..structure import SYMBOLS, Structure
 from .compressed import ByteFile, Cursor, open_bytes
 from .cube import written_boundary
@@ -256,6 +256,46 @@ def _repeats(grid: _DataGrid) -> list[bool]:
     return [n > 1 and bool(np.abs(x - y).max() <= close) for n, (x, y) in zip(grid.counts, ends, strict=True)]
 
 
+@dataclass(frozen=True)
+class _Spans:
+    """What a data grid covers: the planes along each axis that are kept, its boundary and cell; and remarks."""
+
+    kept: list[int]
+    boundary: list[str]
+    cell: NDArray[np.float64]
+    remarks: list[str]
+
+
+def _spans(path: Path, grid: _DataGrid, lattice: NDArray[np.float64] | None) -> _Spans:
+    """Axis by axis: one that repeats its first plane, one of a lattice vector short of a step, or an open one."""
+    found = _Spans(list(grid.counts), [PERIODIC] * 3, grid.vectors.copy(), [])
+    repeats = _repeats(grid)
+    for axis, name in enumerate("abc"):
+        n = grid.counts[axis]
+        if n == 1:
+            continue
+        if repeats[axis]:
+            found.kept[axis] = n - 1
+            continue
+        if _lattice_vector(grid.vectors[axis], lattice) is not None:
+            raise FileFormatError(
+                f"{path}: the last plane along {name} does not repeat the first, as the format asks of a grid that "
+                'spans a lattice vector. If its writer leaves repeated planes out, say kind="xsf-unrepeated".'
+            )
+        periods = [_lattice_vector(grid.vectors[axis] * factor, lattice) for factor in (n / (n - 1), n / (n + 1))]
+        period = next((one for one in periods if one is not None), None)
+        if period is not None:
+            found.cell[axis] = period
+            found.remarks.append(f"The grid along {name} is that of a lattice vector without the repeated plane.")
+            continue
+        found.boundary[axis] = OPEN
+        found.cell[axis] *= n / (n - 1)
+        found.remarks.append(f"The grid ends along {name} without repeating itself: this axis is read as open.")
+    if found.kept != list(grid.counts):
+        found.remarks.append("Planes at the end of the grid that repeat the first have been dropped.")
+    return found
+
+
 def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     """Open an XSF or AXSF file.
 
@@ -279,40 +319,15 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     grids = content.frames[frame]
     first = grids[0]
     lattice = content.lattices[min(frame, len(content.lattices) - 1)] if content.lattices else None
-    remarks: list[str] = []
-    kept, boundary, cell = list(first.counts), [PERIODIC] * 3, first.vectors.copy()
+    spans = _Spans(list(first.counts), [PERIODIC] * 3, first.vectors.copy(), [])
     if choices.kind != "xsf-unrepeated":
-        repeats = _repeats(first)
-        for axis, name in enumerate("abc"):
-            n = first.counts[axis]
-            if n == 1:
-                continue
-            if repeats[axis]:
-                kept[axis] = n - 1
-                continue
-            if _lattice_vector(first.vectors[axis], lattice) is not None:
-                raise FileFormatError(
-                    f"{path}: the last plane along {name} does not repeat the first, as the format asks of a grid that "
-                    'spans a lattice vector. If its writer leaves repeated planes out, say kind="xsf-unrepeated".'
-                )
-            period = None
-            for factor in (n / (n - 1), n / (n + 1)):
-                period = _lattice_vector(first.vectors[axis] * factor, lattice) if period is None else period
-            if period is not None:
-                cell[axis] = period
-                remarks.append(f"The grid along {name} is that of a lattice vector without the repeated plane.")
-                continue
-            boundary[axis] = OPEN
-            cell[axis] *= n / (n - 1)
-            remarks.append(f"The grid ends along {name} without repeating itself: this axis is read as open.")
-        if kept != list(first.counts):
-            remarks.append("Planes at the end of the grid that repeat the first have been dropped.")
+        spans = _spans(path, first, lattice)
+    remarks, shape = spans.remarks, (spans.kept[0], spans.kept[1], spans.kept[2])
     noted = written_boundary(file.head(4096).split(b"\n")[:2])
     if noted is not None:
-        boundary = list(noted)
         remarks.append("The boundary is the one that gpuhomog noted in the comments when it wrote the file.")
     try:
-        grid = Grid((kept[0], kept[1], kept[2]), cell, first.origin, (boundary[0], boundary[1], boundary[2]))
+        grid = Grid(shape, spans.cell, first.origin, noted or parse_boundary(spans.boundary))
     except InputError as error:
         raise FileFormatError(f"{path}: {error}") from None
     if content.steps > 1:
@@ -325,7 +340,6 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     names = [g.name for g in grids]
     if len(set(names)) < len(names):
         names = [f"{name} {i + 1}" for i, name in enumerate(names)]
-    shape = (kept[0], kept[1], kept[2])
 
     def read_planes(start: int, stop: int, block: str, dtype: Any) -> NDArray[np.floating]:
         return _read_planes(grids[names.index(block)], shape, start, stop, dtype)

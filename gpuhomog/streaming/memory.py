@@ -31,6 +31,8 @@ RESULTS_HELD = 3
 """Copies of a result in memory at once: what was found so far, what a chunk adds, and their sum."""
 SLACK, LEAST_SLACK = 24 * 2**20, 6 * 2**20
 """For what the system's allocator and libraries take beside; what was taken since the start is not counted again."""
+VARIES = 4 * 2**20
+"""By so much the memory of the same program differs from run to run: libraries do not always lie alike."""
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 UNITS |= {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 
@@ -86,7 +88,8 @@ class Limit:
         """What was found, and the memory that is enough for it and for all that the run will do."""
         whole = 0 if self.whole is None else self.whole(self.at_start)
         rest = ", for all that follows" if whole > least else ""
-        return InputError(f"{found}: give max_memory of at least {-(-max(least, whole) // 10**6)}MB{rest}.")
+        enough = -(-(max(least, whole) + VARIES) // 10**6)
+        return InputError(f"{found}: give max_memory of at least {enough}MB{rest}.")
 
     def planes_at_once(
         self,

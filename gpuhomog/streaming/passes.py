@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..device import Device, choose_device
-from ..parallel import Comm, Serial, Slab
+from ..parallel import Comm, Serial, Slab, agreed
 from ..parallel.exchange import at, empty_like
 from ..parallel.tree import PlaneTree
 from ..progress import task
@@ -307,8 +307,7 @@ class Run:
         """The results of one pass, by name."""
         comm, slab, keeper = stream.comm, stream.slab, self.checkpoint
         self._number += 1
-        error: Exception | None = None
-        try:
+        with agreed(comm):
             choose_device(stream.device)
             start = slab.start
             if keeper is not None:
@@ -355,9 +354,6 @@ class Run:
                         keeper.save(self._number, [r.name for r in requests], last, [r.nodes() for r in requests])
                     if stop:
                         check_stop(f"after chunk {done} of {len(chunks)}")
-        except Exception as failed:  # whatever it is: other ranks wait for this one
-            error = failed
-        comm.agree(error)
         return {request.name: request.result(comm, slab) for request in requests}
 
 

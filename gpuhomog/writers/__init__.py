@@ -23,8 +23,8 @@ from __future__ import annotations
 import os
 import shutil
 import zlib
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, nearest_known
 from ..field import Field
-from ..parallel import agree_on
+from ..parallel import agree_on, agreed
 from ..results import Result
 from ..streaming import Unread
 from . import cube, hdf5, npz, tables, vasp, xsf, zarr_store
@@ -196,17 +196,13 @@ def write(field_or_result: Field | Result, path: str | os.PathLike[str]) -> Path
 
 def _write_field(field: Field, path: str | os.PathLike[str]) -> None:
     comm = field.comm
-    error: Exception | None = None
-    try:
+    with agreed(comm):
         kind = field_format(path)
         kind.check(field)
         if comm.rank == 0:
             target = check_target(path, inputs_of(field.provenance))
             kind.check_target(path, target)
             _check_room(path, target, kind.bytes_per_value(field) * field.grid.n_points)
-    except (InputError, OSError) as caught:
-        error = caught
-    comm.agree(error)
     agree_on(comm, {"name of the output": Path(path).name, "quantity": field.quantity, "unit": field.unit}, "write")
     axis = kind.slowest_axis(field)
     if isinstance(field.values, Unread) and axis != field.slab.axis:
@@ -214,26 +210,20 @@ def _write_field(field: Field, path: str | os.PathLike[str]) -> None:
         field.values.refuse(what, f"write .npz, which takes the planes of {'abc'[field.slab.axis]} as they are read")
     with ExitStack() as stack:
         known: tuple[Path, Any] | None = None
-        if comm.rank == 0:
-            try:
+        with agreed(comm), told_of(path):
+            if comm.rank == 0:
                 temporary = stack.enter_context(replacing(path, folder=kind.folder))
                 known = temporary, kind.begin(temporary, field)
                 _reserve(kind, temporary, kind.places(field, axis, known[1]))
-            except Exception as caught:
-                error = _sentence(path, caught)
-        comm.agree(error)
         temporary, begun = comm.broadcast(known)  # type: ignore[misc]
         shared = not kind.compression and all(comm.gather(is_visible(temporary)))
         places = kind.places(field, axis, begun)
         parts = _write_planes(kind, field, path, temporary, places, axis, owners(field, axis, shared=shared))
-        if comm.rank == 0:
-            try:
+        with agreed(comm), told_of(path):
+            if comm.rank == 0:
                 if kind.finish is not None:
                     kind.finish(temporary, field, axis, parts)
                 stack.close()
-            except Exception as caught:
-                error = _sentence(path, caught)
-        comm.agree(error)
 
 
 def is_visible(path: Path) -> bool:
@@ -257,13 +247,12 @@ def _write_planes(
 ) -> list[npz.Checked]:
     """Write the planes of this rank; returns the checksums of all ranks' parts. The ranks agree on errors."""
     checked: npz.Checked = (0, 0)
-    error: Exception | None = None
     with ExitStack() as stack:
         put: Put | None = None
 
         def write_block(start: int, block: NDArray[Any]) -> None:
             nonlocal put, checked
-            try:
+            with told_of(path):
                 if put is None:
                     ordered = in_order(temporary, kind.compression) if kind.compression else at_offsets(temporary)
                     put = stack.enter_context(ordered)
@@ -271,21 +260,20 @@ def _write_planes(
                     put(name, offset, content)
                     if kind.finish is not None:
                         checked = zlib.crc32(content, checked[0]), checked[1] + memoryview(content).nbytes
-            except OSError as refusal:
-                raise refused(path, refusal) from refusal
 
         use_blocks(field, axis, f"writing {Path(path).name}", owned, write_block)
-        try:
+        with agreed(field.comm), told_of(path):
             stack.close()
-        except Exception as caught:
-            error = _sentence(path, caught)
-    field.comm.agree(error)
     return field.comm.gather(checked)
 
 
-def _sentence(path: str | os.PathLike[str], error: Exception) -> Exception:
-    """The error as it is told: one sentence where the system refused."""
-    return refused(path, error) if isinstance(error, OSError) else error
+@contextmanager
+def told_of(path: str | os.PathLike[str]) -> Iterator[None]:
+    """What the system refuses while a file is written, as one sentence of it."""
+    try:
+        yield
+    except OSError as error:
+        raise refused(path, error) from error
 
 
 def _write_result(result: Result, path: str | os.PathLike[str]) -> None:

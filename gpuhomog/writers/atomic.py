@@ -49,7 +49,7 @@ def check_target(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLik
     """The path with symbolic links followed, if an output can be written there; writes nothing.
 
     Raises InputError if its folder does not exist or cannot be written, if the name belongs to something that is
-    not a file or folder, or if it is one of the inputs (under any name).
+    not a file or folder or is protected against writing, or if it is one of the inputs (under any name).
     """
     target = Path(os.path.realpath(path))
     folder = target.parent
@@ -61,6 +61,8 @@ def check_target(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLik
         raise InputError(f"{path}: the folder {folder} cannot be written. Choose another, or change its permissions.")
     if target.exists() and not (target.is_file() or target.is_dir()):
         raise InputError(f"{path}: is a device or pipe, which cannot be replaced whole. Give the name of a file.")
+    if target.exists() and not os.access(target, os.W_OK):
+        raise InputError(f"{path}: is there, and is not to be written to. Choose another, or change its permissions.")
     for source in inputs:
         known = Path(source)
         if target == Path(os.path.realpath(known)) or (

@@ -24,9 +24,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
 from ..field import Field
-from ..parallel import Slab
+from ..parallel import Slab, agreed
 from ..parallel.exchange import at
 from ..progress import task
 from ..streaming import Unread
@@ -65,43 +64,34 @@ def use_blocks(
     start, stop = owned[comm.rank]
     step = max(1, n_bytes // (field.grid.points_per_plane(axis) * field.values.dtype.itemsize))
     watched = None
-    error: Exception | None = None
     if isinstance(field.values, Unread):
         watched = field.values.watched(field.reproducible)
-        try:
+        with agreed(comm):  # a rank may not have the memory
             step = min(step, field.values.planes_at_once())
-        except InputError as caught:  # this rank has not the memory
-            error = caught
-        comm.agree(error)
         step = min(comm.gather(step))
     held = comm.gather((slab.axis, slab.start, slab.stop))
     at_home = all((axis, *planes) == rank for planes, rank in zip(owned, held, strict=True))
     with task(label, stop - start) as advance:
-        for offset in range(0, stop - start if at_home else max(b - a for a, b in owned), step):
-            wanted = [(min(a + offset, b), min(a + offset + step, b)) for a, b in owned]
-            first, last = wanted[comm.rank]
-            try:
-                if at_home:
+        if at_home:
+            with agreed(comm):
+                for first in range(start, stop, step):
+                    last = min(first + step, stop)
                     planes = field.values[at(axis, slice(first - slab.start, last - slab.start))]
                     if watched is not None:
                         watched.see(planes, first, last)
-                    block = field.device.to_host(planes)
-                else:
+                    use(first, field.device.to_host(planes))
+                    advance(last - first)
+        else:
+            for offset in range(0, max(b - a for a, b in owned), step):
+                wanted = [(min(a + offset, b), min(a + offset + step, b)) for a, b in owned]
+                first, last = wanted[comm.rank]
+                with agreed(comm):
                     sent = [_part(field, axis, planes) for planes in wanted]
-            except Exception as caught:
-                error = caught
-            if not at_home:
-                comm.agree(error)
                 block = _exchanged(field, axis, sent, (first, last), [planes for _, *planes in held])
-            try:
-                if error is None and last > first:
-                    use(first, block)
-            except Exception as caught:
-                error = caught
-            if at_home and error is not None:
-                break
-            advance(last - first)
-    comm.agree(error)
+                with agreed(comm):
+                    if last > first:
+                        use(first, block)
+                advance(last - first)
     if watched is not None:
         watched.end()
 

@@ -46,7 +46,7 @@ FILES = {  # name, what makes it, words of the sentence
     "empty": ("bad.h5", lambda: Path("bad.h5").touch(), "empty|Empty|cannot read"),
     "truncated": ("bad.h5", truncated, "truncated|cannot read"),
     "another kind": ("bad.h5", another_kind, "HDF5|no known kind|cannot read|not the start"),
-    "not a number": ("bad.npz", not_a_number, "NaN|cannot read"),
+    "not a number": ("bad.npz", not_a_number, "NaN|cannot read|holds one density"),
 }
 OPTIONS = {  # what is typed in addition, words of the sentence
     "an unknown axis": (("--axis", "q"), "--axis"),

@@ -179,7 +179,7 @@ def test_files_out_of_order_are_told(run, densities):
         (("rho_7.h5", "rho_8.h5", "--cell", "2,2,64", "--time-step", "1"), ["--cell", "belongs to charges that move"]),
         (("rho_7.h5", "rho_8.h5", "--atom-style", "x", "--time-step", "1"), ["--atom-style", "in one file"]),
         (("rho_7.h5", "--time-step", "1"), ["rho_7.h5 holds one density", "needs three files or more"]),
-        (("rho_7.h5", "--quantity", "charge_density", "--time-step", "1"), ["one density", "three files or more"]),
+        (("rho_7.h5", "--quantity", "charge_density", "--time-step", "1"), ["--quantity", "of three files or more"]),
         (("run.xyz", *OPTIONS, "--time-step", "1", "--unit", "e/Å^3"), ["--unit", "of three files or more"]),
         (("run.xyz", *OPTIONS, "--time-step", "1 _"), ["--time-step", "with its unit"]),
         (("run.xyz", "run.xyz", *OPTIONS, "--topology", "rho_7.h5", "--time-step", "1"), ["--topology", "in one file"]),

@@ -1,5 +1,9 @@
 """What commands say of input that is odd but not wrong, and that nothing given is silently left aside."""
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -72,3 +76,41 @@ def test_what_is_rounding_is_not_printed_as_a_value():
 
 def test_a_period_of_what_is_one_period(run):
     assert "period belongs to an open axis" in run("moments", wire(), "--axis", "a", "--period", "3").sentence
+
+
+def program(*arguments, **settings):
+    """The program in a process of its own."""
+    environment = {**os.environ, **settings.pop("environment", {})}
+    return subprocess.run([sys.executable, "-m", "gpuhomog", *arguments], env=environment, timeout=60, **settings)
+
+
+def test_a_terminal_without_greek_letters_is_told_their_names(slab):
+    ascii_only = {"PYTHONIOENCODING": "ascii", "COLUMNS": "100"}
+    ran = program("surface", str(slab), environment=ascii_only, capture_output=True)
+    assert ran.returncode == 0 and b"sigma low   " in ran.stdout and b" +- " in ran.stdout and b" e/A^2" in ran.stdout
+    ran = program("surface", str(slab), "--json", environment=ascii_only, capture_output=True)
+    assert ran.returncode == 0 and json.loads(ran.stdout)["result"]["low"]["unit"] == "e/Å^2"
+    ran = program("info", "Å", environment=ascii_only, capture_output=True)
+    assert ran.returncode == 2 and ran.stderr == b"gpuhomog: A: no such file. Check the name and the folder.\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_output_that_cannot_be_written_is_one_sentence(more):
+    with open("/dev/full", "w") as full:
+        ran = program("devices", *more, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert ran.returncode == 2 and ran.stderr.startswith("gpuhomog: No space left on device"), ran.stderr
+    assert ran.stderr.count("\n") == 1
+
+
+def test_closed_standard_error_is_nothing_to_stop_for(slab):
+    closed = f"exec 2>&-; {sys.executable} -m gpuhomog info {slab} && {sys.executable} -m gpuhomog info nothing.h5"
+    ran = subprocess.run(["sh", "-c", closed], stdout=subprocess.PIPE, text=True, timeout=60)
+    assert ran.returncode == 2 and "charge density" in ran.stdout and "nothing" not in ran.stdout
+
+
+def test_a_pipe_is_refused_as_such(run):
+    os.mkfifo("LOCPOT")
+    assert run("info", "LOCPOT").sentence == (
+        "LOCPOT is a pipe or device, and files are read in parts: write it to a file first."
+    )

@@ -16,7 +16,7 @@ import numpy as np
 from harness.build import program
 from harness.server import Buffer, KernelError, Parameter, Server
 
-from gpuhomog.device.gpu import sources
+from gpuhomog.device.gpu import runtime
 
 ALIGNMENT = 256  # of what cudaMalloc returns
 MOST_THREADS = 1024
@@ -169,7 +169,7 @@ class HostRuntime:
 
     def _server(self, file: str) -> Server:
         if file not in self._servers:
-            text, instances = self._programs.get(file) or (sources.source(file), sources.instances(file))
+            text, instances = self._programs.get(file) or (runtime.source(file), runtime.instances(file))
             self._servers[file] = Server(program(file, text, instances, self._flags), self._timeout)
         return self._servers[file]
 

@@ -8,6 +8,8 @@ from harness import build
 from host_runtime import HostRuntime, KernelError, LaunchError
 from requirements import needed
 
+from gpuhomog.device.gpu.sources import kernel_folder
+
 ALL = 0xFFFFFFFF
 
 FAULTS = r"""
@@ -236,7 +238,62 @@ RIGHT_INSTANCES = [
     *["votes", "halves", "block_sum<float, 64>", "block_sum<double, 256>", "where", "functions", "integers"],
     *["complex_scale", "copy4", "shift", "address", "optional"],
 ]
-PROGRAMS = {"faults.cu": (FAULTS, FAULT_INSTANCES), "right.cu": (RIGHT, RIGHT_INSTANCES)}
+COPIES = r"""
+template <typename T, int OPEN> __global__ void ring(const T* in, T* out, int n) {
+  constexpr int SLOTS = 3;
+  __shared__ T slots[SLOTS][32];
+  const int lane = threadIdx.x;
+  for (int i = 0; i < SLOTS; ++i) {
+    if (i < n) begin_copy<sizeof(T)>(&slots[i][lane], in + 32 * i + lane);
+    close_copies();
+  }
+  for (int i = 0; i < n; ++i) {
+    wait_copies<OPEN>();
+    out[32 * i + lane] = slots[i % SLOTS][lane];
+    if (i + SLOTS < n) begin_copy<sizeof(T)>(&slots[i % SLOTS][lane], in + 32 * (i + SLOTS) + lane);
+    close_copies();
+  }
+  wait_copies<0>();
+}
+__global__ void copy_of_another(const double* in, double* out, int who_waits) {
+  __shared__ double value;
+  if (threadIdx.x == 0) {
+    begin_copy<8>(&value, in);
+    close_copies();
+  }
+  if (threadIdx.x == who_waits) wait_copies<0>();
+  __syncwarp();
+  out[threadIdx.x] = value;
+  if (threadIdx.x == 0) wait_copies<0>();
+}
+__global__ void copy_not_closed(const double* in, double* out) {
+  __shared__ double value;
+  begin_copy<8>(&value, in);
+  wait_copies<0>();
+  out[0] = value;
+}
+__global__ void copy_not_waited_for(const double* in) {
+  __shared__ double value;
+  begin_copy<8>(&value, in);
+  close_copies();
+}
+__global__ void copy_from(const float* in, float* out, int i) {
+  __shared__ __align__(8) float values[4];
+  begin_copy<8>(values, in + i);
+  close_copies();
+  wait_copies<0>();
+  out[0] = values[1];
+}
+"""
+COPY_INSTANCES = [
+    *[f"ring<{name}, {open}>" for name in ("float", "double", "float4") for open in (0, 2, 3)],
+    *["copy_of_another", "copy_not_closed", "copy_not_waited_for", "copy_from"],
+]
+PROGRAMS = {
+    "faults.cu": (FAULTS, FAULT_INSTANCES),
+    "right.cu": (RIGHT, RIGHT_INSTANCES),
+    "copies.cu": ((kernel_folder() / "common.cuh").read_text() + COPIES, COPY_INSTANCES),
+}
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +304,7 @@ def runtime(sanitizers):
 
 
 def run(runtime, instance, arguments, grid=(1,), block=(1,), shared=0):
-    file = "faults.cu" if instance in FAULT_INSTANCES else "right.cu"
+    file = next(name for name, (_, instances) in PROGRAMS.items() if instance in instances)
     runtime.launch(file, instance, grid, block, arguments, shared)
     return arguments
 
@@ -359,6 +416,41 @@ def test_results_that_depend_on_the_order_of_threads_are_reported(runtime):
     ):
         refuses(runtime, "depend on the order", name, [out], grid=grid, block=block)
         assert not out.any()
+
+
+@pytest.mark.parametrize("open_", [0, 2])
+@pytest.mark.parametrize("c_name, words", [("float", 1), ("double", 2), ("float4", 4)])
+def test_a_copy_comes_when_it_is_waited_for(runtime, rng, c_name, words, open_):
+    for n in (1, 2, 7):
+        dtype = np.float64 if c_name == "double" else np.float32
+        values = rng.standard_normal(n * 32 * (4 if words == 4 else 1)).astype(dtype)
+        out = runtime.xp.empty_like(values)
+        run(runtime, f"ring<{c_name}, {open_}>", [values, out, np.int32(n)], block=(32,))
+        np.testing.assert_array_equal(out, values)
+
+
+def test_a_copy_that_is_read_too_early_is_reported_or_not_a_number(runtime):
+    for c_name, values in (("double", np.ones(160)), ("float4", np.ones(640, np.float32))):
+        arguments = [values, values * 0, np.int32(5)]
+        text = refuses(runtime, "use-after-poison", f"ring<{c_name}, 3>", arguments, block=(32,))
+        assert "copies.cu" in text and "READ" in text
+    out = np.zeros(160, np.float32)
+    runtime.launch("copies.cu", "ring<float, 3>", (1,), (32,), [np.ones(160, np.float32), out, np.int32(5)])
+    assert np.isnan(out[:96]).all()  # those that the slots held first
+
+
+def test_copies_keep_to_their_rules(runtime):
+    inside, out = np.arange(6.0), np.zeros(32)
+    run(runtime, "copy_of_another", [inside[1:], out, np.int32(0)], block=(32,))
+    assert (out == 1.0).all()
+    refuses(runtime, "use-after-poison", "copy_of_another", [inside, out, np.int32(1)], block=(32,))
+    refuses(runtime, "use-after-poison", "copy_not_closed", [inside, out])
+    refuses(runtime, "leaves the kernel without waiting for a copy", "copy_not_waited_for", [inside])
+    floats, result = np.arange(6, dtype=np.float32), np.zeros(1, np.float32)
+    run(runtime, "copy_from", [floats, result, np.int32(4)])
+    assert result[0] == 5.0
+    refuses(runtime, "misaligned", "copy_from", [floats, result, np.int32(1)])
+    refuses(runtime, "overflow|poison", "copy_from", [floats, result, np.int32(6)])
 
 
 def test_launches_that_cuda_refuses_are_refused(runtime):

@@ -8,7 +8,7 @@ import pytest
 from gpuhomog.device import CPU
 from gpuhomog.device.cpu import sums
 
-SHAPES = [(1, 1, 1), (5, 7, 3), (2, 3, 261), (37, 1, 8), (3, 70, 12), (1, 2, 2100)]
+SHAPES = [(1, 1, 1), (5, 7, 3), (2, 3, 261), (37, 1, 8), (3, 70, 12), (1, 2, 2100), (3, 43, 516)]
 
 
 def field(shape, dtype, order="C"):
@@ -101,6 +101,34 @@ def test_extrema(gpu, dtype):
     assert gpu.extrema(gpu.asarray(values))[0] == -np.inf
     values[4, 6, 1] = np.nan
     assert np.isnan(gpu.extrema(gpu.asarray(values))).all()
+
+
+@pytest.mark.parametrize("offset", [-50, 50])
+@pytest.mark.parametrize("shape", [(3, 1, 12), (1, 5, 300), (1, 2, 7)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_extrema_are_of_what_is_there(gpu, dtype, shape, offset):
+    """Columns that a thread lacks deviate by nothing from the centre: that is none of the values."""
+    values = field(shape, dtype) + dtype(offset)
+    assert gpu.planar_moments(gpu.asarray(values), 1, 0.0)[3:] == (values.min(), values.max())
+
+
+@pytest.mark.parametrize("dtype, warps", [(np.float32, 16), (np.float64, 12)])
+def test_all_blocks_are_there_at_once(host_gpu, monkeypatch, dtype, warps):
+    runtime = host_gpu.runtime
+    for n2, of_block in ((8, 1), (520, 3)):
+        values = field((50, 50, n2), dtype)
+        host_gpu.planar_sum(values, 0)
+        launch = runtime.launches[-2]
+        assert (launch.grid[0], launch.block[0]) == (warps // of_block * runtime.n_multiprocessors, 32 * of_block)
+    with monkeypatch.context() as patch:
+        patch.setattr(runtime, "shared_bytes", 2 * launch.shared + 1024)  # the room of two, of which one is reserved
+        found = host_gpu.planar_sum(values, 2)
+        assert runtime.launches[-2].grid[0] == 2 * runtime.n_multiprocessors
+        patch.setattr(runtime, "shared_bytes", launch.shared - 1)  # the room of two warps
+        again = host_gpu.planar_sum(values, 2)
+    assert runtime.launches[-2].grid[1:] == (2, 1) and runtime.launches[-2].block[0] == 64
+    np.testing.assert_allclose(again, found, rtol=tolerance(values))
+    np.testing.assert_allclose(found, CPU().planar_sum(values, 2), rtol=tolerance(values))
 
 
 @pytest.mark.parametrize("shape", [(0, 3, 4), (3, 0, 4), (3, 4, 0)])

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+import gpuhomog as gh
 from gpuhomog.averaging_kernels import Ball, Disc, Gaussian, PowerLaw
 from gpuhomog.device import CPU
+from gpuhomog.device.gpu import polynomials
 from gpuhomog.device.gpu.polynomials import COEFFICIENTS, tabulated
 from gpuhomog.device.gpu.spectral import Rows
 from gpuhomog.fft import AlongAxes, Derivative, InverseSquare, Multiplier, OfWavevector, filtered
@@ -235,6 +237,18 @@ def test_polynomials_are_the_transform(kernel, n):
         found = found * (k * per_unit - at - 0.5) + column[at]
     # the ball's own closed form has lost two digits at z = 0.3
     assert np.abs(found - kernel.transform(k)).max() < (2e-8 if n == 8 else 2e-14)
+
+
+def test_polynomials_are_kept_for_equal_kernels(host_gpu, monkeypatch):
+    looked = []
+    on_intervals = polynomials._on_intervals
+    monkeypatch.setattr(polynomials, "_on_intervals", lambda *given: looked.append(given) or on_intervals(*given))
+    values = np.random.default_rng(7).normal(size=(12, 10, 8))
+    field = gh.Field.from_array(values, np.diag([60.0, 50.0, 40.0]), device=host_gpu)
+    for eps, more in ((6.2345, True), (6.2345, False), (6.2346, True)):
+        before = len(looked)
+        gh.average(field, gh.Ball(eps), method="all modes")
+        assert (len(looked) > before) is more
 
 
 def test_functions_that_are_no_polynomials():

@@ -249,6 +249,15 @@ def test_places_that_cannot_be_written_are_refused(tmp_path, monkeypatch):
         check_output(tmp_path / "x.h5")
 
 
+def test_a_file_that_is_protected_against_writing_is_kept(tmp_path, monkeypatch):
+    (tmp_path / "kept.h5").write_text("kept")
+    monkeypatch.setattr("os.access", lambda path, mode: not str(path).endswith("kept.h5"))  # root may write anywhere
+    with pytest.raises(InputError, match="is not to be written to"):
+        gh.write(field_of(), tmp_path / "kept.h5")
+    assert (tmp_path / "kept.h5").read_text() == "kept"
+    gh.write(field_of(), tmp_path / "other.h5")
+
+
 def test_a_folder_that_is_no_zarr_store_is_not_replaced(tmp_path):
     (tmp_path / "thesis.zarr").mkdir()
     (tmp_path / "thesis.zarr" / "chapter1.tex").write_text("years of work")

@@ -13,7 +13,8 @@ oscillates, a Gaussian's does not. A function that no number of intervals descri
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Any
 
@@ -32,11 +33,30 @@ ROUNDING = 3e-14
 MOST_INTERVALS = 1 << 15
 
 
-@lru_cache(maxsize=16)
+@dataclass(frozen=True)
+class _Functions:
+    """Functions, and what they are known by."""
+
+    known_as: Hashable
+    transforms: tuple[Callable[[Array], NDArray[Any]], ...] = field(compare=False)
+
+
 def tabulated(
-    transforms: tuple[Callable[[Array], NDArray[Any]], ...], reach: float, n_coefficients: int
+    transforms: tuple[Callable[[Array], NDArray[Any]], ...],
+    reach: float,
+    n_coefficients: int,
+    known_as: Hashable | None = None,
 ) -> tuple[Array, float] | None:
-    """(intervals, n_coefficients) of the product of functions on [0, reach], and intervals per unit; None if none."""
+    """(intervals, n_coefficients) of the product of functions on [0, reach], and intervals per unit; None if none.
+
+    Kept for later calls with what is equal to known_as; if None, with the functions themselves.
+    """
+    return _tabulated(_Functions(transforms if known_as is None else known_as, transforms), reach, n_coefficients)
+
+
+@lru_cache(maxsize=16)
+def _tabulated(functions: _Functions, reach: float, n_coefficients: int) -> tuple[Array, float] | None:
+    transforms = functions.transforms
     before: tuple[float, Array, float] | None = None
     intervals = 1
     while intervals <= MOST_INTERVALS:

@@ -389,7 +389,8 @@ class Spectral(Memory):
         numbers[7:10] = 2 * metric[0, 1], 2 * metric[0, 2], 2 * metric[1, 2]
         if factors.transforms:
             parts |= POLYNOMIAL
-            found = tabulated(factors.transforms, farthest(metric, sizes), COEFFICIENTS[dtype.name])
+            reach, n_coefficients = farthest(metric, sizes), COEFFICIENTS[dtype.name]
+            found = tabulated(factors.transforms, reach, n_coefficients, factors.known_as)
             if found is None:
                 return None
             radial, numbers[10] = found

@@ -21,11 +21,15 @@ from .memory import Memory, c_name
 FILE = "planar_moments.cu"
 BLOCK = 128
 BLOCKS_EACH = 4
-"""Blocks of planar_moments that one multiprocessor holds."""
+"""Blocks of so many threads that the registers of one multiprocessor suffice for; one less in double precision."""
+COLUMNS, ROWS, TILE = 8, 4, 16
+"""planar_moments.cu: columns of a thread, rows on their way, rows of a tile."""
+RESERVED_BYTES = 1024
+"""Of a multiprocessor's shared memory, for each block, beside what the block uses."""
+FEWEST_ROWS = 64
+"""With fewer, what a block leaves of its columns is no longer little beside what it reads."""
 MAGNITUDE_PLANES = 16
 """Whose magnitudes are in memory at once."""
-FEWEST_ROWS = 32
-"""A block with fewer rows than a tile leaves its threads idle."""
 
 
 class Sums(Memory):
@@ -33,7 +37,7 @@ class Sums(Memory):
 
     def planar_sum(self, values: Any, axis: int) -> NDArray[np.float64]:
         """All three axes cost one read; the one asked for is returned."""
-        return self._planar(values, 1, False, 0.0)[axis][0]
+        return self._planar(values, 1, False, 0.0)[0][axis][0]
 
     def magnitude_sums(self, values: Any, axis: int, axes: Sequence[int]) -> tuple[NDArray[np.float64], ...]:
         """Magnitudes of some planes at a time, which the device sums as values."""
@@ -49,57 +53,65 @@ class Sums(Memory):
         self, values: Any, n_moments: int, centre: float
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float, float]:
         """One read for all three axes, all moments and the extrema."""
-        a, b, c = stats = self._planar(values, 4, True, centre)
-        low, high = self._extrema(values, stats) if values.size else (np.inf, -np.inf)
+        (a, b, c), extremes = self._planar(values, 4, True, centre)
+        low, high = self._extrema(values, a, extremes) if values.size else (np.inf, -np.inf)
         return a[:n_moments], b[:n_moments], c[:n_moments], low, high
 
     def extrema(self, values: Any) -> tuple[float, float]:
         """From the planes; the sums tell whether a NaN was among the values."""
-        return self._extrema(values, self._planar(values, 4, True, 0.0))
+        (along, _, _), extremes = self._planar(values, 4, True, 0.0)
+        return self._extrema(values, along, extremes)
 
-    def _extrema(self, values: Any, stats: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
+    def _extrema(self, values: Any, along: NDArray[np.float64], extremes: NDArray[np.float64]) -> tuple[float, float]:
         """From what the kernel has, which leaves NaN out of the extrema and not out of the sums."""
-        along = stats[0]
         if np.isnan(along[0]).any():
             xp = self.runtime.xp
             return float(xp.min(values)), float(xp.max(values))
-        return float(along[4].min()), float(-along[5].min())
+        return float(extremes[0].min()), float(extremes[1].max())
 
-    def _planar(self, values: Any, moments: int, extrema: bool, centre: float) -> list[NDArray[np.float64]]:
-        """(stats, n) of each axis, as the kernel has them."""
+    def _planar(
+        self, values: Any, moments: int, extrema: bool, centre: float
+    ) -> tuple[list[NDArray[np.float64]], NDArray[np.float64]]:
+        """(moments, n) of each axis, and (2, parts) smallest and largest values, as the kernel has them."""
         if is_fortran_ordered(values):
-            return self._planar(values.T, moments, extrema, centre)[::-1]
-        n_stats = moments + 2 * extrema
+            stats, extremes = self._planar(values.T, moments, extrema, centre)
+            return stats[::-1], extremes
         shape = values.shape
         if values.size == 0:
-            empty = np.zeros(n_stats)
-            empty[moments:] = np.inf
-            return [np.repeat(empty[:, None], n, axis=1) for n in shape]
+            return [np.zeros((moments, n)) for n in shape], np.empty((2, 0))
         values = self.contiguous(values)
         n0, n1, n2 = shape
         rows, dtype = n0 * n1, values.dtype
-        chunks = -(-n2 // (BLOCK * 32 // dtype.itemsize))
-        blocks = max(1, min(-(-rows // FEWEST_ROWS), BLOCKS_EACH * self.runtime.n_multiprocessors // chunks))
-        row_stats = self.empty((n_stats, chunks, rows), np.float64)
-        column_stats = self.empty((n_stats, blocks, n2), np.float64)
+        chunks, width, warps, shared = self._chunks(n2, moments, dtype.itemsize)
+        most_shared = self.runtime.shared_bytes + RESERVED_BYTES
+        threads = (BLOCKS_EACH - (dtype.itemsize == 8)) * BLOCK
+        each = max(1, min(threads // (32 * warps), most_shared // (shared + RESERVED_BYTES)))
+        blocks = max(1, min(rows // FEWEST_ROWS, each * self.runtime.n_multiprocessors // chunks))
+        row_stats = self.empty((moments, chunks, rows), np.float64)
+        column_stats = self.empty((moments, blocks, n2), np.float64)
+        n_sums, n_extremes = moments * sum(shape), 2 * chunks * blocks * extrema
+        out = self.empty(n_sums + n_extremes, np.float64)
         aligned = n2 * dtype.itemsize % 16 == 0
         instance = f"planar_moments<{c_name(dtype)}, {moments}, {str(extrema).lower()}, {str(aligned).lower()}>"
-        arguments = (values, row_stats, column_stats, np.int64(rows), np.int64(n2), dtype.type(centre))
-        self.runtime.launch(FILE, instance, (blocks, chunks), (BLOCK,), arguments)
-        out = self.empty(n_stats * sum(shape), np.float64)
-        total = np.int64(sum(shape))
-        for parts, outer, planes, inner, start in (
-            (row_stats, chunks, n0, n1, 0),
-            (row_stats, chunks * n0, n1, 1, n0),
-            (column_stats, blocks, n2, 1, n0 + n1),
-        ):
-            per_block = 32 if inner == 1 else 8
-            sizes = (np.int64(outer), np.int64(planes), np.int64(inner))
-            grid = (-(-planes // per_block), n_stats)
-            combined = (parts, out[start:], *sizes, total, np.int32(moments))
-            self.runtime.launch(FILE, "combine_partials", grid, (32, 8), combined)
-        stats = self.to_host(out).reshape(n_stats, sum(shape))
-        return np.split(stats, [n0, n0 + n1], axis=1)
+        written = (row_stats, column_stats, out[n_sums:] if extrema else np.uintp(0))
+        sizes = (np.int64(rows), np.int64(n2), np.int32(width))
+        arguments = (values, *written, *sizes, dtype.type(centre))
+        self.runtime.launch(FILE, instance, (blocks, chunks), (32 * warps,), arguments, shared)
+        combined = (row_stats, column_stats, out, *map(np.int64, shape), np.int32(chunks), np.int32(blocks))
+        self.runtime.launch(FILE, "combine_partials", (-(-max(shape) // 8), moments, 3), (256,), combined)
+        found = self.to_host(out)
+        sums = found[:n_sums].reshape(moments, sum(shape))
+        return np.split(sums, [n0, n0 + n1], axis=1), found[n_sums:].reshape(2, -1)
+
+    def _chunks(self, n2: int, moments: int, item: int) -> tuple[int, int, int, int]:
+        """Chunks of a row, columns of one, its warps, and bytes of shared memory."""
+        of_warp = 32 * COLUMNS
+        share = (8 * moments + ROWS * item) * of_warp + 2 * TILE * moments * item
+        most_warps = max(1, min(BLOCK // 32, self.runtime.shared_bytes // share))
+        chunks = -(-n2 // (most_warps * of_warp))
+        width = -(-n2 // (chunks * COLUMNS)) * COLUMNS
+        warps = -(-width // of_warp)
+        return chunks, width, warps, warps * share
 
     def plane_family_sum(self, values: Any, strides: tuple[int, int, int], n_bins: int) -> NDArray[np.float64]:
         """Bins counted by CuPy, a plane at a time, and rolled; see the CPU's."""

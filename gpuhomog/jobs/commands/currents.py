@@ -6,13 +6,12 @@ Out  Outcome.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...errors import AccuracyWarning, InputError
+from ...errors import InputError, warn
 from ...operators.currents.density_series import density_current
 from ...operators.currents.packets import PacketCurrent, packet_current
 from ...operators.points.trajectory_average import Frame
@@ -37,20 +36,24 @@ def is_of_charges(values: dict[str, Any]) -> bool:
     return len(values["files"]) == 1 or tables or values["charges"] is not None
 
 
-def is_one_density(values: dict[str, Any]) -> bool:
-    """True for one file that holds a field, and is no trajectory that happens to."""
+def check_is_trajectory(values: dict[str, Any]) -> None:
+    """InputError for one file that holds a field, and is no trajectory that happens to."""
     file: Path = values["file"]
     if len(values["files"]) > 1 or values["topology"] is not None or file.suffix.lower() in BY_ASE:
-        return False
+        return
     try:
         open_source(file, kind=values["kind"], survey=False)
     except InputError:  # reading the trajectory will say what it is
-        return False
-    return True
+        return
+    raise InputError(
+        f"{file} holds one density, which has no rate of change: a series of densities needs three files or more, in "
+        "the order of time."
+    )
 
 
 def frames_of(values: dict[str, Any]) -> Iterable[Frame]:
     """The frames of charges that are asked for."""
+    check_is_trajectory(values)
     charges_and_cell = {name: values[name] for name in OF_CHARGES}
     if len(values["files"]) > 1:
         return frames_of_files(files_of(values), **charges_and_cell)
@@ -62,11 +65,9 @@ def files_of(values: dict[str, Any]) -> Sequence[Path]:
     """The files of a series that are asked for; a warning if their names say that they are out of order."""
     files: Sequence[Path] = values["files"][values["start"] :: values["every"]]
     if list(files) != sorted(files, key=in_order):
-        warnings.warn(
+        warn(
             f"The files are not in the order of the numbers in their names ({files[0].name}, {files[1].name}, …): they "
-            "are taken for a series in time as they stand.",
-            AccuracyWarning,
-            stacklevel=2,
+            "are taken for a series in time as they stand."
         )
     return files
 
@@ -91,11 +92,6 @@ def check_current(values: dict[str, Any]) -> None:
     """Options of charges and of densities are not mixed."""
     check_making(values)
     of_charges, one = is_of_charges(values), len(values["files"]) == 1
-    if is_one_density(values):
-        raise InputError(
-            f"{values['file']} holds one density, which has no rate of change: a series of densities needs three files "
-            "or more, in the order of time."
-        )
     series = "a series of densities" + ", of three files or more" * one
     for names, fits, what in (
         (OF_DENSITIES, not of_charges, series),

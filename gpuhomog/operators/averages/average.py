@@ -30,7 +30,6 @@ Out  Field or Profile of the same quantity and unit. How it was computed stands 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil
@@ -40,10 +39,10 @@ import numpy as np
 import scipy  # its parts are imported when first used
 
 from ...averaging_kernels import ORTHOGONAL_AXES, PLANE, AveragingKernel, Stages, TopHat
-from ...errors import AccuracyWarning, GpuhomogError, InputError, KernelError, nearest_known
+from ...errors import InputError, KernelError, nearest_known, warn
 from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, Grid
-from ...parallel import agree_on
+from ...parallel import agree_on, agreed
 from ...results import Profile
 from ...streaming import Unread, together
 from ...units import times_length
@@ -114,7 +113,8 @@ def average(
     Raises KernelError where the kernel does not fit (under cell sampling: a box narrower than one sample, another
     kernel with eps below two; wider than an open axis; TopHat or Sampled on a cell that is not orthogonal),
     InputError for a spacing, sampling or method that does not exist.
-    Warns (AccuracyWarning) where eps exceeds a quarter of a periodic axis: the box holds no macroscale.
+    Warns (AccuracyWarning) where eps exceeds a quarter of a periodic axis: the box holds no macroscale; and where the
+    spacing exceeds eps, or the width of a box: the mean of such points is not that of the field.
     """
     if isinstance(field, Profile):
         return _average_profile(field, kernel, spacing, sampling, method, outside, padded)
@@ -271,13 +271,9 @@ def _mean_of_planes(field: Field, values: Unread) -> float:
     """Mean of a few planes, the same however they are shared: squares may be taken about any number near the mean."""
     slab, sums = field.slab, []
     step = max(1, slab.n // PLANES_FOR_CENTRE)
-    error: Exception | None = None
-    try:
+    with agreed(field.comm):
         for plane in range(-(-slab.start // step) * step, slab.stop, step):
             sums.append(float(field.device.planar_sum(values.planes(plane, plane + 1), slab.axis)[0]))
-    except (GpuhomogError, OSError) as failed:
-        error = failed
-    field.comm.agree(error)
     each = field.comm.concatenate(np.array(sums))
     return float(each.sum() / (len(each) * field.grid.points_per_plane(slab.axis)))
 
@@ -347,6 +343,7 @@ def plan_average(
     plan = Plan(field, kernel, sampling, (lines[0], lines[1], lines[2]))
     way = _choose_way(plan, method)
     _warn_of_no_macroscale(plan)
+    _warn_of_points_too_far_apart(plan)
     return plan, way
 
 
@@ -446,21 +443,38 @@ def _check_width(grid: Grid, kernel: AveragingKernel, axis: int, sampling: str, 
 
 
 def _warn_of_no_macroscale(plan: Plan) -> None:
-    """AccuracyWarning for each periodic axis shorter than four eps."""
+    """AccuracyWarning for each width that the kernels have on periodic axes shorter than four of it."""
     grid = plan.field.grid
     for stage in plan.stages:
+        short: dict[float, list[str]] = {}
         for axis in range(3):
             kernel, length = on_axis(stage, axis), float(grid.lengths[axis])
             across_disc = stage.geometry == PLANE and axis == getattr(stage, "axis", None)
             if grid.shape[axis] == 1 or across_disc or grid.boundary[axis] == OPEN:
                 continue
             if kernel.eps > length / 4 * (1 + 1e-12):
-                warnings.warn(
-                    f"eps = {kernel.eps:.4g} Å exceeds a quarter of the period along {AXIS_NAMES[axis]} "
-                    f"({length:.4g} Å): the average is exact, but this box holds no macroscale to see with it.",
-                    AccuracyWarning,
-                    stacklevel=5,
-                )
+                short.setdefault(kernel.eps, []).append(f"{AXIS_NAMES[axis]} ({length:.4g} Å)")
+        for eps, axes in short.items():
+            warn(
+                f"eps = {eps:.4g} Å exceeds a quarter of the period along {', '.join(axes)}: the average is exact, but "
+                "this box holds no macroscale to see with it."
+            )
+
+
+def _warn_of_points_too_far_apart(plan: Plan) -> None:
+    """AccuracyWarning where a coarse grid has its points further apart than the average varies over."""
+    far = []
+    for axis, line in enumerate(plan.lines):
+        kernel, distance = on_axis(plan.kernel, axis), _point_distance(line)
+        reach = kernel.full_width if isinstance(kernel, TopHat) else kernel.eps
+        if distance > max(reach, line.step) * (1 + 1e-9):
+            far.append(f"{AXIS_NAMES[axis]} ({distance:.4g} Å apart)")
+    if far:
+        warn(
+            f"The points of the result are further from each other along {', '.join(far)} than the width of the "
+            f"{plan.kernel.name}: each is exact, but what lies between is lost, and their mean is not the field's. "
+            "Give a smaller spacing, or a wider kernel."
+        )
 
 
 def _result(plan: Plan, way: Way, values: Any, step: dict[str, Any], **attributes: Any) -> Field:

@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
+from functools import cache, cached_property
 from math import ceil, comb, floor
 from typing import Any
 
@@ -62,7 +62,7 @@ class Line:
         """True if the line is continued by zeros."""
         return self.period != self.n
 
-    @property
+    @cached_property
     def stride(self) -> int | None:
         """Whole number of samples between output points that all fall on samples, or None."""
         gaps = np.diff(self.points)

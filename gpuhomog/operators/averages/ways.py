@@ -22,7 +22,7 @@ from math import ceil, prod
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ...averaging_kernels import (
     ISOTROPIC,
@@ -124,7 +124,7 @@ class Plan:
     @property
     def result_bytes(self) -> int:
         """Of one result on this rank."""
-        return int(np.prod(self.slab.local_shape(self.n_out), dtype=object)) * self.field.values.dtype.itemsize
+        return prod(self.slab.local_shape(self.n_out)) * self.field.values.dtype.itemsize
 
     def is_split(self, axis: int) -> bool:
         """True if ranks share the planes of the axis, also where one of them has all."""
@@ -266,19 +266,18 @@ class Way(Protocol):
         ...
 
 
-def product_cost(n_in: ArrayLike, n_out: ArrayLike) -> float:
+def product_cost(n_in: Sequence[int], n_out: Sequence[int]) -> float:
     """Multiply-adds of three matrix products, one an axis, the most reducing first."""
-    sizes, targets = np.array(n_in, dtype=float), np.array(n_out, dtype=float)
-    cost = 0.0
-    for axis in np.argsort(targets / sizes, kind="stable"):
-        cost += sizes.prod() * targets[axis]
-        sizes[axis] = targets[axis]
+    sizes, cost = list(n_in), 0
+    for axis in most_reducing_first(n_in, n_out):
+        cost += prod(sizes) * n_out[axis]
+        sizes[axis] = n_out[axis]
     return float(cost)
 
 
 def most_reducing_first(n_in: Sequence[int], n_out: Sequence[int]) -> list[int]:
     """The axes in the order in which matrix products along them cost least."""
-    return [int(axis) for axis in np.argsort(np.array(n_out) / np.array(n_in), kind="stable")]
+    return sorted(range(len(n_in)), key=lambda axis: n_out[axis] / n_in[axis])
 
 
 def line_transform(kernels: Sequence[AveragingKernel], k: Array, differentiate: bool) -> NDArray[Any]:
@@ -355,7 +354,7 @@ class BySums(ByLines):
             return None
         passes = float("inf") if plan.sampling != CELL else self.passes(plan)
         columns = plan.field.device.pass_in_columns[plan.field.values.dtype.name]
-        return passes * columns * float(np.prod(plan.n_in, dtype=float))
+        return passes * columns * prod(plan.n_in)
 
     def passes(self, plan: Plan) -> float:
         """Reads of the field that all axes at once take as long as; inf where each needs its own."""
@@ -543,7 +542,7 @@ def line_power(field: Field, axis: int) -> Array:
         lines = device.to_host(device.compact(values[tuple(own)]))
         return (np.array(np.moveaxis(lines, split, 0)),)
 
-    n_bytes = 8 * int(np.prod([len(range(n)[part]) for n, part in zip(field.grid.shape, chosen, strict=True)]))
+    n_bytes = 8 * prod(len(range(n)[part]) for n, part in zip(field.grid.shape, chosen, strict=True))
     (joined,) = field.reduce(Reduction(f"lines along axis {axis}", local, (JOIN,), n_bytes=n_bytes))
     lines = np.ascontiguousarray(np.moveaxis(joined, 0, split))
     return field.device.line_power(field.device.asarray(lines), axis, lines.size)
@@ -557,7 +556,7 @@ class ByLowModes:
     def streams(self, plan: Plan) -> bool:
         """The modes that matter have to fit into memory; results need not."""
         counts = plan.low_mode_counts
-        return counts is not None and streamed.fits(plan.field, float(np.prod(counts, dtype=float)) * 8)
+        return counts is not None and streamed.fits(plan.field, 8 * prod(counts))
 
     def cost(self, plan: Plan) -> float | None:
         """For kernels whose transform falls to nothing."""
@@ -641,26 +640,32 @@ class ByTaps:
         if taps is None:
             return None
         device, dtype = plan.field.device, plan.field.values.dtype.name
-        sizes = np.array([line.period for line in plan.lines], dtype=float)
-        coarse = sizes / [along.decimation for along in taps]
+        periods, coarse = [line.period for line in plan.lines], self._coarse(plan)
+        size, points, planes = prod(periods), prod(coarse), periods[0] * coarse[1] * coarse[2]
         cells, d = taps[1].n_cells, taps[1].decimation
         directions = 2 if self._expands(plan) else 1
-        planes, points = sizes[0] * coarse[1] * coarse[2], coarse.prod()
-        passes = directions * (sizes.prod() + 2 * planes + points) / sizes.prod()
+        passes = directions * (size + 2 * planes + points) / size
         columns = passes * device.pass_in_columns[dtype]
         columns += directions * cells * (1 + 1 / d) * device.tap_in_columns[dtype]
-        cost = sizes.prod() * columns + device.filter_in_columns[dtype] * points
+        cost = size * columns + device.filter_in_columns[dtype] * points
         return float(cost if self._expands(plan) else cost + product_cost(coarse, plan.n_out))
+
+    @staticmethod
+    def _coarse(plan: Plan) -> tuple[int, int, int]:
+        """Coarse points along each axis."""
+        assert plan.taps is not None
+        a, b, c = (line.period // along.decimation for line, along in zip(plan.lines, plan.taps, strict=True))
+        return a, b, c
 
     def run(self, plan: Plan, values: Any, derivatives: Derivatives) -> list[Any]:
         """The contraction, which reads the field, is made once."""
         taps = plan.taps
         assert taps is not None
-        coarse_shape = [line.period // along.decimation for line, along in zip(plan.lines, taps, strict=True)]
+        coarse_shape = self._coarse(plan)
         coarse = self._contracted(plan, plan.padded(values), taps)
         expands = self._expands(plan)
         undo = AlongAxes([along.undo(2 if expands else 1) for along in taps])
-        kernels = multipliers(plan, (coarse_shape[0], coarse_shape[1], coarse_shape[2]), derivatives)
+        kernels = multipliers(plan, coarse_shape, derivatives)
         results = plan.filtered(coarse, *[replace(one, parts=[*one.parts, undo]) for one in kernels])
         if expands:
             return [sampled(plan, self._expanded(plan, one, taps)) for one in results]
@@ -736,7 +741,7 @@ class ByAllModes:
         if plan.sampling == CELL and plan.factors is None and not plan.kernel.cutoff(1e-3) < np.inf:
             return None
         columns = plan.field.device.filter_in_columns[plan.field.values.dtype.name]
-        return columns * float(np.prod([float(line.period) for line in plan.lines]))
+        return columns * prod(line.period for line in plan.lines)
 
     def run(self, plan: Plan, values: Any, derivatives: Derivatives) -> list[Any]:
         """The spectrum is made once."""

@@ -32,8 +32,8 @@ from math import isfinite, pi
 from typing import Any, ClassVar
 
 import numpy as np
+import scipy  # its parts are imported when first used
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import linear_sum_assignment
 
 from ...device import Device
 from ...errors import InputError
@@ -164,7 +164,7 @@ def berry_phase(string: BlochString, *, occupation: float = 1.0, near: float = 0
         phase, spread = raw + change, max(abs(change), PHASE_ROUNDING)
         coarse = loop_phases(string.links_two)
         apart = wrapped(each[:, None] - coarse)
-        rows, columns = linear_sum_assignment(np.abs(apart))
+        rows, columns = scipy.optimize.linear_sum_assignment(np.abs(apart))
         changes = apart[rows, columns] / 3
         bands, band_errors = each + changes, np.maximum(np.abs(changes), PHASE_ROUNDING)
     length = string.period / (2 * pi)

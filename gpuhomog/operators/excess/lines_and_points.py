@@ -41,8 +41,8 @@ from math import acos, hypot, isfinite, pi, sqrt
 from typing import Any
 
 import numpy as np
+import scipy  # its parts are imported when first used
 from numpy.typing import NDArray
-from scipy.special import erf
 
 from ...device import Device, choose_device
 from ...errors import InputError, KernelError
@@ -778,7 +778,7 @@ class _Shape:
             (
                 shares
                 * (
-                    heights * s * sqrt(pi / 2) * (1 + erf(heights / (sqrt(2) * s)))
+                    heights * s * sqrt(pi / 2) * (1 + scipy.special.erf(heights / (sqrt(2) * s)))
                     + s**2 * np.exp(-((heights / s) ** 2) / 2)
                 )
             ).sum()

@@ -24,7 +24,6 @@ Out  PlaneExcess, Terminations, PolarizationQuantum: host, equal on every rank.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import hypot, isfinite
@@ -33,7 +32,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...errors import AccuracyWarning, InputError
+from ...errors import InputError, warn
 from ...field import Field
 from ...grid import OPEN, Grid
 from ...results import Measurement, Profile, Result, Tables
@@ -316,7 +315,7 @@ def plane_excess(
             f"the cut at {position:.6g} Å slices packets: |ρ̄| around it is {levels.max():.2g} of its maximum, and what "
             "lies beyond the cut is missing from its plane",
         )
-        warnings.warn(f"Planes {profile.planes}: {remarks[0]}.", AccuracyWarning, stacklevel=2)
+        warn(f"Planes {profile.planes}: {remarks[0]}.")
     unit, moment_unit = times_length(profile.unit, 1), times_length(profile.unit, 2)
     error = family.error
     moment_error = error * 2 / float(family.wavevectors[-1]) + 4e-16 * family.gross * profile.length

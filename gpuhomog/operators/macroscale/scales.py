@@ -31,7 +31,6 @@ Out  Scales, on the host, equal on every rank.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf, isfinite, isinf, pi, sqrt
@@ -41,7 +40,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...device import Device
-from ...errors import AccuracyWarning, InputError
+from ...errors import InputError, warn
 from ...fft import shell_powers
 from ...field import Field
 from ...grid import OPEN, Grid
@@ -545,7 +544,7 @@ def _judged(spectrum: Spectrum, gap: tuple[float, float] | None, tau: float) -> 
     remarks = []
     if isfinite(length) and j < FEWEST_BELOW:
         text = f"{j} of at least {FEWEST_BELOW} modes lie below the gap: L is uncertain, take a larger sample."
-        warnings.warn(text, AccuracyWarning, stacklevel=5)
+        warn(text)
         remarks.append(text)
     if spectrum.windowed:
         remarks.append("A straight trend was removed and Hann's window applied.")

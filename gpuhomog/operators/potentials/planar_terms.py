@@ -23,7 +23,6 @@ Out  CylinderTerms: arrays over x_b, V, host, equal on every rank.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isinf
@@ -32,7 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...errors import AccuracyWarning, InputError
+from ...errors import InputError, warn
 from ...field import Field
 from ...grid import OPEN
 from ...results import Profile, Result, Tables
@@ -171,7 +170,7 @@ def cylinder_terms(
     remarks: tuple[str, ...] = ()
     if furthest > CLOSED_FORM_REACH * R:
         remark = f"(71) used with |x_b - x_L| = {furthest:.4g} Å > R/3 = {R / 3:.4g} Å: take the exact sums instead"
-        warnings.warn(remark, AccuracyWarning, stacklevel=2)
+        warn(remark)
         remarks = (remark,)
     low, high = sides_at(body.line, places, R)
     step = {"step": "cylinder terms", "radius": None if isinf(R) else R, "sampling": body.line.sampling}

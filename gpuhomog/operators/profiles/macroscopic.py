@@ -21,7 +21,6 @@ Out  Profile of the same positions, with .periods, .ripple and .uncertainty.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
@@ -31,7 +30,7 @@ import numpy as np
 import scipy  # its parts are imported when first used
 from numpy.typing import NDArray
 
-from ...errors import AccuracyWarning, InputError
+from ...errors import InputError, warn
 from ...grid import OPEN
 from ...results import Profile
 from .between_points import resampled
@@ -75,6 +74,11 @@ def macroscopic_average(
     windows, passes outside 1..4, a profile too short, or "auto" where no period is found, with the reason.
     Warns (AccuracyWarning) if "auto" is not sure of the period.
     """
+    if not isinstance(profile, Profile):
+        raise InputError(
+            f"A macroscopic average is of a Profile, and this is a {type(profile).__name__}: give "
+            "gh.planar_average(field, axis)."
+        )
     if isinstance(passes, bool) or not isinstance(passes, int | np.integer) or not 1 <= passes <= MOST_PASSES:
         raise InputError(f"passes={passes!r}: apply the windows 1 to {MOST_PASSES} times.")
     if len(profile.values) < FEWEST_PLANES:
@@ -122,7 +126,7 @@ def _windows(
             raise InputError(f"{diagnosis[0].explanation} Give the window yourself: periods=… in Å.")
         for estimate in diagnosis:
             if estimate.confidence == LIKELY:
-                warnings.warn(f"Period not sure. {estimate.explanation}", AccuracyWarning, stacklevel=3)
+                warn(f"Period not sure. {estimate.explanation}")
         chosen: list[float | PeriodEstimate] = list(diagnosis)
     elif isinstance(periods, str):
         words = periods.replace(",", " ").split()

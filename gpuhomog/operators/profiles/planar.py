@@ -26,7 +26,6 @@ array([0., 1., 2., 3.])
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Sequence
 from math import gcd, lcm
 from typing import Any
@@ -34,7 +33,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import AccuracyWarning, InputError
+from ...errors import InputError, warn
 from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, Grid, axis_index
 from ...parallel import Slab
@@ -116,6 +115,11 @@ def planar_average(field: Field, axis: Planes) -> Profile:
     and if fewer than three harmonics of the spacing fit on the grid. Indices with a common divisor are divided
     by it, with an AccuracyWarning.
     """
+    if not isinstance(field, Field):
+        raise InputError(
+            f"A planar average is of a Field, and this is a {type(field).__name__}: gh.Field.from_array(values, cell, "
+            "quantity=…) makes one of an array."
+        )
     planes = parse_planes(axis)
     if isinstance(planes, int):
         return _axis_average(field, planes)
@@ -213,10 +217,8 @@ def reduced_indices(indices: tuple[int, int, int]) -> tuple[int, int, int]:
         raise InputError("Planes (0 0 0) have no normal: give at least one index that is not zero.")
     coprime = (indices[0] // common, indices[1] // common, indices[2] // common)
     if common > 1:
-        warnings.warn(
+        warn(
             f"Planes {_family_name(indices)} are taken as {_family_name(coprime)}: the indices of lattice planes have "
-            "no common divisor, and the profile covers the spacing of those planes.",
-            AccuracyWarning,
-            stacklevel=3,
+            "no common divisor, and the profile covers the spacing of those planes."
         )
     return coprime

@@ -100,6 +100,9 @@ void *own_value();
 int &source_lane();
 const void *received_value();
 int block_vote(int kind, int predicate, int line, const char *file);
+void open_copy(void *to, const void *content, int bytes);
+void close_copies();
+void wait_copies(int open);
 void *dynamic_shared_bytes(std::size_t alignment);
 void *shared_bytes(const char *function, int declaration, std::size_t size, std::size_t alignment);
 
@@ -110,6 +113,16 @@ template <typename T, std::size_t alignment = alignof(T)> T *dynamic_shared() {
 template <typename T, std::size_t alignment = alignof(T)> T &shared_array(const char *function, int declaration) {
   return *static_cast<T *>(
       shared_bytes(function, declaration, sizeof(T), alignment > alignof(T) ? alignment : alignof(T)));
+}
+
+// A copy that is on its way until its thread waits for it: what it reads, it reads now; where it goes holds NaNs and may
+// not be touched before.
+inline void begin_copy(void *to, const void *from, int bytes) {
+  if (std::uintptr_t(to) % bytes || std::uintptr_t(from) % bytes) fail("a copy to or from a misaligned address");
+  unsigned char content[16];
+  std::memcpy(content, from, bytes);
+  std::memset(to, 0xff, bytes); // sanitized here, as the engine is not
+  open_copy(to, content, bytes);
 }
 
 template <typename T> T shuffle(unsigned mask, T value, int source, int line, const char *file) {

@@ -92,6 +92,12 @@ static void switch_context(Context &from, Context &to) { swapcontext(&from, &to)
 
 // ---- threads ----
 
+// A copy on its way: where to, and what.
+struct Copy {
+  unsigned char *to, content[16];
+  int bytes;
+};
+
 enum class State { ready, at_barrier, in_warp, left };
 
 struct Thread {
@@ -109,6 +115,7 @@ struct Thread {
   alignas(8) unsigned char value[8], received[8];
   unsigned votes;
   int block_predicate;
+  std::vector<std::vector<Copy>> copies = {{}}; // groups, the last one open
 };
 
 static Thread threads[1024];
@@ -156,6 +163,9 @@ static void fibre() {
   __sanitizer_finish_switch_fiber(nullptr, &scheduler_stack, &scheduler_stack_size);
   for (;;) {
     running->call(*running, running_arguments);
+    for (const auto &group : threads[current].copies)
+      if (!group.empty()) fail("a thread leaves the kernel without waiting for a copy");
+    threads[current].copies.assign(1, {});
     threads[current].state = State::left;
     yield();
   }
@@ -308,6 +318,26 @@ static void run_block(bool backward) {
     block_votes[2] = block_votes[0] > 0;
     for (int number = 0; number < n_threads; ++number) threads[number].state = State::ready;
   }
+}
+
+// ---- copies ----
+
+void open_copy(void *to, const void *content, int bytes) {
+  Copy copy{static_cast<unsigned char *>(to), {}, bytes};
+  std::memcpy(copy.content, content, bytes);
+  threads[current].copies.back().push_back(copy);
+  if (bytes >= 8) __asan_poison_memory_region(to, bytes); // of less, ASan may take the neighbours for it
+}
+
+void close_copies() { threads[current].copies.emplace_back(); }
+
+void wait_copies(int open) {
+  auto &groups = threads[current].copies;
+  for (; int(groups.size()) > open + 1; groups.erase(groups.begin()))
+    for (const Copy &copy : groups.front()) {
+      __asan_unpoison_memory_region(copy.to, copy.bytes);
+      std::memcpy(copy.to, copy.content, copy.bytes);
+    }
 }
 
 // ---- memory ----

@@ -1,5 +1,7 @@
 """Mesoscale averages against direct Fourier sums, real-space quadrature and brute-force overlaps."""
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy.signal import fftconvolve
@@ -463,5 +465,18 @@ def test_narrow_kernels_are_allowed_for_bandlimited_samples(small):
 @pytest.mark.filterwarnings("default:eps = .* exceeds a quarter")
 def test_a_kernel_too_wide_for_the_period_is_warned_about():
     field = gh.Field.from_array(np.zeros((8, 8, 8)), np.eye(3) * 8.0)
-    with pytest.warns(AccuracyWarning, match="exceeds a quarter of the period along a"):
+    with pytest.warns(AccuracyWarning, match="exceeds a quarter of the period along a") as caught:
         gh.average(field, gh.Gaussian(2.1))
+    (warning,) = caught  # one for all axes, at the line that asked for the average
+    assert "along a (8 Å), b (8 Å), c (8 Å): the average" in str(warning.message)
+    assert warning.filename == __file__
+
+
+def test_points_further_apart_than_the_average_varies_are_warned_about():
+    field = gh.Field.from_array(np.zeros((4, 4, 40)), np.diag([4.0, 4.0, 20.0]))
+    for kernel, width in ((gh.Gaussian(0.9), 0.9), (gh.Box(1.5), 1.5)):
+        with pytest.warns(AccuracyWarning, match=r"along c \(\S+ Å apart\) than the width"):
+            gh.average(field, kernel, spacing=(1.0, 1.0, width * 1.2))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            gh.average(field, kernel, spacing=(1.0, 1.0, width * 0.99))
