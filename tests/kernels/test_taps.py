@@ -165,6 +165,17 @@ def test_long_rows_are_cut_into_parts(gpu, dtype, order):
         np.testing.assert_allclose(expanded, CPU().expand_taps(coarse, turned), rtol=0, atol=tolerance(dtype, taps))
 
 
+def test_rows_whose_lines_do_not_fit_are_cut_into_parts(host_gpu, monkeypatch):
+    taps = (SINGLE, window(2, 20, -10), window(4, 55, -28))
+    values = noise((1, 8, 512), np.float64)
+    whole = host_gpu.to_host(host_gpu.contract_taps(host_gpu.asarray(values), taps))
+    used = host_gpu.runtime.launches[-1].shared
+    monkeypatch.setattr(host_gpu.runtime, "shared_bytes", used - 1)
+    parts = host_gpu.to_host(host_gpu.contract_taps(host_gpu.asarray(values), taps))
+    assert host_gpu.runtime.launches[-1].shared < used
+    np.testing.assert_array_equal(parts, whole)  # a row adds in the same order
+
+
 @pytest.mark.parametrize("d", [1, 32])
 def test_windows_as_long_as_a_block(gpu, d):
     taps = (SINGLE, SINGLE, window(d, 16 * d - 1, 3))

@@ -9,6 +9,7 @@ The slow axis is contracted last and expanded first, when the field is d_b d_c t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -89,11 +90,10 @@ class Taps(Memory):
         out = self.empty((planes, m1, m2), values.dtype)
         if out.size == 0:
             return out
-        laid = self._laid(columns, row, n1, n2, values.dtype)
-        d2, width, vector = row.decimation, laid.width, VECTORS[values.dtype.name]
-        reach = -(-len(row.weights) // d2) - 1
+        laid = _laid(columns, row, n2, values.dtype)
+        d1, d2, width, reach = columns.decimation, row.decimation, laid.width, laid.row_cells - 1
         threads, outputs = -(-n2 // width), m2
-        if threads > MOST_THREADS[width]:
+        if threads > MOST_THREADS[width] or laid.bytes_of_lines(outputs) > self.runtime.shared_bytes:
             threads = PART_THREADS if PART_THREADS * width >= 4 * (reach + 1) * d2 else MOST_THREADS[width]
             unaligned = 0 if row.first % width == 0 else width - 1
             most = (threads * width - unaligned) // d2 - reach
@@ -101,26 +101,22 @@ class Taps(Memory):
             outputs = min(-(-outputs // width) * width, most)  # that begin as the row does, if they can
             threads = -(-((outputs + reach) * d2 + unaligned) // width)
         threads = -(-threads // 32) * 32
-        parts = -(-m2 // outputs)
-        tiles = -(-outputs // TILE)
-        pitch = _pitch(tiles, laid.cells, d2, vector)
-        shared = laid.row_size + 4 * d2 * pitch
+        parts, tiles = -(-m2 // outputs), -(-outputs // TILE)
         rows, segments = self._segments(planes * parts * threads, m1, laid.cells)
-        line_cells, whole = (m2, True) if parts == 1 else (outputs + reach, False)
         steps = (m1 if segments == 1 else rows) + laid.cells - 1
+        plain = width > 1 and (power, centre) == (1, 0.0) and d1 % 2 == 0 and columns.first % d1 == 0
         shape = {
-            **{"d1": columns.decimation, "d2": d2, "first1": columns.first % n1, "parts": parts, "outputs": outputs},
-            **{"rows": rows, "cells": line_cells, "again": tiles * TILE + laid.cells - 1 - m2 if whole else 0},
-            **{"tiles": tiles, "pitch": pitch, "steps": steps, "reads": m1 if segments == 1 else steps},
+            **{"d1": d1, "d2": d2, "first1": columns.first % n1, "parts": parts, "outputs": outputs, "rows": rows},
+            "cells": m2 if parts == 1 else outputs + reach,
+            "again": tiles * TILE + laid.cells - 1 - m2 if parts == 1 else 0,
+            **{"tiles": tiles, "pitch": laid.pitch(tiles), "steps": steps, "reads": m1 if segments == 1 else steps},
             **{"begun": 0 if segments == 1 else laid.cells - 1, "stays": _is_single(row), "power": power},
         }
-        numbers = (np.int32(n1), np.int32(m1), np.int64(n2), np.int64(m2), np.int64(row.first % n2))
-        arguments = (values, out, laid.columns, self.table(laid.row, values.dtype), *numbers, _constants(shape))
-        plain = width > 1 and (power, centre) == (1, 0.0)
-        plain = plain and columns.decimation % 2 == 0 and columns.first % columns.decimation == 0
+        sizes = (np.int32(n1), np.int32(m1), np.int64(n2), np.int64(m2), np.int64(row.first % n2))
+        weights = (laid.columns, self.table(laid.row, values.dtype))
+        arguments = (values, out, *weights, *sizes, _constants(shape), values.dtype.type(centre))
         grid, instance = (planes * parts, segments), f"contract_taps<{laid.instance}, {str(plain).lower()}>"
-        shared *= values.dtype.itemsize
-        self.runtime.launch(FILE, instance, grid, (threads,), (*arguments, values.dtype.type(centre)), shared)
+        self.runtime.launch(FILE, instance, grid, (threads,), arguments, laid.bytes_of_lines(outputs))
         return out
 
     def _expand(self, values: Any, columns: Any, row: Any) -> Any:
@@ -130,49 +126,23 @@ class Taps(Memory):
         out = self.empty((planes, n1, n2), values.dtype)
         if out.size == 0:
             return out
-        laid = self._laid(columns, row, n1, n2, values.dtype)
+        laid = _laid(columns, row, n2, values.dtype)
         d2, width, vector = row.decimation, laid.width, VECTORS[values.dtype.name]
         parts = -(-n2 // (EXPAND_THREADS * width))
         threads = -(-n2 // (parts * width * 32)) * 32
         parts = -(-n2 // (threads * width))
         tiles = -(-((threads * width + d2 - 2) // d2 + 1) // TILE)
-        pitch = _pitch(tiles, laid.cells, d2, vector)
-        room = -(-tiles * TILE * d2 // vector) * vector + vector
-        shared = laid.row_size + 2 * (pitch + room)
+        pitch, room = laid.pitch(tiles), -(-tiles * TILE * d2 // vector) * vector + vector
+        shared = (laid.row_size + 2 * (pitch + room)) * values.dtype.itemsize
         rows, segments = self._segments(planes * parts * threads, m1, laid.cells)
         sizes = (np.int32(n1), np.int32(m1), np.int64(n2), np.int64(m2))
-        n_cells = -(-len(row.weights) // d2)
-        numbers = (*sizes, *laid.firsts, *map(np.int32, (columns.decimation, d2, n_cells, rows, pitch, room)))
-        along_row = self.table(laid.row[:, ::-1], values.dtype)
+        firsts = (np.int32(columns.first % n1), np.int64(row.first % n2))
+        shape = map(np.int32, (columns.decimation, d2, laid.row_cells, rows, pitch, room))
+        weights = (laid.columns, self.table(laid.row[:, ::-1], values.dtype))
         grid, instance = (planes * parts, segments), f"expand_taps<{laid.instance}>"
-        arguments = (values, out, laid.columns, along_row, *numbers)
-        self.runtime.launch(FILE, instance, grid, (threads,), arguments, shared * values.dtype.itemsize)
+        arguments = (values, out, *weights, *sizes, *firsts, *shape)
+        self.runtime.launch(FILE, instance, grid, (threads,), arguments, shared)
         return out
-
-    def _laid(self, columns: Any, row: Any, n1: int, n2: int, dtype: Any) -> SimpleNamespace:
-        """Columns a thread owns, cells of a window that has an instance, and the weights as the kernels take them."""
-        vector = VECTORS[np.dtype(dtype).name]
-        width = vector if n2 % vector == 0 else 1
-        needed = max(-(-len(along.weights) // along.decimation) for along in (columns, row))
-        cells = next((w for w in WINDOWS[width] if w >= needed), 0)
-        if not cells or columns.decimation > MOST_PHASES:
-            raise GpuhomogError(
-                f"contract_taps, expand_taps: kernels take {WINDOWS[width][-1]} cells of {MOST_PHASES} samples at most"
-                f', not {needed} of {columns.decimation}; shorten the window, or choose device="cpu".'
-            )
-        by_phase = np.zeros((MOST_PHASES, cells))
-        by_phase[: columns.decimation] = _by_phase(columns, cells)
-        constants = np.zeros((), [("at", dtype, by_phase.size)])
-        constants["at"] = by_phase.reshape(-1)
-        return SimpleNamespace(
-            width=width,
-            cells=cells,
-            columns=constants[()],
-            row=_by_phase(row, cells),
-            row_size=row.decimation * ((-(-cells // vector)) | 1) * vector,
-            firsts=(np.int32(columns.first % n1), np.int64(row.first % n2)),
-            instance=f"{c_name(dtype)}, {cells}, {width}",
-        )
 
     def _segments(self, threads: int, m1: int, cells: int) -> tuple[int, int]:
         """Coarse rows of a block, and blocks that share a column: few enough that windows overlap little."""
@@ -184,6 +154,62 @@ class Taps(Memory):
 def _is_single(taps: Any) -> bool:
     """True if an axis stays as it is."""
     return bool(taps.decimation == 1 and taps.first == 0 and len(taps.weights) == 1 and taps.weights[0] == 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class _Laid:
+    """Windows along both axes as the kernels take them.
+
+    width      columns a thread owns
+    cells      of the windows of the instance
+    columns    weights of columns, by phase, as constants of the launch
+    row        (d, cells) weights of the row, by phase
+    row_cells  of its window
+    """
+
+    width: int
+    cells: int
+    columns: Any
+    row: NDArray[np.float64]
+    row_cells: int
+    dtype: np.dtype[Any]
+
+    @property
+    def instance(self) -> str:
+        """Of the kernels, its first arguments."""
+        return f"{c_name(self.dtype)}, {self.cells}, {self.width}"
+
+    @property
+    def row_size(self) -> int:
+        """Values that the weights of the row take of shared memory: PITCH of taps.cu for each phase."""
+        vector = VECTORS[self.dtype.name]
+        return len(self.row) * (-(-self.cells // vector) | 1) * vector
+
+    def pitch(self, tiles: int) -> int:
+        """Values from one phase of a line to the next."""
+        return _pitch(tiles, self.cells, len(self.row), VECTORS[self.dtype.name])
+
+    def bytes_of_lines(self, outputs: int) -> int:
+        """Dynamic shared memory of contract_taps."""
+        lines = 4 * len(self.row) * self.pitch(-(-outputs // TILE))
+        return (self.row_size + lines) * self.dtype.itemsize
+
+
+def _laid(columns: Any, row: Any, n2: int, dtype: np.dtype[Any]) -> _Laid:
+    """Windows of columns and of a row of n2 samples; raises GpuhomogError where there is no instance for them."""
+    width = VECTORS[dtype.name] if n2 % VECTORS[dtype.name] == 0 else 1
+    needed = [-(-len(along.weights) // along.decimation) for along in (columns, row)]
+    cells = next((w for w in WINDOWS[width] if w >= max(needed)), 0)
+    if not cells or columns.decimation > MOST_PHASES:
+        raise GpuhomogError(
+            f"contract_taps, expand_taps: kernels take {WINDOWS[width][-1]} cells of {MOST_PHASES} samples at most, "
+            f'not {max(needed)} of {columns.decimation}; shorten the window, or choose device="cpu".'
+        )
+    by_phase = np.zeros((MOST_PHASES, cells))
+    by_phase[: columns.decimation] = _by_phase(columns, cells)
+    constants = np.zeros((), [("at", dtype, by_phase.size)])
+    constants["at"] = by_phase.reshape(-1)
+    return _Laid(width, cells, constants[()], _by_phase(row, cells), needed[1], dtype)
 
 
 def _constants(numbers: dict[str, Any]) -> Any:
