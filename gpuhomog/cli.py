@@ -601,7 +601,8 @@ def build() -> typer.Typer:
     summary = "From the microscopic fields of a DFT calculation to macroscopic fields, profiles and surface charges."
     text = (
         "Lengths are in Å, charges in e, potentials in V. Every command prints a short table, or with --json one JSON "
-        f'object; "{PROGRAM} COMMAND --help" explains it with examples.'
+        f'object; "{PROGRAM} COMMAND --help" explains it with examples. '
+        f"Worked pages, with the equations and how to read what comes out: {Path(__file__).parent / 'pages'}"
     )
     app.callback(**help_of(summary, text, ("gpuhomog demo",)))(root)
     families = {name: title for title, names in FAMILIES.items() for name in names}

@@ -83,6 +83,20 @@ def test_the_window_is_drawn_to_scale(slab):
     assert {text.get_text().strip() for text in main.texts} >= {"window 1 Å", "window 2.5 Å"}
 
 
+def test_planes_in_the_middle_of_cells_reach_both_ends_of_the_period():
+    half = gh.Profile(np.arange(16) + 0.5, np.arange(16.0), "e/Å^3", "charge_density", 16.0)
+    drawn = line_of(plots.plot_profile(half).axes[0], "planar average")
+    np.testing.assert_array_equal(drawn.get_xdata(), np.arange(18) - 0.5)
+    np.testing.assert_array_equal(drawn.get_ydata(), [15.0, *range(16), 0.0])
+
+
+def test_what_is_magnified_is_what_varies():
+    x = np.arange(256) * 0.125
+    wave = profile_of(4 * np.cos(2 * np.pi * x) - 1 + 0.1 * np.cos(2 * np.pi * x / 32), 32.0)
+    low, high = plots.plot_profile(wave, gh.macroscopic_average(wave, 1.0)).axes[1].get_ylim()
+    assert high - low < 0.3  # and not down from 0
+
+
 def test_small_numbers_have_their_power_in_the_label():
     figure = plots.plot_profile(profile_of(3e-6 * np.cos(2 * np.pi * np.arange(64) / 64), 16.0))
     axes = figure.axes[0]
@@ -352,6 +366,24 @@ def test_step_figure_draws_each_level_where_it_was_taken(slab, from_charge):
             middle = np.mean(drawn.get_xdata())
             assert np.interp(middle, curve.get_xdata(), curve.get_ydata()) == pytest.approx(float(level), abs=0.05)
     assert any("bulk − low" in text.get_text() for text in axes.texts)
+    named = {text.get_text(): text.get_color() for text in axes.texts if hasattr(text, "xy")}
+    assert named == {"low": style.VERMILION, "high": style.GREEN, "bulk": style.BLUE}
+
+
+def test_levels_of_an_interface_have_the_bands_told_and_those_of_a_slab_the_work_functions():
+    x = np.arange(320) * 0.1
+    steps = np.where(abs(x - 16) < 6, np.cos(2 * np.pi * x) + 3.0, 0.0)
+    interface = gh.Profile(x, np.where(x < 16, 1.0, 3.0) + np.cos(2 * np.pi * x), "V", "electrostatic_potential", 32.0)
+    step = gh.potential_step(interface, between=(8.0, 24.0), period=1.0)
+    bands = gh.band_alignment(step, valence=(5.0, 7.1), conduction=(6.4, 9.0))
+    texts = [text.get_text() for text in plots.plot_step(interface, step, alignment=bands).axes[-1].texts]
+    assert any(text.startswith("valence, high − low = 0.1") and text.endswith(" eV") for text in texts)
+    assert any(text.startswith("conduction, high − low = 0.6") for text in texts)
+    slab = gh.Profile(x, -steps, "eV", "electron_potential_energy", 32.0)
+    levels = gh.vacuum_levels(slab, fermi_energy=-4.5)
+    texts = [text.get_text() for text in plots.plot_vacuum_levels(slab, levels).axes[-1].texts]
+    assert [text for text in texts if text.startswith("work function, low = 4.5")]
+    assert [text for text in texts if text.startswith("work function, high = 4.5")]
 
 
 def test_step_figure_of_cell_averages():

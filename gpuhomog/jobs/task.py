@@ -286,4 +286,5 @@ def check_figure(target: Path) -> None:
     """Raise InputError if a figure's suffix is not among the known ones."""
     if target.suffix.lower() not in FIGURE_SUFFIXES:
         hint = nearest_known(target.suffix.lower(), FIGURE_SUFFIXES)
-        raise InputError(f'{target}: figures are not written as "{target.suffix}"; {hint}')
+        found = f'figures are not written as "{target.suffix}"' if target.suffix else "the name has no suffix"
+        raise InputError(f"{target}: {found}; {hint}")

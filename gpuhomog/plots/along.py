@@ -59,8 +59,8 @@ def atoms_along(structure: Structure, origin: NDArray[np.float64], profile: Prof
 def vacuum_of(atoms: NDArray[np.float64], length: float, periodic: bool) -> list[tuple[float, float]]:
     """Stretches of the axis far from every atom: gaps of more than VACUUM_GAP, less a skin at each surface.
 
-    >>> vacuum_of(np.array([10.0, 12.0]), 30.0, True)
-    [(0.0, 7.5), (14.5, 30.0)]
+    >>> vacuum_of(np.array([10.0, 12.0]), 30.0, True), vacuum_of(np.array([0.0]), 10.0, True)
+    ([(0.0, 7.5), (14.5, 30.0)], [(2.5, 7.5)])
     """
     if not len(atoms):
         return []
@@ -69,10 +69,11 @@ def vacuum_of(atoms: NDArray[np.float64], length: float, periodic: bool) -> list
     for low, high in pairwise(atoms):
         if high - low > VACUUM_GAP:
             found.append((float(low + VACUUM_SKIN), float(high - VACUUM_SKIN)))
-    outside = atoms[0] + length - atoms[-1]
-    if (outside if periodic else max(atoms[0], length - atoms[-1])) > VACUUM_GAP:
-        found.insert(0, (0.0, float(atoms[0] - VACUUM_SKIN)))
-        found.append((float(atoms[-1] + VACUUM_SKIN), length))
+    below, above = float(atoms[0] - VACUUM_SKIN), float(atoms[-1] + VACUUM_SKIN)
+    if periodic and atoms[0] + length - atoms[-1] > VACUUM_GAP:  # through the end of the period
+        found = [(max(0.0, above - length), below), *found, (above, min(length, below + length))]
+    elif not periodic and max(atoms[0], length - atoms[-1]) > VACUUM_GAP:
+        found = [(0.0, below), *found, (above, length)]
     return [(low, high) for low, high in found if high > low]
 
 
@@ -108,10 +109,13 @@ def write_region(axes: Any, x: float, name: str, y: float = 0.03) -> None:
 
 
 def closed(profile: Profile, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Curve of a profile; a periodic one is closed by its first point, one period on."""
+    """Curve of a profile; a periodic one is closed by its first point, one period on, and from 0 on by its last."""
     if profile.boundary != "periodic":
         return profile.position, values
-    return np.append(profile.position, profile.position[0] + profile.length), np.append(values, values[0])
+    position, values = np.append(profile.position, profile.position[0] + profile.length), np.append(values, values[0])
+    if profile.position[0] > 0:
+        position, values = np.append(position[-2] - profile.length, position), np.append(values[-2], values)
+    return position, values
 
 
 def draw_macroscopic(axes: Any, profile: Profile, label: str | None) -> None:
@@ -136,7 +140,8 @@ def draw_windows(axes: Any, windows: Sequence[float], centre: float, name: str =
         beside = window < 0.9 * centre  # room to the right of the bar
         x, align = (ends[1], "left") if beside else (centre, "center")
         text = f"{' ' if beside else ''}{name} {window:.4g} Å"
-        style: dict[str, Any] = {"fontsize": 6.5, "color": VERMILION, "zorder": 5, "bbox": None if beside else PAPER}
+        paper = None if beside else {**PAPER, "alpha": 1.0}  # the name stands on the bar
+        style: dict[str, Any] = {"fontsize": 6.5, "color": VERMILION, "zorder": 5, "bbox": paper}
         axes.text(x, y, text, transform=transform, ha=align, va="center", **style)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from ..operators.potentials.band_alignment import BandAlignment
 from ..operators.potentials.potential_step import PotentialStep, potential_of_charge
 from ..operators.potentials.vacuum import VacuumLevels
 from ..operators.profiles.bulk import find_body
@@ -24,6 +25,7 @@ from .style import (
     BLACK,
     BLUE,
     GREEN,
+    PAPER,
     SKY,
     VACUUM,
     VERMILION,
@@ -40,15 +42,17 @@ def plot_step(
     profile: Profile,
     result: PotentialStep,
     *,
+    alignment: BandAlignment | None = None,
     structure: Structure | None = None,
     origin: Sequence[float] | NDArray[np.float64] = (0.0, 0.0, 0.0),
     width: str = "column",
 ) -> Figure:
     """Potential along the normal, with the levels of vacuum and bulk at the place where each was taken.
 
-    profile  the potential or charge density that the result was computed from
-    result   PotentialStep of it
-    others   as in plot_profile
+    profile    the potential or charge density that the result was computed from
+    result     PotentialStep of it
+    alignment  band offsets found with it, which are told as well
+    others     as in plot_profile
     """
     if profile.quantity == "charge_density":
         profile = profile.internal()
@@ -64,11 +68,15 @@ def plot_step(
     drawn = [*_vacua(result)]
     if result.bulk is not None and result.x_b is not None and result.period is not None:
         half = result.period / 2
-        drawn.append((result.bulk, (result.x_b - half, result.x_b + half), BLUE))
+        drawn.append(("bulk", result.bulk, (result.x_b - half, result.x_b + half), BLUE))
     figure, axes = _levels_along(profile, x, potential, (start, end), drawn, structure, origin, width)
     measured = [("high − low", result.step, BLACK)]
     if result.bulk_minus_low is not None:
         measured.append(("bulk − low", result.bulk_minus_low, BLUE))
+    if alignment is not None:
+        measured.append(("valence, high − low", alignment.valence, BLACK))
+        if alignment.conduction is not None:
+            measured.append(("conduction, high − low", alignment.conduction, BLACK))
     write_measurements(axes, measured)
     return figure
 
@@ -92,16 +100,18 @@ def plot_vacuum_levels(
     sign = -1.0 if profile.quantity == "electron_potential_energy" else 1.0
     x, potential = closed(profile, sign * profile.values)
     figure, axes = _levels_along(profile, x, potential, (0.0, profile.length), _vacua(result), structure, origin, width)
-    write_measurements(axes, [("high − low", result.step, BLACK)])
+    work = [("low", result.work_function_low, VERMILION), ("high", result.work_function_high, GREEN)]
+    measured = [(f"work function, {side}", found, colour) for side, found, colour in work if found is not None]
+    write_measurements(axes, [("high − low", result.step, BLACK), *measured])
     return figure
 
 
-Level = tuple[Measurement, tuple[float, float] | None, str]
+Level = tuple[str, Measurement, tuple[float, float] | None, str]
 
 
 def _vacua(result: PotentialStep | VacuumLevels) -> list[Level]:
-    """Level, where it was taken, and colour of both sides."""
-    return [(result.low, result.plateaus[0], VERMILION), (result.high, result.plateaus[1], GREEN)]
+    """Name, level, where it was taken, and colour of both sides."""
+    return [("low", result.low, result.plateaus[0], VERMILION), ("high", result.high, result.plateaus[1], GREEN)]
 
 
 def _levels_along(
@@ -120,13 +130,17 @@ def _levels_along(
     figure, (axes,), _ = figure_over_atoms(structure, profile, origin, [2.1], width, start=start, ends=start == 0.0)
     axes.plot(x, potential, color=BLACK, lw=0.7, zorder=3)
     shift = profile.length if profile.boundary == "periodic" else 0.0
-    for level, window, colour in drawn:
+    for name, level, window, colour in drawn:
         if window is None or not level.defined:
             continue
         for turn in (-shift, 0.0, shift) if shift else (0.0,):  # a plateau may be given one period on
             low, high = max(window[0] + turn, start), min(window[1] + turn, end)
             if high > low:
                 axes.plot([low, high], [float(level)] * 2, color=colour, lw=2, solid_capstyle="butt", zorder=4)
+                place = {"textcoords": "offset points", "ha": "center", "va": "bottom", "fontsize": 6.5}
+                axes.annotate(
+                    name, ((low + high) / 2, float(level)), (0, 3), color=colour, bbox=PAPER, zorder=5, **place
+                )
                 axes.axvspan(low, high, color=SKY if colour == BLUE else VACUUM, alpha=0.5, lw=0, zorder=0)
     name_axis(axes, "potential", "V")
     finish_rows([axes], f"position normal to {plane_in_words(profile.planes)} (Å)", ends)

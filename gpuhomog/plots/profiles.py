@@ -51,7 +51,8 @@ def plot_profile(
         vacuum = vacuum_of(atoms, planar.length, planar.boundary == "periodic")
     for axes in curves:
         draw_vacuum(axes, vacuum or (), axes is curves[0])
-        if planar.values.min() < 0.1 * np.ptp(planar.values) and planar.values.max() > -0.1 * np.ptp(planar.values):
+        shown = planar.values if axes is curves[0] or macroscopic is None else macroscopic.values
+        if shown.min() < 0.1 * np.ptp(shown) and shown.max() > -0.1 * np.ptp(shown):
             axes.axhline(0.0, color=GREY, lw=0.5, zorder=1)
 
     name = NAMES.get(planar.quantity, planar.quantity)

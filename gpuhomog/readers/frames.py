@@ -30,6 +30,16 @@ from .trajectories import read_trajectory, rows_of_cell
 BY_ASE = (".xyz", ".extxyz", ".traj")
 
 
+def states_cells(path: Path) -> bool:
+    """True for files of ASE that hold a cell for each frame, such as extended XYZ: its second line begins with it."""
+    if path.suffix.lower() != ".xyz":
+        return path.suffix.lower() in BY_ASE or path.name.startswith("XDATCAR")
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return b"Lattice=" in file.read(4096).partition(b"\n")[2].partition(b"\n")[0]
+
+
 def read_frames(
     path: str | os.PathLike[str],
     topology: str | os.PathLike[str] | None = None,

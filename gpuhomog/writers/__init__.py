@@ -156,9 +156,9 @@ def result_writer(path: str | os.PathLike[str]) -> Callable[[Path, Result], None
 def _unknown(suffix: str, known: Iterable[str]) -> str:
     if not suffix:
         return f"the name has no suffix that says how to write it: give {', '.join(known)}"
-    return (
-        f'the suffix "{suffix}" does not say how to write it: {nearest_known(suffix, known)}; give {", ".join(known)}'
-    )
+    close = nearest_known(suffix, known)
+    known_ones = ("give " if close.startswith("known") else f"{close} Known are ") + ", ".join(known)
+    return f'the suffix "{suffix}" does not say how to write it: {known_ones}'
 
 
 def check_output(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -114,3 +115,43 @@ def test_a_pipe_is_refused_as_such(run):
     assert run("info", "LOCPOT").sentence == (
         "LOCPOT is a pipe or device, and files are read in parts: write it to a file first."
     )
+
+
+def test_units_stand_where_there_are_any(run):
+    x = np.arange(160) * 0.125
+    values = np.where(abs(x - 10) < 6, np.cos(2 * np.pi * x / 2.5) + 2, 0.0) * np.ones((2, 2, 1))
+    for quantity, counted in (("electron_density", "electrons"), ("scalar", "")):
+        gh.write(gh.Field.from_array(values, np.diag([2.0, 2.0, 20.0]), quantity=quantity), "layers.npz")
+        (integral,) = (line for line in run("info", "layers.npz").out.splitlines() if "integral" in line)
+        number, *unit = integral.removeprefix("  integral over the cell").split()
+        assert float(number) == pytest.approx(values.mean() * 80, rel=1e-6) and " ".join(unit) == counted
+        (ripple,) = (line for line in run("profile", "layers.npz").out.splitlines() if "ripple" in line)
+        assert ("1/Å^3 in" in ripple) == bool(counted) and "  in" not in ripple
+
+
+def test_regular_periods_lie_in_the_cell(run):
+    x = np.arange(160) * 0.125
+    for centre, through in ((10.0, ""), (0.0, " through the end of the cell"), (3.0, " through the end of the cell")):
+        values = np.where(abs((x - centre + 10) % 20 - 10) < 6.1, np.cos(2 * np.pi * x / 2.5) + 2, 0.0) * np.ones(
+            (2, 2, 1)
+        )
+        gh.write(gh.Field.from_array(values, np.diag([2.0, 2.0, 20.0])), "layers.npz")
+        told = " ".join(run("profile", "layers.npz").out.split())
+        low, high = re.search(r"between (\S+) and (\S+) Å", told).groups()
+        assert 0 <= float(low) < 20
+        assert through in told
+        assert (float(high) > 20) == bool(through)
+
+
+def test_a_name_without_a_known_suffix_is_told_those_there_are(run):
+    wire()
+    assert run("profile", "wire.npz", "--plot", "x").sentence == "x: the name has no suffix; known: .pdf, .png, .svg."
+    told = run("convert", "wire.npz", "-o", "x.vasp").sentence
+    assert told.count(".h5") == 1 and told.endswith("or a name that begins with CHGCAR or LOCPOT.")
+    assert 'did you mean ".hdf5"? Known are .h5,' in run("convert", "wire.npz", "-o", "x.hdf").sentence
+
+
+def test_the_help_says_where_the_worked_pages_are(run):
+    told = "".join(run("--help").out.split())
+    assert str(Path(gh.__file__).parent / "pages") in told
+    assert (Path(gh.__file__).parent / "pages" / "README.md").is_file()

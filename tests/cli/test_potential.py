@@ -191,6 +191,8 @@ class TestBandEdges:
         assert aligned["conduction"]["value"] == pytest.approx(1.8, abs=1e-6)
         assert aligned["alignment"] == "staggered"
         assert "Band alignment, high against low" in run("step", interface, *given).out
+        assert run("step", interface, *given, "-o", "offsets.json", "--plot", "offsets.svg").code == 0
+        assert gh.read_result("offsets.json")["valence"] == aligned["valence"]
 
     def test_refused(self, run, interface):
         assert "give --between too" in run("step", interface, "--band-edge", "5,7").sentence

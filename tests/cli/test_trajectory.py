@@ -37,6 +37,18 @@ def test_profile_of_a_run(run, xyz):
     assert part["provenance"][-1]["frames"] == 14
 
 
+@pytest.mark.parametrize("name", ["run.extxyz", "extended.xyz"])
+def test_extended_xyz_has_cells_and_charges_itself(run, xyz, name):
+    plain = Path(xyz).read_text().splitlines()
+    head = f'Lattice="{CELL.replace(",", " ")}" Properties=species:S:1:pos:R:3:initial_charges:R:1'
+    charged = [f"{line} {1.0 if line[:2] == 'Na' else -1.0}" if line[:2] in ("Na", "Cl") else line for line in plain]
+    Path(name).write_text("\n".join(head if line == "frame" else line for line in charged) + "\n")
+    found = run("trajectory", name, "--spacing", "1", "--json").json["result"]["profile"]
+    known = run("trajectory", xyz, "--charges", "Na=1,Cl=-1", "--cell", CELL, "--spacing", "1", "--json").json
+    assert found["values"] == pytest.approx(known["result"]["profile"]["values"], abs=1e-9)
+    assert found["uncertainty"] == pytest.approx(known["result"]["profile"]["uncertainty"], abs=1e-9)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -17,8 +17,9 @@ from ...operators.averages.average import average, average_and_variance, average
 from ...operators.points.trajectory_average import trajectory_profile
 from ...operators.profiles.macroscopic import macroscopic_average
 from ...operators.profiles.planar import planar_average
+from ...readers.frames import read_frames, states_cells
 from ...readers.trajectories import read_trajectory
-from ...results import Result
+from ...results import Result, unit_after
 from ...streaming import Unread, together
 from ...writers.tables import Compared
 from .. import options as o
@@ -147,7 +148,10 @@ def run_profile(inputs: Inputs, values: dict[str, Any]) -> Outcome:
                         "smallest, largest",
                         f"{shown(macroscopic.values.min())}, {shown(macroscopic.values.max(), macroscopic.unit)}",
                     ),
-                    ("residual ripple", f"{macroscopic.ripple:.2g} {macroscopic.unit or ''} {step['ripple_measured']}"),
+                    (
+                        "residual ripple",
+                        f"{macroscopic.ripple:.2g}{unit_after(macroscopic.unit)} {step['ripple_measured']}",
+                    ),
                 ],
             )
         )
@@ -164,7 +168,8 @@ def run_profile(inputs: Inputs, values: dict[str, Any]) -> Outcome:
 
 def run_trajectory(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Mean charge profile of a trajectory."""
-    frames = read_trajectory(
+    extended = values["topology"] is None and values["kind"] is None and states_cells(values["file"])
+    frames = (read_frames if extended else read_trajectory)(
         values["file"],
         values["topology"],
         charges=values["charges"],
@@ -301,10 +306,11 @@ COMMANDS = (
     Command(
         "trajectory",
         "Mean charge profile of a molecular dynamics trajectory, with standard errors.",
-        "Reads what MDAnalysis reads (LAMMPS, GROMACS, XYZ and others), one frame at a time. The errors take into "
-        "account how long frames remember each other, and say so where the run is too short to know.",
+        "Reads extended XYZ, and what MDAnalysis reads (LAMMPS, GROMACS, XYZ and others), one frame at a time. The "
+        "errors take into account how long frames remember each other, and say so where the run is too short to know.",
         (
             "gpuhomog trajectory run.xtc --topology run.tpr --spacing 0.2 -o profile.csv --plot profile.pdf",
+            "gpuhomog trajectory run.extxyz --spacing 0.5",
             "gpuhomog trajectory run.xyz --charges Na=1,Cl=-1 --cell 20,20,60 --spacing 0.5",
         ),
         (

@@ -113,12 +113,15 @@ def value_report(field: Field) -> dict[str, Any]:
 def value_rows(report: dict[str, Any]) -> Rows:
     """The same for people."""
     unit = report["unit"]
+    counted = times_length(unit, 3)
+    if report["quantity"] == "electron_density" and counted == "1":
+        counted = "electrons"
     return [
         ("quantity", report["quantity"].replace("_", " ")),
         ("unit", unit or "not stated by the file"),
         ("mean", shown(report["mean"], unit)),
         ("smallest, largest", f"{shown(report['minimum'])}, {shown(report['maximum'], unit)}"),
-        ("integral over the cell", shown(report["integral"], times_length(unit, 3))),
+        ("integral over the cell", shown(report["integral"], counted)),
     ]
 
 
@@ -197,6 +200,7 @@ def outcome_along(
     profile: Profile,
     result: SurfaceExcess | InterfaceExcess | PotentialStep,
     values: dict[str, Any],
+    **how: Any,
 ) -> Outcome:
     """Outcome of a result along a profile."""
-    return outcome_of(plot, result, values, profile, origin=field.grid.origin)
+    return outcome_of(plot, result, values, profile, origin=field.grid.origin, **how)

@@ -121,8 +121,8 @@ COMMANDS = (
     Command(
         "convert",
         "Write a field to another file format.",
-        "Reads any supported file and writes HDF5, Zarr, NumPy or cube. With --ion-charges an electron density becomes "
-        "a charge density: electrons negative, each ion a Gaussian of its charge.",
+        "Reads any supported file and writes HDF5, Zarr, NumPy, cube, XSF, CHGCAR or LOCPOT. With --ion-charges an "
+        "electron density becomes a charge density: electrons negative, each ion a Gaussian of its charge.",
         (
             "gpuhomog convert CHGCAR -o density.h5",
             "gpuhomog convert CHGCAR --ion-charges Na=1,Cl=7 -o charge.h5",

@@ -41,13 +41,14 @@ def run_step(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         x_b=values["x_b"],
         sampling=values["sampling"],
     )
-    outcome = outcome_along("plot_step", field, profile, result, values)
     if values["band_edge"] is None:
-        return outcome
+        return outcome_along("plot_step", field, profile, result, values)
     valence, conduction = values["band_edge"][:2], values["band_edge"][2:] or None
     aligned = band_alignment(result, valence=valence, conduction=conduction)
+    outcome = outcome_along("plot_step", field, profile, result, values, alignment=aligned)
     report = {**outcome.report, "band_alignment": aligned.to_dict()}
-    return replace(outcome, report=report, tables=(*aligned.tables()[:1], *outcome.tables))
+    tables = (*aligned.tables()[:1], *outcome.tables)
+    return replace(outcome, report=report, tables=tables, writes={values["output"]: aligned})
 
 
 SHOWS_VACUUM = replace(o.DENSITY, here="Of electrons or charge, such as the CHGCAR: the vacuum is where it is empty.")
