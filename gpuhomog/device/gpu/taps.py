@@ -25,8 +25,10 @@ VECTORS = {"float32": 4, "float64": 2}
 """Neighbours of a row that a thread owns where rows are whole multiples of so many."""
 WINDOWS = {1: (16,), 2: (8, 10, 12, 14, 16), 4: (8, 10, 12, 16)}
 """Cells of a window there are instances for, by the columns a thread owns."""
-MOST_THREADS = {1: 640, 2: 512, 4: 512}
-"""Of a block, by the columns a thread owns."""
+THREADS = 512
+"""Most threads of a block that contracts."""
+SINGLE_THREADS = 640
+"""Where each owns one column."""
 PART_THREADS = 256
 """Threads of a block that has a part of a row, where that is enough."""
 EXPAND_THREADS = 256
@@ -92,9 +94,9 @@ class Taps(Memory):
             return out
         laid = _laid(columns, row, n2, values.dtype)
         d1, d2, width, reach = columns.decimation, row.decimation, laid.width, laid.row_cells - 1
-        threads, outputs = -(-n2 // width), m2
-        if threads > MOST_THREADS[width] or laid.bytes_of_lines(outputs) > self.runtime.shared_bytes:
-            threads = PART_THREADS if PART_THREADS * width >= 4 * (reach + 1) * d2 else MOST_THREADS[width]
+        threads, outputs, most_threads = -(-n2 // width), m2, SINGLE_THREADS if width == 1 else THREADS
+        if threads > most_threads or laid.bytes_of_lines(outputs) > self.runtime.shared_bytes:
+            threads = PART_THREADS if PART_THREADS * width >= 4 * (reach + 1) * d2 else most_threads
             unaligned = 0 if row.first % width == 0 else width - 1
             most = (threads * width - unaligned) // d2 - reach
             outputs = -(-m2 // -(-m2 // most))  # parts of a row alike
