@@ -44,6 +44,7 @@ GOOD_MISMATCH = 0.01
 MOST_OF_PROFILE, PART_OF_PROFILE = 0.6, 0.2  # shares of the longest run
 WEAKEST_OSCILLATION = 2e-3  # variance of a crystalline window over the largest one
 HALF_PERIOD_MISMATCH = 1e-4  # a shortest lag worse than this is tried against its multiples
+INTERFACE_MISMATCH = 1e-3  # what a near interface leaves, of one multiple less than of another by chance
 SURE_UNCERTAINTY = 0.002  # relative standard uncertainty below which a period is sure
 LIKELY_UNCERTAINTY = 0.02
 SURE_PERIODS = 3.0
@@ -266,7 +267,7 @@ def _best_run(search: _Search, taken: NDArray[np.bool_]) -> _Run | None:
         own = _polished(search, common, chosen.lag)[1]  # both at the same window starts
         if own > HALF_PERIOD_MISMATCH:
             longer, mismatch = _polished(search, common, multiple * base.lag)
-            if mismatch < 0.3 * own:
+            if mismatch < (0.3 if own > INTERFACE_MISMATCH else 1e-3) * own:
                 chosen = replace(common, lag=longer)
     return chosen
 
