@@ -10,7 +10,7 @@
 // weights_2      (d2, W) T: tap a d2 + p at [p][a], zeros after the taps; for expand_taps the last a first
 // first          0 .. n - 1, sample of the first tap for output 0
 // C              neighbours of a row that a thread owns: 16 bytes where n2 is a multiple of so many, else 1
-// PLAIN          power 1, centre 0, d1 even and first1 a multiple of d1
+// PLAIN          power 1, centre 0, d1 even and first1 a multiple of d1: rows end with a step
 // launch         contract_taps  <<<(planes * parts, ceil(m1 / rows)), threads>>>, threads C >= n2 with one part of
 //                outputs = m2, else parts = ceil(m2 / outputs), threads C >= (outputs + w2 - 1) d2 + C - 1
 //                expand_taps    <<<(planes * ceil(n2 / (threads C)), ceil(m1 / rows)), threads>>>
@@ -27,8 +27,9 @@
 //                a thread for each output of a row: one read or one write of the fine field (H200, 1024^3 float32 /
 //                float64, std 16: both ways 3.06 / 12.9 ms; std 4: 15.0 ms; 31 instructions a point profiled); v3 this:
 //                a thread makes TILE outputs of a row at one phase, so that a load serves TILE products and no chain is
-//                longer than W; two rows meet at once; weights of columns are constants; stores of 16 bytes.
-//                [P] 22 + 22 instructions a point in float32, d 8; 59 + 53 in float64, d 4 (v2: 31 + 27, 136 + 72)
+//                longer than W; two rows meet at once; columns' weights are constants; stores of 16 bytes; rows of
+//                doubles whole. [P] 23 + 22 instructions a point in float32, d 8; 60 + 53 in float64, d 4 (v2: 31 + 27,
+//                136 + 72), where 28 and 55 would take as long as the memory: 2.4 to 2.7 and 5.4 to 6.6 ms
 //
 // instances
 //   contract_taps<float, 8, 4, true>
@@ -68,6 +69,8 @@ constexpr int THREADS = 512;        // most threads of a block of vectors, so th
 constexpr int SINGLE_THREADS = 640; // and of a block whose threads own one column
 constexpr int EXPAND_THREADS = 256; // most threads of a block that expands: two blocks on a multiprocessor
 constexpr int BATCH = 4;            // rows in flight: as soon as one is added, that BATCH rows on is asked for
+constexpr int AHEAD = 4;            // rows between those and the ones that the second-level cache is asked to bring,
+constexpr int NEAR = 16;            // at most so many for two steps
 constexpr int TILE = 4;             // neighbours along a row that a thread computes, so that each load serves so many
 constexpr int MOST_PHASES = 32;     // largest d1, whose weights are constants of the launch
 
@@ -113,6 +116,18 @@ template <typename T, int C> __device__ __forceinline__ void store_columns(T *at
   }
 }
 
+// Asks the second-level cache for neighbours, a multiple of 16 bytes: their way takes no registers.
+__device__ __forceinline__ void bring_near(const void *from, unsigned bytes) {
+#if defined(CUDA_ON_CPU)
+  const volatile char *const each = static_cast<const volatile char *>(from);
+  (void)(each[0] + each[bytes - 1]); // so that the sanitizer knows
+#elif __CUDA_ARCH__ >= 900
+  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(from), "r"(bytes));
+#else
+  (void)from, (void)bytes;
+#endif
+}
+
 // N values in whole loads of 16 bytes, and a tile in whole stores.
 template <typename T, int N> __device__ __forceinline__ void load_vectors(const T *at, T (&v)[N]) {
   constexpr int V = Vector<T>::size;
@@ -137,7 +152,8 @@ template <typename T> __device__ __forceinline__ void store_tile(T *at, const T 
 }
 
 // sums[r] = sum over a of weights[a] samples[r + a], in the order of a; samples from the place of a tile on.
-template <typename T, int W> __device__ __forceinline__ void slide(const T *weights, const T *samples, T (&sums)[TILE]) {
+template <typename T, int W>
+__device__ __forceinline__ void slide(const T *weights, const T *samples, T (&sums)[TILE]) {
   constexpr int V = Vector<T>::size;
   T w[(W + V - 1) / V * V];
 #pragma unroll
@@ -239,8 +255,8 @@ template <typename T, int W, int C, bool PLAIN> __global__ void __launch_bounds_
   }
   const bool mine_again = present && (sample_of(0) < all.again * d2 || sample_of(0) + C > n2);
 
-  // Steps of d1 rows; lines of two meet at once. A block that owns whole columns reads each row once: the outputs whose windows
-  // reach over the end are written when only their first rows are missing, and completed after the last step.
+  // Steps of d1 rows; lines of two meet at once. A block that owns whole columns reads each row once: the outputs whose
+  // windows reach over the end are written when only their first rows are missing, and completed after the last step.
   const int j_first = blockIdx.y * all.rows;
   const int row = static_cast<int>((static_cast<long long>(j_first) * d1 + all.first1) % n1);
   int j = ((j_first - (W - 1)) % m1 + m1) % m1; // of the oldest sums of a step
@@ -353,15 +369,19 @@ template <typename T, int W, int C, bool PLAIN> __global__ void __launch_bounds_
 
     if (!all.stays && step >= all.begun && (step % 2 == 1 || step + 1 == steps)) {
       __syncthreads();
-      for (TileOfPhase at(d2); at.tile < 2 * all.tiles; at.advance(d2)) {
-        const int second = at.tile >= all.tiles, tile = at.tile - second * all.tiles;
-        const int place = second * line_size + at.phase * all.pitch + tile * TILE_PITCH<T>;
+      for (TileOfPhase item(d2); item.tile < 2 * all.tiles; item.advance(d2)) {
+        const int second = item.tile >= all.tiles, tile = item.tile - second * all.tiles;
+        const int place = second * line_size + item.phase * all.pitch + tile * TILE_PITCH<T>;
         T some[TILE];
         T *const samples = lines + place;
-        slide<T, W>(row_weights + at.phase * PITCH<T, W>, samples, some);
+        slide<T, W>(row_weights + item.phase * PITCH<T, W>, samples, some);
         store_tile(samples + 2 * line_size, some);
       }
-      __syncthreads(); // who writes the partial sums again has passed the next barrier
+      __syncthreads();                         // who writes the partial sums again has passed the next barrier
+      if (PLAIN && whole_row && thread == 0) { // whose columns begin the rows
+        const int rows_near = min(min(2 * d1, NEAR), to_end - AHEAD);
+        if (rows_near > 0) bring_near(at + AHEAD * n2, rows_near * static_cast<int>(n2) * static_cast<int>(sizeof(T)));
+      }
       for (int tile = thread; tile < all.tiles; tile += blockDim.x) {
 #pragma unroll 1
         for (int second = 0; second < 2; ++second) { // in turn: with one output along the column they are the same
@@ -469,11 +489,11 @@ __global__ void __launch_bounds__(EXPAND_THREADS, W * C * sizeof(T) < 256 || siz
       put(lines, fetched[0]);
       put(lines + pitch, fetched[1]);
       __syncthreads(); // who writes the rows of columns has passed this after they were read
-      for (TileOfPhase at(d2); at.tile < 2 * tiles; at.advance(d2)) {
-        const int second = at.tile >= tiles, tile = at.tile - second * tiles;
+      for (TileOfPhase item(d2); item.tile < 2 * tiles; item.advance(d2)) {
+        const int second = item.tile >= tiles, tile = item.tile - second * tiles;
         T sums[TILE];
-        slide<T, W>(row_weights + at.phase * PITCH<T, W>, lines + second * pitch + tile * TILE_PITCH<T>, sums);
-        T *const to = expanded + second * room + first_place + tile * TILE * d2 + at.phase;
+        slide<T, W>(row_weights + item.phase * PITCH<T, W>, lines + second * pitch + tile * TILE_PITCH<T>, sums);
+        T *const to = expanded + second * room + first_place + tile * TILE * d2 + item.phase;
 #pragma unroll
         for (int r = 0; r < TILE; ++r) to[r * d2] = sums[r];
       }
