@@ -9,6 +9,7 @@ Vectors and tensors are several Fields. Values are indexed (a, b, c) whatever th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,9 +18,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .device import Device, choose_device
-from .errors import InputError
+from .errors import InputError, import_optional
 from .fft import Multiplier, convolved, filtered
-from .grid import Grid, axis_index, parse_boundary
+from .grid import AXIS_NAMES, Grid, axis_index, parse_boundary
 from .parallel import Comm, Serial, Slab, fetch_planes
 from .reduction import Arrays, Reduction, extrema, plane_sums, reduced
 from .streaming import Unread, filtered_on_disk
@@ -164,6 +165,35 @@ class Field:
         done = {"step": step} if isinstance(step, str) else dict(step)
         return replace(self, values=values, provenance=(*self.provenance, done), **attributes)
 
+    def __add__(self, other: Field) -> Field:
+        """The sum of two fields of one quantity on one grid, in the unit of the first; atoms are those of the first."""
+        if not isinstance(other, Field):
+            return NotImplemented
+        return self.derive(self.values + self._beside(other), {"step": "sum", "with": list(other.provenance)})
+
+    def __sub__(self, other: Field) -> Field:
+        """The difference, such as a density less those of its parts; as the sum."""
+        if not isinstance(other, Field):
+            return NotImplemented
+        return self.derive(self.values - self._beside(other), {"step": "difference", "less": list(other.provenance)})
+
+    def _beside(self, other: Field) -> Any:
+        """Values of another field, in this one's unit; InputError where the two are not of one kind and place."""
+        if self.quantity != other.quantity or (self.unit is None) != (other.unit is None):
+            raise InputError(
+                f"Cannot add or subtract {self.quantity} and {other.quantity}, in {self.unit} and {other.unit}: name "
+                "one quantity when reading both."
+            )
+        here, there = self.grid, other.grid
+        if here.shape != there.shape or not np.allclose(here.cell, there.cell, rtol=0, atol=1e-4):
+            told = [f"{' × '.join(map(str, g.shape))} points in {g.volume:.6g} Å^3" for g in (here, there)]
+            raise InputError(f"Cannot add or subtract fields of {told[0]} and of {told[1]}: compute both on one grid.")
+        if (self.slab, self.device.name) != (other.slab, other.device.name):
+            raise InputError(
+                "Cannot add or subtract fields of other slabs or devices: read both from one kind of file."
+            )
+        return (other if other.unit in (None, self.unit) else other.to(str(self.unit))).values
+
     def on_first_rank(self) -> Field | None:
         """The whole field on rank 0, as a field of one process; None on the other ranks. Collective."""
         if self.comm.size == 1:
@@ -195,6 +225,28 @@ class Field:
         """
         unit = internal_unit(self.quantity, self.unit)
         return self if unit == self.unit else self.to(str(unit))
+
+    def to_xarray(self) -> Any:
+        """xarray.DataArray of the local values, with distances along the lattice vectors [Å]. Needs the extra `labels`.
+
+        Cell, unit and provenance stand in its attributes; a point of an oblique cell is at Σ distance · vector/length.
+        """
+        xarray = import_optional("xarray", "labels", "Arrays with labels")
+        start, distances = [0, 0, 0], self.grid.lengths / self.grid.shape
+        start[self.slab.axis] = self.slab.start
+        values = self.to_host()
+        coordinates = {
+            name: (name, (start[axis] + np.arange(values.shape[axis])) * distances[axis], {"unit": "Å"})
+            for axis, name in enumerate(AXIS_NAMES)
+        }
+        known = {
+            "unit": self.unit or "",
+            "cell": self.grid.cell.tolist(),
+            "origin": self.grid.origin.tolist(),
+            "boundary": list(self.grid.boundary),
+            "provenance": json.dumps(self.provenance, ensure_ascii=False, default=str),
+        }
+        return xarray.DataArray(values, coordinates, tuple(AXIS_NAMES), self.quantity, known)
 
     @property
     def precision(self) -> float:

@@ -27,6 +27,37 @@ def test_what_is_no_field_or_profile_is_refused(field):
         gh.macroscopic_average(field)
 
 
+def test_densities_are_added_and_subtracted(field):
+    rng = np.random.default_rng(4)
+    whole, part = (
+        gh.Field.from_array(rng.normal(size=(3, 4, 5)), np.eye(3) * 4, quantity="electron_density") for _ in "12"
+    )
+    less = whole - part
+    np.testing.assert_array_equal(less.to_host(), whole.to_host() - part.to_host())
+    assert (less.quantity, less.unit) == ("electron_density", "1/Å^3")
+    assert less.provenance[-1] == {"step": "difference", "less": list(part.provenance)}
+    again = less + part.to("1/bohr^3")
+    np.testing.assert_allclose(again.to_host(), whole.to_host(), rtol=1e-12, atol=1e-14)
+    with pytest.raises(InputError, match="charge_density and electron_density"):
+        field - part
+    finer = gh.Field.from_array(np.ones((3, 4, 6)), np.eye(3) * 4, quantity="electron_density")
+    with pytest.raises(InputError, match=r"3 × 4 × 5 points in 64 Å\^3 and of 3 × 4 × 6"):
+        whole + finer
+    with pytest.raises(TypeError, match="unsupported operand"):
+        whole + 1.0
+
+
+def test_a_field_is_an_array_with_labels(field):
+    pytest.importorskip("xarray", reason="the extra labels is not installed")
+    cell = np.array([[4.0, 0.0, 0.0], [3.0, 4.0, 0.0], [0.0, 0.0, 6.0]])
+    values = np.arange(60.0).reshape(3, 4, 5)
+    labelled = gh.Field.from_array(values, cell, quantity="electron_density").to_xarray()
+    assert labelled.dims == ("a", "b", "c") and labelled.name == "electron_density"
+    assert float(labelled.sel(a=4 / 3, b=2.5, c=4.8, method="nearest")) == values[1, 2, 4]
+    np.testing.assert_allclose(labelled["b"], np.arange(4) * 5.0 / 4)
+    assert labelled.attrs["unit"] == "1/Å^3" and labelled.attrs["cell"] == cell.tolist()
+
+
 def test_values_are_read_only_and_the_given_array_is_not():
     given = np.ones((2, 3, 4))
     field = gh.Field.from_array(given, np.eye(3))

@@ -82,7 +82,8 @@ class CurrentInTime(Result):
             found.append((f"J at {self.time[i]:.6g} {self.time_unit}", f"{self.J[i]:.8g}{error} {self.unit}{charge}"))
         if transferred is not None:
             last = f"{transferred[-1]:.8g} {CHARGE} in {self.time[-1]:.6g} {self.time_unit}"
-            found.append(("charge passed", last))
+            mean = transferred[-1] / (self.time[-1] - self.time[0])
+            found.append(("charge passed", f"{last}, {mean:.8g} {self.unit} on average"))
         return found
 
 
