@@ -44,9 +44,11 @@ SAME = [
     ("smooth_sums.cu", "BLOCK", features.BLOCK),
     ("window_ranges.cu", "TILE", ranges.TILE),
     ("window_ranges.cu", "THREADS", ranges.BLOCK),
-    ("taps.cu", "SINGLE_THREADS", taps.MOST_THREADS[1]),
-    ("taps.cu", "THREADS", taps.MOST_THREADS[2]),
-    ("taps.cu", "THREADS", taps.MOST_THREADS[4]),
+    ("taps.cu", "SINGLE_THREADS", taps.SINGLE_THREADS),
+    ("taps.cu", "THREADS", taps.THREADS),
+    ("taps.cu", "EXPAND_THREADS", taps.EXPAND_THREADS),
+    ("taps.cu", "TILE", taps.TILE),
+    ("taps.cu", "MOST_PHASES", taps.MOST_PHASES),
 ]
 
 

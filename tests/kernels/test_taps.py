@@ -8,6 +8,8 @@ import pytest
 import gpuhomog as gh
 from gpuhomog.device import CPU
 from gpuhomog.device.gpu import taps as launches
+from gpuhomog.errors import GpuhomogError
+from gpuhomog.operators.averages import line_taps
 
 SINGLE = launches.SINGLE
 
@@ -124,6 +126,11 @@ KERNEL_CASES = {
     "one point is left": ((4, 7, 5), (window(4, 31, -15), window(7, 55, -27), window(5, 39, -19))),
     "columns of a thread in one cell": ((2, 16, 32), (SINGLE, window(2, 20, -10), window(8, 80, -40))),
     "columns of a thread in two cells": ((2, 16, 40), (SINGLE, window(2, 20, -10), window(2, 20, -10))),
+    # steps that rows end with, which have instances of their own: of two, four, six and eight rows
+    "steps of two rows": ((3, 14, 24), (SINGLE, window(2, 19, -10), window(4, 37, -20))),
+    "steps of four rows": ((2, 20, 40), (SINGLE, window(4, 55, -28), window(4, 56, -28))),
+    "steps of six rows": ((2, 18, 16), (window(2, 16, -8), window(6, 60, -30), window(2, 19, -10))),
+    "steps of eight rows": ((2, 40, 28), (SINGLE, window(8, 79, 800), window(7, 70, -35))),
     "first tap far away": ((2, 12, 16), (SINGLE, window(3, 20, 1000), window(4, 20, -1001))),
 }
 
@@ -158,6 +165,17 @@ def test_long_rows_are_cut_into_parts(gpu, dtype, order):
         np.testing.assert_allclose(expanded, CPU().expand_taps(coarse, turned), rtol=0, atol=tolerance(dtype, taps))
 
 
+def test_rows_whose_lines_do_not_fit_are_cut_into_parts(host_gpu, monkeypatch):
+    taps = (SINGLE, window(2, 20, -10), window(4, 55, -28))
+    values = noise((1, 8, 512), np.float64)
+    whole = host_gpu.to_host(host_gpu.contract_taps(host_gpu.asarray(values), taps))
+    used = host_gpu.runtime.launches[-1].shared
+    monkeypatch.setattr(host_gpu.runtime, "shared_bytes", used - 1)
+    parts = host_gpu.to_host(host_gpu.contract_taps(host_gpu.asarray(values), taps))
+    assert host_gpu.runtime.launches[-1].shared < used
+    np.testing.assert_array_equal(parts, whole)  # a row adds in the same order
+
+
 @pytest.mark.parametrize("d", [1, 32])
 def test_windows_as_long_as_a_block(gpu, d):
     taps = (SINGLE, SINGLE, window(d, 16 * d - 1, 3))
@@ -167,7 +185,9 @@ def test_windows_as_long_as_a_block(gpu, d):
 
 
 @pytest.mark.parametrize("rows", [2, 3, 100])
-@pytest.mark.parametrize("case", ["10 cells", "rows of odd length", "slow axis only", "first tap far away"])
+@pytest.mark.parametrize(
+    "case", ["10 cells", "rows of odd length", "slow axis only", "first tap far away", "steps of two rows"]
+)
 def test_columns_in_segments_give_the_same(gpu, monkeypatch, case, rows):
     """Blocks of a few coarse rows, the last one shorter, or of whole columns."""
     monkeypatch.setattr(launches.Taps, "_segments", lambda self, threads, m1, cells: (rows, -(-m1 // rows)))
@@ -178,6 +198,38 @@ def test_columns_in_segments_give_the_same(gpu, monkeypatch, case, rows):
     np.testing.assert_allclose(found, coarse, rtol=0, atol=tolerance(np.float64, taps))
     expanded = gpu.to_host(gpu.expand_taps(gpu.asarray(coarse), taps))
     np.testing.assert_allclose(expanded, CPU().expand_taps(coarse, taps), rtol=0, atol=tolerance(np.float64, taps))
+
+
+@pytest.mark.parametrize("vector", [2, 4])
+@pytest.mark.parametrize("phases", [1, 2, 3, 4, 6, 8, 11, 16, 32])
+def test_lines_have_room_and_few_bank_conflicts(phases, vector):
+    """What threads read, as slide of taps.cu does: within their phase, and where phases are 2^k at different banks."""
+    for tiles in (1, 2, 5, 16, 64):
+        for cells in (8, 10, 12, 14, 16):
+            pitch = launches._pitch(tiles, cells, phases, vector)
+            apart = (launches.TILE // vector | 1) * vector  # from tile to tile: an odd number of 16 bytes
+            last = tiles * launches.TILE + cells - 2
+            last += -(last + 1) % vector  # whole loads
+            assert pitch % vector == 0
+            assert pitch > last // launches.TILE * apart + last % launches.TILE
+            if phases & (phases - 1) == 0:
+                items = [(i // phases, i % phases) for i in range(8)]
+                banks = {(tile * apart + phase * pitch) // vector % 8 for tile, phase in items}
+                assert len(banks) == 8
+
+
+@pytest.mark.parametrize("columns, row", [((33, 40), (2, 4)), ((2, 40), (2, 4)), ((2, 4), (2, 40))])
+def test_windows_there_is_no_kernel_for_are_refused(host_gpu, columns, row):
+    taps = (SINGLE, window(*columns, 0), window(*row, 0))
+    shape = (2, 4 * columns[0], 4 * row[0])
+    for call, size in ((host_gpu.contract_taps, shape), (host_gpu.expand_taps, (2, 4, 4))):
+        with pytest.raises(GpuhomogError, match=r"kernels take 16 cells of 32 samples at most"):
+            call(host_gpu.asarray(np.zeros(size, np.float32)), taps)
+
+
+def test_windows_that_operators_choose_have_kernels():
+    assert max(line_taps.CELLS) <= min(max(cells) for cells in launches.WINDOWS.values())
+    assert line_taps.LARGEST_DECIMATION <= launches.MOST_PHASES
 
 
 @pytest.mark.parametrize("shape", [(0, 4, 4), (4, 0, 4), (4, 4, 0)])

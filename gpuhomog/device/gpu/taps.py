@@ -9,12 +9,14 @@ The slow axis is contracted last and expanded first, when the field is d_b d_c t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import GpuhomogError
 from ...memory_order import is_fortran_ordered
 from .memory import Memory, c_name
 
@@ -23,12 +25,20 @@ VECTORS = {"float32": 4, "float64": 2}
 """Neighbours of a row that a thread owns where rows are whole multiples of so many."""
 WINDOWS = {1: (16,), 2: (8, 10, 12, 14, 16), 4: (8, 10, 12, 16)}
 """Cells of a window there are instances for, by the columns a thread owns."""
-MOST_THREADS = {1: 768, 2: 480, 4: 480}
-"""Of a block, by the columns a thread owns."""
+THREADS = 512
+"""Most threads of a block that contracts."""
+SINGLE_THREADS = 640
+"""Where each owns one column."""
 PART_THREADS = 256
 """Threads of a block that has a part of a row, where that is enough."""
+EXPAND_THREADS = 256
+"""Most threads of a block that expands."""
 THREADS_EACH = 512
 """Threads of each multiprocessor, as many as it holds; with fewer, columns are cut into segments."""
+TILE = 4
+"""Neighbours along a row that a thread computes together."""
+MOST_PHASES = 32
+"""Largest decimation of columns."""
 
 SINGLE = SimpleNamespace(weights=np.ones(1), first=0, decimation=1)
 """An axis left as it is."""
@@ -82,26 +92,33 @@ class Taps(Memory):
         out = self.empty((planes, m1, m2), values.dtype)
         if out.size == 0:
             return out
-        width, cells, weights = self._weights(columns, row, n2, values.dtype)
-        d2, reach = row.decimation, -(-len(row.weights) // row.decimation) - 1
-        threads, outputs = -(-n2 // width), m2
-        if threads > MOST_THREADS[width]:
-            threads = PART_THREADS if PART_THREADS * width >= 2 * (reach + 1) * d2 else MOST_THREADS[width]
+        laid = _laid(columns, row, n2, values.dtype)
+        d1, d2, width, reach = columns.decimation, row.decimation, laid.width, laid.row_cells - 1
+        threads, outputs, most_threads = -(-n2 // width), m2, SINGLE_THREADS if width == 1 else THREADS
+        if threads > most_threads or laid.bytes_of_lines(outputs) > self.runtime.shared_bytes:
+            threads = PART_THREADS if PART_THREADS * width >= 4 * (reach + 1) * d2 else most_threads
             unaligned = 0 if row.first % width == 0 else width - 1
-            outputs = (threads * width - unaligned) // d2 - reach
-            outputs -= outputs % width if outputs > width else 0  # parts begin as the row does
+            most = (threads * width - unaligned) // d2 - reach
+            outputs = -(-m2 // -(-m2 // most))  # parts of a row alike
+            outputs = min(-(-outputs // width) * width, most)  # that begin as the row does, if they can
+            threads = -(-((outputs + reach) * d2 + unaligned) // width)
         threads = -(-threads // 32) * 32
-        parts = -(-m2 // outputs)
-        line_cells = m2 if parts == 1 else outputs + reach
-        paired = -(-d2 // 2) * 2
-        shared = values.dtype.itemsize * (weights[0].size + (reach + 1) * paired + 2 * line_cells * (paired + 1))
-        rows, segments = self._segments(planes * parts * threads, m1, cells)
-        sizes = [np.int64(n) for n in (n1, n2, m1, m2, columns.first % n1, row.first % n2)]
-        shape = [np.int32(n) for n in (columns.decimation, d2, reach + 1, outputs, rows, power)]
-        shape.append(values.dtype.type(centre))
-        instance = f"contract_taps<{c_name(values.dtype)}, {cells}, {width}>"
-        grid = (planes, segments, parts)
-        self.runtime.launch(FILE, instance, grid, (threads,), (values, out, *weights, *sizes, *shape), shared)
+        parts, tiles = -(-m2 // outputs), -(-outputs // TILE)
+        rows, segments = self._segments(planes * parts * threads, m1, laid.cells)
+        steps = (m1 if segments == 1 else rows) + laid.cells - 1
+        plain = width > 1 and (power, centre) == (1, 0.0) and d1 % 2 == 0 and columns.first % d1 == 0
+        shape = {
+            **{"d1": d1, "d2": d2, "first1": columns.first % n1, "parts": parts, "outputs": outputs, "rows": rows},
+            "cells": m2 if parts == 1 else outputs + reach,
+            "again": tiles * TILE + laid.cells - 1 - m2 if parts == 1 else 0,
+            **{"tiles": tiles, "pitch": laid.pitch(tiles), "steps": steps, "reads": m1 if segments == 1 else steps},
+            **{"begun": 0 if segments == 1 else laid.cells - 1, "stays": _is_single(row), "power": power},
+        }
+        sizes = (np.int32(n1), np.int32(m1), np.int64(n2), np.int64(m2), np.int64(row.first % n2))
+        weights = (laid.columns, self.table(laid.row, values.dtype))
+        arguments = (values, out, *weights, *sizes, _constants(shape), values.dtype.type(centre))
+        grid, instance = (planes * parts, segments), f"contract_taps<{laid.instance}, {str(plain).lower()}>"
+        self.runtime.launch(FILE, instance, grid, (threads,), arguments, laid.bytes_of_lines(outputs))
         return out
 
     def _expand(self, values: Any, columns: Any, row: Any) -> Any:
@@ -111,33 +128,23 @@ class Taps(Memory):
         out = self.empty((planes, n1, n2), values.dtype)
         if out.size == 0:
             return out
-        width, cells, weights = self._weights(columns, row, n2, values.dtype)
-        d2, n_cells = row.decimation, -(-len(row.weights) // row.decimation)
-        threads = -(-n2 // width)
-        if threads > MOST_THREADS[width]:
-            threads = PART_THREADS
-        threads = -(-threads // 32) * 32
+        laid = _laid(columns, row, n2, values.dtype)
+        d2, width, vector = row.decimation, laid.width, VECTORS[values.dtype.name]
+        parts = -(-n2 // (EXPAND_THREADS * width))
+        threads = -(-n2 // (parts * width * 32)) * 32
         parts = -(-n2 // (threads * width))
-        line = threads * width // d2 + 1 + n_cells
-        shared = values.dtype.itemsize * (weights[0].size + weights[1].size + 2 * line)
-        rows, segments = self._segments(planes * parts * threads, m1, cells)
-        sizes = [np.int64(n) for n in (n1, n2, m1, m2, columns.first % n1, row.first % n2)]
-        shape = [np.int32(n) for n in (columns.decimation, d2, n_cells, rows)]
-        instance = f"expand_taps<{c_name(values.dtype)}, {cells}, {width}>"
-        grid = (planes, segments, parts)
-        self.runtime.launch(FILE, instance, grid, (threads,), (values, out, *weights, *sizes, *shape), shared)
+        tiles = -(-((threads * width + d2 - 2) // d2 + 1) // TILE)
+        pitch, room = laid.pitch(tiles), -(-tiles * TILE * d2 // vector) * vector + vector
+        shared = (laid.row_size + 2 * (pitch + room)) * values.dtype.itemsize
+        rows, segments = self._segments(planes * parts * threads, m1, laid.cells)
+        sizes = (np.int32(n1), np.int32(m1), np.int64(n2), np.int64(m2))
+        firsts = (np.int32(columns.first % n1), np.int64(row.first % n2))
+        shape = map(np.int32, (columns.decimation, d2, laid.row_cells, rows, pitch, room))
+        weights = (laid.columns, self.table(laid.row[:, ::-1], values.dtype))
+        grid, instance = (planes * parts, segments), f"expand_taps<{laid.instance}>"
+        arguments = (values, out, *weights, *sizes, *firsts, *shape)
+        self.runtime.launch(FILE, instance, grid, (threads,), arguments, shared)
         return out
-
-    def _weights(self, columns: Any, row: Any, n2: int, dtype: Any) -> tuple[int, int, tuple[Any, Any]]:
-        """Columns a thread owns, cells of a window that has an instance, and both tables as the kernels take them."""
-        vector = VECTORS[np.dtype(dtype).name]
-        width = vector if n2 % vector == 0 else 1
-        needed = -(-len(columns.weights) // columns.decimation)
-        cells = next(w for w in WINDOWS[width] if w >= needed)
-        by_phase = np.zeros((columns.decimation, -(-cells // vector) * vector))
-        by_phase[:, :cells] = _padded(columns.weights, cells * columns.decimation).reshape(cells, -1).T
-        along_row = _padded(row.weights, -(-len(row.weights) // row.decimation) * row.decimation)
-        return width, cells, (self.table(by_phase, dtype), self.table(along_row, dtype))
 
     def _segments(self, threads: int, m1: int, cells: int) -> tuple[int, int]:
         """Coarse rows of a block, and blocks that share a column: few enough that windows overlap little."""
@@ -151,6 +158,80 @@ def _is_single(taps: Any) -> bool:
     return bool(taps.decimation == 1 and taps.first == 0 and len(taps.weights) == 1 and taps.weights[0] == 1.0)
 
 
-def _padded(weights: NDArray[np.float64], n: int) -> NDArray[np.float64]:
-    """Zeros after the weights."""
-    return np.concatenate([weights, np.zeros(n - len(weights))])
+@dataclass(frozen=True, eq=False)
+class _Laid:
+    """Windows along both axes as the kernels take them.
+
+    width      columns a thread owns
+    cells      of the windows of the instance
+    columns    weights of columns, by phase, as constants of the launch
+    row        (d, cells) weights of the row, by phase
+    row_cells  of its window
+    """
+
+    width: int
+    cells: int
+    columns: Any
+    row: NDArray[np.float64]
+    row_cells: int
+    dtype: np.dtype[Any]
+
+    @property
+    def instance(self) -> str:
+        """Of the kernels, its first arguments."""
+        return f"{c_name(self.dtype)}, {self.cells}, {self.width}"
+
+    @property
+    def row_size(self) -> int:
+        """Values that the weights of the row take of shared memory: PITCH of taps.cu for each phase."""
+        vector = VECTORS[self.dtype.name]
+        return len(self.row) * (-(-self.cells // vector) | 1) * vector
+
+    def pitch(self, tiles: int) -> int:
+        """Values from one phase of a line to the next."""
+        return _pitch(tiles, self.cells, len(self.row), VECTORS[self.dtype.name])
+
+    def bytes_of_lines(self, outputs: int) -> int:
+        """Dynamic shared memory of contract_taps."""
+        lines = 4 * len(self.row) * self.pitch(-(-outputs // TILE))
+        return (self.row_size + lines) * self.dtype.itemsize
+
+
+def _laid(columns: Any, row: Any, n2: int, dtype: np.dtype[Any]) -> _Laid:
+    """Windows of columns and of a row of n2 samples; raises GpuhomogError where there is no instance for them."""
+    width = VECTORS[dtype.name] if n2 % VECTORS[dtype.name] == 0 else 1
+    needed = [-(-len(along.weights) // along.decimation) for along in (columns, row)]
+    cells = next((w for w in WINDOWS[width] if w >= max(needed)), 0)
+    if not cells or columns.decimation > MOST_PHASES:
+        raise GpuhomogError(
+            f"contract_taps, expand_taps: kernels take {WINDOWS[width][-1]} cells of {MOST_PHASES} samples at most, "
+            f'not {max(needed)} of {columns.decimation}; shorten the window, or choose device="cpu".'
+        )
+    by_phase = np.zeros((MOST_PHASES, cells))
+    by_phase[: columns.decimation] = _by_phase(columns, cells)
+    constants = np.zeros((), [("at", dtype, by_phase.size)])
+    constants["at"] = by_phase.reshape(-1)
+    return _Laid(width, cells, constants[()], _by_phase(row, cells), needed[1], dtype)
+
+
+def _constants(numbers: dict[str, Any]) -> Any:
+    """Whole numbers as a struct of int."""
+    return np.array([tuple(numbers.values())], [(name, np.int32) for name in numbers])[0]
+
+
+def _by_phase(along: Any, cells: int) -> NDArray[np.float64]:
+    """(d, cells) tap a d + p at [p, a], zeros after the weights."""
+    laid = np.zeros(cells * along.decimation)
+    laid[: len(along.weights)] = along.weights
+    return laid.reshape(cells, -1).T
+
+
+def _pitch(tiles: int, cells: int, phases: int, vector: int) -> int:
+    """Values from one phase of a line to the next: tiles, and what the last one reaches over, as taps.cu places them.
+
+    Eight threads that load 16 bytes each, neighbours in phase and then in tile, meet eight different banks.
+    """
+    last = (tiles - 1) * TILE + -(-(TILE + cells - 1) // vector) * vector - 1
+    units = (last // TILE * (TILE // vector | 1) * vector + last % TILE) // vector + 1
+    apart, every = {1: (0, 1), 2: (4, 8), 4: (2, 4)}.get(phases, (1, 2))
+    return (units + (apart - units) % every) * vector
