@@ -386,6 +386,19 @@ def test_levels_of_an_interface_have_the_bands_told_and_those_of_a_slab_the_work
     assert [text for text in texts if text.startswith("work function, high = 4.5")]
 
 
+def test_names_of_levels_keep_out_of_what_is_told_at_the_top():
+    x = np.arange(480) * 0.1
+    falling = np.clip((24 - x) * 4.5, -36.0, 36.0)
+    polar = gh.Profile(x, falling, "V", "electrostatic_potential", 48.0, boundary="open")
+    figure = plots.plot_vacuum_levels(polar, gh.vacuum_levels(polar, fermi_energy=-3.0))
+    figure.draw_without_rendering()
+    texts = figure.axes[-1].texts
+    names = {text.get_text(): text.get_window_extent() for text in texts if hasattr(text, "xy")}
+    told = [text.get_window_extent() for text in texts if not hasattr(text, "xy")]
+    assert set(names) == {"low", "high"} and len(told) == 3
+    assert not any(name.overlaps(box) for name in names.values() for box in told)
+
+
 def test_step_figure_of_cell_averages():
     """Charge that reaches the ends of an open box is legal for cell averages alone, in the step and in its figure."""
     values = np.zeros(40)

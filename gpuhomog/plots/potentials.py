@@ -137,10 +137,10 @@ def _levels_along(
             low, high = max(window[0] + turn, start), min(window[1] + turn, end)
             if high > low:
                 axes.plot([low, high], [float(level)] * 2, color=colour, lw=2, solid_capstyle="butt", zorder=4)
-                place = {"textcoords": "offset points", "ha": "center", "va": "bottom", "fontsize": 6.5}
-                axes.annotate(
-                    name, ((low + high) / 2, float(level)), (0, 3), color=colour, bbox=PAPER, zorder=5, **place
-                )
+                up = float(level) < (potential.min() + potential.max()) / 2  # what is measured is told at the top
+                place = {"textcoords": "offset points", "ha": "center", "va": "bottom" if up else "top", "zorder": 5}
+                at, apart = ((low + high) / 2, float(level)), (0, 3 if up else -3)
+                axes.annotate(name, at, apart, fontsize=6.5, color=colour, bbox=PAPER, **place)
                 axes.axvspan(low, high, color=SKY if colour == BLUE else VACUUM, alpha=0.5, lw=0, zorder=0)
     name_axis(axes, "potential", "V")
     finish_rows([axes], f"position normal to {plane_in_words(profile.planes)} (Å)", ends)
