@@ -188,6 +188,14 @@ class Field:
         if here.shape != there.shape or not np.allclose(here.cell, there.cell, rtol=0, atol=1e-4):
             told = [f"{' × '.join(map(str, g.shape))} points in {g.volume:.6g} Å^3" for g in (here, there)]
             raise InputError(f"Cannot add or subtract fields of {told[0]} and of {told[1]}: compute both on one grid.")
+        if not np.allclose(here.origin, there.origin, rtol=0, atol=1e-4):
+            raise InputError(
+                f"Cannot add or subtract fields whose first points lie at {here.origin} and {there.origin} Å: compute "
+                "both on one grid."
+            )
+        for field in (self, other):
+            if isinstance(field.values, Unread):
+                field.values.refuse("A sum or difference of fields", "read both without max_memory")
         if (self.slab, self.device.name) != (other.slab, other.device.name):
             raise InputError(
                 "Cannot add or subtract fields of other slabs or devices: read both from one kind of file."

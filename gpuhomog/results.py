@@ -221,6 +221,8 @@ class Measurement:
         number = f"{self.value:.{digits}f}" if digits <= 12 else f"{round(self.value, digits):.8g}"
         if "." in number and "e" not in number:
             number = number.rstrip("0").rstrip(".")
+            if number.lstrip("-").startswith("0.0000"):  # nobody counts zeros
+                number = f"{float(number):.8g}"
         if number == "-0":
             number = "0"
         return f"{number} ± {self.uncertainty:.2g}{unit}"

@@ -43,8 +43,20 @@ def test_densities_are_added_and_subtracted(field):
     finer = gh.Field.from_array(np.ones((3, 4, 6)), np.eye(3) * 4, quantity="electron_density")
     with pytest.raises(InputError, match=r"3 × 4 × 5 points in 64 Å\^3 and of 3 × 4 × 6"):
         whole + finer
+    moved = gh.Field.from_array(np.ones((3, 4, 5)), np.eye(3) * 4, quantity="electron_density", origin=(0, 0, 1))
+    with pytest.raises(InputError, match="first points lie at"):
+        whole - moved
     with pytest.raises(TypeError, match="unsupported operand"):
         whole + 1.0
+
+
+def test_densities_larger_than_memory_are_not_added(tmp_path):
+    density = gh.Field.from_array(np.ones((3, 4, 5)), np.eye(3) * 4, quantity="electron_density")
+    gh.write(density, tmp_path / "density.npz")
+    unread = gh.read(tmp_path / "density.npz", device="cpu", max_memory="4GB")
+    for one, other in ((unread, density), (density, unread), (unread, unread)):
+        with pytest.raises(InputError, match="sum or difference of fields needs all values"):
+            one - other
 
 
 def test_a_field_is_an_array_with_labels(field):
