@@ -28,7 +28,7 @@
 //                float64, std 16: both ways 3.06 / 12.9 ms; std 4: 15.0 ms; 31 instructions a point profiled); v3 this:
 //                a thread makes TILE outputs of a row at one phase, so that a load serves TILE products and no chain is
 //                longer than W; two rows meet at once; columns' weights are constants; stores of 16 bytes; rows of
-//                doubles whole. [P] 23 + 22 instructions a point in float32, d 8; 60 + 53 in float64, d 4 (v2: 31 + 27,
+//                doubles whole. [P] 22 + 22 instructions a point in float32, d 8; 57 + 53 in float64, d 4 (v2: 31 + 27,
 //                136 + 72), where 28 and 55 would take as long as the memory: 2.4 to 2.7 and 5.4 to 6.6 ms
 //
 // instances
@@ -377,10 +377,13 @@ template <typename T, int W, int C, bool PLAIN> __global__ void __launch_bounds_
         slide<T, W>(row_weights + item.phase * PITCH<T, W>, samples, some);
         store_tile(samples + 2 * line_size, some);
       }
-      __syncthreads();                         // who writes the partial sums again has passed the next barrier
-      if (PLAIN && whole_row && thread == 0) { // whose columns begin the rows
-        const int rows_near = min(min(2 * d1, NEAR), to_end - AHEAD);
-        if (rows_near > 0) bring_near(at + AHEAD * n2, rows_near * static_cast<int>(n2) * static_cast<int>(sizeof(T)));
+      __syncthreads(); // who writes the partial sums again has passed the next barrier
+      if (PLAIN && whole_row && thread == 0) {
+        // Addresses are made anew: a second pointer would cost every row two additions.
+        const int rows_near = min(min(2 * d1, NEAR), to_end - AHEAD), row_near = n1 - to_end + AHEAD;
+        if (rows_near > 0)
+          bring_near(values + (static_cast<long long>(plane) * n1 + row_near) * n2,
+                     rows_near * static_cast<int>(n2) * static_cast<int>(sizeof(T)));
       }
       for (int tile = thread; tile < all.tiles; tile += blockDim.x) {
 #pragma unroll 1
