@@ -68,6 +68,15 @@ def paths(raw: Any) -> tuple[Path, ...]:
     return tuple(path(name) for name in names)
 
 
+def listed_paths(raw: Any) -> tuple[Path, ...]:
+    """The same of names with commas between them.
+
+    >>> [name.as_posix() for name in listed_paths("slab/CHGCAR, molecule/CHGCAR")]
+    ['slab/CHGCAR', 'molecule/CHGCAR']
+    """
+    return paths(raw.split(",") if isinstance(raw, str) else raw)
+
+
 def number(raw: Any) -> float:
     """One finite number."""
     try:
@@ -414,7 +423,7 @@ class Option:
     short     one-letter form
     panel     heading under which the help lists it
     names     what file it names: INPUT_FILE, FIELD_FILE, RESULT_FILE, FIGURE_FILE or FOLDER; "" if none
-    files     the files that a name stands for, where it is not that one
+    files     the files that a name, or several, stand for, where it is not that one
     python    what messages for scripts say → what follows the option's name here (wording.py)
     """
 
@@ -427,7 +436,7 @@ class Option:
     short: str | None = None
     panel: str = "Options"
     names: str = ""
-    files: Callable[[Path], tuple[Path, ...]] = lambda path: (path,)
+    files: Callable[[Any], tuple[Path, ...]] = lambda path: (path,)
     python: Mapping[str, str] = field(default_factory=dict)
     here: str = ""
 

@@ -48,6 +48,7 @@ from ..operators.costs import (
     report_cost,
     shifted_cost,
     streamed,
+    times,
 )
 from ..operators.macroscale.interval_field import BALL_PER_EPS
 from ..operators.macroscale.scales import MOST_LOW_MODES
@@ -168,10 +169,12 @@ def info_work(field: Field, values: Mapping[str, Any]) -> Work:
 
 
 def convert_work(field: Field, values: Mapping[str, Any]) -> Work:
-    """Another unit, and the numbers."""
-    n_bytes = busiest_bytes(field)
+    """Less others, another unit, and the numbers."""
+    n_bytes, less = busiest_bytes(field), values["less"] or ()
     other_unit = Cost() if values["to_unit"] is None else read_once(n_bytes, n_bytes)
-    return Work(other_unit.beside(report_cost(n_bytes)), ((values["output"], field.grid.shape),))
+    differences = times(len(less), read_once(2 * n_bytes, n_bytes))
+    work = differences.beside(other_unit).beside(report_cost(n_bytes))
+    return Work(work, ((values["output"], field.grid.shape),), kept=None if less else 0)
 
 
 def average_work(field: Field, values: Mapping[str, Any]) -> Work:
@@ -400,11 +403,10 @@ def plan_task(task: Task, inputs: PlannedInputs) -> PlannedTask:
     n_files = len(values.get("files", (0,)))
     read, link = n_files * read, n_files * link
     total = read_once(n_files * busiest_bytes(field)) if read else Cost()  # are all values finite?
-    for name in ("density", "other"):
-        if values.get(name) is None:
-            continue
+    others = [(name, values[name]) for name in ("density", "other") if values.get(name) is not None]
+    for name, file in [*others, *(("less", file) for file in values.get("less") or ())]:
         same = {name: values.get(name) for name in ("boundary", "dtype", "max_memory")}
-        second, more, to_device = inputs.field({"file": values[name], **same})
+        second, more, to_device = inputs.field({"file": file, **same})
         read, link = read + more, link + to_device
         total = total.beside(read_once(busiest_bytes(second)))
         if name == "density":

@@ -211,6 +211,8 @@ def sources(command: Command, values: Mapping[str, Any]) -> list[Path]:
 
 def plain_option(value: Any) -> Any:
     """An option's value for JSON."""
+    if isinstance(value, tuple) and value and all(isinstance(one, Path) for one in value):
+        return [str(one) for one in value]
     return str(value) if isinstance(value, Path) else plain(value)
 
 
@@ -233,7 +235,8 @@ def prepare(
     values = read_values(command.options, raw, where)
     for option in command.options:
         if option.names and values[option.key] is not None and folder is not None:
-            values[option.key] = folder / values[option.key]
+            named = values[option.key]
+            values[option.key] = tuple(folder / name for name in named) if isinstance(named, tuple) else folder / named
     if command.reads:
         if file is None:
             raise InputError(f"{where}no input: name the file to read.")

@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from ...errors import InputError
 from ...field import Field
 from ...operators.charge import charge_balance
 from ...readers import inspect_file
 from ...streaming import Unread
 from .. import options as o
 from ..task import Command, Inputs, Outcome, Rows
-from .common import check_making, grid_report, grid_rows, made, required, rows_of, shown, value_report, value_rows
+from .common import check_making, grid_report, grid_rows, made_of, required, rows_of, shown, value_report, value_rows
 
 
 def structure_report(field: Field) -> dict[str, Any] | None:
@@ -76,8 +77,11 @@ def header_only(values: dict[str, Any], header: dict[str, Any]) -> Outcome:
 
 
 def run_convert(inputs: Inputs, values: dict[str, Any]) -> Outcome:
-    """The same field in another file."""
-    field = made(inputs, values)
+    """The same field in another file, less others."""
+    field = inputs.field(values)
+    for file in values["less"] or ():
+        field = field - inputs.passing({**values, "file": file})
+    field = made_of(field, values)
     if values["to_unit"] is not None:
         field = field.to(values["to_unit"])
 
@@ -90,6 +94,23 @@ def run_convert(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     return Outcome({}, (), {values["output"]: field}, later=told) if isinstance(field.values, Unread) else told()
 
 
+def check_convert(values: dict[str, Any]) -> None:
+    """A difference holds no ions."""
+    check_making(values)
+    if values["less"] is not None and values["ion_charges"] is not None:
+        raise InputError("--less leaves a difference, which holds no ions: leave --ion-charges out.")
+
+
+LESS = o.Option(
+    "less",
+    o.listed_paths,
+    "FILE,…",
+    "Subtract the fields of these files, of the same quantity on the same grid, as densities of the parts from that of "
+    "the whole.",
+    panel=o.METHOD,
+    names=o.INPUT_FILE,
+    files=tuple,
+)
 TO_UNIT = o.Option("to-unit", o.unit, "U", "Convert the values to this unit, such as e/bohr^3 or meV.", panel=o.OUTPUT)
 
 
@@ -122,14 +143,16 @@ COMMANDS = (
         "convert",
         "Write a field to another file format.",
         "Reads any supported file and writes HDF5, Zarr, NumPy, cube, XSF, CHGCAR or LOCPOT. With --ion-charges an "
-        "electron density becomes a charge density: electrons negative, each ion a Gaussian of its charge.",
+        "electron density becomes a charge density: electrons negative, each ion a Gaussian of its charge. With --less "
+        "a difference of densities is written.",
         (
             "gpuhomog convert CHGCAR -o density.h5",
+            "gpuhomog convert CHGCAR --less slab/CHGCAR,molecule/CHGCAR -o difference.cube",
             "gpuhomog convert CHGCAR --ion-charges Na=1,Cl=7 -o charge.h5",
             "gpuhomog convert LOCPOT --to-unit Ha -o potential.cube",
         ),
-        (*o.READING, *o.MAKING, required(o.OUT), TO_UNIT, *o.READING_COMMON),
+        (*o.READING, LESS, *o.MAKING, required(o.OUT), TO_UNIT, *o.READING_COMMON),
         run_convert,
-        check_making,
+        check_convert,
     ),
 )
