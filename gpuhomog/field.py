@@ -21,7 +21,7 @@ from .device import Device, choose_device
 from .errors import InputError, import_optional
 from .fft import Multiplier, convolved, filtered
 from .grid import AXIS_NAMES, Grid, axis_index, parse_boundary
-from .parallel import Comm, Serial, Slab, fetch_planes
+from .parallel import Comm, Serial, Slab, agreed, fetch_planes
 from .reduction import Arrays, Reduction, extrema, plane_sums, reduced
 from .streaming import Unread, filtered_on_disk
 from .structure import Structure
@@ -145,16 +145,16 @@ class Field:
 
     def check_finite(self, name: str) -> None:
         """Raise InputError naming how many values are not finite and where the first is."""
-        error = None
-        if self.values.size and not np.isfinite(np.sum(self.device.extrema(self.values))):
+        with agreed(self.comm):
+            if not self.values.size or np.isfinite(np.sum(self.device.extrema(self.values))):
+                return
             bad = ~np.isfinite(self.device.to_host(self.values))
             first = np.argwhere(bad)[0]
             first[self.slab.axis] += self.slab.start
-            error = InputError(
+            raise InputError(
                 f"{name}: {int(bad.sum())} of {self.values.size} values are NaN or infinite (first at "
                 f"{[int(i) for i in first]}); they would spread to whole planes. Repair the data or leave it out."
             )
-        self.comm.agree(error)
 
     def derive(self, values: Any, step: str | Mapping[str, Any], **attributes: Any) -> Field:
         """A Field of new values made from this one, with one more provenance step.
@@ -184,23 +184,22 @@ class Field:
                 f"Cannot add or subtract {self.quantity} and {other.quantity}, in {self.unit} and {other.unit}: name "
                 "one quantity when reading both."
             )
-        here, there = self.grid, other.grid
-        if here.shape != there.shape or not np.allclose(here.cell, there.cell, rtol=0, atol=1e-4):
-            told = [f"{' × '.join(map(str, g.shape))} points in {g.volume:.6g} Å^3" for g in (here, there)]
-            raise InputError(f"Cannot add or subtract fields of {told[0]} and of {told[1]}: compute both on one grid.")
-        if not np.allclose(here.origin, there.origin, rtol=0, atol=1e-4):
-            raise InputError(
-                f"Cannot add or subtract fields whose first points lie at {here.origin} and {there.origin} Å: compute "
-                "both on one grid."
-            )
+        self.check_points_of(other)
         for field in (self, other):
             if isinstance(field.values, Unread):
                 field.values.refuse("A sum or difference of fields", "read both without max_memory")
-        if (self.slab, self.device.name) != (other.slab, other.device.name):
-            raise InputError(
-                "Cannot add or subtract fields of other slabs or devices: read both from one kind of file."
-            )
         return (other if other.unit in (None, self.unit) else other.to(str(self.unit))).values
+
+    def check_points_of(self, other: Field) -> None:
+        """InputError unless another field has its values at the same points, on the same device and ranks."""
+        if not self.grid.has_points_of(other.grid):
+            told = [
+                f"{' × '.join(map(str, grid.shape))} points in {grid.volume:.6g} Å^3 from {grid.origin} Å on"
+                for grid in (self.grid, other.grid)
+            ]
+            raise InputError(f"The fields are on different grids, {told[0]} and {told[1]}: give both on one.")
+        if (self.slab, self.device.name) != (other.slab, other.device.name):
+            raise InputError("The fields are on different devices or in different slabs: read both alike.")
 
     def on_first_rank(self) -> Field | None:
         """The whole field on rank 0, as a field of one process; None on the other ranks. Collective."""

@@ -5,7 +5,7 @@
     reciprocal rows  B = 2π A^{-T},  k = n·B
 
 In   shape, cell (3, 3) in Å, origin in Å, boundary per axis.
-Out  Grid, frozen; arrays it hands out are fresh.
+Out  Grid, frozen; arrays it hands out are fresh, or cannot be written to.
 
 >>> grid = Grid((4, 5, 6), np.diag([2.0, 2.5, 3.0]))
 >>> grid.volume, grid.plane_spacing(2)
@@ -49,6 +49,10 @@ def parse_boundary(boundary: str | Sequence[str]) -> tuple[str, str, str]:
     if len(clean) != 3 or any(w not in short for w in clean):
         raise InputError(f'Boundary {boundary!r} is not understood: give "periodic", "open", or three as "p,p,o".')
     return short[clean[0]], short[clean[1]], short[clean[2]]
+
+
+STATED_TO = 1e-5
+"""Of a lattice vector: a cube file states steps, of 0.05 Å or more, to half of 1e-6 bohr."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +104,12 @@ class Grid:
         )
 
     __hash__ = None  # type: ignore[assignment]
+
+    def has_points_of(self, other: Grid) -> bool:
+        """True if the points of both are the same, to what files of text state of them."""
+        near = STATED_TO * self.lengths.max()
+        apart = [np.abs(here - there).max() for here, there in ((self.cell, other.cell), (self.origin, other.origin))]
+        return self.shape == other.shape and bool(max(apart) <= near)
 
     @property
     def n_points(self) -> int:

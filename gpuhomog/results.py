@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import GpuhomogError, InputError
+from .errors import InputError, import_optional
 from .structure import Structure
 from .units import DOUBLE, conversion_factor, internal_unit, is_rounding
 
@@ -135,7 +135,7 @@ class Result:
 
     def to_xarray(self) -> Any:
         """xarray.Dataset: one variable a number or array, units in attrs. Needs the extra `labels`."""
-        xarray = import_xarray()
+        xarray = import_optional("xarray", "labels", "Arrays with labels")
         variables: dict[str, Any] = {}
         attributes: dict[str, Any] = {}
         for f in fields(self):  # type: ignore[arg-type]
@@ -157,15 +157,6 @@ class Result:
             elif value is not None:
                 attributes[f.name] = value if isinstance(value, str) else json.dumps(plain(value), ensure_ascii=False)
         return xarray.Dataset(variables, attrs=attributes)
-
-
-def import_xarray() -> Any:
-    """The xarray module, or one sentence that says how to get it."""
-    try:
-        import xarray
-    except ImportError:
-        raise GpuhomogError("to_xarray needs xarray: pip install 'gpuhomog[labels]'.") from None
-    return xarray
 
 
 @dataclass(frozen=True)
@@ -351,7 +342,7 @@ class Profile(Result):
 
     def to_xarray(self) -> Any:
         """xarray.Dataset with the values (and their uncertainty) along `position`."""
-        xarray = import_xarray()
+        xarray = import_optional("xarray", "labels", "Arrays with labels")
         unit = {"unit": self.unit or ""}
         data = {self.quantity: ("position", self.values, unit)}
         if self.uncertainty is not None:

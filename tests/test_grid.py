@@ -73,3 +73,16 @@ def test_boundary_and_axis_names():
     for wrong in (3, -1, "x", "", None, True, 1.0):
         with pytest.raises(InputError, match="does not exist"):
             axis_index(wrong)
+
+
+def test_the_same_points_as_files_state_them():
+    """A cube rounds steps to 1e-6 bohr; another cell or origin differs by more."""
+    shape, bohr = (300, 240, 96), 0.529177210903
+    grid = Grid(shape, np.array([[15.1, 0.3, 0], [-0.7, 13.2, 0.1], [0, 0, 5.7]]), np.array([0.1, 0.2, 0.3]))
+    counts = np.array(shape)[:, None]
+    stated = np.round(grid.cell / counts / bohr, 6) * counts * bohr
+    assert not np.array_equal(stated, grid.cell)
+    assert grid.has_points_of(Grid(shape, stated, np.round(grid.origin / bohr, 6) * bohr))
+    assert not grid.has_points_of(Grid(shape, grid.cell * 1.0001, grid.origin))
+    assert not grid.has_points_of(Grid(shape, grid.cell, grid.origin + np.array([0, 0, 0.001])))
+    assert not grid.has_points_of(Grid((300, 240, 97), grid.cell, grid.origin))

@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 
 from .._version import __version__
 from ..errors import InputError
-from ..parallel import Comm, Serial
+from ..parallel import Comm, Serial, agreed
 
 try:
     import fcntl
@@ -93,21 +93,22 @@ class Checkpoint:
         given = os.environ.get(SECONDS, "")
         self._seconds = float(given) if given.replace(".", "", 1).isdigit() else USUAL_SECONDS
         self._next = time.monotonic() + self._seconds
-        error: Exception | None = None
-        if self.comm.rank == 0:
-            try:
-                self._open(fresh)
-            except InputError as caught:
-                error = caught
-            except OSError as caught:
-                error = self._refused(caught)
         try:
-            self.comm.agree(error)
+            with agreed(self.comm):
+                if self.comm.rank == 0:
+                    self._open(fresh)
         except Exception:
             self.close()
             raise
 
     def _open(self, fresh: bool) -> None:
+        """The folder of this run, with what an interrupted one has left; InputError where it cannot be."""
+        try:
+            self._look(fresh)
+        except OSError as error:
+            raise self._refused(error) from None
+
+    def _look(self, fresh: bool) -> None:
         if self.folder.exists() and not self.folder.is_dir():
             raise InputError(
                 f"{self.folder}: is a file, but what is found on the way would be kept in a folder of this name. Move "

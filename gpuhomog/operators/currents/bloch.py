@@ -33,7 +33,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...device import Device, choose_device
 from ...errors import InputError
 from ...grid import Grid, axis_index
-from ...parallel import Comm, Serial, Slab
+from ...parallel import Comm, Serial, Slab, agreed
 
 Array = NDArray[np.float64]
 Complex = NDArray[np.complex128]
@@ -145,16 +145,15 @@ class States:
         """The states of k number j on the device; InputError unless they are orthonormal on one cell."""
         rows = Rows(self, u)
         norm = rows.overlaps(rows)
-        error = None
         off = float(np.abs(norm - np.eye(len(norm))).max())
-        if not off <= ORTHONORMAL[str(u.dtype)]:
-            lengths = np.sort(np.real(np.diag(norm)))
-            error = InputError(
-                f"The states of k number {j} are not orthonormal on one cell: <u|u> from {lengths[0]:.6g} to "
-                f"{lengths[-1]:.6g}, off by {off:.2g}. Normalize ∫_cell |u|² to 1, with the bands orthogonal to each "
-                "other."
-            )
-        self.comm.agree(error)
+        with agreed(self.comm):
+            if not off <= ORTHONORMAL[str(u.dtype)]:
+                lengths = np.sort(np.real(np.diag(norm)))
+                raise InputError(
+                    f"The states of k number {j} are not orthonormal on one cell: <u|u> from {lengths[0]:.6g} to "
+                    f"{lengths[-1]:.6g}, off by {off:.2g}. Normalize ∫_cell |u|² to 1, with the bands orthogonal to "
+                    "each other."
+                )
         return rows
 
     def closed(self, u: Any) -> Rows:

@@ -106,19 +106,12 @@ def interaction_energy(first: Field, second: Field, boundary: str | Sequence[str
                 f"An interaction energy is that of two charge densities, and one field is of quantity "
                 f"{field.quantity}: make a charge density of it, gh.charge_density."
             )
-    one, other = first.grid, second.grid
-    same = one.shape == other.shape and np.allclose(one.cell, other.cell, rtol=0, atol=1e-6 * one.lengths.max())
-    if not same or not np.allclose(one.origin, other.origin, rtol=0, atol=1e-6 * one.lengths.max()):
-        raise InputError(
-            f"The densities are on different grids, {list(one.shape)} and {list(other.shape)} points in cells of "
-            f"{one.volume:.6g} and {other.volume:.6g} Å^3: give both on one, with one origin."
-        )
-    if first.slab != second.slab or first.device is not second.device:
-        raise InputError("The densities are on different devices or in different slabs: read both alike.")
-    wanted = one.boundary if boundary is None else boundary
+    first.check_points_of(second)
+    grid = first.grid
+    wanted = grid.boundary if boundary is None else boundary
     densities = first.internal(), second.internal()
     potentials = [electrostatic_potential(density, wanted) for density in densities]
-    cell = one.volume / one.n_points
+    cell = grid.volume / grid.n_points
     sums = [_products(density, *potentials) * cell for density in densities]
     square_first, shared = _products(densities[0], *densities, magnitude=True) * cell
     _, square_second = _products(densities[1], *densities, magnitude=True) * cell
