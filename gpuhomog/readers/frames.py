@@ -30,10 +30,15 @@ from .trajectories import read_trajectory, rows_of_cell
 BY_ASE = (".xyz", ".extxyz", ".traj")
 
 
+def is_by_ase(path: Path) -> bool:
+    """True for files that ASE is at home with, by their name."""
+    return path.suffix.lower() in BY_ASE or path.name.startswith("XDATCAR")
+
+
 def states_cells(path: Path) -> bool:
     """True for files of ASE that hold a cell for each frame, such as extended XYZ: its second line begins with it."""
     if path.suffix.lower() != ".xyz":
-        return path.suffix.lower() in BY_ASE or path.name.startswith("XDATCAR")
+        return is_by_ase(path)
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -64,8 +69,7 @@ def read_frames(
     if start < 0 or every < 1:
         raise InputError(f"start = {start}, every = {every}: give a start from 0 on, and every of 1 or more.")
     place = Path(path)
-    by_ase = place.suffix.lower() in BY_ASE or place.name.startswith("XDATCAR")
-    if topology is not None or kind is not None or not by_ase:
+    if topology is not None or kind is not None or not is_by_ase(place):
         return read_trajectory(
             place,
             topology,

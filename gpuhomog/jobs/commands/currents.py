@@ -16,7 +16,7 @@ from ...operators.currents.density_series import density_current
 from ...operators.currents.packets import PacketCurrent, packet_current
 from ...operators.points.trajectory_average import Frame
 from ...readers import open_source
-from ...readers.frames import BY_ASE, frames_of_files, read_frames
+from ...readers.frames import frames_of_files, is_by_ase, read_frames
 from ...readers.point_charges import TABLES
 from .. import options as o
 from ..task import Command, Inputs, Outcome, in_order
@@ -39,7 +39,7 @@ def is_of_charges(values: dict[str, Any]) -> bool:
 def check_is_trajectory(values: dict[str, Any]) -> None:
     """InputError for one file that holds a field, and is no trajectory that happens to."""
     file: Path = values["file"]
-    if len(values["files"]) > 1 or values["topology"] is not None or file.suffix.lower() in BY_ASE:
+    if len(values["files"]) > 1 or values["topology"] is not None or is_by_ase(file):
         return
     try:
         open_source(file, kind=values["kind"], survey=False)
