@@ -2,9 +2,9 @@
 
 contract     1 read, n_out/n_in writes, 2 n_out flops a point
 window_sum   1 read and more, 1/step writes: any window, any step
-box_sums     1 read for up to four windows, or two with squares (float32; else for one); 1/(step_b step_c) of the field
-             is written and read again for each, as workspace. Falls back to window_sum along each axis for steps below
-             four with wide end stencils, very long rows and very short axes.
+box_sums     1 read for up to four windows, with squares, too (float32 at every 8th point, rows of up to 1024 points;
+             else fewer); 1/(step_b step_c) of the field is written and read again for each, as workspace. Falls back to
+             window_sum along each axis for steps below four with wide end stencils, very long rows and very short axes.
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ STRETCHES_EACH = 16
 """Stretches of a thread of box_columns."""
 BLOCKS_EACH = 2
 """Blocks on a multiprocessor: what shared memory is divided among, and blocks whose rings lie in global memory."""
+TOGETHER_THREADS = 256
+"""Of a block of box_planes_together, at most."""
+LEAST_TOGETHER, MOST_TOGETHER, MOST_KINDS = 2, 8, 4
+"""Windows that one launch of box_planes_together sums, and kinds of ends: fewer windows are left to box_planes."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,27 @@ class Instance:
         along_c = 2 * self.windows * self.groups * step_c
         others = self.powers * (1 + 2 * self.windows) * columns + along_b + along_c
         return (doubles + 1) // 2 * 16 + others * itemsize
+
+
+@dataclass(frozen=True)
+class Together:
+    """An instance of box_planes_together: kernel name and template parameters."""
+
+    name: str
+    step: int
+    kinds: int
+    powers: int
+
+    def shared_bytes(self, n_x: int, threads: int, n_windows: int, ring_rows: int, itemsize: int) -> int:
+        """Dynamic shared memory, as TogetherMemory of box_coarse.cu lays it out."""
+        vector, ends = 16 // itemsize, 2 * self.kinds
+        most_cells, rows = 32 * vector, self.powers * (1 + ends)
+        doubles = rows * (most_cells + 2) + (n_windows * self.powers + ring_rows) * n_x
+        columns = (-(-n_x // vector) + 1) * (rows * vector * self.step + vector)
+        along_b = (self.step + 1) * (-(-ends // vector) + 1) * vector
+        along_c = ends * ((self.step + 1 + vector) // vector * vector)
+        others = self.powers * 3 * ends * most_cells + columns + self.step * threads * vector + along_b + along_c
+        return (doubles + 1) // 2 * 16 + others * itemsize + (9 * n_windows + 4 * rows) * 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +162,80 @@ def plane_instance(c_type: str, step: int, groups: int, n_windows: int, n_powers
         return i.step == 0, i.groups, i.windows < n_windows, abs(i.windows - n_windows)
 
     return min(fitting, key=cost, default=None)
+
+
+@cache
+def together_instances(c_type: str) -> tuple[Together, ...]:
+    """What box_coarse.cu declares for a type."""
+    found = (re.fullmatch(rf"box_planes_together<{c_type}, (\d+), (\d+), (\d+)>", name) for name in instances(FILE))
+    return tuple(Together(match[0], *map(int, match.groups())) for match in found if match)
+
+
+@lru_cache(maxsize=512)
+def short_end(start: int, weights: tuple[float, ...], step: int) -> tuple[int, int, NDArray[np.float64]] | None:
+    """(i, first, weights) of box_planes_together: an end that begins at sample `start`, with what counts below it.
+
+    The weights are (step + 1,): of rows `first` of stretch i - 1 to `first` of i. None for ends that take more samples.
+    """
+    if len(weights) > step + 1:
+        return None
+    before, first = divmod(start, step)
+    below = np.zeros(step + 1)
+    below[: len(weights)] = weights
+    below[: step - first] -= 1.0  # of stretch i - 1, which C(i - 1) holds
+    return before + 1, first, below
+
+
+@dataclass(frozen=True, eq=False)
+class EndTables:
+    """What box_planes_together has of some windows: ends of `kinds` different kinds.
+
+    along_b, along_c, firsts, spans   as the kernel has them, with room for MOST_KINDS
+    ring_ends                         where each window's rows of the rings end; the least reach comes first
+    """
+
+    kinds: int
+    along_b: NDArray[np.float64]
+    along_c: NDArray[np.float64]
+    firsts: NDArray[np.int32]
+    spans: NDArray[np.int32]
+    ring_ends: tuple[int, ...]
+
+
+@lru_cache(maxsize=64)
+def end_tables(pairs: tuple[tuple[Any, Any], ...], n_powers: int, n_out: tuple[int, ...]) -> EndTables | None:
+    """For windows along b and c; None for ends of too many samples or too many kinds."""
+    step = pairs[0][0].step
+    known: dict[Any, int] = {}
+    rows, taps = np.zeros((step + 1, 2 * MOST_KINDS)), np.zeros((2 * MOST_KINDS, step + 1))
+    firsts, spans = np.zeros((2, 2 * MOST_KINDS), np.int32), np.zeros((len(pairs), 8), np.int32)
+    for w, pair in enumerate(pairs):
+        ends = []
+        for axis, window in enumerate(pair):
+            lower = short_end(window.start, tuple(1.0 - weight for weight in window.head), step)
+            upper = short_end(window.start + len(window.head) + window.inside, window.tail, step)
+            if lower is None or upper is None:
+                return None
+            ends += [lower, upper]
+            laps, reach = divmod(upper[0] - lower[0], n_out[1 + axis])
+            shift = lower[0] % n_out[1 + axis]
+            spans[w, 4 * axis : 4 * axis + 3] = (shift if axis else (shift + reach) % n_out[1]), reach, laps
+        kind = known.setdefault(tuple((first, *weights) for _, first, weights in ends), len(known))
+        if kind == MOST_KINDS:
+            return None
+        spans[w, 7] = kind
+        for number, (_, first, weights) in enumerate(ends):
+            end = 2 * kind + number % 2
+            firsts[number // 2, end] = first
+            if number >= 2:
+                taps[end] = weights
+            else:  # row `first` ends one and begins the next
+                rows[(first + np.arange(1, step + 1)) % step, end] = weights[1:]
+                rows[step, end] = weights[0]
+    order = np.argsort(spans[:, 1], kind="stable")
+    ring_ends = np.cumsum(spans[order, 1] * n_powers)
+    spans[order, 3] = ring_ends - spans[order, 1] * n_powers
+    return EndTables(len(known), rows, taps, firsts, spans, tuple(map(int, ring_ends)))
 
 
 @lru_cache(maxsize=64)
@@ -239,6 +338,10 @@ class Windows(Memory):
         groups = max((s.groups for triple in known for s in triple if s is not None), default=1)
         step_a, step_b, step_c = (1, *(window.step for window in summed))[-3:]
         step = step_b if step_b == step_c else 0
+        together = self._planes_together(values, windows, n_powers, centre, n_out)
+        if together is not None:
+            planes, along, groups = together
+            return self._finished(planes, windows[: len(planes) // n_powers], along, groups, n_powers, out)
         instance = plane_instance(c_name(dtype), step, groups, len(windows), n_powers)
         threads = 0 if instance is None else -(-n_c // (32 * instance.columns(vector))) * 32
         shortest = min(n_out[-len(summed) :])
@@ -267,25 +370,89 @@ class Windows(Memory):
         )
         shared = shared_bytes(ring_rows if ring_is_shared else 0)
         self.runtime.launch(FILE, instance.name, (blocks,), (threads,), arguments, shared)
-        if len(summed) == 3:
-            self._box_columns(planes, windows[:n_windows], [triple[0] for triple in chosen], instance, out)
-            return n_windows
-        for w, (_, along_b, along_c) in enumerate(windows[:n_windows]):
-            scale = dtype.type(along_b.scale * along_c.scale)
+        along = [triple[0] for triple in chosen] if len(summed) == 3 else None
+        return self._finished(planes, windows[:n_windows], along, instance.groups, n_powers, out)
+
+    def _planes_together(
+        self, values: Any, windows: Sequence[Sequence[Any]], n_powers: int, centre: float, n_out: Any
+    ) -> tuple[Any, list[Stretches] | None, int] | None:
+        """Planes of as many windows as share a read; their stretches along the slowest axis, and groups of these.
+
+        None where box_planes is to do it.
+        """
+        dtype, (n_planes, _, n_c) = values.dtype, values.shape
+        _, along_b, along_c = windows[0]
+        vector = 16 // dtype.itemsize
+        threads = -(-n_c // (32 * vector)) * 32
+        fitting = [i for i in together_instances(c_name(dtype)) if i.powers == n_powers]
+        fitting = [i for i in fitting if i.step == along_b.step == along_c.step]
+        if threads > TOGETHER_THREADS or not fitting:
+            return None
+        for n_windows in range(min(len(windows), MOST_TOGETHER), LEAST_TOGETHER - 1, -1):
+            tables = end_tables(tuple(triple[1:] for triple in windows[:n_windows]), n_powers, n_out)
+            kinds = MOST_KINDS + 1 if tables is None else tables.kinds
+            instance = min((i for i in fitting if i.kinds >= kinds), key=lambda i: i.kinds, default=None)
+            if tables is None or instance is None:
+                continue
+            along = [stretches(triple[0]) for triple in windows[:n_windows] if triple[0] is not None]
+            known = [s for s in along if s is not None]
+            groups = max((s.groups for s in known), default=1)
+            if len(known) < len(along) or groups > min(2, n_out[0]):
+                continue
+            most, least = (
+                self.runtime.shared_bytes,
+                instance.shared_bytes(n_out[2], threads, n_windows, 0, dtype.itemsize),
+            )
+            if least > most:
+                continue
+            if least <= most // BLOCKS_EACH:
+                most //= BLOCKS_EACH
+            inside = max(
+                (
+                    end
+                    for end in (0, *tables.ring_ends)
+                    if instance.shared_bytes(n_out[2], threads, n_windows, end, dtype.itemsize) <= most
+                )
+            )
+            outside = tables.ring_ends[-1] - inside
+            blocks = min(n_planes, BLOCKS_EACH * self.runtime.n_multiprocessors) if outside else n_planes
+            rings = self.empty((max(1, blocks * outside), n_out[2]), np.float64)
+            planes = self.empty((n_windows * n_powers, n_planes, *n_out[1:]), dtype)
+            ends = 2 * instance.kinds
+            arguments = (
+                *(values, planes, rings, self.table(tables.along_b[:, :ends], dtype)),
+                *(self.table(tables.along_c[:ends], dtype), self.table(tables.firsts[:, :ends], np.int32)),
+                *(self.table(tables.spans, np.int32), np.int32(n_windows), np.int32(n_planes), np.int32(n_out[1])),
+                *(np.int32(n_out[2]), dtype.type(centre), np.int32(tables.ring_ends[-1]), np.int32(inside)),
+            )
+            shared = instance.shared_bytes(n_out[2], threads, n_windows, inside, dtype.itemsize)
+            self.runtime.launch(FILE, instance.name, (blocks,), (threads,), arguments, shared)
+            return planes, known or None, groups
+        return None
+
+    def _finished(
+        self, planes: Any, windows: Sequence[Sequence[Any]], along: Any, groups: int, n_powers: int, out: Any
+    ) -> int:
+        """How many windows were asked for, once their planes are finished: the slowest axis, or the scale alone."""
+        if along is not None:
+            self._box_columns(planes, windows, along, groups, n_powers, out)
+            return len(windows)
+        for w, (_, along_b, along_c) in enumerate(windows):
+            scale = planes.dtype.type(along_b.scale * along_c.scale)
             self.runtime.xp.multiply(planes[w * n_powers : (w + 1) * n_powers], scale, out=out[w])
-        return n_windows
+        return len(windows)
 
     def _box_columns(
-        self, planes: Any, windows: Sequence[Sequence[Any]], along: Sequence[Any], instance: Instance, out: Any
+        self, planes: Any, windows: Sequence[Sequence[Any]], along: Sequence[Any], groups: int, n_powers: int, out: Any
     ) -> None:
         """Finish the slowest axis of (windows * powers, n_planes, ..) planes."""
-        dtype, n_planes, n_powers = planes.dtype, planes.shape[1], instance.powers
+        dtype, n_planes = planes.dtype, planes.shape[1]
         n_z, n_columns = out.shape[2], int(np.prod(planes.shape[2:]))
         scales = [triple[0].scale * triple[1].scale * triple[2].scale for triple in windows]
         step = windows[0][0].step
         for lanes in (32, 16, 8):
             segments = min(MOST_THREADS // lanes, -(-n_z // STRETCHES_EACH))
-            shared = (2 * n_z + segments) * lanes * 8 + 2 * instance.groups * step * dtype.itemsize
+            shared = (2 * n_z + segments) * lanes * 8 + 2 * groups * step * dtype.itemsize
             if shared <= self.runtime.shared_bytes // BLOCKS_EACH:
                 break
         if shared > self.runtime.shared_bytes:
@@ -294,15 +461,15 @@ class Windows(Memory):
                 for p in range(n_powers):
                     self._window_sum(planes[w * n_powers + p], out[w, p], (1, n_planes, n_columns, n_z), scaled)
             return
-        weights = np.stack([s.weights(instance.groups) for s in along])
-        spans = [s.span(instance.groups, n_z) for s in along]
+        weights = np.stack([s.weights(groups) for s in along])
+        spans = [s.span(groups, n_z) for s in along]
         arguments = (
             *(planes, out, self.table(weights, dtype), self.table(spans, np.int32), self.table(scales, np.float64)),
             *(np.int32(n_z), np.int32(step), np.int64(n_columns), np.int32(n_powers)),
         )
-        name = f"box_columns<{c_name(dtype)}, {step}, {instance.groups}>"
+        name = f"box_columns<{c_name(dtype)}, {step}, {groups}>"
         if name not in instances(FILE):
-            name = f"box_columns<{c_name(dtype)}, 0, {instance.groups}>"
+            name = f"box_columns<{c_name(dtype)}, 0, {groups}>"
         grid = (-(-n_columns // lanes), len(windows) * n_powers)
         self.runtime.launch(FILE, name, grid, (lanes, segments), arguments, shared)
 
