@@ -96,6 +96,7 @@ constexpr int CHUNK = 16; // outputs of a thread of window_sum
 constexpr int SPANS = 7;
 constexpr int TOGETHER_SPANS = SPANS + 1;
 constexpr int TOGETHER_THREADS = 256; // registers for eight sums and their ends
+constexpr int MOST_TOGETHER = 8;      // windows
 
 // C neighbours of a row.
 template <typename T, int C> struct Neighbours {
@@ -462,7 +463,7 @@ template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_
   }
 }
 
-// What box_planes_together has in shared memory: doubles, then T, then int.
+// What box_planes_together has in shared memory; first what has the same place in every launch.
 //
 // A lane has CELLS neighbouring cells, and so have the columns: blocks of all rows of a lane's cells, V apart, so that
 // lanes meet no bank twice. The last block holds zeros, for lanes beyond the row.
@@ -474,25 +475,26 @@ template <typename T, int D, int KINDS, int POWERS> struct TogetherMemory {
   static constexpr int BELOW = MOST_CELLS + 2;     // of a row: of each cell; of all
   static constexpr int TASK = 4;                   // of a row: of its columns, of what its cells sum up to, of its ends'
                                                    // sums; its first end and one past its last, 16 bits each
+  static constexpr int TABLES = ROWS * TASK + MOST_TOGETHER * (TOGETHER_SPANS + 1);
 
   double *below, *cumulative, *waiting;
   T *around, *columns, *coming, *weights_b, *weights_c;
   int *tasks, *spans, *slots;
   int n_blocks;
 
-  __device__ TogetherMemory(double *start, int n_x, int n_windows, int ring_rows, int threads) {
+  __device__ TogetherMemory(double *start, int n_x, int n_windows, int threads) {
     n_blocks = (n_x + CELLS - 1) / CELLS;
     below = start;
-    cumulative = below + ROWS * BELOW;
-    waiting = cumulative + n_windows * POWERS * n_x;
-    around = reinterpret_cast<T *>(start + (ROWS * BELOW + (n_windows * POWERS + ring_rows) * n_x + 1) / 2 * 2);
-    columns = around + POWERS * 3 * ENDS * MOST_CELLS;
-    coming = columns + (n_blocks + 1) * BLOCK;
-    weights_b = coming + D * threads * V;
+    around = reinterpret_cast<T *>(below + ROWS * BELOW);
+    weights_b = around + POWERS * 3 * ENDS * MOST_CELLS;
     weights_c = weights_b + (D + 1) * ROW_B;
     tasks = reinterpret_cast<int *>(weights_c + ENDS * TAPS);
     spans = tasks + ROWS * TASK;
-    slots = spans + n_windows * TOGETHER_SPANS;
+    slots = spans + MOST_TOGETHER * TOGETHER_SPANS;
+    columns = reinterpret_cast<T *>(tasks + TABLES);
+    coming = columns + (n_blocks + 1) * BLOCK;
+    cumulative = reinterpret_cast<double *>(coming + D * threads * V);
+    waiting = cumulative + n_windows * POWERS * n_x;
   }
   // Where a cell's columns of row 0 are.
   static __device__ int cell(int x) { return static_cast<unsigned>(x) / CELLS * BLOCK + x % CELLS * D; }
@@ -531,11 +533,12 @@ __global__ void __launch_bounds__(TOGETHER_THREADS, KINDS * POWERS > 4 ? 1 : 2)
   using Memory = TogetherMemory<T, D, KINDS, POWERS>;
   using Columns = typename Vector<T>::type;
   constexpr int V = Memory::V, ENDS = Memory::ENDS, NB = Memory::CELLS, TAPS = Memory::TAPS, ROW = Memory::ROW;
-  constexpr int ROWS = Memory::ROWS, AT_ONCE = 2; // rows added, of those on their way
+  constexpr int ROWS = Memory::ROWS, OF_WARP = KINDS * POWERS > 4 ? 3 : 2; // rows of columns; summed along c at once
+  constexpr int AT_ONCE = 2; // rows of the field added, of those on their way
   extern __shared__ __align__(16) double shared_memory[];
   const int thread = threadIdx.x, warp = thread / WARP, lane = thread % WARP;
   const int threads = blockDim.x, warps = threads / WARP, n_c = n_x * D;
-  const Memory memory(shared_memory, n_x, n_windows, shared_rows, threads);
+  const Memory memory(shared_memory, n_x, n_windows, threads);
   double *const outside = rings + static_cast<long long>(blockIdx.x) * (ring_rows - shared_rows) * n_x;
   for (int i = thread; i < (D + 1) * ENDS; i += threads)
     memory.weights_b[i / ENDS * Memory::ROW_B + i % ENDS] = weights_b[i];
@@ -663,48 +666,68 @@ __global__ void __launch_bounds__(TOGETHER_THREADS, KINDS * POWERS > 4 ? 1 : 2)
         memory.slots[thread] = slot < memory.spans[thread * TOGETHER_SPANS + 1] ? slot : 0;
       }
 
-      // Along c, a warp has a row: what its cells hold, summed up to each of them, and what the windows' ends add.
+      // Along c, a warp has some rows: what the windows' ends add, and what cells hold, summed up to each of them.
       const int block = min(lane, memory.n_blocks), before_block = lane ? block * NB - 1 : n_x - 1;
 #pragma unroll 1
-      for (int i = warp; i < ROWS; i += warps) {
-        const int4 task = *reinterpret_cast<const int4 *>(memory.tasks + i * Memory::TASK);
-        const T *const row = memory.columns + task.x;
-        T at[NB + 1][D];
-        read_vectors<D>(row + Memory::cell(before_block), at[0]);
+      for (int begin = warp; begin < ROWS; begin += OF_WARP * warps) {
+        double upto[OF_WARP][NB], up_to_lane[OF_WARP];
 #pragma unroll
-        for (int b = 0; b < NB; ++b) read_vectors<D>(row + block * Memory::BLOCK + b * D, at[1 + b]);
-        double upto[NB];
+        for (int k = 0; k < OF_WARP; ++k) {
+          up_to_lane[k] = 0.0;
+          if (begin + k * warps >= ROWS) continue;
+          const int4 task = *reinterpret_cast<const int4 *>(memory.tasks + (begin + k * warps) * Memory::TASK);
+          const T *const row = memory.columns + task.x;
+          T at[NB + 1][D];
+          read_vectors<D>(row + Memory::cell(before_block), at[0]);
 #pragma unroll
-        for (int b = 0; b < NB; ++b) {
-          T whole = at[1 + b][0];
+          for (int b = 0; b < NB; ++b) read_vectors<D>(row + block * Memory::BLOCK + b * D, at[1 + b]);
 #pragma unroll
-          for (int i = 1; i < D; ++i) whole += at[1 + b][i];
-          upto[b] = b ? upto[b - 1] + whole : whole;
-        }
-        const double up_to_lane = warp_prefix(upto[NB - 1], lane), before = up_to_lane - upto[NB - 1];
-        double *const below = memory.below + task.y;
+          for (int b = 0; b < NB; ++b) {
+            T whole = at[1 + b][0];
 #pragma unroll
-        for (int b = 0; b < NB; b += 2)
-          *reinterpret_cast<double2 *>(below + lane * NB + b) =
-              double2{b ? before + upto[b - 1] : before, before + upto[b]};
-        if (lane == WARP - 1) below[Memory::MOST_CELLS] = up_to_lane;
-        T *around = memory.around + task.z + lane * NB;
-        const T *weights = memory.weights_c + (task.w & 0xffff) * TAPS;
-        const T *const beyond = memory.weights_c + (task.w >> 16) * TAPS;
+            for (int i = 1; i < D; ++i) whole += at[1 + b][i];
+            upto[k][b] = b ? upto[k][b - 1] + whole : whole;
+          }
+          up_to_lane[k] = upto[k][NB - 1];
+          T *around = memory.around + task.z + lane * NB;
+          const T *weights = memory.weights_c + (task.w & 0xffff) * TAPS;
+          const T *const beyond = memory.weights_c + (task.w >> 16) * TAPS;
 #pragma unroll 1
-        for (; weights < beyond; weights += TAPS, around += Memory::MOST_CELLS) {
-          T weight[TAPS], sums[NB];
-          read_vectors<TAPS>(weights, weight);
-          with_number<0, D - 1>(*reinterpret_cast<const int *>(weights + D + 1), [&](auto found) {
-            constexpr int FIRST = decltype(found)::value;
+          for (; weights < beyond; weights += TAPS, around += Memory::MOST_CELLS) {
+            T weight[TAPS], sums[NB];
+            read_vectors<TAPS>(weights, weight);
+            with_number<0, D - 1>(*reinterpret_cast<const int *>(weights + D + 1), [&](auto found) {
+              constexpr int FIRST = decltype(found)::value;
 #pragma unroll
-            for (int b = 0; b < NB; ++b) {
-              sums[b] = weight[0] * at[b][FIRST];
+              for (int b = 0; b < NB; ++b) {
+                sums[b] = weight[0] * at[b][FIRST];
 #pragma unroll
-              for (int t = 1; t <= D; ++t) sums[b] += weight[t] * at[b + (FIRST + t) / D][(FIRST + t) % D];
-            }
-          });
-          write_row(around, sums);
+                for (int t = 1; t <= D; ++t) sums[b] += weight[t] * at[b + (FIRST + t) / D][(FIRST + t) % D];
+              }
+            });
+            write_row(around, sums);
+          }
+        }
+        // As warp_prefix, of all rows at once: a step waits for the one before.
+#pragma unroll
+        for (int step = 1; step < WARP; step *= 2) {
+          double before[OF_WARP];
+#pragma unroll
+          for (int k = 0; k < OF_WARP; ++k) before[k] = __shfl_up_sync(ALL_LANES, up_to_lane[k], step);
+#pragma unroll
+          for (int k = 0; k < OF_WARP; ++k)
+            if (lane >= step) up_to_lane[k] += before[k];
+        }
+#pragma unroll
+        for (int k = 0; k < OF_WARP; ++k) {
+          if (begin + k * warps >= ROWS) continue;
+          const double before = up_to_lane[k] - upto[k][NB - 1];
+          double *const below = memory.below + memory.tasks[(begin + k * warps) * Memory::TASK + 1];
+#pragma unroll
+          for (int b = 0; b < NB; b += 2)
+            *reinterpret_cast<double2 *>(below + lane * NB + b) =
+                double2{b ? before + upto[k][b - 1] : before, before + upto[k][b]};
+          if (lane == WARP - 1) below[Memory::MOST_CELLS] = up_to_lane[k];
         }
       }
       __syncthreads(); // from here on the next stretch may be added

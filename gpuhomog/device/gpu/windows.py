@@ -80,12 +80,12 @@ class Together:
         """Dynamic shared memory, as TogetherMemory of box_coarse.cu lays it out."""
         vector, ends = 16 // itemsize, 2 * self.kinds
         most_cells, rows = 32 * vector, self.powers * (1 + ends)
-        doubles = rows * (most_cells + 2) + (n_windows * self.powers + ring_rows) * n_x
         columns = (-(-n_x // vector) + 1) * (rows * vector * self.step + vector)
         along_b = (self.step + 1) * (-(-ends // vector) + 1) * vector
         along_c = ends * ((self.step + 1 + vector) // vector * vector)
         others = self.powers * 3 * ends * most_cells + columns + self.step * threads * vector + along_b + along_c
-        return (doubles + 1) // 2 * 16 + others * itemsize + (9 * n_windows + 4 * rows) * 4
+        doubles = rows * (most_cells + 2) + (n_windows * self.powers + ring_rows) * n_x
+        return doubles * 8 + others * itemsize + (4 * rows + 9 * MOST_TOGETHER) * 4
 
 
 @dataclass(frozen=True, eq=False)
