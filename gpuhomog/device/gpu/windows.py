@@ -34,8 +34,10 @@ BLOCKS_EACH = 2
 """Blocks on a multiprocessor: what shared memory is divided among, and blocks whose rings lie in global memory."""
 TOGETHER_THREADS = 256
 """Of a block of box_planes_together, at most."""
-LEAST_TOGETHER, MOST_TOGETHER, MOST_KINDS = 2, 8, 4
-"""Windows that one launch of box_planes_together sums, and kinds of ends: fewer windows are left to box_planes."""
+LEAST_TOGETHER, MOST_TOGETHER = 2, 8
+"""Windows that a launch of box_planes_together sums; fewer are left to box_planes."""
+MOST_KINDS = 4
+"""Kinds of ends that these windows may have, none without an instance."""
 
 
 @dataclass(frozen=True)
@@ -165,10 +167,11 @@ def plane_instance(c_type: str, step: int, groups: int, n_windows: int, n_powers
 
 
 @cache
-def together_instances(c_type: str) -> tuple[Together, ...]:
-    """What box_coarse.cu declares for a type."""
-    found = (re.fullmatch(rf"box_planes_together<{c_type}, (\d+), (\d+), (\d+)>", name) for name in instances(FILE))
-    return tuple(Together(match[0], *map(int, match.groups())) for match in found if match)
+def together_instances(c_type: str, step: int, n_powers: int) -> dict[int, Together]:
+    """What box_coarse.cu declares for a type, step and powers, by kinds of ends."""
+    pattern = rf"box_planes_together<{c_type}, {step}, (\d+), {n_powers}>"
+    found = (re.fullmatch(pattern, name) for name in instances(FILE))
+    return {int(match[1]): Together(match[0], step, int(match[1]), n_powers) for match in found if match}
 
 
 @lru_cache(maxsize=512)
@@ -188,9 +191,9 @@ def short_end(start: int, weights: tuple[float, ...], step: int) -> tuple[int, i
 
 @dataclass(frozen=True, eq=False)
 class EndTables:
-    """What box_planes_together has of some windows: ends of `kinds` different kinds.
+    """What box_planes_together has of some windows, whose ends are of `kinds` different kinds.
 
-    along_b, along_c, firsts, spans   as the kernel has them, with room for MOST_KINDS
+    along_b, along_c, firsts, spans   as the kernel has them
     ring_ends                         where each window's rows of the rings end; the least reach comes first
     """
 
@@ -203,28 +206,27 @@ class EndTables:
 
 
 @lru_cache(maxsize=64)
-def end_tables(pairs: tuple[tuple[Any, Any], ...], n_powers: int, n_out: tuple[int, ...]) -> EndTables | None:
-    """For windows along b and c; None for ends of too many samples or too many kinds."""
+def end_tables(
+    pairs: tuple[tuple[Any, Any], ...], most_kinds: int, n_powers: int, n_out: tuple[int, ...]
+) -> EndTables | None:
+    """Of the first windows along b and c: as many as have short ends of so many kinds. None where none has."""
     step = pairs[0][0].step
     known: dict[Any, int] = {}
-    rows, taps = np.zeros((step + 1, 2 * MOST_KINDS)), np.zeros((2 * MOST_KINDS, step + 1))
-    firsts, spans = np.zeros((2, 2 * MOST_KINDS), np.int32), np.zeros((len(pairs), 8), np.int32)
-    for w, pair in enumerate(pairs):
+    rows, taps = np.zeros((step + 1, 2 * most_kinds)), np.zeros((2 * most_kinds, step + 1))
+    firsts, spans = np.zeros((2, 2 * most_kinds), np.int32), []
+    for pair in pairs:
         ends = []
-        for axis, window in enumerate(pair):
-            lower = short_end(window.start, tuple(1.0 - weight for weight in window.head), step)
-            upper = short_end(window.start + len(window.head) + window.inside, window.tail, step)
-            if lower is None or upper is None:
-                return None
-            ends += [lower, upper]
-            laps, reach = divmod(upper[0] - lower[0], n_out[1 + axis])
-            shift = lower[0] % n_out[1 + axis]
-            spans[w, 4 * axis : 4 * axis + 3] = (shift if axis else (shift + reach) % n_out[1]), reach, laps
-        kind = known.setdefault(tuple((first, *weights) for _, first, weights in ends), len(known))
-        if kind == MOST_KINDS:
-            return None
-        spans[w, 7] = kind
-        for number, (_, first, weights) in enumerate(ends):
+        for window in pair:
+            ends.append(short_end(window.start, tuple(1.0 - weight for weight in window.head), step))
+            ends.append(short_end(window.start + len(window.head) + window.inside, window.tail, step))
+        if None in ends:
+            break
+        found = [end for end in ends if end is not None]
+        key = tuple((first, *weights) for _, first, weights in found)
+        if key not in known and len(known) == most_kinds:
+            break
+        kind = known.setdefault(key, len(known))
+        for number, (_, first, weights) in enumerate(found):
             end = 2 * kind + number % 2
             firsts[number // 2, end] = first
             if number >= 2:
@@ -232,10 +234,17 @@ def end_tables(pairs: tuple[tuple[Any, Any], ...], n_powers: int, n_out: tuple[i
             else:  # row `first` ends one and begins the next
                 rows[(first + np.arange(1, step + 1)) % step, end] = weights[1:]
                 rows[step, end] = weights[0]
-    order = np.argsort(spans[:, 1], kind="stable")
-    ring_ends = np.cumsum(spans[order, 1] * n_powers)
-    spans[order, 3] = ring_ends - spans[order, 1] * n_powers
-    return EndTables(len(known), rows, taps, firsts, spans, tuple(map(int, ring_ends)))
+        (low_b, high_b, low_c, high_c), (_, n_y, n_x) = (i for i, _, _ in found), n_out
+        reach_b, reach_c = divmod(high_b - low_b, n_y), divmod(high_c - low_c, n_x)
+        spans.append((high_b % n_y, *reach_b[::-1], 0, low_c % n_x, *reach_c[::-1], kind))
+    if not spans:
+        return None
+    table, ends_used = np.array(spans, np.int32), 2 * len(known)
+    order = np.argsort(table[:, 1], kind="stable")
+    ring_ends = np.cumsum(table[order, 1] * n_powers)
+    table[order, 3] = ring_ends - table[order, 1] * n_powers
+    shown = rows[:, :ends_used], taps[:ends_used], firsts[:, :ends_used]
+    return EndTables(len(known), *shown, table, tuple(map(int, ring_ends)))
 
 
 @lru_cache(maxsize=64)
@@ -323,7 +332,8 @@ class Windows(Memory):
             return out
         done = 0
         while done < len(windows):
-            done += self._some_box_sums(values, windows[done:], n_powers, centre, n_out, out[done:])
+            rest = (values, windows[done:], n_powers, centre, n_out, out[done:])
+            done += self._box_sums_together(*rest) or self._some_box_sums(*rest)
         return out
 
     def _some_box_sums(
@@ -338,10 +348,6 @@ class Windows(Memory):
         groups = max((s.groups for triple in known for s in triple if s is not None), default=1)
         step_a, step_b, step_c = (1, *(window.step for window in summed))[-3:]
         step = step_b if step_b == step_c else 0
-        together = self._planes_together(values, windows, n_powers, centre, n_out)
-        if together is not None:
-            planes, along, groups = together
-            return self._finished(planes, windows[: len(planes) // n_powers], along, groups, n_powers, out)
         instance = plane_instance(c_name(dtype), step, groups, len(windows), n_powers)
         threads = 0 if instance is None else -(-n_c // (32 * instance.columns(vector))) * 32
         shortest = min(n_out[-len(summed) :])
@@ -373,62 +379,47 @@ class Windows(Memory):
         along = [triple[0] for triple in chosen] if len(summed) == 3 else None
         return self._finished(planes, windows[:n_windows], along, instance.groups, n_powers, out)
 
-    def _planes_together(
-        self, values: Any, windows: Sequence[Sequence[Any]], n_powers: int, centre: float, n_out: Any
-    ) -> tuple[Any, list[Stretches] | None, int] | None:
-        """Planes of as many windows as share a read; their stretches along the slowest axis, and groups of these.
-
-        None where box_planes is to do it.
-        """
+    def _box_sums_together(
+        self, values: Any, windows: Sequence[Sequence[Any]], n_powers: int, centre: float, n_out: Any, out: Any
+    ) -> int:
+        """Write the sums of the first windows from one read; how many, none where box_planes is to do it."""
         dtype, (n_planes, _, n_c) = values.dtype, values.shape
-        _, along_b, along_c = windows[0]
-        vector = 16 // dtype.itemsize
-        threads = -(-n_c // (32 * vector)) * 32
-        fitting = [i for i in together_instances(c_name(dtype)) if i.powers == n_powers]
-        fitting = [i for i in fitting if i.step == along_b.step == along_c.step]
-        if threads > TOGETHER_THREADS or not fitting:
-            return None
-        for n_windows in range(min(len(windows), MOST_TOGETHER), LEAST_TOGETHER - 1, -1):
-            tables = end_tables(tuple(triple[1:] for triple in windows[:n_windows]), n_powers, n_out)
-            kinds = MOST_KINDS + 1 if tables is None else tables.kinds
-            instance = min((i for i in fitting if i.kinds >= kinds), key=lambda i: i.kinds, default=None)
-            if tables is None or instance is None:
+        threads = -(-n_c * dtype.itemsize // (32 * 16)) * 32
+        slowest = [stretches(window) for window, _, _ in windows[:MOST_TOGETHER] if window is not None]
+        along = [each for each in slowest if each is not None]
+        groups = max((s.groups for s in along), default=1)
+        _, step, other = (1 if window is None else window.step for window in windows[0])
+        if step != other or threads > TOGETHER_THREADS or len(along) < len(slowest) or groups > min(2, n_out[0]):
+            return 0
+        declared = together_instances(c_name(dtype), step, n_powers)
+        for most_kinds in sorted(range(1, MOST_KINDS + 1) if declared else (), reverse=True):
+            pairs = tuple((along_b, along_c) for _, along_b, along_c in windows[:MOST_TOGETHER])
+            tables = end_tables(pairs, most_kinds, n_powers, n_out)
+            if tables is None or len(tables.spans) < LEAST_TOGETHER:
+                return 0
+            n_windows, instance = len(tables.spans), declared[tables.kinds]
+            ring_rows, fit = tables.ring_ends[-1], self.runtime.shared_bytes
+            shared = {
+                rows: instance.shared_bytes(n_out[2], threads, n_windows, rows, dtype.itemsize)
+                for rows in (0, *tables.ring_ends)
+            }
+            if shared[0] > fit:
                 continue
-            along = [stretches(triple[0]) for triple in windows[:n_windows] if triple[0] is not None]
-            known = [s for s in along if s is not None]
-            groups = max((s.groups for s in known), default=1)
-            if len(known) < len(along) or groups > min(2, n_out[0]):
-                continue
-            most, least = (
-                self.runtime.shared_bytes,
-                instance.shared_bytes(n_out[2], threads, n_windows, 0, dtype.itemsize),
-            )
-            if least > most:
-                continue
-            if least <= most // BLOCKS_EACH:
-                most //= BLOCKS_EACH
-            inside = max(
-                (
-                    end
-                    for end in (0, *tables.ring_ends)
-                    if instance.shared_bytes(n_out[2], threads, n_windows, end, dtype.itemsize) <= most
-                )
-            )
-            outside = tables.ring_ends[-1] - inside
+            fit = fit // BLOCKS_EACH if shared[0] <= fit // BLOCKS_EACH else fit
+            shared_rows = max(rows for rows in shared if shared[rows] <= fit)
+            outside = ring_rows - shared_rows
             blocks = min(n_planes, BLOCKS_EACH * self.runtime.n_multiprocessors) if outside else n_planes
             rings = self.empty((max(1, blocks * outside), n_out[2]), np.float64)
             planes = self.empty((n_windows * n_powers, n_planes, *n_out[1:]), dtype)
-            ends = 2 * instance.kinds
             arguments = (
-                *(values, planes, rings, self.table(tables.along_b[:, :ends], dtype)),
-                *(self.table(tables.along_c[:ends], dtype), self.table(tables.firsts[:, :ends], np.int32)),
-                *(self.table(tables.spans, np.int32), np.int32(n_windows), np.int32(n_planes), np.int32(n_out[1])),
-                *(np.int32(n_out[2]), dtype.type(centre), np.int32(tables.ring_ends[-1]), np.int32(inside)),
+                *(values, planes, rings, self.table(tables.along_b, dtype), self.table(tables.along_c, dtype)),
+                *(self.table(tables.firsts, np.int32), self.table(tables.spans, np.int32), np.int32(n_windows)),
+                *(np.int32(n_planes), np.int32(n_out[1]), np.int32(n_out[2]), dtype.type(centre)),
+                *(np.int32(ring_rows), np.int32(shared_rows)),
             )
-            shared = instance.shared_bytes(n_out[2], threads, n_windows, inside, dtype.itemsize)
-            self.runtime.launch(FILE, instance.name, (blocks,), (threads,), arguments, shared)
-            return planes, known or None, groups
-        return None
+            self.runtime.launch(FILE, instance.name, (blocks,), (threads,), arguments, shared[shared_rows])
+            return self._finished(planes, windows[:n_windows], along[:n_windows] or None, groups, n_powers, out)
+        return 0
 
     def _finished(
         self, planes: Any, windows: Sequence[Sequence[Any]], along: Any, groups: int, n_powers: int, out: Any
