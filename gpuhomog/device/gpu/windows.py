@@ -222,7 +222,7 @@ def end_tables(
         if None in ends:
             break
         found = [end for end in ends if end is not None]
-        key = tuple((first, *weights) for _, first, weights in found)
+        key = tuple((first, *weights.round(12)) for _, first, weights in found)  # widths of as many samples round alike
         if key not in known and len(known) == most_kinds:
             break
         kind = known.setdefault(key, len(known))
@@ -348,8 +348,11 @@ class Windows(Memory):
         groups = max((s.groups for triple in known for s in triple if s is not None), default=1)
         step_a, step_b, step_c = (1, *(window.step for window in summed))[-3:]
         step = step_b if step_b == step_c else 0
-        instance = plane_instance(c_name(dtype), step, groups, len(windows), n_powers)
-        threads = 0 if instance is None else -(-n_c // (32 * instance.columns(vector))) * 32
+        for n_windows in (len(windows), 1):  # a thread has more columns where it has one window
+            instance = plane_instance(c_name(dtype), step, groups, n_windows, n_powers)
+            threads = 0 if instance is None else -(-n_c // (32 * instance.columns(vector))) * 32
+            if threads <= MOST_THREADS:
+                break
         shortest = min(n_out[-len(summed) :])
         if instance is None or len(known) < len(cut) or threads > MOST_THREADS or shortest < instance.groups:
             return self._box_sums_by_axis(values, windows[0], n_powers, centre, n_out, out)
