@@ -12,24 +12,34 @@
 //   U(i) = C(i) - T(i),   T(i) = the same with one minus the tail weights,               what lies below the upper end
 //   out[j] = U(i + r) - L(i) + laps C(all),   i = j + shift modulo n_out
 //
-// so the width costs nothing. box_planes finishes the two fast axes of each plane; box_columns the slow one, on
-// 1/(step_b step_c) of the field. window_sum is one axis alone, for what these two do not cover.
+// so the width costs nothing. box_planes finishes the two fast axes of each plane, and so does box_planes_together for
+// several windows with short ends; box_columns the slow one, on 1/(step_b step_c) of the field. window_sum is one axis
+// alone, for what these do not cover.
 //
 // values    (n_planes, n_b, n_c) T, C order; n_b = Y step_b, n_c = X step_c
 // planes    (W POWERS, n_planes, Y, X) T, written: a sum over both axes for each plane, without scale
 // out       (fields, Z, Y X) T, written; fields = W POWERS, or fewer
 // weights   along b: (step_b, W, 2, P) T, rows padded to 16 bytes; along c: (W, P step_c, 2) T; along a:
-//           (W, step_a, 2, P) T. Heads, and one minus tails, of stretch k of a group
+//           (W, step_a, 2, P) T. Heads, and one minus tails, of stretch k of a group.
+//           Together: along b (step + 1, KINDS, 2) T, by row, in the last row weight 0; along c (KINDS, 2, step + 1) T
+// firsts    (2, KINDS, 2) int: rows in which lower and upper ends begin, along b and c
 // spans     int: along b and c (W, 7): lag = shift + r, r, laps, first row of the ring; shift, r, laps;
-//           along a (W, 3): shift, r, laps
-// rings     (blocks, ring_rows, X) double, scratch, where the rings do not fit shared memory
+//           along a (W, 3): shift, r, laps; together (n_windows, 8): as along b and c, then the kind of its ends
+// rings     (blocks, ring_rows, X) double, scratch, where the rings do not fit shared memory; together all rows but
+//           the first shared_rows, between which no window's lie on both sides
 // launch    box_planes   <<<blocks <= n_planes, THREADS multiple of 32, shared>>>, THREADS COLUMNS >= n_c
+//           box_planes_together  the same with 32 ceil(n_c / (32 V)) <= 256 threads, V of 16 bytes; step_b = step_c;
+//                                values from a 16-byte address on
 //           box_columns  <<<(ceil(Y X / columns), fields), (columns, segments), shared>>>, at most 512 threads
 //           window_sum   <<<(ceil(outer chunks inner / 128)), 128>>>, chunks = ceil(n_out / CHUNK)
-//           Y, X, Z >= P
+//           Y, X, Z >= P, but for box_planes_together
 // order     fixed, no atomics. Stretches add up in T, along c in order, across stretches in double
 // oracle    device/cpu/windows.py box_sums, window_sum; test tests/kernels/test_box_coarse.py
-// ladder    v1 a thread an output, tap by tap; v2 this: classes in registers, window along c on chip
+// ladder    v1 a thread an output, tap by tap; v2 box_planes: classes in registers, window along c on chip. On an H200
+//           0.91 of one read's rate for one window, 4.6 ms for two with squares, whose sums left 16 KB on their way;
+//           v3 box_planes_together: rows on their way to shared memory (32 KB), one sum for each end and not P, ends of
+//           9 weights and not 16, sums along c of several rows at once. Four windows with squares in one read take 65
+//           instructions a point, 55 where two of them have the same ends; [P] 2.0 to 3.0 ms, 9.2 by v2
 //
 // instances
 //   box_planes<float, 4, 1, 1, 1>
