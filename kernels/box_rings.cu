@@ -5,25 +5,32 @@
 // One axis as in walk.cuh. A sum that walks needs each value twice: when it enters and when it leaves. In between the
 // values wait in shared memory, in a ring of lines as long as the window; lines on their way there are copied meanwhile.
 //
-//   box_planes   axes 2 and 1: a block owns a strip of a plane and walks along axis 1. A row arrives with what the
-//                window reaches beyond the strip, is summed along axis 2 into the ring, and sums walk from there
-//   box_lines    axis 0: a thread owns COLUMNS neighbours and walks along axis 0; nothing but its own waits for it
+//   box_planes   axes 2 and 1: a block owns a strip of a plane. A row arrives with what the window reaches beyond the
+//                strip, is summed along axis 2 into the ring, and from there the sums walk along axis 1
+//   box_lines    axis 0: a thread owns COLUMNS neighbours and walks; nothing but its own waits for it, and no barrier
 //
 // values, out    (n0, n1, n2) T, C order, not the same memory; of box_lines (n0, plane)
-// along_*        a Line<T, E>, its weights times scale where the walk is along it (along_1 of box_planes)
-// launch         box_planes   <<<n0 ceil(n2 / width), threads>>>: threads = 32 BATCH teams, MOST at most; width a
-//                             multiple of two words, 64 words a team at most; slots rows of the ring, a multiple of
-//                             BATCH from window + 2 BATCH on (window = laps n1 + rest)
-//                             shared: 32 (slots ring_half + STAGES BATCH stage_half) bytes. Rows of width and, in
-//                             the stage, of width + window + E + 2 columns; half: of their words, 4 modulo 8
-//                box_lines    <<<ceil(plane / (COLUMNS threads)), threads>>>, threads <= MOST_LINES; slots a multiple
-//                             of STEPS from window + AHEAD + STEPS on; shared: 8 slots threads bytes
-//                ALIGNED      of box_planes: n2 a multiple of a word; of box_lines: plane a multiple of COLUMNS
+// along_*        one Line<T, E> for each axis; the weights of the axis that is walked along are times scale
+// OPPOSITE       tail = -head along all axes of the launch, as for windows of a whole width: half the products
+// ALIGNED        box_planes: n2 a multiple of a word of 16 bytes; box_lines: plane a multiple of COLUMNS
+// launch         box_planes   <<<n0 ceil(n2 / width), THREADS, 32 (slots RING_HALF + STAGES BATCH stage_half)>>>
+//                             width: a multiple of two words, STRIP at most
+//                             slots: rows of the ring, a multiple of BATCH from window_1 + 2 BATCH on
+//                             stage_half: words, 4 modulo 8, of half a row of width + window_2 + E + 2 columns
+//                box_lines    <<<ceil(plane / (COLUMNS threads)), threads, 8 slots threads>>>, threads <= LINES
+//                             slots: lines of the ring, a multiple of STEPS from window_0 + (GROUPS + 1) STEPS on
+//                             window of an axis: its ones, laps n + rest
 // order          fixed. A sum along axis 0 or 1 takes one difference a step and carries what that addition rounds off;
 //                along axis 2 a sum of one window for each warp's outputs, then differences, which do not drift
-// range          |v| times the widths of axes 1 and 2, and scaled by them times that of axis 0, below the largest T
+// range          |v| times the widths of axes 1 and 2, and their average times that of axis 0, below the largest T; what
+//                is not finite spreads along lines
 // oracle         device/cpu/running.py box_filter; test tests/kernels/test_box_rings.py
-// ladder         v1 ladder/box_steps.cu; v2 box_steps.cu; v3 this
+// ladder         v1 ladder/box_steps.cu; v2 box_steps.cu, which is used where a ring does not fit; v3 this, unmeasured.
+//                1024^3, w 65: 4.14 passes for 5.25 (four, and the rows before the first output); 87 instructions a
+//                point for 115 (9 weights; widths that are not whole 115, one weight 64), 56 of them in box_planes;
+//                on their way 19 to 28 KB a multiprocessor in box_planes, 21 to 32 in box_lines, of the 16 to 20 that
+//                reading at half of 4.3 TB/s keeps. [P] 0.41 to 0.44 of the floor (not whole 0.35 to 0.39, one weight
+//                0.42 to 0.44); 0.48 is what 4.14 passes at a copy's rate reach
 //
 // instances
 //   box_planes<float, 1, false, true>
@@ -54,9 +61,10 @@ constexpr int BATCH = 4;     // rows between barriers, a team of warps each
 constexpr int STAGES = 4;    // batches of rows: one is summed, the others are on their way
 constexpr int PIECES = 3;    // of a row that a thread copies without asking for more
 constexpr int LINES = 384;   // threads of box_lines, at most
-constexpr int STEPS = 2;     // of a walk along axis 0 between waits
-constexpr int GROUPS = 5;    // of so many lines are on their way
-constexpr int TEAM = THREADS / BATCH, COLUMN_BYTES = 8;
+constexpr int STEPS = 4;     // of a walk along axis 0 between waits
+constexpr int GROUPS = 3;    // of so many lines are on their way
+constexpr int COLUMN_BYTES = 8; // of a line, what a thread walks along
+constexpr int TEAM = THREADS / BATCH;
 
 template <typename T> constexpr int COLUMNS = COLUMN_BYTES / sizeof(T); // that a thread walks along
 template <typename T> constexpr int STRIP = THREADS * COLUMNS<T>;
@@ -89,23 +97,27 @@ template <typename T> struct Ends {
   const T *head, *after_head, *tail, *after_tail;
 };
 
-// N neighbours' ends, and what the ones gained since the output before them; `gained`: the last one's.
+// Window sums of N neighbours a lane. ones: a lane's part of the ones of the output before the warp's first.
 template <int HEAD, int TAIL, bool OPPOSITE, typename T, int E, int N>
-__device__ __forceinline__ void sum_ends(const Ends<T> &at, const Line<T, E> &along, T (&sums)[N], T &gained) {
+__device__ __forceinline__ void sum_windows(const Ends<T> &at, T ones, const Line<T, E> &along, T (&sums)[N]) {
   constexpr int LENGTH = N + E - 1;
-  T leaves[LENGTH], enters[LENGTH];
+  T leaves[LENGTH], enters[LENGTH], gained = T(0); // gained: by the ones since the output before the lane's first
   read<HEAD>(at.head, at.after_head, leaves);
   read<TAIL>(at.tail, at.after_tail, enters);
+  ones = warp_sum(ones);
   if (OPPOSITE) {
 #pragma unroll
     for (int i = 0; i < LENGTH; ++i) enters[i] -= leaves[i];
   }
-  gained = T(0);
 #pragma unroll
   for (int i = 0; i < N; ++i) {
     gained += OPPOSITE ? enters[i + E - 1] : enters[i + E - 1] - leaves[i + E - 1];
     sums[i] = gained;
   }
+  T before = gained; // by the lanes below
+#pragma unroll
+  for (int step = 1; step < WARP; step *= 2) add_from_below(before, step);
+  before -= gained;
 #pragma unroll
   for (int i = 0; i < N; ++i) {
 #pragma unroll
@@ -113,18 +125,19 @@ __device__ __forceinline__ void sum_ends(const Ends<T> &at, const Line<T, E> &al
       if (!OPPOSITE) sums[i] += along.head[s] * leaves[i + s];
       sums[i] += along.tail[s] * enters[i + s];
     }
+    sums[i] = ones + (before + sums[i]);
   }
 }
 
 // The same where all of a block know where in a word both begin: `shifts`, SHIFTS or more.
 template <int SHIFTS, bool OPPOSITE, typename T, int E, int N>
-__device__ __forceinline__ void sum_ends_at(int shifts, const Ends<T> &at, const Line<T, E> &along, T (&sums)[N],
-                                            T &gained) {
+__device__ __forceinline__ void sum_windows_at(int shifts, const Ends<T> &at, T ones, const Line<T, E> &along,
+                                               T (&sums)[N]) {
   constexpr int WORD = Vector<T>::size, LAST = WORD * WORD - 1;
   if (SHIFTS == LAST || shifts == SHIFTS)
-    sum_ends<SHIFTS % WORD, SHIFTS / WORD, OPPOSITE>(at, along, sums, gained);
+    sum_windows<SHIFTS % WORD, SHIFTS / WORD, OPPOSITE>(at, ones, along, sums);
   else
-    sum_ends_at<SHIFTS == LAST ? LAST : SHIFTS + 1, OPPOSITE>(shifts, at, along, sums, gained);
+    sum_windows_at<SHIFTS == LAST ? LAST : SHIFTS + 1, OPPOSITE>(shifts, at, ones, along, sums);
 }
 
 // A line as it comes, from the first value of the first output's head on, and before that what completes a batch.
@@ -194,27 +207,18 @@ __global__ void __launch_bounds__(THREADS, 2)
 
   // along axis 2
   const int warps_first = in_team / WARP * (WARP * LANE), own = warps_first + lane * LANE;
-  const int begin = min(own, width - LANE), tail = begin + (shift + window_2) / WORD * WORD; // what is there may be read
+  const int begin = min(own, width - LANE), tail = begin + (shift + window_2) / WORD * WORD; // may be read
   const int at_tail = place<T>(tail, stage_half), after_tail = place<T>(tail + WORD, stage_half);
   const int at_ones = place<T>(shift + min(warps_first, width) + E - 1 + lane, stage_half); // before the first output
   const int shifts = (shift + window_2) % WORD * WORD + shift;
   const auto sum_row = [&](int batch, T *to) {
     const T *const row = stage + (batch % STAGES * BATCH + of_batch) * stage_row, *const head = row + begin / 2;
-    const T base = warp_sum(sum_apart<2>(row + at_ones, WARP / 2, window_2, lane));
     const Ends<T> at = {head, head + stage_half * WORD, row + at_tail, row + after_tail};
-    T sums[LANE], gained;
-    sum_ends_at<0, OPPOSITE>(shifts, at, along_2, sums, gained);
-    T before = gained;
+    Pack<T, LANE> sums;
+    sum_windows_at<0, OPPOSITE>(shifts, at, sum_apart<2>(row + at_ones, WARP / 2, window_2, lane), along_2, sums.of);
 #pragma unroll
-    for (int step = 1; step < WARP; step *= 2) add_from_below(before, step);
-    before -= gained;
-#pragma unroll
-    for (int w = 0; w < 2; ++w) {
-      Word summed;
-#pragma unroll
-      for (int i = 0; i < WORD; ++i) summed.of[i] = base + (before + sums[w * WORD + i]);
-      *reinterpret_cast<Word *>(to + own / 2 + w * RING_HALF * WORD) = summed;
-    }
+    for (int w = 0; w < 2; ++w)
+      *reinterpret_cast<Word *>(to + own / 2 + w * RING_HALF * WORD) = reinterpret_cast<const Word *>(sums.of)[w];
   };
 
   // along axis 1
@@ -269,8 +273,8 @@ __global__ void __launch_bounds__(THREADS, 2)
     __syncthreads(); // this batch has come, the one before is in the ring, and what is overwritten now has been read
     fetch(batch + STAGES - 1);
     const int next = wrapped(entering + BATCH * RING_ROW, ring_size);
-    sum_row(batch, ring + next + of_batch * RING_ROW);   // after the last one of what nobody reads
-    walk_on((batch - 1) * BATCH - course.before);        // before the first one along nothing
+    sum_row(batch, ring + next + of_batch * RING_ROW); // past the last one into what nobody reads
+    walk_on((batch - 1) * BATCH - course.before);      // before the first one along nothing
     entering = next;
   }
 }

@@ -22,6 +22,13 @@ from gpuhomog.device.gpu.sources import kernel_folder
 SAME = [
     ("box_coarse.cu", "MOST_THREADS", windows.MOST_THREADS),
     ("box_coarse.cu", "CHUNK", windows.OUTPUTS_EACH),
+    ("box_rings.cu", "THREADS", running.PLANES_THREADS),
+    ("box_rings.cu", "BATCH", running.BATCH),
+    ("box_rings.cu", "STAGES", running.STAGES),
+    ("box_rings.cu", "LINES", running.LINES),
+    ("box_rings.cu", "STEPS", running.STEPS),
+    ("box_rings.cu", "GROUPS", running.GROUPS),
+    ("box_rings.cu", "COLUMN_BYTES", running.COLUMN_BYTES),
     ("box_steps.cu", "GROUP", running.GROUP),
     ("line_sums.cuh", "UNIT", running.UNIT),
     ("cylinder_sum.cu", "LARGEST_BLOCK", cylinder.SUM_BLOCK),

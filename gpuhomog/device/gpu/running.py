@@ -39,17 +39,17 @@ WALKERS = 128
 """Threads of a multiprocessor that take columns: where there are fewer columns, they are cut into segments."""
 GROUP = 8
 """box_steps.cu: rows of a segment that are loaded at once."""
-RINGS = True
-"""box_rings.cu where it is expected to be faster than box_steps.cu; it has not run on a GPU yet."""
+RINGS = 1
+"""1: box_rings.cu where it is expected to be faster than box_steps.cu; 0: never. It has not run on a GPU yet."""
 PLANES_SPEED = {1: 0.85, 9: 0.70}
-"""Of a copy's rate, what box_planes is expected to reach, by the weights of an end: a guess."""
+"""Of a copy's rate, what box_planes is expected to reach, by the weights of an end [P]: unmeasured."""
 LINES_SPEED = 0.88
-"""The same of box_lines: a guess."""
+"""The same of box_lines [P]."""
 STEPS_COST = {1: 6.5, 9: 7.4}
 """Reads of the field that box_steps.cu takes as long as, by chunks through memory, on an H200."""
 PLANES_THREADS, BATCH, STAGES = 256, 4, 4
 """box_rings.cu: threads of a block of box_planes, rows between its barriers, batches of rows in its stage."""
-LINES, STEPS, GROUPS = 384, 2, 5
+LINES, STEPS, GROUPS = 384, 4, 3
 """box_rings.cu: threads of a block of box_lines, steps between its waits, groups of so many lines on their way."""
 COLUMN_BYTES = 8
 """box_rings.cu: of a line, what a thread walks along."""
@@ -109,7 +109,7 @@ class Running(Memory):
 
     @staticmethod
     def box_filter_in_passes(n_values: int, dtype: str) -> float:
-        """Measured at 1024^3: 3.7 times a copy in either precision."""
+        """Measured at 1024^3, by box_steps.cu: 3.7 times a copy in either precision. Rings: 4.6 to 5.7 [P]."""
         return 7.4
 
     def box_filter(self, values: Any, windows: Sequence[Any]) -> Any:
