@@ -4,8 +4,13 @@
     density = gh.read("CHGCAR")
     smooth = gh.average(density, gh.Gaussian(4.0), spacing=1.0)
 
-Importing this needs NumPy and SciPy alone; README.md has the map.
+Importing this needs NumPy and SciPy alone; `gh.plots` brings matplotlib when it is first asked for. README.md has the
+map.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
 from .averaging_kernels import Ball, Box, Disc, Gaussian, PowerLaw, Sampled, Stages, TopHat
@@ -116,6 +121,9 @@ from .readers.trajectories import read_trajectory
 from .results import Measurement, Profile
 from .structure import Structure
 from .writers import write
+
+if TYPE_CHECKING:
+    from . import plots as plots
 
 __all__ = [
     "AccuracyWarning",
@@ -285,3 +293,11 @@ __all__ = [
     "wannier_width",
     "write",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "plots":
+        from importlib import import_module
+
+        return import_module(".plots", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -37,7 +37,7 @@ from .numbers import Curve, FigureNumbers, Finding, PaperFigure, curve
 
 A = 4.0  # Å: side of the squares, and period across them
 STD = 0.18  # Å
-ROWS, DIAGONALS = (1, 0, 0), (1, 1, 0)
+ROWS, DIAGONALS, POLAR = (1, 0, 0), (1, 1, 0), (1, 1, 1)
 ROCK_SALT, FLUORITE = 5.64, 5.463  # Å, cubic lattice constants
 SIGMA = "e/Å^2"
 
@@ -50,6 +50,15 @@ def of_one_spacing(charge: Profile, unit: str, factor: float = 1.0) -> Curve:
 
 def compute(device: str) -> FigureNumbers:
     """σ at every cut of the model lattice along two orientations, and of rock salt and fluorite along (111)."""
+    of_model, curves, parameters = _model(device)
+    of_salt, salt = _rock_salt(device)
+    of_fluorite, fluorite = _fluorite(device)
+    curves |= {"NaCl(111)": salt, "CaF2(111)": fluorite}
+    return FigureNumbers(12, (*of_model, *of_salt, *of_fluorite), curves, parameters)
+
+
+def _model(device: str) -> tuple[list[Finding], dict[str, Curve], dict[str, Any]]:
+    """The lattice that the figure shows, its four planes, and what it is drawn from."""
     square = np.diag([A, A, A]).tolist()
     model = crystal(
         square, {"Na": [[0, 0, 0]], "Cl": [[0.5, 0.5, 0]]}, {"Na": 1.0, "Cl": -1.0}, STD, (48, 48, 24), device
@@ -59,106 +68,63 @@ def compute(device: str) -> FigureNumbers:
     cuts = {"2": A / 4, "3": 3 * A / 4}
     charges = {name: plane_excess(model, ROWS, x).charge for name, x in cuts.items()}
     first = plane_excess(model, DIAGONALS, along.spacing / 2).charge
+    step = Measurement(float(charges["3"]) - float(charges["2"]), SIGMA)
     profile = planar_average(model, ROWS)
+    on_plane = Measurement(float(profile.values[0]), "e/Å^3")
+    up_to_cell = Measurement(integral(profile, cuts["2"], A / 2), SIGMA)
     quantum = polarization_quantum(model.grid, ROWS).along_normal
     ions = PointCharges([A / 2 - A / 4, A - A / 4], [-1.0 / face, 1.0 / face], area=face)
-
-    salt = crystal(
-        face_centred(ROCK_SALT),
-        {"Na": [[0, 0, 0]], "Cl": [[0.5, 0.5, 0.5]]},
-        {"Na": 1.0, "Cl": -1.0},
-        0.15,
-        (48, 48, 48),
-        device,
-    )
-    fluorite = crystal(
-        face_centred(FLUORITE),
-        {"Ca": [[0, 0, 0]], "F": [[0.25, 0.25, 0.25], [0.75, 0.75, 0.75]]},
-        {"Ca": 2.0, "F": -1.0},
-        0.075,
-        (96, 96, 96),
-        device,
-    )
-    of_salt, of_fluorite = terminations(salt, (1, 1, 1)), terminations(fluorite, (1, 1, 1))
-    salt_face, fluorite_face = (np.sqrt(3) / 4 * a**2 for a in (ROCK_SALT, FLUORITE))
-    between = plane_excess(fluorite, (1, 1, 1), of_fluorite.spacing / 2).charge
-    below_calcium = plane_excess(fluorite, (1, 1, 1), -of_fluorite.spacing / 8).charge
-    vectors = polarization_quantum(salt.grid, (1, 1, 1))
-    leaning = float(np.linalg.norm(salt.grid.cell[0])) * vectors.area / vectors.volume
-    findings = (
+    of_points = crystal_surface_charge(ions, A, 0.0)
+    dense = 1 / (face * STD * np.sqrt(2 * np.pi))
+    findings = [
         Finding("σ, Plane 1", first, "51", 0.0, 1e-9, "non-polar"),
         Finding("σ, Plane 2", charges["2"], "51", -0.5 / face, 1e-6, "negative"),
         Finding("σ, Plane 3", charges["3"], "51", 0.5 / face, 1e-6, "positive"),
-        Finding(
-            "σ, Plane 2, point charges",
-            crystal_surface_charge(ions, A, 0.0),
-            "58",
-            -0.5 / face,
-            1e-12,
-            "negative",
-        ),
-        Finding(
-            "σ(Plane 3) - σ(Plane 2)",
-            Measurement(float(charges["3"]) - float(charges["2"]), SIGMA),
-            "56",
-            quantum,
-            1e-6,
-            "quantum",
-        ),
-        Finding(
-            "mean density on Plane 4",
-            Measurement(float(profile.values[0]), "e/Å^3"),
-            "51",
-            1 / (face * STD * np.sqrt(2 * np.pi)),
-            1e-6,
-            "not 0",
-        ),
-        Finding(
-            "charge up to dipole-free cell",
-            Measurement(integral(profile, cuts["2"], A / 2), SIGMA),
-            "50, 51",
-            -0.5 / face,
-            1e-6,
-            "σ",
-        ),
-        Finding(
-            "σ, NaCl(111) ending on Cl",
-            plane_excess(salt, (1, 1, 1), of_salt.spacing / 4).charge,
-            "51",
-            -0.5 / salt_face,
-            1e-6,
-            "polar",
-        ),
-        Finding(
-            "|a1| A/Ω of the primitive cell",
-            Measurement(leaning, "1"),
-            "56",
-            np.sqrt(1.5),
-            1e-9,
-            "Ω = |a1| A",
-            "printed in X.E.1; it is Ω = (a1·n) A, without which the quantum is wrong",
-        ),
-        Finding("σ, CaF2(111) ending on F", between, "51", 0.0, 1e-6, "non-polar"),
-        Finding(
-            "σ, CaF2(111) ending on Ca",
-            below_calcium,
-            "51",
-            1 / fluorite_face,
-            1e-6,
-            "non-polar",
-            "the caption says that the orientation determines whether a surface is polar; so it is where planes "
-            "alternate in sign, but here cuts of both kinds have one orientation",
-        ),
-    )
+        Finding("σ, Plane 2, point charges", of_points, "58", -0.5 / face, 1e-12, "negative"),
+        Finding("σ(Plane 3) - σ(Plane 2)", step, "56", quantum, 1e-6, "quantum"),
+        Finding("mean density on Plane 4", on_plane, "51", dense, 1e-6, "not 0"),
+        Finding("charge up to dipole-free cell", up_to_cell, "50, 51", -0.5 / face, 1e-6, "σ"),
+    ]
     curves = {
         "rows": of_one_spacing(across.charge, SIGMA),
         "diagonals": of_one_spacing(along.charge, SIGMA),
         "planes of rows": curve([x / A for x in cuts.values()], [float(c) for c in charges.values()], SIGMA, "1"),
-        "NaCl(111)": of_one_spacing(of_salt.charge, "e", salt_face),
-        "CaF2(111)": of_one_spacing(of_fluorite.charge, "e", fluorite_face),
     }
-    parameters = {"a": A, "std": STD, "quantum": quantum, "cuts": cuts}
-    return FigureNumbers(12, findings, curves, parameters)
+    return findings, curves, {"a": A, "std": STD, "quantum": quantum, "cuts": cuts}
+
+
+def _rock_salt(device: str) -> tuple[list[Finding], Curve]:
+    sites = {"Na": [[0.0, 0.0, 0.0]], "Cl": [[0.5, 0.5, 0.5]]}
+    salt = crystal(face_centred(ROCK_SALT), sites, {"Na": 1.0, "Cl": -1.0}, 0.15, (48, 48, 48), device)
+    cuts = terminations(salt, POLAR)
+    face = np.sqrt(3) / 4 * ROCK_SALT**2
+    on_chlorine = plane_excess(salt, POLAR, cuts.spacing / 4).charge
+    vectors = polarization_quantum(salt.grid, POLAR)
+    leaning = Measurement(float(np.linalg.norm(salt.grid.cell[0])) * vectors.area / vectors.volume, "1")
+    printed = "printed in X.E.1; it is Ω = (a1·n) A, without which the quantum is wrong"
+    findings = [
+        Finding("σ, NaCl(111) ending on Cl", on_chlorine, "51", -0.5 / face, 1e-6, "polar"),
+        Finding("|a1| A/Ω of the primitive cell", leaning, "56", np.sqrt(1.5), 1e-9, "Ω = |a1| A", printed),
+    ]
+    return findings, of_one_spacing(cuts.charge, "e", face)
+
+
+def _fluorite(device: str) -> tuple[list[Finding], Curve]:
+    sites = {"Ca": [[0.0, 0.0, 0.0]], "F": [[0.25, 0.25, 0.25], [0.75, 0.75, 0.75]]}
+    fluorite = crystal(face_centred(FLUORITE), sites, {"Ca": 2.0, "F": -1.0}, 0.075, (96, 96, 96), device)
+    cuts = terminations(fluorite, POLAR)
+    face = np.sqrt(3) / 4 * FLUORITE**2
+    on_fluorine = plane_excess(fluorite, POLAR, cuts.spacing / 2).charge
+    on_calcium = plane_excess(fluorite, POLAR, -cuts.spacing / 8).charge
+    printed = (
+        "the caption says that the orientation determines whether a surface is polar; so it is where planes alternate "
+        "in sign, but here cuts of both kinds have one orientation"
+    )
+    findings = [
+        Finding("σ, CaF2(111) ending on F", on_fluorine, "51", 0.0, 1e-6, "non-polar"),
+        Finding("σ, CaF2(111) ending on Ca", on_calcium, "51", 1 / face, 1e-6, "non-polar", printed),
+    ]
+    return findings, of_one_spacing(cuts.charge, "e", face)
 
 
 def draw(numbers: FigureNumbers, width: str) -> Any:

@@ -9,6 +9,7 @@ Out  Figure.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..field import Field
+from ..grid import Grid
 from ..structure import SYMBOLS
 from .along import ELEMENT_COLOURS
 from .style import BLACK, NAMES, WIDTHS, axis_label, new_figure, styled
@@ -126,69 +128,25 @@ def plot_slices(
     else:
         index = [round(float(x) * n) % n for x, n in zip(through, grid.shape, strict=True)]
     scale = colour_scale(values)
-
-    panels = []
-    for normal in range(3):
-        first, second = [axis for axis in range(3) if axis != normal]
-        if grid.lengths[second] > grid.lengths[first]:  # the longer side lies along x
-            first, second = second, first
-        vectors = in_plane(grid.cell, first, second)
-        panels.append((normal, first, second, vectors))
-    # a periodic axis is drawn over its period, an open one up to its last point
-    ends = [1.0 if b == "periodic" else (n - 1) / n for b, n in zip(grid.boundary, grid.shape, strict=True)]
-    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]])
-    outlines = [corners * [ends[first], ends[second]] @ vectors for _, first, second, vectors in panels]
-
-    page = WIDTHS[width]
-    frames, bar, height = arrange([np.ptp(outline, axis=0) for outline in outlines], page)
+    planes = [_Plane.of(grid, normal, index[normal]) for normal in range(3)]
+    frames, bar, height = arrange([np.ptp(plane.outline, axis=0) for plane in planes], WIDTHS[width])
+    page = WIDTHS[width], height
     figure = new_figure(width, height)
-
-    def add_axes(frame: Sequence[float]) -> Any:
-        x, y, w, h = frame
-        return figure.add_axes((x / page, y / height, w / page, h / height))
-
-    mesh = None
     marks: dict[str, Any] = {}
-    for (normal, first, second, vectors), outline, frame in zip(panels, outlines, frames, strict=True):
-        axes = add_axes(frame)
-        plane = np.take(values, index[normal], axis=normal)
-        if first > second:
-            plane = plane.T  # rows along `first`
-        for row, axis in enumerate((first, second)):  # a periodic axis is closed by its first points
-            if grid.boundary[axis] == "periodic":
-                plane = np.concatenate([plane, np.take(plane, [0], axis=row)], axis=row)
-        names = "abc"
-        shape = grid.shape[first], grid.shape[second]
-        mesh = draw_plane(axes, plane, shape, vectors, outline, scale, (names[first], names[second]))
-        marks |= draw_atoms_near(axes, field, normal, index[normal], first, second, vectors)
-        distance = index[normal] * grid.plane_spacing(normal)
-        spanned = ", ".join(name for axis, name in enumerate(names) if axis != normal)
-        axes.set_title(f"{spanned} plane at {distance:.2f} Å", pad=3, fontsize=7.5)
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_locator(
-                matplotlib.ticker.MaxNLocator(
-                    nbins=max(2, int(3 * frame[2 if axis is axes.xaxis else 3])), steps=[1, 2, 5, 10]
-                )
-            )
-    assert mesh is not None
-    flat = bar[2] > bar[3]
-    bar_axes = add_axes(bar)
-    figure.colorbar(mesh, cax=bar_axes, extend=scale[3], orientation="horizontal" if flat else "vertical")
-    bar_axes.minorticks_off()
-    (bar_axes.xaxis if flat else bar_axes.yaxis).set_major_locator(matplotlib.ticker.MaxNLocator(4 if flat else 8))
+    for plane, frame in zip(planes, frames, strict=True):
+        axes = _axes_at(figure, frame, page)
+        mesh = plane.draw(axes, values, scale)
+        marks |= _draw_atoms_near(axes, field, plane)
+        for axis, inches in ((axes.xaxis, frame[2]), (axes.yaxis, frame[3])):
+            axis.set_major_locator(matplotlib.ticker.MaxNLocator(nbins=max(2, int(3 * inches)), steps=[1, 2, 5, 10]))
     label = axis_label(name or NAMES.get(field.quantity, field.quantity), field.unit)
-    if flat:
-        bar_axes.set_xlabel(label, labelpad=2)
-    else:
-        bar_axes.set_ylabel(label, labelpad=3)
+    _draw_colour_bar(figure, mesh, _axes_at(figure, bar, page), bar[2] > bar[3], scale, label)
     if marks:
-        x = (bar[0] + bar[2] / 2) / page
-        y = (bar[1] + bar[3] + 0.08) / height
         figure.legend(
             marks.values(),
             marks.keys(),
             loc="lower center",
-            bbox_to_anchor=(x, y),
+            bbox_to_anchor=((bar[0] + bar[2] / 2) / page[0], (bar[1] + bar[3] + 0.08) / height),
             ncols=len(marks),
             handletextpad=0.1,
             columnspacing=0.7,
@@ -196,6 +154,64 @@ def plot_slices(
             borderaxespad=0,
         )
     return figure
+
+
+@dataclass(frozen=True, eq=False)
+class _Plane:
+    """A lattice plane of grid points.
+
+    normal, index  axis of which it holds one point, and which
+    first, second  axes that lie in it, the longer one first
+    vectors        (2, 2) of in_plane
+    outline        (5, 2) the frame, closed [Å]: over the period of a periodic axis, up to the last point of an open one
+    """
+
+    grid: Grid
+    normal: int
+    index: int
+    first: int
+    second: int
+    vectors: NDArray[np.float64]
+    outline: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, grid: Grid, normal: int, index: int) -> _Plane:
+        first, second = sorted((axis for axis in range(3) if axis != normal), key=lambda axis: -grid.lengths[axis])
+        vectors = in_plane(grid.cell, first, second)
+        ends = [1.0 if b == "periodic" else (n - 1) / n for b, n in zip(grid.boundary, grid.shape, strict=True)]
+        corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]])
+        return cls(grid, normal, index, first, second, vectors, corners * [ends[first], ends[second]] @ vectors)
+
+    def draw(self, axes: Any, values: NDArray[Any], scale: Scale) -> Any:
+        """The mesh, under a title that says where the plane lies."""
+        plane = np.take(values, self.index, axis=self.normal)
+        if self.first > self.second:
+            plane = plane.T  # rows along `first`
+        for row, axis in enumerate((self.first, self.second)):  # a periodic axis is closed by its first points
+            if self.grid.boundary[axis] == "periodic":
+                plane = np.concatenate([plane, np.take(plane, [0], axis=row)], axis=row)
+        shape = self.grid.shape[self.first], self.grid.shape[self.second]
+        names = "abc"[self.first], "abc"[self.second]
+        distance = self.index * self.grid.plane_spacing(self.normal)
+        axes.set_title(f"{', '.join(sorted(names))} plane at {distance:.2f} Å", pad=3, fontsize=7.5)
+        return draw_plane(axes, plane, shape, self.vectors, self.outline, scale, names)
+
+
+def _axes_at(figure: Figure, frame: Sequence[float], page: tuple[float, float]) -> Any:
+    """Axes whose frame is given in inches."""
+    x, y, w, h = frame
+    width, height = page
+    return figure.add_axes((x / width, y / height, w / width, h / height))
+
+
+def _draw_colour_bar(figure: Figure, mesh: Any, axes: Any, flat: bool, scale: Scale, label: str) -> None:
+    figure.colorbar(mesh, cax=axes, extend=scale[3], orientation="horizontal" if flat else "vertical")
+    axes.minorticks_off()
+    (axes.xaxis if flat else axes.yaxis).set_major_locator(matplotlib.ticker.MaxNLocator(4 if flat else 8))
+    if flat:
+        axes.set_xlabel(label, labelpad=2)
+    else:
+        axes.set_ylabel(label, labelpad=3)
 
 
 Frame = tuple[float, float, float, float]
@@ -242,35 +258,34 @@ def arrange(extents: Sequence[NDArray[np.float64]], page: float) -> tuple[list[F
     return frames, bar, total
 
 
-def draw_atoms_near(
-    axes: Any, field: Field, normal: int, plane: int, first: int, second: int, vectors: NDArray[np.float64]
-) -> dict[str, Any]:
+def _draw_atoms_near(axes: Any, field: Field, plane: _Plane) -> dict[str, Any]:
     """Atoms within 0.6 Å of a lattice plane as circles at the foot of their perpendicular; by symbol."""
-    structure, grid = field.structure, field.grid
+    structure, grid, normal = field.structure, field.grid, plane.normal
+    in_it = [plane.first, plane.second]
     marks: dict[str, Any] = {}
     if structure is None:
         return marks
     inverse = np.linalg.inv(grid.cell)
     fractional = (structure.positions - grid.origin) @ inverse
-    offset = fractional[:, normal] - plane / grid.shape[normal]
+    offset = fractional[:, normal] - plane.index / grid.shape[normal]
     if grid.boundary[normal] == "periodic":
         offset -= np.round(offset)
     distance = offset * grid.height(normal)
     near = np.abs(distance) < 0.6
     foot = (structure.positions - np.outer(distance, grid.normal(normal)) - grid.origin) @ inverse
-    for axis in (first, second):
+    for axis in in_it:
         if grid.boundary[axis] == "periodic":
             foot[:, axis] -= np.floor(foot[:, axis] + 1e-6)
     numbers = sorted(set(structure.numbers.tolist()), reverse=True)
     for row, number in enumerate(numbers):
-        chosen = foot[near & (structure.numbers == number)][:, [first, second]]
+        chosen = foot[near & (structure.numbers == number)][:, in_it]
         images = [chosen]
         for column in (0, 1):  # an atom on an edge of the cell shows on the opposite edge too
             joined = np.concatenate(images)
             shifted = joined[joined[:, column] < 1e-3].copy()
             shifted[:, column] += 1.0
             images.append(shifted)
-        at = np.concatenate(images) @ vectors
+        at = np.concatenate(images) @ plane.vectors
         if len(at):
             colour = ELEMENT_COLOURS[row % len(ELEMENT_COLOURS)]
             style: dict[str, Any] = {"ms": 3.2, "mfc": colour, "mec": BLACK, "mew": 0.4, "clip_on": False, "zorder": 4}

@@ -14,6 +14,7 @@ import bz2
 import io
 import lzma
 import os
+import stat
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -162,22 +163,31 @@ class ByteFile:
             return cursor.read(n)
 
 
+def check_is_file(path: Path) -> None:
+    """InputError for a folder, for a pipe or device, and for a path where nothing is or that may not be looked at."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"{path}: no such file. Check the name and the folder.") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
+    if stat.S_ISDIR(mode):
+        raise InputError(f"{path} is a directory: give the file in it.")
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{path} is a pipe or device, and files are read in parts: write it to a file first.")
+
+
 def open_bytes(path: Path) -> ByteFile:
     """Find out how a file is compressed.
 
     Raises InputError for a missing file, a directory, or one that may not be read; FileFormatError for an empty
     file or a compression that is not read here.
     """
+    check_is_file(path)
     try:
-        if path.is_dir():
-            raise InputError(f"{path} is a directory: give the file in it.")
-        if path.exists() and not path.is_file():
-            raise InputError(f"{path} is a pipe or device, and files are read in parts: write it to a file first.")
         with path.open("rb") as file:
             magic = file.read(8)
             stored = os.fstat(file.fileno()).st_size
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file.") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
     if not magic:

@@ -1,7 +1,8 @@
 """Frames of charges from trajectories: by ASE where it is at home, by MDAnalysis everything else.
 
     .xyz, .extxyz, .traj, XDATCAR     ASE; charges of the file (initial_charges, charges) may change from frame to frame
-    .xtc, .trr, .dcd, .lammpstrj, …   MDAnalysis (module trajectories), with the charges of a topology
+    .xtc, .trr, .dcd, .lammpstrj, …   MDAnalysis (module trajectories), with the charges of a topology; and plain .xyz
+                                      whose atoms have other names than elements
     one file for each frame           structures and tables of x, y, z and charge (module point_charges)
 
 One frame is in memory at a time.
@@ -16,6 +17,7 @@ import os
 import warnings
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import FileFormatError, InputError
 from ..operators.points.trajectory_average import Frame
+from ..structure import SYMBOLS
+from .compressed import check_is_file
 from .point_charges import CHARGE_ARRAYS, Ions, read_point_charges
 from .trajectories import read_trajectory, rows_of_cell
 
@@ -35,14 +39,15 @@ def is_by_ase(path: Path) -> bool:
     return path.suffix.lower() in BY_ASE or path.name.startswith("XDATCAR")
 
 
-def states_cells(path: Path) -> bool:
-    """True for files of ASE that hold a cell for each frame, such as extended XYZ: its second line begins with it."""
+def _is_of_elements(path: Path) -> bool:
+    """False for plain XYZ whose atoms have names that are no elements (OW, Na+): ASE has no room for them."""
     if path.suffix.lower() != ".xyz":
-        return is_by_ase(path)
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return b"Lattice=" in file.read(4096).partition(b"\n")[2].partition(b"\n")[0]
+        return True
+    with path.open(encoding="utf-8", errors="replace") as file:
+        first, comment = file.readline(), file.readline()
+        if not first.strip().isdecimal() or "Lattice=" in comment:
+            return True
+        return all(line.split(maxsplit=1)[0] in SYMBOLS for line in islice(file, int(first)) if line.strip())
 
 
 def read_frames(
@@ -69,7 +74,9 @@ def read_frames(
     if start < 0 or every < 1:
         raise InputError(f"start = {start}, every = {every}: give a start from 0 on, and every of 1 or more.")
     place = Path(path)
-    if topology is not None or kind is not None or not is_by_ase(place):
+    if is_by_ase(place):
+        check_is_file(place)
+    if topology is not None or kind is not None or not (is_by_ase(place) and _is_of_elements(place)):
         return read_trajectory(
             place,
             topology,
@@ -80,8 +87,6 @@ def read_frames(
             kind=kind,
             atom_style=atom_style,
         )
-    if not place.is_file():
-        raise InputError(f"{place}: no such file. Check the name and the folder.")
     return _by_ase(place, charges, rows_of_cell(cell), start, every)
 
 

@@ -34,6 +34,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import FileFormatError, GpuhomogError, InputError
 from ..operators.points.point_charges import PointCharges
 from ..structure import SYMBOLS, Structure
+from .compressed import check_is_file
 
 Array = NDArray[np.float64]
 
@@ -71,10 +72,7 @@ def read_point_charges(
     own, and a cell that is none; FileFormatError for what cannot be read.
     """
     place = Path(path)
-    if place.is_dir():
-        raise InputError(f"{place} is a directory: give the file in it.")
-    if not place.is_file():
-        raise InputError(f"{place}: no such file. Check the name and the folder.")
+    check_is_file(place)
     rows = None if cell is None else np.asarray(cell, dtype=np.float64)
     if rows is not None and (rows.shape != (3, 3) or not np.isfinite(rows).all() or abs(np.linalg.det(rows)) < 1e-12):
         raise InputError("The cell is not three vectors that span a volume: give three rows of three numbers in Å.")

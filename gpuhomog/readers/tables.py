@@ -33,6 +33,7 @@ from ..grid import parse_boundary
 from ..results import Profile
 from ..structure import Structure
 from ..units import DOUBLE, QUANTITIES, check_quantity, conversion_factor
+from .compressed import check_is_file
 from .hdf5 import SIGNATURE, check_version
 
 SPACING_TOLERANCE = 2e-3  # of a spacing: positions printed with three decimals and 0.5 Å still pass
@@ -93,9 +94,9 @@ def read_result(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _existing(path: str | os.PathLike[str]) -> Path:
-    if not Path(path).is_file():
-        raise InputError(f"{path}: no such file. Check the name and the folder.")
-    return Path(path)
+    place = Path(path)
+    check_is_file(place)
+    return place
 
 
 def _own_content(path: Path) -> dict[str, Any] | None:

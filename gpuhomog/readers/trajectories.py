@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import FileFormatError, GpuhomogError, InputError
 from ..operators.points.trajectory_average import Frame
+from .compressed import check_is_file
 
 LAMMPS_DUMPS = (".lammpstrj", ".lammpsdump", ".dump")
 """Suffixes of LAMMPS dumps, of which MDAnalysis knows one."""
@@ -126,10 +127,7 @@ def read_trajectory(
         raise GpuhomogError("Trajectories need MDAnalysis: pip install 'gpuhomog[formats]'.") from None
     place = Path(path)
     for file in (place, *(() if topology is None else (Path(topology),))):
-        if file.is_dir():
-            raise InputError(f"{file} is a directory: give the file in it.")
-        if not file.exists():
-            raise InputError(f"{file}: no such file. Check the name and the folder.")
+        check_is_file(file)
     if every < 1:
         raise InputError(f"every = {every}: give 1 or more.")
     rows = rows_of_cell(cell)

@@ -53,7 +53,7 @@ def test_extended_xyz_has_cells_and_charges_itself(run, xyz, name):
     ("options", "words"),
     [
         (("--cell", CELL, "--spacing", "1"), ["charges"]),
-        (("--charges", "Na=1", "--cell", CELL, "--spacing", "1"), ["no charge for atom 2"]),
+        (("--charges", "Na=1", "--cell", CELL, "--spacing", "1"), ["run.xyz", "no charge for Cl"]),
         (("--charges", "Na=1,Cl=-1", "--spacing", "1"), ["cell"]),
         (("--charges", "Na=1,Cl=-1", "--cell", "1,2,3,4", "--spacing", "1"), ["--cell", "nine"]),
         (("--charges", "Na:1", "--cell", CELL, "--spacing", "1"), ["--charges", "Na=1"]),

@@ -37,6 +37,16 @@ def test_both_libraries_give_the_same_frames(xyz, start, every):
         assert (one.charges == other.charges).all() and (one.cell == other.cell).all()
 
 
+def test_atoms_with_names_of_their_own_are_read_by_the_other_library(xyz):
+    pytest.importorskip("MDAnalysis")
+    xyz.write_text(xyz.read_text().replace("Na ", "OW1 ").replace("Cl ", "HW1 "))
+    frames = gh.read_frames(xyz, charges={"OW1": -0.8, "HW1": 0.8}, cell=CELL)
+    found = list(frames)
+    frames._universe.trajectory.close()
+    assert len(found) == len(POSITIONS) and (found[0].charges == [-0.8, 0.8, -0.8, 0.8]).all()
+    assert found[-1].positions == pytest.approx(POSITIONS[-1], abs=1e-5)
+
+
 def test_charges_that_change_from_frame_to_frame(tmp_path):
     from ase import Atoms
     from ase.calculators.singlepoint import SinglePointCalculator

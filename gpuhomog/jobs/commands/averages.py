@@ -17,8 +17,7 @@ from ...operators.averages.average import average, average_and_variance, average
 from ...operators.points.trajectory_average import trajectory_profile
 from ...operators.profiles.macroscopic import macroscopic_average
 from ...operators.profiles.planar import planar_average
-from ...readers.frames import read_frames, states_cells
-from ...readers.trajectories import read_trajectory
+from ...readers.frames import read_frames
 from ...results import Result, unit_after
 from ...streaming import Unread, together
 from ...writers.tables import Compared
@@ -168,8 +167,7 @@ def run_profile(inputs: Inputs, values: dict[str, Any]) -> Outcome:
 
 def run_trajectory(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Mean charge profile of a trajectory."""
-    extended = values["topology"] is None and values["kind"] is None and states_cells(values["file"])
-    frames = (read_frames if extended else read_trajectory)(
+    frames = read_frames(
         values["file"],
         values["topology"],
         charges=values["charges"],
@@ -306,7 +304,7 @@ COMMANDS = (
     Command(
         "trajectory",
         "Mean charge profile of a molecular dynamics trajectory, with standard errors.",
-        "Reads extended XYZ, and what MDAnalysis reads (LAMMPS, GROMACS, XYZ and others), one frame at a time. The "
+        "Reads XYZ, and what MDAnalysis reads (LAMMPS, GROMACS and others), one frame at a time. The "
         "errors take into account how long frames remember each other, and say so where the run is too short to know.",
         (
             "gpuhomog trajectory run.xtc --topology run.tpr --spacing 0.2 -o profile.csv --plot profile.pdf",

@@ -111,8 +111,9 @@ def average(
     The provenance of the result records the way taken, and on open axes the truncated mass of the kernel.
 
     Raises KernelError where the kernel does not fit (under cell sampling: a box narrower than one sample, another
-    kernel with eps below two; wider than an open axis; TopHat or Sampled on a cell that is not orthogonal),
-    InputError for a spacing, sampling or method that does not exist.
+    kernel with eps below two, points between the samples for PowerLaw or oblique cells, unless eps is many samples;
+    wider than an open axis; TopHat or Sampled on a cell that is not orthogonal), InputError for a spacing, sampling or
+    method that does not exist.
     Warns (AccuracyWarning) where eps exceeds a quarter of a periodic axis: the box holds no macroscale; and where the
     spacing exceeds eps, or the width of a box: the mean of such points is not that of the field.
     """
@@ -163,9 +164,10 @@ def average_and_variance(
     """Local mean <nu> and local variance <nu²> - <nu>², float64, under one kernel.
 
     The squares are taken about the field's mean (about the outside value where an axis is open), so that a large
-    constant costs no digits. The variance is that of the samples; its quantity is "scalar" and its unit, the
-    square of the field's, is left None. Running sums of both, where method is or becomes "sums" on a coarse grid,
-    are made in one read and in the field's precision. Parameters and errors as `average`.
+    constant costs no digits. The variance is that of the samples, and 0 where band-limited squares have one below 0;
+    its quantity is "scalar" and its unit, the square of the field's, is left None. Running sums of both, where method
+    is or becomes "sums" on a coarse grid, are made in one read and in the field's precision. Parameters and errors as
+    `average`.
     """
     plan, way = _agreed(plan_average(field, kernel, spacing, sampling, method, False))
     return _means_and_variances(field, [(plan, way)], outside)[0]
@@ -384,8 +386,11 @@ def _choose_way(plan: Plan, method: str) -> Way:
             works = f"give a larger spacing{smoother}" if "lines" in there else "take a Gaussian or a box"
             values.refuse(f"The average with a {plan.kernel.name} on {points} points", works)
     if not costs:
+        between = any(line.stride is None for line in plan.lines) and np.isfinite(plan.kernel.cutoff(1e-3))
+        divides = " between the samples: give a spacing that divides the grid," if between else ":"
         raise KernelError(
-            f'{plan.kernel.name} has no exact form for cell averages in space: use sampling="bandlimited", or Box.'
+            f"{plan.kernel.name} has no exact form for cell averages in space{divides} "
+            'use sampling="bandlimited", or Box.'
         )
     if method == "sums" and method not in costs:
         raise KernelError('method="sums" adds up samples, which only Box and TopHat do: use method="auto".')

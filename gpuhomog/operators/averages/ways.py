@@ -737,11 +737,20 @@ class ByAllModes:
         return all(line.stride == 1 and len(line.points) == line.n == line.period for line in plan.lines)
 
     def cost(self, plan: Plan) -> float | None:
-        """For every kernel on smooth samples; for cell averages, kernels whose images in k can be summed."""
-        if plan.sampling == CELL and plan.factors is None and not plan.kernel.cutoff(1e-3) < np.inf:
+        """For every kernel on smooth samples; for cell averages where the images in k can be summed and told apart."""
+        if plan.sampling == CELL and not self._has_cells(plan):
             return None
         columns = plan.field.device.filter_in_columns[plan.field.values.dtype.name]
         return columns * prod(line.period for line in plan.lines)
+
+    @staticmethod
+    def _has_cells(plan: Plan) -> bool:
+        """True if cell averages come out exactly: between samples, an image in k is not the wave that it is on them."""
+        if plan.factors is None and not plan.kernel.cutoff(1e-3) < np.inf:
+            return False
+        between = [line for line in plan.lines if line.stride is None]
+        images_from = min((np.pi / line.step for line in between), default=np.inf)
+        return plan.kernel.cutoff(_images_above(plan)) <= images_from or not between
 
     def run(self, plan: Plan, values: Any, derivatives: Derivatives) -> list[Any]:
         """The spectrum is made once."""
@@ -788,19 +797,20 @@ def _parts(plan: Plan, along: int | None) -> list[Part]:
     reciprocal = grid.reciprocal / stretch[:, None]
     if plan.factors is not None and plan.sampling == CELL:
         return [AlongAxes([_cell_function(plan, axis, axis == along) for axis in range(3)])]
+    derivative = None if along is None else Derivative(reciprocal, grid.cell[along] / grid.lengths[along])
     parts: list[Part] = []
     for kernel in plan.stages:
         if kernel.geometry == ISOTROPIC:
             cells = plan.sampling == CELL
-            parts.append(_of_cells(kernel, reciprocal, plan) if cells else OfWavevector(reciprocal, kernel.transform))
+            if cells:
+                return [_of_cells(kernel, reciprocal, plan, derivative)]
+            parts.append(OfWavevector(reciprocal, kernel.transform))
         elif kernel.geometry == PLANE:
             normal = grid.normal(kernel.axis)  # type: ignore[attr-defined]
             parts.append(OfWavevector(reciprocal - np.outer(reciprocal @ normal, normal), kernel.transform))
         else:
             parts.append(AlongAxes([_line_function(plan.lines[axis], on_axis(kernel, axis)) for axis in range(3)]))
-    if along is not None:
-        parts.append(Derivative(reciprocal, grid.cell[along] / grid.lengths[along]))
-    return parts
+    return parts if derivative is None else [*parts, derivative]
 
 
 def _line_function(line: Line, kernel: AveragingKernel) -> Any:
@@ -822,13 +832,19 @@ def _cell_function(plan: Plan, axis: int, differentiate: bool) -> Any:
     return lambda modes: table[modes.astype(np.int64) % line.period]
 
 
-def _of_cells(kernel: AveragingKernel, reciprocal: Array, plan: Plan) -> Part:
+def _images_above(plan: Plan) -> float:
+    """|mu^| below which an image in k of a piecewise constant field does not count."""
+    return max(plan.tolerance, 1e-13)
+
+
+def _of_cells(kernel: AveragingKernel, reciprocal: Array, plan: Plan, derivative: Part | None) -> Part:
     """An isotropic kernel on cell averages: the piecewise constant field's images in k, folded back.
 
-    m(n) = Σ_g mu^(|k(n + g P)|) Π_i sinc((n_i + g_i P_i)/P_i), cut where mu^ falls below 1e-13.
+    m(n) = Σ_g mu^(|k(n + g P)|) Π_i sinc((n_i + g_i P_i)/P_i), cut where mu^ falls below 1e-13; of a derivative each
+    image has its own k.
     """
     periods = [line.period for line in plan.lines]
-    cutoff = kernel.cutoff(max(plan.tolerance, 1e-13))
+    cutoff = kernel.cutoff(_images_above(plan))
     reach = [ceil(cutoff * line.step / (2 * np.pi) + 0.5) if line.n > 1 else 0 for line in plan.lines]
     radial = OfWavevector(reciprocal, kernel.transform)
 
@@ -836,7 +852,8 @@ def _of_cells(kernel: AveragingKernel, reciprocal: Array, plan: Plan) -> Part:
         total: Any = 0.0
         for image in np.ndindex(*[2 * r + 1 for r in reach]):
             moved = [m + (g - r) * p for m, g, r, p in zip(modes, image, reach, periods, strict=True)]
-            total = total + radial(*moved) * _sinc_product(moved, periods)
+            term = radial(*moved) * _sinc_product(moved, periods)
+            total = total + (term if derivative is None else term * derivative(*moved))
         return np.asarray(total)
 
     return part

@@ -233,54 +233,17 @@ def _result(
 ) -> LinesAndPoints:
     dimension, first = found.dimension, runs[0]
 
-    def spread(values: list[float]) -> float | None:
-        changes = np.abs(np.array(values) - values[0]) * factors
-        return float(changes.max()) if len(changes) > 1 else None
-
     def measured(values: list[float], power: int) -> Measurement:
-        return Measurement(values[0], times_length(field.unit, power), spread(values))
+        return Measurement(values[0], times_length(field.unit, power), _spread(values, factors))
 
-    uncertainty: dict[Feature, float | None] = {}
-    for feature in shape.features:
-        own = spread([run.excess[feature] for run in runs])
-        uncertainty[feature] = None if own is None else hypot(own, *shape.handed_down(feature, setting, uncertainty))
-    by_dimension: list[tuple[Excess, ...]] = []
-    for order, features in enumerate(found.features):
-        unit = times_length(field.unit, dimension - order)
-        by_dimension.append(
-            tuple(
-                Excess(
-                    tuple(tuple(float(x) for x in point) for point in found.at(feature)),
-                    found.size(feature),
-                    Measurement(first.excess[feature], unit, uncertainty[feature]),
-                )
-                for feature in features
-            )
-        )
-    references = []
-    for k, (region, body) in enumerate(zip(regions, found.bodies, strict=True)):
-        gradient = first.gradients[k]
-        references.append(
-            Reference(
-                region.name or str(k + 1),
-                tuple(tuple(float(x) for x in corner) for corner in np.asarray(region.corners)),
-                body.size,
-                measured([run.values[k] for run in runs], 0)
-                if shape.is_fitted(k)
-                else Measurement(first.values[k], field.unit),
-                tuple(float(x) for x in gradient) if gradient.any() else None,
-                shape.is_fitted(k),
-            )
-        )
+    own = {feature: _spread([run.excess[feature] for run in runs], factors) for feature in shape.features}
+    by_dimension = _excesses(field, found, first, shape.uncertainties(own, setting))
+    values = [
+        measured([run.values[k] for run in runs], 0) if shape.is_fitted(k) else Measurement(value, field.unit)
+        for k, value in enumerate(first.values)
+    ]
     total = lattice.integral(field)
     accounted = [run.accounted(found) for run in runs]
-    remarks = []
-    carried = [x.value for group in by_dimension[1:] for x in group]
-    least = 1e-9 * max(abs(first.excess[point]) for point in found.features[0]) / (2 * setting[0])
-    if any(run_value != 0 for run_value in first.values):
-        remarks.append("V_ref is not zero everywhere: the excesses change with where lines and points are put")
-    elif any(abs(float(x)) > max(least, 3 * (x.uncertainty or 0.0)) for x in carried):
-        remarks.append("lines (faces) carry an excess: that of the points changes with where they are put")
     step = {
         "step": "lines and points",
         "eps": 2 * setting[0],
@@ -294,7 +257,9 @@ def _result(
         points=by_dimension[0],
         lines=by_dimension[1],
         faces=by_dimension[2] if dimension == 3 else (),
-        regions=tuple(references),
+        regions=tuple(
+            _reference(k, region, found, values[k], first.gradients[k], shape) for k, region in enumerate(regions)
+        ),
         total=Measurement(total, times_length(field.unit, dimension)),
         accounted=measured(accounted, dimension),
         closure=measured([total - x for x in accounted], dimension),
@@ -303,9 +268,56 @@ def _result(
         uniform_axis=lattice.axis,
         sampling=sampling,
         directions=tuple(tuple(float(x) for x in row) for row in lattice.directions),
-        remarks=tuple(remarks),
+        remarks=_remarks(found, first, by_dimension[1:], setting[0]),
         provenance=(*field.provenance, step),
     )
+
+
+def _spread(values: list[float], factors: list[float]) -> float | None:
+    """How far what other settings find lies from the first, each times its factor; None for one setting."""
+    changes = np.abs(np.array(values) - values[0]) * factors
+    return float(changes.max()) if len(changes) > 1 else None
+
+
+def _excesses(
+    field: Field, found: Complex, run: _Run, uncertainty: dict[Feature, float | None]
+) -> list[tuple[Excess, ...]]:
+    """What points, lines and faces carry, in this order."""
+    return [
+        tuple(
+            Excess(
+                tuple(tuple(float(x) for x in point) for point in found.at(feature)),
+                found.size(feature),
+                Measurement(
+                    run.excess[feature], times_length(field.unit, found.dimension - order), uncertainty[feature]
+                ),
+            )
+            for feature in features
+        )
+        for order, features in enumerate(found.features)
+    ]
+
+
+def _reference(k: int, region: Region, found: Complex, value: Measurement, gradient: Array, shape: _Shape) -> Reference:
+    return Reference(
+        region.name or str(k + 1),
+        tuple(tuple(float(x) for x in corner) for corner in np.asarray(region.corners)),
+        found.bodies[k].size,
+        value,
+        tuple(float(x) for x in gradient) if gradient.any() else None,
+        shape.is_fitted(k),
+    )
+
+
+def _remarks(found: Complex, run: _Run, carried: Sequence[tuple[Excess, ...]], std: float) -> tuple[str, ...]:
+    """What the numbers depend on: where lines and points are put, if anything larger is not zero."""
+    if any(value != 0 for value in run.values):
+        return ("V_ref is not zero everywhere: the excesses change with where lines and points are put",)
+    least = 1e-9 * max(abs(run.excess[point]) for point in found.features[0]) / (2 * std)
+    values = [excess.value for group in carried for excess in group]
+    if any(abs(float(x)) > max(least, 3 * (x.uncertainty or 0.0)) for x in values):
+        return ("lines (faces) carry an excess: that of the points changes with where they are put",)
+    return ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -849,7 +861,16 @@ class _Shape:
         """How much of a feature the window of a smaller one at its boundary takes."""
         return self.complex.angle(larger, feature) * radial[min(len(larger), 3) - len(feature) - 1]
 
-    def handed_down(
+    def uncertainties(
+        self, own: Mapping[Feature, float | None], setting: tuple[float, float]
+    ) -> dict[Feature, float | None]:
+        """Of each excess: its own with what larger features hand down, which come first."""
+        found: dict[Feature, float | None] = {}
+        for feature, value in own.items():
+            found[feature] = None if value is None else hypot(value, *self._handed_down(feature, setting, found))
+        return found
+
+    def _handed_down(
         self, feature: Feature, setting: tuple[float, float], uncertainty: Mapping[Feature, float | None]
     ) -> list[float]:
         """What a wrong excess of larger features makes of this one's: all windows may miss it alike."""

@@ -3,7 +3,7 @@
     C(x) = ∫ Δν,   Δν = ν - reference,   Q(x) = C(x) - C(x_b)
     M1 = (1/l) Σ_m ∫_m (x - x_m) Δν,   M2 = (1/l) Σ_m ∫_m (x - x_m)² Δν          eqs. 37, 38, 42, E1
     W  = M2/2 + (X_d - x_b) M1,   X_d M1 = (1/l) Σ_m x_m ∫_m (x - x_m) Δν          eq. E8
-    dM1/dx_b = Δν(x_b),   dW/dx_b = -M1                                            eq. E14 and, instead of E13, for W
+    dM1/dx_b = Δν(x_b),   dW/dx_b = -M1                                            eq. E6 and, instead of E13, for W
 
 x_m are the midpoints of the intervals m, l is the length of the window, which holds equally many periods on either side
 of x_b. M1 and W are the same for every zero-average partition; M2 is not (E22 fails even in a crystal), and dM2/dx_b =
@@ -359,60 +359,85 @@ def _bulk(
         raise InputError(f'x_b = "{x_b}": give a position in Å, or "auto".')
     if largest is not None and not (isfinite(largest) and largest > 0):
         raise InputError(f"largest = {largest}: give the widest interval in Å, a positive length.")
+    if profile.boundary == OPEN:
+        return _bulk_between(profile, x_b, largest, period, given, reference, sampling, needs_period)
+    if given is not None:
+        raise InputError("bulk belongs to an open axis: a periodic profile is bulk all over. Leave it out.")
+    if period is not None and not isinstance(period, str):
+        raise InputError("period belongs to an open axis: a periodic profile is one period. Leave it out.")
+    return _bulk_of_cell(profile, x_b, largest, reference, sampling)
+
+
+def _bulk_of_cell(
+    profile: Profile, x_b: float | str, largest: float | None, reference: float | None, sampling: str
+) -> tuple[_Bulk, float]:
+    """Of a periodic profile: three cells in a row, the window being the middle one."""
+    cell = profile.length
+    value = profile.mean() if reference is None else float(reference)
+    if abs(profile.mean() - value) * cell > 1e-9 * float(np.abs(profile.values).max()) * cell:
+        raise InputError(
+            f"reference = {value:.6g}: the mean of this periodic profile is {profile.mean():.6g}, and only with "
+            "its mean subtracted does the cumulative integral return. Leave reference out."
+        )
+    one = unroll(profile, 0, sampling)
+    one = replace(one, values=one.values - profile.mean()).in_cells()
+    line = Unrolled(one.start - cell, one.spacing, np.tile(one.values, 3), CELL, one.precision)
     unit = times_length(profile.unit, 1)
-    if profile.boundary != OPEN:
-        if given is not None:
-            raise InputError("bulk belongs to an open axis: a periodic profile is bulk all over. Leave it out.")
-        if period is not None and not isinstance(period, str):
-            raise InputError("period belongs to an open axis: a periodic profile is one period. Leave it out.")
-        cell = profile.length
-        value = profile.mean() if reference is None else float(reference)
-        if abs(profile.mean() - value) * cell > 1e-9 * float(np.abs(profile.values).max()) * cell:
-            raise InputError(
-                f"reference = {value:.6g}: the mean of this periodic profile is {profile.mean():.6g}, and only with "
-                "its mean subtracted does the cumulative integral return. Leave reference out."
-            )
-        one = unroll(profile, 0, sampling)
-        one = replace(one, values=one.values - profile.mean()).in_cells()
-        line = Unrolled(one.start - cell, one.spacing, np.tile(one.values, 3), CELL, one.precision)
-        window = Window(one.start, one.start + cell, largest or cell, cell=cell, unit=unit)
-        middle = one.start + cell / 2
-        if isinstance(x_b, str):
-            return _Bulk(profile, line, window, value, sampling), local_mean_crossing(line, window, middle, cell)
-        return _Bulk(profile, line, window, value, sampling), one.place(float(x_b), cell)
+    window = Window(one.start, one.start + cell, largest or cell, cell=cell, unit=unit)
+    middle = one.start + cell / 2
+    place = local_mean_crossing(line, window, middle, cell) if isinstance(x_b, str) else one.place(float(x_b), cell)
+    return _Bulk(profile, line, window, value, sampling), place
+
+
+def _bulk_between(
+    profile: Profile,
+    x_b: float | str,
+    largest: float | None,
+    period: GivenPeriod,
+    given: Sequence[float] | None,
+    reference: float | None,
+    sampling: str,
+    needs_period: bool,
+) -> tuple[_Bulk, float]:
+    """Of an open profile: between the faces of its body, or as given."""
     value = 0.0 if reference is None else float(reference)
-    if given is None:
-        body = find_body(profile, sampling)
-        line, low, high = body.line, body.low, body.high
-    else:
-        if len(given) != 2 or not all(isfinite(x) for x in given) or not given[0] < given[1]:
-            raise InputError(f"bulk = {tuple(given)}: give two positions in Å, the lower first.")
-        line, (low, high) = unroll(profile, 0, sampling), (float(given[0]), float(given[1]))
-        if low < line.start or high > line.end:
-            raise InputError(
-                f"The window {low:.6g} to {high:.6g} Å leaves the profile, which reaches from {line.start:.6g} to "
-                f"{line.end:.6g} Å."
-            )
+    line, low, high = _stretch(profile, given, sampling)
     found = resolve_period(period, line, low, high)
     if needs_period and found is None:
         raise InputError('The bulk has no period: give period=…, or take partition="crossings", which needs none.')
     line = replace(line, values=line.values - value).in_cells()
-    period_length = found.length if found else None
-    window = Window(low, high, largest or (high - low) / 2, period=period_length, unit=unit)
+    length = found.length if found else None
+    window = Window(low, high, largest or (high - low) / 2, period=length, unit=times_length(profile.unit, 1))
     bulk = _Bulk(profile, line, window, value, sampling)
     if isinstance(x_b, str):
         width = (high - low) / 2
-        if period_length and width > period_length:
-            width = period_length * np.floor(width / period_length)
+        if length and width > length:
+            width = length * np.floor(width / length)
         return bulk, local_mean_crossing(line, window, (low + high) / 2, float(width))
     if not low < x_b < high:
         raise InputError(f"x_b = {x_b:.6g} Å lies outside the window {low:.6g} to {high:.6g} Å: choose it inside.")
-    if needs_period and period_length and not low <= x_b - period_length < x_b + period_length <= high:
+    if needs_period and length and not low <= x_b - length < x_b + length <= high:
         raise InputError(
-            f"x_b = {x_b:.6g} Å is less than a period of {period_length:.6g} Å from an end of the window {low:.6g} to "
+            f"x_b = {x_b:.6g} Å is less than a period of {length:.6g} Å from an end of the window {low:.6g} to "
             f"{high:.6g} Å: choose it inside."
         )
     return bulk, float(x_b)
+
+
+def _stretch(profile: Profile, given: Sequence[float] | None, sampling: str) -> tuple[Unrolled, float, float]:
+    """An open profile, and the ends of its bulk."""
+    if given is None:
+        body = find_body(profile, sampling)
+        return body.line, body.low, body.high
+    if len(given) != 2 or not all(isfinite(x) for x in given) or not given[0] < given[1]:
+        raise InputError(f"bulk = {tuple(given)}: give two positions in Å, the lower first.")
+    line, (low, high) = unroll(profile, 0, sampling), (float(given[0]), float(given[1]))
+    if low < line.start or high > line.end:
+        raise InputError(
+            f"The window {low:.6g} to {high:.6g} Å leaves the profile, which reaches from {line.start:.6g} to "
+            f"{line.end:.6g} Å."
+        )
+    return line, low, high
 
 
 def _start_level(bulk: _Bulk) -> float:

@@ -632,7 +632,7 @@ class _Sides:
         x_surface: tuple[float, float] | None,
     ) -> Excess:
         """The estimates side by side; sums of both sides against the whole."""
-        line, body = self.body.line, self.body
+        line, body, unit = self.body.line, self.body, self.unit
         by_period, (by_kernel, residual) = self.by_period(), self.by_kernel()
         by_partition, widest = self.by_partition(self.around)
         alpha = None
@@ -644,38 +644,28 @@ class _Sides:
                     by_partition[2:] = by_kernel[2:]
         leading = by_period if self.period else by_kernel
         cut, total, dipole = float(line.cumulative(self.x_b)), line.total, first_moment(line, self.origins[0])
-        unit, rounding = self.unit, line.rounding
-        undefined = Measurement.not_defined(unit, self.reason or "")
-        low, high = (side in ("low", "both")), (side in ("high", "both"))
-        dipole_closure = None
-        if side == "both" and leading[1].defined and leading[2].defined:
-            moved = (self.origins[1] - self.origins[0]) * float(leading[1])
-            dipole_closure = float(leading[2]) + float(leading[3]) + moved - dipole
+        closure, dipole_closure = self._closures(leading, total, dipole) if side == "both" else (None, None)
+        bulk_part = Measurement.not_defined(unit, self.reason or "")
+        if leading[0].defined:
+            bulk_part = Measurement(float(leading[0]) - cut, unit, line.uncertainty)
         charged = profile.quantity == "charge_density" and x_surface is None
-        remarks = self._remarks(by_period, by_kernel, total if charged else 0.0, line.gross)
+        step = {
+            "step": kind.title.lower(),
+            "x_b": self.x_b,
+            "eps": self.eps,
+            "sampling": line.sampling,
+            "side": side,
+            **({} if x_surface is None else {"reference": reference, "x_surface": list(x_surface)}),
+        }
         return kind(
-            low=leading[0] if low else None,
-            high=leading[1] if high else None,
-            low_period=by_period[0] if low else None,
-            high_period=by_period[1] if high else None,
-            low_kernel=by_kernel[0] if low else None,
-            high_kernel=by_kernel[1] if high else None,
-            low_partition=by_partition[0] if low else None,
-            high_partition=by_partition[1] if high else None,
-            low_dipole=leading[2] if low else None,
-            high_dipole=leading[3] if high else None,
-            low_dipole_period=by_period[2] if low else None,
-            high_dipole_period=by_period[3] if high else None,
-            low_dipole_kernel=by_kernel[2] if low else None,
-            high_dipole_kernel=by_kernel[3] if high else None,
-            low_dipole_partition=by_partition[2] if low else None,
-            high_dipole_partition=by_partition[3] if high else None,
-            total=Measurement(total, unit, rounding),
+            **_of_sides(side, "", leading),
+            **_of_sides(side, "_period", by_period),
+            **_of_sides(side, "_kernel", by_kernel),
+            **_of_sides(side, "_partition", by_partition),
+            total=Measurement(total, unit, line.rounding),
             dipole=Measurement(dipole, self.moment_unit, first_moment_error(line)),
             cut=Measurement(cut, unit, line.uncertainty),
-            bulk_part=undefined
-            if not leading[0].defined
-            else Measurement(float(leading[0]) - cut, unit, line.uncertainty),
+            bulk_part=bulk_part,
             estimator="period window" if self.period else "kernel",
             x_b=self.x_b,
             bulk=window,
@@ -689,7 +679,7 @@ class _Sides:
             eps=self.eps,
             residual=residual,
             tail=self.tail,
-            closure=float(leading[0]) + float(leading[1]) - total if side == "both" and leading[0].defined else None,
+            closure=closure,
             dipole_closure=dipole_closure,
             alpha=alpha,
             widest=widest,
@@ -698,19 +688,19 @@ class _Sides:
             planes=profile.planes,
             area=profile.area,
             sampling=line.sampling,
-            remarks=remarks,
-            provenance=(
-                *profile.provenance,
-                {
-                    "step": kind.title.lower(),
-                    "x_b": self.x_b,
-                    "eps": self.eps,
-                    "sampling": line.sampling,
-                    "side": side,
-                    **({} if x_surface is None else {"reference": reference, "x_surface": list(x_surface)}),
-                },
-            ),
+            remarks=self._remarks(by_period, by_kernel, total if charged else 0.0, line.gross),
+            provenance=(*profile.provenance, step),
         )
+
+    def _closures(self, of: list[Measurement], total: float, dipole: float) -> tuple[float | None, float | None]:
+        """What both sides add up to less the whole: charge, and first moment from the low side's origin."""
+        if not of[0].defined:
+            return None, None
+        closure = float(of[0]) + float(of[1]) - total
+        if not of[2].defined:
+            return closure, None
+        moved = (self.origins[1] - self.origins[0]) * float(of[1])
+        return closure, float(of[2]) + float(of[3]) + moved - dipole
 
     def _remarks(
         self, windows: list[Measurement], kernels: list[Measurement], total: float, gross: float
@@ -728,6 +718,15 @@ class _Sides:
                     f"period window and kernel differ by {difference:.2g} {self.unit}, beyond their uncertainty"
                 )
         return tuple(remarks)
+
+
+def _of_sides(side: str, by: str, four: list[Measurement]) -> dict[str, Measurement | None]:
+    """σ and first moments of both sides under the names that a result has for them; None for a side not asked for."""
+    names = (("low", ""), ("high", ""), ("low", "_dipole"), ("high", "_dipole"))
+    return {
+        f"{end}{what}{by}": value if side in (end, "both") else None
+        for (end, what), value in zip(names, four, strict=True)
+    }
 
 
 def first_moment(line: Unrolled, origin: float) -> float:

@@ -119,7 +119,6 @@ class LorentzCavity(Result):
     intact_by: str
     cell: str
     boundary: str = "tin-foil: the fields of charged surfaces and of external sources are not in it"
-    remarks: tuple[str, ...] = ()
     provenance: tuple[Mapping[str, Any], ...] = ()
 
     columns: ClassVar[tuple[str, ...]] = (
@@ -152,7 +151,6 @@ class LorentzCavity(Result):
                 if value is not None
             )
             left.append((f"{label}, rms", f"{raw:.3g} {units[name]}{', ' if others else ''}{others}"))
-        left += [("note", remark) for remark in self.remarks]
         return ("Field at A [V/Å]", tuple(fields)), (title, tuple(left))
 
     def _route(self) -> str:
@@ -238,7 +236,6 @@ def lorentz_cavity(
     r = np.array(radii, dtype=np.float64).reshape(-1)
     if not r.size or not np.isfinite(r).all() or r.min() <= 0:
         raise InputError("radii: give at least one, each positive and finite, in Å.")
-    remarks: tuple[str, ...] = ()
     if isinstance(charge, Field):
         if cell is not None:
             raise InputError("A field has its own cell: leave cell out.")
@@ -297,7 +294,6 @@ def lorentz_cavity(
         invariant=intact + lorentz,
         intact_by=intact_by,
         cell=name,
-        remarks=remarks,
         provenance=(
             *provenance,
             {"step": "Lorentz cavity", "centre": place.tolist(), "radii": len(r), "width": a, "cell": name},

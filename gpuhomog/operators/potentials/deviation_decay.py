@@ -154,15 +154,8 @@ def deviation_decay(
             raise InputError(f'Unknown {name} "{word}" of a decay: {nearest_known(str(word), known)}')
     if not 0 < fraction <= MOST_OF_DISC:
         raise InputError(f"fraction = {fraction}: give R1/R of a fixed disc, above 0 and at most {MOST_OF_DISC}.")
-    if field.slab.axis != normal:
-        in_memory(field, f"The decay along {AXIS_NAMES[normal]}, whose planes are not those that are read,")
     wanted = _radii(field, normal, radii)
-    cylinder = Cylinder(field.grid, normal, float(wanted[0]), 0.0)
-    cylinder.check()
-    if OPEN in [field.grid.boundary[i] for i in cylinder.in_plane]:
-        raise InputError("The planes are open: what falls with R are the modes of planes that go on, periodic ones.")
-    if cylinder.leans:
-        raise InputError(f"Axis {AXIS_NAMES[normal]} leans on its planes: use an upright cell.")
+    cylinder = _upright_cylinder(field, normal, float(wanted[0]))
     first, last, order = stretch_of(field, cylinder, x_low, x_high, end_weights)
     (plane,), _ = places_of(cylinder, x_b, first, last)
     lengths, waves = _waves(field, cylinder, np.asarray(in_plane, dtype=np.float64))
@@ -178,19 +171,10 @@ def deviation_decay(
     values = np.array([float((waves * at_each(float(R))).sum()) for R in wanted]) - (limit if average == POINT else 0.0)
     binned, rms = _binned(wanted, values)
     decades = log10(binned[-1] / binned[0])
-    scale = float(np.abs(waves).sum())
-    if rms.min() <= NEGLIGIBLE * scale * 1e-2:
+    if rms.min() <= NEGLIGIBLE * float(np.abs(waves).sum()) * 1e-2:
         exponent = Measurement.not_defined("1", "the values are rounding")
     else:
         exponent = _slope(np.log(binned), np.log(rms))
-    remarks: tuple[str, ...] = ()
-    if decades < GOOD_DECADES:
-        remarks = (f"the fit covers {decades:.2f} decades of R: {GOOD_DECADES} or more tell an exponent from another",)
-    if exponent.value is not None and abs(exponent.value - AVERAGES[average]) > ASTRAY * (exponent.uncertainty or 0.0):
-        remarks += (
-            f"the exponent is not yet {AVERAGES[average]:g}, that of a crystal at large R: what falls faster "
-            "is not small here, and the error is that of the straight line alone",
-        )
     step = {
         "step": "decay of Φ of Δρ", "axis": AXIS_NAMES[normal], "average": average, "side": side, "end_weights": order,
         "x_b": cylinder.step * int(plane), "modes": int(kept.sum()),
@@ -211,9 +195,36 @@ def deviation_decay(
         side=side,
         planes=AXIS_NAMES[normal],
         fraction=stated,
-        remarks=remarks,
+        remarks=_remarks(exponent, AVERAGES[average], decades),
         provenance=(*field.provenance, step if stated is None else {**step, "fraction": stated}),
     )
+
+
+def _upright_cylinder(field: Field, normal: int, radius: float) -> Cylinder:
+    """The cylinder along an axis that is upright on periodic planes; InputError for any other."""
+    if field.slab.axis != normal:
+        in_memory(field, f"The decay along {AXIS_NAMES[normal]}, whose planes are not those that are read,")
+    cylinder = Cylinder(field.grid, normal, radius, 0.0)
+    cylinder.check()
+    if OPEN in [field.grid.boundary[i] for i in cylinder.in_plane]:
+        raise InputError("The planes are open: what falls with R are the modes of planes that go on, periodic ones.")
+    if cylinder.leans:
+        raise InputError(f"Axis {AXIS_NAMES[normal]} leans on its planes: use an upright cell.")
+    return cylinder
+
+
+def _remarks(exponent: Measurement, expected: float, decades: float) -> tuple[str, ...]:
+    remarks = []
+    if decades < GOOD_DECADES:
+        remarks.append(
+            f"the fit covers {decades:.2f} decades of R: {GOOD_DECADES} or more tell an exponent from another"
+        )
+    if exponent.value is not None and abs(exponent.value - expected) > ASTRAY * (exponent.uncertainty or 0.0):
+        remarks.append(
+            f"the exponent is not yet {expected:g}, that of a crystal at large R: what falls faster is not small here, "
+            "and the error is that of the straight line alone"
+        )
+    return tuple(remarks)
 
 
 def _radii(field: Field, normal: int, radii: ArrayLike | None) -> Array:

@@ -377,6 +377,39 @@ def test_gradient_of_a_cell_box_is_the_difference_of_its_faces(rng):
     assert x_slope.values[:, 0, 0] == pytest.approx((at(x + 1.3) - at(x - 1.3)) / 2.6, abs=1e-14)
 
 
+@pytest.mark.parametrize(
+    ("kernel", "spacing"),
+    [
+        (gh.Gaussian(2.0), None),
+        (gh.PowerLaw(2.0), None),
+        (gh.Gaussian(2.0), (1.6, 4.0, 3.5)),
+        (gh.Gaussian(6.0), (1.1, 1.4, 1.3)),
+    ],
+    ids=["gaussian", "powerlaw", "every-second-sample", "between-samples"],
+)
+def test_cell_averages_and_gradients_in_an_oblique_cell_are_sums_over_images(device, rng, kernel, spacing):
+    """The modes of the piecewise constant field, one by one, far beyond those of its samples."""
+    cell = np.array([[3.0, 0.4, 0.0], [0.0, 3.2, 0.5], [0.3, 0.0, 2.9]])
+    values = rng.standard_normal((4, 5, 3))
+    field = gh.Field.from_array(values, cell, device=device)
+    shape = np.array(values.shape)
+    n = np.stack(np.meshgrid(*[np.arange(-6 * s, 6 * s + 1) for s in shape], indexing="ij"), -1).reshape(-1, 3)
+    k = n @ (2 * np.pi * np.linalg.inv(cell).T)
+    size = np.linalg.norm(k, axis=1)
+    n, k, size = n[size < 22], k[size < 22], size[size < 22]
+    modes = (
+        np.fft.fftn(values)[tuple((n % shape).T)] / values.size * np.sinc(n / shape).prod(1) * kernel.transform(size)
+    )
+    smooth, slopes = (
+        operator(field, kernel, sampling="cell", spacing=spacing) for operator in (gh.average, gh.average_gradient)
+    )
+    at = np.indices(smooth.grid.shape).reshape(3, -1).T / smooth.grid.shape
+    waves = np.exp(2j * np.pi * at @ n.T)
+    assert smooth.to_host().ravel() == pytest.approx((waves @ modes).real, abs=1e-11)
+    for axis, slope in enumerate(slopes):
+        assert slope.to_host().ravel() == pytest.approx((waves @ (1j * k[:, axis] * modes)).real, abs=1e-11)
+
+
 def test_variance_is_that_of_the_weights(device, rng):
     values = rng.standard_normal((12, 10, 8)) + 1e6
     field = gh.Field.from_array(values, np.diag([12.0, 10.0, 8.0]), device=device)
@@ -431,6 +464,12 @@ def small(rng):
         (lambda f: gh.average(f, gh.Box(8.5)), KernelError, "open axis c is only 8 Å long"),
         (lambda f: gh.average(f, gh.Gaussian(4.1)), KernelError, "open axis c"),
         (lambda f: gh.average(f, gh.Ball(3.0), sampling="cell"), KernelError, "no exact form for cell averages"),
+        (lambda f: gh.average(f, gh.PowerLaw(2.1), sampling="cell", spacing=1.5), KernelError, "between the samples"),
+        (
+            lambda f: gh.average(f, gh.Box(2), sampling="cell", spacing=1.5, method="all modes"),
+            KernelError,
+            "use one of",
+        ),
         (lambda f: gh.average(f, None), KernelError, "give an averaging kernel such as"),
         (lambda f: gh.average(f, "gaussian"), KernelError, "give an averaging kernel such as"),
         (lambda f: gh.average(f, []), KernelError, "one averaging kernel or more"),
