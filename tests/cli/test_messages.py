@@ -75,7 +75,7 @@ def test_what_is_rounding_is_not_printed_as_a_value():
     assert str(gh.Measurement(0.25, "e/Å", 7.6e-14)) == "0.25 ± 7.6e-14 e/Å"
     assert str(gh.Measurement(1.1e-8, "e/Å", 6.8e-8)) == "1.1e-08 ± 6.8e-08 e/Å"
     assert str(gh.Measurement(-1.23456789e-5, "V", 1.1e-11)) == "-1.2345679e-05 ± 1.1e-11 V"
-    assert str(gh.Measurement(0.00012, "V", 3e-5)) == "0.00012 ± 3e-05 V"
+    assert str(gh.Measurement(0.00012, "V", 3e-5)) == "0.000120 ± 3.0e-05 V"
 
 
 def test_a_period_of_what_is_one_period(run):
