@@ -79,7 +79,8 @@ class CurrentInTime(Result):
         for i in inside:
             error = None if np.isnan(self.uncertainty[i]) else float(self.uncertainty[i])
             charge = "" if sigma is None or np.isnan(sigma[i]) else f", σ low {sigma[i]:.8g} {CHARGE}"
-            found.append((f"J at {self.time[i]:.6g} {self.time_unit}", f"{Measurement(float(self.J[i]), self.unit, error)}{charge}"))
+            current = Measurement(float(self.J[i]), self.unit, error)
+            found.append((f"J at {self.time[i]:.6g} {self.time_unit}", f"{current}{charge}"))
         if transferred is not None:
             last = f"{transferred[-1]:.8g} {CHARGE} in {self.time[-1]:.6g} {self.time_unit}"
             mean = transferred[-1] / (self.time[-1] - self.time[0])
