@@ -60,6 +60,8 @@ def windows(gpu, dtype):
     ends = tuple(np.linspace(0.1, 0.9, 9))
     for one in (Window(-2, 1, (0.3,), 3, (0.7,), 0.2), Window(-7, 1, ends, 2, ends[::-1], 0.1)):
         gpu.box_filter(odd, (one, one, one))
+        rings = gpu._rings(odd, (one, one, one), len(one.head))
+        gpu._box_by_rings(odd, rings, (one, one, one), len(one.head))
     for axis in range(3):
         gpu.running_extrema(odd, axis, -2, 5)
 
