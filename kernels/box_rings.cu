@@ -26,11 +26,12 @@
 //                is not finite spreads along lines
 // oracle         device/cpu/running.py box_filter; test tests/kernels/test_box_rings.py
 // ladder         v1 ladder/box_steps.cu; v2 box_steps.cu, which is used where a ring does not fit; v3 this, unmeasured.
-//                1024^3, w 65: 4.14 passes for 5.25 (four, and the rows before the first output); 87 instructions a
-//                point for 115 (9 weights; widths that are not whole 115, one weight 64), 56 of them in box_planes;
-//                on their way 19 to 28 KB a multiprocessor in box_planes, 21 to 32 in box_lines, of the 16 to 20 that
-//                reading at half of 4.3 TB/s keeps. [P] 0.41 to 0.44 of the floor (not whole 0.35 to 0.39, one weight
-//                0.42 to 0.44); 0.48 is what 4.14 passes at a copy's rate reach
+//                1024^3, w 65: 4.14 passes for 5.25 (four, and the lines before the first output); 87 instructions a
+//                point for 115 (9 weights; widths that are not whole 115, one weight 64). Of these box_planes has 56 (75,
+//                40), which by 8 warps a multiprocessor is as long as its memory: issue limits it. On their way 19 to 28
+//                KB a multiprocessor there, 21 to 32 in box_lines, of the 16 to 20 that reading at half of 4.3 TB/s
+//                keeps. [P] 0.39 to 0.43 of the floor (not whole 0.34 to 0.38, one weight 0.42 to 0.44); 4.14 passes at
+//                the rate of a copy reach 0.48
 //
 // instances
 //   box_planes<float, 1, false, true>

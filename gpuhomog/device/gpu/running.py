@@ -109,7 +109,7 @@ class Running(Memory):
 
     @staticmethod
     def box_filter_in_passes(n_values: int, dtype: str) -> float:
-        """Measured at 1024^3, by box_steps.cu: 3.7 times a copy in either precision. Rings: 4.6 to 5.7 [P]."""
+        """Measured at 1024^3, by box_steps.cu: 3.7 times a copy in either precision. Rings: 4.5 to 5.9 [P]."""
         return 7.4
 
     def box_filter(self, values: Any, windows: Sequence[Any]) -> Any:
