@@ -1,7 +1,7 @@
 """Averaging kernels: the weight mu(u; eps) of a mesoscale average, its transform, moments and tails.
 
     <nu; mu>(x) = ∫ nu(x + u) mu(u; eps) du,   ∫ mu du = 1,   eps = 2 std        paper eqs. 16-20
-    mu(u; eps)  = mu(u/eps; 1)/eps                                                eq. 17
+    mu(u; eps)  = mu(u/eps; 1)/eps                                                eq. 16
     mu^(k)      = ∫ mu(u) e^{-iku} du;  the average multiplies the mode k by mu^(-k)
 
 eps is twice the standard deviation of the kernel per Cartesian component, in Å. Three geometries:
@@ -466,7 +466,7 @@ class Sampled(AveragingKernel):
     """A kernel that you sampled: weights w at equally spaced u, piecewise constant, rescaled to eps.
 
         s0 = Σ w h,  ubar = Σ u w h/s0,  var = Σ (u - ubar)² w h/s0 + h²/12,  eps_raw = 2 sqrt(var)
-        mu(u; eps) = (eps_raw/eps) w(ubar + u eps_raw/eps)/s0                            eqs. 16-17
+        mu(u; eps) = (eps_raw/eps) w(ubar + u eps_raw/eps)/s0                               eq. 16
 
     Kernels that are not symmetric are used as eq. 18 says: <nu>(x) = ∫ nu(x + u) mu(u) du.
 

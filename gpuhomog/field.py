@@ -146,7 +146,7 @@ class Field:
     def check_finite(self, name: str) -> None:
         """Raise InputError naming how many values are not finite and where the first is."""
         with agreed(self.comm):
-            if not self.values.size or np.isfinite(np.sum(self.device.extrema(self.values))):
+            if not self.values.size or np.isfinite(self.device.extrema(self.values)).all():
                 return
             bad = ~np.isfinite(self.device.to_host(self.values))
             first = np.argwhere(bad)[0]

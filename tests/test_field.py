@@ -27,6 +27,10 @@ def test_what_is_no_field_or_profile_is_refused(field):
         gh.macroscopic_average(field)
 
 
+def test_the_largest_doubles_are_finite():
+    assert gh.Field.from_array(np.full((1, 1, 2), 1.7e308), np.eye(3)).extrema() == (1.7e308, 1.7e308)
+
+
 def test_densities_are_added_and_subtracted(field):
     rng = np.random.default_rng(4)
     whole, part = (

@@ -112,8 +112,8 @@ def average(
 
     Raises KernelError where the kernel does not fit (under cell sampling: a box narrower than one sample, another
     kernel with eps below two, points between the samples for PowerLaw or oblique cells, unless eps is many samples;
-    wider than an open axis; TopHat or Sampled on a cell that is not orthogonal),
-    InputError for a spacing, sampling or method that does not exist.
+    wider than an open axis; TopHat or Sampled on a cell that is not orthogonal), InputError for a spacing, sampling or
+    method that does not exist.
     Warns (AccuracyWarning) where eps exceeds a quarter of a periodic axis: the box holds no macroscale; and where the
     spacing exceeds eps, or the width of a box: the mean of such points is not that of the field.
     """
@@ -165,8 +165,9 @@ def average_and_variance(
 
     The squares are taken about the field's mean (about the outside value where an axis is open), so that a large
     constant costs no digits. The variance is that of the samples, and 0 where band-limited squares have one below 0;
-    its quantity is "scalar" and its unit, the square of the field's, is left None. Running sums of both, where method is or becomes "sums" on a coarse grid,
-    are made in one read and in the field's precision. Parameters and errors as `average`.
+    its quantity is "scalar" and its unit, the square of the field's, is left None. Running sums of both, where method
+    is or becomes "sums" on a coarse grid, are made in one read and in the field's precision. Parameters and errors as
+    `average`.
     """
     plan, way = _agreed(plan_average(field, kernel, spacing, sampling, method, False))
     return _means_and_variances(field, [(plan, way)], outside)[0]

@@ -3,7 +3,7 @@
     C(x) = ∫ Δν,   Δν = ν - reference,   Q(x) = C(x) - C(x_b)
     M1 = (1/l) Σ_m ∫_m (x - x_m) Δν,   M2 = (1/l) Σ_m ∫_m (x - x_m)² Δν          eqs. 37, 38, 42, E1
     W  = M2/2 + (X_d - x_b) M1,   X_d M1 = (1/l) Σ_m x_m ∫_m (x - x_m) Δν          eq. E8
-    dM1/dx_b = Δν(x_b),   dW/dx_b = -M1                                            eq. E14 and, instead of E13, for W
+    dM1/dx_b = Δν(x_b),   dW/dx_b = -M1                                            eq. E6 and, instead of E13, for W
 
 x_m are the midpoints of the intervals m, l is the length of the window, which holds equally many periods on either side
 of x_b. M1 and W are the same for every zero-average partition; M2 is not (E22 fails even in a crystal), and dM2/dx_b =

@@ -1,6 +1,6 @@
 """Unrolled: a profile laid out along one line, with its exact running integrals at any position.
 
-    C(x) = ∫_start^x f,   D(x) = ∫_start^x C,   T(x) = ∫_start^x D      C is the cumulative charge of eq. 43
+    C(x) = ∫_start^x f,   D(x) = ∫_start^x C,   T(x) = ∫_start^x D      C is the cumulative charge of eq. 48
     mean over a window [u, v]:  of C  (D(v) - D(u))/(v - u),   of D  (T(v) - T(u))/(v - u)
 
 Samples mean what `sampling` says. "bandlimited": f is the trigonometric polynomial through the samples, and its

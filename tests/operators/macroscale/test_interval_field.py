@@ -62,8 +62,8 @@ def test_intervals_against_closed_forms(theory, width):
         assert found.mean[i] == pytest.approx(value.mean(), abs=1e-5)
         assert found.eps_p[i] == pytest.approx(np.ptp(slope), abs=3e-5)
         line = np.polynomial.Polynomial.fit(x, value, 1)
-        assert found.slope[i] == pytest.approx(line.convert().coef[1], abs=1e-4)
-        assert found.detrended[i] == pytest.approx(np.ptp(value - line(x)), abs=3e-4)
+        assert found.slope[i] == pytest.approx(line.convert().coef[1], abs=1e-5)
+        assert found.detrended[i] == pytest.approx(np.ptp(value - line(x)), abs=2e-5)
 
 
 def test_a_slope_is_an_interval_until_it_is_removed():
