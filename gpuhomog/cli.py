@@ -63,6 +63,7 @@ GOES_ON = 75  # that of a temporary failure (sysexits.h): run it again
 
 PROGRAM = "gpuhomog"
 SHORT = 10  # characters of cells that are kept on one line: a number is not read across two
+NUMBER = re.compile(r"\S*\d\S*")  # and is kept whole on terminals that are narrower than it
 
 T = TypeVar("T")
 
@@ -366,12 +367,14 @@ def show(outcome: Outcome, report: Mapping[str, Any]) -> None:
             console.print(Text(title, style="bold"))
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column(no_wrap=True, style="cyan")
+        least = max((len(row[0]) for row in rows), default=0) + 4
         for column in range(1, len(rows[0]) if rows else 0):
-            longest = max(len(row[column]) for row in rows if column < len(row))
-            table.add_column(overflow="fold", no_wrap=longest <= SHORT)
+            cells = [row[column] for row in rows if column < len(row)]
+            table.add_column(overflow="fold", no_wrap=max(map(len, cells)) <= SHORT)
+            least += max(len(number) for cell in cells for number in ("", *NUMBER.findall(cell))) + 2
         for row in rows:
             table.add_row(*(Text(f"  {cell}" if i == 0 else cell) for i, cell in enumerate(row)))
-        console.print(table)
+        (console if console.width >= least else Console(highlight=False, width=least)).print(table)
     for path in report["outputs"]:
         console.print(f"wrote {path}", markup=False, soft_wrap=True)
 

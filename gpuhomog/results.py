@@ -5,7 +5,9 @@
     Result        base of what operators return: to_dict(), to_json(), to_xarray()
 
 >>> print(Measurement(0.0670367, "e/Å^2", 2e-6))
-0.0670367 ± 2e-06 e/Å^2
+0.0670367 ± 2.0e-06 e/Å^2
+>>> print(Measurement(5.0, "V", 0.00045))
+5.00000 ± 0.00045 V
 >>> print(Measurement.not_defined("e/Å^2", "bulk charge fluctuates"))
 not defined (bulk charge fluctuates)
 """
@@ -208,15 +210,18 @@ class Measurement:
         unit = unit_after(self.unit)
         if not self.uncertainty:
             return f"{0.0 if is_rounding(self.value, self.unit) else self.value:.8g}{unit}"
-        digits = max(0, 1 - floor(log10(self.uncertainty)))
-        number = f"{self.value:.{digits}f}" if digits <= 12 else f"{round(self.value, digits):.8g}"
-        if "." in number and "e" not in number:
-            number = number.rstrip("0").rstrip(".")
-            if number.lstrip("-").startswith("0.0000"):  # nobody counts zeros
-                number = f"{float(number):.8g}"
-        if number == "-0":
-            number = "0"
-        return f"{number} ± {self.uncertainty:.2g}{unit}"
+        spread = float(f"{self.uncertainty:.1e}")  # two digits, and the value as far as they go
+        place = 1 - floor(log10(spread))
+        number = round(float(self.value), place)
+        size = floor(log10(abs(number))) if number else 0
+        if number and not -5 < size < 10:  # nobody counts zeros
+            text = f"{number:.{min(max(0, place + size), 12)}e}"
+        elif number and place > 12:  # of rounding alone
+            text = f"{number:.8g}"
+        else:
+            text = f"{number:.{max(0, place)}f}" if number else "0"
+        error = f"{spread:.1e}" if place > 5 or place < -4 else f"{spread:.{max(0, place)}f}"
+        return f"{text} ± {error}{unit}"
 
 
 def weighted_sum(
@@ -227,7 +232,7 @@ def weighted_sum(
     error  one more uncertainty; all are independent, and one that is not known is left out
 
     >>> print(weighted_sum("V", (1.0, Measurement(2.0, "V", 0.3)), (-1.0, Measurement(0.5, "V", 0.4))))
-    1.5 ± 0.5 V
+    1.50 ± 0.50 V
     """
     for _, term in terms:
         if not term.defined:

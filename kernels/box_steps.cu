@@ -53,67 +53,14 @@
 //   box_steps<double, 9, 256, 1, 1, false>
 //   box_steps<double, 9, 512, 1, 1, true>
 //   box_steps<double, 9, 512, 1, 1, false>
-#include "common.cuh"
+#include "walk.cuh"
 
 constexpr int EVERY = 4; // one block of so many takes columns, until there are no more, or no more rows
 constexpr int GROUP = 8; // rows of a walk along axis 1 whose values are in flight at once
 
-// A window along one axis; positions in 0 .. n - 1. Weights are read from the launch's constants.
-template <typename T, int E> struct Line {
-  T head[E], tail[E];
-  int at_head, at_tail, at_ones, rest, laps;
-};
-
 // Room past the end of a row: its beginning again, so that what a thread reads does not wrap, to the end of a load.
 template <typename T, int E> constexpr int HALO =
     (2 * Vector<T>::size + E - 2 + Vector<T>::size - 1) / Vector<T>::size * Vector<T>::size;
-
-// A sum and what its additions rounded off, exact where the sum is not smaller than what is added (Dekker); where it
-// is, the error is one rounding of what is added, as in a difference.
-template <typename T> struct Sum {
-  T sum = T(0), error = T(0);
-
-  __device__ __forceinline__ void add(T value) {
-    const T before = sum;
-    sum = before + value;
-    error += value - (sum - before);
-  }
-  __device__ __forceinline__ void repeat(int times) {
-    const T product = sum * times;
-    error = error * times + fma(sum, T(times), -product);
-    sum = product;
-  }
-};
-
-// Walk along a line, output by output.
-template <typename T, int E> struct Walk {
-  Sum<T> ones; // of the last output
-  T begun[E];  // of the ends' sums: of the last output, and of those of which some values are known
-
-  __device__ __forceinline__ void start() {
-#pragma unroll
-    for (int s = 0; s < E; ++s) begun[s] = T(0);
-  }
-  // Values of the ends that come before the first output's newest.
-  __device__ __forceinline__ void prepare(T leaves, T enters, const Line<T, E> &along) {
-#pragma unroll
-    for (int s = 0; s < E; ++s)
-      begun[s] = along.head[E - 1 - s] * leaves +
-                 (along.tail[E - 1 - s] * enters + (s + 1 < E ? begun[s + 1 < E ? s + 1 : 0] : T(0)));
-  }
-  // The next output, whose newest values of head and tail are these.
-  __device__ __forceinline__ T next(T leaves, T enters, const Line<T, E> &along) {
-    ones.add(enters - leaves);
-    if (E == 1) return ones.sum + (along.head[0] * leaves + (along.tail[0] * enters + ones.error));
-    prepare(leaves, enters, along);
-    return ones.sum + (ones.error + begun[0]);
-  }
-};
-
-// N neighbours, loaded and stored at once.
-template <typename T, int N> struct __align__(N * sizeof(T)) Pack {
-  T of[N];
-};
 
 // LENGTH values of a row from x on; x = SHIFT modulo a load, or anything if SHIFT < 0.
 template <int SHIFT, int LENGTH, typename T> __device__ __forceinline__ void read(const T *row, int x, T (&v)[LENGTH]) {
@@ -168,40 +115,9 @@ __device__ __forceinline__ void add_ends(const T *row, int head, int tail, int s
     add_ends<SHIFTS == LAST ? LAST : SHIFTS + 1>(row, head, tail, shifts, along, sums, changes);
 }
 
-// Position modulo n of one in 0 .. 2n - 1.
-__device__ __forceinline__ int wrapped(int x, int n) {
-  return static_cast<int>(min(static_cast<unsigned>(x), static_cast<unsigned>(x - n)));
-}
-
-// Adds to each lane's value that of the lane `step` below, where there is one.
-__device__ __forceinline__ void add_from_below(float &value, int step) {
-#ifdef CUDA_ON_CPU
-  const float below = __shfl_up_sync(ALL_LANES, value, step);
-  if (static_cast<int>(threadIdx.x % WARP) >= step) value += below;
-#else
-  asm volatile("{ .reg .pred is_there; .reg .f32 below; shfl.sync.up.b32 below|is_there, %0, %1, 0, 0xffffffff;"
-               " @is_there add.f32 %0, %0, below; }"
-               : "+f"(value)
-               : "r"(step));
-#endif
-}
-__device__ __forceinline__ void add_from_below(double &value, int step) {
-  const double below = __shfl_up_sync(ALL_LANES, value, step);
-  if (static_cast<int>(threadIdx.x % WARP) >= step) value += below;
-}
-
 // Sum of count values from x on that do not wrap, over the lanes of a warp.
 template <typename T> __device__ __forceinline__ T sum_between(const T *row, int x, int count, int lane) {
-  constexpr int AT_ONCE = 4;
-  T sum = T(0);
-  row += x;
-#pragma unroll 1
-  for (int i = lane; i < count; i += AT_ONCE * WARP) {
-#pragma unroll
-    for (int a = 0; a < AT_ONCE; ++a)
-      if (i + a * WARP < count) sum += row[i + a * WARP];
-  }
-  return sum;
+  return sum_apart<4>(row + x + lane, WARP, count, lane);
 }
 
 // What a warp sums of each row: PARTS words of each lane, WARP words apart.

@@ -191,7 +191,10 @@ def radii(raw: Any) -> tuple[float, ...]:
     except (Unusable, ValueError):
         values = ()
     if not values:
-        raise Unusable(f"give radii in Å, such as 5,10,20, or FROM:TO:STEP such as 30:60:0.5, at most {MOST_RADII}")
+        raise Unusable(
+            f"give positive radii in Å, such as 5,10,20, or FROM:TO:STEP, TO above FROM, such as 30:60:0.5, at most "
+            f"{MOST_RADII}"
+        )
     return values
 
 

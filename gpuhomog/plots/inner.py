@@ -134,6 +134,8 @@ def plot_cavity(result: LorentzCavity, *, width: str = "column") -> Figure:
     last = all_axes[-1]
     for axes, (label, unit, *curves) in zip(all_axes, rows, strict=True):
         for values, colour, lw, word in zip(curves, (GREY, VERMILION, BLUE), (0.7, 1.0, 1.4), words, strict=True):
+            if np.isnan(values).all():  # no radius has room for that average
+                continue
             axes.plot(radii, values[order], ls=joined, marker=marker, ms=3, color=colour, lw=lw, label=word, zorder=3)
         if axes is last:
             crystal, cells = result.E_periodic @ direction, result.E_intact @ direction
@@ -145,14 +147,14 @@ def plot_cavity(result: LorentzCavity, *, width: str = "column") -> Figure:
                 look = {"ha": "right", "va": "bottom" if above else "top", "fontsize": 6.5, "color": colour}
                 at = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points"}
                 axes.annotate(word, (1.0, level), (-4, 3 if above else -3), bbox=PAPER, zorder=6, **at, **look)
-        leave_room(axes, 0.08 if axes is last else 0.25)
+        leave_room(axes, *((0.08, 0.08) if axes is last else (0.25,)))
         name_axis(axes, label, unit)
     all_axes[0].legend(
         loc="upper center", ncols=3, borderaxespad=0.1, columnspacing=0.8, handlelength=1.0, fontsize=6.5
     )
     look = {"ha": "center", "va": "top", "fontsize": 6.5, "color": GREY, "transform": all_axes[1].transAxes}
     all_axes[1].text(0.5, 0.97, f"vectors along {name}", **look)
-    finish_rows(all_axes, axis_label("radius R", "Å"), (radii[0], radii[-1]) if len(radii) > 1 else last.get_xlim())
+    finish_rows(all_axes, axis_label("radius R", "Å"), last.get_xlim() if marker else (radii[0], radii[-1]))
     return figure
 
 

@@ -392,7 +392,7 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         except FileFormatError:
             raise error from None
     if not 0 <= frame < len(frames):
-        raise InputError(f"{path} holds {len(frames)} cells: frame {frame} does not exist (the first is 0).")
+        raise InputError(f"{path} has no frame {frame}: it holds frames 0 to {len(frames) - 1}.")
     chosen = frames[frame]
     header = chosen.header
     what, known_from = _settle_kind(path, chosen, kind, quantity)

@@ -92,12 +92,10 @@ class Unread:
 
     def refuse(self, what: str, instead: str = "") -> NoReturn:
         """Raise InputError: `what` needs all values; `instead` names what would work."""
-        limit = self.stream.run.limit
-        room = f" and the run may take {limit.n_bytes / 1e9:.3g} GB" if limit is not None else ""
         raise NeedsAll(
-            f"{what} needs all values of {self.stream.title} at once ({self.nbytes / 1e9:.3g} GB on this rank),{room}: "
-            f"{instead + ', or ' if instead else ''}give more memory (max_memory), or leave that out where all "
-            "values fit into memory, on several ranks perhaps."
+            f"{what} needs all values of {self.stream.title} at once ({self.nbytes / 1e9:.3g} GB on this rank), and "
+            f"with max_memory only some planes are in memory: {instead + ', or ' if instead else ''}leave that out "
+            "where all values fit, on several ranks perhaps."
         )
 
     def __getitem__(self, index: Any) -> Any:

@@ -106,7 +106,7 @@ def test_decay(run, atoms, tmp_path):
         "decay", atoms, "--x-b", 28, "--average", "fixed-disc", "--fraction", 0.25, "--radii", "40:400:40", "--json"
     )
     assert fixed.json["result"]["fraction"] == 0.25 and fixed.json["result"]["expected"] == -0.5
-    assert "leave it or --average disc out" in run("decay", atoms, "--x-b", 28, "--fraction", 0.25).sentence
+    assert "or give --average fixed-disc" in run("decay", atoms, "--x-b", 28, "--fraction", 0.25).sentence
     assert "Of 2 radii no exponent can be told" in run("decay", atoms, "--x-b", 28, "--radii", "20,200").sentence
 
 

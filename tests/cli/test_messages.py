@@ -75,7 +75,42 @@ def test_what_is_rounding_is_not_printed_as_a_value():
     assert str(gh.Measurement(0.25, "e/Å", 7.6e-14)) == "0.25 ± 7.6e-14 e/Å"
     assert str(gh.Measurement(1.1e-8, "e/Å", 6.8e-8)) == "1.1e-08 ± 6.8e-08 e/Å"
     assert str(gh.Measurement(-1.23456789e-5, "V", 1.1e-11)) == "-1.2345679e-05 ± 1.1e-11 V"
-    assert str(gh.Measurement(0.00012, "V", 3e-5)) == "0.00012 ± 3e-05 V"
+    assert str(gh.Measurement(0.00012, "V", 3e-5)) == "0.000120 ± 3.0e-05 V"
+
+
+def test_a_number_is_printed_as_far_as_its_uncertainty():
+    for value, spread, text in (
+        (5.0, 0.00045, "5.00000 ± 0.00045 V"),
+        (2.5, 0.0996, "2.50 ± 0.10 V"),
+        (441.0, 234.0, "440 ± 230 V"),
+        (0.3, 2.0, "0.3 ± 2.0 V"),
+        (1e-5, 0.3, "0 ± 0.30 V"),
+        (3e-8, 1.2e-9, "3.00e-08 ± 1.2e-09 V"),
+        (7e300, 1e299, "7.00e+300 ± 1.0e+299 V"),
+    ):
+        assert str(gh.Measurement(value, "V", spread)) == text and str(gh.Measurement(value, "V")) == f"{value:.8g} V"
+
+
+@pytest.mark.parametrize("columns", ["4", "12", "29"])
+def test_numbers_are_whole_on_any_terminal(run, slab, monkeypatch, columns):
+    wide = run("surface", slab).out.split()
+    monkeypatch.setenv("COLUMNS", columns)
+    narrow = run("surface", slab).out.split()
+    assert [word for word in narrow if re.search(r"\d", word)] == [word for word in wide if re.search(r"\d", word)]
+
+
+def test_frames_and_radii_that_cannot_be_say_what_can(run):
+    wire()
+    ran = run("cavity", "wire.npz", "--quantity", "charge_density", "--centre", "0,0,0", "--radii", "60:30:1")
+    assert ran.code == 2 and "positive radii" in ran.sentence and "TO above FROM" in ran.sentence
+    ran = run("decay", "wire.npz", "--x-b", "0", "--fraction", "0.2")
+    assert ran.sentence == "--fraction is R1/R of a fixed disc: leave it out, or give --average fixed-disc."
+
+
+def test_ions_in_one_plane_are_no_slab(run):
+    Path("layer.xyz").write_text('2\nLattice="4 0 0 0 4 0 0 0 20"\nNa 0 0 5\nCl 2 2 5\n')
+    ran = run("charges", "layer.xyz", "--charges", "Na=1,Cl=-1")
+    assert ran.code == 2 and ran.sentence.startswith("All charges lie in the plane at 5 Å")
 
 
 def test_a_period_of_what_is_one_period(run):

@@ -51,10 +51,17 @@ def windows(gpu, dtype):
     gpu.window_sum(values, 1, box, 4)
     for powers in (1, 2):
         gpu.box_sums(values, [(box, box, box)], powers, 0.5)
+    coarse = [
+        (box, box, box) for box in (Window(-3, 8, (0.3,), 5, (0.7,), 1 / 6), Window(-9, 8, (0.4,), 40, (0.2,), 1 / 9))
+    ]
+    for powers in (1, 2):
+        gpu.box_sums(gpu.asarray(noise((16, 24, 40), dtype)), coarse, powers, 0.5)
     odd = gpu.asarray(noise((9, 7, 35), dtype))
     ends = tuple(np.linspace(0.1, 0.9, 9))
     for one in (Window(-2, 1, (0.3,), 3, (0.7,), 0.2), Window(-7, 1, ends, 2, ends[::-1], 0.1)):
         gpu.box_filter(odd, (one, one, one))
+        rings = gpu._rings(odd, (one, one, one), len(one.head))
+        gpu._box_by_rings(odd, rings, (one, one, one), len(one.head))
     for axis in range(3):
         gpu.running_extrema(odd, axis, -2, 5)
 

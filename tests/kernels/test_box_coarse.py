@@ -178,8 +178,9 @@ def test_planes_alone(gpu, case, dtype, order):
             np.testing.assert_allclose(found[w, p], sums, atol=tolerance(values, p + 1))
 
 
-def test_every_instance_is_run(host_gpu):
+def test_every_instance_is_run(host_gpu, monkeypatch):
     """Each by a case of its own, where all sums are multiples of 1/64 that float32 holds exactly."""
+    monkeypatch.setattr(launches, "LEAST_TOGETHER", 99)
     for kind, dtype in (("float", np.float32), ("double", np.float64)):
         for instance in launches.plane_instances(kind):
             d = instance.step or 6
@@ -193,6 +194,36 @@ def test_every_instance_is_run(host_gpu):
             names = [launch.instance for launch in host_gpu.runtime.launches[before:]]
             assert names == [instance.name, f"box_columns<{kind}, {instance.step}, {instance.groups}>"]
             np.testing.assert_array_equal(found, CPU().box_sums(values, windows, instance.powers, 1.0))
+
+
+def dyadic_windows(kinds, step, n):
+    """Windows that reach from less than a stretch to beyond two periods, and share kinds of ends; sums of 1/64."""
+    found = []
+    for i in range(kinds + 2):
+        kind, inside = i % kinds, (0, step * 2, n - 4, 2 * n + 7, 5 * step, n)[i]
+        inside += (kind - inside - i // kinds * step) % step  # where the upper end begins depends on the kind
+        head, tail = (0.5, 0.25) * (kind + 1), (0.75,) * min(2 * kind + 1, step + 1)
+        found.append(Window(3 * kind - 11 - step * i, step, head[: step + 1], inside, tail, 1.0))
+    return found
+
+
+@pytest.mark.parametrize("n_powers", [1, 2])
+@pytest.mark.parametrize("kinds", [1, 2, 3, 4])
+@pytest.mark.parametrize("n_out", [(2, 3, 5), (3, 5, 1), (2, 2, 33), (2, 1, 62), (2, 7, 128)])
+def test_windows_together(host_gpu, n_out, kinds, n_powers):
+    """Every instance of box_planes_together: one warp and eight, short and long rings, laps, cells without a lane."""
+    instance = launches.together_instances("float", 8, n_powers)[kinds]
+    shape = [8 * n for n in n_out]
+    values = np.random.default_rng(kinds).integers(0, 4, shape).astype(np.float32)
+    lines = [dyadic_windows(kinds, 8, n) for n in shape]
+    windows = list(zip(*lines, strict=True))
+    before = len(host_gpu.runtime.launches)
+    found = host_gpu.box_sums(values, windows, n_powers, 1.0)
+    ran = host_gpu.runtime.launches[before:]
+    assert [launch.instance.partition("<")[0] for launch in ran] == ["box_planes_together", "box_columns"]
+    assert ran[0].instance == instance.name
+    expected = CPU().box_sums(values.astype(np.float64), windows, n_powers, 1.0)
+    np.testing.assert_allclose(found, expected, rtol=2e-7)  # exact but for the rounding of planes and of results
 
 
 def _dyadic(steps, groups, number):
@@ -231,6 +262,60 @@ def test_rings_in_global_memory(host_gpu, monkeypatch):
     other = next(launch for launch in reversed(runtime.launches) if "planes" in launch.instance)
     assert other.shared < one.shared
     assert other.grid[0] == launches.BLOCKS_EACH * runtime.n_multiprocessors == 4
+
+
+def test_rings_of_some_windows_in_global_memory(host_gpu, monkeypatch):
+    """Those that reach furthest lie there, whichever their place; each block has its own, for several planes."""
+    runtime = host_gpu.runtime
+    values = noise((16, 80, 24), np.float32)
+    windows = [triple((13.4, w, 9.3), (8, 8, 8), 4) for w in (35.0, 60.0, 17.0)]
+    together = launches.together_instances("float", 8, 2)[3]
+
+    def launched():
+        found = host_gpu.box_sums(values, windows, 2, 3.0)
+        return found, next(launch for launch in reversed(runtime.launches) if launch.instance == together.name)
+
+    inside, one = launched()
+    assert one.grid[0] == 16
+    tables = launches.end_tables(tuple(each[1:] for each in windows), 4, 2, (2, 10, 3))
+    assert tables.spans[:, [1, 3]].tolist() == [[4, 4], [8, 12], [2, 0]]
+    for rows, free in ((12, 1), (4, 1), (0, launches.BLOCKS_EACH)):
+        monkeypatch.setattr(runtime, "shared_bytes", free * together.shared_bytes(3, 32, 3, rows, 4))
+        monkeypatch.setattr(launches, "BLOCKS_EACH", free)
+        found, other = launched()
+        np.testing.assert_array_equal(found, inside)
+        assert other.shared == together.shared_bytes(3, 32, 3, rows, 4)
+        assert other.grid[0] == free * runtime.n_multiprocessors
+
+
+def test_which_windows_share_a_read(host_gpu, monkeypatch):
+    """As many as have ends of few kinds, short ends and room; the others go on with box_planes."""
+    runtime = host_gpu.runtime
+
+    def launched(widths, q=4, shape=(16, 24, 40), n_powers=2):
+        values = noise(shape, np.float32)
+        windows = [triple([w] * 3, (8, 8, 8), q) for w in widths]
+        start = len(runtime.launches)
+        found = host_gpu.box_sums(values, windows, n_powers, 3.0)
+        expected = [CPU().box_sums((values.astype(np.float64) - 3.0) ** (p + 1), windows) for p in range(n_powers)]
+        np.testing.assert_allclose(found, np.concatenate(expected, axis=1), atol=tolerance(values, n_powers))
+        names = [launch.instance.partition("float, ")[2] for launch in runtime.launches[start:]]
+        return [
+            name for name, launch in zip(names, runtime.launches[start:], strict=True) if "planes" in launch.instance
+        ]
+
+    alike = [17.0 + 16 * i for i in range(9)]  # 2 steps more: the same ends
+    assert launched(alike) == ["8, 1, 2>", "8, 2, 1, 2>"]
+    assert launched([*alike[:2], 18.3, 19.1, 34.3]) == ["8, 3, 2>"]
+    assert launched([17.0, 18.3, 19.1, 20.2, 21.7, 22.9]) == ["8, 4, 2>", "8, 2, 2>"]
+    assert launched(alike[:1]) == ["8, 2, 1, 2>"]
+    assert launched([17.0, 18.3], q=5)[0] not in ("8, 2, 2>", "8, 1, 2>")  # ends of 11 samples
+    assert launched([17.0, 18.3], shape=(16, 16, 1032)) == ["8, 2, 1, 2>"] * 2  # longer rows
+    less = launches.together_instances("float", 8, 2)[3].shared_bytes(5, 32, 3, 0, 4) - 1
+    monkeypatch.setattr(runtime, "shared_bytes", less)
+    assert launched([17.0, 18.3, 19.1, 20.2]) == ["8, 2, 2>", "8, 2, 2>"]
+    monkeypatch.setattr(launches, "MOST_KINDS", 1)
+    assert launched([17.0, 33.0, 20.2]) == ["8, 1, 2>", "8, 2, 1, 2>"]
 
 
 def test_what_the_fast_kernels_do_not_cover(host_gpu, monkeypatch):

@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 import scipy.ndimage
+from box_oracle import SHAPES, WIDTHS, dense, field, matrix, tolerance, windows_of
+from hypothesis import given
+from hypothesis import strategies as st
 
 import gpuhomog as gh
 from gpuhomog.device import CPU
@@ -12,41 +15,14 @@ from gpuhomog.operators.averages.line_weights import Line, Window, sum_weights, 
 
 pytestmark = pytest.mark.filterwarnings("ignore:eps = .* exceeds a quarter")
 
-SHAPES = [(5, 7, 11), (13, 6, 32), (1, 1, 1), (2, 19, 3), (67, 3, 4), (3, 2, 131), (11, 70, 1)]
-WIDTHS = [(3.0, 1.0, 2.5), (4.37, 12.2, 5.0), (30.5, 17.25, 64.5)]
 
-
-def field(shape, dtype, order="C"):
-    values = 1.0 + np.random.default_rng(sum(shape)).standard_normal(shape)
-    return np.array(values, dtype=dtype, order=order)
-
-
-def matrix(window, n):
-    """(n, n) weights of a window on a periodic axis, one sample after another."""
-    weights = np.zeros((n, n))
-    for i, w in enumerate([*window.head, *[1.0] * window.inside, *window.tail]):
-        weights[np.arange(n), (np.arange(n) + window.start + i) % n] += w * window.scale
-    return weights
-
-
-def dense(values, windows):
-    """The filter by matrix products, float64."""
-    out = values.astype(np.float64)
-    for axis, window in enumerate(windows):
-        if window is not None:
-            out = np.moveaxis(np.tensordot(matrix(window, out.shape[axis]), out, (1, axis)), 0, axis)
-    return out
-
-
-def tolerance(values, windows):
-    """Two roundings an axis at the size of the sum, and those of the ends' weights and of their partial sums."""
-    gain = np.prod([1.0 if w is None else np.abs([*w.head, *w.tail]).sum() * w.scale + 1.0 for w in windows])
-    return 12 * np.finfo(values.dtype).eps * np.abs(values).max() * gain
-
-
-def windows_of(widths, q):
-    """Windows centred at each point; None where the ends would overlap."""
-    return tuple(window_of(w, 0.0, 1, q) for w in widths)
+@pytest.fixture
+def compiled_cpu(monkeypatch):
+    """The CPU by compiled sums, however small the field, on two threads."""
+    pytest.importorskip("numba", reason="the compiled loops need Numba")
+    monkeypatch.setattr("gpuhomog.device.cpu.running.COMPILED_FROM", 0)
+    monkeypatch.setattr("gpuhomog.device.cpu.running.SMALL", 0)
+    return CPU(threads=2)
 
 
 @pytest.fixture(params=["cpu", "cpu sums", "cpu compiled", "kernel"])
@@ -58,9 +34,7 @@ def device(request, monkeypatch):
         monkeypatch.setattr("gpuhomog.device.cpu.running.SAMPLES_A_PASS", 0)
         monkeypatch.setattr("gpuhomog.device.cpu.running.SMALL", 0)
     if request.param == "cpu compiled":
-        pytest.importorskip("numba", reason="the compiled loops need Numba")
-        monkeypatch.setattr("gpuhomog.device.cpu.running.COMPILED_FROM", 0)
-        monkeypatch.setattr("gpuhomog.device.cpu.running.SMALL", 0)
+        return request.getfixturevalue("compiled_cpu")
     return CPU(threads=2)
 
 
@@ -268,6 +242,38 @@ def test_nothing_drifts(device, dtype, axis, width):
     if device.name == "cpu" and dtype == np.float64:  # by sums, whatever the fixture: the axis is long
         roundings *= 3  # cumulative sums of 4096 deviations from the mean
     assert error <= roundings * np.finfo(dtype).eps * (1.2 if dtype == np.float64 else 1.0)
+
+
+@pytest.mark.parametrize("axis", range(3))
+def test_what_has_left_a_float32_window_leaves_no_trace(compiled_cpu, axis):
+    """A sample 10^6 times the others, and further away than a window: float32 differences would leave 0.03 behind."""
+    values = np.moveaxis(field((40, 5, 6), np.float32), 0, axis).copy()
+    np.moveaxis(values, axis, 0)[20] += 1e6
+    windows = tuple(window_of(5.0, 0.0, 1, 0) if i == axis else None for i in range(3))
+    found, expected = filtered(compiled_cpu, values, windows), dense(values, windows)
+    far = [*range(17), *range(23, 40)]
+    np.testing.assert_allclose(found.take(far, axis), expected.take(far, axis), rtol=0, atol=4e-7)
+
+
+@given(
+    head=st.lists(st.sampled_from([0.0, 0.25, 1.0, -0.5]), max_size=4),
+    tail=st.lists(st.sampled_from([0.0, 0.75, 1.0]), max_size=4),
+    inside=st.integers(0, 9),
+    start=st.integers(-9, 9),
+)
+def test_numbers_of_compiled_windows_are_the_same_weights(head, tail, inside, start):
+    compiled = pytest.importorskip("gpuhomog.device.cpu.compiled", reason="the compiled loops need Numba")
+    window = Window(start, 1, tuple(head), inside, tuple(tail), 0.5)
+    is_window, first, within, scale, before, behind = compiled.numbers_of(window)
+    assert is_window and len(before) == len(behind) <= max(len(head), len(tail))
+    same = Window(first, 1, tuple(before / scale), within, tuple(behind / scale), scale)
+    np.testing.assert_array_equal(matrix(same, 7), matrix(window, 7))
+
+
+def test_ends_of_whole_samples_cost_nothing():
+    compiled = pytest.importorskip("gpuhomog.device.cpu.compiled", reason="the compiled loops need Numba")
+    _, start, inside, _, head, tail = compiled.numbers_of(window_of(65.0, 0.0, 1, 0))
+    assert (start, inside, len(head), len(tail)) == (-32, 65, 0, 0)
 
 
 # -- through the operator ---------------------------------------------------------------------------------------

@@ -185,4 +185,4 @@ def test_fields_that_were_not_read(name, alone, tmp_path):
     with pytest.raises(InputError) as refused:
         operator(unread)
     sentence = str(refused.value)
-    assert "needs all values of field.h5 at once" in sentence and "give more memory" in sentence
+    assert "needs all values of field.h5 at once" in sentence and "leave that out where all values fit" in sentence

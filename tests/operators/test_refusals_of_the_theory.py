@@ -161,7 +161,7 @@ WARNED = {
     ),
     "fewer than 8 modes below kL -> warn": (
         lambda: gh.scales(profile(np.cos(np.arange(4096) * np.pi / 4) + np.sin(np.arange(4096) * np.pi / 2048), 512.0)),
-        "modes lie below the gap",
+        "Modes below the gap",
     ),
     "not coprime -> reduce and warn": (lambda: gh.planar_average(crystal(), (0, 0, 2)), "are taken as"),
     "closer than 5 std to a plane slices packets: warn": (

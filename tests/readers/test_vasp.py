@@ -163,7 +163,7 @@ def test_cells_that_follow_each_other(tmp_path, compress):
     field = gh.read(path, frame=1)
     assert np.allclose(field.grid.cell, 1.1 * CELL)
     assert np.array_equal(field.values, rounded(second) / field.grid.volume)
-    with pytest.raises(InputError, match="holds 2 cells: frame 2"):
+    with pytest.raises(InputError, match="has no frame 2: it holds frames 0 to 1"):
         gh.read(path, frame=2)
 
 

@@ -1,9 +1,10 @@
 """Loops that NumPy cannot fuse, compiled by Numba where it is installed; the compiled code is kept on disk.
 
-box_planes   window sums along all three axes: planes slide in float64, then the lines within each plane, in cache
+box_planes   window sums along all three axes: planes slide, then the lines within each plane, in cache
 
-Nothing drifts: running sums carry their rounding errors with them, or are of deviations from the mean of a line. The
-interpreter is released, so that threads can share the planes.
+Nothing drifts: running sums of float64 values carry their rounding errors with them, or are of what deviates from the
+mean of a line; those of float32 values are float64. The interpreter is released, so that threads can share the planes.
+In the inner loops no view of an array is made: views are counted, which waits for all that is being stored.
 """
 
 from __future__ import annotations
@@ -23,16 +24,18 @@ Numbers = tuple[bool, int, int, float, Any, Any]
 def numbers_of(window: Any) -> Numbers:
     """A window as compiled code takes it: is one, start, inside, scale, scaled weights of head and tail, as many each.
 
-    The longer end says how many; samples with weight 0 are put before the head or behind the tail.
+    Samples of weight 1 beside the inside belong to it. What is left of the longer end says how many weights there are:
+    samples with weight 0 are put before the head or behind the tail.
     """
     if window is None:
         return False, 0, 0, 1.0, np.zeros(0), np.zeros(0)
-    n = max(len(window.head), len(window.tail))
-    head, tail = np.zeros(n), np.zeros(n)
-    head[n - len(window.head) :] = window.head
-    tail[: len(window.tail)] = window.tail
-    start = window.start - (n - len(window.head))
-    return True, start, window.inside, window.scale, window.scale * head, window.scale * tail
+    ends = [list(reversed(window.head)), list(window.tail)]  # outwards
+    whole = [next((s for s, weight in enumerate(end) if weight != 1.0), len(end)) for end in ends]
+    ends = [np.trim_zeros(end[n:], "b") for end, n in zip(ends, whole, strict=True)]
+    n = max(len(end) for end in ends)
+    head, tail = (window.scale * np.array([*end, *[0.0] * (n - len(end))]) for end in ends)
+    start = window.start + len(window.head) - whole[0] - n
+    return True, start, window.inside + sum(whole), window.scale, head[::-1].copy(), tail
 
 
 def compiled(function: Callable[..., Any], *freedoms: str) -> Callable[..., Any]:
@@ -44,11 +47,11 @@ def compiled(function: Callable[..., Any], *freedoms: str) -> Callable[..., Any]
         return njit(nogil=True, fastmath=allowed)(function)
 
 
-def in_any_order(line: Any) -> float:
-    """The sum of a line."""
+def in_any_order(lines: Any, r: int, n: int, less: float) -> float:
+    """The sum of what the first n samples of a line have beyond a number."""
     total = 0.0
-    for value in line:
-        total += value
+    for j in range(n):  # not over the line itself, which is not vectorized
+        total += lines[r, j] - less
     return total
 
 
@@ -56,154 +59,159 @@ add_up = compiled(in_any_order, "reassoc")
 
 
 @compiled
-def exchange(high: Any, low: Any, enters: Any, leaves: Any, scale: float, out: Any) -> None:
-    """Write scale times high + low, then add one line and take away another without loss (Knuth's sums)."""
-    for j in range(len(high)):
-        total, rest, value = high[j], low[j], float(enters[j])
-        out[j] = scale * (total + rest)
-        more = total + value
-        part = more - total
-        rest += (total - (more - part)) + (value - part)
-        value = -float(leaves[j])
-        total = more + value
-        part = total - more
-        low[j] = rest + (more - (total - part)) + (value - part)
-        high[j] = total
+def added(high: float, low: float, value: float) -> tuple[float, float]:
+    """A value added to high + low without loss (Knuth's sum)."""
+    total = high + value
+    part = total - high
+    return total, low + ((high - (total - part)) + (value - part))
 
 
 @compiled
-def add(high: Any, low: Any, line: Any, times: float) -> None:
-    """Add a line to high + low without loss (Knuth's sum)."""
-    for j in range(len(high)):
-        value = times * line[j]
-        total = high[j] + value
-        part = total - high[j]
-        low[j] += (high[j] - (total - part)) + (value - part)
-        high[j] = total
+def add_plane(values: Any, k: int, times: float, high: Any, low: Any) -> None:
+    """Add a plane to high + low, or to high alone."""
+    _, n_1, n_2 = values.shape
+    for i in range(n_1):
+        if low.size:
+            for j in range(n_2):
+                high[i, j], low[i, j] = added(high[i, j], low[i, j], times * values[k, i, j])
+        else:
+            for j in range(n_2):
+                high[i, j] += times * values[k, i, j]
 
 
 @compiled
-def add_ends(out: Any, before: Any, after: Any, head: float, tail: float) -> None:
-    """Add a sample of either end, each with its weight."""
-    for j in range(len(out)):
-        out[j] += head * before[j] + tail * after[j]
-
-
-@compiled
-def slide_planes(values: Any, k: int, numbers: Any, high: Any, low: Any, out: Any) -> None:
-    """The window sum at plane k from high + low, which go on to the next plane."""
-    _, start, inside, scale, head, tail = numbers
+def begin(values: Any, k: int, numbers: Any, high: Any, low: Any) -> None:
+    """The window sum at plane k, without its ends, as high + low."""
+    _, start, inside, _, head, _ = numbers
     n = len(values)
     first = k + start + len(head)
-    after = first + inside
-    entering, leaving = values[after % n], values[first % n]
-    for begin in range(0, len(out), TOGETHER):
-        some = range(begin, min(begin + TOGETHER, len(out)))
-        for i in some:
-            exchange(high[i], low[i], entering[i], leaving[i], scale, out[i])
-        for s in range(len(head)):
-            before, behind = values[(k + start + s) % n], values[(after + s) % n]
-            for i in some:
-                add_ends(out[i], before[i], behind[i], head[s], tail[s])
-
-
-@compiled
-def slide_lines(plane: Any, numbers: Any, high: Any, low: Any, out: Any) -> None:
-    """The window sum along the first axis of a plane."""
-    _, start, inside, scale, head, tail = numbers
-    n = len(plane)
-    first = start + len(head)
     high[:] = 0.0
     low[:] = 0.0
-    for i in range(n if inside >= n else 0):
-        add(high, low, plane[i], inside // n)
-    for i in range(first, first + inside % n):
-        add(high, low, plane[i % n], 1.0)
-    for i in range(n):
-        exchange(high, low, plane[(i + first + inside) % n], plane[(i + first) % n], scale, out[i])
-        for s in range(len(head)):
-            before, behind = plane[(i + start + s) % n], plane[(i + first + inside + s) % n]
-            add_ends(out[i], before, behind, head[s], tail[s])
+    for plane in range(n if inside >= n else 0):
+        add_plane(values, plane, inside // n, high, low)
+    for plane in range(first, first + inside % n):
+        add_plane(values, plane % n, 1.0, high, low)
 
 
 @compiled
-def slide_along(lines: Any, numbers: Any, unrolled: Any, means: Any, out: Any) -> None:
-    """The window sum along the last axis of four lines, so that no sum waits for the one before it.
+def slide(values: Any, k: int, numbers: Any, high: Any, low: Any, out: Any, to: int) -> None:
+    """Write the window sum at plane k from high + low, which go on to the next plane; without a window, the plane.
 
-    Of what deviates from each line's mean: sums are small then, and so is what is lost in adding them up.
+    Float32 values have no low: what float64 sums lose of them is a billionth of their own rounding.
     """
-    _, start, inside, scale, head, tail = numbers
+    is_window, start, inside, scale, head, tail = numbers
+    n, n_1, n_2 = values.shape
+    first = k + start + len(head)
+    after = first + inside
+    enters, leaves = after % n, first % n
+    for block in range(0, n_1, TOGETHER):
+        some = range(block, min(block + TOGETHER, n_1))
+        for i in some:
+            if not is_window:
+                for j in range(n_2):
+                    out[to, i, j] = values[k, i, j]
+            elif low.size:
+                for j in range(n_2):
+                    total, rest = high[i, j], low[i, j]
+                    out[to, i, j] = scale * (total + rest)
+                    total, rest = added(total, rest, values[enters, i, j])
+                    high[i, j], low[i, j] = added(total, rest, -values[leaves, i, j])
+            else:
+                for j in range(n_2):
+                    total = high[i, j]
+                    out[to, i, j] = scale * total
+                    high[i, j] = total + values[enters, i, j] - values[leaves, i, j]
+        for s in range(len(head)):
+            before, behind = (k + start + s) % n, (after + s) % n
+            for i in some:
+                for j in range(n_2):
+                    out[to, i, j] += head[s] * values[before, i, j] + tail[s] * values[behind, i, j]
+
+
+@compiled
+def from_place(lines: Any, place: int) -> Any:
+    """Four lines seen from a place in the first on; behind the end of one is the beginning of the next."""
     n = lines.shape[1]
-    n_head, rest, laps, begin = len(head), inside % n, inside // n, start % n
-    whole = scale * inside + head.sum() + tail.sum()
-    for r in range(4):
-        line, source = unrolled[r], lines[r]
-        mean = add_up(source) / n
-        means[r] = whole * mean
-        for j in range(n - begin):
-            line[j] = source[begin + j] - mean
-        for j in range(begin):
-            line[n - begin + j] = source[j] - mean
-        for j in range(n, len(line)):
-            line[j] = line[j - n]
-    a = b = c = d = 0.0
-    for j in range(n if laps else 0):
-        a += unrolled[0, j]
-        b += unrolled[1, j]
-        c += unrolled[2, j]
-        d += unrolled[3, j]
-    a, b, c, d = a * laps, b * laps, c * laps, d * laps
-    for j in range(n_head, n_head + rest):
-        a += unrolled[0, j]
-        b += unrolled[1, j]
-        c += unrolled[2, j]
-        d += unrolled[3, j]
-    enters, leaves = unrolled[:, n_head + rest :], unrolled[:, n_head:]
-    a_in, b_in, c_in, d_in = enters[0], enters[1], enters[2], enters[3]
-    a_out, b_out, c_out, d_out = leaves[0], leaves[1], leaves[2], leaves[3]
+    return lines.reshape(lines.size)[place : place + 4 * n].reshape(4, n)
+
+
+@compiled
+def slide_along(enters: Any, leaves: Any, sums: Any, scale: float, means: Any, out: Any) -> None:
+    """Write four sums times a scale plus their means, along lines together, so that no sum waits for the one before."""
+    a, b, c, d = sums[0], sums[1], sums[2], sums[3]
     a_mean, b_mean, c_mean, d_mean = means[0], means[1], means[2], means[3]
-    a_sum, b_sum, c_sum, d_sum = out[0], out[1], out[2], out[3]
-    for j in range(n):
-        a_sum[j] = scale * a + a_mean
-        b_sum[j] = scale * b + b_mean
-        c_sum[j] = scale * c + c_mean
-        d_sum[j] = scale * d + d_mean
-        a += a_in[j] - a_out[j]
-        b += b_in[j] - b_out[j]
-        c += c_in[j] - c_out[j]
-        d += d_in[j] - d_out[j]
-    for s in range(n_head):
+    for j in range(out.shape[1]):
+        out[0, j] = scale * a + a_mean
+        out[1, j] = scale * b + b_mean
+        out[2, j] = scale * c + c_mean
+        out[3, j] = scale * d + d_mean
+        a += enters[0, j] - leaves[0, j]
+        b += enters[1, j] - leaves[1, j]
+        c += enters[2, j] - leaves[2, j]
+        d += enters[3, j] - leaves[3, j]
+
+
+@compiled
+def add_ends_along(unrolled: Any, numbers: Any, rest: int, out: Any) -> None:
+    """Add the samples of both ends, each with its weight, along four lines."""
+    _, _, _, _, head, tail = numbers
+    for s in range(len(head)):
+        before, behind = from_place(unrolled, s), from_place(unrolled, len(head) + rest + s)
         for r in range(4):
-            add_ends(out[r], unrolled[r, s:], unrolled[r, n_head + rest + s :], head[s], tail[s])
+            for j in range(out.shape[1]):
+                out[r, j] += head[s] * before[r, j] + tail[s] * behind[r, j]
+
+
+@compiled
+def write(lines: Any, out: Any, k: int, i: int, end: int) -> None:
+    """Lines as rows i … end of plane k."""
+    for r in range(end - i):
+        for j in range(out.shape[2]):
+            out[k, i + r, j] = lines[r, j]
 
 
 @compiled
 def box_planes(values: Any, out: Any, first_plane: int, last_plane: int, across: Any, down: Any, along: Any) -> None:
-    """Planes first … last of the output for (n_0, n_1, n_2) values in C order and `numbers_of` the three windows."""
-    n, n_1, n_2 = values.shape
-    high, low = np.zeros((n_1, n_2)), np.zeros((n_1, n_2))
-    plane, other = np.zeros((n_1 + 3, n_2)), np.zeros((n_1 + 3, n_2))
-    sums, lost, means = np.empty(n_2), np.empty(n_2), np.empty(4)
-    unrolled, four = np.empty((4, n_2 + along[2] % n_2 + 2 * len(along[4]) + 1)), np.empty((4, n_2))
+    """Planes first … last of the output for (n_0, n_1, n_2) values in C order and `numbers_of` the three windows.
+
+    Lines are unrolled from where the window of their first sample begins. Along them go sums of what deviates from the
+    mean of the line: they are small, and so is what is lost in adding them up.
+    """
+    _, n_1, n_2 = values.shape
+    exact = n_2 if values.itemsize == 8 else 0
+    high, low, plane = np.zeros((n_1, n_2)), np.zeros((n_1, exact)), np.empty((1, n_1, n_2), values.dtype)
+    lines, line_high, line_low = plane.reshape(n_1, 1, n_2), np.empty((1, n_2)), np.empty((1, exact))
+    begins = along[1] % n_2
+    inside, n_ends, rest = along[2], len(along[4]), along[2] % n_2
+    length = max(2 * n_2 - begins, n_2 + rest + 2 * n_ends)
+    unrolled, sums, means, four = np.zeros((6, length)), np.empty(4), np.empty(4), np.empty((4, n_2))
+    whole, again = from_place(unrolled, n_2 - begins), from_place(unrolled, n_2)
+    beyond = from_place(unrolled, 2 * n_2 - begins)
+    leaves, enters = from_place(unrolled, n_ends), from_place(unrolled, n_ends + rest)
     if across[0]:
-        first = first_plane + across[1] + len(across[4])
-        for k in range(n if across[2] >= n else 0):
-            for i in range(n_1):
-                add(high[i], low[i], values[k, i], across[2] // n)
-        for k in range(first, first + across[2] % n):
-            for i in range(n_1):
-                add(high[i], low[i], values[k % n, i], 1.0)
+        begin(values, first_plane, across, high, low)
     for k in range(first_plane, last_plane):
-        if across[0]:
-            slide_planes(values, k, across, high, low, plane[:n_1])
-        else:
-            plane[:n_1] = values[k]
+        slide(values, k, across, high, low, plane, 0)
         if down[0]:
-            slide_lines(plane[:n_1], down, sums, lost, other[:n_1])
-            plane, other = other, plane
-        if not along[0]:
-            out[k] = plane[:n_1]
-            continue
+            begin(lines, 0, down, line_high, line_low)
         for i in range(0, n_1, 4):
-            slide_along(plane[i : i + 4], along, unrolled, means, four)
-            out[k, i : i + 4] = four[: min(4, n_1 - i)]
+            end = min(i + 4, n_1)
+            for r in range(end - i):
+                slide(lines, i + r, down, line_high, line_low, whole.reshape(4, 1, length), r)
+            if not along[0]:
+                write(whole, out, k, i, end)
+                continue
+            for r in range(4):
+                for j in range(n_2 - begins):
+                    unrolled[r, j] = again[r, j]
+                for j in range(begins + rest + 2 * n_ends - n_2):
+                    beyond[r, j] = whole[r, j]
+                mean = add_up(whole, r, n_2, 0.0) / n_2
+                sums[r] = add_up(leaves, r, rest, mean)
+                means[r] = along[3] * inside * mean
+            if n_ends == 0 and end == i + 4:
+                slide_along(enters, leaves, sums, along[3], means, out[k, i:end])
+                continue
+            slide_along(enters, leaves, sums, along[3], means, four)
+            add_ends_along(unrolled, along, rest, four)
+            write(four, out, k, i, end)

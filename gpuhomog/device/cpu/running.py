@@ -1,6 +1,6 @@
 """Windows that slide along axes, an output at every point: sums, smallest and largest values.
 
-box_filter        1 read, 1 write, float64 planes in cache; whatever the widths; compiled where there is Numba
+box_filter        1 read, 1 write, planes in cache; whatever the widths; compiled where there is Numba
 running_extrema   prefixes and suffixes of blocks as long as the window (van Herk, Gil and Werman)
 
 >>> from gpuhomog.operators.averages.line_weights import Window
@@ -29,6 +29,7 @@ Array = NDArray[np.float64]
 COMPILED_FROM = 1 << 22
 """Values from which on compiled loops are taken. Loading them takes half a second, what NumPy needs more for 2^24
 values (measured); windows seldom come alone."""
+COMPILED_PASSES, UNCOMPILED_PASSES = {"float32": 6.0, "float64": 7.0}, {"float32": 114.0, "float64": 72.0}
 BARE_PASSES, SAMPLES_A_PASS = 8, 25
 """Work on a plane beside the weights of the ends, in passes through it; a matrix product along so many float64 samples
 takes as long as one pass (measured at 256^3 and 384^3)."""
@@ -50,9 +51,9 @@ class Running:
     threads: int = 1
 
     def box_filter_in_passes(self, n_values: int, dtype: str) -> float:
-        """Measured at 256^3; without compiled loops 6 times as much, on one core."""
-        passes = {"float32": 19.0, "float64": 12.0}[dtype]
-        return passes if n_values >= COMPILED_FROM and loops() is not None else 6 * passes
+        """Measured at 256^3; without compiled loops on one core."""
+        compiled = n_values >= COMPILED_FROM and loops() is not None
+        return (COMPILED_PASSES if compiled else UNCOMPILED_PASSES)[dtype]
 
     def box_filter(self, values: NDArray[Any], windows: Sequence[Any]) -> NDArray[Any]:
         """Plane by plane of the slowest axis: a running sum of planes, then cumulative sums in the plane.

@@ -1,7 +1,8 @@
 """Windows that slide along axes, an output at every point: sums, smallest and largest values.
 
-box_filter        2 reads, 1 write where the intermediate stays in cache, 3 or 4 reads, 2 writes where not (large
-                  planes), 4 reads, 3 writes where rows are too long for a block
+box_filter        2 reads, 2 writes where lines as long as the windows fit in shared memory; else 2 reads, 1 write where
+                  the intermediate stays in cache, 3 or 4 reads, 2 writes where not (large planes), 4 reads, 3 writes
+                  where rows are too long for a block
 running_extrema   1 read, 2 writes; a second read across rows where windows do not stay in cache
 """
 
@@ -13,9 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import DeviceError
 from ...memory_order import is_fortran_ordered
 from .memory import Memory, c_name
 
+RINGS_FILE = "box_rings.cu"
 STEPS_FILE = "box_steps.cu"
 PASSES_FILE = "ladder/box_steps.cu"
 EXTREMA_FILE = "running_extrema.cu"
@@ -36,6 +39,24 @@ WALKERS = 128
 """Threads of a multiprocessor that take columns: where there are fewer columns, they are cut into segments."""
 GROUP = 8
 """box_steps.cu: rows of a segment that are loaded at once."""
+RINGS = 1
+"""1: box_rings.cu where it is expected to be faster than box_steps.cu; 0: never. It has not run on a GPU yet."""
+PLANES_SPEED = {1: 0.85, 9: 0.70}
+"""Of a copy's rate, what box_planes is expected to reach, by the weights of an end [P]: unmeasured."""
+LINES_SPEED = 0.88
+"""The same of box_lines [P]."""
+STEPS_COST = {1: 6.5, 9: 7.4}
+"""Reads of the field that box_steps.cu takes as long as, by chunks through memory, on an H200."""
+PLANES_THREADS, BATCH, STAGES = 256, 4, 4
+"""box_rings.cu: threads of a block of box_planes, rows between its barriers, batches of rows in its stage."""
+LINES, STEPS, GROUPS = 384, 4, 3
+"""box_rings.cu: threads of a block of box_lines, steps between its waits, groups of so many lines on their way."""
+COLUMN_BYTES = 8
+"""box_rings.cu: of a line, what a thread walks along."""
+FEWEST_LINES = 192
+"""Threads of box_lines, below which too few bytes are on their way."""
+RESERVED_BYTES = 1024
+"""Of a multiprocessor's shared memory, for each block, beside what the block uses."""
 PASS_STRIP_BYTES = 64
 """ladder/box_steps.cu: bytes of a row that one block sums along axis 1."""
 PASS_LANES = 2048
@@ -57,6 +78,26 @@ class _Steps:
     columns: int
 
 
+@dataclass(frozen=True)
+class _Rings:
+    """Launches of box_rings.cu.
+
+    strips, width, slots, stage_half, planes_shared    of box_planes, as there
+    threads, line_slots, lines_shared                  of box_lines, as there
+    cost                                               reads of the field that they are expected to take as long as
+    """
+
+    strips: int
+    width: int
+    slots: int
+    stage_half: int
+    planes_shared: int
+    threads: int
+    line_slots: int
+    lines_shared: int
+    cost: float
+
+
 _INSTANCES = {
     "float": (_Steps(1, 256, 2, 2), _Steps(1, 512, 2, 2), _Steps(9, 256, 2, 2), _Steps(9, 512, 1, 2)),
     "double": (_Steps(1, 256, 2, 1), _Steps(1, 512, 2, 1), _Steps(9, 256, 1, 1), _Steps(9, 512, 1, 1)),
@@ -68,22 +109,100 @@ class Running(Memory):
 
     @staticmethod
     def box_filter_in_passes(n_values: int, dtype: str) -> float:
-        """Measured at 1024^3: 3.7 times a copy in either precision."""
+        """Measured at 1024^3, by box_steps.cu: 3.7 times a copy in either precision. Rings: 4.5 to 5.9 [P]."""
         return 7.4
 
     def box_filter(self, values: Any, windows: Sequence[Any]) -> Any:
-        """Two chunks of planes a launch; one axis a launch where rows are too long for a block."""
+        """Two passes with rings; or two chunks of planes a launch; or one axis a launch where rows are too long."""
         if is_fortran_ordered(values):
             return self.box_filter(values.T, windows[::-1]).T
         if values.size == 0:
             return self.empty(values.shape, values.dtype)
         values = self.contiguous(values)
         ends = 1 if all(w is None or max(len(w.head), len(w.tail)) <= 1 for w in windows) else 9
+        rings = self._rings(values, windows, ends)
+        if RINGS and rings is not None and rings.cost < self._cost_of_steps(values, ends):
+            out = self._box_by_rings(values, rings, windows, ends)
+            if out is not None:
+                return out
         for steps in _INSTANCES[c_name(values.dtype)]:
             out = self._box_by_steps(values, steps, windows) if steps.ends == ends else None
             if out is not None:
                 return out
         return self._box_in_passes(values, windows, ends, self._tables_of(values, windows, ends))
+
+    def _rings(self, values: Any, windows: Sequence[Any], ends: int) -> _Rings | None:
+        """Shapes for box_rings.cu; None where its rings do not fit."""
+        n0, n1, n2 = values.shape
+        size, most, processors = values.dtype.itemsize, self.runtime.shared_bytes, self.runtime.n_multiprocessors
+        lines, _ = _lines(values, windows, ends)
+        inside = [int(line["rest"]) + int(line["laps"]) * n for line, n in zip(lines, values.shape, strict=True)]
+        warm = [(window + ends - 1) / n for window, n in zip(inside, values.shape, strict=True)]
+
+        width = _up(-(-n2 // -(-n2 * size // (PLANES_THREADS * COLUMN_BYTES))), 32 // size)
+        strips = -(-n2 // width)
+        slots = _up(inside[1] + 2 * BATCH, BATCH)
+        stage_half = _half(width * size + (inside[2] + ends + 2) * size)
+        planes_shared = 32 * (slots * _half(PLANES_THREADS * COLUMN_BYTES) + STAGES * BATCH * stage_half)
+
+        line_slots = _up(inside[0] + (GROUPS + 1) * STEPS, STEPS)
+        threads = min(LINES, most // (line_slots * COLUMN_BYTES)) // 4 * 4
+        if planes_shared > most or threads < FEWEST_LINES:
+            return None
+        items = -(-n1 * n2 * size // COLUMN_BYTES)
+        each = max(1, (most + RESERVED_BYTES) // (line_slots * COLUMN_BYTES * threads + RESERVED_BYTES))
+        waves = -(-items // (threads * each * processors))
+        threads = min(threads, _up(-(-items // (waves * each * processors)), 4))
+        blocks = n0 * strips
+        at_once = processors * max(1, (most + RESERVED_BYTES) // (planes_shared + RESERVED_BYTES))
+        idle = -(-blocks // at_once) * at_once / blocks * strips * PLANES_THREADS * COLUMN_BYTES / (n2 * size)
+        cost = 0.0
+        if windows[1] is not None or windows[2] is not None:
+            cost += (2 + warm[1]) * idle / PLANES_SPEED[ends]
+        if windows[0] is not None:
+            cost += (2 + warm[0]) * waves * threads * each * processors / items / LINES_SPEED
+        lines_shared = line_slots * COLUMN_BYTES * threads
+        return _Rings(strips, width, slots, stage_half, planes_shared, threads, line_slots, lines_shared, cost)
+
+    def _cost_of_steps(self, values: Any, ends: int) -> float:
+        """Reads of the field that box_steps.cu is expected to take as long as; fewer by chunks that stay in cache."""
+        plane_bytes = values[0].nbytes
+        in_cache = CACHE_SHARE * self.runtime.cache_bytes / plane_bytes >= 2 * SHORT_CHUNK + 2
+        return 0.0 if in_cache or len(values) * plane_bytes < self.runtime.cache_bytes else STEPS_COST[ends]
+
+    def _box_by_rings(self, values: Any, rings: _Rings, windows: Sequence[Any], ends: int) -> Any:
+        """The launches of box_rings.cu, one for planes and one for lines; None where the device has no room for it."""
+        n0, n1, n2 = values.shape
+        size, one = values.dtype.itemsize, values.dtype.type
+        in_planes, along_lines = windows[1] is not None or windows[2] is not None, windows[0] is not None
+        out = self.empty(values.shape, values.dtype)
+        try:
+            middle = self.empty(values.shape, values.dtype) if in_planes and along_lines else out
+        except DeviceError:
+            return None
+        if not in_planes and not along_lines:
+            return values.copy()
+        lines, _ = _lines(values, windows, ends)
+        scales = [1.0 if window is None else window.scale for window in windows]
+        opposite = [ends > 1 and _is_opposite(line) for line in lines]
+        for line, scale in zip(lines, (scales[0], scales[1] * scales[2]), strict=False):
+            line["head"] *= one(scale)
+            line["tail"] *= one(scale)
+        kind = f"{c_name(values.dtype)}, {ends}"
+        if in_planes:
+            instance = f"box_planes<{kind}, {_c(opposite[1] and opposite[2])}, {_c(n2 * size % 16 == 0)}>"
+            numbers = (np.int32(n) for n in (n1, n2, rings.width, rings.slots, rings.stage_half))
+            arguments = (values, middle, lines[1], lines[2], one(scales[1] * scales[2]), *numbers)
+            grid = (n0 * rings.strips,)
+            self.runtime.launch(RINGS_FILE, instance, grid, (PLANES_THREADS,), arguments, rings.planes_shared)
+        if along_lines:
+            items = -(-n1 * n2 * size // COLUMN_BYTES)
+            instance = f"box_lines<{kind}, {_c(opposite[0])}, {_c(n1 * n2 * size % COLUMN_BYTES == 0)}>"
+            sizes = (np.int32(n0), np.int64(n1 * n2), np.int32(rings.line_slots))
+            arguments = (middle if in_planes else values, out, lines[0], one(scales[0]), *sizes)
+            grid = (-(-items // rings.threads),)
+            self.runtime.launch(RINGS_FILE, instance, grid, (rings.threads,), arguments, rings.lines_shared)
+        return out
 
     def _tables_of(self, values: Any, windows: Sequence[Any], ends: int) -> tuple[Any, Any, Any]:
         """What ladder/box_steps.cu wants of the windows: places, weights, the scale of all."""
@@ -211,6 +330,26 @@ class Running(Memory):
         instance = f"running_extrema<{name}, {unit}>"
         self.runtime.launch(EXTREMA_FILE, instance, grid, (threads,), arguments, threads * shared_each)
         return low, high
+
+
+def _c(holds: bool) -> str:
+    """As C writes it."""
+    return "true" if holds else "false"
+
+
+def _up(n: int, step: int) -> int:
+    """The next multiple of step."""
+    return -(-n // step) * step
+
+
+def _half(row_bytes: int) -> int:
+    """Words of half a row of box_rings.cu: 4 modulo 8."""
+    return _up(-(-row_bytes // 32) - 4, 8) + 4
+
+
+def _is_opposite(line: Any) -> bool:
+    """True if the weights of a line's tail, less one, are those of its head, negated: windows of whole widths."""
+    return bool(np.abs(line["tail"] + line["head"]).max() <= 2 * np.finfo(line["head"].dtype).eps)
 
 
 _PLACES = ("at_head", "at_tail", "at_ones", "rest", "laps")

@@ -2,9 +2,9 @@
 
 contract     1 read, n_out/n_in writes, 2 n_out flops a point
 window_sum   1 read and more, 1/step writes: any window, any step
-box_sums     1 read for up to four windows, or two with squares (float32; else for one); 1/(step_b step_c) of the field
-             is written and read again for each, as workspace. Falls back to window_sum along each axis for steps below
-             four with wide end stencils, very long rows and very short axes.
+box_sums     1 read for up to four windows, with squares, too (float32 at every 8th point, rows of up to 1024 points;
+             else fewer); 1/(step_b step_c) of the field is written and read again for each, as workspace. Falls back to
+             window_sum along each axis for steps below four with wide end stencils, very long rows and very short axes.
 """
 
 from __future__ import annotations
@@ -32,6 +32,12 @@ STRETCHES_EACH = 16
 """Stretches of a thread of box_columns."""
 BLOCKS_EACH = 2
 """Blocks on a multiprocessor: what shared memory is divided among, and blocks whose rings lie in global memory."""
+TOGETHER_THREADS = 256
+"""Of a block of box_planes_together, at most."""
+LEAST_TOGETHER, MOST_TOGETHER = 2, 8
+"""Windows that a launch of box_planes_together sums; fewer are left to box_planes."""
+MOST_KINDS = 4
+"""Kinds of ends that these windows may have, none without an instance."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,27 @@ class Instance:
         along_c = 2 * self.windows * self.groups * step_c
         others = self.powers * (1 + 2 * self.windows) * columns + along_b + along_c
         return (doubles + 1) // 2 * 16 + others * itemsize
+
+
+@dataclass(frozen=True)
+class Together:
+    """An instance of box_planes_together: kernel name and template parameters."""
+
+    name: str
+    step: int
+    kinds: int
+    powers: int
+
+    def shared_bytes(self, n_x: int, threads: int, n_windows: int, ring_rows: int, itemsize: int) -> int:
+        """Dynamic shared memory, as TogetherMemory of box_coarse.cu lays it out."""
+        vector, ends = 16 // itemsize, 2 * self.kinds
+        most_cells, rows = 32 * vector, self.powers * (1 + ends)
+        columns = (-(-n_x // vector) + 1) * (rows * vector * self.step + vector)
+        along_b = (self.step + 1) * (-(-ends // vector) + 1) * vector
+        along_c = ends * ((self.step + 1 + vector) // vector * vector)
+        others = self.powers * 3 * ends * most_cells + columns + self.step * threads * vector + along_b + along_c
+        doubles = rows * (most_cells + 2) + (n_windows * self.powers + ring_rows) * n_x
+        return doubles * 8 + others * itemsize + (4 * rows + 9 * MOST_TOGETHER) * 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +164,87 @@ def plane_instance(c_type: str, step: int, groups: int, n_windows: int, n_powers
         return i.step == 0, i.groups, i.windows < n_windows, abs(i.windows - n_windows)
 
     return min(fitting, key=cost, default=None)
+
+
+@cache
+def together_instances(c_type: str, step: int, n_powers: int) -> dict[int, Together]:
+    """What box_coarse.cu declares for a type, step and powers, by kinds of ends."""
+    pattern = rf"box_planes_together<{c_type}, {step}, (\d+), {n_powers}>"
+    found = (re.fullmatch(pattern, name) for name in instances(FILE))
+    return {int(match[1]): Together(match[0], step, int(match[1]), n_powers) for match in found if match}
+
+
+@lru_cache(maxsize=512)
+def short_end(start: int, weights: tuple[float, ...], step: int) -> tuple[int, int, NDArray[np.float64]] | None:
+    """(i, first, weights) of box_planes_together: an end that begins at sample `start`, with what counts below it.
+
+    The weights are (step + 1,): of rows `first` of stretch i - 1 to `first` of i. None for ends that take more samples.
+    """
+    if len(weights) > step + 1:
+        return None
+    before, first = divmod(start, step)
+    below = np.zeros(step + 1)
+    below[: len(weights)] = weights
+    below[: step - first] -= 1.0  # of stretch i - 1, which C(i - 1) holds
+    return before + 1, first, below
+
+
+@dataclass(frozen=True, eq=False)
+class EndTables:
+    """What box_planes_together has of some windows, whose ends are of `kinds` different kinds.
+
+    along_b, along_c, firsts, spans   as the kernel has them
+    ring_ends                         where each window's rows of the rings end; the least reach comes first
+    """
+
+    kinds: int
+    along_b: NDArray[np.float64]
+    along_c: NDArray[np.float64]
+    firsts: NDArray[np.int32]
+    spans: NDArray[np.int32]
+    ring_ends: tuple[int, ...]
+
+
+@lru_cache(maxsize=64)
+def end_tables(
+    pairs: tuple[tuple[Any, Any], ...], most_kinds: int, n_powers: int, n_out: tuple[int, ...]
+) -> EndTables | None:
+    """Of the first windows along b and c: as many as have short ends of so many kinds. None where none has."""
+    step = pairs[0][0].step
+    known: dict[Any, int] = {}
+    rows, taps = np.zeros((step + 1, 2 * most_kinds)), np.zeros((2 * most_kinds, step + 1))
+    firsts, spans = np.zeros((2, 2 * most_kinds), np.int32), []
+    for pair in pairs:
+        ends = []
+        for window in pair:
+            ends.append(short_end(window.start, tuple(1.0 - weight for weight in window.head), step))
+            ends.append(short_end(window.start + len(window.head) + window.inside, window.tail, step))
+        if None in ends:
+            break
+        found = [end for end in ends if end is not None]
+        key = tuple((first, *weights.round(12)) for _, first, weights in found)  # widths of as many samples round alike
+        if key not in known and len(known) == most_kinds:
+            break
+        kind = known.setdefault(key, len(known))
+        for number, (_, first, weights) in enumerate(found):
+            end = 2 * kind + number % 2
+            firsts[number // 2, end] = first
+            if number >= 2:
+                taps[end] = weights
+            else:  # row `first` ends one and begins the next
+                rows[(first + np.arange(1, step + 1)) % step, end] = weights[1:]
+                rows[step, end] = weights[0]
+        (low_b, high_b, low_c, high_c), (_, n_y, n_x) = (i for i, _, _ in found), n_out
+        reach_b, reach_c = divmod(high_b - low_b, n_y), divmod(high_c - low_c, n_x)
+        spans.append((high_b % n_y, *reach_b[::-1], 0, low_c % n_x, *reach_c[::-1], kind))
+    if not spans:
+        return None
+    table, ends_used = np.array(spans, np.int32), 2 * len(known)
+    order = np.argsort(table[:, 1], kind="stable")
+    ring_ends = np.cumsum(table[order, 1] * n_powers)
+    table[order, 3] = ring_ends - table[order, 1] * n_powers
+    shown = rows[:, :ends_used], taps[:ends_used], firsts[:, :ends_used]
+    return EndTables(len(known), *shown, table, tuple(map(int, ring_ends)))
 
 
 @lru_cache(maxsize=64)
@@ -224,7 +332,8 @@ class Windows(Memory):
             return out
         done = 0
         while done < len(windows):
-            done += self._some_box_sums(values, windows[done:], n_powers, centre, n_out, out[done:])
+            rest = (values, windows[done:], n_powers, centre, n_out, out[done:])
+            done += self._box_sums_together(*rest) or self._some_box_sums(*rest)
         return out
 
     def _some_box_sums(
@@ -239,8 +348,11 @@ class Windows(Memory):
         groups = max((s.groups for triple in known for s in triple if s is not None), default=1)
         step_a, step_b, step_c = (1, *(window.step for window in summed))[-3:]
         step = step_b if step_b == step_c else 0
-        instance = plane_instance(c_name(dtype), step, groups, len(windows), n_powers)
-        threads = 0 if instance is None else -(-n_c // (32 * instance.columns(vector))) * 32
+        for n_windows in (len(windows), 1):  # a thread has more columns where it has one window
+            instance = plane_instance(c_name(dtype), step, groups, n_windows, n_powers)
+            threads = 0 if instance is None else -(-n_c // (32 * instance.columns(vector))) * 32
+            if threads <= MOST_THREADS:
+                break
         shortest = min(n_out[-len(summed) :])
         if instance is None or len(known) < len(cut) or threads > MOST_THREADS or shortest < instance.groups:
             return self._box_sums_by_axis(values, windows[0], n_powers, centre, n_out, out)
@@ -267,25 +379,74 @@ class Windows(Memory):
         )
         shared = shared_bytes(ring_rows if ring_is_shared else 0)
         self.runtime.launch(FILE, instance.name, (blocks,), (threads,), arguments, shared)
-        if len(summed) == 3:
-            self._box_columns(planes, windows[:n_windows], [triple[0] for triple in chosen], instance, out)
-            return n_windows
-        for w, (_, along_b, along_c) in enumerate(windows[:n_windows]):
-            scale = dtype.type(along_b.scale * along_c.scale)
+        along = [triple[0] for triple in chosen] if len(summed) == 3 else None
+        return self._finished(planes, windows[:n_windows], along, instance.groups, n_powers, out)
+
+    def _box_sums_together(
+        self, values: Any, windows: Sequence[Sequence[Any]], n_powers: int, centre: float, n_out: Any, out: Any
+    ) -> int:
+        """Write the sums of the first windows from one read; how many, none where box_planes is to do it."""
+        dtype, (n_planes, _, n_c) = values.dtype, values.shape
+        threads = -(-n_c * dtype.itemsize // (32 * 16)) * 32
+        slowest = [stretches(window) for window, _, _ in windows[:MOST_TOGETHER] if window is not None]
+        along = [each for each in slowest if each is not None]
+        groups = max((s.groups for s in along), default=1)
+        _, step, other = (1 if window is None else window.step for window in windows[0])
+        if step != other or threads > TOGETHER_THREADS or len(along) < len(slowest) or groups > min(2, n_out[0]):
+            return 0
+        declared = together_instances(c_name(dtype), step, n_powers)
+        for most_kinds in sorted(range(1, MOST_KINDS + 1) if declared else (), reverse=True):
+            pairs = tuple((along_b, along_c) for _, along_b, along_c in windows[:MOST_TOGETHER])
+            tables = end_tables(pairs, most_kinds, n_powers, n_out)
+            if tables is None or len(tables.spans) < LEAST_TOGETHER:
+                return 0
+            n_windows, instance = len(tables.spans), declared[tables.kinds]
+            ring_rows, fit = tables.ring_ends[-1], self.runtime.shared_bytes
+            shared = {
+                rows: instance.shared_bytes(n_out[2], threads, n_windows, rows, dtype.itemsize)
+                for rows in (0, *tables.ring_ends)
+            }
+            if shared[0] > fit:
+                continue
+            fit = fit // BLOCKS_EACH if shared[0] <= fit // BLOCKS_EACH else fit
+            shared_rows = max(rows for rows in shared if shared[rows] <= fit)
+            outside = ring_rows - shared_rows
+            blocks = min(n_planes, BLOCKS_EACH * self.runtime.n_multiprocessors) if outside else n_planes
+            rings = self.empty((max(1, blocks * outside), n_out[2]), np.float64)
+            planes = self.empty((n_windows * n_powers, n_planes, *n_out[1:]), dtype)
+            arguments = (
+                *(values, planes, rings, self.table(tables.along_b, dtype), self.table(tables.along_c, dtype)),
+                *(self.table(tables.firsts, np.int32), self.table(tables.spans, np.int32), np.int32(n_windows)),
+                *(np.int32(n_planes), np.int32(n_out[1]), np.int32(n_out[2]), dtype.type(centre)),
+                *(np.int32(ring_rows), np.int32(shared_rows)),
+            )
+            self.runtime.launch(FILE, instance.name, (blocks,), (threads,), arguments, shared[shared_rows])
+            return self._finished(planes, windows[:n_windows], along[:n_windows] or None, groups, n_powers, out)
+        return 0
+
+    def _finished(
+        self, planes: Any, windows: Sequence[Sequence[Any]], along: Any, groups: int, n_powers: int, out: Any
+    ) -> int:
+        """How many windows were asked for, once their planes are finished: the slowest axis, or the scale alone."""
+        if along is not None:
+            self._box_columns(planes, windows, along, groups, n_powers, out)
+            return len(windows)
+        for w, (_, along_b, along_c) in enumerate(windows):
+            scale = planes.dtype.type(along_b.scale * along_c.scale)
             self.runtime.xp.multiply(planes[w * n_powers : (w + 1) * n_powers], scale, out=out[w])
-        return n_windows
+        return len(windows)
 
     def _box_columns(
-        self, planes: Any, windows: Sequence[Sequence[Any]], along: Sequence[Any], instance: Instance, out: Any
+        self, planes: Any, windows: Sequence[Sequence[Any]], along: Sequence[Any], groups: int, n_powers: int, out: Any
     ) -> None:
         """Finish the slowest axis of (windows * powers, n_planes, ..) planes."""
-        dtype, n_planes, n_powers = planes.dtype, planes.shape[1], instance.powers
+        dtype, n_planes = planes.dtype, planes.shape[1]
         n_z, n_columns = out.shape[2], int(np.prod(planes.shape[2:]))
         scales = [triple[0].scale * triple[1].scale * triple[2].scale for triple in windows]
         step = windows[0][0].step
         for lanes in (32, 16, 8):
             segments = min(MOST_THREADS // lanes, -(-n_z // STRETCHES_EACH))
-            shared = (2 * n_z + segments) * lanes * 8 + 2 * instance.groups * step * dtype.itemsize
+            shared = (2 * n_z + segments) * lanes * 8 + 2 * groups * step * dtype.itemsize
             if shared <= self.runtime.shared_bytes // BLOCKS_EACH:
                 break
         if shared > self.runtime.shared_bytes:
@@ -294,15 +455,15 @@ class Windows(Memory):
                 for p in range(n_powers):
                     self._window_sum(planes[w * n_powers + p], out[w, p], (1, n_planes, n_columns, n_z), scaled)
             return
-        weights = np.stack([s.weights(instance.groups) for s in along])
-        spans = [s.span(instance.groups, n_z) for s in along]
+        weights = np.stack([s.weights(groups) for s in along])
+        spans = [s.span(groups, n_z) for s in along]
         arguments = (
             *(planes, out, self.table(weights, dtype), self.table(spans, np.int32), self.table(scales, np.float64)),
             *(np.int32(n_z), np.int32(step), np.int64(n_columns), np.int32(n_powers)),
         )
-        name = f"box_columns<{c_name(dtype)}, {step}, {instance.groups}>"
+        name = f"box_columns<{c_name(dtype)}, {step}, {groups}>"
         if name not in instances(FILE):
-            name = f"box_columns<{c_name(dtype)}, 0, {instance.groups}>"
+            name = f"box_columns<{c_name(dtype)}, 0, {groups}>"
         grid = (-(-n_columns // lanes), len(windows) * n_powers)
         self.runtime.launch(FILE, name, grid, (lanes, segments), arguments, shared)
 

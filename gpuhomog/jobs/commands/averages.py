@@ -18,7 +18,7 @@ from ...operators.points.trajectory_average import trajectory_profile
 from ...operators.profiles.macroscopic import macroscopic_average
 from ...operators.profiles.planar import planar_average
 from ...readers.frames import read_frames
-from ...results import Result, unit_after
+from ...results import Measurement, Result, unit_after
 from ...streaming import Unread, together
 from ...writers.tables import Compared
 from .. import options as o
@@ -183,7 +183,7 @@ def run_trajectory(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     errors = result.uncertainty if result.uncertainty is not None else np.zeros(1)
     rows: Rows = [
         ("frames", f"{step['frames']}, blocks of {step['block']}"),
-        ("correlation time", f"{time:.3g} ± {spread:.2g} frames"),
+        ("correlation time", str(Measurement(time, "frames", spread))),
         ("direction", f"along {result.planes}, {result.length:.6f} Å, {len(result.values)} cells"),
         ("smallest, largest", f"{shown(result.values.min())}, {shown(result.values.max(), result.unit)}"),
         ("standard error", f"{np.sqrt(np.mean(errors**2)):.2g} {result.unit}, root mean square"),

@@ -118,7 +118,7 @@ def check_decay(values: dict[str, Any]) -> None:
     """A fraction of the radius belongs to a disc that stays."""
     check_making(values)
     if values["fraction"] is not None and values["average"] != FIXED_DISC:
-        raise InputError(f"--fraction is R1/R of a fixed-disc: leave it or --average {values['average']} out.")
+        raise InputError(f"--fraction is R1/R of a fixed disc: leave it out, or give --average {FIXED_DISC}.")
 
 
 def run_decay(inputs: Inputs, values: dict[str, Any]) -> Outcome:

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import InputError
-from ...results import Result
+from ...results import Measurement, Result
 from ...units import CHARGE
 
 Array = NDArray[np.float64]
@@ -77,9 +77,10 @@ class CurrentInTime(Result):
             inside = inside[np.unique(np.linspace(0, len(inside) - 1, MOST_ROWS).round().astype(int))]
         found = []
         for i in inside:
-            error = "" if np.isnan(self.uncertainty[i]) else f" ± {self.uncertainty[i]:.2g}"
+            error = None if np.isnan(self.uncertainty[i]) else float(self.uncertainty[i])
             charge = "" if sigma is None or np.isnan(sigma[i]) else f", σ low {sigma[i]:.8g} {CHARGE}"
-            found.append((f"J at {self.time[i]:.6g} {self.time_unit}", f"{self.J[i]:.8g}{error} {self.unit}{charge}"))
+            current = Measurement(float(self.J[i]), self.unit, error)
+            found.append((f"J at {self.time[i]:.6g} {self.time_unit}", f"{current}{charge}"))
         if transferred is not None:
             last = f"{transferred[-1]:.8g} {CHARGE} in {self.time[-1]:.6g} {self.time_unit}"
             mean = transferred[-1] / (self.time[-1] - self.time[0])

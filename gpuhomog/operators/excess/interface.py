@@ -15,7 +15,7 @@ Out  InterfaceCharge, InterfaceExcess: e/Å^2 and e/Å, or the field's own unit;
 >>> pairs[100:900:10], pairs[103:503:10], pairs[507:903:10] = 10.0, -10.0, -10.0     # -1 at 0.3 Å, then at 0.7 Å
 >>> profile = gh.Profile(np.arange(1000) * 0.1, pairs, "e/Å^3", "charge_density", 100.0, boundary="open")
 >>> print(gh.interface_charge(profile, between=(30.0, 70.0), period=1.0, sampling="cell").charge)
-0.4 ± 2e-12 e/Å^2
+0.4 ± 2.0e-12 e/Å^2
 """
 
 from __future__ import annotations

@@ -196,15 +196,16 @@ def lines_and_points(
     if not (isfinite(size) and size > 0):
         raise KernelError(f"eps = {eps}: give a positive width in Å.")
     if size < 2 * lattice.spacing * (1 - 1e-9):
-        how = "The largest that fits the regions" if eps is None else f"eps = {size:.4g} Å"
+        how = f"The largest that fits the regions, eps = {size:.4g} Å," if eps is None else f"eps = {size:.4g} Å"
+        larger = "larger regions" if eps is None else "a larger one"
         raise KernelError(
-            f"{how}, {size:.4g} Å, is narrower than two samples of {lattice.spacing:.4g} Å: give larger regions, or a "
-            "finer grid."
+            f"{how} is narrower than two samples of {lattice.spacing:.4g} Å: give {larger}, or a finer grid."
         )
     radius = REACH * size / 2 if window_radius is None else float(window_radius)
     if not radius >= REACH * size / 2 * (1 - 1e-12):
         raise InputError(
-            f"window_radius = {window_radius} Å is below 4 eps = {4 * size:.4g} Å: the windows would not be smooth."
+            f"window_radius = {window_radius} Å is below 4 eps = {4 * size:.4g} Å: the windows would not be "
+            "smooth; give that or more."
         )
     settings, factors = [(size / 2, radius)], [0.0]
     shape.check(*settings[0])
@@ -268,9 +269,16 @@ def _result(
         uniform_axis=lattice.axis,
         sampling=sampling,
         directions=tuple(tuple(float(x) for x in row) for row in lattice.directions),
-        remarks=_remarks(found, first, by_dimension[1:], setting[0]),
+        remarks=(*_remarks(found, first, by_dimension[1:], setting[0]), *_ends(field, lattice.axis)),
         provenance=(*field.provenance, step),
     )
+
+
+def _ends(field: Field, axis: str | None) -> tuple[str, ...]:
+    """What a reader should know of an axis that is averaged over and on which the structure may end."""
+    if axis is None or field.grid.boundary["abc".index(axis)] == PERIODIC or field.grid.shape["abc".index(axis)] == 1:
+        return ()
+    return (f"{axis} is open: a structure that ends there is not uniform along it, and takes corners (x, y, z)",)
 
 
 def _spread(values: list[float], factors: list[float]) -> float | None:

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from ...averaging_kernels import Gaussian
 from ...errors import InputError, KernelError
 from ...grid import OPEN
-from ...results import Measurement, Profile, Result, Tables
+from ...results import Measurement, Profile, Result, Tables, unit_after
 from ...units import times_length
 from ..macroscale.scales import LEAST_RATIO, scales, widest_gap
 
@@ -112,7 +112,7 @@ class Homogenized(Result):
                     (f"excess at {x:.6g} Å", str(excess))
                     for x, excess in zip(stage.interfaces, stage.excesses, strict=True)
                 ),
-                ("closure residual", f"{stage.closure:.2g}"),
+                ("closure residual", f"{stage.closure:.2g}{unit_after(times_length(stage.average.unit, 1))}"),
             ]
             tables.append((f"Stage {number}", tuple(rows)))
         return tuple(tables)
@@ -220,9 +220,11 @@ def _check(profile: Profile, stages: Sequence[Stage]) -> None:
                 "stages from the smallest scale up."
             )
         places = sorted(float(x) for x in stage.interfaces)
-        if any(not (isfinite(x) and low <= x <= high) for x in places):
+        outside = [x for x in places if not (isfinite(x) and low <= x <= high)]
+        if outside:
             raise InputError(
-                f"Stage {number}: an interface lies outside the profile, {low:.6g} to {high:.6g} Å: correct it."
+                f"Stage {number}: the interface at {outside[0]:.6g} Å lies outside the profile, {low:.6g} to "
+                f"{high:.6g} Å: correct it."
             )
         gaps = [b - a for a, b in pairwise(places)]
         if places and profile.boundary != OPEN:

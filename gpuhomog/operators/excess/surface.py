@@ -197,7 +197,7 @@ class SurfaceExcess(Result):
                     ("  dipole", f"{dipole}, about {origin:.4f} Å"),
                 ]
         found += [("total", str(self.total)), ("dipole", str(self.dipole))]
-        period = "none" if self.period is None else f"{self.period:.6f} ± {self.period_uncertainty or 0:.1g} Å"
+        period = "none" if self.period is None else str(Measurement(self.period, "Å", self.period_uncertainty))
         how = [
             ("slab", f"{between_positions(self.faces)}, {self.thickness:.4f} Å thick, planes of {self.planes}"),
             ("bulk window", between_positions(self.bulk)),

@@ -543,7 +543,7 @@ def _judged(spectrum: Spectrum, gap: tuple[float, float] | None, tau: float) -> 
         )
     remarks = []
     if isfinite(length) and j < FEWEST_BELOW:
-        text = f"{j} of at least {FEWEST_BELOW} modes lie below the gap: L is uncertain, take a larger sample."
+        text = f"Modes below the gap: {j} of at least {FEWEST_BELOW}; L is uncertain, take a larger sample."
         warn(text)
         remarks.append(text)
     if spectrum.windowed:
@@ -609,7 +609,7 @@ def _exponent(
         return Measurement.not_defined("1", "no power lies in the gap, as in a crystal"), None, None
     if independent.sum() < FEWEST_IN_GAP or len(k) < FEWEST_SHELLS:
         return (
-            Measurement.not_defined("1", f"{len(k)} wavevectors in the gap are too few to fit: take a larger sample"),
+            Measurement.not_defined("1", f"too few wavevectors in the gap to fit, {len(k)}: take a larger sample"),
             None,
             None,
         )

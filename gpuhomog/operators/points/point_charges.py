@@ -309,6 +309,11 @@ def point_surface_charge(
             raise InputError(f"{name} = {number}: give a finite position in Å.")
     if period is not None and bulk is not None:
         raise InputError("period and bulk: give one of them, bulk where it has no period.")
+    if not high > low:
+        raise InputError(
+            f"All charges lie in the plane at {low:.6g} Å: a surface is that of two planes or more. Choose another "
+            "axis."
+        )
     ends = _window(points, x_b, period, bulk)
     centre = x_b if x_b is not None else sum(ends) / 2 if ends else (low + high) / 2
     if not low <= centre <= high:

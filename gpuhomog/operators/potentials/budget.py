@@ -52,7 +52,7 @@ from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions
 from ...units import CHARGE, FOUR_PI_KAPPA, MOMENT, VOLT
-from ..excess.surface import NEUTRAL_PERIOD, charge_profile, first_moment, first_moment_error
+from ..excess.surface import NEUTRAL_PERIOD, charge_profile, first_moment, first_moment_error, why_too_few_layers
 from ..profiles.bulk import FACE_LEVEL, Body, GivenPeriod, Period, find_body, resolve_period
 from ..profiles.planar import Planes
 from ..profiles.unrolled import SUMS, Unrolled, check_sampling
@@ -617,6 +617,13 @@ def _budget(
     of_direct = hypot(error.moment, with_r * error.charge)
     arithmetic = SUMS * line.gross * sqrt(len(line.values)) * max(with_r, length, abs(surfaces.lever))
     of_mean = hypot(error.d * (2 if film else 1), with_r * (error.charge if film else error.sigma), of_next)
+    of_means, few = hypot(of_mean, mean.beyond), None
+    if surfaces.period is None and not surfaces.quiet and abs(mean.exact - mean.total) > 3 * of_means:
+        few = why_too_few_layers(surfaces.body, surfaces.x_b)
+
+    def of_bulk_mean(moment: float, spread: float) -> Measurement:
+        return finite(moment, spread) if few is None else Measurement.not_defined(VOLT, few)
+
     of_bulk = 0.0 if film else of_mean  # a film's terms have what M1 and M2 are not sure of once with each sign
     asked, thickness = _radii(radii, surfaces), surfaces.body.thickness
     return PotentialBudget(
@@ -648,12 +655,12 @@ def _budget(
         sum=finite(here.total, hypot(of_direct, of_bulk, here.beyond)),
         exact_direct=finite(here.exact, of_direct),
         residual=finite(here.exact - here.total, hypot(arithmetic, of_bulk, here.beyond)),
-        mean=finite(mean.total, hypot(of_mean, mean.beyond)),
+        mean=of_bulk_mean(mean.total, of_means),
         mean_direct=finite(mean.exact, of_direct),
-        mean_residual=finite(mean.exact - mean.total, hypot(of_mean, mean.beyond)),
+        mean_residual=of_bulk_mean(mean.exact - mean.total, of_means),
         across=_step_across(surfaces, error.moment),
         across_printed=_volts(2 * surfaces.sigma_low * thickness, 2 * error.sigma * thickness),
-        sheets=finite(surfaces.sheets(R, case) / HALF, of_mean),
+        sheets=of_bulk_mean(surfaces.sheets(R, case) / HALF, of_mean),
         printed=finite(surfaces.sigma_low * (with_r - face), error.sigma * (with_r + face)),
         resolved=None if eps_rho is None else _in_resolved_steps(surfaces, eps_rho),
         regime=_regime(surfaces, R),
@@ -662,7 +669,7 @@ def _budget(
         sheets_of_radius=None if asked is None else np.array([surfaces.sheets(float(r), case) for r in asked]),
         planes=profile.planes,
         sampling=line.sampling,
-        remarks=_remarks(surfaces, net, name, charged, diverges, here.exact - here.total, mean.exact - mean.total),
+        remarks=_remarks(surfaces, net, name, charged, diverges, here.exact - here.total, few),
         provenance=(
             *profile.provenance,
             {
@@ -717,7 +724,7 @@ def _regime(surfaces: _Surfaces, R: float) -> str:
 
 
 def _remarks(
-    surfaces: _Surfaces, net: float, name: str, charged: bool, diverges: bool, residual: float, mean_residual: float
+    surfaces: _Surfaces, net: float, name: str, charged: bool, diverges: bool, residual: float, few: str | None
 ) -> tuple[str, ...]:
     remarks = []
     if charged and not diverges:
@@ -729,7 +736,9 @@ def _remarks(
         remarks.append(
             "R is not much larger than the slab: the terms of a wide cylinder do not add up to the exact sum"
         )
-    if surfaces.period is None and not surfaces.quiet:
+    if few is not None:
+        remarks.append(f"{few}: σ_L, D_L and D_R are those of a cut at x_b, not of surfaces")
+    elif surfaces.period is None and not surfaces.quiet:
         remarks.append(
             "the bulk has no period: moments by a Gaussian kernel, D_L is defined if its fluctuations are weak"
         )

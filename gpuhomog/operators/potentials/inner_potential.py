@@ -175,7 +175,7 @@ class InnerPotential(Result):
             ("averaged over", self._window()),
             ("σ_L", str(self.sigma_L)),
             ("σ_R", str(self.sigma_R)),
-            ("grid error", str(self.grid_error)),
+            ("grid error", f"{self.grid_error.value:.2g} V" if self.grid_error.defined else str(self.grid_error)),
         ]
         if self.eps_rho is not None and self.length is not None:
             how.append(("ε_ρ, l", f"{self.eps_rho:.4g} e/Å^3, {self.length:.4g} Å"))

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from ...errors import InputError
 from ...grid import OPEN
-from ...results import Profile, Result
+from ...results import Measurement, Profile, Result
 from .between_points import resampled
 
 SURE, LIKELY, NONE = "sure", "likely", "none"
@@ -373,7 +373,7 @@ def _refine(profile: Profile, search: _Search, run: _Run) -> PeriodEstimate:
     turns = window[0] // profile.length * profile.length if search.periodic else 0.0
     through = " through the end of the cell" if search.periodic and window[1] - turns > profile.length else ""
     facts = (
-        f"{n_core:.1f} regular periods of {value:.6g} ± {uncertainty:.1g} Å between {window[0] - turns:.4g} and "
+        f"{n_core:.1f} regular periods of {Measurement(value, 'Å', uncertainty)} between {window[0] - turns:.4g} and "
         f"{window[1] - turns:.4g} Å{through}, in a crystalline stretch of {search.run_extent(run):.4g} Å; "
         f"{mismatch:.1g} of their variance does not repeat."
     )

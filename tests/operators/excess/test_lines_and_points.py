@@ -186,6 +186,10 @@ def test_values_have_the_unit_of_their_codimension():
     assert found.points[0].corners == ((3.5, 3.5, 3.5),)
     flat = gh.lines_and_points(field, [gh.box_region((3.5,) * 2, (35.5,) * 2)], uniform_axis="a")
     assert [flat.lines[0].value.unit, flat.points[0].value.unit] == ["V*Å", "V*Å^2"] and flat.uniform_axis == "a"
+    assert "a is open" in flat.remarks[-1] and "corners (x, y, z)" in flat.remarks[-1]
+    wire = gh.Field.from_array(values[20:21], np.diag([1.0, n, n]), boundary="p,o,o")
+    wire = gh.lines_and_points(wire, [gh.box_region((3.5,) * 2, (35.5,) * 2)], uniform_axis="a")
+    assert not any("is open" in remark for remark in (*found.remarks, *wire.remarks))
     assert {"step": "lines and points"}.items() <= dict(found.provenance[-1]).items()
 
 

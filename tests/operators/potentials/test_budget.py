@@ -209,6 +209,20 @@ def test_a_bulk_without_a_period():
     assert any("Gaussian kernel" in remark for remark in found.remarks)
 
 
+def test_a_single_layer_has_no_bulk_whose_mean_it_is():
+    """σ and D of a cut through its middle give another number than the exact mean: the latter alone is told."""
+    x = np.arange(-15.0, 15.0, 0.05)
+    layer = 0.3 * (np.exp(-0.5 * (x / 0.3) ** 2) / 0.3 - np.exp(-0.5 * (x / 0.8) ** 2) / 0.8) / sqrt(2 * np.pi)
+    profile = gh.Profile(x, layer, "e/Å^3", "charge_density", 30.0, boundary="open")
+    found = gh.potential_budget(profile)
+    for name in ("mean", "mean_residual", "sheets"):
+        assert getattr(found, name).reason.startswith("no bulk between the surfaces")
+    assert any("of a cut at x_b" in remark for remark in found.remarks)
+    assert found.residual.value == pytest.approx(0, abs=1e-9)
+    peak = 0.3 * (0.8 - 0.3) * sqrt(2 / np.pi) * FOUR_PI_KAPPA / 2
+    assert found.exact_direct.value == pytest.approx(peak, rel=1e-4) and 0 < found.mean_direct.value < peak
+
+
 def test_a_real_slab(field_of_nacl):
     """NaCl(001): 5.832 ± 0.002 V from its density, by three ways; σ = 0 on both faces; one line for all terms."""
     found = gh.potential_budget(field_of_nacl, "c")
