@@ -37,9 +37,9 @@
 // oracle    device/cpu/windows.py box_sums, window_sum; test tests/kernels/test_box_coarse.py
 // ladder    v1 a thread an output, tap by tap; v2 box_planes: classes in registers, window along c on chip. On an H200
 //           0.91 of one read's rate for one window, 4.6 ms for two with squares, whose sums left 16 KB on their way;
-//           v3 box_planes_together: rows on their way to shared memory (32 KB), one sum for each end and not P, ends of
-//           9 weights and not 16, sums along c of several rows at once. Four windows with squares in one read take 65
-//           instructions a point, 55 where two of them have the same ends; [P] 2.0 to 3.0 ms, 9.2 by v2
+//           v3 box_planes_together: step rows on their way to shared memory (32 KB for 8), one sum for each end and
+//           not P, ends of 9 weights and not 16, sums along c of several rows at once. Four windows with squares in one
+//           read take 65 instructions a point, 55 where two of them have the same ends; [P] 2.0 to 3.0 ms, 9.2 by v2
 //
 // instances
 //   box_planes<float, 4, 1, 1, 1>
@@ -78,6 +78,10 @@
 //   box_planes_together<float, 8, 2, 2>
 //   box_planes_together<float, 8, 3, 2>
 //   box_planes_together<float, 8, 4, 2>
+//   box_planes_together<float, 16, 1, 2>
+//   box_planes_together<float, 16, 2, 2>
+//   box_planes_together<float, 16, 3, 2>
+//   box_planes_together<float, 16, 4, 2>
 //   box_columns<float, 4, 1>
 //   box_columns<float, 4, 3>
 //   box_columns<float, 8, 1>
@@ -478,7 +482,7 @@ template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_
 // A lane has CELLS neighbouring cells, and so have the columns: blocks of all rows of a lane's cells, V apart, so that
 // lanes meet no bank twice. The last block holds zeros, for lanes beyond the row.
 template <typename T, int D, int KINDS, int POWERS> struct TogetherMemory {
-  static constexpr int V = Vector<T>::size, CELLS = V, MOST_CELLS = CELLS * WARP;
+  static constexpr int V = Vector<T>::size, CELLS = 8 * V / D, MOST_CELLS = CELLS * WARP;
   static constexpr int ENDS = 2 * KINDS, ROWS = POWERS * (1 + ENDS), ROW = CELLS * D, BLOCK = ROWS * ROW + V;
   static constexpr int PADDED = (ENDS + V - 1) / V * V, ROW_B = PADDED + V; // of a row along b: weights; finished ends
   static constexpr int TAPS = (D + 1 + V) / V * V; // of an end along c, and the row in which they begin, padded
@@ -510,6 +514,16 @@ template <typename T, int D, int KINDS, int POWERS> struct TogetherMemory {
   static __device__ int cell(int x) { return static_cast<unsigned>(x) / CELLS * BLOCK + x % CELLS * D; }
 };
 
+// COUNT neighbours to an address that their size divides.
+template <int COUNT, typename T> __device__ __forceinline__ void write_neighbours(T *to, const T (&values)[COUNT]) {
+  using Type = typename Neighbours<T, COUNT>::type;
+  Type vector;
+  T *const each = reinterpret_cast<T *>(&vector);
+#pragma unroll
+  for (int i = 0; i < COUNT; ++i) each[i] = values[i];
+  *reinterpret_cast<Type *>(to) = vector;
+}
+
 template <int N> struct Number {
   static constexpr int value = N;
 };
@@ -535,13 +549,12 @@ template <int FIRST, int LAST, typename F> __device__ __forceinline__ void with_
 //
 // Windows of one kind have the same ends, and share their sums.
 template <typename T, int D, int KINDS, int POWERS>
-__global__ void __launch_bounds__(TOGETHER_THREADS, KINDS * POWERS > 4 ? 1 : 2)
+__global__ void __launch_bounds__(TOGETHER_THREADS, KINDS * POWERS > 4 || D > 8 ? 1 : 2)
     box_planes_together(const T *__restrict__ values, T *__restrict__ planes, double *rings,
                         const T *__restrict__ weights_b, const T *__restrict__ weights_c,
                         const int *__restrict__ firsts, const int *__restrict__ spans, int n_windows, int n_planes,
                         int n_y, int n_x, T centre, int ring_rows, int shared_rows) {
   using Memory = TogetherMemory<T, D, KINDS, POWERS>;
-  using Columns = typename Vector<T>::type;
   constexpr int V = Memory::V, ENDS = Memory::ENDS, NB = Memory::CELLS, TAPS = Memory::TAPS, ROW = Memory::ROW;
   constexpr int ROWS = Memory::ROWS, OF_WARP = KINDS * POWERS > 4 ? 3 : 2; // rows of columns; summed along c at once
   constexpr int AT_ONCE = 2; // rows of the field added, of those on their way
@@ -589,13 +602,6 @@ __global__ void __launch_bounds__(TOGETHER_THREADS, KINDS * POWERS > 4 ? 1 : 2)
     for (int k = 0; k < AT_ONCE; ++k)
       if (there) begin_copy<V * sizeof(T)>(to + k * threads * V, from + static_cast<long long>(k) * n_c);
     close_copies();
-  };
-  const auto write_row = [&](T *to, const T(&row)[V]) {
-    Columns vector;
-    T *const each = reinterpret_cast<T *>(&vector);
-#pragma unroll
-    for (int c = 0; c < V; ++c) each[c] = row[c];
-    *reinterpret_cast<Columns *>(to) = vector;
   };
 
   T full[POWERS][V], ends[POWERS][ENDS][V];
@@ -657,7 +663,7 @@ __global__ void __launch_bounds__(TOGETHER_THREADS, KINDS * POWERS > 4 ? 1 : 2)
             const T first = memory.weights_b[D * Memory::ROW_B + e];
 #pragma unroll
             for (int p = 0; p < POWERS; ++p) {
-              if (written) write_row(own + (p * (1 + ENDS) + 1 + e) * ROW, ends[p][e]);
+              if (written) write_neighbours(own + (p * (1 + ENDS) + 1 + e) * ROW, ends[p][e]);
 #pragma unroll
               for (int c = 0; c < V; ++c) ends[p][e][c] = first * power[p][c];
             }
@@ -667,7 +673,7 @@ __global__ void __launch_bounds__(TOGETHER_THREADS, KINDS * POWERS > 4 ? 1 : 2)
     }
 #pragma unroll
     for (int p = 0; p < POWERS; ++p)
-      if (written) write_row(own + p * (1 + ENDS) * ROW, full[p]);
+      if (written) write_neighbours(own + p * (1 + ENDS) * ROW, full[p]);
 
     if (s >= 0) {
       __syncthreads();
@@ -715,7 +721,7 @@ __global__ void __launch_bounds__(TOGETHER_THREADS, KINDS * POWERS > 4 ? 1 : 2)
                 for (int t = 1; t <= D; ++t) sums[b] += weight[t] * at[b + (FIRST + t) / D][(FIRST + t) % D];
               }
             });
-            write_row(around, sums);
+            write_neighbours(around, sums);
           }
         }
         // As warp_prefix, of all rows at once: a step waits for the one before.
