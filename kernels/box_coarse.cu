@@ -487,8 +487,7 @@ template <typename T, int D, int KINDS, int POWERS> struct TogetherMemory {
   static constexpr int PADDED = (ENDS + V - 1) / V * V, ROW_B = PADDED + V; // of a row along b: weights; finished ends
   static constexpr int TAPS = (D + 1 + V) / V * V; // of an end along c, and the row in which they begin, padded
   static constexpr int BELOW = MOST_CELLS + 2;     // of a row: of each cell; of all
-  static constexpr int TASK = 4;                   // of a row: of its columns, of what its cells sum up to, of its ends'
-                                                   // sums; its first end and one past its last, 16 bits each
+  static constexpr int TASK = 4; // of a row: places of its columns, cells and ends; first end, one past the last << 16
   static constexpr int TABLES = ROWS * TASK + MOST_TOGETHER * (TOGETHER_SPANS + 1);
 
   double *below, *cumulative, *waiting;
@@ -558,6 +557,7 @@ __global__ void __launch_bounds__(TOGETHER_THREADS, KINDS * POWERS > 4 || D > 8 
   constexpr int V = Memory::V, ENDS = Memory::ENDS, NB = Memory::CELLS, TAPS = Memory::TAPS, ROW = Memory::ROW;
   constexpr int ROWS = Memory::ROWS, OF_WARP = KINDS * POWERS > 4 ? 3 : 2; // rows of columns; summed along c at once
   constexpr int AT_ONCE = 2; // rows of the field added, of those on their way
+  constexpr int LATE = KINDS * POWERS > 4 ? 2 : 1; // outputs of a column finished at once at the end of a plane
   extern __shared__ __align__(16) double shared_memory[];
   const int thread = threadIdx.x, warp = thread / WARP, lane = thread % WARP;
   const int threads = blockDim.x, warps = threads / WARP, n_c = n_x * D;
@@ -749,7 +749,7 @@ __global__ void __launch_bounds__(TOGETHER_THREADS, KINDS * POWERS > 4 || D > 8 
       __syncthreads(); // from here on the next stretch may be added
 
       // A warp has a window and a power: what its window along c holds; then along b, where what lies below the lower
-      // end waits in a ring for the upper end. Outputs whose lower end comes at the end of the plane are finished there.
+      // end waits in a ring for the upper end. Outputs whose lower end comes at the end of the plane are finished then.
       for (int sum = warp; sum < n_windows * POWERS; sum += warps) {
         const int w = sum / POWERS, p = sum % POWERS;
         const int *const span = memory.spans + w * TOGETHER_SPANS;
@@ -773,7 +773,8 @@ __global__ void __launch_bounds__(TOGETHER_THREADS, KINDS * POWERS > 4 || D > 8 
 #pragma unroll
         for (int role = 0; role < 3; ++role) {
           below[role] = memory.below + (p * (1 + ENDS) + (role ? 2 * kind + role : 0)) * Memory::BELOW;
-          around[role] = memory.around + (3 * p * ENDS + (role ? ENDS + 4 * kind + 2 * (role - 1) : 2 * kind)) * Memory::MOST_CELLS;
+          const int first = role ? ENDS + 4 * kind + 2 * (role - 1) : 2 * kind; // of its ends
+          around[role] = memory.around + (3 * p * ENDS + first) * Memory::MOST_CELLS;
           total[role] = below[role][Memory::MOST_CELLS];
         }
         const double none = laps_c, once = laps_c + 1;
@@ -796,20 +797,36 @@ __global__ void __launch_bounds__(TOGETHER_THREADS, KINDS * POWERS > 4 || D > 8 
           finished[i * WARP] = T(so_far + found[2] - (reach ? lower_end[i] : lower));
         }
         if (!last) continue;
-        for (int x = 0; lane + x < n_x; x += WARP) {
-          const double all = cumulative[x];
-          int from = slot;
-          for (int begun = 0; begun < reach; ++begun) {
-            from = from + 1 == reach ? 0 : from + 1;
-            const int at = begun - lag < 0 ? begun - lag + n_y : begun - lag;
-            T &value = out[at * n_x + x];
-            value = T(value + (all - waiting[from * n_x + x]));
+        double all[NB];
+#pragma unroll
+        for (int i = 0; i < NB; ++i) {
+          const bool there = lane + i * WARP < n_x;
+          all[i] = there ? cumulative[i * WARP] : 0.0;
+          if (there) cumulative[i * WARP] = 0.0;
+        }
+        for (int begun = 0; begun < reach; begun += LATE) { // all loads before the stores, which wait for them
+          T value[LATE][NB];
+#pragma unroll
+          for (int k = 0; k < LATE; ++k) {
+            const int row = begun + k, from = slot + 1 + row < reach ? slot + 1 + row : slot + 1 + row - reach;
+            const int at = row < lag ? row - lag + n_y : row - lag;
+#pragma unroll
+            for (int i = 0; i < NB; ++i)
+              if (row < reach && lane + i * WARP < n_x)
+                value[k][i] = T(out[at * n_x + i * WARP] + (all[i] - waiting[from * n_x + i * WARP]));
           }
-          for (int at = 0; laps > 0 && at < n_y; ++at) {
-            T &value = out[at * n_x + x];
-            value = T(value + laps * all);
+#pragma unroll
+          for (int k = 0; k < LATE; ++k) {
+            const int row = begun + k, at = row < lag ? row - lag + n_y : row - lag;
+#pragma unroll
+            for (int i = 0; i < NB; ++i)
+              if (row < reach && lane + i * WARP < n_x) out[at * n_x + i * WARP] = value[k][i];
           }
-          cumulative[x] = 0.0;
+        }
+        for (int at = 0; laps > 0 && at < n_y; ++at) {
+#pragma unroll
+          for (int i = 0; i < NB; ++i)
+            if (lane + i * WARP < n_x) out[at * n_x + i * WARP] = T(out[at * n_x + i * WARP] + laps * all[i]);
         }
       }
     }
