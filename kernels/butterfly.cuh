@@ -1,6 +1,6 @@
 // butterfly: discrete Fourier transforms of a few values in registers.
 //
-//   v[j] <- sum over m of v[m] exp(-2 pi i j m / R),   R in 2 .. 8, 10, 12, 16
+//   v[j] <- sum over m of v[m] exp(-2 pi i j m / R),   R in 2 .. 8, 10, 12, 16, 32
 //
 // dft<R, false> is the inverse, without 1/R. All indices are known to the compiler: the values stay in registers.
 #include "multiplier.cuh"
@@ -78,61 +78,59 @@ template <typename T> struct Forward<4, T> {
   }
 };
 
-// a exp(-2 pi i E / 16)
-template <int E, typename T> __device__ __forceinline__ Complex<T> turned(Complex<T> a) {
-  constexpr T half = T(0.70710678118654752440), c = T(0.92387953251128675613), s = T(0.38268343236508977173);
-  if constexpr (E == 0) return a;
-  if constexpr (E == 1) return times<T>(a, {c, -s});
-  if constexpr (E == 2) return {(a.x + a.y) * half, (a.y - a.x) * half};
-  if constexpr (E == 3) return times<T>(a, {s, -c});
-  if constexpr (E == 4) return {a.y, -a.x};
-  if constexpr (E == 6) return {(a.y - a.x) * half, (a.x + a.y) * -half};
-  if constexpr (E == 9) return times<T>(a, {-c, s});
-  static_assert(E <= 4 || E == 6 || E == 9, "turns that 8 and 16 values need");
+// cos of 2 pi e / 32, e in 0 .. 31.
+__device__ __forceinline__ constexpr double cosine_of_32(int e) {
+  constexpr double quarter[9] = {1.0,
+                                 0.98078528040323044913,
+                                 0.92387953251128675613,
+                                 0.83146961230254523708,
+                                 0.70710678118654752440,
+                                 0.55557023301960222474,
+                                 0.38268343236508977173,
+                                 0.19509032201612826785,
+                                 0.0};
+  return e <= 8 ? quarter[e] : e <= 16 ? -quarter[16 - e] : e <= 24 ? -quarter[e - 16] : quarter[32 - e];
 }
 
-template <typename T> struct Forward<8, T> {
-  __device__ __forceinline__ static void apply(Complex<T> (&v)[8]) {
-    Complex<T> even[4] = {v[0], v[2], v[4], v[6]}, odd[4] = {v[1], v[3], v[5], v[7]};
-    Forward<4, T>::apply(even);
-    Forward<4, T>::apply(odd);
-    odd[1] = turned<2, T>(odd[1]);
-    odd[2] = turned<4, T>(odd[2]);
-    odd[3] = turned<6, T>(odd[3]);
-#pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      v[j] = plus<T>(even[j], odd[j]);
-      v[j + 4] = minus<T>(even[j], odd[j]);
-    }
-  }
-};
+// a exp(-2 pi i e / 32)
+template <typename T> __device__ __forceinline__ Complex<T> turned(Complex<T> a, int e) {
+  constexpr T half = T(0.70710678118654752440);
+  if (e == 0) return a;
+  if (e == 4) return {(a.x + a.y) * half, (a.y - a.x) * half};
+  if (e == 8) return {a.y, -a.x};
+  if (e == 12) return {(a.y - a.x) * half, (a.x + a.y) * -half};
+  return times<T>(a, {T(cosine_of_32(e)), -T(cosine_of_32((e + 24) % 32))});
+}
 
-template <typename T> struct Forward<16, T> {
-  __device__ __forceinline__ static void apply(Complex<T> (&v)[16]) {
-    Complex<T> part[4][4];
+// A B values, A B a divisor of 32: transforms of B values A apart, turned, and of A values across them.
+template <int A, int B, typename T> __device__ __forceinline__ void composed(Complex<T> (&v)[A * B]) {
+  Complex<T> part[A][B];
 #pragma unroll
-    for (int r = 0; r < 4; ++r) {
+  for (int a = 0; a < A; ++a) {
 #pragma unroll
-      for (int m = 0; m < 4; ++m) part[r][m] = v[4 * m + r];
-      Forward<4, T>::apply(part[r]);
-    }
-    part[1][1] = turned<1, T>(part[1][1]);
-    part[1][2] = turned<2, T>(part[1][2]);
-    part[1][3] = turned<3, T>(part[1][3]);
-    part[2][1] = turned<2, T>(part[2][1]);
-    part[2][2] = turned<4, T>(part[2][2]);
-    part[2][3] = turned<6, T>(part[2][3]);
-    part[3][1] = turned<3, T>(part[3][1]);
-    part[3][2] = turned<6, T>(part[3][2]);
-    part[3][3] = turned<9, T>(part[3][3]);
+    for (int b = 0; b < B; ++b) part[a][b] = v[A * b + a];
+    Forward<B, T>::apply(part[a]);
 #pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      Complex<T> across[4] = {part[0][j], part[1][j], part[2][j], part[3][j]};
-      Forward<4, T>::apply(across);
-#pragma unroll
-      for (int q = 0; q < 4; ++q) v[j + 4 * q] = across[q];
-    }
+    for (int b = 0; b < B; ++b) part[a][b] = turned<T>(part[a][b], a * b * (32 / (A * B)));
   }
+#pragma unroll
+  for (int b = 0; b < B; ++b) {
+    Complex<T> across[A];
+#pragma unroll
+    for (int a = 0; a < A; ++a) across[a] = part[a][b];
+    Forward<A, T>::apply(across);
+#pragma unroll
+    for (int a = 0; a < A; ++a) v[b + B * a] = across[a];
+  }
+}
+template <typename T> struct Forward<8, T> {
+  __device__ __forceinline__ static void apply(Complex<T> (&v)[8]) { composed<2, 4, T>(v); }
+};
+template <typename T> struct Forward<16, T> {
+  __device__ __forceinline__ static void apply(Complex<T> (&v)[16]) { composed<4, 4, T>(v); }
+};
+template <typename T> struct Forward<32, T> {
+  __device__ __forceinline__ static void apply(Complex<T> (&v)[32]) { composed<4, 8, T>(v); }
 };
 
 // A B values, A and B without common divisor: Good's numbering needs no factors between.

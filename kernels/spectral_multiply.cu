@@ -43,8 +43,7 @@ template <typename T> __global__ void __launch_bounds__(BLOCK, RESIDENT<T>)
         if (multiplier.nyquist(k0, k1, k2))
           at[k2] = times<T>(v[i], multiplier.mean(k0, k1, k2));
         else
-          at[k2] =
-              multiplier.template product<UNKNOWN>(v[i], multiplier.column(k1, k2, 0), T(multiplier.mode(k0, n0)), k0);
+          at[k2] = multiplier.product(v[i], multiplier.column(k1, k2, 0), T(multiplier.mode(k0, n0)), k0);
       }
     }
   }

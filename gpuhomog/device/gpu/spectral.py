@@ -1,7 +1,7 @@
 """Filters in Fourier space: planes by cuFFT, the slowest axis by fft_lines.cu, which transforms, multiplies and
 transforms back in one read and one write.
 
-    filter             10 passes over the values (one pass: one read or one write); 8 across the planes of a disc
+    filter             10 passes over the values (one pass: one read or one write); 6 of a disc, along two axes
     filter_lines       2, of all points along the first axis and some rows of the second, as slabs of it have them
     multiply_spectrum  1 read, 1 write of the spectrum, the multiplier evaluated by the kernel
 
@@ -50,6 +50,8 @@ MOST_BATCH = 65535
 """Blocks of a grid along y."""
 UPLOADED_BYTES = 64 << 20
 """Of a multiplier evaluated on the host, at a time."""
+WIDE_RADIX = 32
+"""First radix from which on a line's roots are read in the order in which they are needed."""
 TABLES, GRADIENT, POLYNOMIAL, INVERSE_SQUARE = 1, 2, 4, 8
 """Parts of a multiplier, as multiplier.cuh has them."""
 
@@ -341,19 +343,21 @@ class Spectral(Memory):
         n, n1, n2 = evaluated.sizes
         rows = rows or Rows(0, n1)
         columns, width = rows.n * (n2 // 2 + 1), ROW_BYTES // np.dtype(dtype).itemsize
-        roots, sizes = self.table(roots_of_unity(n), dtype), (np.int32(n1), np.int32(n2), *rows.arguments)
+        sizes = (np.int32(n1), np.int32(n2), *rows.arguments)
         plan: tuple[Any, ...]
         known = fixed_lengths(real).get(n)
         if known is not None:
             instance, first = known
-            block, plan = (width, n // first), (*sizes, roots)
+            turns = roots_of_unity(n) if first < WIDE_RADIX else ordered_roots(n, first)
+            block, plan = (width, n // first), (*sizes, self.table(turns, dtype))
         else:
             steps = radices(n)
             assert steps is not None
             instance = f"fft_lines_any<{real}>"
             block = (width, min(ANY_THREADS // width, n // steps[0]))
             packed = np.uint64(sum(radix % 16 << 4 * step for step, radix in enumerate(steps)))
-            plan = (np.int32(n), *sizes, packed, self.table(first_modes(steps), np.int32), roots)
+            order, turns = self.table(first_modes(steps), np.int32), self.table(roots_of_unity(n), dtype)
+            plan = (np.int32(n), *sizes, packed, order, turns)
 
         def launch(source: Any, target: Any, batch: int) -> None:
             for start in range(0, batch, MOST_BATCH):
@@ -374,31 +378,38 @@ class Spectral(Memory):
         dtype = np.dtype(dtype)
         sizes = tuple(multiplier.stored_shape[axis] for axis in axes)
         metric = factors.metric[np.ix_(axes, axes)]
-        numbers = np.zeros(13)
-        numbers[0] = scale
-        parts, radial = 0, np.zeros((1, COEFFICIENTS[dtype.name]))
-        complex_dtype = np.result_type(dtype, np.complex64)
-        tables = self.table(np.zeros(1), complex_dtype)
-        if factors.tables is not None:
-            parts |= TABLES
-            tables = self.table(np.concatenate([factors.tables[axis] for axis in axes]), complex_dtype)
+        parts, numbers, tables = 0, np.zeros(12), [np.zeros(1)]
+        radial = np.zeros((1, COEFFICIENTS[dtype.name]))
         if factors.gradient is not None:
             parts |= GRADIENT
-            numbers[1:4] = factors.gradient[list(axes)]
-        numbers[4:7] = np.diag(metric)
-        numbers[7:10] = 2 * metric[0, 1], 2 * metric[0, 2], 2 * metric[1, 2]
+            numbers[:3] = factors.gradient[list(axes)]
+        numbers[3:6] = np.diag(metric)
+        numbers[6:9] = 2 * metric[0, 1], 2 * metric[0, 2], 2 * metric[1, 2]
         if factors.transforms:
             parts |= POLYNOMIAL
             reach, n_coefficients = farthest(metric, sizes), COEFFICIENTS[dtype.name]
             found = tabulated(factors.transforms, reach, n_coefficients, factors.known_as)
             if found is None:
                 return None
-            radial, numbers[10] = found
-            numbers[11] = len(radial) - 1
+            radial, numbers[9] = found
+            numbers[10] = len(radial) - 1
         if factors.inverse_square is not None:
             parts |= INVERSE_SQUARE
-            numbers[12] = factors.inverse_square
-        arguments = (np.int32(parts), self.table(numbers, dtype), tables, self.table(radial, dtype))
+            numbers[11] = factors.inverse_square
+        if factors.tables is not None or not parts:
+            parts |= TABLES
+            ones = [np.ones(n + 2) for n in sizes]
+            tables = [(factors.tables or ones)[axis] for axis in axes]
+        if parts & TABLES:  # the scale goes where it costs least
+            tables[0] = tables[0] * scale
+        elif parts & INVERSE_SQUARE:
+            numbers[11] *= scale
+        elif parts & POLYNOMIAL:
+            radial = radial * scale
+        else:
+            numbers[:3] *= scale
+        packed = self.table(np.concatenate(tables), np.result_type(dtype, np.complex64))
+        arguments = (np.int32(parts), self.table(numbers, dtype), packed, self.table(radial, dtype))
         return Evaluated((sizes[0], sizes[1], sizes[2]), arguments)
 
 
@@ -437,7 +448,8 @@ def radices(n: int) -> tuple[int, ...] | None:
         return None
     while bits > 0:
         step = 4 if bits in (4, 7, 8) or bits > 9 else min(bits, 3)
-        step = 2 if bits == 4 and not steps else step
+        if not steps and bits in (4, 8):  # the last radix is below 16
+            step = bits // 2 - 1 if bits == 8 else 2
         steps.append(1 << step)
         bits -= step
     if len(steps) == 1 and n in (4, 8):
@@ -461,3 +473,10 @@ def roots_of_unity(n: int) -> NDArray[np.complex128]:
     """exp(-2πi j/n), rounded once where the host has longer numbers."""
     angle = np.arange(n, dtype=np.longdouble) * (8 * np.arctan(np.longdouble(1)) / n)
     return (np.cos(angle) - 1j * np.sin(angle)).astype(np.complex128)
+
+
+@cache
+def ordered_roots(n: int, radix: int) -> NDArray[np.complex128]:
+    """exp(-2πi j/n), then exp(-2πi j p/n) of j < radix, one p after another."""
+    turns = np.outer(np.arange(n // radix), np.arange(radix)) % n
+    return np.concatenate([roots_of_unity(n), roots_of_unity(n)[turns.ravel()]])

@@ -433,6 +433,9 @@ template <typename To, typename From> To bits(From from) {
   std::memcpy(&to, &from, sizeof(To));
   return to;
 }
+// As the hardware estimates roots and quotients: of doubles the upper half alone.
+inline float estimate(float a) { return a; }
+inline double estimate(double a) { return bits<double>(bits<unsigned long long>(a) & 0xffffffff00000000ull); }
 } // namespace cuda_on_cpu
 inline int __float_as_int(float a) { return cuda_on_cpu::bits<int>(a); }
 inline unsigned __float_as_uint(float a) { return cuda_on_cpu::bits<unsigned>(a); }
