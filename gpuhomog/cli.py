@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
 from threading import Lock, Timer
 from time import monotonic
@@ -137,7 +138,15 @@ class PlainHelp:
 
 
 class PlainCommand(PlainHelp, TyperCommand):
-    """A command with plain help."""
+    """A command with plain help, whose options are given once: of two values none is silently left aside."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse what was typed."""
+        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        for option, following in pairwise(sorted(given, key=lambda parameter: parameter.name or "")):
+            if option is following and not getattr(option, "is_flag", False):
+                raise UsageError(f"{max(option.opts, key=len)} is given twice: give it once", ctx)
+        return super().parse_args(ctx, args)
 
 
 class OneSentence(PlainHelp, TyperGroup):

@@ -97,13 +97,13 @@ def conversion_factor(unit: str, target: str) -> float:
 
     >>> conversion_factor("V", "eV")
     Traceback (most recent call last):
-    gpuhomog.errors.UnitsError: Cannot convert "V" to "eV", a unit of something else: give a unit of what "V" measures.
+    gpuhomog.errors.UnitsError: Cannot convert "V" to "eV", a unit of something else: give another unit, or quantity.
     """
     factor, dimension = _parse(unit)
     target_factor, target_dimension = _parse(target)
     if dimension != target_dimension:
         raise UnitsError(
-            f'Cannot convert "{unit}" to "{target}", a unit of something else: give a unit of what "{unit}" measures.'
+            f'Cannot convert "{unit}" to "{target}", a unit of something else: give another unit, or quantity.'
         )
     return factor / target_factor
 

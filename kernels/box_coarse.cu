@@ -37,9 +37,9 @@
 // oracle    device/cpu/windows.py box_sums, window_sum; test tests/kernels/test_box_coarse.py
 // ladder    v1 a thread an output, tap by tap; v2 box_planes: classes in registers, window along c on chip. On an H200
 //           0.91 of one read's rate for one window, 4.6 ms for two with squares, whose sums left 16 KB on their way;
-//           v3 box_planes_together: rows on their way to shared memory (32 KB), one sum for each end and not P, ends of
-//           9 weights and not 16, sums along c of several rows at once. Four windows with squares in one read take 65
-//           instructions a point, 55 where two of them have the same ends; [P] 2.0 to 3.0 ms, 9.2 by v2
+//           v3 box_planes_together: step rows on their way to shared memory (32 KB for 8), one sum for each end and
+//           not P, ends of 9 weights and not 16, sums along c of several rows at once. Four windows with squares in one
+//           read take 65 instructions a point, 55 where two of them have the same ends; [P] 2.0 to 3.0 ms, 9.2 by v2
 //
 // instances
 //   box_planes<float, 4, 1, 1, 1>
@@ -78,6 +78,10 @@
 //   box_planes_together<float, 8, 2, 2>
 //   box_planes_together<float, 8, 3, 2>
 //   box_planes_together<float, 8, 4, 2>
+//   box_planes_together<float, 16, 1, 2>
+//   box_planes_together<float, 16, 2, 2>
+//   box_planes_together<float, 16, 3, 2>
+//   box_planes_together<float, 16, 4, 2>
 //   box_columns<float, 4, 1>
 //   box_columns<float, 4, 3>
 //   box_columns<float, 8, 1>
@@ -478,13 +482,12 @@ template <typename T, int D, int P, int W, int POWERS> __global__ void __launch_
 // A lane has CELLS neighbouring cells, and so have the columns: blocks of all rows of a lane's cells, V apart, so that
 // lanes meet no bank twice. The last block holds zeros, for lanes beyond the row.
 template <typename T, int D, int KINDS, int POWERS> struct TogetherMemory {
-  static constexpr int V = Vector<T>::size, CELLS = V, MOST_CELLS = CELLS * WARP;
+  static constexpr int V = Vector<T>::size, CELLS = 8 * V / D, MOST_CELLS = CELLS * WARP;
   static constexpr int ENDS = 2 * KINDS, ROWS = POWERS * (1 + ENDS), ROW = CELLS * D, BLOCK = ROWS * ROW + V;
   static constexpr int PADDED = (ENDS + V - 1) / V * V, ROW_B = PADDED + V; // of a row along b: weights; finished ends
   static constexpr int TAPS = (D + 1 + V) / V * V; // of an end along c, and the row in which they begin, padded
   static constexpr int BELOW = MOST_CELLS + 2;     // of a row: of each cell; of all
-  static constexpr int TASK = 4;                   // of a row: of its columns, of what its cells sum up to, of its ends'
-                                                   // sums; its first end and one past its last, 16 bits each
+  static constexpr int TASK = 4; // of a row: places of its columns, cells and ends; first end, one past the last << 16
   static constexpr int TABLES = ROWS * TASK + MOST_TOGETHER * (TOGETHER_SPANS + 1);
 
   double *below, *cumulative, *waiting;
@@ -509,6 +512,16 @@ template <typename T, int D, int KINDS, int POWERS> struct TogetherMemory {
   // Where a cell's columns of row 0 are.
   static __device__ int cell(int x) { return static_cast<unsigned>(x) / CELLS * BLOCK + x % CELLS * D; }
 };
+
+// COUNT neighbours to an address that their size divides.
+template <int COUNT, typename T> __device__ __forceinline__ void write_neighbours(T *to, const T (&values)[COUNT]) {
+  using Type = typename Neighbours<T, COUNT>::type;
+  Type vector;
+  T *const each = reinterpret_cast<T *>(&vector);
+#pragma unroll
+  for (int i = 0; i < COUNT; ++i) each[i] = values[i];
+  *reinterpret_cast<Type *>(to) = vector;
+}
 
 template <int N> struct Number {
   static constexpr int value = N;
@@ -535,16 +548,16 @@ template <int FIRST, int LAST, typename F> __device__ __forceinline__ void with_
 //
 // Windows of one kind have the same ends, and share their sums.
 template <typename T, int D, int KINDS, int POWERS>
-__global__ void __launch_bounds__(TOGETHER_THREADS, KINDS * POWERS > 4 ? 1 : 2)
+__global__ void __launch_bounds__(TOGETHER_THREADS, KINDS * POWERS > 4 || D > 8 ? 1 : 2)
     box_planes_together(const T *__restrict__ values, T *__restrict__ planes, double *rings,
                         const T *__restrict__ weights_b, const T *__restrict__ weights_c,
                         const int *__restrict__ firsts, const int *__restrict__ spans, int n_windows, int n_planes,
                         int n_y, int n_x, T centre, int ring_rows, int shared_rows) {
   using Memory = TogetherMemory<T, D, KINDS, POWERS>;
-  using Columns = typename Vector<T>::type;
   constexpr int V = Memory::V, ENDS = Memory::ENDS, NB = Memory::CELLS, TAPS = Memory::TAPS, ROW = Memory::ROW;
   constexpr int ROWS = Memory::ROWS, OF_WARP = KINDS * POWERS > 4 ? 3 : 2; // rows of columns; summed along c at once
   constexpr int AT_ONCE = 2; // rows of the field added, of those on their way
+  constexpr int LATE = KINDS * POWERS > 4 ? 2 : 1; // outputs of a column finished at once at the end of a plane
   extern __shared__ __align__(16) double shared_memory[];
   const int thread = threadIdx.x, warp = thread / WARP, lane = thread % WARP;
   const int threads = blockDim.x, warps = threads / WARP, n_c = n_x * D;
@@ -589,13 +602,6 @@ __global__ void __launch_bounds__(TOGETHER_THREADS, KINDS * POWERS > 4 ? 1 : 2)
     for (int k = 0; k < AT_ONCE; ++k)
       if (there) begin_copy<V * sizeof(T)>(to + k * threads * V, from + static_cast<long long>(k) * n_c);
     close_copies();
-  };
-  const auto write_row = [&](T *to, const T(&row)[V]) {
-    Columns vector;
-    T *const each = reinterpret_cast<T *>(&vector);
-#pragma unroll
-    for (int c = 0; c < V; ++c) each[c] = row[c];
-    *reinterpret_cast<Columns *>(to) = vector;
   };
 
   T full[POWERS][V], ends[POWERS][ENDS][V];
@@ -657,7 +663,7 @@ __global__ void __launch_bounds__(TOGETHER_THREADS, KINDS * POWERS > 4 ? 1 : 2)
             const T first = memory.weights_b[D * Memory::ROW_B + e];
 #pragma unroll
             for (int p = 0; p < POWERS; ++p) {
-              if (written) write_row(own + (p * (1 + ENDS) + 1 + e) * ROW, ends[p][e]);
+              if (written) write_neighbours(own + (p * (1 + ENDS) + 1 + e) * ROW, ends[p][e]);
 #pragma unroll
               for (int c = 0; c < V; ++c) ends[p][e][c] = first * power[p][c];
             }
@@ -667,7 +673,7 @@ __global__ void __launch_bounds__(TOGETHER_THREADS, KINDS * POWERS > 4 ? 1 : 2)
     }
 #pragma unroll
     for (int p = 0; p < POWERS; ++p)
-      if (written) write_row(own + p * (1 + ENDS) * ROW, full[p]);
+      if (written) write_neighbours(own + p * (1 + ENDS) * ROW, full[p]);
 
     if (s >= 0) {
       __syncthreads();
@@ -715,7 +721,7 @@ __global__ void __launch_bounds__(TOGETHER_THREADS, KINDS * POWERS > 4 ? 1 : 2)
                 for (int t = 1; t <= D; ++t) sums[b] += weight[t] * at[b + (FIRST + t) / D][(FIRST + t) % D];
               }
             });
-            write_row(around, sums);
+            write_neighbours(around, sums);
           }
         }
         // As warp_prefix, of all rows at once: a step waits for the one before.
@@ -743,7 +749,7 @@ __global__ void __launch_bounds__(TOGETHER_THREADS, KINDS * POWERS > 4 ? 1 : 2)
       __syncthreads(); // from here on the next stretch may be added
 
       // A warp has a window and a power: what its window along c holds; then along b, where what lies below the lower
-      // end waits in a ring for the upper end. Outputs whose lower end comes at the end of the plane are finished there.
+      // end waits in a ring for the upper end. Outputs whose lower end comes at the end of the plane are finished then.
       for (int sum = warp; sum < n_windows * POWERS; sum += warps) {
         const int w = sum / POWERS, p = sum % POWERS;
         const int *const span = memory.spans + w * TOGETHER_SPANS;
@@ -767,7 +773,8 @@ __global__ void __launch_bounds__(TOGETHER_THREADS, KINDS * POWERS > 4 ? 1 : 2)
 #pragma unroll
         for (int role = 0; role < 3; ++role) {
           below[role] = memory.below + (p * (1 + ENDS) + (role ? 2 * kind + role : 0)) * Memory::BELOW;
-          around[role] = memory.around + (3 * p * ENDS + (role ? ENDS + 4 * kind + 2 * (role - 1) : 2 * kind)) * Memory::MOST_CELLS;
+          const int first = role ? ENDS + 4 * kind + 2 * (role - 1) : 2 * kind; // of its ends
+          around[role] = memory.around + (3 * p * ENDS + first) * Memory::MOST_CELLS;
           total[role] = below[role][Memory::MOST_CELLS];
         }
         const double none = laps_c, once = laps_c + 1;
@@ -790,20 +797,36 @@ __global__ void __launch_bounds__(TOGETHER_THREADS, KINDS * POWERS > 4 ? 1 : 2)
           finished[i * WARP] = T(so_far + found[2] - (reach ? lower_end[i] : lower));
         }
         if (!last) continue;
-        for (int x = 0; lane + x < n_x; x += WARP) {
-          const double all = cumulative[x];
-          int from = slot;
-          for (int begun = 0; begun < reach; ++begun) {
-            from = from + 1 == reach ? 0 : from + 1;
-            const int at = begun - lag < 0 ? begun - lag + n_y : begun - lag;
-            T &value = out[at * n_x + x];
-            value = T(value + (all - waiting[from * n_x + x]));
+        double all[NB];
+#pragma unroll
+        for (int i = 0; i < NB; ++i) {
+          const bool there = lane + i * WARP < n_x;
+          all[i] = there ? cumulative[i * WARP] : 0.0;
+          if (there) cumulative[i * WARP] = 0.0;
+        }
+        for (int begun = 0; begun < reach; begun += LATE) { // all loads before the stores, which wait for them
+          T value[LATE][NB];
+#pragma unroll
+          for (int k = 0; k < LATE; ++k) {
+            const int row = begun + k, from = slot + 1 + row < reach ? slot + 1 + row : slot + 1 + row - reach;
+            const int at = row < lag ? row - lag + n_y : row - lag;
+#pragma unroll
+            for (int i = 0; i < NB; ++i)
+              if (row < reach && lane + i * WARP < n_x)
+                value[k][i] = T(out[at * n_x + i * WARP] + (all[i] - waiting[from * n_x + i * WARP]));
           }
-          for (int at = 0; laps > 0 && at < n_y; ++at) {
-            T &value = out[at * n_x + x];
-            value = T(value + laps * all);
+#pragma unroll
+          for (int k = 0; k < LATE; ++k) {
+            const int row = begun + k, at = row < lag ? row - lag + n_y : row - lag;
+#pragma unroll
+            for (int i = 0; i < NB; ++i)
+              if (row < reach && lane + i * WARP < n_x) out[at * n_x + i * WARP] = value[k][i];
           }
-          cumulative[x] = 0.0;
+        }
+        for (int at = 0; laps > 0 && at < n_y; ++at) {
+#pragma unroll
+          for (int i = 0; i < NB; ++i)
+            if (lane + i * WARP < n_x) out[at * n_x + i * WARP] = T(out[at * n_x + i * WARP] + laps * all[i]);
         }
       }
     }

@@ -84,6 +84,13 @@ def example(name, file):
     return words[1:]
 
 
+def with_option(words, option, value):
+    """What is typed with an option and its value in place of those that stand there."""
+    names = {"-o": ("-o", "--output")}.get(option, (option,))
+    at = next((i for i, word in enumerate(words) if word in names), len(words))
+    return [*words[:at], *words[at + 2 :], option, value]
+
+
 def refused(run, words, expected):
     """One sentence on standard error and in JSON, exit code 2, nothing new."""
     before = sorted(Path().rglob("*"))
@@ -113,7 +120,7 @@ def test_a_bad_option(run, name, case):
     if more[0][2:] not in {option.name for option in COMMANDS[name].options}:
         return  # an option that it has not is tested elsewhere
     gh.write(good(), "good.h5")
-    refused(run, [*example(name, "good.h5"), *more], expected)
+    refused(run, with_option(example(name, "good.h5"), *more), expected)
 
 
 @pytest.mark.parametrize("name", READING)
@@ -130,13 +137,13 @@ def test_bad_outputs(run, name):
         ("out", "out.*suffix"),
         ("out.hdf", r"\.hdf5"),
     ):
-        refused(run, [*example(name, "good.h5"), "-o", target], expected)
+        refused(run, with_option(example(name, "good.h5"), "-o", target), expected)
 
 
 def test_a_folder_that_cannot_be_written(run, monkeypatch):
     gh.write(good(), "good.h5")
     writing = [name for name in GRIDS if any(option.short == "o" for option in COMMANDS[name].options)]
-    typed = [[*example(name, "good.h5"), "-o", "out.h5"] for name in writing]
+    typed = [with_option(example(name, "good.h5"), "-o", "out.h5") for name in writing]
     may = os.access
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK | os.X_OK and may(path, mode))
     for words in typed:

@@ -107,6 +107,15 @@ def test_frames_and_radii_that_cannot_be_say_what_can(run):
     assert ran.sentence == "--fraction is R1/R of a fixed disc: leave it out, or give --average fixed-disc."
 
 
+def test_an_option_is_given_once(run):
+    ran = run("profile", wire(), "--period", "none", "--axis", "b", "--axis", "a", "-o", "out.csv")
+    assert ran.code == 2 and ran.sentence.startswith("--axis is given twice: give it once") and not ran.out
+    assert not Path("out.csv").exists()
+    ran = run("profile", "wire.npz", "--period", "none", "-o", "a.csv", "--output", "b.csv")
+    assert ran.code == 2 and ran.sentence.startswith("--output is given twice")
+    assert run("profile", "wire.npz", "--period", "none", "-q", "-q").code == 0  # a flag said twice says the same
+
+
 def test_ions_in_one_plane_are_no_slab(run):
     Path("layer.xyz").write_text('2\nLattice="4 0 0 0 4 0 0 0 20"\nNa 0 0 5\nCl 2 2 5\n')
     ran = run("charges", "layer.xyz", "--charges", "Na=1,Cl=-1")

@@ -207,15 +207,15 @@ def dyadic_windows(kinds, step, n):
     return found
 
 
-@pytest.mark.parametrize("n_powers", [1, 2])
+@pytest.mark.parametrize(("step", "n_powers"), [(8, 1), (8, 2), (16, 2)])
 @pytest.mark.parametrize("kinds", [1, 2, 3, 4])
-@pytest.mark.parametrize("n_out", [(2, 3, 5), (3, 5, 1), (2, 2, 33), (2, 1, 62), (2, 7, 128)])
-def test_windows_together(host_gpu, n_out, kinds, n_powers):
+@pytest.mark.parametrize("n_out", [(2, 3, 5), (3, 5, 1), (2, 1, 62), (2, 7, 0)])
+def test_windows_together(host_gpu, n_out, kinds, step, n_powers):
     """Every instance of box_planes_together: one warp and eight, short and long rings, laps, cells without a lane."""
-    instance = launches.together_instances("float", 8, n_powers)[kinds]
-    shape = [8 * n for n in n_out]
+    instance = launches.together_instances("float", step, n_powers)[kinds]
+    shape = [step * n or 1024 for n in n_out]
     values = np.random.default_rng(kinds).integers(0, 4, shape).astype(np.float32)
-    lines = [dyadic_windows(kinds, 8, n) for n in shape]
+    lines = [dyadic_windows(kinds, step, n) for n in shape]
     windows = list(zip(*lines, strict=True))
     before = len(host_gpu.runtime.launches)
     found = host_gpu.box_sums(values, windows, n_powers, 1.0)
@@ -223,7 +223,7 @@ def test_windows_together(host_gpu, n_out, kinds, n_powers):
     assert [launch.instance.partition("<")[0] for launch in ran] == ["box_planes_together", "box_columns"]
     assert ran[0].instance == instance.name
     expected = CPU().box_sums(values.astype(np.float64), windows, n_powers, 1.0)
-    np.testing.assert_allclose(found, expected, rtol=2e-7)  # exact but for the rounding of planes and of results
+    np.testing.assert_allclose(found, expected, rtol=5e-7)  # exact but for the rounding of planes and results
 
 
 def _dyadic(steps, groups, number):

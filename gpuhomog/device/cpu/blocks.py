@@ -63,14 +63,16 @@ class Table:
         """True if planes are still to be made, by matrix products."""
         return self._known is None and self._multiplier.by_products
 
-    def plane(self, j: int) -> NDArray[Any]:
-        """Of mode j of axis 1; another thread asks for others."""
+    def planes(self, first: int, n: int) -> NDArray[Any]:
+        """(., n, .) of modes first … of axis 1; another thread asks for others."""
+        some = slice(first, first + n)
         if self._known is not None:
-            return np.asarray(self._known[j])
-        plane = np.multiply(self._plane(j), self._scale).astype(self._dtype, copy=False)
+            return np.asarray(self._known[some].swapaxes(0, 1))
+        planes = np.stack([np.multiply(self._plane(j), self._scale) for j in range(first, first + n)])
+        planes = planes.astype(self._dtype, copy=False)
         if self._made is not None:
-            self._made[j] = plane
-        return np.asarray(plane)
+            self._made[some] = planes
+        return np.asarray(planes.swapaxes(0, 1))
 
     def keep(self) -> None:
         """After all planes were asked for."""
@@ -79,7 +81,7 @@ class Table:
 
 
 class Factor:
-    """A multiplier times a scale on planes (m_0, m_2) of modes; it is stored with axis 1 first."""
+    """A multiplier times a scale on planes (m_0, ., m_2) of modes; it is stored with axis 1 first."""
 
     def __init__(self, multiplier: Any, dtype: Any, scale: float) -> None:
         even, others, fast = multiplier.split()
@@ -94,14 +96,17 @@ class Factor:
         """True if planes are still to be made by matrix products."""
         return any(table.by_products for table in self._tables)
 
-    def multiply(self, modes: NDArray[Any], j: int) -> None:
-        """The modes at mode j of axis 1, in place."""
+    def multiply(self, modes: NDArray[Any], first: int) -> None:
+        """The modes at modes first … of axis 1, in place."""
+        n = modes.shape[1]
         if self._even is not None:
-            _multiply_even(modes, self._even.plane(j))
+            _multiply_even(modes, self._even.planes(first, n))
         if self._others is not None:
-            modes *= self._others.plane(j)
+            modes *= self._others.planes(first, n)
         if self._fast is not None:
-            modes *= np.multiply(self._fast.plane(j, whole=True), self._scale).astype(self._dtype, copy=False)
+            for i in range(n):
+                plane = np.multiply(self._fast.plane(first + i, whole=True), self._scale)
+                modes[:, i] *= plane.astype(self._dtype, copy=False)
         elif not self._tables:
             modes *= modes.real.dtype.type(self._scale)
 
@@ -113,10 +118,10 @@ class Factor:
 
 def _multiply_even(modes: NDArray[Any], quarter: NDArray[Any]) -> None:
     """Modes times what is known of those 0 and above, and is alike for those below."""
-    rows, columns = (_sides(n, half) for n, half in zip(modes.shape, quarter.shape, strict=True))
+    rows, columns = (_sides(modes.shape[axis], quarter.shape[axis]) for axis in (0, 2))
     for row, known_row in rows:
         for column, known_column in columns:
-            modes[row, column] *= quarter[known_row, known_column]
+            modes[row, :, column] *= quarter[known_row, :, known_column]
 
 
 def _sides(n: int, half: int) -> list[tuple[slice, slice]]:
@@ -176,8 +181,7 @@ def _filter(
             block = blocks[0] if number == len(factors) else blocks[1]
             if block is not blocks[0]:
                 block.modes[...] = whole
-            for i in range(n):
-                factor.multiply(block.modes[:, i], first + i)
+            factor.multiply(block.modes[:, :n], first)
             for axis in reversed(across):
                 block.transform(axis, inverse=True)
             result[:, some] = block.modes[:n_0, :n, :n_2]

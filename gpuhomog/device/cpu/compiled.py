@@ -94,38 +94,39 @@ def begin(values: Any, k: int, numbers: Any, high: Any, low: Any) -> None:
 
 
 @compiled
-def slide(values: Any, k: int, numbers: Any, high: Any, low: Any, out: Any, to: int) -> None:
-    """Write the window sum at plane k from high + low, which go on to the next plane; without a window, the plane.
+def slide(values: Any, begin: int, end: int, numbers: Any, high: Any, low: Any, out: Any) -> None:
+    """Write the window sums at planes begin … end from high + low, which go on; without a window, the planes.
 
     Float32 values have no low: what float64 sums lose of them is a billionth of their own rounding.
     """
     is_window, start, inside, scale, head, tail = numbers
     n, n_1, n_2 = values.shape
-    first = k + start + len(head)
-    after = first + inside
-    enters, leaves = after % n, first % n
-    for block in range(0, n_1, TOGETHER):
-        some = range(block, min(block + TOGETHER, n_1))
-        for i in some:
-            if not is_window:
-                for j in range(n_2):
-                    out[to, i, j] = values[k, i, j]
-            elif low.size:
-                for j in range(n_2):
-                    total, rest = high[i, j], low[i, j]
-                    out[to, i, j] = scale * (total + rest)
-                    total, rest = added(total, rest, values[enters, i, j])
-                    high[i, j], low[i, j] = added(total, rest, -values[leaves, i, j])
-            else:
-                for j in range(n_2):
-                    total = high[i, j]
-                    out[to, i, j] = scale * total
-                    high[i, j] = total + values[enters, i, j] - values[leaves, i, j]
-        for s in range(len(head)):
-            before, behind = (k + start + s) % n, (after + s) % n
+    for k in range(begin, end):
+        to, first = k - begin, k + start + len(head)
+        after = first + inside
+        enters, leaves = after % n, first % n
+        for block in range(0, n_1, TOGETHER):
+            some = range(block, min(block + TOGETHER, n_1))
             for i in some:
-                for j in range(n_2):
-                    out[to, i, j] += head[s] * values[before, i, j] + tail[s] * values[behind, i, j]
+                if not is_window:
+                    for j in range(n_2):
+                        out[to, i, j] = values[k, i, j]
+                elif low.size:
+                    for j in range(n_2):
+                        total, rest = high[i, j], low[i, j]
+                        out[to, i, j] = scale * (total + rest)
+                        total, rest = added(total, rest, values[enters, i, j])
+                        high[i, j], low[i, j] = added(total, rest, -values[leaves, i, j])
+                else:
+                    for j in range(n_2):
+                        total = high[i, j]
+                        out[to, i, j] = scale * total
+                        high[i, j] = total + values[enters, i, j] - values[leaves, i, j]
+            for s in range(len(head)):
+                before, behind = (k + start + s) % n, (after + s) % n
+                for i in some:
+                    for j in range(n_2):
+                        out[to, i, j] += head[s] * values[before, i, j] + tail[s] * values[behind, i, j]
 
 
 @compiled
@@ -174,8 +175,8 @@ def write(lines: Any, out: Any, k: int, i: int, end: int) -> None:
 def box_planes(values: Any, out: Any, first_plane: int, last_plane: int, across: Any, down: Any, along: Any) -> None:
     """Planes first … last of the output for (n_0, n_1, n_2) values in C order and `numbers_of` the three windows.
 
-    Lines are unrolled from where the window of their first sample begins. Along them go sums of what deviates from the
-    mean of the line: they are small, and so is what is lost in adding them up.
+    Lines are unrolled from where the window of their first sample begins. Along float64 ones go sums of what deviates
+    from their mean: they are small, and so is what is lost in adding them up.
     """
     _, n_1, n_2 = values.shape
     exact = n_2 if values.itemsize == 8 else 0
@@ -186,18 +187,18 @@ def box_planes(values: Any, out: Any, first_plane: int, last_plane: int, across:
     length = max(2 * n_2 - begins, n_2 + rest + 2 * n_ends)
     unrolled, sums, means, four = np.zeros((6, length)), np.empty(4), np.empty(4), np.empty((4, n_2))
     whole, again = from_place(unrolled, n_2 - begins), from_place(unrolled, n_2)
+    quartet = whole.reshape(4, 1, length)
     beyond = from_place(unrolled, 2 * n_2 - begins)
     leaves, enters = from_place(unrolled, n_ends), from_place(unrolled, n_ends + rest)
     if across[0]:
         begin(values, first_plane, across, high, low)
     for k in range(first_plane, last_plane):
-        slide(values, k, across, high, low, plane, 0)
+        slide(values, k, k + 1, across, high, low, plane)
         if down[0]:
             begin(lines, 0, down, line_high, line_low)
         for i in range(0, n_1, 4):
             end = min(i + 4, n_1)
-            for r in range(end - i):
-                slide(lines, i + r, down, line_high, line_low, whole.reshape(4, 1, length), r)
+            slide(lines, i, end, down, line_high, line_low, quartet)
             if not along[0]:
                 write(whole, out, k, i, end)
                 continue
@@ -206,7 +207,7 @@ def box_planes(values: Any, out: Any, first_plane: int, last_plane: int, across:
                     unrolled[r, j] = again[r, j]
                 for j in range(begins + rest + 2 * n_ends - n_2):
                     beyond[r, j] = whole[r, j]
-                mean = add_up(whole, r, n_2, 0.0) / n_2
+                mean = add_up(whole, r, n_2, 0.0) / n_2 if exact or inside >= n_2 else 0.0
                 sums[r] = add_up(leaves, r, rest, mean)
                 means[r] = along[3] * inside * mean
             if n_ends == 0 and end == i + 4:

@@ -54,7 +54,8 @@ class Sums:
             some, chunk = slice(first, min(first + at_once, n_0)), first // at_once
             here = values[some]
             there = np.abs(here, out=magnitudes[: len(here)])
-            rows[0, some], rows[1, some] = np.add.reduce(here, axis=2), np.add.reduce(there, axis=2)
+            for kind, these in enumerate((here, there)):
+                rows[kind, some] = np.einsum("ijk->ij", these)  # sum takes three times as long for short rows
             if axis == 2:
                 columns[0, chunk] = here.sum(axis=(0, 1), dtype=np.float64)
             if 2 in axes:

@@ -1,5 +1,7 @@
 """Team: threads that take items one after the other, each with memory of its own.
 
+The threads stay for the next call: starting them takes as long as transforming a plane.
+
 >>> taken = []
 >>> share(lambda memory, item: taken.append(item), range(3), lambda: None, threads=2)
 >>> sorted(taken)
@@ -8,12 +10,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache
 from typing import Any
 
 SMALL = 1 << 15
 """Points with which one thread is done before others have begun."""
+
+MOST = 512
+"""Threads that are kept, of all that ask at once; whoever finds none left does the work alone."""
+
+
+@cache
+def _waiting() -> ThreadPoolExecutor:
+    """The threads; there are no more than were ever needed at once."""
+    return ThreadPoolExecutor(MOST)
+
+
+os.register_at_fork(after_in_child=_waiting.cache_clear)  # threads are not forked
 
 
 def share(
@@ -40,11 +56,11 @@ def share(
         for item in waiting:  # the next one of a list is taken by one thread alone
             work(own, item)
 
-    if threads == 1:
+    others = [_waiting().submit(some) for _ in range(threads - 1)]
+    try:
         some()
-        return
-    with ThreadPoolExecutor(threads - 1) as pool:
-        others = [pool.submit(some) for _ in range(threads - 1)]
-        some()
-        for other in others:
-            other.result()
+    finally:
+        others = [other for other in others if not other.cancel()]  # nobody waits for those that have not begun
+        wait(others)
+    for other in others:
+        other.result()

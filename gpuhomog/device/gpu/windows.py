@@ -2,9 +2,10 @@
 
 contract     1 read, n_out/n_in writes, 2 n_out flops a point
 window_sum   1 read and more, 1/step writes: any window, any step
-box_sums     1 read for up to four windows, with squares, too (float32 at every 8th point, rows of up to 1024 points;
-             else fewer); 1/(step_b step_c) of the field is written and read again for each, as workspace. Falls back to
-             window_sum along each axis for steps below four with wide end stencils, very long rows and very short axes.
+box_sums     1 read for up to eight windows whose ends are of up to four kinds: float32, every 8th point, or 16th with
+             squares, rows of up to 1024 points. Else for up to four windows, or two with squares, or one. Of the field
+             1/(step_b step_c) is written and read again for each, as workspace. Falls back to window_sum along each
+             axis for steps below four with wide end stencils, very long rows and very short axes.
 """
 
 from __future__ import annotations
@@ -81,12 +82,12 @@ class Together:
     def shared_bytes(self, n_x: int, threads: int, n_windows: int, ring_rows: int, itemsize: int) -> int:
         """Dynamic shared memory, as TogetherMemory of box_coarse.cu lays it out."""
         vector, ends = 16 // itemsize, 2 * self.kinds
-        most_cells, rows = 32 * vector, self.powers * (1 + ends)
-        columns = (-(-n_x // vector) + 1) * (rows * vector * self.step + vector)
+        cells, rows = 8 * vector // self.step, self.powers * (1 + ends)
+        columns = (-(-n_x // cells) + 1) * (rows * cells * self.step + vector)
         along_b = (self.step + 1) * (-(-ends // vector) + 1) * vector
         along_c = ends * ((self.step + 1 + vector) // vector * vector)
-        others = self.powers * 3 * ends * most_cells + columns + self.step * threads * vector + along_b + along_c
-        doubles = rows * (most_cells + 2) + (n_windows * self.powers + ring_rows) * n_x
+        others = self.powers * 3 * ends * 32 * cells + columns + self.step * threads * vector + along_b + along_c
+        doubles = rows * (32 * cells + 2) + (n_windows * self.powers + ring_rows) * n_x
         return doubles * 8 + others * itemsize + (4 * rows + 9 * MOST_TOGETHER) * 4
 
 

@@ -1,7 +1,7 @@
 """Mesoscale average: a field smoothed by an averaging kernel, on its own grid or exactly on a coarser one.
 
     <nu; mu>(x) = ∫ nu(x + u) mu(u; eps) du,    <nu; mu>~(k) = nu~(k) mu^(-k)             paper eqs. 6, 18
-    coarse grid: M = ceil(length/spacing) points per axis, at j length/M from the first grid point
+    coarse grid: M = ceil(length/spacing) points per axis (one of one point keeps it), at j length/M from the first
 
 Four ways to the same numbers (ways.py); the cheapest is taken:
 

@@ -875,9 +875,10 @@ def why_too_few_layers(body: Body, x_b: float) -> str | None:
     crossings = int(np.count_nonzero(np.diff(signs)))
     if crossings >= 2 * FEWEST_LAYERS:
         return None
+    times = "once" if crossings == 1 else f"{crossings} times"
     return (
         f"no bulk between the surfaces: no period is known, and over {body.thickness:.4g} Å the cumulative charge "
-        f"crosses its mean {crossings} times, as {crossings / 2:g} layers do; at least {FEWEST_LAYERS} are needed"
+        f"crosses its mean {times}, as {crossings / 2:g} layers do; at least {FEWEST_LAYERS} are needed"
     )
 
 

@@ -18,8 +18,8 @@ Poisson's equation.
 
 From a charge density the slab stands alone, without a field in the vacuum. The mean goes by two routes, φ integrated
 twice and averaged, and D_L from first moments; from a potential by one, and a density beside it adds the other. Where
-the bulk has no period a Gaussian kernel takes its place. The uncertainty is the scatter over x_b, and the grid error:
-what leaving out every second plane changes, less as much as a second halving shows the numbers to converge.
+the bulk has no period a Gaussian kernel takes its place. The uncertainty is twice the scatter over x_b, and the grid
+error: what leaving out every second plane changes, less as much as a second halving shows the numbers to converge.
 
 In   Field or Profile of quantity charge_density, electrostatic_potential or electron_potential_energy.
 Out  InnerPotential: V, host, equal on every rank.
@@ -53,6 +53,7 @@ from ...units import FOUR_PI_KAPPA, VOLT
 from ..excess.surface import (
     CHARGE,
     KERNELS_TO_FACE,
+    N_SPREADS,
     SurfaceCharge,
     first_moment,
     first_moment_by_window,
@@ -482,7 +483,7 @@ def _level(step: PotentialStep, eps: float | None, charge: Unrolled | None, surf
     else:
         error = _grid_error(charge, lambda line: averaged(replace(line, values=potential_of_charge(line)), x_b))
     mean_here = averaged(step.line, x_b)
-    return _Level(Measurement(mean_here, VOLT, spread), Measurement(slope, "V/Å", slope_error), error)
+    return _Level(Measurement(mean_here, VOLT, N_SPREADS * spread), Measurement(slope, "V/Å", slope_error), error)
 
 
 def _charge_of(potential: Unrolled) -> Unrolled:

@@ -1,7 +1,7 @@
 """Potential step: across a slab from vacuum to vacuum, from vacuum to bulk, or across an interface.
 
     V_vac     line fitted to each vacuum plateau, taken at the face          its slope is the field there
-    V_bulk    mean of V over one bulk period around x_b                     no rounding of the window
+    V_bulk    mean of V over one bulk period around x_b                     uncertain by twice its scatter about a line
     from ρ:   V(x) = -4πκ ∫_vac^x C,   C(x) = ∫_vac^x ρ                       vacuum below is 0, no field in it
     ΔV = [x V'] - ∫ x Ψ dx,  Ψ = V'' = -4πκ ρ                               eqs. 28-29: 4πκ × dipole per area
 
@@ -38,7 +38,7 @@ from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions, difference
 from ...units import FIELD, FOUR_PI_KAPPA, MOMENT, VOLT
-from ..excess.surface import NEUTRAL_PERIOD, SCALES_APART, first_moment, first_moment_error, profile_of
+from ..excess.surface import N_SPREADS, NEUTRAL_PERIOD, SCALES_APART, first_moment, first_moment_error, profile_of
 from ..profiles.between_points import cumulative_at
 from ..profiles.bulk import (
     PERIODS_TO_FACE,
@@ -412,7 +412,7 @@ def period_mean(line: Unrolled, centres: Array, period: float) -> Array:
 def _level_in_bulk(
     line: Unrolled, x: float, period: Period | None, window: tuple[float, float], why: str | None
 ) -> tuple[Measurement, Measurement]:
-    """Mean potential over one period around x, and its slope; the spread about that slope is the uncertainty."""
+    """Mean potential over one period around x, and its slope; twice the spread about that slope is the uncertainty."""
     if period is None or why is not None:
         reason = why or "the bulk has no period"
         return Measurement.not_defined(VOLT, reason), Measurement.not_defined(FIELD, reason)
@@ -425,7 +425,7 @@ def _level_in_bulk(
     floor = SOLVED * line.precision * float(np.abs(line.values).max())
     slope, slope_error, spread = fitted_line(around, means)
     return (
-        Measurement(float(here), VOLT, hypot(spread, drift, floor)),
+        Measurement(float(here), VOLT, hypot(N_SPREADS * spread, drift, floor)),
         Measurement(slope, FIELD, hypot(slope_error, floor / period.length)),
     )
 

@@ -217,6 +217,7 @@ def test_a_single_layer_has_no_bulk_whose_mean_it_is():
     found = gh.potential_budget(profile)
     for name in ("mean", "mean_residual", "sheets"):
         assert getattr(found, name).reason.startswith("no bulk between the surfaces")
+        assert "crosses its mean once, as 0.5 layers do" in getattr(found, name).reason
     assert any("of a cut at x_b" in remark for remark in found.remarks)
     assert found.residual.value == pytest.approx(0, abs=1e-9)
     peak = 0.3 * (0.8 - 0.3) * sqrt(2 / np.pi) * FOUR_PI_KAPPA / 2
