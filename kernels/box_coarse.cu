@@ -548,7 +548,7 @@ template <int FIRST, int LAST, typename F> __device__ __forceinline__ void with_
 //
 // Windows of one kind have the same ends, and share their sums.
 template <typename T, int D, int KINDS, int POWERS>
-__global__ void __launch_bounds__(TOGETHER_THREADS, KINDS * POWERS > 4 || D > 8 ? 1 : 2)
+__global__ void __launch_bounds__(TOGETHER_THREADS, KINDS *POWERS > 4 || D > 8 ? 1 : 2)
     box_planes_together(const T *__restrict__ values, T *__restrict__ planes, double *rings,
                         const T *__restrict__ weights_b, const T *__restrict__ weights_c,
                         const int *__restrict__ firsts, const int *__restrict__ spans, int n_windows, int n_planes,
@@ -556,7 +556,7 @@ __global__ void __launch_bounds__(TOGETHER_THREADS, KINDS * POWERS > 4 || D > 8 
   using Memory = TogetherMemory<T, D, KINDS, POWERS>;
   constexpr int V = Memory::V, ENDS = Memory::ENDS, NB = Memory::CELLS, TAPS = Memory::TAPS, ROW = Memory::ROW;
   constexpr int ROWS = Memory::ROWS, OF_WARP = KINDS * POWERS > 4 ? 3 : 2; // rows of columns; summed along c at once
-  constexpr int AT_ONCE = 2; // rows of the field added, of those on their way
+  constexpr int AT_ONCE = 2;                       // rows of the field added, of those on their way
   constexpr int LATE = KINDS * POWERS > 4 ? 2 : 1; // outputs of a column finished at once at the end of a plane
   extern __shared__ __align__(16) double shared_memory[];
   const int thread = threadIdx.x, warp = thread / WARP, lane = thread % WARP;
@@ -755,10 +755,10 @@ __global__ void __launch_bounds__(TOGETHER_THREADS, KINDS * POWERS > 4 || D > 8 
         const int *const span = memory.spans + w * TOGETHER_SPANS;
         const int lag = span[0], reach = span[1], laps = span[2], ring_first = span[3] + p * reach;
         const int shift = span[4], reach_c = span[5], laps_c = span[6], kind = span[7], slot = memory.slots[w];
-        double *const waiting = (ring_first < shared_rows
-                                     ? memory.waiting + ring_first * n_x
-                                     : outside + static_cast<long long>(ring_first - shared_rows) * n_x) +
-                                lane;
+        double *const waiting =
+            (ring_first < shared_rows ? memory.waiting + ring_first * n_x
+                                      : outside + static_cast<long long>(ring_first - shared_rows) * n_x) +
+            lane;
         double *const at_slot = waiting + slot * n_x, *const cumulative = memory.cumulative + sum * n_x + lane;
         T *const out = planes + (static_cast<long long>(sum) * n_planes + plane) * (n_y * n_x) + lane;
         T *const finished = out + (s - lag < 0 ? s - lag + n_y : s - lag) * n_x;

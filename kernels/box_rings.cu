@@ -57,13 +57,13 @@
 //   box_lines<double, 9, true, true>
 #include "walk.cuh"
 
-constexpr int THREADS = 256; // of box_planes
-constexpr int BATCH = 4;     // rows between barriers, a team of warps each
-constexpr int STAGES = 4;    // batches of rows: one is summed, the others are on their way
-constexpr int PIECES = 3;    // of a row that a thread copies without asking for more
-constexpr int LINES = 384;   // threads of box_lines, at most
-constexpr int STEPS = 4;     // of a walk along axis 0 between waits
-constexpr int GROUPS = 3;    // of so many lines are on their way
+constexpr int THREADS = 256;    // of box_planes
+constexpr int BATCH = 4;        // rows between barriers, a team of warps each
+constexpr int STAGES = 4;       // batches of rows: one is summed, the others are on their way
+constexpr int PIECES = 3;       // of a row that a thread copies without asking for more
+constexpr int LINES = 384;      // threads of box_lines, at most
+constexpr int STEPS = 4;        // of a walk along axis 0 between waits
+constexpr int GROUPS = 3;       // of so many lines are on their way
 constexpr int COLUMN_BYTES = 8; // of a line, what a thread walks along
 constexpr int TEAM = THREADS / BATCH;
 
@@ -131,9 +131,8 @@ __device__ __forceinline__ void sum_windows(const Ends<T> &at, T ones, const Lin
 }
 
 // The same where all of a block know where in a word both begin: `shifts`, SHIFTS or more.
-template <int SHIFTS, bool OPPOSITE, typename T, int E, int N>
-__device__ __forceinline__ void sum_windows_at(int shifts, const Ends<T> &at, T ones, const Line<T, E> &along,
-                                               T (&sums)[N]) {
+template <int SHIFTS, bool OPPOSITE, typename T, int E, int N> __device__ __forceinline__ void
+sum_windows_at(int shifts, const Ends<T> &at, T ones, const Line<T, E> &along, T (&sums)[N]) {
   constexpr int WORD = Vector<T>::size, LAST = WORD * WORD - 1;
   if (SHIFTS == LAST || shifts == SHIFTS)
     sum_windows<SHIFTS % WORD, SHIFTS / WORD, OPPOSITE>(at, ones, along, sums);
@@ -148,16 +147,14 @@ template <typename T, int E> struct Course {
   __device__ __forceinline__ Course(const Line<T, E> &along, int n, int batch)
       : window(along.rest + along.laps * n), warm(window + E - 1), before((batch - warm % batch) % batch) {}
   // Value `number` of it, which is not yet an output's last, and what then leaves the ones.
-  template <bool OPPOSITE>
-  __device__ __forceinline__ void warm_up(Walk<T, E, OPPOSITE> &walk, int number, T leaves, T enters,
-                                          const Line<T, E> &along) const {
+  template <bool OPPOSITE> __device__ __forceinline__ void warm_up(Walk<T, E, OPPOSITE> &walk, int number, T leaves,
+                                                                   T enters, const Line<T, E> &along) const {
     if (number >= E - 1) walk.ones.add(enters);
     if (number >= window) walk.prepare(leaves, enters, along);
   }
 };
 
-template <typename T, int E, bool OPPOSITE, bool ALIGNED>
-__global__ void __launch_bounds__(THREADS, 2)
+template <typename T, int E, bool OPPOSITE, bool ALIGNED> __global__ void __launch_bounds__(THREADS, 2)
     box_planes(const T *__restrict__ values, T *__restrict__ out, const Line<T, E> along_1, const Line<T, E> along_2,
                T scale, int n1, int n2, int width, int slots, int stage_half) {
   constexpr int WORD = Vector<T>::size, LANE = 2 * WORD, W = ALIGNED ? WORD : 1; // LANE: outputs of a lane in a row
@@ -242,8 +239,7 @@ __global__ void __launch_bounds__(THREADS, 2)
 #pragma unroll
       for (int b = 0; b < BATCH; ++b) {
 #pragma unroll
-        for (int c = 0; c < N; ++c)
-          course.warm_up(walk[c], number + b, leaves[b].of[c], enters[b].of[c], along_1);
+        for (int c = 0; c < N; ++c) course.warm_up(walk[c], number + b, leaves[b].of[c], enters[b].of[c], along_1);
       }
       return;
     }
@@ -280,8 +276,7 @@ __global__ void __launch_bounds__(THREADS, 2)
   }
 }
 
-template <typename T, int E, bool OPPOSITE, bool ALIGNED>
-__global__ void __launch_bounds__(LINES)
+template <typename T, int E, bool OPPOSITE, bool ALIGNED> __global__ void __launch_bounds__(LINES)
     box_lines(const T *__restrict__ values, T *__restrict__ out, const Line<T, E> along, T scale, int n0,
               long long plane, int slots) {
   constexpr int N = COLUMNS<T>, W = ALIGNED ? N : 1;
@@ -338,8 +333,7 @@ __global__ void __launch_bounds__(LINES)
 #pragma unroll
       for (int s = 0; s < STEPS; ++s) {
 #pragma unroll
-        for (int c = 0; c < N; ++c)
-          course.warm_up(walk[c], number + s, leaves[s].of[c], enters[s].of[c], along);
+        for (int c = 0; c < N; ++c) course.warm_up(walk[c], number + s, leaves[s].of[c], enters[s].of[c], along);
       }
       continue;
     }
