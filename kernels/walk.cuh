@@ -5,7 +5,7 @@
 //
 // Positions are modulo n. The ones reach to the end of the tail, whose weights are less one for that: what enters the
 // ones and what leaves them for the head are then the newest values of either end.
-#include "common.cuh"
+#include "neighbours.cuh"
 
 // A window along one axis; positions in 0 .. n - 1. Weights are read from the launch's constants.
 template <typename T, int E> struct Line {
@@ -57,11 +57,6 @@ template <typename T, int E, bool OPPOSITE = false> struct Walk {
     prepare(leaves, enters, along);
     return scale * ones.sum + (scale * ones.error + begun[0]);
   }
-};
-
-// N neighbours, loaded and stored at once.
-template <typename T, int N> struct __align__(N * sizeof(T)) Pack {
-  T of[N];
 };
 
 // Position modulo n of one in 0 .. 2n - 1.

@@ -46,6 +46,22 @@ def test_an_error_is_raised_when_the_others_have_ended(few):
     assert len(ended) == 1
 
 
+def test_after_an_error_no_item_is_begun():
+    met, begun = threading.Barrier(2, timeout=10), []
+
+    def work(_, item):
+        begun.append(item)
+        if item < 2:
+            met.wait()
+            if threading.current_thread() is threading.main_thread():
+                raise KeyboardInterrupt
+            time.sleep(0.05)
+
+    with pytest.raises(KeyboardInterrupt):
+        share(work, range(100), lambda: None, threads=2)
+    assert sorted(begun) == [0, 1]
+
+
 def test_an_error_of_another_thread_is_raised(few):
     met = threading.Barrier(2, timeout=10)
 

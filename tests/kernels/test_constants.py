@@ -22,8 +22,8 @@ from gpuhomog.device.gpu.sources import kernel_folder
 SAME = [
     ("box_coarse.cu", "MOST_THREADS", windows.MOST_THREADS),
     ("box_coarse.cu", "CHUNK", windows.OUTPUTS_EACH),
-    ("box_coarse.cu", "TOGETHER_THREADS", windows.TOGETHER_THREADS),
-    ("box_coarse.cu", "MOST_TOGETHER", windows.MOST_TOGETHER),
+    ("box_together.cu", "MOST_THREADS", windows.TOGETHER_THREADS),
+    ("box_together.cu", "MOST_WINDOWS", windows.MOST_TOGETHER),
     ("box_rings.cu", "THREADS", running.PLANES_THREADS),
     ("box_rings.cu", "BATCH", running.BATCH),
     ("box_rings.cu", "STAGES", running.STAGES),

@@ -11,6 +11,7 @@ The threads stay for the next call: starting them takes as long as transforming 
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
@@ -41,6 +42,8 @@ def share(
 ) -> None:
     """Call work(memory, item) for each item, among the thread that asks and others, each of which makes one memory.
 
+    After an error, which is raised, no item is begun.
+
     by_products  the work takes matrix products, which have threads of their own: one for each of these, then
     """
     if by_products:
@@ -52,9 +55,13 @@ def share(
     waiting = iter(list(items))
 
     def some() -> None:
-        own = memory()
-        for item in waiting:  # the next one of a list is taken by one thread alone
-            work(own, item)
+        try:
+            own = memory()
+            for item in waiting:  # the next one of a list is taken by one thread alone
+                work(own, item)
+        except BaseException:
+            deque(waiting, 0)  # nobody takes another
+            raise
 
     others = [_waiting().submit(some) for _ in range(threads - 1)]
     try:

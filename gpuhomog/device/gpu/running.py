@@ -175,13 +175,13 @@ class Running(Memory):
         n0, n1, n2 = values.shape
         size, one = values.dtype.itemsize, values.dtype.type
         in_planes, along_lines = windows[1] is not None or windows[2] is not None, windows[0] is not None
+        if not in_planes and not along_lines:
+            return values.copy()
         out = self.empty(values.shape, values.dtype)
         try:
             middle = self.empty(values.shape, values.dtype) if in_planes and along_lines else out
         except DeviceError:
             return None
-        if not in_planes and not along_lines:
-            return values.copy()
         lines, _ = _lines(values, windows, ends)
         scales = [1.0 if window is None else window.scale for window in windows]
         opposite = [ends > 1 and _is_opposite(line) for line in lines]
@@ -227,7 +227,7 @@ class Running(Memory):
         aligned = n2 % word == 0
         columns = steps.columns if aligned else 1
         instance = f"box_steps<{c_name(values.dtype)}, {steps.ends}, {steps.threads}, {steps.batch}, {columns}, "
-        instance += f"{str(aligned).lower()}>"
+        instance += f"{_c(aligned)}>"
         walkers = chunk * -(-n2 // columns)
         segments = max(1, min(n1 // GROUP, self.runtime.n_multiprocessors * WALKERS // walkers))
         segment = -(-n1 // (segments * GROUP)) * GROUP
@@ -356,7 +356,7 @@ _PLACES = ("at_head", "at_tail", "at_ones", "rest", "laps")
 
 
 def _lines(values: Any, windows: Sequence[Any], ends: int) -> tuple[list[Any], Any]:
-    """What a kernel wants of the windows, an axis each (Line of box_steps.cu), and the scale of all."""
+    """What a kernel wants of the windows, an axis each (Line of walk.cuh), and the scale of all."""
     weights = [(name, values.dtype, (ends,)) for name in ("head", "tail")]
     layout = np.dtype([*weights, *((name, np.int32) for name in _PLACES)], align=True)
     lines, scale = np.zeros(3, layout), 1.0

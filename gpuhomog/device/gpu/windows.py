@@ -1,4 +1,4 @@
-"""Weighted sums along an axis: matrix products by cuBLAS, and sums over windows by box_coarse.cu.
+"""Weighted sums along an axis: matrix products by cuBLAS, and sums over windows by box_coarse.cu and box_together.cu.
 
 contract     1 read, n_out/n_in writes, 2 n_out flops a point
 window_sum   1 read and more, 1/step writes: any window, any step
@@ -25,6 +25,7 @@ from .memory import Memory, c_name
 from .sources import instances
 
 FILE = "box_coarse.cu"
+TOGETHER_FILE = "box_together.cu"
 MOST_THREADS = 512
 """Of a block of box_planes or box_columns."""
 OUTPUTS_EACH = 16
@@ -80,7 +81,7 @@ class Together:
     powers: int
 
     def shared_bytes(self, n_x: int, threads: int, n_windows: int, ring_rows: int, itemsize: int) -> int:
-        """Dynamic shared memory, as TogetherMemory of box_coarse.cu lays it out."""
+        """Dynamic shared memory, as BlockMemory of box_together.cu lays it out."""
         vector, ends = 16 // itemsize, 2 * self.kinds
         cells, rows = 8 * vector // self.step, self.powers * (1 + ends)
         columns = (-(-n_x // cells) + 1) * (rows * cells * self.step + vector)
@@ -169,9 +170,9 @@ def plane_instance(c_type: str, step: int, groups: int, n_windows: int, n_powers
 
 @cache
 def together_instances(c_type: str, step: int, n_powers: int) -> dict[int, Together]:
-    """What box_coarse.cu declares for a type, step and powers, by kinds of ends."""
+    """What box_together.cu declares for a type, step and powers, by kinds of ends."""
     pattern = rf"box_planes_together<{c_type}, {step}, (\d+), {n_powers}>"
-    found = (re.fullmatch(pattern, name) for name in instances(FILE))
+    found = (re.fullmatch(pattern, name) for name in instances(TOGETHER_FILE))
     return {int(match[1]): Together(match[0], step, int(match[1]), n_powers) for match in found if match}
 
 
@@ -396,7 +397,7 @@ class Windows(Memory):
         if step != other or threads > TOGETHER_THREADS or len(along) < len(slowest) or groups > min(2, n_out[0]):
             return 0
         declared = together_instances(c_name(dtype), step, n_powers)
-        for most_kinds in sorted(range(1, MOST_KINDS + 1) if declared else (), reverse=True):
+        for most_kinds in range(MOST_KINDS if declared else 0, 0, -1):
             pairs = tuple((along_b, along_c) for _, along_b, along_c in windows[:MOST_TOGETHER])
             tables = end_tables(pairs, most_kinds, n_powers, n_out)
             if tables is None or len(tables.spans) < LEAST_TOGETHER:
@@ -421,7 +422,7 @@ class Windows(Memory):
                 *(np.int32(n_planes), np.int32(n_out[1]), np.int32(n_out[2]), dtype.type(centre)),
                 *(np.int32(ring_rows), np.int32(shared_rows)),
             )
-            self.runtime.launch(FILE, instance.name, (blocks,), (threads,), arguments, shared[shared_rows])
+            self.runtime.launch(TOGETHER_FILE, instance.name, (blocks,), (threads,), arguments, shared[shared_rows])
             return self._finished(planes, windows[:n_windows], along[:n_windows] or None, groups, n_powers, out)
         return 0
 
