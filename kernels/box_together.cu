@@ -97,22 +97,14 @@ template <int FIRST, int LAST, typename F> __device__ __forceinline__ void with_
   }
 }
 
+// What the launch has of weights and ends goes to shared memory; sums begin at zero, and so do columns beyond the row.
 template <typename T, int D, int KINDS, int POWERS>
-__global__ void __launch_bounds__(MOST_THREADS, KINDS *POWERS > 4 || D > 8 ? 1 : 2)
-    box_planes_together(const T *__restrict__ values, T *__restrict__ planes, double *rings,
-                        const T *__restrict__ weights_b, const T *__restrict__ weights_c,
-                        const int *__restrict__ firsts, const int *__restrict__ spans, int n_windows, int n_planes,
-                        int n_y, int n_x, T centre, int ring_rows, int shared_rows) {
+__device__ __forceinline__ void set_up(const BlockMemory<T, D, KINDS, POWERS> &memory, const T *__restrict__ weights_b,
+                                       const T *__restrict__ weights_c, const int *__restrict__ firsts,
+                                       const int *__restrict__ spans, int n_windows, int n_x) {
   using Memory = BlockMemory<T, D, KINDS, POWERS>;
-  constexpr int V = Memory::V, ENDS = Memory::ENDS, NB = Memory::CELLS, TAPS = Memory::TAPS, ROW = Memory::ROW;
-  constexpr int ROWS = Memory::ROWS, OF_WARP = KINDS * POWERS > 4 ? 3 : 2; // rows of columns; summed along c at once
-  constexpr int AT_ONCE = 2;                       // rows of the field added, of those on their way
-  constexpr int LATE = KINDS * POWERS > 4 ? 2 : 1; // outputs of a column finished at once at the end of a plane
-  extern __shared__ __align__(16) double shared_memory[];
-  const int thread = threadIdx.x, warp = thread / WARP, lane = thread % WARP;
-  const int threads = blockDim.x, warps = threads / WARP, n_c = n_x * D;
-  const Memory memory(shared_memory, n_x, n_windows, threads);
-  double *const outside = rings + static_cast<long long>(blockIdx.x) * (ring_rows - shared_rows) * n_x;
+  constexpr int ENDS = Memory::ENDS, ROW = Memory::ROW, ROWS = Memory::ROWS, TAPS = Memory::TAPS;
+  const int thread = threadIdx.x, threads = blockDim.x, warps = threads / WARP;
   for (int i = thread; i < (D + 1) * ENDS; i += threads)
     memory.weights_b[i / ENDS * Memory::ROW_B + i % ENDS] = weights_b[i];
   for (int r = thread; r < D; r += threads) {
@@ -140,6 +132,25 @@ __global__ void __launch_bounds__(MOST_THREADS, KINDS *POWERS > 4 || D > 8 ? 1 :
   for (int i = thread; i < n_windows * POWERS * n_x; i += threads) memory.cumulative[i] = 0.0;
   for (int i = thread; i < (memory.n_blocks + 1) * Memory::BLOCK; i += threads) memory.columns[i] = T(0);
   __syncthreads();
+}
+
+template <typename T, int D, int KINDS, int POWERS>
+__global__ void __launch_bounds__(MOST_THREADS, KINDS *POWERS > 4 || D > 8 ? 1 : 2)
+    box_planes_together(const T *__restrict__ values, T *__restrict__ planes, double *rings,
+                        const T *__restrict__ weights_b, const T *__restrict__ weights_c,
+                        const int *__restrict__ firsts, const int *__restrict__ spans, int n_windows, int n_planes,
+                        int n_y, int n_x, T centre, int ring_rows, int shared_rows) {
+  using Memory = BlockMemory<T, D, KINDS, POWERS>;
+  constexpr int V = Memory::V, ENDS = Memory::ENDS, NB = Memory::CELLS, TAPS = Memory::TAPS, ROW = Memory::ROW;
+  constexpr int ROWS = Memory::ROWS, OF_WARP = KINDS * POWERS > 4 ? 3 : 2; // rows of columns; summed along c at once
+  constexpr int AT_ONCE = 2;                       // rows of the field added, of those on their way
+  constexpr int LATE = KINDS * POWERS > 4 ? 2 : 1; // outputs of a column finished at once at the end of a plane
+  extern __shared__ __align__(16) double shared_memory[];
+  const int thread = threadIdx.x, warp = thread / WARP, lane = thread % WARP;
+  const int threads = blockDim.x, warps = threads / WARP, n_c = n_x * D;
+  const Memory memory(shared_memory, n_x, n_windows, threads);
+  double *const outside = rings + static_cast<long long>(blockIdx.x) * (ring_rows - shared_rows) * n_x;
+  set_up(memory, weights_b, weights_c, firsts, spans, n_windows, n_x);
 
   const int column = min(thread * V, n_c - V); // threads beyond the row repeat its last columns
   const bool present = thread * V < n_c;

@@ -30,7 +30,8 @@ def _waiting() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(MOST)
 
 
-os.register_at_fork(after_in_child=_waiting.cache_clear)  # threads are not forked
+if hasattr(os, "register_at_fork"):  # threads are not forked
+    os.register_at_fork(after_in_child=_waiting.cache_clear)
 
 
 def share(
