@@ -5,16 +5,18 @@
     w_F   = A(t) W(d),   W(d) = erfc((d - ρ)/(√2 s))/2,   s = eps/2,   ρ >= 8 s
     Σ V_ref size + Σ x_F size_F = ∫ ν                               closure; what is missing is reported
 
-    x_F  += Σ_G m_G (angle of G at F)/2 at points, and over 2ρ at lines,  m_G = ∫ t² R dt across a face G
+    x_F  += Σ_G m_G (angle of G at F)/2   3D, points;   Σ_G m_G/2ρ   3D, lines; 2D, points;   m_G = ∫ t² R dt across G
 
-the last as windows are spheres and cylinders: they take less of what lies t beside a face, at points by t²/2 whatever
-their radius. d is the distance from the feature's line or plane, t the position on it: A = 1 for a point; for a line a
-box smoothed by a Gaussian of standard deviation s, at least 8 s from whatever the line ends in; for a face of three
-dimensions a Gaussian as wide as the face allows, at least s. In two dimensions lines come first (λ, of codimension 1),
-then points (q); in three faces, lines, points. Around a feature every region is a cone, so the integrals of the V_ref
-and of the larger features are closed forms (regions.py), and the field is only summed with smooth weights, up to
-exp(-G² s²/2) of the shortest wavevector G of the matter. Of cell averages the weights are averaged over the cells too,
-by two Gauss points along each axis: of a body that ends at the faces of oblique cells nothing but that comes out right.
+the last, of what is of codimension 1 (faces, in two dimensions lines), as windows are round: they take less of what
+lies t beside it, at points of three dimensions by t²/2 whatever their radius. Not added back is what the breadth of a
+line of three dimensions leaves at its ends, ∫∫ r² R/2ρ: the uncertainty has it. d is the distance from the feature's
+line or plane, t the position on it: A = 1 for a point; for a line a box smoothed by a Gaussian of standard deviation s,
+at least 8 s from whatever the line ends in; for a face of three dimensions a Gaussian as wide as the face allows, at
+least s. In two dimensions lines come first (λ, of codimension 1), then points (q); in three faces, lines, points.
+Around a feature every region is a cone, so the integrals of the V_ref and of the larger features are closed forms
+(regions.py), and the field is only summed with smooth weights, up to exp(-G² s²/2) of the shortest wavevector G of the
+matter. Of cell averages the weights are averaged over the cells too, by two Gauss points along each axis: of a body
+that ends at the faces of oblique cells nothing but that comes out right.
 
 Excesses depend on where the dividing lines and points are put, unless V_ref = 0 (and, for points, λ = 0): the positions
 are an input that has no default, and each result repeats its own. A structure that is uniform along one axis is looked
@@ -64,7 +66,8 @@ FIT_REACH = 6.0
 """Standard deviations of the window in which V_ref is fitted, between its centre and what is 4 eps from a boundary."""
 VARIANTS = ((0.8, 0.8, 4.0), (0.8, 1.0, 1.0), (1.0, 1.2, 6.0))
 """Other choices: factors of s and of ρ, and what a change of the value is multiplied by: an error that falls as 1/ρ,
-as that of excess t away from its line does (t³/ρ), changes by a quarter or a sixth of itself."""
+as that of points at broad lines of three dimensions does, changes by a quarter or a sixth of itself. In two dimensions
+what is left falls as 1/ρ³, and is stated four times as large as it is: so the scatter of disorder is covered too."""
 TOUCHING = 1e-6
 """Distance below which regions meet their periodic images [Å]."""
 NAMES = ("point", "line", "face")
@@ -353,6 +356,12 @@ class _Window:
         if self.kind == "face":
             return 2 * pi * self.half**2
         return (sqrt(2 * pi) * self.half) ** len(self.centre) if self.kind == "fit" else 1.0
+
+    @property
+    def normal(self) -> Array:
+        """(D,) across a line of two dimensions, or a face."""
+        first = self.basis[0]
+        return np.array([-first[1], first[0]]) if len(first) == 2 else np.cross(*self.basis)
 
     def half_extent(self, direction: Array) -> float:
         """How far it reaches along a vector, times that vector's length."""
@@ -767,27 +776,23 @@ class _Shape:
                 along = (here[1] - here[0]) / np.linalg.norm(here[1] - here[0])
                 basis = np.array([along, _across(here, along, here[0])])
                 windows.append(_Window(centre, basis, width, "face", s, rho))
-        for face in self.faces:
-            centre, _ = self.room(face, s, rho)
-            normal = self.normal(face)
-            windows += [_Window(centre + t * normal, np.zeros((0, 3)), s, "fit", s, rho) for t in _heights(s, rho)]
+        for window in windows[len(self.depths) : len(self.depths) + len(self.sides)]:
+            normal = window.normal
+            windows += [
+                _Window(window.centre + t * normal, np.zeros((0, dimension)), s, "fit", s, rho)
+                for t in _heights(s, rho)
+            ]
         return windows
 
     @property
-    def faces(self) -> Sequence[Feature]:
-        """Of three dimensions."""
-        return self.complex.features[2] if self.complex.dimension == 3 else ()
-
-    def normal(self, face: Feature) -> Array:
-        """A unit vector across a face."""
-        here = self.complex.at(face)
-        along = (here[1] - here[0]) / np.linalg.norm(here[1] - here[0])
-        return np.cross(along, _across(here, along, here[0]))
+    def sides(self) -> Sequence[Feature]:
+        """What is of codimension 1: the faces, in two dimensions the lines; they come first of the features."""
+        return self.complex.features[-1]
 
     def second_moments(
         self, s: float, rho: float, run: _Run, windows: list[_Window], sums: Array
     ) -> dict[Feature, float]:
-        """∫ t² R across each face, t the distance from it: Gaussians side by side add up to t².
+        """∫ t² R across each face (in two dimensions each line), t from it: Gaussians side by side add up to t².
 
         Σ_j (t_j² - s²) exp(-(t - t_j)²/2s²) h/(√(2π) s) = t² for heights t_j that are h = s apart.
         """
@@ -804,18 +809,18 @@ class _Shape:
             ).sum()
         )
         found = {}
-        for number, face in enumerate(self.faces):
+        for number, side in enumerate(self.sides):
             rows = slice(number * len(heights), (number + 1) * len(heights))
             centre = windows[rows][len(heights) // 2].centre
-            total = float(shares @ sums[rows, 0]) / (2 * pi * s**2)
+            total = float(shares @ sums[rows, 0]) / (sqrt(2 * pi) * s) ** (self.complex.dimension - 1)
             for k in range(len(self.complex.bodies)):
-                if self.complex.holds(k, face):
-                    angle, moment = self.complex.cone(k, face)
+                if self.complex.holds(k, side):
+                    angle, moment = self.complex.cone(k, side)
                     total -= (
                         run.level(self.complex, k, centre) * angle * one_sided
                         + float(run.gradients[k] @ moment) * lever
                     )
-            found[face] = total
+            found[side] = total
         return found
 
     def excesses(self, s: float, rho: float, windows: list[_Window], sums: Array) -> _Run:
@@ -860,7 +865,7 @@ class _Shape:
                 if len(larger) > len(feature) and found.contains(larger, feature):
                     rest -= window.integral * carried * self.share(larger, feature, radial)
                     if larger in broad:
-                        lost = found.angle(larger, feature) * (0.5 if len(feature) == 1 else _over_radius(s, rho) / 2)
+                        lost = found.angle(larger, feature) * (0.5 if codimension == 3 else _over_radius(s, rho) / 2)
                         rest += window.integral * broad[larger] * lost
             excess[feature] = rest / window.integral
         return run

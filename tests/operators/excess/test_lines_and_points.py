@@ -74,16 +74,16 @@ def test_dividing_lines_that_are_moved(out):
     field = body(np.eye(3), (60, 60, 1), (8, 8, 0), (52, 52, 1), 1.0)
     found = gh.lines_and_points(field, [gh.box_region((7.5 - out,) * 2, (51.5 + out,) * 2, 1.0)], eps=3)
     assert [float(x.value) for x in found.lines] == pytest.approx([-out] * 4, abs=1e-12)
-    for point in found.points:  # what is t away from its line is t³/ρ off
-        assert float(point.value) == pytest.approx(out**2, abs=abs(out) ** 3 / found.window_radius)
-        assert abs(float(point.value) - out**2) < 1.2 * point.value.uncertainty
+    for point in found.points:  # what is t away from its line is t⁵/ρ³ off
+        assert float(point.value) == pytest.approx(out**2, abs=0.1 * abs(out) ** 5 / found.window_radius**3 + 2e-6)
+        assert abs(float(point.value) - out**2) < point.value.uncertainty < 1e-4
     assert any("change with where" in remark for remark in found.remarks)
 
 
 @settings(max_examples=10, deadline=None, phases=[Phase.generate])
 @given(tilt=st.floats(-0.7, 0.7), stretch=st.floats(0.7, 1.2), out=st.tuples(*[st.floats(-0.5, 0.5)] * 2))
 def test_excess_of_moved_lines_of_an_oblique_plate(tilt, stretch, out):
-    """λ = -V t sin θ; q from what two layers share and from their slanted ends; t³/ρ off, as they are t off the lines.
+    """λ = -V t sin θ; q from what two layers share and from their slanted ends; t⁵/ρ³ off, as they are t off the lines.
 
     q = V [t_1 t_2 sin θ + (t_1² + t_2²) sin θ cos θ/2] at a corner of angle θ.
     """
@@ -94,7 +94,7 @@ def test_excess_of_moved_lines_of_an_oblique_plate(tilt, stretch, out):
     found = gh.lines_and_points(field, [region], sampling="cell", eps=2.6)
     length = np.hypot(tilt, stretch)
     sine, moved = stretch / length, (out[0], out[1] * length)
-    allowed = 40 * max(map(abs, moved)) ** 3 / found.window_radius + 1e-6
+    allowed = 0.2 * max(map(abs, moved)) ** 5 / found.window_radius**3 + 2e-6
     for line in found.lines:
         along_first = abs(line.corners[0][1] - line.corners[1][1]) < 1e-9
         assert float(line.value) == pytest.approx(-1.5 * moved[1 if along_first else 0] * sine, abs=1e-7)
@@ -171,7 +171,7 @@ def test_two_regions_share_a_line():
     assert between == pytest.approx([-1.0], abs=1e-10)  # half an Å counted as 3 that is 1
     assert len(others) == 6 and others == pytest.approx([0.0] * 6, abs=1e-10)
     assert [r.name for r in found.regions] == ["left", "right"]
-    assert float(found.closure) == pytest.approx(0, abs=1e-8)
+    assert float(found.closure) == pytest.approx(0, abs=1e-7)  # Gaussians s apart are 2e-7 s² off t²
 
 
 def test_values_have_the_unit_of_their_codimension():
@@ -415,3 +415,63 @@ def test_corners_of_a_box_with_broad_faces(width, beyond, fitted):
             assert abs(value - beyond ** (3 - order)) < (0.3, 0.004, 1e-6)[order] * abs(second) + 1e-6
             assert uncertainty < (0.5, 0.01, 1e-5)[order] * abs(second) + 1e-5
     assert abs(found.closure.value) < 8 * 0.3 * abs(second)
+
+
+@pytest.mark.parametrize(("eps", "radius"), [(2.4, None), (2.2, 12.0)])
+@pytest.mark.parametrize(("angle", "seed"), [(90, 0), (70, 1), (116, 2)])
+def test_corners_of_a_plate_with_broad_lines(eps, radius, angle, seed):
+    """Two packets beside each line, one near each corner: added back is ∫ t² R/2ρ, left is -∫ t⁴ R/8ρ³ of two lines.
+
+    The lines end softly, as much beyond their points as before them.
+    """
+    rng, n, h = np.random.default_rng(seed), (120, 124), 0.5
+    a, b = np.array([1.0, 0.0]), np.array([np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))])
+    index = np.indices(n)
+    r = h * (index[0][..., None] * a + index[1][..., None] * b)
+    corners = np.array([x * a + y * b for x, y in ((10.2, 9.7), (49.6, 9.7), (49.6, 51.8), (10.2, 51.8))])
+    values, carried = np.zeros(n), rng.normal(size=4)
+    fourth, excess = np.zeros(4), np.zeros(4)
+    for k, (start, end) in enumerate(zip(corners, np.roll(corners, -1, axis=0), strict=True)):
+        length = np.linalg.norm(end - start)
+        along = (end - start) / length
+        u, t = (r - start) @ along, (r - start) @ (-along[1], along[0])
+        for charge, off, std in zip(
+            rng.normal(size=2), rng.uniform(-1.2, 1.2, 2), rng.uniform(0.7, 1.1, 2), strict=True
+        ):
+            packet = charge * np.exp(-(((t - off) / std) ** 2) / 2) / (std * np.sqrt(2 * np.pi))
+            values += packet * (erf(u / 0.9) - erf((u - length) / 0.9)) / 2
+            excess[k] += charge
+            fourth[k] += charge * (off**4 + 6 * off**2 * std**2 + 3 * std**4)
+        away = r - start - rng.uniform(-1, 1, 2)
+        values += carried[k] * np.exp(-(away**2).sum(axis=-1) / 2) / (2 * np.pi)
+    cell = np.zeros((3, 3))
+    cell[0, :2], cell[1, :2], cell[2, 2] = h * n[0] * a, h * n[1] * b, 1.0
+    field = gh.Field.from_array(values[:, :, None], cell, boundary="o,o,p")
+    found = gh.lines_and_points(field, [gh.Region(corners)], eps=eps, window_radius=radius)
+    rho, ratio = found.window_radius, eps / 2 / found.window_radius
+    for line in found.lines:
+        middles = (corners + np.roll(corners, -1, axis=0)) / 2
+        k = int(np.argmin(np.linalg.norm(middles - np.mean(line.corners, axis=0), axis=1)))
+        assert float(line.value) == pytest.approx(excess[k], abs=1e-4)
+    for point in found.points:
+        k = int(np.argmin(np.linalg.norm(corners - point.corners[0], axis=1)))
+        left = -(fourth[k] + fourth[k - 1]) * (1 + 6 * ratio**2) / (8 * rho**3)
+        error = float(point.value) - carried[k]
+        assert error == pytest.approx(left, rel=0.1, abs=3e-5)
+        assert abs(error) < point.value.uncertainty < 6 * abs(error)
+
+
+def test_what_a_broad_line_of_a_body_leaves_at_its_ends():
+    """∫∫ r² R/2ρ, r from the line: it is not added back, and the uncertainty has it."""
+    n, h, low, high, std, off = 56, 0.6, 6.0, 27.3, 1.0, 0.8
+    x = h * np.arange(n)
+    packets = [np.exp(-(((x - low - d) / std) ** 2) / 2) / (std * np.sqrt(2 * np.pi)) for d in (off, 0.0)]
+    inside = (erf((x - low) / 0.9) - erf((x - high) / 0.9)) / 2
+    values = packets[0][:, None, None] * packets[1][:, None] * inside
+    field = gh.Field.from_array(values, n * h * np.eye(3), boundary="open")
+    found = gh.lines_and_points(field, [gh.box_region((low,) * 3, (high,) * 3)], eps=2.0)
+    left = (2 * std**2 + off**2) / (2 * found.window_radius)
+    for point in found.points:
+        if point.corners[0][:2] == (low, low):
+            assert float(point.value) == pytest.approx(-left, rel=0.1)
+            assert 0.9 * left < point.value.uncertainty < 1.5 * left
