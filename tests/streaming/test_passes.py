@@ -160,7 +160,7 @@ def test_other_uses_are_refused_in_one_sentence(stored, values):
     ):
         with pytest.raises(InputError, match=r"needs all values of field.npy at once .* on several ranks perhaps\."):
             use()
-    with pytest.raises(InputError, match=r"average with a ball .* take a Gaussian or a box, or give"):
+    with pytest.raises(InputError, match=r"average with a ball .* take a Gaussian or a box, or leave that out"):
         gh.average(gh.read(stored(values), boundary="open", max_memory="4GB"), gh.Ball(2.0))
 
 

@@ -347,7 +347,7 @@ def test_processes_write_the_same_bytes(tmp_path, source):
         gh.write(field, tmp_path / "one" / name)
         assert content(tmp_path / name) == content(tmp_path / "one" / name), name
     told = {(tmp_path / f"{source}_told_{rank}").read_text() for rank in range(3)}
-    assert told == {f"rank 0 of 3: {tmp_path / source}_missing: no such file."}
+    assert told == {f"rank 0 of 3: {tmp_path / source}_missing: no such file. Check the name and the folder."}
 
 
 def command_line(n, *arguments):
