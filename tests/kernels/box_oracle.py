@@ -36,6 +36,10 @@ def tolerance(values, windows):
     return 12 * np.finfo(values.dtype).eps * np.abs(values).max() * gain
 
 
+def assert_is_filtered(found, values, windows):
+    assert np.abs(found - dense(values, windows)).max() <= tolerance(values, windows)
+
+
 def windows_of(widths, q):
     """Windows centred at each point; None where the ends would overlap."""
     return tuple(window_of(w, 0.0, 1, q) for w in widths)

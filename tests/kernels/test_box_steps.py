@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.ndimage
-from box_oracle import SHAPES, WIDTHS, dense, field, matrix, tolerance, windows_of
+from box_oracle import SHAPES, WIDTHS, assert_is_filtered, dense, field, matrix, windows_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,7 +65,7 @@ def test_the_cpu_equals_dense_matrices(monkeypatch, shape, dtype, order, q):
     for widths in WIDTHS:
         windows = windows_of(widths, q)
         found = filtered(CPU(), values, windows)
-        assert np.abs(found - dense(values, windows)).max() <= tolerance(values, windows)
+        assert_is_filtered(found, values, windows)
 
 
 @pytest.mark.parametrize("order", "CF")
@@ -77,7 +77,7 @@ def test_the_kernel_equals_dense_matrices(gpu, shape, dtype, order, q):
     for widths in WIDTHS:
         windows = windows_of(widths, q)
         found = filtered(gpu, values, windows)
-        assert np.abs(found - dense(values, windows)).max() <= tolerance(values, windows)
+        assert_is_filtered(found, values, windows)
 
 
 @pytest.mark.parametrize("size", [3, 5, 9])
@@ -103,7 +103,7 @@ def test_axes_without_window(device, dtype):
     some = window_of(3.5, 0.0, 1, 0)
     for windows in ((some, None, None), (None, some, None), (None, None, some), (None, None, None)):
         found = filtered(device, values, windows)
-        assert np.abs(found - dense(values, windows)).max() <= tolerance(values, windows)
+        assert_is_filtered(found, values, windows)
 
 
 def test_windows_with_other_ends_and_far_from_their_point(device):
@@ -134,7 +134,7 @@ def test_sums_go_on_from_chunk_to_chunk(host_gpu, monkeypatch, chunk, q, overlap
     found = filtered(host_gpu, values, windows)
     chunks = -(-31 // chunk)
     assert len(host_gpu.runtime.launches) - before == (chunks + 1 if overlap else 2 * chunks)
-    assert np.abs(found - dense(values, windows)).max() <= tolerance(values, windows)
+    assert_is_filtered(found, values, windows)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -145,7 +145,7 @@ def test_columns_are_cut_into_segments(host_gpu, monkeypatch, q, widths, dtype):
     values = field((7, 29, 24), dtype)
     windows = windows_of(widths, q)
     found = filtered(host_gpu, values, windows)
-    assert np.abs(found - dense(values, windows)).max() <= tolerance(values, windows)
+    assert_is_filtered(found, values, windows)
 
 
 @pytest.mark.parametrize("q, chunk", [(0, 16), (0, 128), (4, 16), (4, 128)])
@@ -170,7 +170,7 @@ def test_rows_begin_anywhere_in_a_load(host_gpu, q, reach):
         ends = tuple(np.linspace(0.1, 0.9, 2 * q + 1))
         windows = (one, one, Window(reach - 700, 1, ends, inside, ends[::-1], 1 / inside))
         found = filtered(host_gpu, values, windows)
-        assert np.abs(found - dense(values, windows)).max() <= tolerance(values, windows)
+        assert_is_filtered(found, values, windows)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -180,7 +180,7 @@ def test_long_rows(host_gpu, shape, dtype):
     values = field(shape, dtype)
     windows = windows_of((2.5, 3.0, 401.3), 0)
     found = filtered(host_gpu, values, windows)
-    assert np.abs(found - dense(values, windows)).max() <= tolerance(values, windows)
+    assert_is_filtered(found, values, windows)
 
 
 def test_every_instance(host_gpu):
@@ -195,7 +195,7 @@ def test_every_instance(host_gpu):
                 before = len(host_gpu.runtime.launches)
                 found = host_gpu._box_by_steps(values, steps, windows)
                 names |= {launch.instance for launch in host_gpu.runtime.launches[before:]}
-                assert np.abs(found - dense(values, windows)).max() <= tolerance(values, windows)
+                assert_is_filtered(found, values, windows)
     assert names == set(instances("box_steps.cu"))
 
 
@@ -209,7 +209,7 @@ def test_three_passes(gpu, shape, dtype, q):
         ends = 2 * q + 1
         tables = gpu._tables_of(values, windows, ends)
         found = gpu.to_host(gpu._box_in_passes(gpu.asarray(values), windows, ends, tables))
-        assert np.abs(found - dense(values, windows)).max() <= tolerance(values, windows)
+        assert_is_filtered(found, values, windows)
 
 
 def test_passes_of_axes_that_fit_no_shared_memory(host_gpu, monkeypatch):
@@ -218,7 +218,7 @@ def test_passes_of_axes_that_fit_no_shared_memory(host_gpu, monkeypatch):
     windows = windows_of((3.0, 5.5, 40.25), 0)
     found = filtered(host_gpu, values, windows)
     assert {launch.instance for launch in host_gpu.runtime.launches[-3:]} == {"box_walk<float, 1>"}
-    assert np.abs(found - dense(values, windows)).max() <= tolerance(values, windows)
+    assert_is_filtered(found, values, windows)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -289,7 +289,7 @@ def test_the_average_by_sums_equals_its_matrices(device, sampling, order, dtype)
     found = gh.average(grid, gh.Box(widths), sampling=sampling, method="sums")
     windows = windows_of([w / 0.5 for w in widths], 4 if sampling == "bandlimited" else 0)
     assert found.values.dtype == dtype
-    assert np.abs(found.to_host() - dense(values, windows)).max() <= tolerance(values, windows)
+    assert_is_filtered(found.to_host(), values, windows)
 
 
 def test_open_axes_and_coarse_ones_are_left_to_matrices(device):

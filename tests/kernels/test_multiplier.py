@@ -56,4 +56,5 @@ def test_polynomials_are_right_up_to_the_ends_of_intervals(runtime, name, real):
     arguments = (k, out, numbers.astype(real), coefficients.astype(real), np.int32(len(k)))
     runtime.launch("multiplier.cu", f"factors<{name}>", (1,), (64,), arguments)
     exact = np.cos(k.astype(np.float64)) / (1 + k.astype(np.float64))
+    # k of up to `reach` is rounded, and scaled to intervals, before the polynomial sees what is left of it
     assert np.abs(out.real - exact).max() < 10 * np.finfo(real).eps * reach and not out.imag.any()

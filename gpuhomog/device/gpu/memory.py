@@ -29,6 +29,11 @@ def c_name(dtype: Any) -> str:
     return C_NAMES[np.dtype(dtype).name]
 
 
+def c_bool(holds: bool) -> str:
+    """A truth value as C writes it."""
+    return "true" if holds else "false"
+
+
 class Memory:
     """Device memory; see device.Device for what each method promises."""
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from ...errors import DeviceError
 from ...memory_order import is_fortran_ordered
-from .memory import Memory, c_name
+from .memory import Memory, c_bool, c_name
 
 RINGS_FILE = "box_rings.cu"
 STEPS_FILE = "box_steps.cu"
@@ -120,8 +120,8 @@ class Running(Memory):
             return self.empty(values.shape, values.dtype)
         values = self.contiguous(values)
         ends = 1 if all(w is None or max(len(w.head), len(w.tail)) <= 1 for w in windows) else 9
-        rings = self._rings(values, windows, ends)
-        if RINGS and rings is not None and rings.cost < self._cost_of_steps(values, ends):
+        rings = self._rings(values, windows, ends) if RINGS else None
+        if rings is not None and rings.cost < self._cost_of_steps(values, ends):
             out = self._box_by_rings(values, rings, windows, ends)
             if out is not None:
                 return out
@@ -135,8 +135,7 @@ class Running(Memory):
         """Shapes for box_rings.cu; None where its rings do not fit."""
         n0, n1, n2 = values.shape
         size, most, processors = values.dtype.itemsize, self.runtime.shared_bytes, self.runtime.n_multiprocessors
-        lines, _ = _lines(values, windows, ends)
-        inside = [int(line["rest"]) + int(line["laps"]) * n for line, n in zip(lines, values.shape, strict=True)]
+        inside = [ends + (0 if window is None else window.inside) for window in windows]  # the ones of walk.cuh
         warm = [(window + ends - 1) / n for window, n in zip(inside, values.shape, strict=True)]
 
         width = _up(-(-n2 // -(-n2 * size // (PLANES_THREADS * COLUMN_BYTES))), 32 // size)
@@ -185,19 +184,19 @@ class Running(Memory):
         lines, _ = _lines(values, windows, ends)
         scales = [1.0 if window is None else window.scale for window in windows]
         opposite = [ends > 1 and _is_opposite(line) for line in lines]
-        for line, scale in zip(lines, (scales[0], scales[1] * scales[2]), strict=False):
+        for line, scale in zip(lines[:2], (scales[0], scales[1] * scales[2]), strict=True):
             line["head"] *= one(scale)
             line["tail"] *= one(scale)
         kind = f"{c_name(values.dtype)}, {ends}"
         if in_planes:
-            instance = f"box_planes<{kind}, {_c(opposite[1] and opposite[2])}, {_c(n2 * size % 16 == 0)}>"
+            instance = f"box_planes<{kind}, {c_bool(opposite[1] and opposite[2])}, {c_bool(n2 * size % 16 == 0)}>"
             numbers = (np.int32(n) for n in (n1, n2, rings.width, rings.slots, rings.stage_half))
             arguments = (values, middle, lines[1], lines[2], one(scales[1] * scales[2]), *numbers)
             grid = (n0 * rings.strips,)
             self.runtime.launch(RINGS_FILE, instance, grid, (PLANES_THREADS,), arguments, rings.planes_shared)
         if along_lines:
             items = -(-n1 * n2 * size // COLUMN_BYTES)
-            instance = f"box_lines<{kind}, {_c(opposite[0])}, {_c(n1 * n2 * size % COLUMN_BYTES == 0)}>"
+            instance = f"box_lines<{kind}, {c_bool(opposite[0])}, {c_bool(n1 * n2 * size % COLUMN_BYTES == 0)}>"
             sizes = (np.int32(n0), np.int64(n1 * n2), np.int32(rings.line_slots))
             arguments = (middle if in_planes else values, out, lines[0], one(scales[0]), *sizes)
             grid = (-(-items // rings.threads),)
@@ -227,7 +226,7 @@ class Running(Memory):
         aligned = n2 % word == 0
         columns = steps.columns if aligned else 1
         instance = f"box_steps<{c_name(values.dtype)}, {steps.ends}, {steps.threads}, {steps.batch}, {columns}, "
-        instance += f"{_c(aligned)}>"
+        instance += f"{c_bool(aligned)}>"
         walkers = chunk * -(-n2 // columns)
         segments = max(1, min(n1 // GROUP, self.runtime.n_multiprocessors * WALKERS // walkers))
         segment = -(-n1 // (segments * GROUP)) * GROUP
@@ -330,11 +329,6 @@ class Running(Memory):
         instance = f"running_extrema<{name}, {unit}>"
         self.runtime.launch(EXTREMA_FILE, instance, grid, (threads,), arguments, threads * shared_each)
         return low, high
-
-
-def _c(holds: bool) -> str:
-    """As C writes it."""
-    return "true" if holds else "false"
 
 
 def _up(n: int, step: int) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...memory_order import is_fortran_ordered
-from .memory import Memory, c_name
+from .memory import Memory, c_bool, c_name
 
 FILE = "planar_moments.cu"
 BLOCK = 128
@@ -92,7 +92,7 @@ class Sums(Memory):
         n_sums, n_extremes = moments * sum(shape), 2 * chunks * blocks * extrema
         out = self.empty(n_sums + n_extremes, np.float64)
         aligned = n2 * dtype.itemsize % 16 == 0
-        instance = f"planar_moments<{c_name(dtype)}, {moments}, {str(extrema).lower()}, {str(aligned).lower()}>"
+        instance = f"planar_moments<{c_name(dtype)}, {moments}, {c_bool(extrema)}, {c_bool(aligned)}>"
         written = (row_stats, column_stats, out[n_sums:] if extrema else np.uintp(0))
         sizes = (np.int64(rows), np.int64(n2), np.int32(width))
         arguments = (values, *written, *sizes, dtype.type(centre))

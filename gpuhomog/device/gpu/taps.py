@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ...errors import GpuhomogError
 from ...memory_order import is_fortran_ordered
-from .memory import Memory, c_name
+from .memory import Memory, c_bool, c_name
 
 FILE = "taps.cu"
 VECTORS = {"float32": 4, "float64": 2}
@@ -117,7 +117,7 @@ class Taps(Memory):
         sizes = (np.int32(n1), np.int32(m1), np.int64(n2), np.int64(m2), np.int64(row.first % n2))
         weights = (laid.columns, self.table(laid.row, values.dtype))
         arguments = (values, out, *weights, *sizes, _constants(shape), values.dtype.type(centre))
-        grid, instance = (planes * parts, segments), f"contract_taps<{laid.instance}, {str(plain).lower()}>"
+        grid, instance = (planes * parts, segments), f"contract_taps<{laid.instance}, {c_bool(plain)}>"
         self.runtime.launch(FILE, instance, grid, (threads,), arguments, laid.bytes_of_lines(outputs))
         return out
 

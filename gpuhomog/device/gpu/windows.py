@@ -393,8 +393,9 @@ class Windows(Memory):
         slowest = [stretches(window) for window, _, _ in windows[:MOST_TOGETHER] if window is not None]
         along = [each for each in slowest if each is not None]
         groups = max((s.groups for s in along), default=1)
+        most_groups = min(2, n_out[0])  # that box_columns has instances for, and the axis stretches
         _, step, other = (1 if window is None else window.step for window in windows[0])
-        if step != other or threads > TOGETHER_THREADS or len(along) < len(slowest) or groups > min(2, n_out[0]):
+        if step != other or threads > TOGETHER_THREADS or len(along) < len(slowest) or groups > most_groups:
             return 0
         declared = together_instances(c_name(dtype), step, n_powers)
         for most_kinds in range(MOST_KINDS if declared else 0, 0, -1):
