@@ -25,7 +25,7 @@ MAY_BE_ABSENT = ("torch",)
 
 @pytest.fixture
 def script(monkeypatch, tmp_path):
-    """A script of scaling/ as a module, FFTW planning quickly; where it keeps wisdom is another place after the test."""
+    """A script of scaling/ as a module; FFTW plans quickly, and keeps its wisdom in another place after the test."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(sys, "path", [*sys.path, str(SCALING)])
     before = set(sys.modules)
