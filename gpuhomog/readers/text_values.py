@@ -423,9 +423,7 @@ class TextValues:
             raise Misaligned
         return text
 
-    def read_on(
-        self, device: Device, start: int, stop: int, dtype: Any, divisor: float = 1.0, label: str = "reading"
-    ) -> Any | None:
+    def read_on(self, device: Device, start: int, stop: int, dtype: Any, divisor: float = 1.0) -> Any | None:
         """Values start:stop, divided in float64 and rounded once to dtype, as a line decoded on the device.
 
         The host only loads bytes, several pieces at once, while the device decodes those before. None where that is
@@ -442,10 +440,9 @@ class TextValues:
         threads = min(usable_cores(), MOST_LOADERS, len(pieces))
         idle = [device.staging(most) for _ in range(min(threads + 1, len(pieces)))]
         loading: deque[tuple[Future[NDArray[np.uint8]], NDArray[np.uint8]]] = deque()
-        title = f"{label} {self.file.path.name}"
         with (
             self.file.path.open("rb", buffering=0) as raw,
-            task(title, stop - start) as advance,
+            task(f"reading {self.file.path.name}", stop - start) as advance,
             ThreadPoolExecutor(threads) as pool,
         ):
             try:
