@@ -4,7 +4,7 @@ smooth_sums   the points that each window reaches, some planes at a time, and er
 
 >>> point = np.array([[0.0, 0.0, 0.1, 1.0, *[0.0] * 9]])
 >>> ones, reached = np.ones((1, 1, 9)), np.array([[[0, 0], [0, 0], [-4, 4]]])
->>> Features().smooth_sums(ones, point, reached, np.zeros(3), np.diag([1.0, 1.0, 0.5]), (1, 1, 9))[0, :2].round(9)
+>>> Features().smooth_sums(ones, point, reached, np.zeros(3), np.diag([1.0, 1.0, 0.5]), (1, 1, 9))[0, :2].round(5)
 array([4. , 1.5])
 """
 
