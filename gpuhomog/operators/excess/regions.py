@@ -90,7 +90,7 @@ class Region:
 
 
 def box_region(low: Sequence[float], high: Sequence[float], reference: float | str = 0.0, name: str = "") -> Region:
-    """A rectangle or a cuboid along the coordinates, from two opposite corners [Å].
+    """A rectangle or a cuboid along the coordinates, from two opposite corners [Å]; reference and name as in Region.
 
     >>> box_region((0, 0), (3, 2)).corners.tolist()
     [[0.0, 0.0], [3.0, 0.0], [3.0, 2.0], [0.0, 2.0]]

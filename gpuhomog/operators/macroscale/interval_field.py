@@ -236,7 +236,7 @@ class IntervalField(Result):
 
 
 def kernel_and_width(kernel: AveragingKernel | float, eps_x: float | None) -> tuple[AveragingKernel, float]:
-    """A number is the full width of a simple average (eq. 20)."""
+    """A number is the full width of a simple average (eq. 20). InputError for an eps_x that is not positive."""
     averaging = kernel if isinstance(kernel, AveragingKernel) else Box(kernel)
     width = eps_x if eps_x is not None else averaging.full_width if isinstance(averaging, Box) else averaging.eps
     if isinstance(width, bool) or not isfinite(width) or width <= 0:

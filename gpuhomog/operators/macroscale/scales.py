@@ -301,7 +301,7 @@ def _windowed(profile: Profile, window: Sequence[float]) -> Profile:
 
 
 def profile_spectrum(profile: Profile) -> Spectrum:
-    """Power of the modes of a profile, the mean left out; Hann's window where it is open."""
+    """Power of the modes of a profile, the mean left out; Hann's window where it is open. InputError if it is short."""
     values, n = profile.values, len(profile.values)
     if n < FEWEST_SAMPLES:
         raise InputError(f"Profile of {n} samples: at least {FEWEST_SAMPLES} are needed to tell scales apart.")

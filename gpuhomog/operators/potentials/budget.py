@@ -242,6 +242,7 @@ def potential_budget(
     origin    x_0 of the moments [Å]; the face below x_b by default
     eps_rho   precision of a macroscopic charge density [e/Å^3], for `resolved`
     radii     radii [Å] of the order of limits; "auto": from a period to a hundred times the thickness
+    sampling  as in surface_charge
 
     Source: eqs. 69-80 and A1-A4 of the paper with M2/2 for M2, D_L kept, and both surfaces of a film.
     Raises InputError as surface_charge for the field; for a cell that is not neutral; for x_b within two periods of a
