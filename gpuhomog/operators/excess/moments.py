@@ -35,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...device import choose_device
-from ...errors import InputError, nearest_known
+from ...errors import InputError, check_word
 from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions
@@ -256,8 +256,7 @@ def moment_densities(
     E13, E22, E27 are stated. Raises InputError as `partition`, and for an open bulk without a period with
     partition="period".
     """
-    if partition not in PARTITIONS:
-        raise InputError(f'Unknown partition "{partition}": {nearest_known(str(partition), PARTITIONS)}')
+    check_word("partition", partition, PARTITIONS)
     by_period = partition == "period"
     matter, position = _bulk(field, axis, x_b, largest, period, bulk, reference, sampling, by_period)
     profile, places = matter.profile, _positions(matter, positions, by_period)

@@ -47,7 +47,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...averaging_kernels import gaussian_tail
-from ...errors import InputError, nearest_known
+from ...errors import InputError, check_word
 from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions
@@ -249,8 +249,7 @@ def potential_budget(
     face where the bulk does not repeat there; for a sample whose x_b is in a vacuum; for R <= 0.
     """
     R = check_radius(radius)
-    if case not in CASES:
-        raise InputError(f'Unknown case "{case}" of a potential budget: {nearest_known(str(case), CASES)}')
+    check_word("case", case, CASES, "of a potential budget")
     for name, number in (("x_b", x_b), ("origin", origin), ("length", length)):
         if number is not None and not isfinite(number):
             raise InputError(f"{name} = {number}: give a finite number in Å.")
