@@ -247,7 +247,8 @@ def moment_densities(
     partition  "period": one period an interval; "crossings": the zero-average partition at each x_b
     period     of the bulk on an open axis [Å], or "auto"; a periodic profile is one period
     positions  equally spaced x_b of the fields [Å]; by default the samples of a periodic profile; on an open axis the
-               samples with a period to either side ("period"), or of the middle half of the window ("crossings")
+               samples with a period to either side ("period"), or of the middle half of the window ("crossings", of
+               either axis 1024 positions at most)
     others     as in `partition`
 
     A bandlimited periodic profile with one period an interval takes the spectral formulas, which are exact. On an open
@@ -461,10 +462,9 @@ def _positions(bulk: _Bulk, given: Any, by_period: bool) -> Array:
         return x
     profile, window = bulk.profile, bulk.window
     if window.cell is not None:
-        stride = 1 if by_period else -(-len(profile.values) // MOST_POSITIONS)
-        while len(profile.values) % stride:
-            stride += 1
-        return profile.position[::stride]
+        if by_period or len(profile.values) <= MOST_POSITIONS:
+            return profile.position
+        return np.asarray(profile.position[0] + np.arange(MOST_POSITIONS) * (window.cell / MOST_POSITIONS))
     margin = (window.period or 0.0) if by_period else (window.high - window.low) / 4
     inside = profile.position[(profile.position >= window.low + margin) & (profile.position <= window.high - margin)]
     if len(inside) < 3:

@@ -296,8 +296,6 @@ def largest_disc(corners: Array, margins: Array) -> tuple[Array, float]:
     flat = (corners - corners[0]) @ basis.T
     sides = np.roll(flat, -1, axis=0) - flat
     normals = np.stack([-sides[:, 1], sides[:, 0]], axis=1) / np.linalg.norm(sides, axis=1)[:, None]
-    if ((flat.mean(axis=0) - flat[0]) @ normals[0]) < 0:
-        normals = -normals
     centre, radius = _largest_ball(normals, np.einsum("ij,ij->i", normals, flat), margins)
     return corners[0] + centre @ basis, radius
 

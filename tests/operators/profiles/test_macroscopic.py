@@ -439,6 +439,12 @@ class TestPeriodsOfSlabs:
             assert found.confidence != "sure" or found.value == pytest.approx(a, rel=0.005)
             assert abs(found.value - a) < 4 * found.uncertainty
 
+    @pytest.mark.parametrize("a", [2.2, 3.3, 4.6])
+    def test_relaxed_ends_of_a_thick_slab_are_left_out(self, a):
+        """The period of all twelve layers would be off by 0.4 %."""
+        found = gh.find_periods(slab_of_layers(relaxed(a, 12, 0.1), np.ones(12), a))[0]
+        assert found.value == pytest.approx(a, rel=2e-3)
+
     @pytest.mark.parametrize("count", [5, 7, 12])
     def test_ideal_surfaces(self, count):
         for a in (2.2, 3.3, 4.6):
