@@ -142,6 +142,7 @@ def find_periods(profile: Profile, *, most: int = 2) -> tuple[PeriodEstimate, ..
         run = _best_run(search, taken)
         if run is None or len(found) == most:
             break
+        run = _without_second_period(search, run)
         estimate = _refine(profile, search, run)
         first = run.first
         reach = len(taken) if run.all_around else run.count + round(2 * run.lag / search.step)
@@ -334,7 +335,6 @@ def _longest_run(search: _Search, index: int, taken: NDArray[np.bool_]) -> _Run 
 
 def _refine(profile: Profile, search: _Search, run: _Run) -> PeriodEstimate:
     """The period of one run, its uncertainty and the verdict."""
-    run = _without_second_period(search, run)
     local = _local_periods(search, run)
     lag = float(np.median(local))
     if run.all_around:
