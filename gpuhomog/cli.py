@@ -35,7 +35,7 @@ import numpy as np
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from . import __version__, progress
+from . import __version__, _starting, progress
 from .errors import AccuracyWarning, GpuhomogError, InputError, Stopped
 from .jobs import (
     BATCH_OPTIONS,
@@ -161,11 +161,13 @@ class OneSentence(PlainHelp, TyperGroup):
         extra["standalone_mode"] = False
         extra["prog_name"] = PROGRAM
         try:
+            _starting.begin()
             code = super().main(args=given, **extra)
         except Exception as error:
             code = fail(error, "--json" in given)
         except KeyboardInterrupt:
             code = INTERRUPTED
+        _starting.end()
         if code == INTERRUPTED:
             say("interrupted; no half-written file is left.")
         sys.exit(end_together(code or 0))
