@@ -27,7 +27,7 @@ import numpy as np
 import scipy  # its parts are imported when first used
 from numpy.typing import NDArray
 
-from ...errors import InputError
+from ...errors import InputError, counted
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result
 from .between_points import resampled
@@ -131,7 +131,8 @@ def find_periods(profile: Profile, *, most: int = 2) -> tuple[PeriodEstimate, ..
     if most < 1:
         raise InputError(f"most={most}: look for at least one period.")
     if len(profile.values) < FEWEST_SAMPLES:
-        return (PeriodEstimate.none(f"{len(profile.values)} planes are too few to show a period."),)
+        planes = counted(len(profile.values), "plane")
+        return (PeriodEstimate.none(f"{planes} of the profile: too few to show a period."),)
     spread = float(np.ptp(profile.values))
     if spread <= 1e-12 * float(np.abs(profile.values).max()):
         return (PeriodEstimate.none("The profile is constant: it has no microscopic variation."),)
