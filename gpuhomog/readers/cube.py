@@ -4,7 +4,8 @@
     values, c fastest, a new row after each run along c (rows of any length are read)
 
 Lengths are bohr. The file does not say what its values are: without `quantity` they are a scalar of unknown unit,
-with it Hartree atomic units (units.ATOMIC_UNITS). The second column of the atoms is kept as Structure.charges.
+with it Hartree atomic units (units.ATOMIC_UNITS). Potentials are refused without a unit where the comments name a
+program that writes them in another one (_WRITERS). The second column of the atoms is kept as Structure.charges.
 
 Negative counts: some documents say the lengths are then Å, others bohr, and writers of both kinds exist. Here the
 atoms decide: the smallest distance between atoms over the sum of their covalent radii is 0.75 to 1.4 in any bonded
@@ -57,6 +58,14 @@ _ANGSTROM = re.compile(
     r"(?<![/*^\w])(?<!per )(?<!cubic )(?:angstr(?:o|ö)ms?|ångstr(?:o|ö)ms?|å)(?!\w|\s*[-^*])", re.IGNORECASE
 )
 _BOUNDARY = re.compile(rb"(?:# )?boundary ((?:periodic|open)(?:,(?:periodic|open)){2})\b")
+_WRITERS = {
+    "PWScf": (re.compile(r"\bpwscf\b", re.IGNORECASE), "Ry"),
+    "ABACUS": (re.compile(r"\babacus\b", re.IGNORECASE), "Ry"),
+    "ASE": (re.compile(r"\bcube file from ase\b", re.IGNORECASE), "eV"),
+}
+"""Programs that write potentials as the energy of an electron, but not in Ha: how comments name them, and the unit.
+
+Quantum ESPRESSO's pp.x (INPUT_PP, plot_num 1 and 11), ABACUS (out_pot), ASE (as the calculator has the array)."""
 _INTEGER = re.compile(rb"[+-]?\d+")
 
 
@@ -89,6 +98,23 @@ def written_boundary(comments: list[bytes]) -> tuple[str, str, str] | None:
     noted = _BOUNDARY.match(comments[1]) if len(comments) > 1 else None
     ours = any(b"written by gpuhomog" in line for line in comments[:2])
     return parse_boundary(noted[1].decode()) if noted and ours else None
+
+
+def _doubts(comments: list[bytes]) -> dict[str, str]:
+    r"""Why potentials of this file may not be in atomic units.
+
+    >>> sorted(_doubts([b" Cubfile created from PWScf calculation\n", b" Contains the selected quantity\n"]))
+    ['electron_potential_energy', 'electrostatic_potential']
+    """
+    said = b" ".join(comments[:2]).decode("utf-8", "replace")
+    for name, (words, unit) in _WRITERS.items():
+        if words.search(said):
+            what = f"its comments name {name}, which writes the potential energy of an electron in {unit}, not in Ha"
+            say = f'Say quantity="electron_potential_energy" and unit="{unit}", or the unit'
+            return dict.fromkeys(
+                ("electron_potential_energy", "electrostatic_potential"), f"{what}. {say} that the values are in."
+            )
+    return {}
 
 
 def _fitting_unit(cell: NDArray[np.float64], structure: Structure) -> tuple[float, str] | None:
@@ -314,6 +340,7 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         structure=header.structure(factor),
         remarks=tuple(remarks),
         finite=True,
+        doubts=_doubts(header.comments),
         decode_planes=decode_planes,
     )
 
