@@ -15,7 +15,8 @@ is refused and asks for kind="cube-bohr" or kind="cube-angstrom".
 Positive counts mean bohr. If the comments speak of Å nevertheless, the atoms decide in the same way, but for Å
 reading is refused, and where they do not tell it is bohr, with a warning.
 
-The comments of a cube that gpuhomog wrote state its boundary, which holds unless another is asked for.
+The comments of a cube that gpuhomog wrote state its boundary, which holds unless another is asked for; and quantity and
+unit, which no other quantity may contradict (unless a kind says that the comments are not to be believed).
 
 A negative n_atoms announces orbitals, listed after the atoms; a fifth number in line 3 several values per point.
 Either way each is a block of its own.
@@ -27,6 +28,7 @@ Out  Source; values (a, b, c) in C order, cut along a.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,10 +37,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..device import Device
-from ..errors import FileFormatError, InputError, warn
+from ..errors import FileFormatError, InputError, UnitsError, warn
 from ..grid import PERIODIC, Grid, parse_boundary
 from ..structure import SYMBOLS, Structure
-from ..units import BOHR
+from ..units import ATOMIC_UNITS, BOHR
 from .compressed import Cursor, open_bytes
 from .source import NOTHING_CHOSEN, Choices, Source
 from .text_values import TextValues, number
@@ -66,6 +68,7 @@ _WRITERS = {
 """Programs that write potentials as the energy of an electron, but not in Ha: how comments name them, and the unit.
 
 Quantum ESPRESSO's pp.x (INPUT_PP, plot_num 1 and 11), ABACUS (out_pot), ASE (as the calculator has the array)."""
+_TITLE = re.compile(rb"(?:# )?(\w+) \[([^\]]+)\], written by gpuhomog\b")
 _INTEGER = re.compile(rb"[+-]?\d+")
 
 
@@ -98,6 +101,32 @@ def written_boundary(comments: list[bytes]) -> tuple[str, str, str] | None:
     noted = _BOUNDARY.match(comments[1]) if len(comments) > 1 else None
     ours = any(b"written by gpuhomog" in line for line in comments[:2])
     return parse_boundary(noted[1].decode()) if noted and ours else None
+
+
+def written_as(path: Path, title: bytes, choices: Choices) -> tuple[str, str | None] | None:
+    r"""The quantity and the unit that a first line states if gpuhomog wrote it; None for those of other writers.
+
+    Raises UnitsError for another quantity, unless a kind is given.
+
+    >>> written_as(Path("x.cube"), b"electron_density [1/bohr^3], written by gpuhomog\n", NOTHING_CHOSEN)
+    ('electron_density', '1/bohr^3')
+    """
+    noted = _TITLE.match(title)
+    if noted is None or choices.kind is not None:
+        return None
+    quantity, unit = noted[1].decode(), noted[2].decode("utf-8", "replace")
+    if choices.quantity not in (None, "scalar", quantity) and quantity != "scalar":
+        raise UnitsError(
+            f"{path}: gpuhomog wrote it as {quantity} [{unit}], not as {choices.quantity}: say "
+            f'quantity="{quantity}". Making one quantity of another, a change of sign too, is a step of its own.'
+        )
+    return quantity, None if unit == "unit not known" else unit
+
+
+def doubts_of_unit(unit: str, quantities: Iterable[str]) -> dict[str, str]:
+    """Why values of these quantities are in the unit that gpuhomog noted."""
+    said = f'gpuhomog wrote it with values in {unit}. Say unit="{unit}", or the unit that they are in.'
+    return dict.fromkeys(quantities, said)
 
 
 def _doubts(comments: list[bytes]) -> dict[str, str]:
@@ -306,6 +335,10 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         block = TextValues.find(file, cursor, n, where, (shape[2] * per_point,), last=True)
 
     boundary = written_boundary(header.comments)
+    written = written_as(path, header.comments[0], choices)
+    doubts = _doubts(header.comments)
+    if written is not None and written[0] == "scalar" and written[1] is not None:
+        doubts = doubts_of_unit(written[1], (name for name, own in ATOMIC_UNITS.items() if own != written[1]))
     factor, remarks = _settle_lengths(path, header, choices.kind, boundary is not None)
     if boundary is not None:
         remarks.append("The boundary is the one that gpuhomog noted in the comments when it wrote the file.")
@@ -340,7 +373,7 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         structure=header.structure(factor),
         remarks=tuple(remarks),
         finite=True,
-        doubts=_doubts(header.comments),
+        doubts=doubts,
         decode_planes=decode_planes,
     )
 
