@@ -29,10 +29,11 @@ MAY_BE_ABSENT = ("torch",)
 
 @pytest.fixture
 def script(monkeypatch, tmp_path):
-    """A script of scaling/ as a module; where it keeps FFTW's wisdom is another place after the test."""
+    """A script of scaling/ as a module; FFTW plans quickly, and keeps its wisdom in another place after the test."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(sys, "path", [*sys.path, str(SCALING)])
     before = set(sys.modules)
+    monkeypatch.setattr(importlib.import_module("fft_peers"), "EFFORT", "FFTW_ESTIMATE")
     yield importlib.import_module
     for name in set(sys.modules) - before:
         if str(getattr(sys.modules[name], "__file__", "")).startswith(str(SCALING)):
@@ -132,8 +133,10 @@ def test_potentials_beside_their_peers(script):
 @pytest.mark.parametrize("plane", ["open", "periodic"])
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-10)])
 def test_cylinders_beside_convolutions(script, dtype, tolerance, plane):
+    cylinder = script("cylinder")
+    cylinder.REST = 0.0
     given = ["--size", "20", "--radius", "4", "--dtype", dtype, "--plane", plane, "--repeats", "1"]
-    rows = script("cylinder").measure(given)
+    rows = cylinder.measure(given)
     errors = [float(row["error"]) for row in rows if row["what"].startswith("gpuhomog")]
     assert len(errors) == 4 and max(errors) < tolerance
     peers = [row for row in rows if not row["what"].startswith("gpuhomog")]
@@ -144,12 +147,42 @@ def test_cylinders_beside_convolutions(script, dtype, tolerance, plane):
 @pytest.mark.filterwarnings("ignore::gpuhomog.AccuracyWarning")
 @pytest.mark.parametrize("dtype, tolerance", [("float32", 2e-6), ("float64", 1e-13)])
 def test_eight_scales_beside_one_read(script, dtype, tolerance):
-    scales = script("scales")
-    rows = scales.main(["--size", "64", "--dtype", dtype, "--repeats", "1", "--one-by-one"])
-    assert len(rows) == 4 and all("reads; processors" in row["note"] for row in rows)
+    rows = script("scales").main(["--size", "64", "--dtype", dtype, "--repeats", "1"])
+    assert len(rows) == 3 and all("reads; processors" in row["note"] for row in rows)
     assert float(rows[0]["fraction_of_floor"]) == 1.0
     (error,) = [float(row["error"]) for row in rows if "error" in row]
     assert error < tolerance
+
+
+@pytest.mark.filterwarnings("ignore::gpuhomog.AccuracyWarning")
+def test_scales_one_by_one_are_a_row_that_compares_with_one_read(script):
+    scales = script("scales")
+    scales.SCALES = 2
+    rows = scales.main(["--size", "64", "--repeats", "1", "--one-by-one"])
+    assert [row["what"] for row in rows[2:]] == ["gpuhomog, all of it", "gpuhomog, operators one by one"]
+    seconds = [float(row["seconds"]) for row in rows[2:]]
+    assert float(rows[3]["ratio_to_peer"]) == pytest.approx(seconds[1] / seconds[0], rel=0.02)
+
+
+def test_the_time_of_a_call_is_the_median_of_what_the_clock_says(script):
+    """Of runs of 10 ms in a patience of 0.1 s: ten, every third of which lasts four times as long."""
+    bench = script("bench")
+    said = iter([0.01, *[0.01, 0.01, 0.04] * 4])
+
+    class Clock:
+        patience = 0.1
+
+        def once(self, call):
+            call()
+            return next(said)
+
+    calls = []
+    timing, result = bench.timed(lambda: calls.append(None) or len(calls), Clock())
+    assert (timing.seconds, timing.repeats, result, len(calls)) == (0.01, 10, 1, 12)
+    assert timing.spread == pytest.approx(3.0)  # 3 of 10 are slow, so the highest tenth is
+    assert bench.timed(lambda: 7, bench.WallClock())[0].repeats == 1
+    said = iter([1.0])
+    assert bench.timed(lambda: 7, Clock()) == (bench.Timing(1.0, 1), 7)
 
 
 def test_nothing_begins_after_the_budget(script, capsys):
