@@ -5,7 +5,7 @@ r"""Tables: a written result back from CSV, JSON or HDF5, and profiles from the 
     read_result    the dict of any result that gpuhomog wrote as .json or .h5
 
 The columns of a foreign table must be equally spaced; comments (#, @, !, %) and one line of headings are passed
-over. Its length is taken as n spacings.
+over. Positions stay those of the table; its length is taken as n spacings.
 
 In   path; for foreign tables quantity, unit of the values, unit of the position.
 Out  Profile, or dict of plain Python values. FileFormatError for what is neither.
@@ -214,7 +214,8 @@ def _foreign(
     table = np.array(rows)
     if not np.isfinite(table).all():
         raise FileFormatError(f"{path}: holds NaN or infinite values; repair the data.")
-    position = (table[:, 0] - table[0, 0]) * conversion_factor(position_unit, "Å")
+    start, *_ = places = table[:, 0] * conversion_factor(position_unit, "Å")
+    position = places - start
     spacing = position[-1] / (len(position) - 1)
     uneven = np.abs(position - spacing * np.arange(len(position)))
     if spacing <= 0 or uneven.max() > SPACING_TOLERANCE * spacing:
@@ -223,7 +224,7 @@ def _foreign(
             "interpolate the table first."
         )
     return Profile(
-        spacing * np.arange(len(position)),
+        start + spacing * np.arange(len(position)),
         table[:, 1] * factor,
         internal or unit,
         quantity,

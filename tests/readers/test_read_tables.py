@@ -42,9 +42,19 @@ def test_macroave_in_bohr_and_rydberg(tmp_path):
 def test_spreadsheets_with_headings(tmp_path):
     (tmp_path / "t.csv").write_text("z,planar,macroscopic\n1.0,2,9\n1.5,3,9\n2.0,4,9\n")
     profile = gh.read_profile(tmp_path / "t.csv")
-    assert np.allclose(profile.position, [0, 0.5, 1.0])
+    assert np.allclose(profile.position, [1.0, 1.5, 2.0])
     assert np.array_equal(profile.values, [2, 3, 4])
     assert (profile.quantity, profile.unit) == ("scalar", None)
+
+
+def test_positions_are_those_of_the_table(tmp_path):
+    """They began at 0, wherever the table did: a place to cut, given as the table has it, was elsewhere."""
+    (tmp_path / "x.dat").write_text("".join(f"{-10 + 0.25 * i:.3f} {np.cos(0.7 * i):.6f}\n" for i in range(80)))
+    profile = gh.read_profile(tmp_path / "x.dat")
+    assert np.allclose(profile.position, -10 + 0.25 * np.arange(80))
+    assert (profile.spacing, profile.length) == pytest.approx((0.25, 20.0))
+    (tmp_path / "y.dat").write_text("0.5 1\n1.0 2\n1.5 3\n")
+    assert np.allclose(gh.read_profile(tmp_path / "y.dat", position_unit="nm").position, [5, 10, 15])
 
 
 @pytest.mark.parametrize(
