@@ -58,12 +58,30 @@ def test_positions_are_those_of_the_table(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeff0.0,1.5\n0.5,-0.25\n1.0,3\n",  # a byte order mark hid the first row
+        "0,0;1,5\r\n0,5;-0,25\r\n1,0;3\r\n",  # decimal commas made it positions 0, 0, 1 with values 0, 5, 0
+        "0,0 1,5\n0,5 -0,25\n1,0 3,0\n",
+        "0.0D+00  1.5D+00\n 0.5D0 -2.5D-01\n 1.0D+00  3.0D+00\n",
+        "z, rho\n0, 1.5  # the first\n0.5, -0.25\n1, 3\n",
+    ],
+)
+def test_tables_of_many_writers(tmp_path, text):
+    (tmp_path / "x.dat").write_text(text, encoding="utf-8")
+    profile = gh.read_profile(tmp_path / "x.dat")
+    assert np.array_equal(profile.position, [0, 0.5, 1.0])
+    assert np.array_equal(profile.values, [1.5, -0.25, 3])
+
+
+@pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("0 1\n1 2\n3 3\n", "not equally spaced"),
         ("0 1\n-1 2\n-2 3\n", "not equally spaced and increasing"),
         ("0 1\n1 nan\n2 3\n", "NaN or infinite"),
         ("0 1\n1 ****\n", "line 2 is not a row of numbers"),
+        ("0 ****\n1 2\n2 3\n", "line 1 is not a row of numbers"),  # it was passed over as a heading
         ("0 1\n1\n", "line 2 has one number"),
         ("z v\n", "no table of two columns"),
         ("", "no table of two columns"),
