@@ -4,8 +4,9 @@ r"""Tables: a written result back from CSV, JSON or HDF5, and profiles from the 
                    VASPKIT's PLANAR_AVERAGE.dat, macroave or a spreadsheet leave them
     read_result    the dict of any result that gpuhomog wrote as .json or .h5
 
-The positions of a foreign table must be equally spaced; comments (#, @, !, %) and one line of headings, which begins
-with no number, are passed over. Commas may be decimal where columns are apart by semicolons or blanks. Positions stay those of the table; its length is taken as n spacings.
+The positions of a foreign table must be equally spaced, and stay what they are; its length is taken as n spacings.
+Comments (#, @, !, %) and one line of headings, which begins with no number, are passed over. Commas may be decimal
+where columns are apart by semicolons or blanks.
 
 In   path; for foreign tables quantity, unit of the values, unit of the position.
 Out  Profile, or dict of plain Python values. FileFormatError for what is neither.

@@ -103,8 +103,7 @@ def number(word: bytes) -> float:
 
 
 def cells_of(line: str) -> list[str]:
-    """The words of a row of a table: apart by blanks, semicolons or commas. Commas within words that stand apart already
-    are decimal ones.
+    """The words of a row of a table, apart by blanks, semicolons or commas; commas in words apart already are decimal.
 
     >>> cells_of("0.5, 1"), cells_of("0.5,1"), cells_of("0,5; 1,25"), cells_of("0,5 1,25")
     (['0.5', '1'], ['0.5', '1'], ['0.5', '1.25'], ['0.5', '1.25'])
