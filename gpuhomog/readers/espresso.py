@@ -244,10 +244,14 @@ def _read_atoms(cursor: Cursor, n_atoms: int, n_types: int, alat: float) -> Stru
     return Structure(numbers[types], at, np.array(valences)[types] if types else np.zeros(0))
 
 
-def _review(path: Path, structure: Structure, volume: float, mean: float, negative: float) -> None:
-    """Compare the electrons of a density with the valence charges of its atoms."""
+def review_valence_electrons(
+    path: Path, structure: Structure | None, volume: float, mean: float, negative: float
+) -> None:
+    """Compare the electrons of a density [1/bohr^3] with the valence charges of its atoms; warns where they differ."""
     electrons = mean * volume / BOHR**3
-    valence = 0.0 if structure.charges is None else float(structure.charges.sum())
+    valence = 0.0 if structure is None or structure.charges is None else float(structure.charges.sum())
+    if structure is None:
+        return
     if valence and abs(electrons - valence) > 1e-3 * valence:
         warn(
             f"{path}: integrates to {electrons:.6g} electrons, but the pseudopotentials of {structure.formula} have "
@@ -315,6 +319,6 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         remarks=(remark,),
         atomic_units=False,
         finite=True,
-        review=partial(_review, path, header.structure, grid.volume) if header.plot_num == 0 else None,
+        review=partial(review_valence_electrons, path, header.structure, grid.volume) if header.plot_num == 0 else None,
         decode_planes=decode_planes,
     )
