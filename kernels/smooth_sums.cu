@@ -1,6 +1,7 @@
 // smooth_sums: sums over smooth windows along lines and faces and about points.
 //
-//   out[w] = sum of W v and, of a fit, W v (x - c_x), W v (y - c_y), W v (z - c_z) over the points that window w reaches
+//   out[w] = sum of W v, W v d^2, W v d^4, 0 over the points that window w reaches, d from the point, line or face;
+//            of a fit of W v, W v (x - c_x), W v (y - c_y), W v (z - c_z)
 //   W      = erfc((d - rho)/(sqrt2 s))/2 times, along a line, the smoothed box of half width h, along a face a Gaussian of
 //            standard deviation h; of a fit a Gaussian in all directions
 //
@@ -48,7 +49,7 @@ template <typename T> __global__ void __launch_bounds__(BLOCK, 4)
         apart[x] = lattice[x] - window[4 + x] + a * lattice[3 + x] + b * lattice[6 + x] + c * lattice[9 + x];
         square += apart[x] * apart[x];
       }
-      double weight;
+      double weight, across = 0.0;
       if (kind == 3) {
         weight = exp(narrow * square);
       } else {
@@ -56,7 +57,8 @@ template <typename T> __global__ void __launch_bounds__(BLOCK, 4)
         if (kind >= 1) first = apart[0] * window[7] + apart[1] * window[8] + apart[2] * window[9];
         if (kind == 2) second = apart[0] * window[10] + apart[1] * window[11] + apart[2] * window[12];
         const double along = first * first + second * second;
-        weight = 0.5 * erfc((sqrt(fmax(square - along, 0.0)) - rho) * scale);
+        across = fmax(square - along, 0.0);
+        weight = 0.5 * erfc((sqrt(across) - rho) * scale);
         if (kind == 1) weight *= 0.5 * (erfc((first - half) * scale) - erfc((first + half) * scale));
         if (kind == 2) weight *= exp(narrow * along);
       }
@@ -65,6 +67,9 @@ template <typename T> __global__ void __launch_bounds__(BLOCK, 4)
       if (kind == 3) {
 #pragma unroll
         for (int x = 0; x < 3; ++x) sums[1 + x] += weight * apart[x];
+      } else {
+        sums[1] += weight * across;
+        sums[2] += weight * across * across;
       }
     }
   }

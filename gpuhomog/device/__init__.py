@@ -356,7 +356,7 @@ class Device(Protocol):
         shape: tuple[int, int, int],
         first: Sequence[int] = (0, 0, 0),
     ) -> NDArray[np.float64]:
-        """(windows, 4) sums of w v and, of a fit, w v (r - centre), over the points here, float64, on the host.
+        """(windows, 4) sums of w v, w v d², w v d⁴ (of a fit: w v, w v (r - centre)) here, float64, on the host.
 
         windows: rows kind, half, s, rho, centre (3), basis (2, 3); reached: (windows, 3, 2) first and last point along
         each axis, not folded into the whole shape. values are the points from `first` on; r = origin + i · steps. With

@@ -140,6 +140,8 @@ def _settle_quantity(source: Source, block: str, quantity: str | None, unit: str
     settled = quantity or declared or "scalar"
     known = unit or declared_unit
     if known is None and settled != "scalar":
+        if settled in source.doubts:
+            raise UnitsError(f"{source.path}: {source.doubts[settled]}")
         if not source.atomic_units:
             raise UnitsError(
                 f'{source.path}: {source.format} files do not declare a unit, and their writers differ. Say unit="…", '

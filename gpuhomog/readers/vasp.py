@@ -41,6 +41,7 @@ DENSITIES = ("CHGCAR", "CHG", "AECCAR0", "AECCAR1", "AECCAR2", "PARCHG")
 KINDS = (*DENSITIES, "LOCPOT", "ELFCAR")
 """What these files can be."""
 
+_PARTS = {"magnetization": "1/Å^3", "field": "eV"}  # units of blocks beside the first, whatever follows "_"
 _NAME = re.compile(r"AECCAR[012]|CHGCAR|CHG|PARCHG|LOCPOT|ELFCAR", re.IGNORECASE)
 _COUNTS = re.compile(rb"[ \t]*(\d+)[ \t]+(\d+)[ \t]+(\d+)[ \t\r\n]*")
 _CORES = (2, 10, 18, 36, 54, 86)
@@ -52,7 +53,7 @@ class _Header:
     cell: NDArray[np.float64]
     structure: Structure
     counts: tuple[int, int, int]
-    counts_line: bytes
+    counts_words: tuple[bytes, ...]
     remarks: tuple[str, ...]
     n_atoms: int
 
@@ -144,20 +145,7 @@ def _read_header(path: Path, cursor: Cursor, first: bytes | None = None) -> _Hea
         symbols, remark = _symbols_of_vasp_4(comment, len(amounts))
         remarks.append(remark)
     numbers = [_element(s) for s in symbols] if symbols else [0] * len(amounts)
-    mode = line()
-    selective = mode.strip()[:1].lower() == b"s"
-    if selective:
-        mode = line()
-    cartesian = mode.strip()[:1].lower() in (b"c", b"k")
-    found = []
-    for i in range(n_atoms):
-        at = _floats(line(), 3)
-        if at is None:
-            raise broken(f"the position of atom {i + 1} of {n_atoms} is not three numbers")
-        found.append(at)
-    positions = np.array(found)
-    positions = positions * factors if cartesian else positions @ cell
-    structure = Structure(np.repeat(np.array(numbers), amounts), positions)
+    structure = Structure(np.repeat(np.array(numbers), amounts), _positions(line, n_atoms, factors, cell, broken))
     text = line()
     while not text.strip():
         text = line()
@@ -169,7 +157,28 @@ def _read_header(path: Path, cursor: Cursor, first: bytes | None = None) -> _Hea
         raise FileFormatError(f"{path}: a grid of {shape[0]} x {shape[1]} x {shape[2]} points: counts are at least 1.")
     if np.linalg.det(cell) < 0:
         remarks.append("The lattice vectors are left-handed.")
-    return _Header(cell, structure, shape, text.split(b"\n")[0].strip(), tuple(remarks), n_atoms)
+    return _Header(cell, structure, shape, counts.groups(), tuple(remarks), n_atoms)
+
+
+def _positions(
+    line: Callable[[], bytes],
+    n_atoms: int,
+    factors: NDArray[np.float64],
+    cell: NDArray[np.float64],
+    broken: Callable[[str], FileFormatError],
+) -> NDArray[np.float64]:
+    """(n_atoms, 3) [Å], from the line that says what they are in, or may move, on."""
+    mode = line()
+    if mode.strip()[:1].lower() == b"s":  # selective dynamics
+        mode = line()
+    found = []
+    for i in range(n_atoms):
+        at = _floats(line(), 3)
+        if at is None:
+            raise broken(f"the position of atom {i + 1} of {n_atoms} is not three numbers")
+        found.append(at)
+    cartesian = mode.strip()[:1].lower() in (b"c", b"k")
+    return np.array(found) * factors if cartesian else np.array(found) @ cell
 
 
 def _scale_factors(
@@ -231,7 +240,7 @@ def _survey(file: ByteFile, wanted: int, whole: bool, regular: bool = True) -> t
                 cursor.move_to(block.end())
                 following, has_augmentation = _after_block(file, cursor, header)
                 augmented |= has_augmentation
-                if following is not None and following.strip() == header.counts_line:
+                if following is not None and tuple(following.split()) == header.counts_words:
                     continue
                 break
             frames.append(_Frame(header, tuple(blocks), augmented))
@@ -268,7 +277,7 @@ def _after_block(file: ByteFile, cursor: Cursor, header: _Header) -> tuple[bytes
                     raise FileFormatError(f"{file.path}: the file ends in an augmentation block; it is truncated.")
                 left -= len(text.split())
             continue
-        if text.strip() == header.counts_line:
+        if tuple(words) == header.counts_words:
             return text, augmented
         numbers = _floats(text)
         if numbers is not None and moments + len(numbers) <= header.n_atoms and b"." in text:
@@ -292,6 +301,27 @@ def _blocks(kind: str, n: int) -> tuple[str, ...]:
         else ("total", "field_x", "field_y", "field_z"),
     }
     return names.get(n) or tuple(f"block {i + 1}" for i in range(n))
+
+
+def _declared(kind: str) -> tuple[str, str]:
+    """Quantity and unit of the first block."""
+    if kind in DENSITIES:
+        return "electron_density", "1/Å^3"
+    return ("electron_potential_energy", "eV") if kind == "LOCPOT" else ("scalar", "1")
+
+
+def _remarks(kind: str, known_from: str, n_blocks: int) -> list[str]:
+    """What a user should know of the values of such a file."""
+    remarks = []
+    if known_from == "content":
+        remarks.append(f"The name does not say what this is; the content is that of a {kind}.")
+    if kind in DENSITIES and kind != "PARCHG":
+        remarks.append("Values are numbers of electrons, positive, without the ions.")
+    if kind == "CHG":
+        remarks.append("CHG holds 5 digits a value; CHGCAR holds 11.")
+    if n_blocks == 2 and kind not in DENSITIES:
+        remarks.append("Spin-polarized: the blocks are up and down.")
+    return remarks
 
 
 def _settle_kind(path: Path, frame: _Frame, kind: str | None, quantity: str | None) -> tuple[str, str]:
@@ -381,9 +411,8 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     Raises InputError, FileFormatError.
     """
     file = open_bytes(path)
-    kind, quantity, frame, survey = choices.kind, choices.quantity, choices.frame, choices.survey
-    named = _name_kind(path)
-    quick = not survey and bool(file.compression) and (kind or named) in DENSITIES
+    kind, frame = choices.kind, choices.frame
+    quick = not choices.survey and bool(file.compression) and (kind or _name_kind(path)) in DENSITIES
     try:
         frames, complete = _survey(file, frame, whole=not quick)
     except FileFormatError as error:
@@ -395,25 +424,16 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         raise InputError(f"{path} has no frame {frame}: it holds frames 0 to {len(frames) - 1}.")
     chosen = frames[frame]
     header = chosen.header
-    what, known_from = _settle_kind(path, chosen, kind, quantity)
-    density = what in DENSITIES
+    what, known_from = _settle_kind(path, chosen, kind, choices.quantity)
     try:
         grid = Grid(header.counts, header.cell)
     except InputError as error:
         raise FileFormatError(f"{path}: {error}") from None
     names = _blocks(what, len(chosen.blocks))
-    divisor = grid.volume if density else 1.0
-    remarks = list(header.remarks)
-    if known_from == "content":
-        remarks.append(f"The name does not say what this is; the content is that of a {what}.")
+    divisor = grid.volume if what in DENSITIES else 1.0
+    remarks = [*header.remarks, *_remarks(what, known_from, len(chosen.blocks))]
     if len(frames) > 1:
         remarks.append(f"The file holds {len(frames)} cells that follow each other; this is number {frame}.")
-    if density and what != "PARCHG":
-        remarks.append("Values are numbers of electrons, positive, without the ions.")
-    if what == "CHG":
-        remarks.append("CHG holds 5 digits a value; CHGCAR holds 11.")
-    if len(chosen.blocks) == 2 and not density:
-        remarks.append("Spin-polarized: the blocks are up and down.")
     if not complete and len(names) == 1:
         remarks.append("Only the first block of the compressed file has been looked at.")
 
@@ -426,35 +446,22 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         values = text.read_on(device, start * n_a * n_b, stop * n_a * n_b, dtype, divisor)
         return None if values is None else values.reshape(stop - start, n_b, n_a).T
 
-    declared: tuple[str, str | None] = (
-        ("electron_density", "1/Å^3")
-        if density
-        else ("electron_potential_energy", "eV")
-        if what == "LOCPOT"
-        else ("scalar", "1")
-    )
-    other: dict[str, tuple[str, str | None]] = {}
-    for name in names[1:]:
-        if name.startswith("magnetization"):
-            other[name] = ("scalar", "1/Å^3")
-        elif name.startswith("field"):
-            other[name] = ("scalar", "eV")
-    review: Callable[[float, float], None] = partial(_review, path, what, known_from, header.structure, grid)
+    quantity, unit = _declared(what)
     return Source(
         path=path,
         format=what,
         grid=grid,
-        quantity=declared[0],
-        unit=declared[1],
+        quantity=quantity,
+        unit=unit,
         blocks=names,
         slowest_axis=2,
         read_planes=read_planes,
         structure=header.structure,
         remarks=tuple(remarks),
         finite=True,
-        of_block=other,
+        of_block={name: ("scalar", _PARTS[part]) for name in names[1:] if (part := name.split("_")[0]) in _PARTS},
         n_frames=len(frames),
-        review=review,
+        review=partial(_review, path, what, known_from, header.structure, grid),
         decode_planes=decode_planes,
     )
 

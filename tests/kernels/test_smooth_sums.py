@@ -61,7 +61,9 @@ def one_by_one(values, windows, reached, shape, first):
             if (here < 0).any() or (here >= values.shape).any():
                 continue
             apart = ORIGIN + at @ STEPS - window[4:7]
-            row += weight(window, apart) * float(values[tuple(here)]) * np.array([1.0, *apart * (window[0] == 3)])
+            square = float(apart @ apart) - sum(float(apart @ b) ** 2 for b in window[7:].reshape(2, 3))
+            besides = apart if window[0] == 3 else (square, square**2, 0.0)
+            row += weight(window, apart) * float(values[tuple(here)]) * np.array([1.0, *besides])
     return sums
 
 

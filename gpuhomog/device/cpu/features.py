@@ -4,8 +4,8 @@ smooth_sums   the points that each window reaches, some planes at a time, and er
 
 >>> point = np.array([[0.0, 0.0, 0.1, 1.0, *[0.0] * 9]])
 >>> ones, reached = np.ones((1, 1, 9)), np.array([[[0, 0], [0, 0], [-4, 4]]])
->>> Features().smooth_sums(ones, point, reached, np.zeros(3), np.diag([1.0, 1.0, 0.5]), (1, 1, 9))[0, :2].round(9)
-array([4., 0.])
+>>> Features().smooth_sums(ones, point, reached, np.zeros(3), np.diag([1.0, 1.0, 0.5]), (1, 1, 9))[0, :2].round(5)
+array([4. , 1.5])
 """
 
 from __future__ import annotations
@@ -53,29 +53,34 @@ class Features:
                 for axis, indices in enumerate((kept[0][some], kept[1], kept[2])):
                     along = indices.reshape(np.roll((-1, 1, 1), axis))
                     apart = [at + along * steps[axis, x] for x, at in enumerate(apart)]
-                weighted = _weights(window, apart) * here
+                weights, square = _weights(window, apart)
+                weighted = weights * here
                 row[0] += weighted.sum()
                 if window[0] == FIT:
                     row[1:] += [(weighted * at).sum() for at in apart]
+                    continue
+                for power in (1, 2):
+                    weighted *= square
+                    row[power] += weighted.sum()
         return sums
 
 
-def _weights(window: Array, apart: Sequence[Array]) -> Array:
-    """The weight at positions given by their components from the centre, arrays that broadcast."""
+def _weights(window: Array, apart: Sequence[Array]) -> tuple[Array, Array]:
+    """The weight, and d², at positions given by their components from the centre, arrays that broadcast."""
     from scipy.special import erfc
 
     kind = int(window[0])
     half, s, rho = (float(number) for number in window[1:4])
     square = sum(at * at for at in apart)
     if kind == FIT:
-        return np.asarray(np.exp(-0.5 * square / half**2))
+        return np.asarray(np.exp(-0.5 * square / half**2)), np.asarray(square)
     rows = window[7:].reshape(2, 3)[: {POINT: 0, LINE: 1, FACE: 2}[kind]]
     along = [sum(at * c for at, c in zip(apart, row, strict=True)) for row in rows]
-    across = np.sqrt(np.maximum(square - sum(t * t for t in along), 0.0))
+    across = np.maximum(square - sum(t * t for t in along), 0.0)
     scale = np.sqrt(2) * s
-    weight = 0.5 * erfc((across - rho) / scale)
+    weight = 0.5 * erfc((np.sqrt(across) - rho) / scale)
     if kind == LINE:
         weight = weight * 0.5 * (erfc((along[0] - half) / scale) - erfc((along[0] + half) / scale))
     elif kind == FACE:
         weight = weight * np.exp(-0.5 * sum(t * t for t in along) / half**2)
-    return np.asarray(weight)
+    return np.asarray(weight), np.asarray(across)

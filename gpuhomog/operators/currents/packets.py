@@ -43,7 +43,17 @@ from ...results import Tables
 from ..points.point_charges import passed
 from ..points.trajectory_average import Frame
 from ..profiles.bulk import N_SPREAD
-from .rates import FEWEST_FRAMES, TIME_UNIT, CurrentInTime, check_step, current_unit, elapsed, rates_of, step_of
+from .rates import (
+    BESIDE_START,
+    FEWEST_FRAMES,
+    TIME_UNIT,
+    CurrentInTime,
+    check_step,
+    current_unit,
+    elapsed,
+    rates_of,
+    step_of,
+)
 
 Array = NDArray[np.float64]
 
@@ -195,6 +205,7 @@ class _Sums:
         self.moved: list[float] = []  # charge per area that passed between two frames
         self.sigma: list[Array] = []  # of a body, at x_b and at places within a period of it
         self.parts: dict[int, list[Array]] = {2: [], 4: []}  # (3,) of each inner frame, per step of time
+        self.beside_start: Array | None = None  # (3,) of the second frame, of fourth order
         self.first: _Moment | None = None
         self.charge = 0.0
         self.varied = False
@@ -257,6 +268,8 @@ class _Sums:
             self.parts[2].append(self._parts(-2, (-1, 1), (-0.5, 0.5)))
         if self.n >= 5:
             self.parts[4].append(self._parts(-3, (-2, -1, 1, 2), (1 / 12, -2 / 3, 2 / 3, -1 / 12)))
+        if self.n == 5:
+            self.beside_start = self._parts(-4, tuple(BESIDE_START), tuple(BESIDE_START.values()))
 
     def _length(self, moment: _Moment) -> float:
         return moment.height if self.period is None else self.period
@@ -332,8 +345,10 @@ class _Sums:
         kept = slice(0, 2) if self.period is None else slice(0, 3)
         second, fourth = (parts[order][:, kept].sum(axis=1) for order in (2, 4))
         uncertainty = np.abs(fourth - second)
-        if self.n > 4:
-            uncertainty[1], uncertainty[-2] = uncertainty[2], uncertainty[-3]
+        if self.beside_start is not None:
+            offsets, weights = zip(*((-i, -weight) for i, weight in BESIDE_START.items()), strict=True)
+            for at, beside in ((1, self.beside_start), (-2, self._parts(-2, offsets, weights))):
+                uncertainty[at] = abs(beside[kept].sum() / time_step - second[at])
         J = np.where(np.isnan(fourth), second, fourth)
         best = np.where(np.isnan(parts[4][:, :1]), parts[2], parts[4])
         transferred = np.concatenate([[0.0], np.cumsum(self.moved)])

@@ -4,8 +4,12 @@
     fourth   (8 (f[t+1] - f[t-1]) - (f[t+2] - f[t-2])) / 12 dt    error dt⁴ f⁽⁵⁾/30
     error    |fourth - second|: of the second order (Richardson), an upper bound of the fourth's
 
-The rate of a frame is the fourth order where five frames surround it, else the second with the error of its neighbour;
-the first and the last frame have none.
+The rate of a frame is the fourth order where two frames lie on either side of it. The second and the last but one have
+the second order, whose error is what a fourth order from the frames on their longer side finds:
+
+    (-3 f[t-1] - 10 f[t] + 18 f[t+1] - 6 f[t+2] + f[t+3]) / 12 dt                        error dt⁴ f⁽⁵⁾/20
+
+The first and the last frame have none.
 
 In   (n, …) series, the step.
 Out  Rates: host.
@@ -35,6 +39,8 @@ FEWEST_FRAMES = 3
 UNEVEN = 1e-4
 """By how much the steps between times may differ, over the step: files round them."""
 TIME_UNIT = "fs"
+BESIDE_START = {-1: -3 / 12, 1: 18 / 12, 2: -6 / 12, 3: 1 / 12}
+"""Weights of f[t + i] - f[t] in the fourth order of the second frame; of the last but one i and weights change sign."""
 MOST_ROWS = 12
 """Of a table of currents for people."""
 
@@ -93,7 +99,7 @@ class Rates:
     """Derivatives at each frame, as many as the series; NaN where there is none.
 
     value        the fourth order, where it does not fit the second
-    uncertainty  |fourth - second| there, elsewhere that of the nearest frame; NaN if there is no fourth order at all
+    uncertainty  |fourth - second|, beside the ends with a one-sided fourth order; NaN where frames are too few for one
     second, fourth  each of them
     """
 
@@ -116,7 +122,9 @@ def rates_of(series: ArrayLike, step: float) -> Rates:
         fourth[2:-2] = (8 * near[1:-1] - (f[4:] - f[:-4])) / (12 * step)
     uncertainty = np.abs(fourth - second)
     if n > 4:
-        uncertainty[1], uncertainty[-2] = uncertainty[2], uncertainty[-3]
+        for sign, at in ((1, 1), (-1, n - 2)):
+            beside = sum(sign * weight * (f[at + sign * i] - f[at]) for i, weight in BESIDE_START.items())
+            uncertainty[at] = np.abs(beside / step - second[at])
     return Rates(np.where(np.isnan(fourth), second, fourth), uncertainty, second, fourth)
 
 

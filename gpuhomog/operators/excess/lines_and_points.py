@@ -5,12 +5,13 @@
     w_F   = A(t) W(d),   W(d) = erfc((d - ρ)/(√2 s))/2,   s = eps/2,   ρ >= 8 s
     Σ V_ref size + Σ x_F size_F = ∫ ν                               closure; what is missing is reported
 
-    x_F  += Σ_G m_G (angle of G at F)/2   3D, points;   Σ_G m_G/2ρ   3D, lines; 2D, points;   m_G = ∫ t² R dt across G
+    x_F  += Σ_G m_G (angle of G at F)/2        of a face G at a point;    m_G, q_G = ∫ t² R, ∫ t⁴ R across G
+    x_F  += Σ_G m_G/2ρ + q_G/8ρ³               of a face at a line, of a line at a point
 
-the last, of what is of codimension 1 (faces, in two dimensions lines), as windows are round: they take less of what
-lies t beside it, at points of three dimensions by t²/2 whatever their radius. Not added back is what the breadth of a
-line of three dimensions leaves at its ends, ∫∫ r² R/2ρ: the uncertainty has it. d is the distance from the feature's
-line or plane, t the position on it: A = 1 for a point; for a line a box smoothed by a Gaussian of standard deviation s,
+the last two as windows are round: they take less of what lies t beside a larger feature, at points where faces end by
+t²/2 whatever their radius. -∫ t⁶ R/16ρ⁵ is left. m_G and q_G are found as x_G is, with the weights w_G d² and w_G d⁴,
+less what the regions, and the faces that end in a line, have of it. d is the distance from the feature's point, line
+or plane, t the position on it: A = 1 for a point; for a line a box smoothed by a Gaussian of standard deviation s,
 at least 8 s from whatever the line ends in; for a face of three dimensions a Gaussian as wide as the face allows, at
 least s. In two dimensions lines come first (λ, of codimension 1), then points (q); in three faces, lines, points.
 Around a feature every region is a cone, so the integrals of the V_ref and of the larger features are closed forms
@@ -43,7 +44,6 @@ from math import acos, hypot, isfinite, pi, sqrt
 from typing import Any
 
 import numpy as np
-import scipy  # its parts are imported when first used
 from numpy.typing import NDArray
 
 from ...device import Device, choose_device
@@ -65,9 +65,9 @@ REACH = 8.0
 FIT_REACH = 6.0
 """Standard deviations of the window in which V_ref is fitted, between its centre and what is 4 eps from a boundary."""
 VARIANTS = ((0.8, 0.8, 4.0), (0.8, 1.0, 1.0), (1.0, 1.2, 6.0))
-"""Other choices: factors of s and of ρ, and what a change of the value is multiplied by: an error that falls as 1/ρ,
-as that of points at broad lines of three dimensions does, changes by a quarter or a sixth of itself. In two dimensions
-what is left falls as 1/ρ³, and is stated four times as large as it is: so the scatter of disorder is covered too."""
+"""Other choices: factors of s and of ρ, and what a change of the value is multiplied by: an error that falls as 1/ρ
+changes by a quarter or a sixth of itself. What the breadth of lines and faces leaves falls as 1/ρ⁵, and is stated eight
+times as large as it is: so the scatter of disorder is covered too."""
 TOUCHING = 1e-6
 """Distance below which regions meet their periodic images [Å]."""
 NAMES = ("point", "line", "face")
@@ -357,12 +357,6 @@ class _Window:
             return 2 * pi * self.half**2
         return (sqrt(2 * pi) * self.half) ** len(self.centre) if self.kind == "fit" else 1.0
 
-    @property
-    def normal(self) -> Array:
-        """(D,) across a line of two dimensions, or a face."""
-        first = self.basis[0]
-        return np.array([-first[1], first[0]]) if len(first) == 2 else np.cross(*self.basis)
-
     def half_extent(self, direction: Array) -> float:
         """How far it reaches along a vector, times that vector's length."""
         if self.kind == "fit":
@@ -380,24 +374,31 @@ class _Window:
         kind = ("point", "line", "face", "fit").index(self.kind)
         return [float(kind), self.half, self.s, self.rho, *centre.tolist(), *basis.ravel().tolist()]
 
-    def radial(self) -> tuple[float, float, float, float]:
-        """∫ W r^n dr for n = 0 … 3."""
-        return _radial(self.s, self.rho)
+
+def _radial(s: float, rho: float, n: int) -> float:
+    """∫ W r^n dr, of negative n but -1 its part from the edge: ρ^(n + 1)/(n + 1), averaged over where the edge lies."""
+    power, total, term = n + 1, 0.0, 1.0
+    for j in range(4):  # all of a polynomial up to n = 6; of s/ρ <= 1/8 enough for any other
+        total += term
+        term *= (power - 2 * j) * (power - 2 * j - 1) / (2 * (j + 1)) * (s / rho) ** 2
+    return total * rho**power / power
 
 
-def _heights(s: float, rho: float) -> Array:
-    """Heights over a face, s apart, as far as its windows are flat."""
-    n = int(rho / s)
-    return np.asarray(s * np.arange(-n, n + 1), dtype=np.float64)
+def _at_end(s: float, rho: float, order: int, moments: Sequence[float]) -> float:
+    """What a window, times d^(2 order), takes of a larger feature that ends in its own: face at line, line at point.
+
+    moments  ∫ R, ∫ t² R and ∫ t⁴ R across the larger feature, t from it
+
+    The powers of t up to the fourth of ∫ W(√(t² + v²)) (t² + v²)^order dv, v > 0.
+    """
+    zeroth, second, fourth = moments
+    n = 2 * order
+    return zeroth * _radial(s, rho, n) + second * _radial(s, rho, n - 2) / 2 + 3 * fourth * _radial(s, rho, n - 4) / 8
 
 
-def _over_radius(s: float, rho: float) -> float:
-    """-∫ W'(r)/r dr, 1/ρ for a sharp edge."""
-    return sum(product * (s / rho) ** (2 * n) for n, product in enumerate((1.0, 1.0, 3.0, 15.0))) / rho
-
-
-def _radial(s: float, rho: float) -> tuple[float, float, float, float]:
-    return rho, (rho**2 + s**2) / 2, (rho**3 + 3 * rho * s**2) / 3, (rho**4 + 6 * rho**2 * s**2 + 3 * s**4) / 4
+def _at_corner(s: float, rho: float, angle: float, moments: Sequence[float]) -> float:
+    """What the window of a point takes of a face with this angle there: ∫ W(√(t² + v²)) v dv falls by t²/2, no more."""
+    return angle * (moments[0] * _radial(s, rho, 1) - moments[1] / 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -488,7 +489,7 @@ class _Lattice:
         return origin, steps
 
     def sums(self, field: Field, windows: list[_Window], sampling: str) -> Array:
-        """(windows, 1 + D) ∫ w ν, and for fits ∫ w ν (r - centre)."""
+        """(windows, 1 + D) ∫ w ν, ∫ w ν d², ∫ w ν d⁴; for fits ∫ w ν, ∫ w ν (r - centre)."""
         if sampling == CELL:
             ends = (-0.5 / sqrt(3), 0.5 / sqrt(3))
             shifts = [np.array(shares) @ self.steps for shares in product(*[ends] * len(self.shape))]
@@ -776,52 +777,7 @@ class _Shape:
                 along = (here[1] - here[0]) / np.linalg.norm(here[1] - here[0])
                 basis = np.array([along, _across(here, along, here[0])])
                 windows.append(_Window(centre, basis, width, "face", s, rho))
-        for window in windows[len(self.depths) : len(self.depths) + len(self.sides)]:
-            normal = window.normal
-            windows += [
-                _Window(window.centre + t * normal, np.zeros((0, dimension)), s, "fit", s, rho)
-                for t in _heights(s, rho)
-            ]
         return windows
-
-    @property
-    def sides(self) -> Sequence[Feature]:
-        """What is of codimension 1: the faces, in two dimensions the lines; they come first of the features."""
-        return self.complex.features[-1]
-
-    def second_moments(
-        self, s: float, rho: float, run: _Run, windows: list[_Window], sums: Array
-    ) -> dict[Feature, float]:
-        """∫ t² R across each face (in two dimensions each line), t from it: Gaussians side by side add up to t².
-
-        Σ_j (t_j² - s²) exp(-(t - t_j)²/2s²) h/(√(2π) s) = t² for heights t_j that are h = s apart.
-        """
-        heights = _heights(s, rho)
-        shares = (heights**2 - s**2) * (heights[1] - heights[0]) / (sqrt(2 * pi) * s)
-        one_sided = float(shares.sum()) * sqrt(pi / 2) * s
-        lever = float(
-            (
-                shares
-                * (
-                    heights * s * sqrt(pi / 2) * (1 + scipy.special.erf(heights / (sqrt(2) * s)))
-                    + s**2 * np.exp(-((heights / s) ** 2) / 2)
-                )
-            ).sum()
-        )
-        found = {}
-        for number, side in enumerate(self.sides):
-            rows = slice(number * len(heights), (number + 1) * len(heights))
-            centre = windows[rows][len(heights) // 2].centre
-            total = float(shares @ sums[rows, 0]) / (sqrt(2 * pi) * s) ** (self.complex.dimension - 1)
-            for k in range(len(self.complex.bodies)):
-                if self.complex.holds(k, side):
-                    angle, moment = self.complex.cone(k, side)
-                    total -= (
-                        run.level(self.complex, k, centre) * angle * one_sided
-                        + float(run.gradients[k] @ moment) * lever
-                    )
-            found[side] = total
-        return found
 
     def excesses(self, s: float, rho: float, windows: list[_Window], sums: Array) -> _Run:
         """Fit the references, then go from faces to lines to points."""
@@ -846,33 +802,31 @@ class _Shape:
             gradients.append(gradient)
         excess: dict[Feature, float] = {}
         run = _Run(excess, values, gradients)
-        after = len(fits) + len(self.features)
-        broad = self.second_moments(s, rho, run, windows[after:], sums[after:])
-        for feature, window, row in zip(
-            self.features, windows[len(fits) : after], sums[len(fits) : after], strict=True
-        ):
-            codimension = dimension - min(len(feature), 3) + 1
-            radial, rest = window.radial(), float(row[0])
-            for k in range(len(found.bodies)):
-                if (values[k] or gradients[k].any()) and found.holds(k, feature):
-                    angle, moment = found.cone(k, feature)
-                    inside = (
-                        run.level(found, k, window.centre) * angle * radial[codimension - 1]
-                        + float(gradients[k] @ moment) * radial[codimension]
-                    )
-                    rest -= window.integral * inside
-            for larger, carried in excess.items():
-                if len(larger) > len(feature) and found.contains(larger, feature):
-                    rest -= window.integral * carried * self.share(larger, feature, radial)
-                    if larger in broad:
-                        lost = found.angle(larger, feature) * (0.5 if codimension == 3 else _over_radius(s, rho) / 2)
-                        rest += window.integral * broad[larger] * lost
-            excess[feature] = rest / window.integral
+        moments: dict[Feature, list[float]] = {}
+        for feature, window, row in zip(self.features, windows[len(fits) :], sums[len(fits) :], strict=True):
+            codimension = self.codimension(feature)
+            own = moments[feature] = []
+            for order in range(3 if len(feature) > 1 else 1):  # ∫ R, ∫ d² R, ∫ d⁴ R
+                rest = float(row[order]) / window.integral
+                for k in range(len(found.bodies)):
+                    if (values[k] or gradients[k].any()) and found.holds(k, feature):
+                        angle, moment = found.cone(k, feature)
+                        n = codimension - 1 + 2 * order
+                        rest -= run.level(found, k, window.centre) * angle * _radial(s, rho, n)
+                        rest -= float(gradients[k] @ moment) * _radial(s, rho, n + 1)
+                for larger in excess:
+                    if len(larger) > len(feature) and found.contains(larger, feature):
+                        if codimension - self.codimension(larger) == 1:
+                            rest -= _at_end(s, rho, order, moments[larger])
+                        else:
+                            rest -= _at_corner(s, rho, found.angle(larger, feature), moments[larger])
+                own.append(rest)
+            excess[feature] = own[0]
         return run
 
-    def share(self, larger: Feature, feature: Feature, radial: tuple[float, ...]) -> float:
-        """How much of a feature the window of a smaller one at its boundary takes."""
-        return self.complex.angle(larger, feature) * radial[min(len(larger), 3) - len(feature) - 1]
+    def codimension(self, feature: Feature) -> int:
+        """1 of a face, 2 of a line, 3 of a point; one less of each in two dimensions."""
+        return self.complex.dimension + 1 - min(len(feature), 3)
 
     def uncertainties(
         self, own: Mapping[Feature, float | None], setting: tuple[float, float]
@@ -888,7 +842,9 @@ class _Shape:
     ) -> list[float]:
         """What a wrong excess of larger features makes of this one's: all windows may miss it alike."""
         return [
-            (size or 0.0) * self.share(larger, feature, _radial(*setting))
+            (size or 0.0)
+            * self.complex.angle(larger, feature)
+            * _radial(*setting, self.codimension(feature) - self.codimension(larger) - 1)
             for larger, size in uncertainty.items()
             if len(larger) > len(feature) and self.complex.contains(larger, feature)
         ]

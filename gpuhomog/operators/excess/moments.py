@@ -50,6 +50,9 @@ from .surface import profile_of
 
 Array = NDArray[np.float64]
 
+FIELDS = {"m1_field": 1, "m2_field": 2, "w_field": 2, "m1_slope": 0, "m2_slope": 1, "w_slope": 1}
+"""What is found at every x_b, and the power of Å in its unit, ν aside."""
+MEANS = ("mean_m1", "mean_m2", "mean_w")
 PARTITIONS = ("period", "crossings")
 MOST_POSITIONS = 1024
 """Positions x_b at which the moments of crossings are found, by default."""
@@ -273,12 +276,6 @@ def moment_densities(
         fields = _by_period(matter.line, places, matter.period)
     else:
         fields, remarks = _by_crossings(matter, places)
-    units = [times_length(profile.unit, p) for p in (1, 2, 2, 0, 1, 1)]
-    made = [None] * 6 if fields is None else [_field(profile, places, v, u) for v, u in zip(fields, units, strict=True)]
-    averages = [None] * 3 if fields is None else [float(v.mean()) for v in fields[:3]]
-    invariance = None
-    if fields is not None and (largest_m1 := float(np.abs(fields[0]).max())) > 0:
-        invariance = float(np.abs(fields[5] + fields[0])[1:-1].max() / largest_m1)
     (m1, m2, w), rounding = _measured(matter, edges, position, means, by_period)
     lengths = np.diff(edges)
     return MomentDensities(
@@ -292,22 +289,25 @@ def moment_densities(
         interval_m0=moments[0] / lengths,
         interval_m1=moments[1] / lengths,
         interval_m2=moments[2] / lengths,
-        m1_field=made[0],
-        m2_field=made[1],
-        w_field=made[2],
-        m1_slope=made[3],
-        m2_slope=made[4],
-        w_slope=made[5],
-        mean_m1=averages[0],
-        mean_m2=averages[1],
-        mean_w=averages[2],
-        invariance=invariance,
         reference=matter.reference,
         planes=profile.planes,
         sampling=matter.sampling,
         remarks=remarks,
         provenance=(*profile.provenance, {"step": "moment densities", "x_b": position, "partition": partition}),
+        **_of_places(profile, places, fields),
     )
+
+
+def _of_places(profile: Profile, places: Array, fields: list[Array] | None) -> dict[str, Any]:
+    """What MomentDensities holds of M1, M2 and W as fields of x_b, and of their slopes."""
+    if fields is None:
+        return dict.fromkeys((*FIELDS, *MEANS, "invariance"))
+    units = [times_length(profile.unit, power) for power in FIELDS.values()]
+    made = [_field(profile, places, values, unit) for values, unit in zip(fields, units, strict=True)]
+    means = [float(values.mean()) for values in fields[:3]]
+    largest = float(np.abs(fields[0]).max())
+    apart = float(np.abs(fields[5] + fields[0])[1:-1].max() / largest) if largest > 0 else None
+    return {**dict(zip(FIELDS, made, strict=True)), **dict(zip(MEANS, means, strict=True)), "invariance": apart}
 
 
 def _measured(

@@ -124,8 +124,8 @@ class PointCharges:
         return cls(x, q / area, area, (step,))
 
     @classmethod
-    def of_packets(cls, packets: Sequence[Sequence[Sequence[float]]], area: float | None = None) -> PointCharges:
-        """Packets of charge, each ((position, charge), …), as points at their centres of charge (eq. 57).
+    def of_packets(cls, packets: Sequence[Sequence[Sequence[float]]]) -> PointCharges:
+        """Packets of charge, each ((position [Å], charge [e]), …), as points at their centres of charge (eq. 57).
 
         Raises InputError for a packet without net charge: it has no centre.
         """
@@ -140,7 +140,7 @@ class PointCharges:
                 )
             x.append(float((parts[:, 0] * parts[:, 1]).sum()) / total)
             q.append(total)
-        return cls(x, q, area, ({"step": "packets", "packets": len(packets)},))
+        return cls(x, q, provenance=({"step": "packets", "packets": len(packets)},))
 
     @property
     def unit(self) -> str:

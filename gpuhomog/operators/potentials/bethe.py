@@ -520,17 +520,7 @@ def bethe_potential(
         raise InputError(f'The volume of building block "{block.name}" is missing: give what it fills, in Å^3.')
     omega = check_volume(omega)
     size = max(block.size, 1e-3)
-    if abs(block.charge) > tolerance * block.gross:
-        raise InputError(
-            f'Building block "{block.name}": charge q={block.charge:.4g} e: Bethe value undefined (it grows with the '
-            "crystal). Add what is missing to the block, or raise the tolerance."
-        )
-    if np.abs(block.dipole).max() > tolerance * block.gross * size:
-        p = ", ".join(f"{x:.4g}" for x in block.dipole)
-        raise InputError(
-            f'Building block "{block.name}": block dipole p=({p}) e Å: Bethe value undefined (origin dependent). '
-            "Choose a block without a dipole, or use the slab's own surfaces: gh.inner_potential."
-        )
+    _check_moments(block, size, tolerance)
     factor = -FOUR_PI_KAPPA / 2 / omega  # -1/(2ε0Ω)
     moved = abs(block.charge) * size**2 + 2 * float(np.linalg.norm(block.dipole)) * size
     error = abs(factor) * (block.error + moved + 4e-16 * block.gross * size**2)
@@ -542,9 +532,7 @@ def bethe_potential(
     if n is not None:
         facet = Measurement(float(n @ tensor @ n), VOLT, error)
         if abs(float(facet) - float(spherical)) > 5 * error + 1e-9 * abs(float(spherical)):
-            remarks.append(
-                "the second moment is anisotropic: crystals of whole blocks, too, differ from facet to facet"
-            )
+            remarks.append("the second moment is anisotropic: crystals of whole blocks, too, differ between facets")
     on_grid = Measurement.not_defined("e", "the block is given on a grid, nuclei and electrons together")
     charge, s_plus, s_minus = on_grid, replace(on_grid, unit="Å"), replace(on_grid, unit="Å")
     widths = replace(on_grid, unit=VOLT)
@@ -557,13 +545,7 @@ def bethe_potential(
     if radius is not None:
         terms, off = _within(block, omega, radius)
         within = Measurement(sum(terms), VOLT, error + off)
-    step = {
-        "step": "Bethe potential",
-        "block": block.name,
-        "volume": omega,
-        "normal": None if n is None else n.tolist(),
-        "radius": radius,
-    }
+    about = {"block": block.name, "volume": omega, "normal": None if n is None else n.tolist(), "radius": radius}
     return BethePotential(
         block=block.name,
         volume=omega,
@@ -580,8 +562,23 @@ def bethe_potential(
         s_minus=s_minus,
         dipole=block.dipole,
         remarks=tuple(remarks),
-        provenance=(step,),
+        provenance=({"step": "Bethe potential", **about},),
     )
+
+
+def _check_moments(block: BuildingBlock, size: float, tolerance: float) -> None:
+    """InputError if it has a charge, or a dipole."""
+    if abs(block.charge) > tolerance * block.gross:
+        raise InputError(
+            f'Building block "{block.name}": charge q={block.charge:.4g} e: Bethe value undefined (it grows with the '
+            "crystal). Add what is missing to the block, or raise the tolerance."
+        )
+    if np.abs(block.dipole).max() > tolerance * block.gross * size:
+        p = ", ".join(f"{x:.4g}" for x in block.dipole)
+        raise InputError(
+            f'Building block "{block.name}": block dipole p=({p}) e Å: Bethe value undefined (origin dependent). '
+            "Choose a block without a dipole, or use the slab's own surfaces: gh.inner_potential."
+        )
 
 
 def _by_sign(parts: Sequence[SphericalCharge]) -> tuple[Measurement, Measurement, Measurement]:

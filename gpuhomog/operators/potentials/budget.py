@@ -634,15 +634,7 @@ def _budget(
         faces=(surfaces.body.low, surfaces.body.high),
         period=surfaces.period.length if surfaces.period else None,
         length=surfaces.length,
-        sigma_s=Measurement(surfaces.sigma_s, CHARGE, error.charge),
-        S1=Measurement(surfaces.s1, MOMENT, error.moment),
-        M1=Measurement(surfaces.m1, CHARGE, error.sigma),
-        M2=Measurement(surfaces.m2, MOMENT, 2 * error.d),
-        sigma_L=Measurement(surfaces.sigma_low, CHARGE, error.sigma),
-        sigma_R=Measurement(surfaces.sigma_high, CHARGE, error.sigma),
-        D_L=Measurement(surfaces.d_low, MOMENT, error.d),
-        D_R=Measurement(surfaces.d_high, MOMENT, error.d),
-        D_L_printed=Measurement(surfaces.d_low - surfaces.m2 / 2, MOMENT, error.d),
+        **_charges_and_moments(surfaces, error),
         R_sigma=finite(here.R_sigma, with_r * error.sigma),
         minus_R_M1=_volts(here.minus_R_M1, with_r * error.sigma),
         minus_sigma_depth=_volts(here.depth, abs(surfaces.lever) * error.sigma),
@@ -678,6 +670,21 @@ def _budget(
             },
         ),
     )  # fmt: skip
+
+
+def _charges_and_moments(surfaces: _Surfaces, error: _Errors) -> dict[str, Any]:
+    """Of both surfaces and of the bulk between them."""
+    return {
+        "sigma_s": Measurement(surfaces.sigma_s, CHARGE, error.charge),
+        "S1": Measurement(surfaces.s1, MOMENT, error.moment),
+        "M1": Measurement(surfaces.m1, CHARGE, error.sigma),
+        "M2": Measurement(surfaces.m2, MOMENT, 2 * error.d),
+        "sigma_L": Measurement(surfaces.sigma_low, CHARGE, error.sigma),
+        "sigma_R": Measurement(surfaces.sigma_high, CHARGE, error.sigma),
+        "D_L": Measurement(surfaces.d_low, MOMENT, error.d),
+        "D_R": Measurement(surfaces.d_high, MOMENT, error.d),
+        "D_L_printed": Measurement(surfaces.d_low - surfaces.m2 / 2, MOMENT, error.d),
+    }
 
 
 def _mean_of_radius(surfaces: _Surfaces, radii: Array, case: str) -> Array:

@@ -238,6 +238,15 @@ def test_a_sliding_crystal_carries_its_electrons(seed):
     assert "charge pumped" in str(found) and found.to_dict()["J"] is None
 
 
+def test_a_pump_in_space_counts_its_electrons_and_its_time():
+    """Along b, two electrons a state: two bands that slide a twelfth of a period in 0.5 ps carry 4 e/12."""
+    slides = (np.roll(STATES[::2], n, axis=2)[:, :, None, :, None] for n in range(0, 25, 2))
+    cell = np.diag([1.0, PERIOD, 1.0])
+    found = gh.pumped_charge(slides, cell, "b", occupation=2.0, time_step=0.5, time_unit="ps", device="cpu")
+    assert found.charge.value == pytest.approx(-4, abs=1e-10)
+    assert found.J[1:-1] == pytest.approx(np.full(11, -4 / 12 / 0.5), abs=1e-9)
+
+
 def test_the_loop_of_bands_that_mix_is_not_the_product_of_diagonals():
     """Eigenvalues of a Wilson loop of known unitary steps."""
     rng = np.random.default_rng(2)

@@ -154,12 +154,12 @@ class TestPartition:
 def test_exact_averages_over_finer_cells():
     """Of a trigonometric polynomial: differences of its antiderivative over each cell."""
     profile = crystal([(0.3, 0.2), (0.0, -0.5)], n=15)
-    line = Unrolled(-0.1, 0.2, profile.values, "bandlimited").in_cells(4)
-    edges = -0.1 + 0.05 * np.arange(61)
+    line = Unrolled(-0.1, 0.2, profile.values, "bandlimited").in_cells()
+    edges = -0.1 + 0.025 * np.arange(121)
     k = 2 * np.pi / 3
     primitive = (0.3 * np.sin(k * edges) - 0.2 * np.cos(k * edges) + 0.25 * np.cos(2 * k * edges)) / k
-    assert (line.sampling, line.spacing, len(line.values)) == ("cell", 0.05, 60)
-    assert line.values == pytest.approx(np.diff(primitive) / 0.05, abs=1e-13)
+    assert (line.sampling, line.spacing, len(line.values)) == ("cell", 0.025, 120)
+    assert line.values == pytest.approx(np.diff(primitive) / 0.025, abs=1e-13)
     assert line.in_cells() is line
 
 
