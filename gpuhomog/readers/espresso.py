@@ -40,7 +40,7 @@ CONTENT: dict[int, tuple[tuple[str, str | None], str]] = {
     0: (_ELECTRONS, "pseudo-charge density of the valence electrons"),
     1: (_ENERGY, "total potential: bare, Hartree and exchange-correlation"),
     2: (_ENERGY, "local ionic potential"),
-    6: (("scalar", "1/bohr^3"), "spin polarization"),
+    6: (("scalar", "1/Å^3"), "spin polarization"),  # converted, as those of other formats are
     9: (_ELECTRONS, "density less that of the atoms: its integral is not the number of electrons"),
     11: (_ENERGY, "electrostatic potential: bare and Hartree"),
     12: (_ENERGY, "potential of the electric field that was applied"),
@@ -283,6 +283,7 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
             "Read as later versions write it: check the cell, or write the file with ibrav 0."
         )
     (quantity, unit), called = CONTENT.get(header.plot_num, (("scalar", None), ""))
+    divisor = BOHR**3 if unit == "1/Å^3" else 1.0
     remark = f"plot_num is {header.plot_num}" + (
         f": {called}." if called else ", which says of no quantity and unit here."
     )
@@ -294,13 +295,13 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
 
         def consume(first: int, values: NDArray[np.float64]) -> None:
             begin = first - start * row * rows
-            out[begin : begin + values.size] = values
+            out[begin : begin + values.size] = values / divisor if divisor != 1.0 else values
 
         text.read(start * row * rows, stop * row * rows, consume)
         return np.ascontiguousarray(out.reshape(stop - start, rows, row)[:, :n_b, :n_a]).T
 
     def decode_planes(start: int, stop: int, block: str, dtype: Any, device: Device) -> Any:
-        values = text.read_on(device, start * row * rows, stop * row * rows, dtype)
+        values = text.read_on(device, start * row * rows, stop * row * rows, dtype, divisor)
         if values is None:
             return None
         planes = values.reshape(stop - start, rows, row)

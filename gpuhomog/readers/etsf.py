@@ -156,21 +156,23 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         read_planes,
         structure,
         remarks=(f"The variable is {name}: {what}.",),
-        of_block={block: ("scalar", unit) for block in sums if block.startswith(("magnetization", "component"))},
+        of_block={block: ("scalar", "1/Å^3") for block in sums if block.startswith("magnetization")}
+        | {block: ("scalar", unit) for block in sums if block.startswith("component")},
         review=partial(review_valence_electrons, path, structure, grid.volume) if name == "density" else None,
     )
 
 
 def _blocks(components: int, density: bool) -> dict[str, dict[int, float]]:
-    """Block → how much of which component it is, the default first."""
+    """Block → how much of which component it is, the default first; magnetizations are converted to 1/Å^3."""
+    own = BOHR**-3
     if components == 1:
         return {"total" if density else "values": {0: 1.0}}
     if components == 2 and density:
-        return {"total": {0: 1.0}, "magnetization": {1: 2.0, 0: -1.0}, "up": {1: 1.0}, "down": {0: 1.0, 1: -1.0}}
+        return {"total": {0: 1.0}, "magnetization": {1: 2 * own, 0: -own}, "up": {1: 1.0}, "down": {0: 1.0, 1: -1.0}}
     if components == 2:
         return {"up": {0: 1.0}, "down": {1: 1.0}}
     if components == 4 and density:
-        return {"total": {0: 1.0}} | {f"magnetization_{axis}": {i: 1.0} for i, axis in enumerate("xyz", 1)}
+        return {"total": {0: 1.0}} | {f"magnetization_{axis}": {i: own} for i, axis in enumerate("xyz", 1)}
     return {"up": {0: 1.0}, "down": {1: 1.0}} | {f"component {i + 1}": {i: 1.0} for i in range(2, components)}
 
 

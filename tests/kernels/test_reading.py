@@ -91,8 +91,9 @@ def test_cube(gpu, launched, tmp_path, dtype):
     assert launched == [(0, 84)] * 2
 
 
+@pytest.mark.parametrize("plot_num", [6, 11])
 @pytest.mark.parametrize("memory", [None, (8, 6)])
-def test_plot_files(gpu, launched, tmp_path, memory):
+def test_plot_files(gpu, launched, tmp_path, memory, plot_num):
     path = tmp_path / "a.pp"
     path.write_text(plot_file(values_of((7, 5, 6)), (9.0, 0, 0, 0, 0, 0), plot_num=11, memory=memory))
     same(gpu, path)

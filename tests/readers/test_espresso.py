@@ -40,7 +40,7 @@ def test_values_have_their_places_and_units(tmp_path, memory, dtype):
         (1, "electron_potential_energy", "eV", RYDBERG),
         (2, "electron_potential_energy", "eV", RYDBERG),
         (12, "electron_potential_energy", "eV", RYDBERG),
-        (6, "scalar", "1/bohr^3", 1.0),
+        (6, "scalar", "1/Å^3", BOHR**-3),
         (8, "scalar", None, 1.0),
     ],
 )
