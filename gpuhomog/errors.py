@@ -94,3 +94,12 @@ def check_word(name: str, word: str, known: Iterable[str], of: str = "") -> None
     known = tuple(known)
     if word not in known:
         raise InputError(f'Unknown {name} "{word}"{of and f" {of}"}: {nearest_known(str(word), known)}')
+
+
+def counted(n: int, thing: str, things: str | None = None) -> str:
+    """A number of things.
+
+    >>> counted(2, "plane"), counted(1, "radius", "radii")
+    ('2 planes', '1 radius')
+    """
+    return f"{n} {thing if n == 1 else things or thing + 's'}"

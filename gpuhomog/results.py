@@ -251,7 +251,8 @@ def difference(upper: Measurement, lower: Measurement) -> Measurement:
 class Profile(Result):
     """A field averaged over planes, as a function of the distance along their normal.
 
-    position    (n,) distance of each plane from the first, along the normal, equally spaced [Å]; arrays are copied
+    position    (n,) of each plane along the normal, from the first plane of a field or as a table has it, equally
+                spaced [Å]; arrays are copied
     values      (n,) float64
     unit        unit of the values; None if not known
     quantity    one of units.QUANTITIES

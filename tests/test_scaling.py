@@ -1,11 +1,15 @@
 """The scripts of scaling/: every case runs, exact values are exact, rows and tables say what they must. No timings."""
 
+import argparse
 import csv
 import doctest
 import importlib
+import multiprocessing
 import os
+import re
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -205,8 +209,9 @@ def test_only_and_tune_choose(script, capsys, monkeypatch):
     assert said.count("-- BLOCKS_EACH = 3, ROWS = 8\n") == 1
     assert (sums.BLOCKS_EACH, sums.ROWS) == (3, 8)
     assert "constexpr int ROWS = 8;" in runtime.source("planar_moments.cu")
-    with pytest.raises(SystemExit, match="has no NONE"):
-        gpu.main(["--emulate", "cpu", "--sizes", "8:float32", "--tune", "gpuhomog.device.gpu.sums:NONE=1"])
+    for place, why in (("gpuhomog.device.gpu.sums", "has no NONE"), ("taps.cu", "0 constants named NONE")):
+        with pytest.raises(SystemExit, match=why):
+            gpu.main(["--emulate", "cpu", "--sizes", "8:float32", "--tune", f"{place}:NONE=1"])
 
 
 def test_a_failing_case_is_marked_and_the_next_one_runs(script, tmp_path):
@@ -229,6 +234,107 @@ def test_a_failing_case_is_marked_and_the_next_one_runs(script, tmp_path):
     assert [bool(row["seconds"]) for row in rows] == [False, True, False, False]
     assert "MemoryError: out of memory" in rows[0]["note"] and "no_such_primitive" in rows[3]["note"]
     assert len(measuring.failed) == 3
+
+
+FAULTY = """
+import os, time
+
+def measure(options, progress, began, first):
+    with open(options.told, "a") as told:
+        told.write(f"{first} ")
+    for step in range(first, 4):
+        progress.begin(step)
+        if step == 1:
+            os._exit(7)  # as where CUDA has ended
+        if step == 2:
+            time.sleep(600)
+    progress.done.value = options.well
+"""
+
+
+def test_a_case_that_ends_the_process_or_never_ends_costs_no_other(script, tmp_path, monkeypatch, capfd):
+    watch = script("watch").watch
+    (tmp_path / "faulty.py").write_text(FAULTY)
+    monkeypatch.syspath_prepend(tmp_path)
+    options = argparse.Namespace(told=tmp_path / "told", patience=1.0, well=True)
+    assert not watch(importlib.import_module("faulty").measure, options, 0.0)
+    assert options.told.read_text() == "0 2 3 "
+    said = capfd.readouterr().out
+    assert "ended, status 7" in said and "no row within 1 s" in said
+    options.well = False  # whoever begins nothing is not asked again
+    options.told.unlink()
+    assert not watch(importlib.import_module("faulty").measure, options, 0.0)
+    assert options.told.read_text() == "0 2 3 4 "
+
+
+def test_steps_are_the_same_for_every_process_and_begin_with_a_floor(script, capsys):
+    gpu, bench = script("gpu"), script("bench")
+    words = ["--emulate", "cpu", "--sizes", "8:float32,8:float64", "--only", "planar averages"]
+    tune = ["--tune", "gpuhomog.device.gpu.sums:TILE=16,16"]
+    options = argparse.Namespace(sizes="8:float32,8:float64", only="planar averages", leading=False, tune=tune[1:])
+    found = gpu.steps(options, bench.SMALL)
+    assert [step.number for step in found] == list(range(6))
+    assert [step.entry.name for step in found[::3]] == ["floor"] * 2
+    options = argparse.Namespace(**vars(options), emulate="cpu", output=None, budget=9.0, no_peers=True)
+    progress = script("watch").Progress(multiprocessing)
+    rows = gpu.measure_all(options, progress, time.monotonic(), first=2)
+    assert [(row["dtype"], row["case"][:6]) for row in rows] == [
+        ("float32", "floor"),
+        ("float32", "planar"),
+        *[("float64", name) for name in ("floor", "planar", "planar")],
+    ]
+    assert progress.done.value and progress.step.value == 5 and not progress.failed.value
+    assert len(gpu.main([*words, *tune])) == 6
+    assert gpu.measure_all(options, progress, time.monotonic(), first=6) == []
+
+
+PRETENDED = """#!/bin/sh
+echo "$@" >> {told}
+case "$*" in
+*pytest\\ -q*) echo "FAILED tests/kernels/test_taps.py::test_one"; exit 1 ;;
+*--leading*) exec sleep 600 ;;
+esac
+"""
+
+
+def waiting(tmp_path, seconds, *steps):
+    """What waiting.sh says, its exit status, and what it called a pretended Python with."""
+    python, told = tmp_path / "python", tmp_path / "told"
+    python.write_text(PRETENDED.format(told=told))
+    python.chmod(0o755)
+    command = ["bash", str(SCALING / "waiting.sh"), str(tmp_path / "out"), str(seconds), *steps]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHON": str(python)})
+    return done, told.read_text().splitlines()
+
+
+def test_no_step_of_what_waits_stops_another(tmp_path):
+    began = time.monotonic()
+    done, told = waiting(tmp_path, 4, "tests", "tune", "leading", "rest")
+    assert done.returncode == 1 and time.monotonic() - began < 60
+    assert "FAILED tests/kernels/test_taps.py::test_one" in done.stdout
+    assert "failed: tests leading tune(no time) rest(no time); " in done.stdout
+    assert "pytest -q" in told[1] and "--leading" in told[2] and len(told) == 3
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"tests.log", "leading.log"}
+
+
+def test_what_is_tuned_is_there(script, tmp_path, monkeypatch):
+    gpu, cases, bench = script("gpu"), script("gpu_cases"), script("bench")
+    from gpuhomog.device.gpu import runtime
+
+    _, told = waiting(tmp_path, 60, "tune")
+    lines = [line.partition("scaling/gpu.py ")[2] for line in told]
+    assert len(lines) == 8
+    monkeypatch.setattr(runtime, "source", runtime.source)
+    known = [entry.name for entry in cases.cases(bench.Parameters())]
+    for line in lines:
+        only, rest = re.fullmatch(r"--only (.*) --sizes 1024:float32 (--tune .*)", line).groups()
+        assert any(only in name for name in known)
+        for _, chosen in gpu.settings(rest.split()[1::2]):
+            with monkeypatch.context() as restored:
+                for place, constant, _ in chosen:
+                    if not place.endswith(".cu"):
+                        restored.setattr(f"{place}.{constant}", getattr(importlib.import_module(place), constant))
+                gpu.apply(None, chosen)
 
 
 def test_exact_values_of_averages(bench):

@@ -564,7 +564,7 @@ FILE_UNIT = Option(
     unit,
     "U",
     "Unit of the file's values, such as e/bohr^3 or eV, where the file does not say it. Default, with --quantity, for "
-    "cube files and arrays: atomic units.",
+    "cube files and arrays: atomic units; none for potentials that pp.x, ABACUS or ASE wrote, which use Ry and eV.",
     panel=INPUT,
 )
 REPRODUCIBLE = Option(

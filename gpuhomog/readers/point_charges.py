@@ -5,7 +5,8 @@ r"""Point charges from files: tables of positions and charges, XYZ, and every st
     run.xyz     lines of symbol, x, y, z (, charge)         plain or extended (charges, initial_charges)
     POSCAR, .cif, .pdb, CHGCAR, …                           by ASE; the charge of each element is given
 
-A first line of a table that holds words is its heading; # begins a comment; columns are apart by commas or blanks.
+A first line of a table that holds words is its heading; # begins a comment; columns are apart by commas, blanks or
+semicolons; with the last two, commas may be decimal.
 
 In   path; charges of elements and the cell where the file does not state them.
 Out  PointCharges of two columns, Ions of everything else.
@@ -35,6 +36,7 @@ from ..errors import FileFormatError, GpuhomogError, InputError
 from ..operators.points.point_charges import PointCharges
 from ..structure import SYMBOLS, Structure
 from .compressed import check_is_file
+from .text_values import cell_number, cells_of
 
 Array = NDArray[np.float64]
 
@@ -102,11 +104,12 @@ def _table(place: Path) -> Array:
     """(n, 2) or (n, 4) numbers."""
     numbers: list[list[float]] = []
     for number, line in enumerate(_lines(place), 1):
-        words = line.partition("#")[0].replace(",", " ").replace(";", " ").split()
-        if not words:
+        text = line.partition("#")[0].strip()
+        if not text:
             continue
+        words = cells_of(text)
         try:
-            row = [float(word) for word in words]
+            row = [cell_number(word) for word in words]
         except ValueError:
             if not numbers and not any(_is_number(word) for word in words):
                 continue  # the heading
@@ -123,7 +126,7 @@ def _table(place: Path) -> Array:
 
 def _is_number(word: str) -> bool:
     try:
-        float(word)
+        cell_number(word)
     except ValueError:
         return False
     return True
@@ -131,7 +134,7 @@ def _is_number(word: str) -> bool:
 
 def _lines(place: Path) -> list[str]:
     try:
-        return place.read_text(encoding="utf-8").splitlines()
+        return place.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise FileFormatError(f"{place}: cannot be read as text ({error}).") from None
 

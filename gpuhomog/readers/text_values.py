@@ -47,6 +47,7 @@ _NEIGHBOURS = 1 << 16  # bytes before the last value that show how values are wr
 _NUMBER = re.compile(
     rb"[+-]?(?:\d*\.\d+[+-]\d\d(?![\d.EeDd])|(?:\d+\.?\d*|\.\d+)(?:[EeDd][+-]?\d+|[+-]\d{3}(?![\d.]))?)"
 )
+_BETWEEN = re.compile(r"\s*;\s*|\s+,\s*|\s*,\s+|\s+")
 _BEGUN = re.compile(r"[+-]?\d*\.?\d*(?:[EeDd][+-]?)?")  # what may be left of a number
 _FORM = re.compile(rb"[+-]?(\d*)(?:\.(\d*))?(.*)")
 _FIELD = re.compile(rb"[ \t]*([+-]?\d*)\.(\d+)(?:([EeDd])[+-](\d+)|[+-]\d{3}(?![\d.]))?")
@@ -99,6 +100,28 @@ def number(word: bytes) -> float:
     if not np.isfinite(value):
         raise ValueError
     return value
+
+
+def cells_of(line: str) -> list[str]:
+    """The words of a row of a table, apart by blanks, semicolons or commas; commas in words apart already are decimal.
+
+    >>> cells_of("0.5, 1"), cells_of("0.5,1"), cells_of("0,5; 1,25"), cells_of("0,5 1,25")
+    (['0.5', '1'], ['0.5', '1'], ['0.5', '1.25'], ['0.5', '1.25'])
+    """
+    words = _BETWEEN.split(line.strip().rstrip(";,"))
+    return words[0].split(",") if len(words) == 1 else [word.replace(",", ".") for word in words]
+
+
+def cell_number(word: str) -> float:
+    """The number in a cell of a table, NaN and infinity too; ValueError if it holds none.
+
+    >>> cell_number("1.5D-03"), cell_number("nan")
+    (0.0015, nan)
+    """
+    try:
+        return float(word)
+    except ValueError:
+        return number(word.encode())
 
 
 def numbers(words: list[bytes], most: int) -> list[float]:

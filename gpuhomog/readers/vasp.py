@@ -53,7 +53,7 @@ class _Header:
     cell: NDArray[np.float64]
     structure: Structure
     counts: tuple[int, int, int]
-    counts_line: bytes
+    counts_words: tuple[bytes, ...]
     remarks: tuple[str, ...]
     n_atoms: int
 
@@ -157,7 +157,7 @@ def _read_header(path: Path, cursor: Cursor, first: bytes | None = None) -> _Hea
         raise FileFormatError(f"{path}: a grid of {shape[0]} x {shape[1]} x {shape[2]} points: counts are at least 1.")
     if np.linalg.det(cell) < 0:
         remarks.append("The lattice vectors are left-handed.")
-    return _Header(cell, structure, shape, text.split(b"\n")[0].strip(), tuple(remarks), n_atoms)
+    return _Header(cell, structure, shape, counts.groups(), tuple(remarks), n_atoms)
 
 
 def _positions(
@@ -240,7 +240,7 @@ def _survey(file: ByteFile, wanted: int, whole: bool, regular: bool = True) -> t
                 cursor.move_to(block.end())
                 following, has_augmentation = _after_block(file, cursor, header)
                 augmented |= has_augmentation
-                if following is not None and following.strip() == header.counts_line:
+                if following is not None and tuple(following.split()) == header.counts_words:
                     continue
                 break
             frames.append(_Frame(header, tuple(blocks), augmented))
@@ -277,7 +277,7 @@ def _after_block(file: ByteFile, cursor: Cursor, header: _Header) -> tuple[bytes
                     raise FileFormatError(f"{file.path}: the file ends in an augmentation block; it is truncated.")
                 left -= len(text.split())
             continue
-        if text.strip() == header.counts_line:
+        if tuple(words) == header.counts_words:
             return text, augmented
         numbers = _floats(text)
         if numbers is not None and moments + len(numbers) <= header.n_atoms and b"." in text:

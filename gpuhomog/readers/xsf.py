@@ -9,7 +9,8 @@ and is understood too). If it is a lattice vector itself, the file breaks its ow
 kind="xsf-unrepeated" says that its writer leaves repeated planes out: then step = vector / n. Any other vector
 makes an open axis.
 
-The comments of a file that gpuhomog wrote state its boundary, which holds unless another is asked for.
+The comments of a file that gpuhomog wrote state its boundary, which holds unless another is asked for; and quantity and
+unit, as those of cubes do.
 
 Lengths are Å. Neither quantity nor unit is declared, and writers differ (Quantum ESPRESSO: Ry), so a quantity needs
 its unit with it.
@@ -34,8 +35,9 @@ from numpy.typing import NDArray
 from ..errors import FileFormatError, InputError
 from ..grid import OPEN, PERIODIC, Grid, parse_boundary
 from ..structure import SYMBOLS, Structure
+from ..units import ATOMIC_UNITS
 from .compressed import ByteFile, Cursor, open_bytes
-from .cube import written_boundary
+from .cube import doubts_of_unit, written_as, written_boundary
 from .source import NOTHING_CHOSEN, Choices, Source
 from .text_values import TextValues, number
 
@@ -323,7 +325,8 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     if choices.kind != "xsf-unrepeated":
         spans = _spans(path, first, lattice)
     remarks, shape = spans.remarks, (spans.kept[0], spans.kept[1], spans.kept[2])
-    noted = written_boundary(file.head(4096).split(b"\n")[:2])
+    comments = file.head(4096).split(b"\n")[:2]
+    noted, written = written_boundary(comments), written_as(path, comments[0], choices)
     if noted is not None:
         remarks.append("The boundary is the one that gpuhomog noted in the comments when it wrote the file.")
     try:
@@ -357,6 +360,7 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         remarks=tuple(remarks),
         finite=True,
         atomic_units=False,
+        doubts=doubts_of_unit(written[1], ATOMIC_UNITS) if written is not None and written[1] is not None else {},
         n_frames=len(content.frames),
     )
 
