@@ -80,7 +80,7 @@ class TestDipoleCorrection:
         assert levels.work_function_low.value == pytest.approx(-levels.low.value + 4.0, rel=1e-12)
         assert "work function, high" in str(found)
 
-    def test_ranks(self, slab):
+    def test_ranks_find_what_one_process_finds(self, slab):
         potential = gh.electrostatic_potential(slab)
         expected = gh.dipole_correction(potential, "c")
         for axis in (0, 2):
@@ -234,7 +234,7 @@ class TestCut:
         levels = gh.vacuum_levels(gh.electrostatic_potential(cut), "c")
         assert abs(levels.step.value) < 0.01
 
-    def test_ranks(self):
+    def test_ranks_find_what_one_process_finds(self):
         charge = polar_slab()
         charge = charge.derive(np.roll(charge.values, 30, 2), "rolled")
         expected = gh.cut_in_vacuum(charge, "c").values
