@@ -5,7 +5,8 @@
 
 Lengths are bohr. The file does not say what its values are: without `quantity` they are a scalar of unknown unit,
 with it Hartree atomic units (units.ATOMIC_UNITS). Potentials are refused without a unit where the comments name a
-program that writes them in another one, or with the sign of an electron's energy (_WRITERS). The second column of the atoms is kept as Structure.charges.
+program that writes them in another one, or with the sign of an electron's energy (_WRITERS). The second column of
+the atoms is kept as Structure.charges.
 
 Negative counts: some documents say the lengths are then Å, others bohr, and writers of both kinds exist. Here the
 atoms decide: the smallest distance between atoms over the sum of their covalent radii is 0.75 to 1.4 in any bonded

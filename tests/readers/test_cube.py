@@ -138,7 +138,7 @@ def test_the_hartree_potential_of_cp2k_is_an_energy(tmp_path):
     """Negative at the nuclei, in Ha: as a potential it would have the wrong sign."""
     text = body(values_of((3, 4, 5)))
     path = write(tmp_path / "x.cube", " -Quickstep-\n HARTREE POTENTIAL\n" + header((3, 4, 5)).split("\n", 2)[2] + text)
-    with pytest.raises(UnitsError, match='of the opposite sign. Say quantity="electron_potential_energy"'):
+    with pytest.raises(UnitsError, match=r'of the opposite sign\. Say quantity="electron_potential_energy"'):
         gh.read(path, quantity="electrostatic_potential")
     found = gh.read(path, quantity="electron_potential_energy")
     assert np.allclose(found.values.ravel(), numbers(text) * HARTREE, rtol=1e-9)
