@@ -124,6 +124,20 @@ def cell_number(word: str) -> float:
         return number(word.encode())
 
 
+def first_numbers(line: bytes, n: int | None = None) -> list[float] | None:
+    """The numbers of a line, or its first n words; None if one is no number, or there are fewer.
+
+    >>> first_numbers(b"1 2.5 Na", 2), first_numbers(b"1 2.5 Na"), first_numbers(b"1", 2)
+    ([1.0, 2.5], None, None)
+    """
+    words = line.split()[:n]
+    try:
+        found = [number(word) for word in words]
+    except ValueError:
+        return None
+    return found if n is None or len(found) == n else None
+
+
 def numbers(words: list[bytes], most: int) -> list[float]:
     """Numbers of the words, words that touch taken apart, `most` at the utmost; NotANumber for any other."""
     values: list[float] = []
