@@ -124,6 +124,15 @@ def cell_number(word: str) -> float:
         return number(word.encode())
 
 
+def is_cell_number(word: str) -> bool:
+    """True if cell_number takes it."""
+    try:
+        cell_number(word)
+    except ValueError:
+        return False
+    return True
+
+
 def first_numbers(line: bytes, n: int | None = None) -> list[float] | None:
     """The numbers of a line, or its first n words; None if one is no number, or there are fewer.
 
