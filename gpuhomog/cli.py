@@ -255,6 +255,8 @@ def usage(error: Any) -> str:
     if kind == "MissingParameter" and error.param is not None:
         return f"{command}: name the {error.param.metavar or error.param.name} to read; {see}."
     sentence = " ".join(error.format_message().split())
+    if more := re.match(r"Got unexpected extra argument\S* \((.+)\)", sentence):
+        return f"{more[1]}: not expected here; several values of one option are joined by commas, and {see}."
     if unknown := re.match(r"No such command ['\"](.+?)['\"]\.", sentence):
         if now := COMMANDS_OF_OTHERS.get(unknown[1].lower().replace("_", "-")):
             return f'"{unknown[1]}": no such command; it is called "{now}".'

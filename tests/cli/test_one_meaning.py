@@ -101,6 +101,7 @@ def test_former_names_lead_to_names_that_exist(former):
         ("profile x --window 3", "it is called --period."),
         ("macroscopic x", 'it is called "profile".'),
         ("work_function x", 'it is called "potential".'),
+        ("convert x --less y z", "z: not expected here; several values of one option are joined by commas"),
         ("sttep x", 'did you mean "step"?'),
     ],
 )

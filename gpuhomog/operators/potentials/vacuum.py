@@ -247,8 +247,9 @@ def dipole_correction(
     across_slab = abs(float(removed)) * (found.faces[1] - found.faces[0])
     if fermi_energy is not None and across_slab > FELT:
         remarks.append(
-            f"the Fermi energy is that of the slab in this field, {across_slab:.2g} V from face to face, which is taken "
-            f"to be zero at {middle:.2f} Å: both work functions go up or down with that. Correct the calculation itself"
+            f"the Fermi energy is that of the slab in this field, {across_slab:.2g} V from face to face, which is "
+            f"taken to be zero at {middle:.2f} Å: both work functions go up or down with that. Correct the calculation "
+            "itself"
         )
     jump = float((middle + height / 2) % height)
     along = (field.grid.plane_positions(across) - jump) % height - height / 2
