@@ -82,3 +82,12 @@ def nearest_known(word: str, known: Iterable[str]) -> str:
     known = sorted(known)
     close = get_close_matches(word, known, n=1)
     return f'did you mean "{close[0]}"?' if close else f"known: {', '.join(known)}"
+
+
+def counted(n: int, thing: str, things: str | None = None) -> str:
+    """A number of things.
+
+    >>> counted(2, "plane"), counted(1, "radius", "radii")
+    ('2 planes', '1 radius')
+    """
+    return f"{n} {thing if n == 1 else things or thing + 's'}"

@@ -56,7 +56,7 @@ class Source:
     """A file that can be read.
 
     path          the file
-    format        "CHGCAR", "LOCPOT", "cube", "xsf", "npz", "hdf5", "zarr", "siesta", "ase", …
+    format        "CHGCAR", "LOCPOT", "cube", "xsf", "npz", "hdf5", "zarr", "siesta", "pp.x", "etsf", "ase", …
     grid          the whole grid; periodic unless the file states its boundary
     quantity      what the file declares its values to be; None if it does not
     unit          unit of what read_planes returns; None if not declared

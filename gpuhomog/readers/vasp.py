@@ -32,10 +32,10 @@ from numpy.typing import NDArray
 from ..device import Device
 from ..errors import FileFormatError, InputError, warn
 from ..grid import Grid
-from ..structure import SYMBOLS, Structure
+from ..structure import Structure, atomic_number
 from .compressed import ByteFile, Cursor, open_bytes
 from .source import NOTHING_CHOSEN, Choices, Source
-from .text_values import TextValues, number
+from .text_values import TextValues, first_numbers
 
 DENSITIES = ("CHGCAR", "CHG", "AECCAR0", "AECCAR1", "AECCAR2", "PARCHG")
 KINDS = (*DENSITIES, "LOCPOT", "ELFCAR")
@@ -71,20 +71,11 @@ def recognises(head: bytes, path: Path) -> bool:
     return len(lines) >= 7 and _looks_like_poscar(lines)
 
 
-def _floats(line: bytes, n: int | None = None) -> list[float] | None:
-    words = line.split()
-    try:
-        values = [number(w) for w in (words if n is None else words[:n])]
-    except ValueError:
-        return None
-    return values if n is None or len(values) == n else None
-
-
 def _looks_like_poscar(lines: list[bytes]) -> bool:
-    scale = _floats(lines[1])
+    scale = first_numbers(lines[1])
     if scale is None or len(scale) not in (1, 3):
         return False
-    if any(_floats(line, 3) is None for line in lines[2:5]):
+    if any(first_numbers(line, 3) is None for line in lines[2:5]):
         return False
     words, following = lines[5].split(), lines[6].split()
     if not words:
@@ -114,10 +105,10 @@ def _read_header(path: Path, cursor: Cursor, first: bytes | None = None) -> _Hea
 
     remarks: list[str] = []
     comment = line() if first is None else first
-    scale = _floats(line())
+    scale = first_numbers(line())
     if scale is None or len(scale) not in (1, 3):
         raise broken("line 2 is no scale factor (one number, or three)")
-    rows = [_floats(line(), 3) for _ in range(3)]
+    rows = [first_numbers(line(), 3) for _ in range(3)]
     if any(row is None for row in rows):
         raise broken("lines 3 to 5 are not three lattice vectors")
     cell = np.array(rows, dtype=np.float64)
@@ -144,7 +135,7 @@ def _read_header(path: Path, cursor: Cursor, first: bytes | None = None) -> _Hea
     if symbols is None:
         symbols, remark = _symbols_of_vasp_4(comment, len(amounts))
         remarks.append(remark)
-    numbers = [_element(s) for s in symbols] if symbols else [0] * len(amounts)
+    numbers = [atomic_number(s) for s in symbols] if symbols else [0] * len(amounts)
     structure = Structure(np.repeat(np.array(numbers), amounts), _positions(line, n_atoms, factors, cell, broken))
     text = line()
     while not text.strip():
@@ -173,7 +164,7 @@ def _positions(
         mode = line()
     found = []
     for i in range(n_atoms):
-        at = _floats(line(), 3)
+        at = first_numbers(line(), 3)
         if at is None:
             raise broken(f"the position of atom {i + 1} of {n_atoms} is not three numbers")
         found.append(at)
@@ -200,16 +191,9 @@ def _scale_factors(
 def _symbols_of_vasp_4(comment: bytes, n: int) -> tuple[list[str], str]:
     """Elements that the comment line names where the header has none, if it does; and the remark about it."""
     named = [w.decode("ascii", "replace") for w in comment.split()]
-    if len(named) == n and all(_element(w) for w in named):
+    if len(named) == n and all(atomic_number(w) for w in named):
         return named, f"The header is VASP 4's, without elements; the comment line names {' '.join(named)}."
     return [], "The header is VASP 4's, without elements, so the atoms' elements are unknown."
-
-
-def _element(symbol: str) -> int:
-    """Atomic number of "Na", "Na_pv", "Na/abc123"; 0 if it is none."""
-    name = re.match(r"[A-Za-z]+", symbol)
-    word = name[0].capitalize() if name else ""
-    return SYMBOLS.index(word) if word in SYMBOLS and word != "X" else 0
 
 
 def _block(file: ByteFile, cursor: Cursor, counts: tuple[int, int, int], regular: bool) -> TextValues:
@@ -279,7 +263,7 @@ def _after_block(file: ByteFile, cursor: Cursor, header: _Header) -> tuple[bytes
             continue
         if tuple(words) == header.counts_words:
             return text, augmented
-        numbers = _floats(text)
+        numbers = first_numbers(text)
         if numbers is not None and moments + len(numbers) <= header.n_atoms and b"." in text:
             moments += len(numbers)
             continue

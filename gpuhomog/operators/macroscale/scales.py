@@ -40,7 +40,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...device import Device
-from ...errors import InputError, warn
+from ...errors import InputError, counted, warn
 from ...fft import shell_powers
 from ...field import Field
 from ...grid import OPEN, Grid
@@ -304,7 +304,9 @@ def profile_spectrum(profile: Profile) -> Spectrum:
     """Power of the modes of a profile, the mean left out; Hann's window where it is open."""
     values, n = profile.values, len(profile.values)
     if n < FEWEST_SAMPLES:
-        raise InputError(f"Profile of {n} samples: at least {FEWEST_SAMPLES} are needed to tell scales apart.")
+        raise InputError(
+            f"Profile of {counted(n, 'plane')}: at least {FEWEST_SAMPLES} are needed to tell scales apart."
+        )
     square = float(np.mean(values**2))
     windowed = profile.boundary == OPEN
     norm = 1.0

@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...averaging_kernels import gaussian_tail
-from ...errors import InputError, KernelError
+from ...errors import InputError, KernelError, counted
 from ...grid import Grid, axis_index
 from ...results import Measurement, Result, Tables
 from ...structure import Structure
@@ -75,7 +75,9 @@ class PointCharges:
         x = np.array(self.positions, dtype=np.float64).reshape(-1)
         q = np.array(self.charges, dtype=np.float64).reshape(-1)
         if len(x) != len(q) or len(x) == 0:
-            raise InputError(f"{len(q)} charges at {len(x)} positions: give one charge for each position.")
+            raise InputError(
+                f"{counted(len(q), 'charge')} at {counted(len(x), 'position')}: give one charge for each position."
+            )
         if not (np.isfinite(x).all() and np.isfinite(q).all()):
             raise InputError("A position or charge is not finite: give positions in Å and charges in e.")
         order = np.argsort(x, kind="stable")

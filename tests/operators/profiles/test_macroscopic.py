@@ -291,6 +291,18 @@ def test_both_periods_of_an_interface_are_found(period, ratio, layers, points, s
     assert len(found) == 2
 
 
+@pytest.mark.parametrize(("layers", "ratio"), [((6, 6), 1.05), ((6, 6), 1.1), ((7, 12), 1.15), ((13, 6), 1.2)])
+def test_both_periods_are_found_where_a_lag_between_them_repeats_everywhere(layers, ratio):
+    period, other = 2.82, 2.82 * ratio
+    middle, length = layers[0] * period, layers[0] * period + layers[1] * other
+    x = np.arange(360) * (length / 360)
+    second = (erf((x - middle) / 0.3) - erf((x - length) / 0.3) - erf(x / 0.3) + 1) / 2
+    first_values, second_values = 8 * np.cos(2 * np.pi * x / period), 1.4 + 7 * np.cos(2 * np.pi * (x - middle) / other)
+    estimates = gh.find_periods(profile_of(first_values * (1 - second) + second_values * second, length))
+    assert [e.confidence for e in estimates] == ["sure", "sure"]
+    assert sorted(e.value for e in estimates) == pytest.approx([period, other], rel=2e-3)
+
+
 @pytest.mark.parametrize("boundary", ["periodic", "open"])
 @pytest.mark.parametrize("seed", range(6))
 def test_noise_has_no_period(seed, boundary):
