@@ -97,6 +97,9 @@ class Field:
         quantity  what it is; a quantity other than "scalar" fixes the unit it is kept in
         unit      unit of the values; None means the package's own unit of the quantity (e/Å^3, 1/Å^3, V, eV)
         boundary  "periodic", "open", or one per axis
+        device    "auto", "cpu", "gpu:0" …, or a Device
+        origin    (3,) position of the first grid point [Å]; 0 by default
+        structure atoms in the cell
 
         Raises InputError for complex or non-finite values, a wrong shape, a singular cell; UnitsError for an
         unknown unit or quantity, or a unit that does not fit the quantity.
@@ -217,7 +220,10 @@ class Field:
         return self.device.to_host(self.values)
 
     def to(self, unit: str) -> Field:
-        """The same field in another unit of the same dimension; UnitsError otherwise."""
+        """The same field in another unit of the same dimension.
+
+        Raises UnitsError for a unit of another one, InputError for a field whose unit is not known.
+        """
         if self.unit is None:
             raise InputError(
                 f'This field has no known unit: name its quantity when reading it, then use .to("{unit}").'

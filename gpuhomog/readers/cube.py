@@ -132,10 +132,10 @@ def doubts_of_unit(unit: str, quantities: Iterable[str]) -> dict[str, str]:
     return dict.fromkeys(quantities, said)
 
 
-def _doubts(comments: list[bytes]) -> dict[str, str]:
+def doubts_of_writer(comments: list[bytes]) -> dict[str, str]:
     r"""Why potentials of this file may not be in atomic units.
 
-    >>> sorted(_doubts([b" Cubfile created from PWScf calculation\n", b" Contains the selected quantity\n"]))
+    >>> sorted(doubts_of_writer([b" Cubfile created from PWScf calculation\n", b" Contains the selected quantity\n"]))
     ['electron_potential_energy', 'electrostatic_potential']
     """
     said = b" ".join(comments[:2]).decode("utf-8", "replace")
@@ -341,7 +341,7 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
 
     boundary = written_boundary(header.comments)
     written = written_as(path, header.comments[0], choices)
-    doubts = _doubts(header.comments)
+    doubts = doubts_of_writer(header.comments)
     if written is not None and written[0] == "scalar" and written[1] is not None:
         doubts = doubts_of_unit(written[1], (name for name, own in ATOMIC_UNITS.items() if own != written[1]))
     factor, remarks = _settle_lengths(path, header, choices.kind, boundary is not None)

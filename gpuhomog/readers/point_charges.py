@@ -142,9 +142,8 @@ def _plain_xyz(place: Path) -> _Read | None:
     if len(lines) < 3 or "Properties=" in lines[1] or not lines[0].strip().isdigit():
         return None
     atoms = [line.split() for line in lines[2 : 2 + int(lines[0])]]
-    if any(len(words) != 5 or not all(map(is_cell_number, words[1:])) for words in atoms) or len(atoms) != int(
-        lines[0]
-    ):
+    rows = [words for words in atoms if len(words) == 5 and all(map(is_cell_number, words[1:]))]
+    if not len(rows) == len(atoms) == int(lines[0]):
         return None
     unknown = sorted({words[0] for words in atoms} - set(SYMBOLS))
     if unknown:

@@ -178,6 +178,14 @@ def test_other_netcdf_is_refused(writer, tmp_path):
         gh.read(WRITERS[writer](tmp_path / "x.nc", {"eigenvalues": VALUES[0], "primitive_vectors": CELL}))
 
 
+@pytest.mark.parametrize("version", [b"8.10.3", b"9.10.4  "])
+def test_binary_files_of_abinit_are_named(tmp_path, version):
+    first = version + struct.pack("<2i", 80, 52)
+    (tmp_path / "o_DEN").write_bytes(struct.pack("<i", len(first)) + first + struct.pack("<i", len(first)) + bytes(900))
+    with pytest.raises(FileFormatError, match=r"binary file of ABINIT.*iomode 3"):
+        gh.read(tmp_path / "o_DEN")
+
+
 @pytest.mark.parametrize("kept", [3, 20, 150, 0.5, -1])
 def test_files_cut_short(write, kept):
     path = write("vtrial", VALUES[:1])
