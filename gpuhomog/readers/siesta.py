@@ -6,8 +6,8 @@
 
 What the values are is in the name alone: densities are numbers of electrons per bohr^3, potentials the energy of
 an electron in Ry (positive where electrons are repelled). With two spin components the file holds up and down;
-`total` and `magnetization` are their sum and difference. The records are read here rather than by sisl, which
-reads every plane of every spin; the test compares the two.
+`total` and `magnetization` (a scalar, 1/Å^3) are their sum and difference. The records are read here rather than by
+sisl, which reads every plane of every spin; the test compares the two.
 
 In   path; may be compressed (.gz, .bz2, .xz); either byte order.
 Out  Source without atoms (the file has none; they are in the .XV or .fdf beside it).
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from ..errors import FileFormatError, InputError, nearest_known
 from ..grid import Grid
-from ..units import BOHR
+from ..units import BOHR, QUANTITIES, conversion_factor
 from .binary import COPY_BYTES, DAMAGED, Layout, check_size, open_binary, read_layout
 from .compressed import without_compression
 from .source import NOTHING_CHOSEN, Choices, Source
@@ -121,15 +121,21 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
 
     def read_planes(start: int, stop: int, block: str, dtype: np.dtype) -> NDArray[np.floating]:
         if block in ("total", "magnetization") and n_spin > 1:
-            up, down = (component(spin, start, stop, dtype) for spin in (0, 1))
-            return np.add(up, down, out=up) if block == "total" else np.subtract(up, down, out=up)
-        return component(spins[block], start, stop, dtype)
+            values, down = (component(spin, start, stop, dtype) for spin in (0, 1))
+            (np.add if block == "total" else np.subtract)(values, down, out=values)
+        else:
+            values = component(spins[block], start, stop, dtype)
+        if block in scalars:
+            values *= values.dtype.type(conversion_factor(unit, own))
+        return values
 
     spins = {"total": 0} if n_spin == 1 else {"up": 0, "down": 1}
     spins |= {f"component {spin + 1}": spin for spin in range(2, n_spin)}
     blocks = tuple(spins)
     if n_spin > 1 and quantity == "electron_density":
         blocks = ("total", "magnetization", *spins)
+    scalars = [name for name in blocks if name.startswith(("magnet", "component"))]
+    own = QUANTITIES[quantity] or unit
     return Source(
         path,
         "siesta",
@@ -140,7 +146,7 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         2,
         read_planes,
         remarks=_remarks(_suffix(path)),
-        of_block={name: ("scalar", unit) for name in blocks if name.startswith(("magnet", "component"))},
+        of_block={name: ("scalar", own) for name in scalars},
     )
 
 

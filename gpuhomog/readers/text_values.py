@@ -47,6 +47,7 @@ _NEIGHBOURS = 1 << 16  # bytes before the last value that show how values are wr
 _NUMBER = re.compile(
     rb"[+-]?(?:\d*\.\d+[+-]\d\d(?![\d.EeDd])|(?:\d+\.?\d*|\.\d+)(?:[EeDd][+-]?\d+|[+-]\d{3}(?![\d.]))?)"
 )
+_BETWEEN = re.compile(r"\s*;\s*|\s+,\s*|\s*,\s+|\s+")
 _BEGUN = re.compile(r"[+-]?\d*\.?\d*(?:[EeDd][+-]?)?")  # what may be left of a number
 _FORM = re.compile(rb"[+-]?(\d*)(?:\.(\d*))?(.*)")
 _FIELD = re.compile(rb"[ \t]*([+-]?\d*)\.(\d+)(?:([EeDd])[+-](\d+)|[+-]\d{3}(?![\d.]))?")
@@ -99,6 +100,51 @@ def number(word: bytes) -> float:
     if not np.isfinite(value):
         raise ValueError
     return value
+
+
+def cells_of(line: str) -> list[str]:
+    """The words of a row of a table, apart by blanks, semicolons or commas; commas in words apart already are decimal.
+
+    >>> cells_of("0.5, 1"), cells_of("0.5,1"), cells_of("0,5; 1,25"), cells_of("0,5 1,25")
+    (['0.5', '1'], ['0.5', '1'], ['0.5', '1.25'], ['0.5', '1.25'])
+    """
+    words = _BETWEEN.split(line.strip().rstrip(";,"))
+    return words[0].split(",") if len(words) == 1 else [word.replace(",", ".") for word in words]
+
+
+def cell_number(word: str) -> float:
+    """The number in a cell of a table, NaN and infinity too; ValueError if it holds none.
+
+    >>> cell_number("1.5D-03"), cell_number("nan")
+    (0.0015, nan)
+    """
+    try:
+        return float(word)
+    except ValueError:
+        return number(word.encode())
+
+
+def is_cell_number(word: str) -> bool:
+    """True if cell_number takes it."""
+    try:
+        cell_number(word)
+    except ValueError:
+        return False
+    return True
+
+
+def first_numbers(line: bytes, n: int | None = None) -> list[float] | None:
+    """The numbers of a line, or its first n words; None if one is no number, or there are fewer.
+
+    >>> first_numbers(b"1 2.5 Na", 2), first_numbers(b"1 2.5 Na"), first_numbers(b"1", 2)
+    ([1.0, 2.5], None, None)
+    """
+    words = line.split()[:n]
+    try:
+        found = [number(word) for word in words]
+    except ValueError:
+        return None
+    return found if n is None or len(found) == n else None
 
 
 def numbers(words: list[bytes], most: int) -> list[float]:

@@ -36,7 +36,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...errors import InputError
+from ...errors import InputError, counted
 from ...fft import RowsOfModes
 from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, Grid
@@ -137,7 +137,9 @@ class LorentzCavity(Result):
             ("whole cells + P/3ε0", _vector(self.invariant)),
             ("boundary", self.boundary),
         ]
-        title = f"Around ({', '.join(f'{x:.4f}' for x in self.centre)}) Å, {len(self.radii)} radii"
+        title = (
+            f"Around ({', '.join(f'{x:.4f}' for x in self.centre)}) Å, {counted(len(self.radii), 'radius', 'radii')}"
+        )
         left = [("P of the cell", f"{_vector(self.P_cell)} e/Å^2, {self.cell}")]
         units = {"q": "e", "p_over_V": "e/Å^2", "E_out": "V/Å"}
         for name, label in (("q", "q"), ("p_over_V", "p/V"), ("E_out", "E beyond R")):

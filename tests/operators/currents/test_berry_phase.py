@@ -295,7 +295,7 @@ MODEL = {"n_k": 8, "period": PERIOD, "sites": SITES}
         (lambda: gh.model_string(ring, 4, **MODEL), ["n_occupied = 4"]),
         (lambda: gh.model_string(ring, 1, n_k=8, period=0.0, sites=SITES), ["period = 0"]),
         (lambda: gh.berry_phase(STRING, occupation=0.0), ["occupation = 0"]),
-        (lambda: gh.pumped_charge([STATES], PERIOD), ["1 parameters"]),
+        (lambda: gh.pumped_charge([STATES], PERIOD), ["1 parameter:"]),
         (lambda: gh.pumped_charge([STATES, STATES], PERIOD, zeta=[1.0]), ["zeta of shape (1,)"]),
         (lambda: gh.pumped_charge([STATES, STATES[::2]], PERIOD), ["Parameter number 1", "12 k"]),
         (
