@@ -265,6 +265,8 @@ class Profile(Result):
     uncertainty (n,) standard uncertainty of each value, or None
     periods     windows of a macroscopic average [Å], () for a planar average
     precision   of the values that it was made from: how far rounding moves them, as a fraction
+    structure   atoms of the field that it was made from
+    provenance  what was read and done, step by step
     """
 
     position: NDArray[np.float64]

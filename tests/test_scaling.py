@@ -317,6 +317,24 @@ def test_no_step_of_what_waits_stops_another(tmp_path):
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"tests.log", "leading.log"}
 
 
+def test_a_family_that_is_not_clean_is_named(tmp_path, monkeypatch):
+    checker = tmp_path / "bin" / "compute-sanitizer"
+    checker.parent.mkdir()
+    checker.write_text('#!/bin/sh\ncase "$*" in *racecheck*taps) exit 1 ;; esac\n')
+    checker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{checker.parent}{os.pathsep}{os.environ['PATH']}")
+    done, _ = waiting(tmp_path, 60, "sanitize")
+    assert done.returncode == 1 and "failed: sanitize; " in done.stdout
+    assert [line for line in done.stdout.splitlines() if "clean" in line] == ["racecheck of taps: not clean"]
+
+
+def test_the_checker_is_asked_about_every_family():
+    script = (SCALING / "waiting.sh").read_text()
+    named = re.search(r"for family in (.*); do", script)[1].split()
+    source = (SCALING.parent / "tests" / "kernels" / "sanitize.py").read_text()
+    assert named == re.search(r"FAMILIES = \((.*)\)", source)[1].split(", ")
+
+
 def test_what_is_tuned_is_there(script, tmp_path, monkeypatch):
     gpu, cases, bench = script("gpu"), script("gpu_cases"), script("bench")
     from gpuhomog.device.gpu import runtime

@@ -148,7 +148,7 @@ def name_axis(axes: Any, name: str, unit: str | None) -> None:
 
 
 def new_figure(width: str, height: float) -> Figure:
-    """An empty figure of a printed width ("column" or "page") and a height in inches."""
+    """An empty figure of a printed width ("column" or "page", else InputError) and a height in inches."""
     if width not in WIDTHS:
         raise InputError(f'Figure width "{width}": {nearest_known(width, WIDTHS)}')
     figure = Figure(figsize=(WIDTHS[width], height))

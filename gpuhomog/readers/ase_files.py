@@ -62,6 +62,7 @@ def from_ase(
     pad       planes of zeros put before the first plane of each axis: one, or one number for each axis; 1 where
               the calculator leaves out the points of an open face at which the field is zero
     origin    position of point [0, 0, 0], in the coordinates of the atoms [Å]; None means 0
+    device    as in Field.from_array
 
     Raises InputError for Atoms without a cell, and as Field.from_array.
     """

@@ -58,7 +58,7 @@ def read_profile(
     position_unit  of its first column
     boundary       of a foreign table
 
-    A file of gpuhomog knows all this: giving another quantity than it states is refused.
+    A file of gpuhomog knows all this: another quantity than it states is refused. Raises InputError, FileFormatError.
     """
     place = _existing(path)
     step = {"step": "read profile", "path": str(place)}

@@ -56,6 +56,7 @@ class _Header:
     counts_words: tuple[bytes, ...]
     remarks: tuple[str, ...]
     n_atoms: int
+    comment: bytes
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def _read_header(path: Path, cursor: Cursor, first: bytes | None = None) -> _Hea
         raise FileFormatError(f"{path}: a grid of {shape[0]} x {shape[1]} x {shape[2]} points: counts are at least 1.")
     if np.linalg.det(cell) < 0:
         remarks.append("The lattice vectors are left-handed.")
-    return _Header(cell, structure, shape, counts.groups(), tuple(remarks), n_atoms)
+    return _Header(cell, structure, shape, counts.groups(), tuple(remarks), n_atoms, comment)
 
 
 def _positions(
@@ -309,7 +310,10 @@ def _remarks(kind: str, known_from: str, n_blocks: int) -> list[str]:
 
 
 def _settle_kind(path: Path, frame: _Frame, kind: str | None, quantity: str | None) -> tuple[str, str]:
-    """What the file is, and where that is known from: "kind", "quantity", "content", "name"."""
+    """What the file is, and where that is known from: "kind", "quantity", "content", "name", "name and comment".
+
+    The comment of gpuhomog confirms a name, no more: VASP copies the comment of its POSCAR into all that it writes.
+    """
     if kind is not None:
         if frame.augmented and kind not in DENSITIES:
             raise FileFormatError(
@@ -330,7 +334,8 @@ def _settle_kind(path: Path, frame: _Frame, kind: str | None, quantity: str | No
     if quantity == "electron_potential_energy":
         return "LOCPOT", "quantity"
     if named is not None:
-        return named, "name"
+        written = f"{_declared(named)[0]}, written by gpuhomog".encode()
+        return named, "name and comment" if written in frame.header.comment else "name"
     raise FileFormatError(
         f"{path}: VASP's densities and potentials share one layout, and neither the name nor the content of this file "
         'tells which it is. Say kind="CHGCAR" for a density, a difference of densities or a magnetization (they are '

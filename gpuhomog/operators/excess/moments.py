@@ -35,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...device import choose_device
-from ...errors import InputError, nearest_known
+from ...errors import InputError, check_word
 from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions
@@ -247,7 +247,8 @@ def moment_densities(
     partition  "period": one period an interval; "crossings": the zero-average partition at each x_b
     period     of the bulk on an open axis [Å], or "auto"; a periodic profile is one period
     positions  equally spaced x_b of the fields [Å]; by default the samples of a periodic profile; on an open axis the
-               samples with a period to either side ("period"), or of the middle half of the window ("crossings")
+               samples with a period to either side ("period"), or of the middle half of the window ("crossings", of
+               either axis 1024 positions at most)
     others     as in `partition`
 
     A bandlimited periodic profile with one period an interval takes the spectral formulas, which are exact. On an open
@@ -256,8 +257,7 @@ def moment_densities(
     E13, E22, E27 are stated. Raises InputError as `partition`, and for an open bulk without a period with
     partition="period".
     """
-    if partition not in PARTITIONS:
-        raise InputError(f'Unknown partition "{partition}": {nearest_known(str(partition), PARTITIONS)}')
+    check_word("partition", partition, PARTITIONS)
     by_period = partition == "period"
     matter, position = _bulk(field, axis, x_b, largest, period, bulk, reference, sampling, by_period)
     profile, places = matter.profile, _positions(matter, positions, by_period)
@@ -462,10 +462,9 @@ def _positions(bulk: _Bulk, given: Any, by_period: bool) -> Array:
         return x
     profile, window = bulk.profile, bulk.window
     if window.cell is not None:
-        stride = 1 if by_period else -(-len(profile.values) // MOST_POSITIONS)
-        while len(profile.values) % stride:
-            stride += 1
-        return profile.position[::stride]
+        if by_period or len(profile.values) <= MOST_POSITIONS:
+            return profile.position
+        return np.asarray(profile.position[0] + np.arange(MOST_POSITIONS) * (window.cell / MOST_POSITIONS))
     margin = (window.period or 0.0) if by_period else (window.high - window.low) / 4
     inside = profile.position[(profile.position >= window.low + margin) & (profile.position <= window.high - margin)]
     if len(inside) < 3:

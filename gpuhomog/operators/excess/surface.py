@@ -44,7 +44,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...averaging_kernels import gaussian_tail
-from ...errors import InputError, KernelError, counted, nearest_known
+from ...errors import InputError, KernelError, check_word, counted
 from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions
@@ -332,8 +332,7 @@ def _surface(
     sampling: str | None,
 ) -> Excess:
     """What surface_charge and surface_excess return."""
-    if side not in SIDES:
-        raise InputError(f'Unknown side "{side}": {nearest_known(str(side), SIDES)}')
+    check_word("side", side, SIDES)
     sampling = check_sampling(sampling)
     for name, number in (("x_b", x_b), ("origin", origin)):
         if number is not None and not isfinite(number):

@@ -194,7 +194,7 @@ class PointCharges:
         return float((self._q * inside * (self._x - x_b)).sum()) / width
 
     def dipole_density(self, x: ArrayLike, width: float) -> Array:
-        """P(x) = M1 of the window of full width `width` around each x (eq. 46)."""
+        """P(x) = M1 of the window of full width `width` [Å], positive or InputError, around each x (eq. 46)."""
         if not width > 0:
             raise InputError(f"width = {width}: give the positive full width of the window in Å.")
         away = self._x - np.asarray(x, dtype=np.float64)[..., None]
@@ -299,6 +299,7 @@ def point_surface_charge(
     bulk    instead, any two positions between which C is averaged [Å], for a bulk without a period
     eps     width of the kernel [Å], twice its standard deviation; an eighth of the thickness by default, which
             leaves the middle eight standard deviations from each surface
+    origin  of the first moments [Å]; by default the outermost charge of each surface
 
     Source: eqs. 36, 39, 57, 58 of the paper. Raises InputError for period and bulk together, for a period whose cell
     around x_b is not neutral (with its net charge: then eq. 58 depends on x_b), and for x_b or a bulk outside the
@@ -491,6 +492,8 @@ def crystal_surface_charge(points: PointCharges, period: float, x_low: float) ->
     """σ = -(1/a) Σ q_i (x_i - x_L) of a crystal of neutral cells that begins at x_L (eq. 58).
 
     points  the charges of one cell, between x_L and x_L + a
+    period  a [Å]
+    x_low   x_L [Å]
 
     Raises InputError for a cell with net charge, and for charges outside the cell.
     """

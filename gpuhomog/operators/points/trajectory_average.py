@@ -115,7 +115,7 @@ class Blocks:
         return np.asarray(self.squares[level] / (n * (n - 1)))
 
     def average(self) -> TrajectoryAverage:
-        """Mean and errors of all that was added."""
+        """Mean and errors of all that was added; InputError if that is too few frames."""
         n = self.counts[0] if self.counts else 0
         if n < FEWEST_FRAMES:
             raise InputError(f"{counted(n, 'frame')}: at least {FEWEST_FRAMES} are needed for a mean with its error.")

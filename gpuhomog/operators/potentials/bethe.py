@@ -158,7 +158,7 @@ class RadialCharge(SphericalCharge):
     def of_samples(
         cls, radii: ArrayLike, density: ArrayLike, centre: Sequence[float] = (0.0, 0.0, 0.0)
     ) -> RadialCharge:
-        """Samples ρ [e/Å^3] at radii that ascend [Å]: splines of degree 5 through ρ r^n, zero beyond the last radius.
+        """Samples ρ [e/Å^3] at radii from the centre that ascend [Å]: splines of degree 5 through ρ r^n, then zero.
 
         Below the first radius ρ is constant. Raises InputError for fewer than 8 samples, for radii that do not ascend,
         and for numbers that are not finite.
@@ -174,7 +174,10 @@ class RadialCharge(SphericalCharge):
     def of_function(
         cls, density: Callable[[float], float], extent: float = inf, centre: Sequence[float] = (0.0, 0.0, 0.0)
     ) -> RadialCharge:
-        """A function ρ(r) [e/Å^3] up to an extent [Å], integrated adaptively."""
+        """A density ρ(r) [e/Å^3], r from the centre, up to an extent [Å], integrated adaptively.
+
+        Raises InputError for an extent that is not positive.
+        """
         if not extent > 0:
             raise InputError(f"extent = {extent}: give the radius where the density ends in Å.")
         between = _quadrature(density, float(extent))
@@ -326,6 +329,7 @@ class BuildingBlock(Result):
 
         density  charge_density; a periodic box is cut opposite the centre
         centre   (3,) of the block [Å]; the middle of the box by default
+        name, volume  as in BuildingBlock
 
         Its moments are sums over the grid, exact for a bandlimited density; the error is what leaving out every
         second point along each axis changes. Raises InputError for another quantity, and where charge reaches a face

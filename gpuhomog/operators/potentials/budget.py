@@ -47,7 +47,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...averaging_kernels import gaussian_tail
-from ...errors import InputError, nearest_known
+from ...errors import InputError, check_word
 from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions
@@ -242,14 +242,14 @@ def potential_budget(
     origin    x_0 of the moments [Å]; the face below x_b by default
     eps_rho   precision of a macroscopic charge density [e/Å^3], for `resolved`
     radii     radii [Å] of the order of limits; "auto": from a period to a hundred times the thickness
+    sampling  as in surface_charge
 
     Source: eqs. 69-80 and A1-A4 of the paper with M2/2 for M2, D_L kept, and both surfaces of a film.
     Raises InputError as surface_charge for the field; for a cell that is not neutral; for x_b within two periods of a
     face where the bulk does not repeat there; for a sample whose x_b is in a vacuum; for R <= 0.
     """
     R = check_radius(radius)
-    if case not in CASES:
-        raise InputError(f'Unknown case "{case}" of a potential budget: {nearest_known(str(case), CASES)}')
+    check_word("case", case, CASES, "of a potential budget")
     for name, number in (("x_b", x_b), ("origin", origin), ("length", length)):
         if number is not None and not isfinite(number):
             raise InputError(f"{name} = {number}: give a finite number in Å.")

@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...device import Device
-from ...errors import InputError, nearest_known
+from ...errors import InputError, check_word
 from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, axis_index
 from ...parallel import Slab
@@ -147,7 +147,10 @@ def deviation_decay(
     without structure, for open planes, and as cylinder_potential.
     """
     check_charge(field.quantity, "The decay of a potential")
-    _check_choices(average, side, fraction)
+    check_word("average", average, AVERAGES, "of a decay")
+    check_word("side", side, N_SIDES, "of a decay")
+    if not 0 < fraction <= MOST_OF_DISC:
+        raise InputError(f"fraction = {fraction}: give R1/R of a fixed disc, above 0 and at most {MOST_OF_DISC}.")
     field, normal = field.internal(), axis_index(axis)
     wanted = _radii(field, normal, radii)
     cylinder = _upright_cylinder(field, normal, float(wanted[0]))
@@ -189,15 +192,6 @@ def deviation_decay(
         remarks=_remarks(exponent, AVERAGES[average], decades),
         provenance=(*field.provenance, step if stated is None else {**step, "fraction": stated}),
     )
-
-
-def _check_choices(average: str, side: str, fraction: float) -> None:
-    """InputError for unknown words, and for R1/R that is none."""
-    for name, word, known in (("average", average, tuple(AVERAGES)), ("side", side, tuple(N_SIDES))):
-        if word not in known:
-            raise InputError(f'Unknown {name} "{word}" of a decay: {nearest_known(str(word), known)}')
-    if not 0 < fraction <= MOST_OF_DISC:
-        raise InputError(f"fraction = {fraction}: give R1/R of a fixed disc, above 0 and at most {MOST_OF_DISC}.")
 
 
 def _upright_cylinder(field: Field, normal: int, radius: float) -> Cylinder:

@@ -127,6 +127,7 @@ def find_periods(profile: Profile, *, most: int = 2) -> tuple[PeriodEstimate, ..
     most     largest number of different periods looked for: 2 for an interface of two materials
 
     Returns one PeriodEstimate for each period; a single one of confidence "none", which says why, if there is none.
+    Raises InputError for most < 1.
     """
     if most < 1:
         raise InputError(f"most={most}: look for at least one period.")

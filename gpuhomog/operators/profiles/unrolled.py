@@ -23,7 +23,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...errors import InputError, nearest_known
+from ...errors import check_word
 from ...results import Profile
 from ...units import DOUBLE
 from .between_points import harmonics
@@ -270,8 +270,7 @@ def check_sampling(sampling: str | None) -> str:
     """The sampling, "bandlimited" if None; InputError for an unknown word."""
     if sampling is None:
         return BANDLIMITED
-    if sampling not in (BANDLIMITED, CELL):
-        raise InputError(f'Unknown sampling "{sampling}": {nearest_known(str(sampling), (BANDLIMITED, CELL))}')
+    check_word("sampling", sampling, (BANDLIMITED, CELL))
     return sampling
 
 

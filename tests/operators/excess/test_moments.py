@@ -151,6 +151,18 @@ class TestPartition:
         assert "Zero-average partition" in str(found)
 
 
+@pytest.mark.parametrize("n", [1024, 1031, 2062])
+def test_positions_of_crossings_go_round_the_cell_whatever_divides_the_samples(n):
+    """M1 of cos kx is sin(k x_b)/k with whole waves; both numbers beyond 1024 have no divisor near n/1024."""
+    k = 2 * np.pi / 4
+    x = np.arange(n) * (20 / n)
+    wave = gh.Profile(x, np.cos(k * x), "e/Å^3", "charge_density", 20.0)
+    found = gh.moment_densities(wave, partition="crossings")
+    places = found.m1_field.position
+    assert len(places) == 1024 and found.m1_field.boundary == "periodic"
+    assert found.m1_field.values == pytest.approx(np.sin(k * places) / k, abs=3e-6)
+
+
 def test_exact_averages_over_finer_cells():
     """Of a trigonometric polynomial: differences of its antiderivative over each cell."""
     profile = crystal([(0.3, 0.2), (0.0, -0.5)], n=15)
