@@ -52,7 +52,7 @@ from .jobs import (
     read_job,
     submit,
 )
-from .jobs.options import COMMON, DRY_RUN, FRESH, GENERAL, JSON, QUIET, Option, renamed
+from .jobs.options import COMMANDS_OF_OTHERS, COMMON, DRY_RUN, FRESH, GENERAL, JSON, QUIET, Option, renamed
 from .jobs.streamed import is_streamed, run_streamed
 from .jobs.wording import as_typed
 from .parallel import Comm, agree_on, agreed, launched_rank, world
@@ -247,15 +247,19 @@ def usage(error: Any) -> str:
         name = error.option_name
         known = [option for parameter in context.command.params for option in parameter.opts if option[:2] == "--"]
         now = renamed(name.lstrip("-"), [option[2:] for option in known])
-        close = get_close_matches(name, known, n=1)
-        hint = f"it is called --{now}." if now else f"did you mean {close[0]}?" if close else f"{see}."
+        close = get_close_matches(name.lstrip("-"), [option[2:] for option in known], n=1)
+        hint = f"it is called --{now}." if now else f"did you mean --{close[0]}?" if close else f"{see}."
         return f"{name}: {command} has no such option; {hint}"
     if kind == "BadOptionUsage":
         return f"{error.option_name}: its value is missing; write it after the option."
     if kind == "MissingParameter" and error.param is not None:
         return f"{command}: name the {error.param.metavar or error.param.name} to read; {see}."
     sentence = " ".join(error.format_message().split())
+    if more := re.match(r"Got unexpected extra argument\S* \((.+)\)", sentence):
+        return f"{more[1]}: not expected here; several values of one option are joined by commas, and {see}."
     if unknown := re.match(r"No such command ['\"](.+?)['\"]\.", sentence):
+        if now := COMMANDS_OF_OTHERS.get(unknown[1].lower().replace("_", "-")):
+            return f'"{unknown[1]}": no such command; it is called "{now}".'
         close = get_close_matches(unknown[1], [*COMMANDS, "run", "submit", "plan"], n=1)
         return f'"{unknown[1]}": no such command; ' + (f'did you mean "{close[0]}"?' if close else f"{see}.")
     return f"{sentence.rstrip('.')}; {see}."

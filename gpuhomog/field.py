@@ -197,10 +197,11 @@ class Field:
         """InputError unless another field has its values at the same points, on the same device and ranks."""
         if not self.grid.has_points_of(other.grid):
             told = [
-                f"{' × '.join(map(str, grid.shape))} points in {grid.volume:.6g} Å^3 from {grid.origin} Å on"
+                f"{' × '.join(map(str, grid.shape))} points in {grid.volume:.6g} Å^3 "
+                f"from ({', '.join(f'{x:.6g}' for x in grid.origin)}) Å on"
                 for grid in (self.grid, other.grid)
             ]
-            raise InputError(f"The fields are on different grids, {told[0]} and {told[1]}: give both on one.")
+            raise InputError(f"The fields are on different grids, {told[0]} and {told[1]}: give both on one grid.")
         if (self.slab, self.device.name) != (other.slab, other.device.name):
             raise InputError("The fields are on different devices or in different slabs: read both alike.")
 

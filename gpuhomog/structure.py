@@ -9,6 +9,7 @@ Out  Structure; `to_ase()` gives ASE Atoms.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,17 @@ SYMBOLS = (
     "Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og"
 ).split()
 """Element symbols by atomic number; "X" (0) is an atom whose element the file does not say."""
+
+
+def atomic_number(label: str) -> int:
+    """Of what programs call atoms of an element; 0 if it is none.
+
+    >>> [atomic_number(label) for label in ("Na", "Na_pv", "O1", "FE", "Xx")]
+    [11, 11, 8, 26, 0]
+    """
+    letters = re.match(r"[A-Za-z]+", label)
+    word = letters[0].capitalize() if letters else "X"
+    return SYMBOLS.index(word) if word in SYMBOLS else 0
 
 
 @dataclass(frozen=True, eq=False)

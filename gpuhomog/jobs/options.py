@@ -944,10 +944,27 @@ FORMER = {
     "stages": ("eps",),
     "step": ("every",),
     "to": ("to-unit", "to-quantity"),
-    "window": ("bulk", "width"),
+    "window": ("bulk", "width", "period"),
     "within": ("bulk",),
 }
 """Names that options had, or that others give them → what they are called where a command has that option."""
+
+
+COMMANDS_OF_OTHERS = {
+    "align": "step",
+    "alignment": "step",
+    "dipole": "potential",
+    "field": "potential",
+    "macroscopic": "profile",
+    "planar": "profile",
+    "poisson": "potential",
+    "smooth": "average",
+    "subtract": "convert",
+    "vacuum": "potential",
+    "workfunction": "potential",
+    "work-function": "potential",
+}
+"""What other programs call what a command does → the command."""
 
 
 def renamed(name: str, known: Iterable[str]) -> str | None:

@@ -5,7 +5,8 @@
 
 Lengths are bohr. The file does not say what its values are: without `quantity` they are a scalar of unknown unit,
 with it Hartree atomic units (units.ATOMIC_UNITS). Potentials are refused without a unit where the comments name a
-program that writes them in another one (_WRITERS). The second column of the atoms is kept as Structure.charges.
+program that writes them in another one, or with the sign of an electron's energy (_WRITERS). The second column of
+the atoms is kept as Structure.charges.
 
 Negative counts: some documents say the lengths are then Å, others bohr, and writers of both kinds exist. Here the
 atoms decide: the smallest distance between atoms over the sum of their covalent radii is 0.75 to 1.4 in any bonded
@@ -64,10 +65,12 @@ _WRITERS = {
     "PWScf": (re.compile(r"\bpwscf\b", re.IGNORECASE), "Ry"),
     "ABACUS": (re.compile(r"\babacus\b", re.IGNORECASE), "Ry"),
     "ASE": (re.compile(r"\bcube file from ase\b", re.IGNORECASE), "eV"),
+    "CP2K": (re.compile(r"-quickstep-\s*hartree potential\b", re.IGNORECASE), "Ha"),
 }
-"""Programs that write potentials as the energy of an electron, but not in Ha: how comments name them, and the unit.
+"""Programs that write potentials as the energy of an electron: how comments name them, and the unit.
 
-Quantum ESPRESSO's pp.x (INPUT_PP, plot_num 1 and 11), ABACUS (out_pot), ASE (as the calculator has the array)."""
+Quantum ESPRESSO's pp.x (INPUT_PP, plot_num 1 and 11), ABACUS (out_pot), ASE (as the calculator has the array), CP2K
+(V_HARTREE_CUBE, whose manual says that the sign is the opposite of a potential's)."""
 _TITLE = re.compile(rb"(?:# )?(\w+) \[([^\]]+)\], written by gpuhomog\b")
 _INTEGER = re.compile(rb"[+-]?\d+")
 
@@ -129,20 +132,22 @@ def doubts_of_unit(unit: str, quantities: Iterable[str]) -> dict[str, str]:
     return dict.fromkeys(quantities, said)
 
 
-def _doubts(comments: list[bytes]) -> dict[str, str]:
+def doubts_of_writer(comments: list[bytes]) -> dict[str, str]:
     r"""Why potentials of this file may not be in atomic units.
 
-    >>> sorted(_doubts([b" Cubfile created from PWScf calculation\n", b" Contains the selected quantity\n"]))
+    >>> sorted(doubts_of_writer([b" Cubfile created from PWScf calculation\n", b" Contains the selected quantity\n"]))
     ['electron_potential_energy', 'electrostatic_potential']
     """
     said = b" ".join(comments[:2]).decode("utf-8", "replace")
+    energy, potential = "electron_potential_energy", "electrostatic_potential"
     for name, (words, unit) in _WRITERS.items():
         if words.search(said):
-            what = f"its comments name {name}, which writes the potential energy of an electron in {unit}, not in Ha"
-            say = f'Say quantity="electron_potential_energy" and unit="{unit}", or the unit'
-            return dict.fromkeys(
-                ("electron_potential_energy", "electrostatic_potential"), f"{what}. {say} that the values are in."
-            )
+            what = f"its comments name {name}, which writes the potential energy of an electron in {unit}"
+            if unit == ATOMIC_UNITS[energy]:
+                say = f'{what}, of the opposite sign. Say quantity="{energy}", or the unit of these values'
+                return {potential: f"{say} if they are a potential."}
+            say = f'{what}, not in Ha. Say quantity="{energy}" and unit="{unit}", or the unit that the values are in.'
+            return {energy: say, potential: say}
     return {}
 
 
@@ -336,7 +341,7 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
 
     boundary = written_boundary(header.comments)
     written = written_as(path, header.comments[0], choices)
-    doubts = _doubts(header.comments)
+    doubts = doubts_of_writer(header.comments)
     if written is not None and written[0] == "scalar" and written[1] is not None:
         doubts = doubts_of_unit(written[1], (name for name, own in ATOMIC_UNITS.items() if own != written[1]))
     factor, remarks = _settle_lengths(path, header, choices.kind, boundary is not None)

@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 from ..device import Device
 from ..errors import FileFormatError, InputError, warn
 from ..grid import Grid
-from ..structure import SYMBOLS, Structure
+from ..structure import Structure, atomic_number
 from ..units import BOHR
 from .compressed import Cursor, open_bytes
 from .source import NOTHING_CHOSEN, Choices, Source
-from .text_values import TextValues, number
+from .text_values import TextValues, first_numbers, number
 
 KINDS = ("pp.x",)
 
@@ -151,11 +151,8 @@ class _Header:
 
 def _numbers(line: bytes, n: int) -> list[float] | None:
     """Exactly n numbers."""
-    words = line.split()
-    try:
-        return [number(word) for word in words] if len(words) == n else None
-    except ValueError:
-        return None
+    found = first_numbers(line)
+    return found if found is not None and len(found) == n else None
 
 
 def _integers(line: bytes, n: int) -> list[int] | None:
@@ -177,13 +174,6 @@ def recognises(head: bytes, path: Path) -> bool:
     """True if eight counts follow the title, and ibrav with celldm those."""
     lines = head.split(b"\n")
     return len(lines) > 4 and _integers(lines[1], 8) is not None and _named_lattice(lines[2]) is not None
-
-
-def _element(label: str) -> int:
-    """Atomic number of "Fe", "Fe1", "O_h"; 0 if it is none."""
-    letters = re.match(r"[A-Za-z]*", label)
-    word = letters[0].capitalize() if letters else ""
-    return next((SYMBOLS.index(name) for name in (word, word[:1]) if name in SYMBOLS[1:]), 0)
 
 
 def _read_header(path: Path, cursor: Cursor) -> _Header:
@@ -239,7 +229,7 @@ def _read_atoms(cursor: Cursor, n_atoms: int, n_types: int, alat: float) -> Stru
             return f"atom {i + 1} of {n_atoms} is not a number, a position and one of {n_types} types"
         positions.append(row[1:4])
         types.append(int(row[4]) - 1)
-    numbers = np.array([_element(label) for label in labels], dtype=np.int64)
+    numbers = np.array([atomic_number(label) for label in labels], dtype=np.int64)
     at = np.array(positions).reshape(-1, 3) * alat
     return Structure(numbers[types], at, np.array(valences)[types] if types else np.zeros(0))
 

@@ -14,6 +14,7 @@ Out  Source; values (a, b, c) in Fortran order, cut along c.
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -49,11 +50,14 @@ CONTENT: dict[str, tuple[tuple[str, str], str]] = {
 }
 """Variable → quantity and unit, and what it is; all others are scalars of no known unit."""
 
+_FORTRAN = re.compile(rb"(?:\x0e\0\0\0\d[\d.]{2}.{3}|\x10\0\0\0\d[\d.]{2}.{5}).{8}[\x0e\x10]\0\0\0", re.DOTALL)
+"""First record of ABINIT's own binary files: its version, and two integers."""
+
 
 def recognises(head: bytes, path: Path) -> bool:
-    """True for NetCDF's classic formats, and for an HDF5 file that says it is one of ETSF's."""
+    """True for NetCDF's classic formats, an HDF5 file that says it is one of ETSF's, and ABINIT's binary files."""
     if not head.startswith(SIGNATURE):
-        return head[:4] in MAGIC
+        return head[:4] in MAGIC or _FORTRAN.match(head) is not None
     import h5py
 
     try:
@@ -113,8 +117,14 @@ class _InHDF5:
 
 def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     """Open an ETSF file and read all but the values on the grid."""
+    head = open_bytes(path).head(32)
+    if _FORTRAN.match(head):
+        raise FileFormatError(
+            f"{path}: a binary file of ABINIT, whose header differs from version to version: have it written as NetCDF "
+            "(iomode 3), or convert it to a cube or XSF with cut3d."
+        )
     try:
-        file = _InHDF5(path) if open_bytes(path).head(len(SIGNATURE)) == SIGNATURE else _Classic(path)
+        file = _InHDF5(path) if head.startswith(SIGNATURE) else _Classic(path)
     except OSError as error:
         raise FileFormatError(f"{path}: cannot be read as NetCDF ({error}); it is truncated or damaged.") from None
     on_grid = [name for name, shape in file.shapes.items() if len(shape) == 5]
@@ -128,11 +138,13 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     if parts != 1:
         raise FileFormatError(f"{path}: {name} is complex, as responses are; fields of the ground state are read.")
     cell = file.whole("primitive_vectors").astype(np.float64) * BOHR
-    structure = _atoms(file, cell)
     try:
+        structure = _atoms(file, cell)
         grid = Grid((n_a, n_b, n_c), cell)
     except InputError as error:
         raise FileFormatError(f"{path}: {error}") from None
+    except (IndexError, ValueError) as error:
+        raise FileFormatError(f"{path}: its atoms contradict each other ({error}); it is damaged.") from None
     (quantity, unit), what = CONTENT.get(name, (("scalar", None), "of no quantity and unit known here"))
     sums = _blocks(components, quantity == "electron_density")
 

@@ -36,7 +36,7 @@ from ..errors import FileFormatError, GpuhomogError, InputError
 from ..operators.points.point_charges import PointCharges
 from ..structure import SYMBOLS, Structure
 from .compressed import check_is_file
-from .text_values import cell_number, cells_of
+from .text_values import cell_number, cells_of, is_cell_number
 
 Array = NDArray[np.float64]
 
@@ -111,7 +111,7 @@ def _table(place: Path) -> Array:
         try:
             row = [cell_number(word) for word in words]
         except ValueError:
-            if not numbers and not any(_is_number(word) for word in words):
+            if not numbers and not any(is_cell_number(word) for word in words):
                 continue  # the heading
             raise FileFormatError(f"{place}: line {number} holds more than numbers: {line.strip()[:60]!r}.") from None
         if len(row) not in (2, 4) or (numbers and len(row) != len(numbers[0])):
@@ -122,14 +122,6 @@ def _table(place: Path) -> Array:
     if not numbers:
         raise FileFormatError(f"{place}: holds no charges.")
     return np.array(numbers)
-
-
-def _is_number(word: str) -> bool:
-    try:
-        cell_number(word)
-    except ValueError:
-        return False
-    return True
 
 
 def _lines(place: Path) -> list[str]:
@@ -150,7 +142,8 @@ def _plain_xyz(place: Path) -> _Read | None:
     if len(lines) < 3 or "Properties=" in lines[1] or not lines[0].strip().isdigit():
         return None
     atoms = [line.split() for line in lines[2 : 2 + int(lines[0])]]
-    if any(len(words) != 5 or not all(map(_is_number, words[1:])) for words in atoms) or len(atoms) != int(lines[0]):
+    rows = [words for words in atoms if len(words) == 5 and all(map(is_cell_number, words[1:]))]
+    if not len(rows) == len(atoms) == int(lines[0]):
         return None
     unknown = sorted({words[0] for words in atoms} - set(SYMBOLS))
     if unknown:

@@ -37,7 +37,7 @@ from ..structure import Structure
 from ..units import DOUBLE, QUANTITIES, check_quantity, conversion_factor
 from .compressed import check_is_file
 from .hdf5 import SIGNATURE, check_version
-from .text_values import cell_number, cells_of
+from .text_values import cell_number, cells_of, is_cell_number
 
 SPACING_TOLERANCE = 2e-3  # of a spacing: positions printed with three decimals and 0.5 Å still pass
 _ATTRIBUTES = ("unit", "quantity", "length", "boundary", "planes", "area", "ripple")
@@ -189,14 +189,6 @@ def _floats(values: list[Any]) -> NDArray[np.float64]:
     return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
 
 
-def _is_number(word: str) -> bool:
-    try:
-        cell_number(word)
-    except ValueError:
-        return False
-    return True
-
-
 def _foreign(
     path: Path, quantity: str, unit: str | None, position_unit: str, boundary: str, step: dict[str, Any]
 ) -> Profile:
@@ -214,7 +206,7 @@ def _foreign(
             try:
                 cells = [cell_number(word) for word in words]
             except ValueError:
-                if rows or skipped or _is_number(words[0]):
+                if rows or skipped or is_cell_number(words[0]):
                     raise FileFormatError(f"{path}: line {number} is not a row of numbers.") from None
                 skipped += 1
                 continue

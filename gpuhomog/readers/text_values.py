@@ -124,6 +124,29 @@ def cell_number(word: str) -> float:
         return number(word.encode())
 
 
+def is_cell_number(word: str) -> bool:
+    """True if cell_number takes it."""
+    try:
+        cell_number(word)
+    except ValueError:
+        return False
+    return True
+
+
+def first_numbers(line: bytes, n: int | None = None) -> list[float] | None:
+    """The numbers of a line, or its first n words; None if one is no number, or there are fewer.
+
+    >>> first_numbers(b"1 2.5 Na", 2), first_numbers(b"1 2.5 Na"), first_numbers(b"1", 2)
+    ([1.0, 2.5], None, None)
+    """
+    words = line.split()[:n]
+    try:
+        found = [number(word) for word in words]
+    except ValueError:
+        return None
+    return found if n is None or len(found) == n else None
+
+
 def numbers(words: list[bytes], most: int) -> list[float]:
     """Numbers of the words, words that touch taken apart, `most` at the utmost; NotANumber for any other."""
     values: list[float] = []

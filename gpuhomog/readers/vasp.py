@@ -32,10 +32,10 @@ from numpy.typing import NDArray
 from ..device import Device
 from ..errors import FileFormatError, InputError, warn
 from ..grid import Grid
-from ..structure import SYMBOLS, Structure
+from ..structure import Structure, atomic_number
 from .compressed import ByteFile, Cursor, open_bytes
 from .source import NOTHING_CHOSEN, Choices, Source
-from .text_values import TextValues, number
+from .text_values import TextValues, first_numbers
 
 DENSITIES = ("CHGCAR", "CHG", "AECCAR0", "AECCAR1", "AECCAR2", "PARCHG")
 KINDS = (*DENSITIES, "LOCPOT", "ELFCAR")
@@ -56,6 +56,7 @@ class _Header:
     counts_words: tuple[bytes, ...]
     remarks: tuple[str, ...]
     n_atoms: int
+    comment: bytes
 
 
 @dataclass(frozen=True)
@@ -71,20 +72,11 @@ def recognises(head: bytes, path: Path) -> bool:
     return len(lines) >= 7 and _looks_like_poscar(lines)
 
 
-def _floats(line: bytes, n: int | None = None) -> list[float] | None:
-    words = line.split()
-    try:
-        values = [number(w) for w in (words if n is None else words[:n])]
-    except ValueError:
-        return None
-    return values if n is None or len(values) == n else None
-
-
 def _looks_like_poscar(lines: list[bytes]) -> bool:
-    scale = _floats(lines[1])
+    scale = first_numbers(lines[1])
     if scale is None or len(scale) not in (1, 3):
         return False
-    if any(_floats(line, 3) is None for line in lines[2:5]):
+    if any(first_numbers(line, 3) is None for line in lines[2:5]):
         return False
     words, following = lines[5].split(), lines[6].split()
     if not words:
@@ -114,10 +106,10 @@ def _read_header(path: Path, cursor: Cursor, first: bytes | None = None) -> _Hea
 
     remarks: list[str] = []
     comment = line() if first is None else first
-    scale = _floats(line())
+    scale = first_numbers(line())
     if scale is None or len(scale) not in (1, 3):
         raise broken("line 2 is no scale factor (one number, or three)")
-    rows = [_floats(line(), 3) for _ in range(3)]
+    rows = [first_numbers(line(), 3) for _ in range(3)]
     if any(row is None for row in rows):
         raise broken("lines 3 to 5 are not three lattice vectors")
     cell = np.array(rows, dtype=np.float64)
@@ -144,7 +136,7 @@ def _read_header(path: Path, cursor: Cursor, first: bytes | None = None) -> _Hea
     if symbols is None:
         symbols, remark = _symbols_of_vasp_4(comment, len(amounts))
         remarks.append(remark)
-    numbers = [_element(s) for s in symbols] if symbols else [0] * len(amounts)
+    numbers = [atomic_number(s) for s in symbols] if symbols else [0] * len(amounts)
     structure = Structure(np.repeat(np.array(numbers), amounts), _positions(line, n_atoms, factors, cell, broken))
     text = line()
     while not text.strip():
@@ -157,7 +149,7 @@ def _read_header(path: Path, cursor: Cursor, first: bytes | None = None) -> _Hea
         raise FileFormatError(f"{path}: a grid of {shape[0]} x {shape[1]} x {shape[2]} points: counts are at least 1.")
     if np.linalg.det(cell) < 0:
         remarks.append("The lattice vectors are left-handed.")
-    return _Header(cell, structure, shape, counts.groups(), tuple(remarks), n_atoms)
+    return _Header(cell, structure, shape, counts.groups(), tuple(remarks), n_atoms, comment)
 
 
 def _positions(
@@ -173,7 +165,7 @@ def _positions(
         mode = line()
     found = []
     for i in range(n_atoms):
-        at = _floats(line(), 3)
+        at = first_numbers(line(), 3)
         if at is None:
             raise broken(f"the position of atom {i + 1} of {n_atoms} is not three numbers")
         found.append(at)
@@ -200,16 +192,9 @@ def _scale_factors(
 def _symbols_of_vasp_4(comment: bytes, n: int) -> tuple[list[str], str]:
     """Elements that the comment line names where the header has none, if it does; and the remark about it."""
     named = [w.decode("ascii", "replace") for w in comment.split()]
-    if len(named) == n and all(_element(w) for w in named):
+    if len(named) == n and all(atomic_number(w) for w in named):
         return named, f"The header is VASP 4's, without elements; the comment line names {' '.join(named)}."
     return [], "The header is VASP 4's, without elements, so the atoms' elements are unknown."
-
-
-def _element(symbol: str) -> int:
-    """Atomic number of "Na", "Na_pv", "Na/abc123"; 0 if it is none."""
-    name = re.match(r"[A-Za-z]+", symbol)
-    word = name[0].capitalize() if name else ""
-    return SYMBOLS.index(word) if word in SYMBOLS and word != "X" else 0
 
 
 def _block(file: ByteFile, cursor: Cursor, counts: tuple[int, int, int], regular: bool) -> TextValues:
@@ -279,7 +264,7 @@ def _after_block(file: ByteFile, cursor: Cursor, header: _Header) -> tuple[bytes
             continue
         if tuple(words) == header.counts_words:
             return text, augmented
-        numbers = _floats(text)
+        numbers = first_numbers(text)
         if numbers is not None and moments + len(numbers) <= header.n_atoms and b"." in text:
             moments += len(numbers)
             continue
@@ -325,7 +310,10 @@ def _remarks(kind: str, known_from: str, n_blocks: int) -> list[str]:
 
 
 def _settle_kind(path: Path, frame: _Frame, kind: str | None, quantity: str | None) -> tuple[str, str]:
-    """What the file is, and where that is known from: "kind", "quantity", "content", "name"."""
+    """What the file is, and where that is known from: "kind", "quantity", "content", "name", "name and comment".
+
+    The comment of gpuhomog confirms a name, no more: VASP copies the comment of its POSCAR into all that it writes.
+    """
     if kind is not None:
         if frame.augmented and kind not in DENSITIES:
             raise FileFormatError(
@@ -346,7 +334,8 @@ def _settle_kind(path: Path, frame: _Frame, kind: str | None, quantity: str | No
     if quantity == "electron_potential_energy":
         return "LOCPOT", "quantity"
     if named is not None:
-        return named, "name"
+        written = f"{_declared(named)[0]}, written by gpuhomog".encode()
+        return named, "name and comment" if written in frame.header.comment else "name"
     raise FileFormatError(
         f"{path}: VASP's densities and potentials share one layout, and neither the name nor the content of this file "
         'tells which it is. Say kind="CHGCAR" for a density, a difference of densities or a magnetization (they are '

@@ -39,7 +39,7 @@ from ..units import ATOMIC_UNITS
 from .compressed import ByteFile, Cursor, open_bytes
 from .cube import doubts_of_unit, written_as, written_boundary
 from .source import NOTHING_CHOSEN, Choices, Source
-from .text_values import TextValues, number
+from .text_values import TextValues, first_numbers
 
 KINDS = ("xsf", "xsf-unrepeated")
 """What `kind` can be; the second: the data grids lack the repeated end planes."""
@@ -97,14 +97,6 @@ def recognises(head: bytes, path: Path) -> bool:
     return first.upper().startswith(_KEYWORDS)
 
 
-def _numbers(line: bytes, n: int) -> list[float] | None:
-    try:
-        values = [number(w) for w in line.split()[:n]]
-    except ValueError:
-        return None
-    return values if len(values) == n else None
-
-
 class _Parser:
     """Goes through a file once; values are passed over."""
 
@@ -126,14 +118,14 @@ class _Parser:
         return None
 
     def vectors(self, what: str) -> NDArray[np.float64]:
-        rows = [_numbers(self.line() or b"", 3) for _ in range(3)]
+        rows = [first_numbers(self.line() or b"", 3) for _ in range(3)]
         if any(row is None for row in rows):
             raise self.broken(f"{what} is not followed by three vectors")
         return np.array(rows, dtype=np.float64)
 
     def atom(self, line: bytes) -> tuple[int, list[float]] | None:
         word = line.split()[0].decode("ascii", "replace")
-        at = _numbers(line[len(line.split()[0]) :], 3)
+        at = first_numbers(line[len(line.split()[0]) :], 3)
         name = re.match(r"[A-Za-z]+", word)
         z = int(word) if word.isdigit() else SYMBOLS.index(name[0]) if name and name[0] in SYMBOLS else None
         return None if at is None or z is None or z >= len(SYMBOLS) else (z, at)
@@ -206,7 +198,7 @@ class _Parser:
             raise FileFormatError(
                 f"{path}: a grid of {counts[0]} x {counts[1]} x {counts[2]} points: counts are at least 1."
             )
-        origin = _numbers(self.line() or b"", 3)
+        origin = first_numbers(self.line() or b"", 3)
         if origin is None:
             raise self.broken(f"data grid {name} has no origin")
         vectors = self.vectors(f"data grid {name}")

@@ -134,6 +134,20 @@ def test_potentials_of_writers_that_do_not_use_hartree_need_their_unit(tmp_path,
     assert gh.read(path).unit is None
 
 
+def test_the_hartree_potential_of_cp2k_is_an_energy(tmp_path):
+    """Negative at the nuclei, in Ha: as a potential it would have the wrong sign."""
+    text = body(values_of((3, 4, 5)))
+    path = write(tmp_path / "x.cube", " -Quickstep-\n HARTREE POTENTIAL\n" + header((3, 4, 5)).split("\n", 2)[2] + text)
+    with pytest.raises(UnitsError, match=r'of the opposite sign\. Say quantity="electron_potential_energy"'):
+        gh.read(path, quantity="electrostatic_potential")
+    found = gh.read(path, quantity="electron_potential_energy")
+    assert np.allclose(found.values.ravel(), numbers(text) * HARTREE, rtol=1e-9)
+    turned = gh.read(path, quantity="electrostatic_potential", unit="V")
+    assert np.allclose(turned.values.ravel(), numbers(text), rtol=1e-9)
+    density = write(tmp_path / "y.cube", path.read_text().replace("HARTREE POTENTIAL", "ELECTRON DENSITY"))
+    assert gh.read(density, quantity="electrostatic_potential").unit == "V"
+
+
 def test_dialects_of_numbers(tmp_path):
     words = "1.0-2.0 0.17557+106 -0.123-100 1.5D-03-7.25d+01 3.0E+00 -.5E+1 +4."
     path = write(tmp_path / "x.cube", header((1, 3, 3)) + words + "\n")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import gpuhomog as gh
-from gpuhomog.errors import InputError, UnitsError
+from gpuhomog.errors import FileFormatError, InputError, UnitsError
 from gpuhomog.progress import listen
 from gpuhomog.writers.planes import use_blocks
 
@@ -168,6 +168,23 @@ def test_chgcar_numbers_are_those_of_vasp(tmp_path):
         " 0.10000000000E+01 -.25000000000E+00 0.00000000000E+00 0.12345678000E+05 0.10000000000E-29",
         " -.10000000000E+06",
     ]
+
+
+def test_a_difference_of_densities_is_read_again_by_its_name_and_comment(tmp_path):
+    field = field_of(quantity="electron_density")
+    difference = field.derive(field.values - field.mean(), "difference")
+    gh.write(difference, tmp_path / "CHGCAR_difference")
+    back = gh.read(tmp_path / "CHGCAR_difference")
+    assert back.quantity == "electron_density" and np.allclose(back.to_host(), difference.to_host(), atol=1e-10)
+    # VASP copies the comment of its POSCAR, which may be another file's that was written here
+    copied = (tmp_path / "CHGCAR_difference").read_text()
+    (tmp_path / "CHGCAR_x").write_text(
+        copied.replace("electron_density, written", "electron_potential_energy, written")
+    )
+    with pytest.raises(FileFormatError, match="looks like a LOCPOT"):
+        gh.read(tmp_path / "CHGCAR_x")
+    (tmp_path / "LOCPOT_x").write_text(copied)
+    assert gh.read(tmp_path / "LOCPOT_x").quantity == "electron_potential_energy"
 
 
 def test_locpot_holds_ev_and_chgcar_no_potential(tmp_path):

@@ -79,6 +79,13 @@ class TestDipoleCorrection:
         assert difference == pytest.approx(levels.step.value, rel=1e-12)
         assert levels.work_function_low.value == pytest.approx(-levels.low.value + 4.0, rel=1e-12)
         assert "work function, high" in str(found)
+        # work functions hang on where the removed field is taken to be zero, unless there was none
+        (remark,) = found.remarks
+        assert (
+            "the Fermi energy is that of the slab in this field" in remark
+            and not gh.dipole_correction(energy, "c").remarks
+        )
+        assert not gh.dipole_correction(found.potential, "c", fermi_energy=-4.0).remarks
 
     def test_ranks_find_what_one_process_finds(self, slab):
         potential = gh.electrostatic_potential(slab)
