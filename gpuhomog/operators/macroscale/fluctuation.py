@@ -42,7 +42,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from dataclasses import field as dataclass_field
 from math import ceil, floor, isfinite, prod
 from typing import Any
 
@@ -101,6 +100,8 @@ class FieldAssumption8(Result):
     h           distance of the nodes that decided [Å]
     a, eps_x    as given [Å]
     kernel      of V
+    unit        of the field
+    provenance  what was read and done, step by step
     """
 
     windows: tuple[str, ...]
@@ -119,7 +120,7 @@ class FieldAssumption8(Result):
     eps_x: float
     kernel: Mapping[str, Any]
     unit: str | None
-    provenance: tuple[Mapping[str, Any], ...] = dataclass_field(default=(), repr=False)
+    provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
         """Titles, and rows of name and text under each, as the terminal shows them."""
