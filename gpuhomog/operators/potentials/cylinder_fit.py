@@ -111,7 +111,9 @@ def march_fit(
 
     dtype  in which the march will run: slow exponentials rounded to float32 would decay otherwise over many planes, so
            they are rounded first and the weights fitted to them.
-    edge   half width of a soft edge (cylinder_kernel)
+    others  as in cylinder_table
+
+    Raises InputError for what is no cylinder, and for end weights beyond the planes that a march holds.
     """
     check_cylinder(radius, step, n)
     if order > NEAR:
