@@ -3,13 +3,13 @@
 #
 #   bash scaling/waiting.sh FOLDER SECONDS [STEP...]
 #
-# Steps (all, if none is named): compile tests sanitize leading tune rest. No step stops another: one that fails or
+# Steps (all, if none is named): compile tests sanitize leading tune profile rest. No step stops another: one that fails or
 # takes too long is named at the end, and FOLDER has the log of each, and rows.csv with every row that was measured.
 # PYTHON is the interpreter (python3). Where the checkout has no history, GPUHOMOG_COMMIT names the commit for the rows.
 set -u
 folder=$(realpath -m "$1") seconds=$2
 shift 2
-steps=" ${*:-compile tests sanitize leading tune rest} " failed=""
+steps=" ${*:-compile tests sanitize leading tune profile rest} " failed=""
 cd "$(dirname "$0")/.."
 mkdir -p "$folder"
 export PYTHONPATH=$PWD PYTHONUNBUFFERED=1
@@ -52,24 +52,30 @@ fi
 if wanted tests; then # the CPU is the oracle of every kernel; what never ends is given up, and so is whoever lost CUDA
   patience=()
   "$python" -c "import pytest_timeout" 2> /dev/null && patience=(--timeout 60 --timeout-method thread)
-  run tests 180 "$python" -m pytest -q -m gpu -n 12 -p no:cacheprovider "${patience[@]}" \
-    tests/kernels tests/device tests/streaming/test_devices.py
+  run tests 200 "$python" -m pytest -q -m gpu -n 12 -p no:cacheprovider "${patience[@]}" \
+    --continue-on-collection-errors tests
   grep -hE '^(FAILED|ERROR)|[0-9]+ (passed|failed)' "$folder/tests.log" | cut -c1-200 | tail -n 40
 fi
 
-if wanted sanitize; then # a family a process: the fault of one hides no other
-  run sanitize 60 "$python" tests/kernels/sanitize.py
-  for tool in memcheck racecheck synccheck initcheck; do
-    run sanitize 90 bash -c '
-      for family in sums windows taps modes cylinders intervals ranges features shells text; do
-        compute-sanitizer --tool "$1" --print-limit 20 --error-exitcode 1 "$2" tests/kernels/sanitize.py $family \
-          > "$3/$family.part" 2>&1 || echo "$1: $family" >> "$3/faults.part" &
-      done
-      wait
-      cat "$3"/*.part
-      ! grep -q "^$1: " "$3/faults.part" 2> /dev/null' sanitizer "$tool" "$python" "$folder"
-    rm -f "$folder"/*.part
+checked() { # checked TOOL: every family under a tool of compute-sanitizer, a process each: a fault hides no other family
+  local family failing=0
+  for family in sums windows taps modes cylinders intervals ranges features shells text; do
+    compute-sanitizer --tool "$1" --print-limit 20 --error-exitcode 1 "$python" tests/kernels/sanitize.py $family \
+      > "$folder/$family.part" 2>&1 || echo "$1 of $family: not clean" >> "$folder/$family.part" &
   done
+  wait
+  cat "$folder"/*.part
+  ! grep -q ": not clean$" "$folder"/*.part || failing=1
+  rm "$folder"/*.part
+  return $failing
+}
+export folder python
+export -f checked
+
+if wanted sanitize; then
+  run sanitize 60 "$python" tests/kernels/sanitize.py
+  for tool in memcheck racecheck synccheck initcheck; do run sanitize 90 bash -c "checked $tool"; done
+  grep -hE ": not clean$|^not launched" "$folder/sanitize.log"
 fi
 
 if wanted leading; then # kernels whose last version was chosen without a GPU, beside their predictions
@@ -87,6 +93,13 @@ if wanted tune; then # what those kernels name; keep what is faster, say what th
   tune "coarse box, w 65, step 8" "$windows:LEAST_TOGETHER=1,2" # 1: box_planes_together for one window, too
   tune "box, full grid, w 65" "box_rings.cu:STAGES+$box:STAGES=3,4,5"
   tune "box, full grid, w 65" "box_rings.cu:GROUPS+$box:GROUPS=2,3,4"
+fi
+
+if wanted profile; then # the second launch of each of those kernels: what the predictions counted
+  kernels='planar_moments|box_planes|box_lines|box_planes_together|contract_taps|expand_taps|fft_lines'
+  run profile 90 ncu --clock-control none --set basic --section WarpStateStats --section InstructionStats \
+    --section MemoryWorkloadAnalysis --kernel-id "::regex:^($kernels)\$:2" \
+    "$python" scaling/gpu.py --leading --no-peers --sizes 1024:float32
 fi
 
 if wanted rest; then # sizes and cases that no row is of yet

@@ -317,6 +317,24 @@ def test_no_step_of_what_waits_stops_another(tmp_path):
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"tests.log", "leading.log"}
 
 
+def test_a_family_that_is_not_clean_is_named(tmp_path, monkeypatch):
+    checker = tmp_path / "bin" / "compute-sanitizer"
+    checker.parent.mkdir()
+    checker.write_text('#!/bin/sh\ncase "$*" in *racecheck*taps) exit 1 ;; esac\n')
+    checker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{checker.parent}{os.pathsep}{os.environ['PATH']}")
+    done, _ = waiting(tmp_path, 60, "sanitize")
+    assert done.returncode == 1 and "failed: sanitize; " in done.stdout
+    assert [line for line in done.stdout.splitlines() if "clean" in line] == ["racecheck of taps: not clean"]
+
+
+def test_the_checker_is_asked_about_every_family():
+    script = (SCALING / "waiting.sh").read_text()
+    named = re.search(r"for family in (.*); do", script)[1].split()
+    source = (SCALING.parent / "tests" / "kernels" / "sanitize.py").read_text()
+    assert named == re.search(r"FAMILIES = \((.*)\)", source)[1].split(", ")
+
+
 def test_what_is_tuned_is_there(script, tmp_path, monkeypatch):
     gpu, cases, bench = script("gpu"), script("gpu_cases"), script("bench")
     from gpuhomog.device.gpu import runtime
@@ -335,6 +353,21 @@ def test_what_is_tuned_is_there(script, tmp_path, monkeypatch):
                     if not place.endswith(".cu"):
                         restored.setattr(f"{place}.{constant}", getattr(importlib.import_module(place), constant))
                 gpu.apply(None, chosen)
+
+
+def test_a_field_that_does_not_fit_costs_no_other(script, monkeypatch, capsys):
+    gpu, bench = script("gpu"), script("bench")
+    random = bench.Bench.random
+
+    def full(self, offset):
+        if self.dtype == np.float64:
+            raise MemoryError("out of memory allocating 9 bytes")
+        return random(self, offset)
+
+    monkeypatch.setattr(bench.Bench, "random", full)
+    rows = gpu.main(["--emulate", "cpu", "--sizes", "8:float64,8:float32", "--only", "planar averages", "--no-peers"])
+    assert [row["dtype"] for row in rows] == ["float32"] * 2
+    assert "8^3 float64: out of memory allocating 9 bytes\n" in capsys.readouterr().out
 
 
 def test_exact_values_of_averages(bench):

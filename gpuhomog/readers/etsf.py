@@ -138,11 +138,13 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     if parts != 1:
         raise FileFormatError(f"{path}: {name} is complex, as responses are; fields of the ground state are read.")
     cell = file.whole("primitive_vectors").astype(np.float64) * BOHR
-    structure = _atoms(file, cell)
     try:
+        structure = _atoms(file, cell)
         grid = Grid((n_a, n_b, n_c), cell)
     except InputError as error:
         raise FileFormatError(f"{path}: {error}") from None
+    except (IndexError, ValueError) as error:
+        raise FileFormatError(f"{path}: its atoms contradict each other ({error}); it is damaged.") from None
     (quantity, unit), what = CONTENT.get(name, (("scalar", None), "of no quantity and unit known here"))
     sums = _blocks(components, quantity == "electron_density")
 

@@ -178,6 +178,23 @@ def test_other_netcdf_is_refused(writer, tmp_path):
         gh.read(WRITERS[writer](tmp_path / "x.nc", {"eigenvalues": VALUES[0], "primitive_vectors": CELL}))
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"atom_species": np.array([2, 1, 3], np.int32)},
+        {"reduced_atom_positions": np.full((3, 3), np.nan)},
+        {"reduced_atom_positions": np.zeros((2, 3))},
+        {"atomic_numbers": np.array([14.0, 800.0])},
+        {"primitive_vectors": np.zeros((3, 3))},
+        {"primitive_vectors": np.zeros((3, 2))},
+    ],
+    ids=lambda wrong: f"{next(iter(wrong))}{next(iter(wrong.values())).shape}",
+)
+def test_atoms_and_cells_that_cannot_be(tmp_path, wrong):
+    with pytest.raises(FileFormatError):
+        gh.read(by_scipy(tmp_path / "x.nc", contents("vtrial", VALUES[:1]) | wrong))
+
+
 @pytest.mark.parametrize("version", [b"8.10.3", b"9.10.4  "])
 def test_binary_files_of_abinit_are_named(tmp_path, version):
     first = version + struct.pack("<2i", 80, 52)
