@@ -316,14 +316,20 @@ def measure_all(options: argparse.Namespace, progress: Progress, began: float, f
             progress.begin(max(step.number, first - 1))
             if bench is None:
                 xp = np if options.emulate else device.runtime.xp
-                bench = Bench(n, dtype, device, xp, clock, parameters, bool(options.emulate))
+                try:
+                    bench = Bench(n, dtype, device, xp, clock, parameters, bool(options.emulate))
+                except MemoryError as error:  # none of its cases fits, either
+                    measuring.failed.append((f"{n}^3 {dtype.name}", str(error)))
+                    progress.failed.value = True
+                    break
             if options.tune:
                 print(f"-- {step.setting}", flush=True)
                 apply(device, step.chosen)
             measuring.measure(bench, step.entry, not (options.no_peers or options.tune))
             if measuring.failed:
                 progress.failed.value = True
-                device.runtime.synchronize()  # raises where CUDA has ended
+                if not options.emulate:
+                    device.runtime.synchronize()  # raises where CUDA has ended
     for where, reason in measuring.failed:
         print(f"{where}: {reason}")
     if left_out:

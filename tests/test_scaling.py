@@ -355,6 +355,21 @@ def test_what_is_tuned_is_there(script, tmp_path, monkeypatch):
                 gpu.apply(None, chosen)
 
 
+def test_a_field_that_does_not_fit_costs_no_other(script, monkeypatch, capsys):
+    gpu, bench = script("gpu"), script("bench")
+    random = bench.Bench.random
+
+    def full(self, offset):
+        if self.dtype == np.float64:
+            raise MemoryError("out of memory allocating 9 bytes")
+        return random(self, offset)
+
+    monkeypatch.setattr(bench.Bench, "random", full)
+    rows = gpu.main(["--emulate", "cpu", "--sizes", "8:float64,8:float32", "--only", "planar averages", "--no-peers"])
+    assert [row["dtype"] for row in rows] == ["float32"] * 2
+    assert "8^3 float64: out of memory allocating 9 bytes\n" in capsys.readouterr().out
+
+
 def test_exact_values_of_averages(bench):
     """Against the same average by direct summation over the whole grid, and seen to fail on a wrong plane."""
     from gpuhomog import Gaussian

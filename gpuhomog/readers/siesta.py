@@ -92,7 +92,6 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     (row_bytes,) = struct.unpack_from(f"{order}i", head, _HEADER_BYTES)
     if row_bytes not in (4 * n_a, 8 * n_a):
         raise FileFormatError(f"{path}: rows of {row_bytes} bytes for {n_a} points; it is damaged.")
-    itemsize = row_bytes // n_a
     record_bytes = row_bytes + 8
     spin_bytes = record_bytes * n_b * n_c
     check_size(path, _HEADER_BYTES + n_spin * spin_bytes)
@@ -104,20 +103,7 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     def component(spin: int, start: int, stop: int, dtype: np.dtype) -> NDArray[np.floating]:
         # One record is read as (marker, row, marker): a layout of rows with two markers around them.
         words = Layout(np.dtype("u1"), (record_bytes, n_b, n_c), True, _HEADER_BYTES + spin * spin_bytes)
-        local: NDArray[np.floating] = np.empty((stop - start, n_b, n_a), dtype=dtype)
-        step = max(1, COPY_BYTES // (record_bytes * n_b))
-        with open_binary(path) as stream:
-            for first in range(start, stop, step):
-                last = min(first + step, stop)
-                raw = read_layout(path, stream, words, first, last, np.dtype("u1")).transpose(2, 1, 0)
-                markers = np.ascontiguousarray(raw[:, :, [*range(4), *range(-4, 0)]]).view(f"{order}i4")
-                if (markers != row_bytes).any():
-                    raise FileFormatError(
-                        f"{path}: a record in planes {first}:{last} is damaged (its length is wrong)."
-                    )
-                rows = np.ascontiguousarray(raw[:, :, 4:-4])
-                local[first - start : last - start] = rows.view(f"{order}f{itemsize}")
-        return local.transpose(2, 1, 0)
+        return _planes_of_records(path, words, f"{order}f{row_bytes // n_a}", start, stop, dtype)
 
     def read_planes(start: int, stop: int, block: str, dtype: np.dtype) -> NDArray[np.floating]:
         if block in ("total", "magnetization") and n_spin > 1:
@@ -148,6 +134,25 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         remarks=_remarks(_suffix(path)),
         of_block={name: ("scalar", own) for name in scalars},
     )
+
+
+def _planes_of_records(
+    path: Path, words: Layout, kind: str, start: int, stop: int, dtype: np.dtype
+) -> NDArray[np.floating]:
+    """Planes of one spin; `kind` is the byte order and type of what stands between the markers of a record."""
+    record_bytes, n_b, _ = words.shape
+    row_bytes = record_bytes - 8
+    local: NDArray[np.floating] = np.empty((stop - start, n_b, row_bytes // np.dtype(kind).itemsize), dtype=dtype)
+    step = max(1, COPY_BYTES // (record_bytes * n_b))
+    with open_binary(path) as stream:
+        for first in range(start, stop, step):
+            last = min(first + step, stop)
+            raw = read_layout(path, stream, words, first, last, np.dtype("u1")).transpose(2, 1, 0)
+            markers = np.ascontiguousarray(raw[:, :, [*range(4), *range(-4, 0)]]).view(f"{kind[0]}i4")
+            if (markers != row_bytes).any():
+                raise FileFormatError(f"{path}: a record in planes {first}:{last} is damaged (its length is wrong).")
+            local[first - start : last - start] = np.ascontiguousarray(raw[:, :, 4:-4]).view(kind)
+    return local.transpose(2, 1, 0)
 
 
 def _content(path: Path) -> tuple[str, str]:

@@ -152,7 +152,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused(run, atoms, crystal, name):
+def test_refusals(run, atoms, crystal, name):
     arguments, words = REFUSED[name]
     ran = run(*arguments)
     assert ran.code == 2

@@ -29,7 +29,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, pi
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import scipy  # its parts are imported when first used
@@ -224,7 +224,10 @@ class PumpedCharge(Result):
     time_unit: str
     provenance: tuple[Mapping[str, Any], ...] = ()
 
-    columns: ClassVar[tuple[str, ...]] = ("zeta", "phase", "centre", "polarization", "density_centre")
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the arrays of the parameters, in their order."""
+        return ("zeta", "phase", "centre", "polarization", *(("J",) if self.J is not None else ()), "density_centre")
 
     def tables(self) -> Tables:
         """Titles, and rows of name and text under each, as the terminal shows them."""

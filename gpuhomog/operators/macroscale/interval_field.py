@@ -523,6 +523,8 @@ class Assumption8(Result):
     throughout  B(x) of the widths and positions looked at; None if it is empty
     x, a, eps_x as given [Å]
     h           distance of the nodes that decided [Å]
+    unit        of the field
+    provenance  what was read and done, step by step
     """
 
     verdict: str
@@ -535,7 +537,7 @@ class Assumption8(Result):
     eps_x: float
     h: float
     unit: str | None
-    provenance: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
         """Titles, and rows of name and text under each, as the terminal shows them."""

@@ -199,6 +199,8 @@ def test_current_at_a_point_of_the_cycle():
     """An independently computed value of (14): the electron moves along +x, so the current is negative."""
     found = gh.pumped_charge_of_model(cycle, 0.3 + 1e-3 * np.arange(-2, 3), 1, time_step=1e-3, **{**PUMP, "n_k": 200})
     assert found.J[2] == pytest.approx(-0.1536925382, abs=1e-9)
+    assert "J" in found.columns  # of its .csv
+    assert "J" not in gh.pumped_charge_of_model(cycle, [0.0, 0.1], 1, **PUMP).columns
 
 
 def test_current_of_a_cycle_is_that_of_first_order_response():

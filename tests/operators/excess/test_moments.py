@@ -290,7 +290,7 @@ class TestMoments:
         assert found.m1.value == pytest.approx(3.2 / (2 * np.pi), abs=1e-12)
         assert found.m1.unit == "V*Å" and found.w.unit == "V*Å^2"
 
-    def test_ranks(self):
+    def test_ranks_find_what_one_process_finds(self):
         rng = np.random.default_rng(1)
         field = gh.Field.from_array(rng.normal(size=(9, 4, 24)), np.diag([2.0, 2.0, 6.0]), quantity="charge_density")
         field = field.derive(field.values - field.mean(), "neutral")

@@ -308,7 +308,7 @@ def test_planes_that_cancel_to_noise():
         gh.cylinder_potential(charge(values, inside.grid.cell), "a", 3.0, at=4.0)
 
 
-def test_refused(slab):
+def test_refusals(slab):
     def refused(message, field=slab, axis="a", radius=11.3, **options):
         with pytest.raises(InputError, match=message):
             gh.cylinder_potential(field, axis, radius, **({"at": 16.0} | options))

@@ -245,7 +245,7 @@ def test_modes_of_half_the_points(device, rng):
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)
-def test_ranks(boundary):
+def test_ranks_find_what_one_process_finds(boundary):
     cell = np.diag([8.0, 8.4, 9.0])
     blobs = [(1.0, 0.65, (4.1, 4.0, 4.5)), (-1.0, 0.6, (3.9, 4.4, 4.4))]
     whole = density((13, 14, 15), cell, blobs, boundary)
@@ -302,7 +302,7 @@ class TestElectricField:
         ):
             assert np.abs(one.values - other.values).max() < 1e-5 * np.abs(one.values).max()
 
-    def test_ranks(self):
+    def test_ranks_find_what_one_process_finds(self):
         cell = np.diag([8.0, 8.4, 9.0])
         blobs = [(1.0, 0.7, (4.1, 4.0, 4.5)), (-1.0, 0.8, (3.9, 4.4, 4.4))]
         for boundary in ("periodic", "p,p,o"):

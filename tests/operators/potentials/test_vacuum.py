@@ -87,7 +87,7 @@ class TestDipoleCorrection:
         )
         assert not gh.dipole_correction(found.potential, "c", fermi_energy=-4.0).remarks
 
-    def test_ranks(self, slab):
+    def test_ranks_find_what_one_process_finds(self, slab):
         potential = gh.electrostatic_potential(slab)
         expected = gh.dipole_correction(potential, "c")
         for axis in (0, 2):
@@ -241,7 +241,7 @@ class TestCut:
         levels = gh.vacuum_levels(gh.electrostatic_potential(cut), "c")
         assert abs(levels.step.value) < 0.01
 
-    def test_ranks(self):
+    def test_ranks_find_what_one_process_finds(self):
         charge = polar_slab()
         charge = charge.derive(np.roll(charge.values, 30, 2), "rolled")
         expected = gh.cut_in_vacuum(charge, "c").values
