@@ -371,6 +371,12 @@ class TestRefusals:
             density((12, 12, 24), cell, blobs, "periodic", (1, 1, 1)), boundary, **options
         )
 
+    def test_a_profile_is_told_what_takes_it(self):
+        profile = gh.planar_average(density((12, 12, 24), np.eye(3) * 6, [], "periodic", (1, 1, 1)), "c")
+        for of in (gh.electrostatic_potential, gh.electric_field):
+            with pytest.raises(InputError, match=r"this is a Profile: .* gh.potential_step\(profile\) has the levels"):
+                of(profile)
+
     def test_charge_at_the_faces(self):
         dipole = [(1.0, 0.7, (3, 3, 0.5)), (-1.0, 0.7, (3, 3, 1.5))]
         with pytest.raises(InputError, match="The charge wraps the cell boundary along c: the planes at its ends hold"):
