@@ -150,7 +150,7 @@ def test_vacuum_of_a_polar_slab():
         planes = gh.planar_average(gh.electrostatic_potential(field), "c").values
         ends = np.array([0.0, n / 4 - 0.25])
         expected = -POISSON / 32 * np.abs(ends[:, None] - z) @ charges
-        assert planes[[0, -1]] == pytest.approx(expected, abs=1e-6)
+        assert planes[[0, -1]] == pytest.approx(expected, abs=1e-9)
         assert expected[1] - expected[0] == pytest.approx(POISSON * 1.5 / 16, rel=1e-3)
 
 
