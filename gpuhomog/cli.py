@@ -26,6 +26,7 @@ from contextvars import ContextVar
 from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
+from textwrap import fill
 from threading import Lock, Timer
 from time import monotonic
 from typing import Annotated, Any, Optional, TypeVar
@@ -35,7 +36,7 @@ import numpy as np
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from . import __version__, progress
+from . import __version__, _starting, progress
 from .errors import AccuracyWarning, GpuhomogError, InputError, Stopped
 from .jobs import (
     BATCH_OPTIONS,
@@ -51,7 +52,7 @@ from .jobs import (
     read_job,
     submit,
 )
-from .jobs.options import COMMON, DRY_RUN, FRESH, GENERAL, JSON, QUIET, Option, renamed
+from .jobs.options import COMMANDS_OF_OTHERS, COMMON, DRY_RUN, FRESH, GENERAL, JSON, QUIET, Option, renamed
 from .jobs.streamed import is_streamed, run_streamed
 from .jobs.wording import as_typed
 from .parallel import Comm, agree_on, agreed, launched_rank, world
@@ -63,7 +64,10 @@ INTERRUPTED = 130  # exit code of a program that Ctrl-C ended
 GOES_ON = 75  # that of a temporary failure (sysexits.h): run it again
 
 PROGRAM = "gpuhomog"
+INDENT = 4 * " "  # of what a name goes on with
+GAP = 2  # characters between the columns of a table
 SHORT = 10  # characters of cells that are kept on one line: a number is not read across two
+WORD = re.compile(r"\S+(?: ± \S+)?")  # and is not parted from its uncertainty
 NUMBER = re.compile(r"\S*\d\S*")  # and is kept whole on terminals that are narrower than it
 
 T = TypeVar("T")
@@ -161,11 +165,13 @@ class OneSentence(PlainHelp, TyperGroup):
         extra["standalone_mode"] = False
         extra["prog_name"] = PROGRAM
         try:
+            _starting.begin()
             code = super().main(args=given, **extra)
         except Exception as error:
             code = fail(error, "--json" in given)
         except KeyboardInterrupt:
             code = INTERRUPTED
+        _starting.end()
         if code == INTERRUPTED:
             say("interrupted; no half-written file is left.")
         sys.exit(end_together(code or 0))
@@ -241,15 +247,19 @@ def usage(error: Any) -> str:
         name = error.option_name
         known = [option for parameter in context.command.params for option in parameter.opts if option[:2] == "--"]
         now = renamed(name.lstrip("-"), [option[2:] for option in known])
-        close = get_close_matches(name, known, n=1)
-        hint = f"it is called --{now}." if now else f"did you mean {close[0]}?" if close else f"{see}."
+        close = get_close_matches(name.lstrip("-"), [option[2:] for option in known], n=1)
+        hint = f"it is called --{now}." if now else f"did you mean --{close[0]}?" if close else f"{see}."
         return f"{name}: {command} has no such option; {hint}"
     if kind == "BadOptionUsage":
         return f"{error.option_name}: its value is missing; write it after the option."
     if kind == "MissingParameter" and error.param is not None:
         return f"{command}: name the {error.param.metavar or error.param.name} to read; {see}."
     sentence = " ".join(error.format_message().split())
+    if more := re.match(r"Got unexpected extra argument\S* \((.+)\)", sentence):
+        return f"{more[1]}: not expected here; several values of one option are joined by commas, and {see}."
     if unknown := re.match(r"No such command ['\"](.+?)['\"]\.", sentence):
+        if now := COMMANDS_OF_OTHERS.get(unknown[1].lower().replace("_", "-")):
+            return f'"{unknown[1]}": no such command; it is called "{now}".'
         close = get_close_matches(unknown[1], [*COMMANDS, "run", "submit", "plan"], n=1)
         return f'"{unknown[1]}": no such command; ' + (f'did you mean "{close[0]}"?' if close else f"{see}.")
     return f"{sentence.rstrip('.')}; {see}."
@@ -362,6 +372,34 @@ def bars(label: str, wanted: bool) -> Iterator[None]:
         yield
 
 
+def column_widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
+    """Widths of the columns of a table: the widest are narrowed first, until it fits.
+
+    Short columns are left as they are, and the first one if possible. The others keep their longest word whole; where
+    there is no room for that their longest number, whatever the room.
+
+    >>> column_widths([["a"], ["an arbitrary word"], ["0.25 ± 0.01"]], 26)
+    [1, 10, 11]
+    """
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, cells)) for cells in columns]
+    room -= GAP * (len(columns) - 1)
+    for whole, n_whole in ((WORD, 1), (WORD, 0), (NUMBER, 1)):
+        longest = [max(cell_len(part) for cell in cells for part in ("", *whole.findall(cell))) for cells in columns]
+        longest[:1] = [max(0, *longest[:1]) + len(INDENT)]
+        least = [
+            width if number < n_whole or width <= SHORT else min(width, part)
+            for number, (width, part) in enumerate(zip(widths, longest, strict=True))
+        ]
+        if sum(least) <= room:
+            break
+    while sum(widths) > room and widths != least:
+        widest = max((i for i in range(len(widths)) if widths[i] > least[i]), key=lambda i: widths[i])
+        widths[widest] -= 1
+    return widths
+
+
 def show(outcome: Outcome, report: Mapping[str, Any]) -> None:
     """Tables for people, then the files written, by the first rank."""
     if launched_rank() != 0:
@@ -374,15 +412,15 @@ def show(outcome: Outcome, report: Mapping[str, Any]) -> None:
     for title, rows in outcome.tables:
         if title:
             console.print(Text(title, style="bold"))
-        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-        table.add_column(no_wrap=True, style="cyan")
-        least = max((len(row[0]) for row in rows), default=0) + 4
-        for column in range(1, len(rows[0]) if rows else 0):
-            cells = [row[column] for row in rows if column < len(row)]
-            table.add_column(overflow="fold", no_wrap=max(map(len, cells)) <= SHORT)
-            least += max(len(number) for cell in cells for number in ("", *NUMBER.findall(cell))) + 2
-        for row in rows:
-            table.add_row(*(Text(f"  {cell}" if i == 0 else cell) for i, cell in enumerate(row)))
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, GAP, 0, 0))
+        lines = [(f"  {row[0]}", *row[1:]) for row in rows]
+        columns = [[line[i] for line in lines if i < len(line)] for i in range(len(lines[0]) if lines else 0)]
+        widths = column_widths(columns, console.width)
+        for number, width in enumerate(widths):
+            table.add_column(width=width, overflow="fold", style="" if number else "cyan")
+        for label, *cells in lines:
+            table.add_row(Text(fill(label, widths[0], subsequent_indent=INDENT)), *map(Text, cells))
+        least = sum(widths) + GAP * len(widths)
         (console if console.width >= least else Console(highlight=False, width=least)).print(table)
     for path in report["outputs"]:
         console.print(f"wrote {path}", markup=False, soft_wrap=True)

@@ -82,3 +82,24 @@ def nearest_known(word: str, known: Iterable[str]) -> str:
     known = sorted(known)
     close = get_close_matches(word, known, n=1)
     return f'did you mean "{close[0]}"?' if close else f"known: {', '.join(known)}"
+
+
+def check_word(name: str, word: str, known: Iterable[str], of: str = "") -> None:
+    """InputError unless a word is one of those that an argument takes; `of` says of what, where that is to be told.
+
+    >>> check_word("side", "hihg", ["low", "high"], "of a slab")
+    Traceback (most recent call last):
+    gpuhomog.errors.InputError: Unknown side "hihg" of a slab: did you mean "high"?
+    """
+    known = tuple(known)
+    if word not in known:
+        raise InputError(f'Unknown {name} "{word}"{of and f" {of}"}: {nearest_known(str(word), known)}')
+
+
+def counted(n: int, thing: str, things: str | None = None) -> str:
+    """A number of things.
+
+    >>> counted(2, "plane"), counted(1, "radius", "radii")
+    ('2 planes', '1 radius')
+    """
+    return f"{n} {thing if n == 1 else things or thing + 's'}"

@@ -397,7 +397,8 @@ def filtered(
     slab, comm  where ranks share the values: the planes here, and who has the others; each gets its planes
 
     Transforms are shared. Slabs are transformed within their planes, transposed, multiplied along the lines across,
-    and go the same way back; where nothing depends on the modes across, nothing is sent.
+    and go the same way back; where nothing depends on the modes across, nothing is sent. Raises InputError for values
+    that are not the multipliers' whole grid where it is not said who has the rest.
     """
     if slab is not None and comm is not None and comm.size > 1:
         return _filtered_slabs(device, values, multipliers, slab, comm)

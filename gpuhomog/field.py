@@ -97,6 +97,9 @@ class Field:
         quantity  what it is; a quantity other than "scalar" fixes the unit it is kept in
         unit      unit of the values; None means the package's own unit of the quantity (e/Å^3, 1/Å^3, V, eV)
         boundary  "periodic", "open", or one per axis
+        device    "auto", "cpu", "gpu:0" …, or a Device
+        origin    (3,) position of the first grid point [Å]; 0 by default
+        structure atoms in the cell
 
         Raises InputError for complex or non-finite values, a wrong shape, a singular cell; UnitsError for an
         unknown unit or quantity, or a unit that does not fit the quantity.
@@ -194,10 +197,11 @@ class Field:
         """InputError unless another field has its values at the same points, on the same device and ranks."""
         if not self.grid.has_points_of(other.grid):
             told = [
-                f"{' × '.join(map(str, grid.shape))} points in {grid.volume:.6g} Å^3 from {grid.origin} Å on"
+                f"{' × '.join(map(str, grid.shape))} points in {grid.volume:.6g} Å^3 "
+                f"from ({', '.join(f'{x:.6g}' for x in grid.origin)}) Å on"
                 for grid in (self.grid, other.grid)
             ]
-            raise InputError(f"The fields are on different grids, {told[0]} and {told[1]}: give both on one.")
+            raise InputError(f"The fields are on different grids, {told[0]} and {told[1]}: give both on one grid.")
         if (self.slab, self.device.name) != (other.slab, other.device.name):
             raise InputError("The fields are on different devices or in different slabs: read both alike.")
 
@@ -216,7 +220,10 @@ class Field:
         return self.device.to_host(self.values)
 
     def to(self, unit: str) -> Field:
-        """The same field in another unit of the same dimension; UnitsError otherwise."""
+        """The same field in another unit of the same dimension.
+
+        Raises UnitsError for a unit of another one, InputError for a field whose unit is not known.
+        """
         if self.unit is None:
             raise InputError(
                 f'This field has no known unit: name its quantity when reading it, then use .to("{unit}").'

@@ -36,7 +36,7 @@ def axis_index(axis: int | str) -> int:
 
 
 def parse_boundary(boundary: str | Sequence[str]) -> tuple[str, str, str]:
-    """Boundary per axis from one word, three words or "p,p,o".
+    """Boundary per axis from one word, three words or "p,p,o"; InputError for anything else.
 
     >>> parse_boundary("p,p,o")
     ('periodic', 'periodic', 'open')

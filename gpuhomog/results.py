@@ -251,7 +251,8 @@ def difference(upper: Measurement, lower: Measurement) -> Measurement:
 class Profile(Result):
     """A field averaged over planes, as a function of the distance along their normal.
 
-    position    (n,) distance of each plane from the first, along the normal, equally spaced [Å]; arrays are copied
+    position    (n,) of each plane along the normal, from the first plane of a field or as a table has it, equally
+                spaced [Å]; arrays are copied
     values      (n,) float64
     unit        unit of the values; None if not known
     quantity    one of units.QUANTITIES
@@ -264,6 +265,8 @@ class Profile(Result):
     uncertainty (n,) standard uncertainty of each value, or None
     periods     windows of a macroscopic average [Å], () for a planar average
     precision   of the values that it was made from: how far rounding moves them, as a fraction
+    structure   atoms of the field that it was made from
+    provenance  what was read and done, step by step
     """
 
     position: NDArray[np.float64]

@@ -9,13 +9,14 @@ Out  Structure; `to_ase()` gives ASE Atoms.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import InputError
+from .errors import InputError, counted
 
 if TYPE_CHECKING:
     from .grid import Grid
@@ -27,6 +28,17 @@ SYMBOLS = (
     "Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og"
 ).split()
 """Element symbols by atomic number; "X" (0) is an atom whose element the file does not say."""
+
+
+def atomic_number(label: str) -> int:
+    """Of what programs call atoms of an element; 0 if it is none.
+
+    >>> [atomic_number(label) for label in ("Na", "Na_pv", "O1", "FE", "Xx")]
+    [11, 11, 8, 26, 0]
+    """
+    letters = re.match(r"[A-Za-z]+", label)
+    word = letters[0].capitalize() if letters else "X"
+    return SYMBOLS.index(word) if word in SYMBOLS else 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +58,10 @@ class Structure:
         numbers = np.array(self.numbers, dtype=np.int64).reshape(-1)
         positions = np.array(self.positions, dtype=np.float64).reshape(-1, 3)
         if len(numbers) != len(positions):
-            raise InputError(f"{len(numbers)} atomic numbers for {len(positions)} positions: give one for each atom.")
+            raise InputError(
+                f"{counted(len(numbers), 'atomic number')} for {counted(len(positions), 'position')}: give one for "
+                "each atom."
+            )
         if numbers.size and (numbers.min() < 0 or numbers.max() >= len(SYMBOLS)):
             wrong = int(np.flatnonzero((numbers < 0) | (numbers >= len(SYMBOLS)))[0])
             raise InputError(
@@ -62,7 +77,10 @@ class Structure:
         if self.charges is not None:
             charges = np.array(self.charges, dtype=np.float64).reshape(-1)
             if len(charges) != len(numbers):
-                raise InputError(f"{len(charges)} ion charges for {len(numbers)} atoms: give one for each atom.")
+                raise InputError(
+                    f"{counted(len(charges), 'ion charge')} for {counted(len(numbers), 'atom')}: give one for "
+                    "each atom."
+                )
             charges.flags.writeable = False
         numbers.flags.writeable = positions.flags.writeable = False
         object.__setattr__(self, "numbers", numbers)

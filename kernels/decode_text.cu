@@ -110,7 +110,7 @@ __device__ __forceinline__ double scaled(Word m, int q, const double *__restrict
 template <typename T> __device__ __forceinline__ T rounded(double value) { return value; }
 template <> __device__ __forceinline__ float rounded<float>(double value) {
 #ifdef CUDA_ON_CPU
-  return static_cast<float>(value);
+  return cuda_on_cpu::unflushed(value);
 #else
   float result;
   asm("cvt.rn.f32.f64 %0, %1;" : "=f"(result) : "d"(value));

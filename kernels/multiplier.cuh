@@ -59,13 +59,11 @@ __device__ __forceinline__ int plain_number(int value) {
   return value;
 }
 
-// The hardware's own estimates: of floats to a rounding or two, of doubles to twenty bits. What is too small or too large
-// for them is not looked for, so that nothing branches and several overlap.
+// The hardware's own estimates: of floats to 2^-22.9, of doubles, whose lower half they neither read nor give, to 2^-19.
+// What is too small or too large for them is not looked for, so that nothing branches and several overlap.
 #ifdef CUDA_ON_CPU
-template <typename T> __device__ __forceinline__ T inverse_root_estimate(T x) {
-  return cuda_on_cpu::estimate(T(1) / sqrt(x));
-}
-template <typename T> __device__ __forceinline__ T inverse_estimate(T x) { return cuda_on_cpu::estimate(T(1) / x); }
+template <typename T> __device__ __forceinline__ T inverse_root_estimate(T x) { return cuda_on_cpu::inverse_root(x); }
+template <typename T> __device__ __forceinline__ T inverse_estimate(T x) { return cuda_on_cpu::inverse(x); }
 #else
 __device__ __forceinline__ float inverse_root_estimate(float x) {
   asm("rsqrt.approx.ftz.f32 %0, %0;" : "+f"(x));

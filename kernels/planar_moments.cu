@@ -11,7 +11,7 @@
 // column_stats   (MOMENTS, blocks, n2) double, written: each column's part in each block of rows
 // extremes       (2, chunks, blocks) double, written; inf, -inf where a block has only NaN
 // out            (MOMENTS, n0 + n1 + n2) double, written
-// launch         planar_moments    <<<(blocks, chunks), 32 ceil(width / 256), shared>>>: chunks of width columns (the
+// launch         planar_moments    <<<(chunks, blocks), 32 ceil(width / 256), shared>>>: chunks of width columns (the
 //                                  last of what is left), a multiple of 8 up to 1024; less than 2^31 rows a block,
 //                                  blocks <= rows; shared holds a Share for each warp. ALIGNED: rows start at
 //                                  16-byte addresses
@@ -103,9 +103,9 @@ __global__ void __launch_bounds__(BLOCK, sizeof(T) == 4 ? BLOCKS_EACH : BLOCKS_E
   Shared *const shares = reinterpret_cast<Shared *>(shared_bytes);
   const int thread = threadIdx.x, warp = thread / WARP, lane = thread % WARP, warps = blockDim.x / WARP;
   Shared &own = shares[warp];
-  const long long first = rows * blockIdx.x / gridDim.x;
-  const int n_rows = static_cast<int>(rows * (blockIdx.x + 1LL) / gridDim.x - first);
-  const long long chunk = static_cast<long long>(blockIdx.y) * width;
+  const long long first = rows * blockIdx.y / gridDim.y;
+  const int n_rows = static_cast<int>(rows * (blockIdx.y + 1LL) / gridDim.y - first);
+  const long long chunk = static_cast<long long>(blockIdx.x) * width;
   const int n_columns = static_cast<int>(min(n2 - chunk, static_cast<long long>(width))) - warp * COLUMNS * WARP;
   // Columns of the warp: groups of W neighbours, those of its threads side by side.
   const auto place = [&](int group) { return (group * WARP + lane) * W; };
@@ -195,16 +195,16 @@ __global__ void __launch_bounds__(BLOCK, sizeof(T) == 4 ? BLOCKS_EACH : BLOCKS_E
       if (tile + r < n_rows) {
         double combined = shares[0].parts[buffer][r][p];
         for (int w = 1; w < warps; ++w) combined += shares[w].parts[buffer][r][p];
-        row_stats[(p * static_cast<long long>(gridDim.y) + blockIdx.y) * rows + first + tile + r] = combined;
+        row_stats[(p * static_cast<long long>(gridDim.x) + blockIdx.x) * rows + first + tile + r] = combined;
       }
     }
   }
 
-  const long long stride = static_cast<long long>(gridDim.x) * n2;
+  const long long stride = static_cast<long long>(gridDim.y) * n2;
 #pragma unroll
   for (int c = 0; c < COLUMNS; ++c) {
     if (!(present >> (c / W) & 1)) continue;
-    double *to = column_stats + blockIdx.x * n2 + chunk + warp * COLUMNS * WARP + place(c / W) + c % W;
+    double *to = column_stats + blockIdx.y * n2 + chunk + warp * COLUMNS * WARP + place(c / W) + c % W;
 #pragma unroll
     for (int p = 0; p < MOMENTS; ++p) to[p * stride] = own.totals[p][c][lane];
   }
@@ -225,9 +225,9 @@ __global__ void __launch_bounds__(BLOCK, sizeof(T) == 4 ? BLOCKS_EACH : BLOCKS_E
         low = smaller(low, found[w][0]);
         high = larger(high, found[w][1]);
       }
-      double *to = extremes + blockIdx.y * gridDim.x + blockIdx.x;
+      double *to = extremes + blockIdx.x * gridDim.y + blockIdx.y;
       to[0] = low;
-      to[gridDim.y * gridDim.x] = high;
+      to[gridDim.x * gridDim.y] = high;
     }
   }
 }

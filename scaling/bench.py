@@ -33,7 +33,7 @@ LEAST_REPEATS, MOST_REPEATS, SLOW = 5, 100, 0.25
 
 
 class Clock(Protocol):
-    """Seconds of a call; `patience` is how long one call is repeated [s]."""
+    """Seconds of a call; `patience` is how long one call is repeated [s], 0 for once."""
 
     patience: float
 
@@ -87,7 +87,7 @@ def timed(call: Callable[[], Any], clock: Clock) -> tuple[Timing, Any]:
     """Median after one run that compiles and allocates; and the result of that run."""
     result = call()
     first = clock.once(call)
-    if first > SLOW:
+    if first > SLOW or not clock.patience:
         return Timing(first, 1), result
     repeats = min(MOST_REPEATS, max(LEAST_REPEATS, int(clock.patience / max(first, 1e-9))))
     low, median, high = np.quantile([clock.once(call) for _ in range(repeats)], [0.1, 0.5, 0.9])

@@ -42,6 +42,8 @@ from gpuhomog.units import FOUR_PI_KAPPA
 FIRST, NEXT = "gpuhomog, first call: kernel, parts", "gpuhomog, next call: parts"
 TABLE, RECURSIONS = "gpuhomog, sums alone, table", "gpuhomog, sums alone, recursions"
 CONVOLVED = "scipy.signal.fftconvolve"
+REST = 0.1
+"""Between two ways [s]: threads of a matrix product look for more work before they sleep."""
 Way = Callable[[], Any]
 
 
@@ -136,7 +138,7 @@ def measure(arguments: list[str] | None = None) -> list[dict[str, Any]]:
     seconds = dict.fromkeys(ways, float("inf"))
     for _ in range(options.repeats):
         for what, way in ways.items():
-            time.sleep(0.1)  # threads of a matrix product look for more work before they rest
+            time.sleep(REST)
             seconds[what] = min(seconds[what], fastest(way, 1))
     rows = []
     for what in ways:

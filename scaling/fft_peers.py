@@ -24,6 +24,9 @@ import scipy.fft
 
 Filter = Callable[[np.ndarray], np.ndarray]
 
+EFFORT = "FFTW_MEASURE"
+"""Of FFTW's planning."""
+
 
 def fft_peers(
     values: np.ndarray, workers: int, shape: tuple[int, ...] | None = None, *, own_memory: bool = True
@@ -62,7 +65,7 @@ def _by_fftw(values: np.ndarray, workers: int, shape: tuple[int, ...]) -> Filter
 
     inside = tuple(slice(n) for n in values.shape)
     real, half = pyfftw.empty_aligned(shape, values.dtype), pyfftw.empty_aligned(*_half(values, shape))
-    plan: dict[str, Any] = {"axes": (0, 1, 2), "threads": workers, "flags": ("FFTW_MEASURE", "FFTW_DESTROY_INPUT")}
+    plan: dict[str, Any] = {"axes": (0, 1, 2), "threads": workers, "flags": (EFFORT, "FFTW_DESTROY_INPUT")}
     forward = pyfftw.FFTW(real, half, **plan)
     backward = pyfftw.FFTW(half, real, direction="FFTW_BACKWARD", **plan)
 

@@ -6,6 +6,8 @@
 
 Groups (size, precision) run in the order of --sizes, in each the cases with targets first; no case begins after the
 budget. Rows go to FILE as soon as they are known; `python scaling/rows.py merge FILE` puts them into results.csv.
+A kernel's fault ends CUDA in its process, and some faults never end: the measurements have a process of their own,
+and where it ends, or no row comes for --patience seconds, another one goes on with the next case.
 Times are medians of CUDA events after a first run that compiles and allocates, about 0.3 s and at least 5 runs each;
 calls slower than a quarter of a second are timed once (the row says so). See bench.py for floor and error.
 
@@ -28,6 +30,8 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +40,16 @@ from bench import SMALL, Bench, EventClock, Parameters, Timing, WallClock, timed
 from gpu_cases import FLOOR, THREE_PASSES_FILE, Case, Entry, cases
 from gpu_peers import SHARED, TIME_ONLY
 from rows import EMULATED, state_of_tree, versions, write
+from watch import Progress, watch
 
 SIZES = "1024:float32,1024:float64,512:float32,256:float32,1536:float32,512:float64,256:float64"
 SMALL_SIZES = "32:float32,48:float64"
 LARGE_SPREAD = 0.05
 """From here on a row tells how much its times differed."""
+PATIENCE = 90.0
+"""Seconds without a row after which a case is given up."""
+FAILED = 1
+"""Exit status where something could not be measured."""
 Row = dict[str, Any]
 
 
@@ -71,11 +80,12 @@ class Measuring:
     """The rows of one run, written as they come.
 
     failed  (where, reason) of everything that could not be measured
+    came    called with each row
     """
 
-    def __init__(self, about: dict[str, str], output: Path | None) -> None:
+    def __init__(self, about: dict[str, str], output: Path | None, came: Callable[[], object] = lambda: None) -> None:
         self.about = {"script": "gpu.py", "threads": "", **about, **state_of_tree()}
-        self.output = output
+        self.output, self.came = output, came
         self.rows: list[Row] = []
         self.failed: list[tuple[str, str]] = []
 
@@ -93,6 +103,7 @@ class Measuring:
         print(f"{row['size']:>7} {row['dtype']} {case:45} {what:40} {shown}  {rest}", flush=True)
         if self.output is not None:
             write([row], self.output)
+        self.came()
 
     def fail(self, bench: Bench, case: str, what: str, error: BaseException) -> None:
         """A row without seconds that says why."""
@@ -213,6 +224,8 @@ def apply(device: Any, chosen: list[tuple[str, str, str]]) -> None:
         return text
 
     runtime.source = source
+    for place, _ in replaced:
+        source(place)
     below = getattr(device, "runtime", None)
     getattr(below, "_kernels", {}).clear()
     getattr(below, "close", lambda: None)()  # the programs of the tests' runtime
@@ -233,8 +246,11 @@ def compile_all(word: str) -> None:
     declared = [(file, instance) for file in files for instance in instances(file) if word in instance]
     cores = len(os.sched_getaffinity(0))
     with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn")) as pool:
-        for reason in filter(None, pool.map(compile_one, *zip(*declared, strict=True))):
-            print(reason)
+        try:
+            for reason in filter(None, pool.map(compile_one, *zip(*declared, strict=True))):
+                print(reason)
+        except BrokenProcessPool as error:  # what is not compiled now is when it is first used
+            print(f"compiling ended: {error}")
     print(f"{len(declared)} instances compiled on {cores} cores in {time.monotonic() - began:.0f} s", flush=True)
 
 
@@ -254,11 +270,83 @@ def groups(sizes: str) -> Iterator[tuple[int, np.dtype[Any]]]:
         yield int(n), np.dtype(dtype or "float32")
 
 
+@dataclass(frozen=True)
+class Step:
+    """One case of a group, with one of the settings of --tune."""
+
+    number: int
+    n: int
+    dtype: np.dtype[Any]
+    entry: Entry
+    setting: str
+    chosen: list[tuple[str, str, str]]
+
+
+def steps(options: argparse.Namespace, parameters: Parameters) -> list[Step]:
+    """All of a run in their order; the floor, first in each group, with one setting."""
+    found: list[Step] = []
+    done: set[str] = set()
+    for n, dtype in groups(options.sizes or (SMALL_SIZES if options.emulate else SIZES)):
+        for entry in ordered(cases(parameters), options.only):
+            if (options.leading and not entry.leads) or entry.name in done:
+                continue
+            if entry.once:
+                done.add(entry.name)
+            for name, chosen in list(settings(options.tune))[: 1 if entry.name == FLOOR else None]:
+                found.append(Step(len(found), n, dtype, entry, name, chosen))
+    return found
+
+
+def measure_all(options: argparse.Namespace, progress: Progress, began: float, first: int = 0) -> list[Row]:
+    """Everything from step `first` on; the floor of a group is always measured before its cases."""
+    warnings.simplefilter("ignore")
+    device, clock, about = choose(options.emulate)
+    parameters = SMALL if options.emulate else Parameters()
+    measuring = Measuring(about, None if options.tune else options.output, progress.row)
+    print("  ".join(measuring.about.values()), flush=True)
+    left_out = 0
+    for (n, dtype), group in itertools.groupby(steps(options, parameters), lambda step: (step.n, step.dtype)):
+        floor, *others = group
+        chosen = [step for step in (floor, *others) if step.number >= first]
+        bench: Bench | None = None
+        for step in chosen if floor in chosen or not chosen else [floor, *chosen]:
+            if time.monotonic() - began > options.budget:
+                left_out += 1
+                continue
+            progress.begin(max(step.number, first - 1))
+            if bench is None:
+                xp = np if options.emulate else device.runtime.xp
+                try:
+                    bench = Bench(n, dtype, device, xp, clock, parameters, bool(options.emulate))
+                except MemoryError as error:  # none of its cases fits, either
+                    measuring.failed.append((f"{n}^3 {dtype.name}", str(error)))
+                    progress.failed.value = True
+                    break
+            if options.tune:
+                print(f"-- {step.setting}", flush=True)
+                apply(device, step.chosen)
+            measuring.measure(bench, step.entry, not (options.no_peers or options.tune))
+            if measuring.failed:
+                progress.failed.value = True
+                if not options.emulate:
+                    device.runtime.synchronize()  # raises where CUDA has ended
+    for where, reason in measuring.failed:
+        print(f"{where}: {reason}")
+    if left_out:
+        print(f"{left_out} cases were left out: the budget of {options.budget:g} s was used up.")
+    print(f"{len(measuring.rows)} rows in {time.monotonic() - began:.0f} s", flush=True)
+    progress.done.value = True
+    return measuring.rows
+
+
 def main(arguments: list[str] | None = None) -> list[Row]:
     """Measure; rows to the screen and to --output. Exit status 1 where something could not be measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, help="CSV to append the rows to")
     parser.add_argument("--budget", type=float, default=float("inf"), help="no case begins after so many seconds")
+    parser.add_argument(
+        "--patience", type=float, default=PATIENCE, help=f"seconds without a row (default {PATIENCE:g})"
+    )
     parser.add_argument("--sizes", help=f"groups in order (default {SIZES})")
     parser.add_argument("--only", default="", help="cases whose names hold these words")
     parser.add_argument("--leading", action="store_true", help="only cases with targets")
@@ -271,47 +359,15 @@ def main(arguments: list[str] | None = None) -> list[Row]:
     options = parser.parse_args(arguments)
     if options.emulate and options.output:
         parser.error("--emulate measures nothing: no --output")
+    list(settings(options.tune))  # refused before anything is measured
     began = time.monotonic()
-    warnings.simplefilter("ignore")
     if options.compile is not None:
         compile_all(options.compile)
-    device, clock, about = choose(options.emulate)
-    parameters = SMALL if options.emulate else Parameters()
-    measuring = Measuring(about, None if options.tune else options.output)
-    print("  ".join(measuring.about.values()), flush=True)
-    left_out = 0
-    done: set[str] = set()
-    for n, dtype in groups(options.sizes or (SMALL_SIZES if options.emulate else SIZES)):
-        if time.monotonic() - began > options.budget:
-            left_out += 1
-            continue
-        bench = Bench(
-            n, dtype, device, np if options.emulate else device.runtime.xp, clock, parameters, bool(options.emulate)
-        )
-        for entry in ordered(cases(parameters), options.only):
-            if (options.leading and not entry.leads) or entry.name in done:
-                continue
-            if time.monotonic() - began > options.budget:
-                left_out += 1
-                continue
-            if entry.once:
-                done.add(entry.name)
-            for name, chosen in settings(options.tune):
-                if options.tune:
-                    print(f"-- {name}", flush=True)
-                    apply(device, chosen)
-                measuring.measure(bench, entry, not (options.no_peers or options.tune))
-                if entry.name == FLOOR:
-                    break
-        del bench
-    for where, reason in measuring.failed:
-        print(f"{where}: {reason}")
-    if left_out:
-        print(f"{left_out} groups or cases were left out: the budget of {options.budget:g} s was used up.")
-    print(f"{len(measuring.rows)} rows in {time.monotonic() - began:.0f} s", flush=True)
-    if measuring.failed and arguments is None:
-        sys.exit(1)
-    return measuring.rows
+    if options.emulate:
+        return measure_all(options, Progress(multiprocessing), began)
+    if not watch(measure_all, options, began):
+        sys.exit(FAILED)
+    return []
 
 
 if __name__ == "__main__":

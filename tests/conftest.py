@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import settings
+from lost_gpu import pytest_runtest_makereport  # noqa: F401 (a hook)
 from strict_device import StrictDevice
 
 from gpuhomog.device import choose_device, why_no_gpu

@@ -34,6 +34,7 @@ ROOMS = {
     "errors": 0,
     "progress": 0,
     "_version": 0,
+    "_starting": 0,
 }
 
 # library: the files that may import it

@@ -589,7 +589,7 @@ def test_rounding_is_drawn_as_zero_and_labels_fit_their_axes():
     name_axis(upper, "charge density", "e/Å^3")
     name_axis(lower, "value", None)
     finish_rows([upper, lower], "position (Å)", (0, 2))
-    assert upper.get_ylim() == (-1e-12, 1e-12)
+    assert upper.get_ylim() == pytest.approx((-1.2e-12, 1.2e-12))
     assert max(lower.get_ylim()) < 1e-16  # what has no unit is not known to be rounding
     assert upper.get_ylabel().startswith("ρ (10$^{-12}$")
     for axes in (upper, lower):

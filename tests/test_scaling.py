@@ -1,11 +1,15 @@
 """The scripts of scaling/: every case runs, exact values are exact, rows and tables say what they must. No timings."""
 
+import argparse
 import csv
 import doctest
 import importlib
+import multiprocessing
 import os
+import re
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -25,10 +29,11 @@ MAY_BE_ABSENT = ("torch",)
 
 @pytest.fixture
 def script(monkeypatch, tmp_path):
-    """A script of scaling/ as a module; where it keeps FFTW's wisdom is another place after the test."""
+    """A script of scaling/ as a module; FFTW plans quickly, and keeps its wisdom in another place after the test."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(sys, "path", [*sys.path, str(SCALING)])
     before = set(sys.modules)
+    monkeypatch.setattr(importlib.import_module("fft_peers"), "EFFORT", "FFTW_ESTIMATE")
     yield importlib.import_module
     for name in set(sys.modules) - before:
         if str(getattr(sys.modules[name], "__file__", "")).startswith(str(SCALING)):
@@ -128,8 +133,10 @@ def test_potentials_beside_their_peers(script):
 @pytest.mark.parametrize("plane", ["open", "periodic"])
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-10)])
 def test_cylinders_beside_convolutions(script, dtype, tolerance, plane):
+    cylinder = script("cylinder")
+    cylinder.REST = 0.0
     given = ["--size", "20", "--radius", "4", "--dtype", dtype, "--plane", plane, "--repeats", "1"]
-    rows = script("cylinder").measure(given)
+    rows = cylinder.measure(given)
     errors = [float(row["error"]) for row in rows if row["what"].startswith("gpuhomog")]
     assert len(errors) == 4 and max(errors) < tolerance
     peers = [row for row in rows if not row["what"].startswith("gpuhomog")]
@@ -140,12 +147,42 @@ def test_cylinders_beside_convolutions(script, dtype, tolerance, plane):
 @pytest.mark.filterwarnings("ignore::gpuhomog.AccuracyWarning")
 @pytest.mark.parametrize("dtype, tolerance", [("float32", 2e-6), ("float64", 1e-13)])
 def test_eight_scales_beside_one_read(script, dtype, tolerance):
-    scales = script("scales")
-    rows = scales.main(["--size", "64", "--dtype", dtype, "--repeats", "1", "--one-by-one"])
-    assert len(rows) == 4 and all("reads; processors" in row["note"] for row in rows)
+    rows = script("scales").main(["--size", "64", "--dtype", dtype, "--repeats", "1"])
+    assert len(rows) == 3 and all("reads; processors" in row["note"] for row in rows)
     assert float(rows[0]["fraction_of_floor"]) == 1.0
     (error,) = [float(row["error"]) for row in rows if "error" in row]
     assert error < tolerance
+
+
+@pytest.mark.filterwarnings("ignore::gpuhomog.AccuracyWarning")
+def test_scales_one_by_one_are_a_row_that_compares_with_one_read(script):
+    scales = script("scales")
+    scales.SCALES = 2
+    rows = scales.main(["--size", "64", "--repeats", "1", "--one-by-one"])
+    assert [row["what"] for row in rows[2:]] == ["gpuhomog, all of it", "gpuhomog, operators one by one"]
+    seconds = [float(row["seconds"]) for row in rows[2:]]
+    assert float(rows[3]["ratio_to_peer"]) == pytest.approx(seconds[1] / seconds[0], rel=0.02)
+
+
+def test_the_time_of_a_call_is_the_median_of_what_the_clock_says(script):
+    """Of runs of 10 ms in a patience of 0.1 s: ten, every third of which lasts four times as long."""
+    bench = script("bench")
+    said = iter([0.01, *[0.01, 0.01, 0.04] * 4])
+
+    class Clock:
+        patience = 0.1
+
+        def once(self, call):
+            call()
+            return next(said)
+
+    calls = []
+    timing, result = bench.timed(lambda: calls.append(None) or len(calls), Clock())
+    assert (timing.seconds, timing.repeats, result, len(calls)) == (0.01, 10, 1, 12)
+    assert timing.spread == pytest.approx(3.0)  # 3 of 10 are slow, so the highest tenth is
+    assert bench.timed(lambda: 7, bench.WallClock())[0].repeats == 1
+    said = iter([1.0])
+    assert bench.timed(lambda: 7, Clock()) == (bench.Timing(1.0, 1), 7)
 
 
 def test_nothing_begins_after_the_budget(script, capsys):
@@ -172,8 +209,9 @@ def test_only_and_tune_choose(script, capsys, monkeypatch):
     assert said.count("-- BLOCKS_EACH = 3, ROWS = 8\n") == 1
     assert (sums.BLOCKS_EACH, sums.ROWS) == (3, 8)
     assert "constexpr int ROWS = 8;" in runtime.source("planar_moments.cu")
-    with pytest.raises(SystemExit, match="has no NONE"):
-        gpu.main(["--emulate", "cpu", "--sizes", "8:float32", "--tune", "gpuhomog.device.gpu.sums:NONE=1"])
+    for place, why in (("gpuhomog.device.gpu.sums", "has no NONE"), ("taps.cu", "0 constants named NONE")):
+        with pytest.raises(SystemExit, match=why):
+            gpu.main(["--emulate", "cpu", "--sizes", "8:float32", "--tune", f"{place}:NONE=1"])
 
 
 def test_a_failing_case_is_marked_and_the_next_one_runs(script, tmp_path):
@@ -196,6 +234,140 @@ def test_a_failing_case_is_marked_and_the_next_one_runs(script, tmp_path):
     assert [bool(row["seconds"]) for row in rows] == [False, True, False, False]
     assert "MemoryError: out of memory" in rows[0]["note"] and "no_such_primitive" in rows[3]["note"]
     assert len(measuring.failed) == 3
+
+
+FAULTY = """
+import os, time
+
+def measure(options, progress, began, first):
+    with open(options.told, "a") as told:
+        told.write(f"{first} ")
+    for step in range(first, 4):
+        progress.begin(step)
+        if step == 1:
+            os._exit(7)  # as where CUDA has ended
+        if step == 2:
+            time.sleep(600)
+    progress.done.value = options.well
+"""
+
+
+def test_a_case_that_ends_the_process_or_never_ends_costs_no_other(script, tmp_path, monkeypatch, capfd):
+    watch = script("watch").watch
+    (tmp_path / "faulty.py").write_text(FAULTY)
+    monkeypatch.syspath_prepend(tmp_path)
+    options = argparse.Namespace(told=tmp_path / "told", patience=1.0, well=True)
+    assert not watch(importlib.import_module("faulty").measure, options, 0.0)
+    assert options.told.read_text() == "0 2 3 "
+    said = capfd.readouterr().out
+    assert "ended, status 7" in said and "no row within 1 s" in said
+    options.well = False  # whoever begins nothing is not asked again
+    options.told.unlink()
+    assert not watch(importlib.import_module("faulty").measure, options, 0.0)
+    assert options.told.read_text() == "0 2 3 4 "
+
+
+def test_steps_are_the_same_for_every_process_and_begin_with_a_floor(script, capsys):
+    gpu, bench = script("gpu"), script("bench")
+    words = ["--emulate", "cpu", "--sizes", "8:float32,8:float64", "--only", "planar averages"]
+    tune = ["--tune", "gpuhomog.device.gpu.sums:TILE=16,16"]
+    options = argparse.Namespace(sizes="8:float32,8:float64", only="planar averages", leading=False, tune=tune[1:])
+    found = gpu.steps(options, bench.SMALL)
+    assert [step.number for step in found] == list(range(6))
+    assert [step.entry.name for step in found[::3]] == ["floor"] * 2
+    options = argparse.Namespace(**vars(options), emulate="cpu", output=None, budget=9.0, no_peers=True)
+    progress = script("watch").Progress(multiprocessing)
+    rows = gpu.measure_all(options, progress, time.monotonic(), first=2)
+    assert [(row["dtype"], row["case"][:6]) for row in rows] == [
+        ("float32", "floor"),
+        ("float32", "planar"),
+        *[("float64", name) for name in ("floor", "planar", "planar")],
+    ]
+    assert progress.done.value and progress.step.value == 5 and not progress.failed.value
+    assert len(gpu.main([*words, *tune])) == 6
+    assert gpu.measure_all(options, progress, time.monotonic(), first=6) == []
+
+
+PRETENDED = """#!/bin/sh
+echo "$@" >> {told}
+case "$*" in
+*pytest\\ -q*) echo "FAILED tests/kernels/test_taps.py::test_one"; exit 1 ;;
+*--leading*) exec sleep 600 ;;
+esac
+"""
+
+
+def waiting(tmp_path, seconds, *steps):
+    """What waiting.sh says, its exit status, and what it called a pretended Python with."""
+    python, told = tmp_path / "python", tmp_path / "told"
+    python.write_text(PRETENDED.format(told=told))
+    python.chmod(0o755)
+    command = ["bash", str(SCALING / "waiting.sh"), str(tmp_path / "out"), str(seconds), *steps]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHON": str(python)})
+    return done, told.read_text().splitlines()
+
+
+def test_no_step_of_what_waits_stops_another(tmp_path):
+    began = time.monotonic()
+    done, told = waiting(tmp_path, 4, "tests", "tune", "leading", "rest")
+    assert done.returncode == 1 and time.monotonic() - began < 60
+    assert "FAILED tests/kernels/test_taps.py::test_one" in done.stdout
+    assert "failed: tests leading tune(no time) rest(no time); " in done.stdout
+    assert "pytest -q" in told[1] and "--leading" in told[2] and len(told) == 3
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"tests.log", "leading.log"}
+
+
+def test_a_family_that_is_not_clean_is_named(tmp_path, monkeypatch):
+    checker = tmp_path / "bin" / "compute-sanitizer"
+    checker.parent.mkdir()
+    checker.write_text('#!/bin/sh\ncase "$*" in *racecheck*taps) exit 1 ;; esac\n')
+    checker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{checker.parent}{os.pathsep}{os.environ['PATH']}")
+    done, _ = waiting(tmp_path, 60, "sanitize")
+    assert done.returncode == 1 and "failed: sanitize; " in done.stdout
+    assert [line for line in done.stdout.splitlines() if "clean" in line] == ["racecheck of taps: not clean"]
+
+
+def test_the_checker_is_asked_about_every_family():
+    script = (SCALING / "waiting.sh").read_text()
+    named = re.search(r"for family in (.*); do", script)[1].split()
+    source = (SCALING.parent / "tests" / "kernels" / "sanitize.py").read_text()
+    assert named == re.search(r"FAMILIES = \((.*)\)", source)[1].split(", ")
+
+
+def test_what_is_tuned_is_there(script, tmp_path, monkeypatch):
+    gpu, cases, bench = script("gpu"), script("gpu_cases"), script("bench")
+    from gpuhomog.device.gpu import runtime
+
+    _, told = waiting(tmp_path, 60, "tune")
+    lines = [line.partition("scaling/gpu.py ")[2] for line in told]
+    assert len(lines) == 8
+    monkeypatch.setattr(runtime, "source", runtime.source)
+    known = [entry.name for entry in cases.cases(bench.Parameters())]
+    for line in lines:
+        only, rest = re.fullmatch(r"--only (.*) --sizes 1024:float32 (--tune .*)", line).groups()
+        assert any(only in name for name in known)
+        for _, chosen in gpu.settings(rest.split()[1::2]):
+            with monkeypatch.context() as restored:
+                for place, constant, _ in chosen:
+                    if not place.endswith(".cu"):
+                        restored.setattr(f"{place}.{constant}", getattr(importlib.import_module(place), constant))
+                gpu.apply(None, chosen)
+
+
+def test_a_field_that_does_not_fit_costs_no_other(script, monkeypatch, capsys):
+    gpu, bench = script("gpu"), script("bench")
+    random = bench.Bench.random
+
+    def full(self, offset):
+        if self.dtype == np.float64:
+            raise MemoryError("out of memory allocating 9 bytes")
+        return random(self, offset)
+
+    monkeypatch.setattr(bench.Bench, "random", full)
+    rows = gpu.main(["--emulate", "cpu", "--sizes", "8:float64,8:float32", "--only", "planar averages", "--no-peers"])
+    assert [row["dtype"] for row in rows] == ["float32"] * 2
+    assert "8^3 float64: out of memory allocating 9 bytes\n" in capsys.readouterr().out
 
 
 def test_exact_values_of_averages(bench):

@@ -364,6 +364,29 @@ def _decode_box(
         digits &= ~_INVALID
     head &= _SIGN
 
+    values, wide, power = _scaled(box, layout, digits, wrong)
+    undecided = None
+    if wrong.any() or wrong_digits.any():
+        undecided = (wrong != 0) | (wrong_digits != 0)
+        if wide is not None:
+            wide &= ~undecided
+        if layout.marker and layout.exponent == 2:
+            _letterless(box, layout, digits, wrong_digits, values, undecided)
+    if wide is not None and power is not None:
+        at = np.flatnonzero(wide)
+        if at.size:
+            values[at], open_ = _scale_widely(digits[at], power[at])
+            if open_.any():
+                undecided = np.zeros(n, bool) if undecided is None else undecided
+                undecided[at[open_]] = True
+    unblank = _unblank(box, layout, column)
+    if unblank is not None:
+        undecided = unblank.reshape(-1) if undecided is None else undecided | unblank.reshape(-1)
+    return values, head, undecided
+
+
+def _unblank(box: _Box, layout: FixedWidth, column: int) -> NDArray[np.bool_] | None:
+    """A mask of the values before which something else than blanks stands; None: before none."""
     unblank = None
     columns = box.shape[2]
     for place in range(1, layout.gap + 1):
@@ -379,7 +402,17 @@ def _decode_box(
             if not blank.all():
                 unblank = np.zeros(box.shape, bool) if unblank is None else unblank
                 unblank[:, :, :1] |= ~blank
+    return unblank
 
+
+def _scaled(
+    box: _Box, layout: FixedWidth, digits: NDArray[np.uint64], wrong: NDArray[np.uint32]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None, NDArray[np.int64] | None]:
+    """Digits times their power of ten; where that is not exactly rounded (None: nowhere), and all powers then.
+
+    Bits are added to `wrong` for what is no exponent.
+    """
+    fraction, n = layout.fraction, box.n
     wide: NDArray[np.bool_] | None = None
     power: NDArray[np.int64] | None = None
     values = _scratch.get("values", "<f8", n)
@@ -391,6 +424,7 @@ def _decode_box(
         beyond |= (code > 22 + fraction) & (code < 120)
         if beyond.any():
             wide = beyond
+        index = _scratch.get("index", "<i8", n)
         np.copyto(index, code)
         scale = _scratch.get("part", "<f8", n)
         if ((code > fraction) & (code < 120)).any():
@@ -414,24 +448,7 @@ def _decode_box(
             wide = large if wide is None else wide | large
     if wide is not None and power is None:
         power = _powers_of(code, fraction) if layout.marker else np.full(n, -fraction)
-
-    undecided = None
-    if wrong.any() or wrong_digits.any():
-        undecided = (wrong != 0) | (wrong_digits != 0)
-        if wide is not None:
-            wide &= ~undecided
-        if layout.marker and layout.exponent == 2:
-            _letterless(box, layout, digits, wrong_digits, values, undecided)
-    if wide is not None and power is not None:
-        at = np.flatnonzero(wide)
-        if at.size:
-            values[at], open_ = _scale_widely(digits[at], power[at])
-            if open_.any():
-                undecided = np.zeros(n, bool) if undecided is None else undecided
-                undecided[at[open_]] = True
-    if unblank is not None:
-        undecided = unblank.reshape(-1) if undecided is None else undecided | unblank.reshape(-1)
-    return values, head, undecided
+    return values, wide, power
 
 
 def _three_digit_exponent(box: _Box, offset: int, wrong: NDArray[np.uint32]) -> NDArray[np.int64]:

@@ -564,7 +564,7 @@ FILE_UNIT = Option(
     unit,
     "U",
     "Unit of the file's values, such as e/bohr^3 or eV, where the file does not say it. Default, with --quantity, for "
-    "cube files and arrays: atomic units.",
+    "cube files and arrays: atomic units; none for potentials that pp.x, ABACUS or ASE wrote, which use Ry and eV.",
     panel=INPUT,
 )
 REPRODUCIBLE = Option(
@@ -944,10 +944,27 @@ FORMER = {
     "stages": ("eps",),
     "step": ("every",),
     "to": ("to-unit", "to-quantity"),
-    "window": ("bulk", "width"),
+    "window": ("bulk", "width", "period"),
     "within": ("bulk",),
 }
 """Names that options had, or that others give them → what they are called where a command has that option."""
+
+
+COMMANDS_OF_OTHERS = {
+    "align": "step",
+    "alignment": "step",
+    "dipole": "potential",
+    "field": "potential",
+    "macroscopic": "profile",
+    "planar": "profile",
+    "poisson": "potential",
+    "smooth": "average",
+    "subtract": "convert",
+    "vacuum": "potential",
+    "workfunction": "potential",
+    "work-function": "potential",
+}
+"""What other programs call what a command does → the command."""
 
 
 def renamed(name: str, known: Iterable[str]) -> str | None:

@@ -396,10 +396,31 @@ class PlannedInputs:
         return field, stored, -(-stored // self.layout.ranks) if is_text else n_bytes  # text is decoded on the device
 
 
+def check_by_planes(task: Task, layout: Layout) -> None:
+    """InputError where a cylinder takes all values at once and max_memory is given, as the run would raise."""
+    values, name = task.values, task.command.name
+    if values.get("max_memory") is None or not (name == "decay" or (name == "potential" and values["radius"])):
+        return
+    field, _, _ = unread(values, layout)
+    read, along = "abc"[field.slab.axis], values["axis"] or "c"
+    leave = "leave that out where all values fit, on several ranks perhaps."
+    if name == "potential" and values["at"] is None and values["point"] is None:
+        raise InputError(
+            "a cylinder potential at all points needs all values at once, and with max_memory only some planes are in "
+            f"memory: give at or point, or {leave}"
+        )
+    if along != read:
+        raise InputError(
+            f"a cylinder along {along} needs all values of {values['file'].name} at once, and with max_memory only "
+            f"some planes of {read} are in memory: {leave}"
+        )
+
+
 def plan_task(task: Task, inputs: PlannedInputs) -> PlannedTask:
     """One task, after those that have filled the inputs."""
     values, layout = task.values, inputs.layout
     field, read, link = inputs.field(values)
+    check_by_planes(task, layout)
     n_files = len(values.get("files", (0,)))
     read, link = n_files * read, n_files * link
     total = read_once(n_files * busiest_bytes(field)) if read else Cost()  # are all values finite?
@@ -418,6 +439,7 @@ def plan_task(task: Task, inputs: PlannedInputs) -> PlannedTask:
     in_turn = None if work.kept is None or (makes and needs_all(values)) else work.kept
     by_planes = None if in_turn is None else in_turn + work.spectra + CHUNKS_HELD * plane
     limited = values.get("max_memory") is not None and by_planes is not None
+    needed = 0 if values.get("max_memory") is None or limited else busiest_bytes(field)  # at most, where it needs all
     itemsize = field.values.dtype.itemsize if values.get("variance") is None else 8
     files = [(path, shape) for path, shape in work.fields if path is not None]
     link += sum(held(shape, field.slab.axis, layout.ranks) * itemsize for _, shape in files)
@@ -428,9 +450,9 @@ def plan_task(task: Task, inputs: PlannedInputs) -> PlannedTask:
         way=work.way,
         planes=field.slab.n,
         field=field.grid.n_points * field.values.dtype.itemsize,
-        memory=by_planes if limited and by_planes is not None else inputs.resident + total.peak,
+        memory=by_planes if limited and by_planes is not None else inputs.resident + needed + total.peak,
         by_planes=by_planes,
-        values=inputs.resident,
+        values=inputs.resident + needed,
         read=read,
         written=sum(written_bytes(path, shape, itemsize) for path, shape in files),
         link=link if layout.on_gpu else 0,

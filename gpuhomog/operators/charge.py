@@ -340,6 +340,7 @@ def gaussian_ions(field: Field, charges: NDArray[np.float64], std: float) -> Any
     """Values of Σ q_i g(r - r_i) on the field's grid [e/Å^3], in the dtype and memory order of the field.
 
     One plane of modes at a time: exp(-i k·r) is a product over the axes, so a plane is a matrix product over atoms.
+    Raises InputError for a field without atoms.
     """
     structure, grid = field.structure, field.grid
     if structure is None:

@@ -94,12 +94,21 @@ def draw_atoms(axes: Any, structure: Structure, atoms: NDArray[np.float64], leng
         axes.spines[side].set_visible(False)
 
 
-def draw_vacuum(axes: Any, stretches: Sequence[tuple[float, float]], named: bool) -> None:
-    """Shade stretches without atoms; name those with room for the word."""
+def draw_vacuum(axes: Any, stretches: Sequence[tuple[float, float]]) -> None:
+    """Shade stretches without atoms."""
     for low, high in stretches:
         axes.axvspan(low, high, color=VACUUM, lw=0, zorder=0)
-        if named and high - low > 3.5:
-            write_region(axes, (low + high) / 2, "vacuum", 0.55)
+
+
+def name_vacuum(axes: Any, stretches: Sequence[tuple[float, float]], curve: Profile | Unrolled) -> None:
+    """Name stretches with room for the word, where the curve is not."""
+    bottom, top = axes.get_ylim()
+    share = (curve.values - bottom) / (top - bottom)
+    for low, high in stretches:
+        if high - low > 3.5:
+            here = share[(curve.position >= low) & (curve.position <= high)]
+            free = [y for y in (0.55, 0.3, 0.05) if not np.any((here > y - 0.03) & (here < y + 0.1))]
+            write_region(axes, (low + high) / 2, "vacuum", free[0] if free else 0.55)
 
 
 def write_region(axes: Any, x: float, name: str, y: float = 0.03) -> None:
@@ -187,16 +196,19 @@ def charge_axes(
     figure, (upper, lower), atoms = figure_over_atoms(
         structure, profile, origin, [1.3, 1.6], width, start=line.start, ends=False
     )
+    empty: list[tuple[float, float]] = []
     if atoms is not None:
         empty = vacuum_of(atoms - line.start, profile.length, profile.boundary == "periodic")
+        empty = [(low + line.start, high + line.start) for low, high in empty]
         for axes in (upper, lower):
-            draw_vacuum(axes, [(low + line.start, high + line.start) for low, high in empty], axes is upper)
+            draw_vacuum(axes, empty)
     fine = np.linspace(line.start, line.end, max(800, 2 * len(line.values)))
     upper.plot(line.position, line.values, color=BLACK, lw=0.7, zorder=3)
     upper.axhline(0.0, color=GREY, lw=0.5, zorder=1)
     lower.plot(fine, line.cumulative(fine), color=BLUE, lw=1.0, zorder=3)
     lower.axhline(0.0, color=GREY, lw=0.5, zorder=1)
     name_axis(upper, NAMES.get(profile.quantity, profile.quantity), profile.unit)
+    name_vacuum(upper, empty, line)
     below = "charge below" if profile.quantity == "charge_density" else "integral below"
     name_axis(lower, below, times_length(profile.unit, 1))
     finish_rows([upper, lower], f"position normal to {plane_in_words(profile.planes)} (Å)", (line.start, line.end))

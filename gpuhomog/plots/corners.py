@@ -7,6 +7,7 @@ Out  Figure.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 import matplotlib.ticker
@@ -72,7 +73,20 @@ def plot_corners(result: LinesAndPoints, plane: Plane | None = None, *, width: s
         bar = figure.add_axes(((0.6 + wide) / page, 0.42 / total, 0.09 / page, height / total))
         figure.colorbar(mesh, cax=bar, extend=extend)
         name_axis(bar, plane.quantity.replace("_", " "), plane.unit)
-    middle = (corners.min(axis=0) + corners.max(axis=0)) / 2
+    _label(axes, result, (corners.min(axis=0) + corners.max(axis=0)) / 2)
+    axes.set_aspect("equal")
+    axes.set_xlim(low[0], high[0])
+    axes.set_ylim(low[1], high[1])
+    axes.set_xlabel("x (Å)")
+    axes.set_ylabel("y (Å)")
+    units = [f"λ in {unit_label(result.lines[0].value.unit)}" if result.lines[0].value.unit else ""]
+    units += [f"q in {unit_label(result.points[0].value.unit)}" if result.points[0].value.unit else ""]
+    axes.set_title(", ".join(filter(None, units)), fontsize=7.5, pad=4)
+    return figure
+
+
+def _label(axes: Any, result: LinesAndPoints, middle: NDArray[np.float64]) -> None:
+    """Lines and points with their values beside them, towards the middle."""
     scales = [noise_of(result, group) for group in (result.lines, result.points)]
     for line in result.lines:
         ends = np.array(line.corners)
@@ -107,15 +121,6 @@ def plot_corners(result: LinesAndPoints, plane: Plane | None = None, *, width: s
             bbox=PAPER,
             fontsize=7,
         )
-    axes.set_aspect("equal")
-    axes.set_xlim(low[0], high[0])
-    axes.set_ylim(low[1], high[1])
-    axes.set_xlabel("x (Å)")
-    axes.set_ylabel("y (Å)")
-    units = [f"λ in {unit_label(result.lines[0].value.unit)}" if result.lines[0].value.unit else ""]
-    units += [f"q in {unit_label(result.points[0].value.unit)}" if result.points[0].value.unit else ""]
-    axes.set_title(", ".join(filter(None, units)), fontsize=7.5, pad=4)
-    return figure
 
 
 def _inwards(place: NDArray[np.float64], middle: NDArray[np.float64], by: float) -> tuple[float, float]:

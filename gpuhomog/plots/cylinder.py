@@ -29,6 +29,7 @@ from .style import (
     SKY,
     VERMILION,
     WIDTHS,
+    leave_room,
     new_figure,
     print_measurement,
     styled,
@@ -176,13 +177,12 @@ def _draw_limits(axes: Any, result: PotentialBudget) -> None:
     axes.semilogx(result.radii, result.sheets_of_radius, color=BLUE, lw=1.0, zorder=3, label="solid angles")
     axes.plot(result.radii, result.mean_of_radius, "o", ms=2.5, color=BLACK, zorder=4, label="exact")
     depth = abs(result.x_b - result.faces[0])
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high + 0.18 * (high - low))
+    leave_room(axes, 0.18)
     for name, x, y, side in (
         ("depth", depth, 0.5, "right"),
         ("thickness", result.faces[1] - result.faces[0], 0.05, "left"),
     ):
-        axes.axvline(x, color=GREY, lw=0.6, ls=(0, (2, 2)), zorder=1)
+        axes.axvline(x, ymax=1 / 1.18, color=GREY, lw=0.6, ls=(0, (2, 2)), zorder=1)  # below the legend
         kind = {"ha": side, "va": "center" if y == 0.5 else "bottom", "rotation": 90, "fontsize": 6.5, "color": GREY}
         at = {"textcoords": "offset points", "xycoords": axes.get_xaxis_transform()}
         axes.annotate(name, (x, y), (-1 if side == "right" else 1, 0), **at, **kind)
@@ -190,7 +190,7 @@ def _draw_limits(axes: Any, result: PotentialBudget) -> None:
     axes.set_xlim(result.radii[0], result.radii[-1])
     axes.set_xlabel("radius of the cylinder (Å)")
     axes.set_ylabel("mean potential (V)")
-    axes.legend(loc="upper left", borderaxespad=0.3)
+    axes.legend(loc="upper left", ncols=2, borderaxespad=0.2)
 
 
 @styled

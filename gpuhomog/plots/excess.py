@@ -67,7 +67,7 @@ def plot_surface(
             axes.axvspan(*result.bulk, color=SKY, alpha=0.2, lw=0, zorder=0)
             if axes is upper:
                 leave_room(axes, 0.0, 0.12)
-                write_region(axes, (result.bulk[0] + result.bulk[1]) / 2, "bulk")
+                write_region(axes, (3 * result.bulk[0] + result.bulk[1]) / 4, "bulk")  # beside the line at x_b
         for face in result.faces:
             axes.axvline(face, color=GREY, lw=0.6, ls=(0, (2, 2)), zorder=1)
         axes.axvline(result.x_b, color=BLACK, lw=0.6, zorder=1)

@@ -124,7 +124,7 @@ def plot_homogenized(
         axes.plot(*closed(stage.average, stage.average.values), color=GREY, lw=0.8, label="average", zorder=2)
         axes.plot(*closed(stage.macroscopic, stage.macroscopic.values), color=colour, lw=1.2, label="$V$", zorder=3)
         for place in stage.interfaces:
-            axes.axvline(place, color=BLACK, lw=0.6, ls=(0, (2, 2)), zorder=1)
+            axes.axvline(place, ymax=1 / 1.5, color=BLACK, lw=0.6, ls=(0, (2, 2)), zorder=1)  # below the legend
         leave_room(axes, 0.5)
         axes.legend(loc="upper left", ncols=2, borderaxespad=0.2)
         draw_windows(axes, [stage.eps], float(planar.position[0]) + planar.length / 2, "eps")

@@ -140,6 +140,9 @@ def _levels_along(
                 up = float(level) < (potential.min() + potential.max()) / 2  # what is measured is told at the top
                 place = {"textcoords": "offset points", "ha": "center", "va": "bottom" if up else "top", "zorder": 5}
                 at, apart = ((low + high) / 2, float(level)), (0, 3 if up else -3)
+                if (shift and low <= start) or high >= end:  # cut by the end of the cell: the name stays inside
+                    place["ha"] = "left" if low <= start else "right"
+                    at, apart = (low if low <= start else high, float(level)), (2 if low <= start else -2, apart[1])
                 axes.annotate(name, at, apart, fontsize=6.5, color=colour, bbox=PAPER, **place)
                 axes.axvspan(low, high, color=SKY if colour == BLUE else VACUUM, alpha=0.5, lw=0, zorder=0)
     name_axis(axes, "potential", "V")

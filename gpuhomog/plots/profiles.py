@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..results import Profile
 from ..structure import Structure
-from .along import closed, draw_macroscopic, draw_vacuum, draw_windows, figure_over_atoms, vacuum_of
+from .along import closed, draw_macroscopic, draw_vacuum, draw_windows, figure_over_atoms, name_vacuum, vacuum_of
 from .style import BLACK, GREY, NAMES, SKY, finish_rows, leave_room, name_axis, plane_in_words, styled
 
 
@@ -50,7 +50,7 @@ def plot_profile(
     if atoms is not None and vacuum is None:
         vacuum = vacuum_of(atoms, planar.length, planar.boundary == "periodic")
     for axes in curves:
-        draw_vacuum(axes, vacuum or (), axes is curves[0])
+        draw_vacuum(axes, vacuum or ())
         shown = planar.values if axes is curves[0] or macroscopic is None else macroscopic.values
         if shown.min() < 0.1 * np.ptp(shown) and shown.max() > -0.1 * np.ptp(shown):
             axes.axhline(0.0, color=GREY, lw=0.5, zorder=1)
@@ -72,6 +72,7 @@ def plot_profile(
     room = 0.16 + 0.1 * len(windows)  # for the legend and the windows, above the curves
     leave_room(main, room / (1 - room))
     name_axis(main, name, planar.unit)
+    name_vacuum(main, vacuum or (), planar)
     draw_windows(main, windows, planar.length / 2)
     main.legend(loc="upper center", ncols=2, columnspacing=1.2, borderaxespad=0.2)
     finish_rows(curves, f"position normal to {plane_in_words(planar.planes)} (Å)", (0.0, planar.length))

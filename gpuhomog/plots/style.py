@@ -137,7 +137,7 @@ def name_axis(axes: Any, name: str, unit: str | None) -> None:
     What is rounding alone, in e and V, is drawn as the straight line that it is.
     """
     if is_rounding(max(abs(limit) for limit in axes.get_ylim()), unit):
-        axes.set_ylim(-ROUNDING, ROUNDING)
+        axes.set_ylim(-1.2 * ROUNDING, 1.2 * ROUNDING)  # no tick at the ends, where panels meet
     size = max(abs(limit) for limit in axes.get_ylim())
     power = floor(log10(size)) if size > 0 else 0
     if -3 < power < 5:
@@ -148,7 +148,7 @@ def name_axis(axes: Any, name: str, unit: str | None) -> None:
 
 
 def new_figure(width: str, height: float) -> Figure:
-    """An empty figure of a printed width ("column" or "page") and a height in inches."""
+    """An empty figure of a printed width ("column" or "page", else InputError) and a height in inches."""
     if width not in WIDTHS:
         raise InputError(f'Figure width "{width}": {nearest_known(width, WIDTHS)}')
     figure = Figure(figsize=(WIDTHS[width], height))

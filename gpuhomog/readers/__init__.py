@@ -34,12 +34,12 @@ from ..parallel import Comm, Serial, Slab, agree_on, agreed
 from ..reduction import PLANES_AT_ONCE
 from ..streaming import Limit, Run, Unread, current_run, parse_bytes
 from ..units import ATOMIC_UNITS, QUANTITIES, check_quantity, conversion_factor
-from . import ase_files, cube, hdf5, numpy_files, siesta, vasp, xsf, zarr_store
+from . import ase_files, cube, espresso, etsf, hdf5, numpy_files, siesta, vasp, xsf, zarr_store
 from .compressed import open_bytes
 from .source import Choices, Source
 from .streamed import unread
 
-MODULES: tuple[Any, ...] = (numpy_files, hdf5, zarr_store, siesta, xsf, vasp, cube, ase_files)
+MODULES: tuple[Any, ...] = (numpy_files, etsf, hdf5, zarr_store, siesta, xsf, vasp, espresso, cube, ase_files)
 """Reader modules in the order in which they are asked; the most certain first, the most general last."""
 
 _HEAD = 1 << 16
@@ -140,6 +140,8 @@ def _settle_quantity(source: Source, block: str, quantity: str | None, unit: str
     settled = quantity or declared or "scalar"
     known = unit or declared_unit
     if known is None and settled != "scalar":
+        if settled in source.doubts:
+            raise UnitsError(f"{source.path}: {source.doubts[settled]}")
         if not source.atomic_units:
             raise UnitsError(
                 f'{source.path}: {source.format} files do not declare a unit, and their writers differ. Say unit="…", '
@@ -160,7 +162,7 @@ def _wrong_quantity(source: Source, declared: str, quantity: str) -> str:
         )
     if (declared, quantity) == ("electron_potential_energy", "electrostatic_potential"):
         return (
-            f"{source.path}: a {source.format} holds the potential energy of an electron in eV, which is minus the "
+            f"{source.path}: a {source.format} holds the potential energy of an electron, which in eV is minus the "
             "electrostatic potential in V. Read it as it is; changing the sign is a step of its own."
         )
     return f'{source.path}: what it holds is declared, {said}, and not "{quantity}": leave quantity out.'
@@ -183,8 +185,8 @@ def read(
 ) -> Field:
     """Read a file into a Field.
 
-    path      CHGCAR, CHG, AECCAR0/1/2, PARCHG, LOCPOT, cube, XSF, npy/npz, HDF5, Zarr, SIESTA, what ASE reads; text
-              files may be compressed with gzip, bzip2 or xz
+    path      CHGCAR, CHG, AECCAR0/1/2, PARCHG, LOCPOT, cube, XSF, npy/npz, HDF5, Zarr, SIESTA, pp.x of Quantum
+              ESPRESSO, ABINIT's NetCDF, what ASE reads; text files may be compressed with gzip, bzip2 or xz
     quantity  what the values are, for files that do not say; a declared quantity can only be confirmed
     boundary  "periodic", "open" or one per axis; None: what the file states, periodic if it does not
     dtype     float64 (default) or float32

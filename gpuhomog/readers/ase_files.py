@@ -32,6 +32,8 @@ from ..errors import FileFormatError, InputError
 from ..field import Field
 from ..grid import Grid
 from ..structure import Structure
+from .compressed import open_bytes
+from .cube import doubts_of_writer
 from .source import NOTHING_CHOSEN, Choices, Source
 
 KINDS = ("ase",)
@@ -60,6 +62,7 @@ def from_ase(
     pad       planes of zeros put before the first plane of each axis: one, or one number for each axis; 1 where
               the calculator leaves out the points of an open face at which the field is zero
     origin    position of point [0, 0, 0], in the coordinates of the atoms [Å]; None means 0
+    device    as in Field.from_array
 
     Raises InputError for Atoms without a cell, and as Field.from_array.
     """
@@ -109,6 +112,9 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
                 found, origin, span, atoms = xsf.read_xsf(file, read_data=True)
                 if not np.allclose(span, atoms.cell):
                     raise FileFormatError(f"{path}: its grid does not span the cell; read it as kind xsf.")
+                ends = [(np.take(found, 0, axis), np.take(found, -1, axis)) for axis in range(3)]
+                if any(np.abs(last - first).max() > 1e-6 * np.abs(found).max() for first, last in ends):
+                    raise FileFormatError(f"{path}: its last planes do not repeat the first; read it as kind xsf.")
                 found = np.asarray(found)[:-1, :-1, :-1]  # the planes that a general grid repeats
     except FileFormatError:
         raise
@@ -129,4 +135,17 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     except InputError as error:
         raise FileFormatError(f"{path}: {error}") from None
     remarks = (f"Read by ASE as {kind}, whole.",)
-    return Source(path, "ase", grid, None, None, ("values",), 0, read_planes, structure, remarks)
+    return Source(
+        path,
+        "ase",
+        grid,
+        None,
+        None,
+        ("values",),
+        0,
+        read_planes,
+        structure,
+        remarks,
+        atomic_units=kind == "cube",
+        doubts=doubts_of_writer(open_bytes(path).head(4096).split(b"\n")),
+    )

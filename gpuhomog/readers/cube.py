@@ -4,7 +4,9 @@
     values, c fastest, a new row after each run along c (rows of any length are read)
 
 Lengths are bohr. The file does not say what its values are: without `quantity` they are a scalar of unknown unit,
-with it Hartree atomic units (units.ATOMIC_UNITS). The second column of the atoms is kept as Structure.charges.
+with it Hartree atomic units (units.ATOMIC_UNITS). Potentials are refused without a unit where the comments name a
+program that writes them in another one, or with the sign of an electron's energy (_WRITERS). The second column of
+the atoms is kept as Structure.charges.
 
 Negative counts: some documents say the lengths are then Å, others bohr, and writers of both kinds exist. Here the
 atoms decide: the smallest distance between atoms over the sum of their covalent radii is 0.75 to 1.4 in any bonded
@@ -14,7 +16,8 @@ is refused and asks for kind="cube-bohr" or kind="cube-angstrom".
 Positive counts mean bohr. If the comments speak of Å nevertheless, the atoms decide in the same way, but for Å
 reading is refused, and where they do not tell it is bohr, with a warning.
 
-The comments of a cube that gpuhomog wrote state its boundary, which holds unless another is asked for.
+The comments of a cube that gpuhomog wrote state its boundary, which holds unless another is asked for; and quantity and
+unit, which no other quantity may contradict (unless a kind says that the comments are not to be believed).
 
 A negative n_atoms announces orbitals, listed after the atoms; a fifth number in line 3 several values per point.
 Either way each is a block of its own.
@@ -26,6 +29,7 @@ Out  Source; values (a, b, c) in C order, cut along a.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,10 +38,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..device import Device
-from ..errors import FileFormatError, InputError, warn
+from ..errors import FileFormatError, InputError, UnitsError, warn
 from ..grid import PERIODIC, Grid, parse_boundary
 from ..structure import SYMBOLS, Structure
-from ..units import BOHR
+from ..units import ATOMIC_UNITS, BOHR
 from .compressed import Cursor, open_bytes
 from .source import NOTHING_CHOSEN, Choices, Source
 from .text_values import TextValues, number
@@ -57,6 +61,17 @@ _ANGSTROM = re.compile(
     r"(?<![/*^\w])(?<!per )(?<!cubic )(?:angstr(?:o|ö)ms?|ångstr(?:o|ö)ms?|å)(?!\w|\s*[-^*])", re.IGNORECASE
 )
 _BOUNDARY = re.compile(rb"(?:# )?boundary ((?:periodic|open)(?:,(?:periodic|open)){2})\b")
+_WRITERS = {
+    "PWScf": (re.compile(r"\bpwscf\b", re.IGNORECASE), "Ry"),
+    "ABACUS": (re.compile(r"\babacus\b", re.IGNORECASE), "Ry"),
+    "ASE": (re.compile(r"\bcube file from ase\b", re.IGNORECASE), "eV"),
+    "CP2K": (re.compile(r"-quickstep-\s*hartree potential\b", re.IGNORECASE), "Ha"),
+}
+"""Programs that write potentials as the energy of an electron: how comments name them, and the unit.
+
+Quantum ESPRESSO's pp.x (INPUT_PP, plot_num 1 and 11), ABACUS (out_pot), ASE (as the calculator has the array), CP2K
+(V_HARTREE_CUBE, whose manual says that the sign is the opposite of a potential's)."""
+_TITLE = re.compile(rb"(?:# )?(\w+) \[([^\]]+)\], written by gpuhomog\b")
 _INTEGER = re.compile(rb"[+-]?\d+")
 
 
@@ -89,6 +104,51 @@ def written_boundary(comments: list[bytes]) -> tuple[str, str, str] | None:
     noted = _BOUNDARY.match(comments[1]) if len(comments) > 1 else None
     ours = any(b"written by gpuhomog" in line for line in comments[:2])
     return parse_boundary(noted[1].decode()) if noted and ours else None
+
+
+def written_as(path: Path, title: bytes, choices: Choices) -> tuple[str, str | None] | None:
+    r"""The quantity and the unit that a first line states if gpuhomog wrote it; None for those of other writers.
+
+    Raises UnitsError for another quantity, unless a kind is given.
+
+    >>> written_as(Path("x.cube"), b"electron_density [1/bohr^3], written by gpuhomog\n", NOTHING_CHOSEN)
+    ('electron_density', '1/bohr^3')
+    """
+    noted = _TITLE.match(title)
+    if noted is None or choices.kind is not None:
+        return None
+    quantity, unit = noted[1].decode(), noted[2].decode("utf-8", "replace")
+    if choices.quantity not in (None, "scalar", quantity) and quantity != "scalar":
+        raise UnitsError(
+            f"{path}: gpuhomog wrote it as {quantity} [{unit}], not as {choices.quantity}: say "
+            f'quantity="{quantity}". Making one quantity of another, a change of sign too, is a step of its own.'
+        )
+    return quantity, None if unit == "unit not known" else unit
+
+
+def doubts_of_unit(unit: str, quantities: Iterable[str]) -> dict[str, str]:
+    """Why values of these quantities are in the unit that gpuhomog noted."""
+    said = f'gpuhomog wrote it with values in {unit}. Say unit="{unit}", or the unit that they are in.'
+    return dict.fromkeys(quantities, said)
+
+
+def doubts_of_writer(comments: list[bytes]) -> dict[str, str]:
+    r"""Why potentials of this file may not be in atomic units.
+
+    >>> sorted(doubts_of_writer([b" Cubfile created from PWScf calculation\n", b" Contains the selected quantity\n"]))
+    ['electron_potential_energy', 'electrostatic_potential']
+    """
+    said = b" ".join(comments[:2]).decode("utf-8", "replace")
+    energy, potential = "electron_potential_energy", "electrostatic_potential"
+    for name, (words, unit) in _WRITERS.items():
+        if words.search(said):
+            what = f"its comments name {name}, which writes the potential energy of an electron in {unit}"
+            if unit == ATOMIC_UNITS[energy]:
+                say = f'{what}, of the opposite sign. Say quantity="{energy}", or the unit of these values'
+                return {potential: f"{say} if they are a potential."}
+            say = f'{what}, not in Ha. Say quantity="{energy}" and unit="{unit}", or the unit that the values are in.'
+            return {energy: say, potential: say}
+    return {}
 
 
 def _fitting_unit(cell: NDArray[np.float64], structure: Structure) -> tuple[float, str] | None:
@@ -280,6 +340,10 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         block = TextValues.find(file, cursor, n, where, (shape[2] * per_point,), last=True)
 
     boundary = written_boundary(header.comments)
+    written = written_as(path, header.comments[0], choices)
+    doubts = doubts_of_writer(header.comments)
+    if written is not None and written[0] == "scalar" and written[1] is not None:
+        doubts = doubts_of_unit(written[1], (name for name, own in ATOMIC_UNITS.items() if own != written[1]))
     factor, remarks = _settle_lengths(path, header, choices.kind, boundary is not None)
     if boundary is not None:
         remarks.append("The boundary is the one that gpuhomog noted in the comments when it wrote the file.")
@@ -314,6 +378,7 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         structure=header.structure(factor),
         remarks=tuple(remarks),
         finite=True,
+        doubts=doubts,
         decode_planes=decode_planes,
     )
 

@@ -5,7 +5,8 @@ r"""Point charges from files: tables of positions and charges, XYZ, and every st
     run.xyz     lines of symbol, x, y, z (, charge)         plain or extended (charges, initial_charges)
     POSCAR, .cif, .pdb, CHGCAR, …                           by ASE; the charge of each element is given
 
-A first line of a table that holds words is its heading; # begins a comment; columns are apart by commas or blanks.
+A first line of a table that holds words is its heading; # begins a comment; columns are apart by commas, blanks or
+semicolons; with the last two, commas may be decimal.
 
 In   path; charges of elements and the cell where the file does not state them.
 Out  PointCharges of two columns, Ions of everything else.
@@ -35,6 +36,7 @@ from ..errors import FileFormatError, GpuhomogError, InputError
 from ..operators.points.point_charges import PointCharges
 from ..structure import SYMBOLS, Structure
 from .compressed import check_is_file
+from .text_values import cell_number, cells_of, is_cell_number
 
 Array = NDArray[np.float64]
 
@@ -102,13 +104,14 @@ def _table(place: Path) -> Array:
     """(n, 2) or (n, 4) numbers."""
     numbers: list[list[float]] = []
     for number, line in enumerate(_lines(place), 1):
-        words = line.partition("#")[0].replace(",", " ").replace(";", " ").split()
-        if not words:
+        text = line.partition("#")[0].strip()
+        if not text:
             continue
+        words = cells_of(text)
         try:
-            row = [float(word) for word in words]
+            row = [cell_number(word) for word in words]
         except ValueError:
-            if not numbers and not any(_is_number(word) for word in words):
+            if not numbers and not any(is_cell_number(word) for word in words):
                 continue  # the heading
             raise FileFormatError(f"{place}: line {number} holds more than numbers: {line.strip()[:60]!r}.") from None
         if len(row) not in (2, 4) or (numbers and len(row) != len(numbers[0])):
@@ -121,17 +124,9 @@ def _table(place: Path) -> Array:
     return np.array(numbers)
 
 
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
-
-
 def _lines(place: Path) -> list[str]:
     try:
-        return place.read_text(encoding="utf-8").splitlines()
+        return place.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise FileFormatError(f"{place}: cannot be read as text ({error}).") from None
 
@@ -147,7 +142,8 @@ def _plain_xyz(place: Path) -> _Read | None:
     if len(lines) < 3 or "Properties=" in lines[1] or not lines[0].strip().isdigit():
         return None
     atoms = [line.split() for line in lines[2 : 2 + int(lines[0])]]
-    if any(len(words) != 5 or not all(map(_is_number, words[1:])) for words in atoms) or len(atoms) != int(lines[0]):
+    rows = [words for words in atoms if len(words) == 5 and all(map(is_cell_number, words[1:]))]
+    if not len(rows) == len(atoms) == int(lines[0]):
         return None
     unknown = sorted({words[0] for words in atoms} - set(SYMBOLS))
     if unknown:

@@ -6,8 +6,8 @@
 
 What the values are is in the name alone: densities are numbers of electrons per bohr^3, potentials the energy of
 an electron in Ry (positive where electrons are repelled). With two spin components the file holds up and down;
-`total` and `magnetization` are their sum and difference. The records are read here rather than by sisl, which
-reads every plane of every spin; the test compares the two.
+`total` and `magnetization` (a scalar, 1/Å^3) are their sum and difference. The records are read here rather than by
+sisl, which reads every plane of every spin; the test compares the two.
 
 In   path; may be compressed (.gz, .bz2, .xz); either byte order.
 Out  Source without atoms (the file has none; they are in the .XV or .fdf beside it).
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from ..errors import FileFormatError, InputError, nearest_known
 from ..grid import Grid
-from ..units import BOHR
+from ..units import BOHR, QUANTITIES, conversion_factor
 from .binary import COPY_BYTES, DAMAGED, Layout, check_size, open_binary, read_layout
 from .compressed import without_compression
 from .source import NOTHING_CHOSEN, Choices, Source
@@ -92,7 +92,6 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     (row_bytes,) = struct.unpack_from(f"{order}i", head, _HEADER_BYTES)
     if row_bytes not in (4 * n_a, 8 * n_a):
         raise FileFormatError(f"{path}: rows of {row_bytes} bytes for {n_a} points; it is damaged.")
-    itemsize = row_bytes // n_a
     record_bytes = row_bytes + 8
     spin_bytes = record_bytes * n_b * n_c
     check_size(path, _HEADER_BYTES + n_spin * spin_bytes)
@@ -104,32 +103,25 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     def component(spin: int, start: int, stop: int, dtype: np.dtype) -> NDArray[np.floating]:
         # One record is read as (marker, row, marker): a layout of rows with two markers around them.
         words = Layout(np.dtype("u1"), (record_bytes, n_b, n_c), True, _HEADER_BYTES + spin * spin_bytes)
-        local: NDArray[np.floating] = np.empty((stop - start, n_b, n_a), dtype=dtype)
-        step = max(1, COPY_BYTES // (record_bytes * n_b))
-        with open_binary(path) as stream:
-            for first in range(start, stop, step):
-                last = min(first + step, stop)
-                raw = read_layout(path, stream, words, first, last, np.dtype("u1")).transpose(2, 1, 0)
-                markers = np.ascontiguousarray(raw[:, :, [*range(4), *range(-4, 0)]]).view(f"{order}i4")
-                if (markers != row_bytes).any():
-                    raise FileFormatError(
-                        f"{path}: a record in planes {first}:{last} is damaged (its length is wrong)."
-                    )
-                rows = np.ascontiguousarray(raw[:, :, 4:-4])
-                local[first - start : last - start] = rows.view(f"{order}f{itemsize}")
-        return local.transpose(2, 1, 0)
+        return _planes_of_records(path, words, f"{order}f{row_bytes // n_a}", start, stop, dtype)
 
     def read_planes(start: int, stop: int, block: str, dtype: np.dtype) -> NDArray[np.floating]:
         if block in ("total", "magnetization") and n_spin > 1:
-            up, down = (component(spin, start, stop, dtype) for spin in (0, 1))
-            return np.add(up, down, out=up) if block == "total" else np.subtract(up, down, out=up)
-        return component(spins[block], start, stop, dtype)
+            values, down = (component(spin, start, stop, dtype) for spin in (0, 1))
+            (np.add if block == "total" else np.subtract)(values, down, out=values)
+        else:
+            values = component(spins[block], start, stop, dtype)
+        if block in scalars:
+            values *= values.dtype.type(conversion_factor(unit, own))
+        return values
 
     spins = {"total": 0} if n_spin == 1 else {"up": 0, "down": 1}
     spins |= {f"component {spin + 1}": spin for spin in range(2, n_spin)}
     blocks = tuple(spins)
     if n_spin > 1 and quantity == "electron_density":
         blocks = ("total", "magnetization", *spins)
+    scalars = [name for name in blocks if name.startswith(("magnet", "component"))]
+    own = QUANTITIES[quantity] or unit
     return Source(
         path,
         "siesta",
@@ -140,8 +132,27 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         2,
         read_planes,
         remarks=_remarks(_suffix(path)),
-        of_block={name: ("scalar", unit) for name in blocks if name.startswith(("magnet", "component"))},
+        of_block={name: ("scalar", own) for name in scalars},
     )
+
+
+def _planes_of_records(
+    path: Path, words: Layout, kind: str, start: int, stop: int, dtype: np.dtype
+) -> NDArray[np.floating]:
+    """Planes of one spin; `kind` is the byte order and type of what stands between the markers of a record."""
+    record_bytes, n_b, _ = words.shape
+    row_bytes = record_bytes - 8
+    local: NDArray[np.floating] = np.empty((stop - start, n_b, row_bytes // np.dtype(kind).itemsize), dtype=dtype)
+    step = max(1, COPY_BYTES // (record_bytes * n_b))
+    with open_binary(path) as stream:
+        for first in range(start, stop, step):
+            last = min(first + step, stop)
+            raw = read_layout(path, stream, words, first, last, np.dtype("u1")).transpose(2, 1, 0)
+            markers = np.ascontiguousarray(raw[:, :, [*range(4), *range(-4, 0)]]).view(f"{kind[0]}i4")
+            if (markers != row_bytes).any():
+                raise FileFormatError(f"{path}: a record in planes {first}:{last} is damaged (its length is wrong).")
+            local[first - start : last - start] = np.ascontiguousarray(raw[:, :, 4:-4]).view(kind)
+    return local.transpose(2, 1, 0)
 
 
 def _content(path: Path) -> tuple[str, str]:

@@ -56,7 +56,7 @@ class Source:
     """A file that can be read.
 
     path          the file
-    format        "CHGCAR", "LOCPOT", "cube", "xsf", "npz", "hdf5", "zarr", "siesta", "ase", …
+    format        "CHGCAR", "LOCPOT", "cube", "xsf", "npz", "hdf5", "zarr", "siesta", "pp.x", "etsf", "ase", …
     grid          the whole grid; periodic unless the file states its boundary
     quantity      what the file declares its values to be; None if it does not
     unit          unit of what read_planes returns; None if not declared
@@ -68,6 +68,7 @@ class Source:
     provenance    steps that the file says its values went through; reading adds its own after them
     remarks       what a user should know about this file, one sentence each; `info` shows them
     atomic_units  with a quantity, values of undeclared unit are in Hartree atomic units; False: the unit must be given
+    doubts        quantity → why its unit is not known without the user after all, and what to say; a sentence
     of_block      block → (quantity, unit) where it differs from the file's: a magnetization is no electron density
     n_frames      how many cells follow each other in the file; this is one of them
     finite        True if read_planes itself refuses what is not a finite number
@@ -87,6 +88,7 @@ class Source:
     remarks: tuple[str, ...] = ()
     provenance: tuple[Mapping[str, Any], ...] = ()
     atomic_units: bool = True
+    doubts: Mapping[str, str] = field(default_factory=dict)
     of_block: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
     n_frames: int = 1
     finite: bool = False

@@ -4,8 +4,9 @@ r"""Tables: a written result back from CSV, JSON or HDF5, and profiles from the 
                    VASPKIT's PLANAR_AVERAGE.dat, macroave or a spreadsheet leave them
     read_result    the dict of any result that gpuhomog wrote as .json or .h5
 
-The columns of a foreign table must be equally spaced; comments (#, @, !, %) and one line of headings are passed
-over. Its length is taken as n spacings.
+The positions of a foreign table must be equally spaced, and stay what they are; its length is taken as n spacings.
+Comments (#, @, !, %) and one line of headings, which begins with no number, are passed over. Commas may be decimal
+where columns are apart by semicolons or blanks.
 
 In   path; for foreign tables quantity, unit of the values, unit of the position.
 Out  Profile, or dict of plain Python values. FileFormatError for what is neither.
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ from ..structure import Structure
 from ..units import DOUBLE, QUANTITIES, check_quantity, conversion_factor
 from .compressed import check_is_file
 from .hdf5 import SIGNATURE, check_version
+from .text_values import cell_number, cells_of, is_cell_number
 
 SPACING_TOLERANCE = 2e-3  # of a spacing: positions printed with three decimals and 0.5 Å still pass
 _ATTRIBUTES = ("unit", "quantity", "length", "boundary", "planes", "area", "ripple")
@@ -55,7 +58,7 @@ def read_profile(
     position_unit  of its first column
     boundary       of a foreign table
 
-    A file of gpuhomog knows all this: giving another quantity than it states is refused.
+    A file of gpuhomog knows all this: another quantity than it states is refused. Raises InputError, FileFormatError.
     """
     place = _existing(path)
     step = {"step": "read profile", "path": str(place)}
@@ -194,15 +197,16 @@ def _foreign(
     factor = conversion_factor(unit, internal or unit) if unit is not None else 1.0
     rows: list[list[float]] = []
     skipped = 0
-    with open(path, encoding="utf-8", errors="replace") as file:
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
         for number, line in enumerate(file, 1):
             text = line.strip()
             if not text or text[0] in "#@!%&":
                 continue
+            words = cells_of(re.split("[#!]", text)[0])
             try:
-                cells = [float(cell) for cell in text.replace(",", " ").replace(";", " ").split()]
+                cells = [cell_number(word) for word in words]
             except ValueError:
-                if rows or skipped:
+                if rows or skipped or is_cell_number(words[0]):
                     raise FileFormatError(f"{path}: line {number} is not a row of numbers.") from None
                 skipped += 1
                 continue
@@ -214,7 +218,8 @@ def _foreign(
     table = np.array(rows)
     if not np.isfinite(table).all():
         raise FileFormatError(f"{path}: holds NaN or infinite values; repair the data.")
-    position = (table[:, 0] - table[0, 0]) * conversion_factor(position_unit, "Å")
+    start, *_ = places = table[:, 0] * conversion_factor(position_unit, "Å")
+    position = places - start
     spacing = position[-1] / (len(position) - 1)
     uneven = np.abs(position - spacing * np.arange(len(position)))
     if spacing <= 0 or uneven.max() > SPACING_TOLERANCE * spacing:
@@ -223,7 +228,7 @@ def _foreign(
             "interpolate the table first."
         )
     return Profile(
-        spacing * np.arange(len(position)),
+        start + spacing * np.arange(len(position)),
         table[:, 1] * factor,
         internal or unit,
         quantity,

@@ -1,10 +1,10 @@
 """Many numbers written as text: found, checked for size, and read from any value to any other.
 
-Where the first rows show a fixed width, bytes are decoded on the host by `decode_fixed_width`, several
-pieces at once, or on a device that does it faster, where the values then stay; a plain file is entered at the byte of
-the first value asked for. Each piece is verified; what
-turns out to be irregular is read again word by word, as Fortran's list-directed input would: rows of any length,
-'D' exponents, exponents without a letter ("0.17557+106", "1.23-01"), values that touch ("1.0-2.0").
+Where the first rows show a fixed width, bytes are decoded on the host by `decode_fixed_width`, several pieces at once,
+or on a device that does it faster, where the values then stay; a plain file is entered at the byte of the first value
+asked for. Each piece is verified; what turns out to be irregular is read again word by word, as Fortran's
+list-directed input would: rows of any length, 'D' exponents, exponents without a letter ("0.17557+106", "1.23-01"),
+values that touch ("1.0-2.0").
 
 In   ByteFile, offset of the first value, how many there are.
 Out  float64 chunks with the index of their first value, handed to the caller's `consume`; never a whole copy. On a
@@ -19,6 +19,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,9 +47,34 @@ _NEIGHBOURS = 1 << 16  # bytes before the last value that show how values are wr
 _NUMBER = re.compile(
     rb"[+-]?(?:\d*\.\d+[+-]\d\d(?![\d.EeDd])|(?:\d+\.?\d*|\.\d+)(?:[EeDd][+-]?\d+|[+-]\d{3}(?![\d.]))?)"
 )
+_BETWEEN = re.compile(r"\s*;\s*|\s+,\s*|\s*,\s+|\s+")
 _BEGUN = re.compile(r"[+-]?\d*\.?\d*(?:[EeDd][+-]?)?")  # what may be left of a number
 _FORM = re.compile(rb"[+-]?(\d*)(?:\.(\d*))?(.*)")
 _FIELD = re.compile(rb"[ \t]*([+-]?\d*)\.(\d+)(?:([EeDd])[+-](\d+)|[+-]\d{3}(?![\d.]))?")
+
+
+@contextmanager
+def _in_threads(threads: int, most: int, advance: Callable[[int], None]) -> Iterator[Callable[..., None]]:
+    """A function that begins another function in a thread while at most so many wait; all have ended after the block.
+
+    advance is told what each returned. After an error those that have not begun never do.
+    """
+    waiting: deque[Future[int]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+
+        def begin(function: Callable[..., int], *arguments: Any) -> None:
+            waiting.append(pool.submit(function, *arguments))
+            if len(waiting) > most:
+                advance(waiting.popleft().result())
+
+        try:
+            yield begin
+            while waiting:
+                advance(waiting.popleft().result())
+        except BaseException:
+            for future in waiting:
+                future.cancel()
+            raise
 
 
 class NotANumber(ValueError):
@@ -74,6 +100,51 @@ def number(word: bytes) -> float:
     if not np.isfinite(value):
         raise ValueError
     return value
+
+
+def cells_of(line: str) -> list[str]:
+    """The words of a row of a table, apart by blanks, semicolons or commas; commas in words apart already are decimal.
+
+    >>> cells_of("0.5, 1"), cells_of("0.5,1"), cells_of("0,5; 1,25"), cells_of("0,5 1,25")
+    (['0.5', '1'], ['0.5', '1'], ['0.5', '1.25'], ['0.5', '1.25'])
+    """
+    words = _BETWEEN.split(line.strip().rstrip(";,"))
+    return words[0].split(",") if len(words) == 1 else [word.replace(",", ".") for word in words]
+
+
+def cell_number(word: str) -> float:
+    """The number in a cell of a table, NaN and infinity too; ValueError if it holds none.
+
+    >>> cell_number("1.5D-03"), cell_number("nan")
+    (0.0015, nan)
+    """
+    try:
+        return float(word)
+    except ValueError:
+        return number(word.encode())
+
+
+def is_cell_number(word: str) -> bool:
+    """True if cell_number takes it."""
+    try:
+        cell_number(word)
+    except ValueError:
+        return False
+    return True
+
+
+def first_numbers(line: bytes, n: int | None = None) -> list[float] | None:
+    """The numbers of a line, or its first n words; None if one is no number, or there are fewer.
+
+    >>> first_numbers(b"1 2.5 Na", 2), first_numbers(b"1 2.5 Na"), first_numbers(b"1", 2)
+    ([1.0, 2.5], None, None)
+    """
+    words = line.split()[:n]
+    try:
+        found = [number(word) for word in words]
+    except ValueError:
+        return None
+    return found if n is None or len(found) == n else None
 
 
 def numbers(words: list[bytes], most: int) -> list[float]:
@@ -323,9 +394,7 @@ class TextValues:
     def _read_regular(self, start: int, stop: int, consume: Consume, advance: Callable[[int], None]) -> None:
         layout = self.layout
         assert layout is not None
-        own = (
-            threading.local()
-        )  # each thread's memory, used again for every piece: fresh pages cost as much as decoding
+        own = threading.local()  # memory of each thread, used again: fresh pages cost as much as decoding
 
         def memory(slot: str, n: int, dtype: Any) -> NDArray[Any]:
             held = getattr(own, slot, None)
@@ -342,60 +411,45 @@ class TextValues:
             consume(first, values)
             return last - first
 
-        def span(first: int, last: int) -> tuple[int, int]:
-            return self.offset + layout.row_start(first), self.offset + layout.row_end(last)
-
-        def value_end(first: int, last: int) -> int:
-            return layout.value_bytes(last - 1)[1] - layout.row_start(first)
-
         def load(descriptor: int, first: int, last: int) -> int:
-            begin, end = span(first, last)
-            text = memory("text", end - begin + PADDING, np.uint8)
-            self._load(descriptor, layout, first, last, text)
-            return decode(text, first, last)
+            text = memory("text", layout.row_end(last) - layout.row_start(first) + PADDING, np.uint8)
+            return decode(self._load(descriptor, layout, first, last, text), first, last)
 
-        threads = usable_cores()
-        pieces = self._pieces(layout, start, stop)
-        waiting: deque[Future[int]] = deque()
-        with ThreadPoolExecutor(threads) as pool:
-            try:
-                if not self.file.compression:
-                    with self.file.path.open("rb", buffering=0) as raw:
-                        for first, last in pieces:
-                            waiting.append(pool.submit(load, raw.fileno(), first, last))
-                            if len(waiting) > 2 * threads:
-                                advance(waiting.popleft().result())
-                        while waiting:
-                            advance(waiting.popleft().result())
-                        if stop == self.n:
-                            self._refuse_more(os.pread(raw.fileno(), 4096, span(stop, stop)[1]))
-                    return
-                with self.file.cursor() as cursor:
-                    held, held_from = b"", -1
+        pieces, threads = self._pieces(layout, start, stop), usable_cores()
+        if not self.file.compression:
+            with self.file.path.open("rb", buffering=0) as raw:
+                with _in_threads(threads, 2 * threads, advance) as begin:
                     for first, last in pieces:
-                        begin, end = span(first, last)
-                        if begin < cursor.at and held_from <= begin:
-                            kept = held[begin - held_from :]
-                        else:
-                            kept = b""
-                            cursor.move_to(begin)
-                        held, held_from = kept + cursor.read(end - begin - len(kept)), begin
-                        text = np.empty(end - begin + PADDING, np.uint8)
-                        text[: len(held)] = np.frombuffer(held, np.uint8)
-                        text[len(held) :] = 10
-                        if len(held) < value_end(first, last):
-                            raise Misaligned
-                        waiting.append(pool.submit(decode, text, first, last))
-                        if len(waiting) > threads:
-                            advance(waiting.popleft().result())
-                    while waiting:
-                        advance(waiting.popleft().result())
-                    if stop == self.n:
-                        self._refuse_more(cursor.read(4096))
-            except BaseException:
-                for future in waiting:
-                    future.cancel()
-                raise
+                        begin(load, raw.fileno(), first, last)
+                if stop == self.n:
+                    self._refuse_more(os.pread(raw.fileno(), 4096, self.offset + layout.row_end(stop)))
+            return
+        with self.file.cursor() as cursor:
+            with _in_threads(threads, threads, advance) as begin:
+                for text, first, last in self._unpacked(cursor, layout, pieces):
+                    begin(decode, text, first, last)
+            if stop == self.n:
+                self._refuse_more(cursor.read(4096))
+
+    def _unpacked(
+        self, cursor: Cursor, layout: FixedWidth, pieces: Iterator[tuple[int, int]]
+    ) -> Iterator[tuple[NDArray[np.uint8], int, int]]:
+        """The text of each piece, as `_load` has it, and its first and last value; Misaligned if it is too short."""
+        held, held_from = b"", -1
+        for first, last in pieces:
+            begin, end = self.offset + layout.row_start(first), self.offset + layout.row_end(last)
+            kept = b""
+            if begin < cursor.at and held_from <= begin:  # a row belongs to two pieces
+                kept = held[begin - held_from :]
+            else:
+                cursor.move_to(begin)
+            held, held_from = kept + cursor.read(end - begin - len(kept)), begin
+            text = np.empty(end - begin + PADDING, np.uint8)
+            text[: len(held)] = np.frombuffer(held, np.uint8)
+            text[len(held) :] = 10
+            if len(held) < layout.value_bytes(last - 1)[1] - layout.row_start(first):
+                raise Misaligned
+            yield text, first, last
 
     def _load(
         self, descriptor: int, layout: FixedWidth, first: int, last: int, text: NDArray[np.uint8]
@@ -415,9 +469,7 @@ class TextValues:
             raise Misaligned
         return text
 
-    def read_on(
-        self, device: Device, start: int, stop: int, dtype: Any, divisor: float = 1.0, label: str = "reading"
-    ) -> Any | None:
+    def read_on(self, device: Device, start: int, stop: int, dtype: Any, divisor: float = 1.0) -> Any | None:
         """Values start:stop, divided in float64 and rounded once to dtype, as a line decoded on the device.
 
         The host only loads bytes, several pieces at once, while the device decodes those before. None where that is
@@ -434,10 +486,9 @@ class TextValues:
         threads = min(usable_cores(), MOST_LOADERS, len(pieces))
         idle = [device.staging(most) for _ in range(min(threads + 1, len(pieces)))]
         loading: deque[tuple[Future[NDArray[np.uint8]], NDArray[np.uint8]]] = deque()
-        title = f"{label} {self.file.path.name}"
         with (
             self.file.path.open("rb", buffering=0) as raw,
-            task(title, stop - start) as advance,
+            task(f"reading {self.file.path.name}", stop - start) as advance,
             ThreadPoolExecutor(threads) as pool,
         ):
             try:

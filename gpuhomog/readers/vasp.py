@@ -32,15 +32,16 @@ from numpy.typing import NDArray
 from ..device import Device
 from ..errors import FileFormatError, InputError, warn
 from ..grid import Grid
-from ..structure import SYMBOLS, Structure
+from ..structure import Structure, atomic_number
 from .compressed import ByteFile, Cursor, open_bytes
 from .source import NOTHING_CHOSEN, Choices, Source
-from .text_values import TextValues, number
+from .text_values import TextValues, first_numbers
 
 DENSITIES = ("CHGCAR", "CHG", "AECCAR0", "AECCAR1", "AECCAR2", "PARCHG")
 KINDS = (*DENSITIES, "LOCPOT", "ELFCAR")
 """What these files can be."""
 
+_PARTS = {"magnetization": "1/Å^3", "field": "eV"}  # units of blocks beside the first, whatever follows "_"
 _NAME = re.compile(r"AECCAR[012]|CHGCAR|CHG|PARCHG|LOCPOT|ELFCAR", re.IGNORECASE)
 _COUNTS = re.compile(rb"[ \t]*(\d+)[ \t]+(\d+)[ \t]+(\d+)[ \t\r\n]*")
 _CORES = (2, 10, 18, 36, 54, 86)
@@ -52,9 +53,10 @@ class _Header:
     cell: NDArray[np.float64]
     structure: Structure
     counts: tuple[int, int, int]
-    counts_line: bytes
+    counts_words: tuple[bytes, ...]
     remarks: tuple[str, ...]
     n_atoms: int
+    comment: bytes
 
 
 @dataclass(frozen=True)
@@ -70,20 +72,11 @@ def recognises(head: bytes, path: Path) -> bool:
     return len(lines) >= 7 and _looks_like_poscar(lines)
 
 
-def _floats(line: bytes, n: int | None = None) -> list[float] | None:
-    words = line.split()
-    try:
-        values = [number(w) for w in (words if n is None else words[:n])]
-    except ValueError:
-        return None
-    return values if n is None or len(values) == n else None
-
-
 def _looks_like_poscar(lines: list[bytes]) -> bool:
-    scale = _floats(lines[1])
+    scale = first_numbers(lines[1])
     if scale is None or len(scale) not in (1, 3):
         return False
-    if any(_floats(line, 3) is None for line in lines[2:5]):
+    if any(first_numbers(line, 3) is None for line in lines[2:5]):
         return False
     words, following = lines[5].split(), lines[6].split()
     if not words:
@@ -113,10 +106,10 @@ def _read_header(path: Path, cursor: Cursor, first: bytes | None = None) -> _Hea
 
     remarks: list[str] = []
     comment = line() if first is None else first
-    scale = _floats(line())
+    scale = first_numbers(line())
     if scale is None or len(scale) not in (1, 3):
         raise broken("line 2 is no scale factor (one number, or three)")
-    rows = [_floats(line(), 3) for _ in range(3)]
+    rows = [first_numbers(line(), 3) for _ in range(3)]
     if any(row is None for row in rows):
         raise broken("lines 3 to 5 are not three lattice vectors")
     cell = np.array(rows, dtype=np.float64)
@@ -143,21 +136,8 @@ def _read_header(path: Path, cursor: Cursor, first: bytes | None = None) -> _Hea
     if symbols is None:
         symbols, remark = _symbols_of_vasp_4(comment, len(amounts))
         remarks.append(remark)
-    numbers = [_element(s) for s in symbols] if symbols else [0] * len(amounts)
-    mode = line()
-    selective = mode.strip()[:1].lower() == b"s"
-    if selective:
-        mode = line()
-    cartesian = mode.strip()[:1].lower() in (b"c", b"k")
-    found = []
-    for i in range(n_atoms):
-        at = _floats(line(), 3)
-        if at is None:
-            raise broken(f"the position of atom {i + 1} of {n_atoms} is not three numbers")
-        found.append(at)
-    positions = np.array(found)
-    positions = positions * factors if cartesian else positions @ cell
-    structure = Structure(np.repeat(np.array(numbers), amounts), positions)
+    numbers = [atomic_number(s) for s in symbols] if symbols else [0] * len(amounts)
+    structure = Structure(np.repeat(np.array(numbers), amounts), _positions(line, n_atoms, factors, cell, broken))
     text = line()
     while not text.strip():
         text = line()
@@ -169,7 +149,28 @@ def _read_header(path: Path, cursor: Cursor, first: bytes | None = None) -> _Hea
         raise FileFormatError(f"{path}: a grid of {shape[0]} x {shape[1]} x {shape[2]} points: counts are at least 1.")
     if np.linalg.det(cell) < 0:
         remarks.append("The lattice vectors are left-handed.")
-    return _Header(cell, structure, shape, text.split(b"\n")[0].strip(), tuple(remarks), n_atoms)
+    return _Header(cell, structure, shape, counts.groups(), tuple(remarks), n_atoms, comment)
+
+
+def _positions(
+    line: Callable[[], bytes],
+    n_atoms: int,
+    factors: NDArray[np.float64],
+    cell: NDArray[np.float64],
+    broken: Callable[[str], FileFormatError],
+) -> NDArray[np.float64]:
+    """(n_atoms, 3) [Å], from the line that says what they are in, or may move, on."""
+    mode = line()
+    if mode.strip()[:1].lower() == b"s":  # selective dynamics
+        mode = line()
+    found = []
+    for i in range(n_atoms):
+        at = first_numbers(line(), 3)
+        if at is None:
+            raise broken(f"the position of atom {i + 1} of {n_atoms} is not three numbers")
+        found.append(at)
+    cartesian = mode.strip()[:1].lower() in (b"c", b"k")
+    return np.array(found) * factors if cartesian else np.array(found) @ cell
 
 
 def _scale_factors(
@@ -191,16 +192,9 @@ def _scale_factors(
 def _symbols_of_vasp_4(comment: bytes, n: int) -> tuple[list[str], str]:
     """Elements that the comment line names where the header has none, if it does; and the remark about it."""
     named = [w.decode("ascii", "replace") for w in comment.split()]
-    if len(named) == n and all(_element(w) for w in named):
+    if len(named) == n and all(atomic_number(w) for w in named):
         return named, f"The header is VASP 4's, without elements; the comment line names {' '.join(named)}."
     return [], "The header is VASP 4's, without elements, so the atoms' elements are unknown."
-
-
-def _element(symbol: str) -> int:
-    """Atomic number of "Na", "Na_pv", "Na/abc123"; 0 if it is none."""
-    name = re.match(r"[A-Za-z]+", symbol)
-    word = name[0].capitalize() if name else ""
-    return SYMBOLS.index(word) if word in SYMBOLS and word != "X" else 0
 
 
 def _block(file: ByteFile, cursor: Cursor, counts: tuple[int, int, int], regular: bool) -> TextValues:
@@ -231,7 +225,7 @@ def _survey(file: ByteFile, wanted: int, whole: bool, regular: bool = True) -> t
                 cursor.move_to(block.end())
                 following, has_augmentation = _after_block(file, cursor, header)
                 augmented |= has_augmentation
-                if following is not None and following.strip() == header.counts_line:
+                if following is not None and tuple(following.split()) == header.counts_words:
                     continue
                 break
             frames.append(_Frame(header, tuple(blocks), augmented))
@@ -268,9 +262,9 @@ def _after_block(file: ByteFile, cursor: Cursor, header: _Header) -> tuple[bytes
                     raise FileFormatError(f"{file.path}: the file ends in an augmentation block; it is truncated.")
                 left -= len(text.split())
             continue
-        if text.strip() == header.counts_line:
+        if tuple(words) == header.counts_words:
             return text, augmented
-        numbers = _floats(text)
+        numbers = first_numbers(text)
         if numbers is not None and moments + len(numbers) <= header.n_atoms and b"." in text:
             moments += len(numbers)
             continue
@@ -294,8 +288,32 @@ def _blocks(kind: str, n: int) -> tuple[str, ...]:
     return names.get(n) or tuple(f"block {i + 1}" for i in range(n))
 
 
+def _declared(kind: str) -> tuple[str, str]:
+    """Quantity and unit of the first block."""
+    if kind in DENSITIES:
+        return "electron_density", "1/Å^3"
+    return ("electron_potential_energy", "eV") if kind == "LOCPOT" else ("scalar", "1")
+
+
+def _remarks(kind: str, known_from: str, n_blocks: int) -> list[str]:
+    """What a user should know of the values of such a file."""
+    remarks = []
+    if known_from == "content":
+        remarks.append(f"The name does not say what this is; the content is that of a {kind}.")
+    if kind in DENSITIES and kind != "PARCHG":
+        remarks.append("Values are numbers of electrons, positive, without the ions.")
+    if kind == "CHG":
+        remarks.append("CHG holds 5 digits a value; CHGCAR holds 11.")
+    if n_blocks == 2 and kind not in DENSITIES:
+        remarks.append("Spin-polarized: the blocks are up and down.")
+    return remarks
+
+
 def _settle_kind(path: Path, frame: _Frame, kind: str | None, quantity: str | None) -> tuple[str, str]:
-    """What the file is, and where that is known from: "kind", "quantity", "content", "name"."""
+    """What the file is, and where that is known from: "kind", "quantity", "content", "name", "name and comment".
+
+    The comment of gpuhomog confirms a name, no more: VASP copies the comment of its POSCAR into all that it writes.
+    """
     if kind is not None:
         if frame.augmented and kind not in DENSITIES:
             raise FileFormatError(
@@ -316,7 +334,8 @@ def _settle_kind(path: Path, frame: _Frame, kind: str | None, quantity: str | No
     if quantity == "electron_potential_energy":
         return "LOCPOT", "quantity"
     if named is not None:
-        return named, "name"
+        written = f"{_declared(named)[0]}, written by gpuhomog".encode()
+        return named, "name and comment" if written in frame.header.comment else "name"
     raise FileFormatError(
         f"{path}: VASP's densities and potentials share one layout, and neither the name nor the content of this file "
         'tells which it is. Say kind="CHGCAR" for a density, a difference of densities or a magnetization (they are '
@@ -381,9 +400,8 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     Raises InputError, FileFormatError.
     """
     file = open_bytes(path)
-    kind, quantity, frame, survey = choices.kind, choices.quantity, choices.frame, choices.survey
-    named = _name_kind(path)
-    quick = not survey and bool(file.compression) and (kind or named) in DENSITIES
+    kind, frame = choices.kind, choices.frame
+    quick = not choices.survey and bool(file.compression) and (kind or _name_kind(path)) in DENSITIES
     try:
         frames, complete = _survey(file, frame, whole=not quick)
     except FileFormatError as error:
@@ -395,25 +413,16 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         raise InputError(f"{path} has no frame {frame}: it holds frames 0 to {len(frames) - 1}.")
     chosen = frames[frame]
     header = chosen.header
-    what, known_from = _settle_kind(path, chosen, kind, quantity)
-    density = what in DENSITIES
+    what, known_from = _settle_kind(path, chosen, kind, choices.quantity)
     try:
         grid = Grid(header.counts, header.cell)
     except InputError as error:
         raise FileFormatError(f"{path}: {error}") from None
     names = _blocks(what, len(chosen.blocks))
-    divisor = grid.volume if density else 1.0
-    remarks = list(header.remarks)
-    if known_from == "content":
-        remarks.append(f"The name does not say what this is; the content is that of a {what}.")
+    divisor = grid.volume if what in DENSITIES else 1.0
+    remarks = [*header.remarks, *_remarks(what, known_from, len(chosen.blocks))]
     if len(frames) > 1:
         remarks.append(f"The file holds {len(frames)} cells that follow each other; this is number {frame}.")
-    if density and what != "PARCHG":
-        remarks.append("Values are numbers of electrons, positive, without the ions.")
-    if what == "CHG":
-        remarks.append("CHG holds 5 digits a value; CHGCAR holds 11.")
-    if len(chosen.blocks) == 2 and not density:
-        remarks.append("Spin-polarized: the blocks are up and down.")
     if not complete and len(names) == 1:
         remarks.append("Only the first block of the compressed file has been looked at.")
 
@@ -426,35 +435,22 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         values = text.read_on(device, start * n_a * n_b, stop * n_a * n_b, dtype, divisor)
         return None if values is None else values.reshape(stop - start, n_b, n_a).T
 
-    declared: tuple[str, str | None] = (
-        ("electron_density", "1/Å^3")
-        if density
-        else ("electron_potential_energy", "eV")
-        if what == "LOCPOT"
-        else ("scalar", "1")
-    )
-    other: dict[str, tuple[str, str | None]] = {}
-    for name in names[1:]:
-        if name.startswith("magnetization"):
-            other[name] = ("scalar", "1/Å^3")
-        elif name.startswith("field"):
-            other[name] = ("scalar", "eV")
-    review: Callable[[float, float], None] = partial(_review, path, what, known_from, header.structure, grid)
+    quantity, unit = _declared(what)
     return Source(
         path=path,
         format=what,
         grid=grid,
-        quantity=declared[0],
-        unit=declared[1],
+        quantity=quantity,
+        unit=unit,
         blocks=names,
         slowest_axis=2,
         read_planes=read_planes,
         structure=header.structure,
         remarks=tuple(remarks),
         finite=True,
-        of_block=other,
+        of_block={name: ("scalar", _PARTS[part]) for name in names[1:] if (part := name.split("_")[0]) in _PARTS},
         n_frames=len(frames),
-        review=review,
+        review=partial(_review, path, what, known_from, header.structure, grid),
         decode_planes=decode_planes,
     )
 

@@ -9,7 +9,8 @@ and is understood too). If it is a lattice vector itself, the file breaks its ow
 kind="xsf-unrepeated" says that its writer leaves repeated planes out: then step = vector / n. Any other vector
 makes an open axis.
 
-The comments of a file that gpuhomog wrote state its boundary, which holds unless another is asked for.
+The comments of a file that gpuhomog wrote state its boundary, which holds unless another is asked for; and quantity and
+unit, as those of cubes do.
 
 Lengths are Å. Neither quantity nor unit is declared, and writers differ (Quantum ESPRESSO: Ry), so a quantity needs
 its unit with it.
@@ -34,10 +35,11 @@ from numpy.typing import NDArray
 from ..errors import FileFormatError, InputError
 from ..grid import OPEN, PERIODIC, Grid, parse_boundary
 from ..structure import SYMBOLS, Structure
+from ..units import ATOMIC_UNITS
 from .compressed import ByteFile, Cursor, open_bytes
-from .cube import written_boundary
+from .cube import doubts_of_unit, written_as, written_boundary
 from .source import NOTHING_CHOSEN, Choices, Source
-from .text_values import TextValues, number
+from .text_values import TextValues, first_numbers
 
 KINDS = ("xsf", "xsf-unrepeated")
 """What `kind` can be; the second: the data grids lack the repeated end planes."""
@@ -95,14 +97,6 @@ def recognises(head: bytes, path: Path) -> bool:
     return first.upper().startswith(_KEYWORDS)
 
 
-def _numbers(line: bytes, n: int) -> list[float] | None:
-    try:
-        values = [number(w) for w in line.split()[:n]]
-    except ValueError:
-        return None
-    return values if len(values) == n else None
-
-
 class _Parser:
     """Goes through a file once; values are passed over."""
 
@@ -124,14 +118,14 @@ class _Parser:
         return None
 
     def vectors(self, what: str) -> NDArray[np.float64]:
-        rows = [_numbers(self.line() or b"", 3) for _ in range(3)]
+        rows = [first_numbers(self.line() or b"", 3) for _ in range(3)]
         if any(row is None for row in rows):
             raise self.broken(f"{what} is not followed by three vectors")
         return np.array(rows, dtype=np.float64)
 
     def atom(self, line: bytes) -> tuple[int, list[float]] | None:
         word = line.split()[0].decode("ascii", "replace")
-        at = _numbers(line[len(line.split()[0]) :], 3)
+        at = first_numbers(line[len(line.split()[0]) :], 3)
         name = re.match(r"[A-Za-z]+", word)
         z = int(word) if word.isdigit() else SYMBOLS.index(name[0]) if name and name[0] in SYMBOLS else None
         return None if at is None or z is None or z >= len(SYMBOLS) else (z, at)
@@ -204,7 +198,7 @@ class _Parser:
             raise FileFormatError(
                 f"{path}: a grid of {counts[0]} x {counts[1]} x {counts[2]} points: counts are at least 1."
             )
-        origin = _numbers(self.line() or b"", 3)
+        origin = first_numbers(self.line() or b"", 3)
         if origin is None:
             raise self.broken(f"data grid {name} has no origin")
         vectors = self.vectors(f"data grid {name}")
@@ -323,7 +317,8 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     if choices.kind != "xsf-unrepeated":
         spans = _spans(path, first, lattice)
     remarks, shape = spans.remarks, (spans.kept[0], spans.kept[1], spans.kept[2])
-    noted = written_boundary(file.head(4096).split(b"\n")[:2])
+    comments = file.head(4096).split(b"\n")[:2]
+    noted, written = written_boundary(comments), written_as(path, comments[0], choices)
     if noted is not None:
         remarks.append("The boundary is the one that gpuhomog noted in the comments when it wrote the file.")
     try:
@@ -357,6 +352,7 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         remarks=tuple(remarks),
         finite=True,
         atomic_units=False,
+        doubts=doubts_of_unit(written[1], ATOMIC_UNITS) if written is not None and written[1] is not None else {},
         n_frames=len(content.frames),
     )
 

@@ -10,7 +10,7 @@
 // values, out  (outer, n, inner) T, C order
 // places, weights  tables of all three axes, of which `axis` is used
 // launch  box_rows    <<<ceil(outer / ROWS), 256>>>, dynamic shared memory: ROWS (2 line T + units Total<T>)
-//         box_strips  <<<(ceil(inner / LANES), outer), 256>>>, dynamic shared memory: LANES (line T + units Total<T>)
+//         box_strips  <<<outer ceil(inner / LANES), 256>>>, dynamic shared memory: LANES (line T + units Total<T>)
 //                     line = n + HALO<E> rounded up to 4, units = ceil(n / UNIT) + 1
 //         box_walk    <<<(ceil(outer inner / threads), stretches), threads>>>, threads >= 32
 // order   fixed; sums carry their rounding errors along
@@ -72,7 +72,8 @@ template <typename T, int E> __global__ void __launch_bounds__(256, sizeof(T) ==
   __shared__ Ends<T, E> ends[3];
   load_ends(ends, places, weights);
   const int n = static_cast<int>(n_long), line = (n + HALO<E> + 3) / 4 * 4;
-  const long long column = blockIdx.x * static_cast<long long>(LANES), corner = blockIdx.y * n * inner + column;
+  const long long strips = (inner + LANES - 1) / LANES, column = blockIdx.x % strips * LANES;
+  const long long corner = blockIdx.x / strips * n * inner + column;
   const int columns = static_cast<int>(min(static_cast<long long>(LANES), inner - column));
   T *const tile = reinterpret_cast<T *>(shared_bytes);
   const int lane = threadIdx.x % LANES;

@@ -31,7 +31,7 @@ __device__ double scaled(unsigned long long m, int q, const double *powers) {
 __device__ void store(double *out, double value) { *out = value; }
 __device__ void store(float *out, double value) {
 #ifdef CUDA_ON_CPU
-  *out = static_cast<float>(value);
+  *out = cuda_on_cpu::unflushed(value);
 #else
   asm("cvt.rn.f32.f64 %0, %1;" : "=f"(*out) : "d"(value)); // keeps subnormal floats under -ftz=true
 #endif

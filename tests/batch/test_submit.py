@@ -157,6 +157,32 @@ def test_mpiexec_starts_all_ranks(job, program, tools):
     ]
 
 
+CYLINDER = '[input]\nfile = "field.h5"\nquantity = "charge_density"\n[run]\nmax_memory = "4GB"\n[[task]]\n'
+
+
+@pytest.mark.parametrize(
+    ("task", "needs"),
+    [
+        ('command = "decay"\nx-b = 3', "a cylinder along c needs all values of field.h5 at once"),
+        ('command = "potential"\nradius = 4\nat = 3', "a cylinder along c needs all values of field.h5 at once"),
+        (
+            'command = "potential"\nradius = 4\naxis = "a"',
+            "a cylinder potential at all points needs all values at once",
+        ),
+        ('command = "decay"\nx-b = 3\naxis = "a"', None),
+        ('command = "potential"\nradius = 4\nat = 3\naxis = "a"', None),
+        ('command = "potential"', None),
+    ],
+)
+def test_a_cylinder_that_needs_all_values_is_refused_before_it_waits(job, program, tools, task, needs):
+    path = job(tasks=CYLINDER + task)
+    code, out, err = program("submit", path, "--dry-run")
+    assert (code == 0 and out and not err) if needs is None else (code == 2 and not out and needs in err)
+    assert program("plan", path)[0] == code
+    ran, _, err = program("run", path)
+    assert needs is None or (ran == 2 and ("needs all values" in err or "cuts matter" in err))
+
+
 def test_ranks_may_share_gpus_evenly(job, program, tools):
     given = ("submit", job(), "--gpus-per-node", 2, "--dry-run", "--ranks-per-node")
     assert "#SBATCH --ntasks-per-node=6\n" in program(*given, 6)[1]

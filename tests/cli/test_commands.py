@@ -441,6 +441,29 @@ def test_ctrl_c_is_one_line_and_130():
     assert err == "gpuhomog: interrupted; no half-written file is left.\n"
 
 
+def test_ctrl_c_while_it_still_imports_ends_it_without_a_word(tmp_path):
+    (tmp_path / "typer.py").write_text("import time\nprint('ready', flush=True)\ntime.sleep(60)\n")
+    paths = os.pathsep.join([str(tmp_path), str(Path(cli.__file__).parents[1])])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gpuhomog", "devices"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30)[1] == ""
+    assert process.returncode == -signal.SIGINT
+
+
+def test_the_package_leaves_ctrl_c_of_other_programs_alone():
+    process = python(
+        "import gpuhomog.cli, signal; print(signal.getsignal(signal.SIGINT) == signal.default_int_handler)"
+    )
+    assert process.communicate(timeout=30)[0] == "True\n"
+
+
 def test_a_fault_of_the_program_is_one_sentence_too(monkeypatch):
     code = (
         "import gpuhomog.cli as c\ndef broken(*_):\n    raise ZeroDivisionError('planted')\n"

@@ -55,7 +55,10 @@ def test_names_of_a_job_start_in_its_folder(run, densities, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("--less", "finer.h5"), ["different grids", "6 × 5 × 4 points", "6 × 5 × 8"]),
+        (
+            ("--less", "finer.h5"),
+            ["finer.h5: The fields are on different grids", "from (0, 0, 0) Å on", "6 × 5 × 4 points", "6 × 5 × 8"],
+        ),
         (("--less", "gone.h5"), ["gone.h5", "no such file"]),
         (("--less", ","), ["--less", "give a name"]),
         (("--less", LESS, "--ion-charges", "Na=1"), ["--less leaves a difference", "--ion-charges"]),

@@ -120,6 +120,7 @@ def test_cavity(run, crystal):
     assert "tin-foil" in found["boundary"]
     ran = run("cavity", crystal, "--centre", "0,0,0", "--radii", "20:30:0.5", "--plot", "c.pdf", "-o", "c.h5")
     assert ran.code == 0 and Path("c.pdf").read_bytes().startswith(b"%PDF")
+    assert "Å, 1 radius\n" in run("cavity", "crystal.h5", "--centre", "0,0,0", "--radii", "5").out
     for words in ("cut sharply", "whole cells", "P/3ε0", "21 radii", "wrote c.h5"):
         assert words in ran.out
     assert len(gh.read_result("c.h5")["radii"]) == 21
@@ -151,7 +152,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused(run, atoms, crystal, name):
+def test_refusals(run, atoms, crystal, name):
     arguments, words = REFUSED[name]
     ran = run(*arguments)
     assert ran.code == 2

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 import gpuhomog as gh
+from gpuhomog import cli
+from gpuhomog.jobs import Outcome
 
 
 def wire(n=32):
@@ -97,6 +99,20 @@ def test_numbers_are_whole_on_any_terminal(run, slab, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", columns)
     narrow = run("surface", slab).out.split()
     assert [word for word in narrow if re.search(r"\d", word)] == [word for word in wide if re.search(r"\d", word)]
+
+
+def test_a_word_is_broken_only_where_nothing_else_gives_way(monkeypatch, capsys):
+    rows = [
+        ("", "found", "theory", "eq.", "the paper"),
+        ("E_x of whole cells + P/3ε0, cell 1 (V/Å)", "0.4283 ± 0.0080", "-0.4283", "XIII.D", "an arbitrary number"),
+    ]
+    whole = [*" ".join(row for line in rows for row in line).replace(" ± ", "±").split()]
+    for columns in ("200", "90", "80", "60"):
+        monkeypatch.setenv("COLUMNS", columns)
+        cli.show(Outcome({}, [("", rows)]), {"outputs": ()})
+        told = capsys.readouterr().out
+        assert max(map(len, told.splitlines())) <= int(columns)
+        assert sorted(told.replace(" ± ", "±").split()) == sorted(whole)
 
 
 def test_frames_and_radii_that_cannot_be_say_what_can(run):

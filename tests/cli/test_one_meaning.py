@@ -6,7 +6,7 @@ from collections import defaultdict
 import pytest
 
 from gpuhomog.jobs import BATCH_OPTIONS, COMMANDS, FAMILIES, PLAN_OPTIONS
-from gpuhomog.jobs.options import FORMER, renamed
+from gpuhomog.jobs.options import COMMANDS_OF_OTHERS, FORMER, renamed
 
 TABLES = {name: command.options for name, command in COMMANDS.items()} | {"plan": PLAN_OPTIONS, "submit": BATCH_OPTIONS}
 FOLDERS = ("demo", "paper")
@@ -67,6 +67,10 @@ def test_help_is_sentences():
                 assert text.endswith((".", "?", "…")) and "  " not in text, (command, option.name, text)
 
 
+def test_what_others_call_a_command_is_none_of_ours():
+    assert set(COMMANDS_OF_OTHERS.values()) <= set(COMMANDS) and not set(COMMANDS_OF_OTHERS) & set(COMMANDS)
+
+
 @pytest.mark.parametrize("former", FORMER)
 def test_former_names_lead_to_names_that_exist(former):
     homes = [command for command, options in TABLES.items() if renamed(former, [o.name for o in options])]
@@ -93,6 +97,12 @@ def test_former_names_lead_to_names_that_exist(former):
         ("submit x --partition short", "--queue"),
         ("plan x --device h100", "--machine"),
         ("average x --epz 3", "did you mean --eps?"),
+        ("average x --radius 3", '"gpuhomog average --help" lists what there is.'),
+        ("profile x --window 3", "it is called --period."),
+        ("macroscopic x", 'it is called "profile".'),
+        ("work_function x", 'it is called "potential".'),
+        ("convert x --less y z", "z: not expected here; several values of one option are joined by commas"),
+        ("sttep x", 'did you mean "step"?'),
     ],
 )
 def test_an_old_or_misspelt_option_is_answered_with_the_right_one(run, words, now):

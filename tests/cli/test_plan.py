@@ -95,6 +95,8 @@ def test_reading_some_planes_at_a_time_is_offered_where_that_helps(run):
     report = run("plan", job(PROFILE + ball, table), "--json").json
     assert report["by_planes_bytes"] is None and report["least_ranks"] > 1 and report["least_max_memory"] is None
     assert "--max-memory" not in run("plan", "job.toml").out
+    limited = run("plan", job(ball, '[run]\nmax_memory = "900MB"\n' + table), "--json").json
+    assert limited["total"]["memory_bytes"] > 8 * 1024**3 == limited["tasks"][0]["values_bytes"]
 
 
 def program(*words):

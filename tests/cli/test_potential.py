@@ -162,7 +162,7 @@ class TestEnergy:
         n_bytes = 24 * 24 * 40 * 8  # values; a spectrum four times as large, and its potential beside it
         assert plan["tasks"][1]["memory_bytes"] >= 6 * n_bytes
 
-    def test_refused(self, run, two):
+    def test_refusals(self, run, two):
         assert "--other is missing" in run("energy", two[0]).sentence or "--other" in run("energy", two[0]).err
         ran = run("energy", two[0], "--other", two[1], "--boundary", "periodic")
         assert ran.code == 2
@@ -194,7 +194,7 @@ class TestBandEdges:
         assert run("step", interface, *given, "-o", "offsets.json", "--plot", "offsets.svg").code == 0
         assert gh.read_result("offsets.json")["valence"] == aligned["valence"]
 
-    def test_refused(self, run, interface):
+    def test_refusals(self, run, interface):
         assert "give --between too" in run("step", interface, "--band-edge", "5,7").sentence
         assert "two energies in eV" in run("step", interface, "--between", "15,45", "--band-edge", "5").sentence
 

@@ -1,10 +1,11 @@
 """Every kernel once on small odd sizes, on a GPU, for NVIDIA's checker to look at:
 
     compute-sanitizer --tool memcheck --error-exitcode 1 python tests/kernels/sanitize.py
-    compute-sanitizer --tool racecheck --error-exitcode 1 python tests/kernels/sanitize.py
+    compute-sanitizer --tool racecheck --error-exitcode 1 python tests/kernels/sanitize.py taps modes
 
-What the kernels compute is the other tests' business. Run it once without the checker before, so that compiling is
-not part of it. Fails if a kernel of a source was not launched; those of `ladder/` are not asked for.
+The words are families below; without any, all of them. What the kernels compute is the other tests' business. Run it
+once without the checker before, so that compiling is not part of it. Fails if a kernel of a source was not launched, or
+an instance where these differ in how threads share memory, unless families were chosen; `ladder/` is not asked for.
 """
 
 import re
@@ -17,12 +18,16 @@ import gpuhomog as gh
 from gpuhomog.device import choose_device
 from gpuhomog.device.decode import PADDING, FixedWidth
 from gpuhomog.device.gpu.sources import instances, kernel_files
+from gpuhomog.device.gpu.spectral import fixed_lengths
+from gpuhomog.device.gpu.taps import VECTORS, WINDOWS
 from gpuhomog.fft import AlongAxes, Derivative, Multiplier, OfWavevector
 from gpuhomog.operators.averages.line_weights import Window
 from gpuhomog.operators.potentials import cylinder_fit, cylinder_table
 
 OBLIQUE = np.array([[3.0, 0.0], [0.8, 2.6]])
 METRIC = np.diag([0.7, 0.6, 0.9])
+EVERY_INSTANCE = {"planar_moments.cu", "taps.cu", "fft_lines.cu", "box_rings.cu", "box_together.cu"}
+"""Sources whose instances differ in how threads share memory."""
 
 
 def noise(shape, dtype):
@@ -38,9 +43,9 @@ class Taps:
 
 def sums(gpu, dtype):
     values = gpu.asarray(noise((7, 5, 131), dtype))
-    gpu.planar_sum(values, 1)
-    gpu.planar_moments(values, 4, 0.5)
-    gpu.planar_moments(gpu.asarray(noise((3, 5, 128), dtype)), 2, 0.5)
+    for some in (values, gpu.asarray(noise((3, 5, 128), dtype))):
+        gpu.planar_sum(some, 1)
+        gpu.planar_moments(some, 4, 0.5)
     gpu.plane_family_sum(values, (1, 2, 3), 35)
     gpu.extrema(values)
 
@@ -51,17 +56,21 @@ def windows(gpu, dtype):
     gpu.window_sum(values, 1, box, 4)
     for powers in (1, 2):
         gpu.box_sums(values, [(box, box, box)], powers, 0.5)
-    coarse = [
-        (box, box, box) for box in (Window(-3, 8, (0.3,), 5, (0.7,), 1 / 6), Window(-9, 8, (0.4,), 40, (0.2,), 1 / 9))
-    ]
-    for powers in (1, 2):
-        gpu.box_sums(gpu.asarray(noise((16, 24, 40), dtype)), coarse, powers, 0.5)
-    odd = gpu.asarray(noise((9, 7, 35), dtype))
+    for step in (8, 16):
+        some = gpu.asarray(noise((16, 2 * step, 3 * step), dtype))
+        for kinds in range(1, 5):
+            coarse = [Window(-3, step, (0.3,), 3 + k, (0.7,), 1 / 6) for k in range(kinds)]
+            coarse += [Window(-3 - step, step, (0.3,), 3 + 2 * step, (0.7,), 1 / 6)]  # with the ends of the first
+            for powers in (1, 2):
+                gpu.box_sums(some, [[box] * 3 for box in coarse], powers, 0.5)
     ends = tuple(np.linspace(0.1, 0.9, 9))
-    for one in (Window(-2, 1, (0.3,), 3, (0.7,), 0.2), Window(-7, 1, ends, 2, ends[::-1], 0.1)):
-        gpu.box_filter(odd, (one, one, one))
-        rings = gpu._rings(odd, (one, one, one), len(one.head))
-        gpu._box_by_rings(odd, rings, (one, one, one), len(one.head))
+    for shape in ((9, 7, 35), (6, 5, 32)):
+        some = gpu.asarray(noise(shape, dtype))
+        for head, tail in (((0.3,), (0.7,)), (ends, ends[::-1]), (ends, ends)):
+            one = Window(-7, 1, head, 3, tail, 0.1)
+            gpu.box_filter(some, (one, one, one))
+            gpu._box_by_rings(some, gpu._rings(some, (one, one, one), len(head)), (one, one, one), len(head))
+    odd = gpu.asarray(noise((9, 7, 35), dtype))
     for axis in range(3):
         gpu.running_extrema(odd, axis, -2, 5)
 
@@ -71,6 +80,12 @@ def taps(gpu, dtype):
         line = Taps(n, -3, d)
         values = gpu.asarray(noise((6, 10, 14), dtype))
         gpu.expand_taps(gpu.contract_taps(values, (line, line, line)), (line, line, line))
+    one, vector = Taps(1, 0, 1), VECTORS[np.dtype(dtype).name]
+    for shape, cells in [((2, 32, 32), cells) for cells in WINDOWS[vector]] + [((1, 8, 2304), 4)]:
+        values = gpu.asarray(noise(shape, dtype))
+        for first in (-4, -3):  # rows that end with a step, and that do not
+            line = Taps(2 * cells, first, 2)
+            gpu.expand_taps(gpu.contract_taps(values, (one, line, line)), (one, line, line))
 
 
 def modes(gpu, dtype):
@@ -82,6 +97,9 @@ def modes(gpu, dtype):
         gpu.multiply_spectrum(gpu.rfftn(values), Multiplier(shape, parts, True))
         slab, wide = gpu.rfft_planes(values), (shape[0], 3 * shape[1], shape[2])
         gpu.irfft_planes(gpu.filter_lines(slab, Multiplier(wide, parts, True), shape[1]), shape)
+    for n in fixed_lengths("float" if dtype == np.float32 else "double"):
+        values = gpu.asarray(noise((n, 2, 3), dtype))
+        gpu.filter(values, [Multiplier(values.shape, parts, True)])
 
 
 def cylinders(gpu, dtype):
@@ -144,17 +162,17 @@ def kernels_of(file):
     return {re.split("<", name)[0] for name in instances(file)}
 
 
-def run(gpu, say=print):
-    """Launch everything; the (file, kernel) that were not launched."""
+def run(gpu, families=FAMILIES, say=print):
+    """Launch everything; the (file, kernel) and (file, instance) that were not launched."""
     launched, launch = set(), gpu.runtime.launch
 
     def noted(file, instance, *arguments, **options):
-        launched.add((file, instance.split("<")[0]))
+        launched.update({(file, instance.split("<")[0]), (file, instance)})
         return launch(file, instance, *arguments, **options)
 
     gpu.runtime.launch = noted
     try:
-        for family in FAMILIES:
+        for family in families:
             began = time.monotonic()
             for dtype in (np.float32, np.float64):
                 family(gpu, dtype)
@@ -163,15 +181,20 @@ def run(gpu, say=print):
     finally:
         del gpu.runtime.launch
     promoted = [file for file in kernel_files() if not file.startswith("ladder/")]
-    return {(file, kernel) for file in promoted for kernel in kernels_of(file)} - launched
+    wanted = {(file, kernel) for file in promoted for kernel in kernels_of(file)}
+    wanted |= {(file, instance) for file in EVERY_INSTANCE for instance in instances(file)}
+    return wanted - launched
 
 
-def main():
-    missing = run(choose_device("gpu:0"))
+def main(names):
+    known = {family.__name__: family for family in FAMILIES}
+    missing = run(choose_device("gpu:0"), [known[name] for name in names or known])
+    if names:
+        return 0
     for file, kernel in sorted(missing):
         print(f"not launched: {kernel} of {file}", file=sys.stderr)
     return 1 if missing else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -24,7 +24,7 @@ there, here = xp.asarray(np.ones((2, 3))), np.ones((2, 3))
         lambda: xp.errstate(over="ignore"),
     ],
 )
-def test_refused(wrong):
+def test_refusals(wrong):
     with pytest.raises((TypeError, AttributeError)):
         wrong()
 

@@ -231,12 +231,13 @@ __global__ void shift(const double* in, double* out, int n) {
   for (int i = 0; i < n; ++i) out[i] = in[i] + 1.0;
 }
 __global__ void address(const double* in, long long* out) { out[0] = (long long)in % 256; }
+template <typename T> __global__ void half_of(const T* in, T* out) { out[threadIdx.x] = in[threadIdx.x] / 2; }
 __global__ void optional(const double* in, int* out) { out[0] = in == nullptr; }
 """
 RIGHT_INSTANCES = [
     *[f"shuffles<{name}>" for name in ("float", "double", "int", "unsigned", "long long")],
     *["votes", "halves", "block_sum<float, 64>", "block_sum<double, 256>", "where", "functions", "integers"],
-    *["complex_scale", "copy4", "shift", "address", "optional"],
+    *["complex_scale", "copy4", "shift", "address", "optional", "half_of<float>", "half_of<double>"],
 ]
 COPIES = r"""
 template <typename T, int OPEN> __global__ void ring(const T* in, T* out, int n) {
@@ -595,6 +596,15 @@ def test_functions_are_cudas(runtime):
     np.testing.assert_allclose(out[7, :7], (np.sin(x) * np.cos(x))[:7], atol=1e-6)
     np.testing.assert_allclose(out[8], x + 1.5)
     np.testing.assert_allclose(out[9], np.minimum(x, 0.5) + np.maximum(3, np.arange(8)) + 2)
+
+
+def test_floats_are_flushed_to_zero_and_doubles_are_not(runtime):
+    floats, halves = np.array([3e-38, 2e-38, 1e-40], np.float32), np.ones(3, np.float32)
+    run(runtime, "half_of<float>", [floats, halves], block=(3,))
+    assert halves.tolist() == [floats[0] / 2, 0.0, 0.0]
+    doubles, halves = np.array([3e-308, 1e-310]), np.ones(2)
+    run(runtime, "half_of<double>", [doubles, halves], block=(2,))
+    assert (halves == doubles / 2).all() and (halves > 0).all()
 
 
 def test_integer_functions_are_cudas(runtime):

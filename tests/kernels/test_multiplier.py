@@ -38,7 +38,8 @@ def test_roots_and_quotients_are_within_two_roundings(runtime, name, real):
     runtime.launch("multiplier.cu", f"arithmetic<{name}>", (1,), (64,), (x, roots, quotients, np.int32(len(x))))
     wide = x.astype(np.longdouble)
     for found, exact in ((roots, np.sqrt(wide)), (quotients, 3 / wide)):
-        assert np.max(np.abs(found / exact - 1)) < (1.5 if real == np.float32 else 1.0) * np.finfo(real).eps
+        # floats: 2^-22.9 is what the instruction set promises of a root's estimate, and a rounding
+        assert np.max(np.abs(found / exact - 1)) < (1.6 if real == np.float32 else 1.0) * np.finfo(real).eps
 
 
 @pytest.mark.parametrize(("name", "real"), [("float", np.float32), ("double", np.float64)])

@@ -119,14 +119,14 @@ def test_all_blocks_are_there_at_once(host_gpu, monkeypatch, dtype, warps):
         values = field((50, 50, n2), dtype)
         host_gpu.planar_sum(values, 0)
         launch = runtime.launches[-2]
-        assert (launch.grid[0], launch.block[0]) == (warps // of_block * runtime.n_multiprocessors, 32 * of_block)
+        assert (launch.grid[1], launch.block[0]) == (warps // of_block * runtime.n_multiprocessors, 32 * of_block)
     with monkeypatch.context() as patch:
         patch.setattr(runtime, "shared_bytes", 2 * launch.shared + 1024)  # the room of two, of which one is reserved
         found = host_gpu.planar_sum(values, 2)
-        assert runtime.launches[-2].grid[0] == 2 * runtime.n_multiprocessors
+        assert runtime.launches[-2].grid[1] == 2 * runtime.n_multiprocessors
         patch.setattr(runtime, "shared_bytes", launch.shared - 1)  # the room of two warps
         again = host_gpu.planar_sum(values, 2)
-    assert runtime.launches[-2].grid[1:] == (2, 1) and runtime.launches[-2].block[0] == 64
+    assert runtime.launches[-2].grid[::2] == (2, 1) and runtime.launches[-2].block[0] == 64
     np.testing.assert_allclose(again, found, rtol=tolerance(values))
     np.testing.assert_allclose(found, CPU().planar_sum(values, 2), rtol=tolerance(values))
 

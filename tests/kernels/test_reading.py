@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from plot_files import plot_file
 
 import gpuhomog as gh
 from gpuhomog.errors import FileFormatError
@@ -88,6 +89,15 @@ def test_cube(gpu, launched, tmp_path, dtype):
     same(gpu, path, dtype=dtype)
     same(gpu, path, dtype=dtype, quantity="electron_density")
     assert launched == [(0, 84)] * 2
+
+
+@pytest.mark.parametrize("plot_num", [6, 11])
+@pytest.mark.parametrize("memory", [None, (8, 6)])
+def test_plot_files(gpu, launched, tmp_path, memory, plot_num):
+    path = tmp_path / "a.pp"
+    path.write_text(plot_file(values_of((7, 5, 6)), (9.0, 0, 0, 0, 0, 0), plot_num=11, memory=memory))
+    same(gpu, path)
+    assert sum(n for _, n in launched) == (210 if memory is None else 288)
 
 
 def test_one_of_several_values_per_point(gpu, launched, tmp_path, monkeypatch):

@@ -191,7 +191,7 @@ SAID = {
 
 
 @pytest.mark.parametrize("quoted", REFUSED)
-def test_refused(quoted):
+def test_refusals(quoted):
     call, kind, words = REFUSED[quoted]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

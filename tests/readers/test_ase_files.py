@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import gpuhomog as gh
-from gpuhomog.errors import FileFormatError, InputError
+from gpuhomog.errors import FileFormatError, InputError, UnitsError
 
 CELL = [[3.0, 0.0, 0.0], [0.5, 4.0, 0.0], [0.0, 0.3, 5.0]]
 VALUES = np.random.default_rng(4).normal(size=(5, 4, 6))
@@ -78,6 +78,19 @@ def test_xsf_through_ase_drops_the_repeated_planes(atoms, tmp_path):
     field = gh.read(tmp_path / "x.xsf", kind="ase")
     assert field.grid.shape == VALUES.shape
     assert np.allclose(field.to_host(), VALUES, atol=1e-6)  # ASE writes six decimals
+    with pytest.raises(UnitsError, match="do not declare a unit"):
+        gh.read(tmp_path / "x.xsf", kind="ase", quantity="electron_potential_energy")
+    with open(tmp_path / "x.xsf", "w") as file:
+        ase.io.xsf.write_xsf(file, [atoms], VALUES, span_vectors=CELL)
+    with pytest.raises(FileFormatError, match="last planes do not repeat the first"):  # they were dropped
+        gh.read(tmp_path / "x.xsf", kind="ase")
+
+
+def test_potentials_of_cubes_through_ase_need_their_unit(atoms, tmp_path):
+    with open(tmp_path / "x.cube", "w") as file:
+        ase.io.cube.write_cube(file, atoms, VALUES, comment="Cubfile created from PWScf calculation")
+    with pytest.raises(UnitsError, match="in Ry, not in Ha"):
+        gh.read(tmp_path / "x.cube", kind="ase", quantity="electron_potential_energy")
 
 
 def test_files_without_values_are_refused(atoms, tmp_path):

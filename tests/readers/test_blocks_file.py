@@ -91,7 +91,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused(tmp_path, name):
+def test_refusals(tmp_path, name):
     text, sentence = REFUSED[name]
     with pytest.raises(InputError, match=sentence) as raised:
         gh.read_blocks(written(tmp_path, text))

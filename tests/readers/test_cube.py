@@ -112,6 +112,42 @@ def test_a_unit_can_be_given(tmp_path):
         gh.read(path, quantity="electrostatic_potential", unit="e")
 
 
+@pytest.mark.parametrize(
+    ("comments", "unit"),
+    [
+        (" Cubfile created from PWScf calculation\n Contains the selected quantity on a FFT grid\n", "Ry"),
+        ("STEP: 0  Cubefile created from ABACUS. Inner loop is z, followed by y and x\n1 (nspin)\n", "Ry"),
+        ("Cube file from ASE, written on Fri Nov 27 12:00:00 2026\nOUTER LOOP: X, MIDDLE LOOP: Y\n", "eV"),
+    ],
+)
+def test_potentials_of_writers_that_do_not_use_hartree_need_their_unit(tmp_path, comments, unit):
+    """Read as Ha, those of pp.x and ABACUS were twice as large, those of ASE 27 times."""
+    text = body(values_of((3, 4, 5)))
+    path = write(tmp_path / "x.cube", comments + header((3, 4, 5)).split("\n", 2)[2] + text)
+    for quantity in ("electron_potential_energy", "electrostatic_potential"):
+        with pytest.raises(UnitsError, match=f'in {unit}, not in Ha. Say quantity="electron_p.*unit="{unit}"'):
+            gh.read(path, quantity=quantity)
+    factor = {"Ry": HARTREE / 2, "eV": 1.0}[unit]
+    found = gh.read(path, quantity="electron_potential_energy", unit=unit)
+    assert np.allclose(found.values.ravel(), numbers(text) * factor, rtol=1e-9)
+    assert np.allclose(gh.read(path, quantity="electron_density").values.ravel(), numbers(text) / BOHR**3, rtol=1e-14)
+    assert gh.read(path).unit is None
+
+
+def test_the_hartree_potential_of_cp2k_is_an_energy(tmp_path):
+    """Negative at the nuclei, in Ha: as a potential it would have the wrong sign."""
+    text = body(values_of((3, 4, 5)))
+    path = write(tmp_path / "x.cube", " -Quickstep-\n HARTREE POTENTIAL\n" + header((3, 4, 5)).split("\n", 2)[2] + text)
+    with pytest.raises(UnitsError, match=r'of the opposite sign\. Say quantity="electron_potential_energy"'):
+        gh.read(path, quantity="electrostatic_potential")
+    found = gh.read(path, quantity="electron_potential_energy")
+    assert np.allclose(found.values.ravel(), numbers(text) * HARTREE, rtol=1e-9)
+    turned = gh.read(path, quantity="electrostatic_potential", unit="V")
+    assert np.allclose(turned.values.ravel(), numbers(text), rtol=1e-9)
+    density = write(tmp_path / "y.cube", path.read_text().replace("HARTREE POTENTIAL", "ELECTRON DENSITY"))
+    assert gh.read(density, quantity="electrostatic_potential").unit == "V"
+
+
 def test_dialects_of_numbers(tmp_path):
     words = "1.0-2.0 0.17557+106 -0.123-100 1.5D-03-7.25d+01 3.0E+00 -.5E+1 +4."
     path = write(tmp_path / "x.cube", header((1, 3, 3)) + words + "\n")

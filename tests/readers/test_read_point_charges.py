@@ -17,10 +17,12 @@ CELL = np.diag([4.0, 4.0, 9.0])
         ("a.csv", "position,charge\n1.5, -1\n0.5, 1\n"),
         ("a.dat", "# a comment\n1.5 -1 # another\n\n0.5 1\n"),
         ("a.tsv", "0.5\t1\n1.5\t-1\n"),
+        ("a.csv", "\ufeff0,5;1,0\r\n1,5;-1,0\r\n"),  # were four columns: a charge of 0 at (0, 5, 1)
+        ("a.dat", "1.5D+00 -1.0D0\n5.0D-01 1.0D0\n"),
     ],
 )
 def test_a_line_of_charges(tmp_path, name, text):
-    (tmp_path / name).write_text(text)
+    (tmp_path / name).write_text(text, encoding="utf-8")
     points = gh.read_point_charges(tmp_path / name)
     assert np.asarray(points.positions).tolist() == [0.5, 1.5] and np.asarray(points.charges).tolist() == [1.0, -1.0]
 

@@ -42,9 +42,36 @@ def test_macroave_in_bohr_and_rydberg(tmp_path):
 def test_spreadsheets_with_headings(tmp_path):
     (tmp_path / "t.csv").write_text("z,planar,macroscopic\n1.0,2,9\n1.5,3,9\n2.0,4,9\n")
     profile = gh.read_profile(tmp_path / "t.csv")
-    assert np.allclose(profile.position, [0, 0.5, 1.0])
+    assert np.allclose(profile.position, [1.0, 1.5, 2.0])
     assert np.array_equal(profile.values, [2, 3, 4])
     assert (profile.quantity, profile.unit) == ("scalar", None)
+
+
+def test_positions_are_those_of_the_table(tmp_path):
+    """They began at 0, wherever the table did: a place to cut, given as the table has it, was elsewhere."""
+    (tmp_path / "x.dat").write_text("".join(f"{-10 + 0.25 * i:.3f} {np.cos(0.7 * i):.6f}\n" for i in range(80)))
+    profile = gh.read_profile(tmp_path / "x.dat")
+    assert np.allclose(profile.position, -10 + 0.25 * np.arange(80))
+    assert (profile.spacing, profile.length) == pytest.approx((0.25, 20.0))
+    (tmp_path / "y.dat").write_text("0.5 1\n1.0 2\n1.5 3\n")
+    assert np.allclose(gh.read_profile(tmp_path / "y.dat", position_unit="nm").position, [5, 10, 15])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeff0.0,1.5\n0.5,-0.25\n1.0,3\n",  # a byte order mark hid the first row
+        "0,0;1,5\r\n0,5;-0,25\r\n1,0;3\r\n",  # decimal commas made it positions 0, 0, 1 with values 0, 5, 0
+        "0,0 1,5\n0,5 -0,25\n1,0 3,0\n",
+        "0.0D+00  1.5D+00\n 0.5D0 -2.5D-01\n 1.0D+00  3.0D+00\n",
+        "z, rho\n0, 1.5  # the first\n0.5, -0.25\n1, 3\n",
+    ],
+)
+def test_tables_of_many_writers(tmp_path, text):
+    (tmp_path / "x.dat").write_text(text, encoding="utf-8")
+    profile = gh.read_profile(tmp_path / "x.dat")
+    assert np.array_equal(profile.position, [0, 0.5, 1.0])
+    assert np.array_equal(profile.values, [1.5, -0.25, 3])
 
 
 @pytest.mark.parametrize(
@@ -54,6 +81,7 @@ def test_spreadsheets_with_headings(tmp_path):
         ("0 1\n-1 2\n-2 3\n", "not equally spaced and increasing"),
         ("0 1\n1 nan\n2 3\n", "NaN or infinite"),
         ("0 1\n1 ****\n", "line 2 is not a row of numbers"),
+        ("0 ****\n1 2\n2 3\n", "line 1 is not a row of numbers"),  # it was passed over as a heading
         ("0 1\n1\n", "line 2 has one number"),
         ("z v\n", "no table of two columns"),
         ("", "no table of two columns"),

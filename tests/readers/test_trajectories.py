@@ -79,6 +79,8 @@ def test_xyz(tmp_path):
     check_frames(trajectory, [1, -1, 1, -1])  # once more from the beginning
     some = gh.read_trajectory(path, charges={"Na": 1, "Cl": -1}, cell=CELL, start=1, every=2)
     np.testing.assert_allclose([frame.positions[0, 0] for frame in some], POSITIONS[[1, 3], 0, 0], atol=1e-5)
+    few = gh.read_trajectory(path, charges={"Na": 1, "Cl": -1}, cell=CELL, start=1, stop=3)
+    np.testing.assert_allclose([frame.positions[0, 0] for frame in few], POSITIONS[[1, 2], 0, 0], atol=1e-5)
     profile = gh.trajectory_profile(trajectory, 1.0)
     heights = POSITIONS[:, :, 2].ravel()
     counted, _ = np.histogram(heights, 12, (0, 12), weights=np.tile([1.0, -1.0], 10))

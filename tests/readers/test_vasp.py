@@ -144,6 +144,13 @@ def test_noncollinear_blocks(tmp_path):
     assert source.blocks == ("total", "magnetization_x", "magnetization_y", "magnetization_z")
 
 
+def test_counts_of_later_blocks_may_stand_otherwise(tmp_path):
+    values = [values_of((3, 4, 5), i) for i in (0, 1)]
+    text = poscar() + "\n" + block(values[0]) + block(values[1]).replace("3 ", "\t3   ", 1)
+    path = write(tmp_path / "LOCPOT", text)
+    assert np.array_equal(gh.read(path, block="down").values, rounded(values[1]))
+
+
 def test_a_spin_polarized_potential_is_up_and_down(tmp_path):
     up, down = values_of((4, 5, 6)) - 30, values_of((4, 5, 6), 1) - 40
     text = poscar() + "\n" + block(up) + rows([fortran(1.0), fortran(1.0)]) + block(down)

@@ -134,7 +134,7 @@ def test_results_larger_than_memory_are_made_as_they_are_written(
 @pytest.mark.parametrize("reproducible", [False, True])
 @pytest.mark.parametrize("size", [2, 3, 5])
 @pytest.mark.parametrize("cell", [np.diag([30.0, 21, 25]), OBLIQUE], ids=["orthogonal", "oblique"])
-def test_ranks(stored, small_chunks, values, cell, size, reproducible):
+def test_ranks_find_what_one_process_finds(stored, small_chunks, values, cell, size, reproducible):
     path = stored(values, cell)
     small_chunks(3 * 21 * 25 * 8)
     array = gh.read(path, reproducible=reproducible)

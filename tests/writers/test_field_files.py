@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import gpuhomog as gh
-from gpuhomog.errors import InputError
+from gpuhomog.errors import FileFormatError, InputError, UnitsError
 from gpuhomog.progress import listen
 from gpuhomog.writers.planes import use_blocks
 
@@ -170,6 +170,23 @@ def test_chgcar_numbers_are_those_of_vasp(tmp_path):
     ]
 
 
+def test_a_difference_of_densities_is_read_again_by_its_name_and_comment(tmp_path):
+    field = field_of(quantity="electron_density")
+    difference = field.derive(field.values - field.mean(), "difference")
+    gh.write(difference, tmp_path / "CHGCAR_difference")
+    back = gh.read(tmp_path / "CHGCAR_difference")
+    assert back.quantity == "electron_density" and np.allclose(back.to_host(), difference.to_host(), atol=1e-10)
+    # VASP copies the comment of its POSCAR, which may be another file's that was written here
+    copied = (tmp_path / "CHGCAR_difference").read_text()
+    (tmp_path / "CHGCAR_x").write_text(
+        copied.replace("electron_density, written", "electron_potential_energy, written")
+    )
+    with pytest.raises(FileFormatError, match="looks like a LOCPOT"):
+        gh.read(tmp_path / "CHGCAR_x")
+    (tmp_path / "LOCPOT_x").write_text(copied)
+    assert gh.read(tmp_path / "LOCPOT_x").quantity == "electron_potential_energy"
+
+
 def test_locpot_holds_ev_and_chgcar_no_potential(tmp_path):
     field = field_of(quantity="electron_potential_energy")
     shifted = field.derive(field.values - 0.75, "shift")
@@ -278,3 +295,29 @@ def test_fields_on_any_device_are_written(tmp_path, device, name):
     values = np.random.default_rng(6).random((5, 4, 6))
     gh.write(gh.Field.from_array(values, CELL, device=device), tmp_path / name)
     assert np.allclose(gh.read(tmp_path / name).to_host(), values, rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["x.cube", "x.cube.gz", "x.xsf"])
+def test_text_that_says_what_it_holds_is_nothing_else(tmp_path, name):
+    """An electron's potential energy was read as a potential, of the other sign."""
+    energy = gh.Field.from_array(np.ones((2, 3, 4)), 3 * np.eye(3), quantity="electron_potential_energy")
+    path = gh.write(energy, tmp_path / name)
+    with pytest.raises(
+        UnitsError, match=r"gpuhomog wrote it as electron_potential_energy \[\w+\], not as electrostatic"
+    ):
+        gh.read(path, quantity="electrostatic_potential", unit="V")
+    unit = "eV" if "xsf" in name else None
+    assert gh.read(path, quantity="electron_potential_energy", unit=unit).values == pytest.approx(1.0, abs=1e-9)
+    assert gh.read(path).quantity == gh.read(path, quantity="scalar").quantity == "scalar"
+    believed = gh.read(path, quantity="electrostatic_potential", unit="V", kind=name.split(".")[1])
+    assert believed.quantity == "electrostatic_potential"
+
+
+@pytest.mark.parametrize("name", ["x.cube", "x.xsf"])
+def test_a_scalar_is_given_its_quantity_in_the_unit_that_it_was_written_in(tmp_path, name):
+    """Written in V, it was read as if in Ha."""
+    volts = gh.Field.from_array(np.ones((2, 3, 4)), 3 * np.eye(3), unit="V")
+    path = gh.write(volts, tmp_path / name)
+    with pytest.raises(UnitsError, match=r'wrote it with values in V\. Say unit="V"'):
+        gh.read(path, quantity="electrostatic_potential")
+    assert gh.read(path, quantity="electrostatic_potential", unit="V").values == pytest.approx(1.0)

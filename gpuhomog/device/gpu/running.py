@@ -288,7 +288,7 @@ class Running(Memory):
             grid = (-(-outer // lines),)
             self.runtime.launch(PASSES_FILE, f"box_rows<{name}, {ends}>", grid, (256,), arguments, shared)
         else:
-            grid = (-(-inner // lines), outer)
+            grid = (outer * -(-inner // lines),)
             self.runtime.launch(PASSES_FILE, f"box_strips<{name}, {ends}>", grid, (256,), arguments, shared)
         return out
 

@@ -96,7 +96,7 @@ class Sums(Memory):
         written = (row_stats, column_stats, out[n_sums:] if extrema else np.uintp(0))
         sizes = (np.int64(rows), np.int64(n2), np.int32(width))
         arguments = (values, *written, *sizes, dtype.type(centre))
-        self.runtime.launch(FILE, instance, (blocks, chunks), (32 * warps,), arguments, shared)
+        self.runtime.launch(FILE, instance, (chunks, blocks), (32 * warps,), arguments, shared)
         combined = (row_stats, column_stats, out, *map(np.int64, shape), np.int32(chunks), np.int32(blocks))
         self.runtime.launch(FILE, "combine_partials", (-(-max(shape) // 8), moments, 3), (256,), combined)
         found = self.to_host(out)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import InputError
+from ...errors import InputError, counted
 from ...field import Field
 from ...operators.averages.average import average, average_and_variance, average_gradient
 from ...operators.points.trajectory_average import trajectory_profile
@@ -128,7 +128,10 @@ def run_profile(inputs: Inputs, values: dict[str, Any]) -> Outcome:
                 raise InputError(f"{error} For the planar average alone give --period none.") from None
             raise
     rows: Rows = [
-        ("direction", f"normal to planes {planar.planes}, {planar.length:.6f} Å, {len(planar.values)} planes"),
+        (
+            "direction",
+            f"normal to planes {planar.planes}, {planar.length:.6f} Å, {counted(len(planar.values), 'plane')}",
+        ),
         ("quantity", planar.quantity.replace("_", " ")),
         ("mean", shown(planar.mean(), planar.unit)),
         ("smallest, largest", f"{shown(planar.values.min())}, {shown(planar.values.max(), planar.unit)}"),
@@ -184,7 +187,7 @@ def run_trajectory(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     rows: Rows = [
         ("frames", f"{step['frames']}, blocks of {step['block']}"),
         ("correlation time", str(Measurement(time, "frames", spread))),
-        ("direction", f"along {result.planes}, {result.length:.6f} Å, {len(result.values)} cells"),
+        ("direction", f"along {result.planes}, {result.length:.6f} Å, {counted(len(result.values), 'cell')}"),
         ("smallest, largest", f"{shown(result.values.min())}, {shown(result.values.max(), result.unit)}"),
         ("standard error", f"{np.sqrt(np.mean(errors**2)):.2g} {result.unit}, root mean square"),
     ]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import InputError
+from ...errors import InputError, counted
 from ...operators.excess.dipole_density import dipole_density
 from ...operators.excess.moments import PARTITIONS, moment_densities, partition
 from ...operators.excess.multistage import Stage, homogenize, stages_of
@@ -90,7 +90,9 @@ def run_homogenize(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     if values["eps"] is None:
         chosen = stages_of(profile)
         if len(kept) not in (1, len(chosen)):
-            raise InputError(f"--interfaces has {len(kept)} stages, and the spectrum {len(chosen)}: give --eps.")
+            raise InputError(
+                f"--interfaces has {counted(len(kept), 'stage')}, and the spectrum {len(chosen)}: give --eps."
+            )
     else:
         chosen = tuple(Stage(float(eps)) for eps in np.atleast_1d(values["eps"]))
     kept = kept * len(chosen) if len(kept) == 1 else kept
@@ -119,7 +121,8 @@ def check_homogenize(values: dict[str, Any]) -> None:
     kept, chosen = values["interfaces"], np.atleast_1d(values["eps"])
     if kept is not None and len(kept) not in (1, len(chosen)):
         raise InputError(
-            f"--interfaces has {len(kept)} stages and --eps {len(chosen)}: write as many, with a semicolon between."
+            f"--interfaces has {counted(len(kept), 'stage')} and --eps {len(chosen)}: write as many, with a "
+            "semicolon between."
         )
     if not np.all(np.diff(chosen) > 0):
         raise InputError("--eps goes from the smallest scale up: write each above the one before.")

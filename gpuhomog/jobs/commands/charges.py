@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import InputError
+from ...errors import InputError, counted
 from ...grid import Grid, axis_index
 from ...operators.excess.surface_map import surface_map
 from ...operators.points.point_charges import MolecularCharge, PointCharges, molecular_charge, point_surface_charge
@@ -83,7 +83,10 @@ def run_molecules(found: PointCharges | Ions, values: dict[str, Any]) -> Outcome
     structure, cell = with_cell(found, "molecules")
     size, eps = values["molecules"], values["eps"]
     if len(structure) % size:
-        raise InputError(f"--molecules {size}: {len(structure)} atoms are no whole number of molecules of {size}.")
+        raise InputError(
+            f"--molecules {size}: the file has {counted(len(structure), 'atom')}, no whole number of molecules "
+            f"of {size}."
+        )
     grid = Grid((1, 1, 1), cell)
     axis = axis_index(values["axis"] or "c")
     height, area = grid.height(axis), grid.area(axis)

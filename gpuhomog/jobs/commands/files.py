@@ -80,7 +80,11 @@ def run_convert(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """The same field in another file, less others."""
     field = inputs.field(values)
     for file in values["less"] or ():
-        field = field - inputs.passing({**values, "file": file})
+        part = inputs.passing({**values, "file": file})
+        try:
+            field = field - part
+        except InputError as error:
+            raise type(error)(f"{file}: {error}") from None
     field = made_of(field, values)
     if values["to_unit"] is not None:
         field = field.to(values["to_unit"])

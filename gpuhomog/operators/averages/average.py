@@ -39,7 +39,7 @@ import numpy as np
 import scipy  # its parts are imported when first used
 
 from ...averaging_kernels import ORTHOGONAL_AXES, PLANE, AveragingKernel, Stages, TopHat
-from ...errors import InputError, KernelError, nearest_known, warn
+from ...errors import InputError, KernelError, check_word, warn
 from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, Grid
 from ...parallel import agree_on, agreed
@@ -336,8 +336,7 @@ def plan_average(
                 f"Kernel {kernel!r}: give an averaging kernel such as gh.Gaussian(4.0), or a list of them."
             )
         kernel = Stages(*kernel)
-    if method not in METHODS:
-        raise InputError(f'Unknown method "{method}": {nearest_known(str(method), METHODS)}')
+    check_word("method", method, METHODS)
     sampling = check_sampling(sampling)
     _check_kernel(field.grid, kernel, sampling)
     counts = _output_counts(field.grid, spacing)

@@ -29,14 +29,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, pi
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import scipy  # its parts are imported when first used
 from numpy.typing import ArrayLike, NDArray
 
 from ...device import Device
-from ...errors import InputError
+from ...errors import InputError, counted
 from ...parallel import Comm, Slab
 from ...results import Measurement, Result, Tables
 from .bloch import (
@@ -224,7 +224,10 @@ class PumpedCharge(Result):
     time_unit: str
     provenance: tuple[Mapping[str, Any], ...] = ()
 
-    columns: ClassVar[tuple[str, ...]] = ("zeta", "phase", "centre", "polarization", "density_centre")
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the arrays of the parameters, in their order."""
+        return ("zeta", "phase", "centre", "polarization", *(("J",) if self.J is not None else ()), "density_centre")
 
     def tables(self) -> Tables:
         """Titles, and rows of name and text under each, as the terminal shows them."""
@@ -369,11 +372,11 @@ class _Walk:
         """What pumped_charge returns."""
         n = len(self.phases)
         if self.before is None or n < 2:
-            raise InputError(f"{n} parameters: give at least two, between which charge may flow.")
+            raise InputError(f"{counted(n, 'parameter')}: give at least two, between which charge may flow.")
         string, _ = self.before
         given = np.arange(n, dtype=np.float64) if zeta is None else np.asarray(zeta, dtype=np.float64)
         if given.shape != (n,):
-            raise InputError(f"zeta of shape {given.shape} for {n} parameters: give one number for each.")
+            raise InputError(f"zeta of shape {given.shape} for {counted(n, 'parameter')}: give one number for each.")
         turns = np.array(self.phases) / (2 * pi)
         moved = float(turns[-1] - turns[0])
         error = abs(moved - (self.raw[-1] - self.raw[0]) / (2 * pi)) + PHASE_ROUNDING

@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...averaging_kernels import gaussian_tail
-from ...errors import InputError
+from ...errors import InputError, counted
 from ...field import Field
 from ...results import Profile, Tables, between_positions
 from ...units import CHARGE
@@ -159,7 +159,7 @@ def density_current(
     n = 0 if series is None else len(series.total)
     if times is not None:
         if len(times) != n:
-            raise InputError(f"{len(times)} times for {n} frames: give one for each.")
+            raise InputError(f"{counted(len(times), 'time')} for {counted(n, 'frame')}: give one for each.")
         time_step = step_of(list(times))
     if series is None:
         raise InputError("0 frames: a current is a rate of change, for which at least 3 are needed.")

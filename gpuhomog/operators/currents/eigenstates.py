@@ -79,6 +79,8 @@ def eigenstate_current(
 
     states      (n_frames, n_states, n_x) complex, at x = (i - n_x/2) length/n_x [Å^-1/2]
     length      of the box, S_B [Å]
+    time_step   between frames, in time_unit
+    time_unit   "fs" or another unit of time
     occupation  electrons in each state
 
     Source: eqs. 9 and 10 of the paper. Raises InputError for states that are not normalized, that reach the ends of the

@@ -37,7 +37,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...errors import InputError
+from ...errors import InputError, counted
 from ...grid import Grid, axis_index
 from ...results import Tables
 from ..points.point_charges import passed
@@ -187,7 +187,8 @@ def packet_current(
         sums.add(frame, index)
     if len(times) < FEWEST_FRAMES:
         raise InputError(
-            f"{len(times)} frames: a current is a rate of change, for which at least {FEWEST_FRAMES} are needed."
+            f"{counted(len(times), 'frame')}: a current is a rate of change, for which at least {FEWEST_FRAMES} are "
+            "needed."
         )
     if time_step is None:
         time_step, time_unit = step_of(times), FRAME_TIME_UNIT
@@ -217,15 +218,15 @@ class _Sums:
         fraction = grid.fractional(np.asarray(frame.positions, dtype=np.float64))[:, index]
         if charges.shape != fraction.shape or not (np.isfinite(charges).all() and np.isfinite(fraction).all()):
             raise InputError(
-                f"Frame {self.n}: {len(charges)} charges at {len(fraction)} positions: give a finite charge in e for "
-                "each finite position in Å."
+                f"Frame {self.n}: {counted(len(charges), 'charge')} at {counted(len(fraction), 'position')}: give a "
+                "finite charge in e for each finite position in Å."
             )
         before = self.near[-1] if self.near else None
         if before is not None:
             if len(before.fraction) != len(fraction):
                 raise InputError(
-                    f"Frame {self.n} has {len(fraction)} packets, those before {len(before.fraction)}: a packet that "
-                    "comes or goes has no velocity. Give the same packets in the same order."
+                    f"Frame {self.n} has {counted(len(fraction), 'packet')}, those before {len(before.fraction)}: a "
+                    "packet that comes or goes has no velocity. Give the same packets in the same order."
                 )
             step = fraction - before.fraction
             step -= np.round(step)

@@ -29,7 +29,7 @@ from math import isfinite
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...errors import InputError
+from ...errors import InputError, counted
 from ...results import Measurement, Result
 from ...units import CHARGE
 
@@ -114,7 +114,9 @@ def rates_of(series: ArrayLike, step: float) -> Rates:
     f = np.asarray(series, dtype=np.float64)
     n = len(f)
     if n < FEWEST_FRAMES:
-        raise InputError(f"{n} frames: a current is a rate of change, for which at least {FEWEST_FRAMES} are needed.")
+        raise InputError(
+            f"{counted(n, 'frame')}: a current is a rate of change, for which at least {FEWEST_FRAMES} are needed."
+        )
     second, fourth = np.full(f.shape, np.nan), np.full(f.shape, np.nan)
     near = f[2:] - f[:-2]
     second[1:-1] = near / (2 * step)

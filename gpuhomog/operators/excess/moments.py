@@ -35,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...device import choose_device
-from ...errors import InputError, nearest_known
+from ...errors import InputError, check_word
 from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions
@@ -50,6 +50,9 @@ from .surface import profile_of
 
 Array = NDArray[np.float64]
 
+FIELDS = {"m1_field": 1, "m2_field": 2, "w_field": 2, "m1_slope": 0, "m2_slope": 1, "w_slope": 1}
+"""What is found at every x_b, and the power of Å in its unit, ν aside."""
+MEANS = ("mean_m1", "mean_m2", "mean_w")
 PARTITIONS = ("period", "crossings")
 MOST_POSITIONS = 1024
 """Positions x_b at which the moments of crossings are found, by default."""
@@ -244,7 +247,8 @@ def moment_densities(
     partition  "period": one period an interval; "crossings": the zero-average partition at each x_b
     period     of the bulk on an open axis [Å], or "auto"; a periodic profile is one period
     positions  equally spaced x_b of the fields [Å]; by default the samples of a periodic profile; on an open axis the
-               samples with a period to either side ("period"), or of the middle half of the window ("crossings")
+               samples with a period to either side ("period"), or of the middle half of the window ("crossings", of
+               either axis 1024 positions at most)
     others     as in `partition`
 
     A bandlimited periodic profile with one period an interval takes the spectral formulas, which are exact. On an open
@@ -253,8 +257,7 @@ def moment_densities(
     E13, E22, E27 are stated. Raises InputError as `partition`, and for an open bulk without a period with
     partition="period".
     """
-    if partition not in PARTITIONS:
-        raise InputError(f'Unknown partition "{partition}": {nearest_known(str(partition), PARTITIONS)}')
+    check_word("partition", partition, PARTITIONS)
     by_period = partition == "period"
     matter, position = _bulk(field, axis, x_b, largest, period, bulk, reference, sampling, by_period)
     profile, places = matter.profile, _positions(matter, positions, by_period)
@@ -273,12 +276,6 @@ def moment_densities(
         fields = _by_period(matter.line, places, matter.period)
     else:
         fields, remarks = _by_crossings(matter, places)
-    units = [times_length(profile.unit, p) for p in (1, 2, 2, 0, 1, 1)]
-    made = [None] * 6 if fields is None else [_field(profile, places, v, u) for v, u in zip(fields, units, strict=True)]
-    averages = [None] * 3 if fields is None else [float(v.mean()) for v in fields[:3]]
-    invariance = None
-    if fields is not None and (largest_m1 := float(np.abs(fields[0]).max())) > 0:
-        invariance = float(np.abs(fields[5] + fields[0])[1:-1].max() / largest_m1)
     (m1, m2, w), rounding = _measured(matter, edges, position, means, by_period)
     lengths = np.diff(edges)
     return MomentDensities(
@@ -292,22 +289,25 @@ def moment_densities(
         interval_m0=moments[0] / lengths,
         interval_m1=moments[1] / lengths,
         interval_m2=moments[2] / lengths,
-        m1_field=made[0],
-        m2_field=made[1],
-        w_field=made[2],
-        m1_slope=made[3],
-        m2_slope=made[4],
-        w_slope=made[5],
-        mean_m1=averages[0],
-        mean_m2=averages[1],
-        mean_w=averages[2],
-        invariance=invariance,
         reference=matter.reference,
         planes=profile.planes,
         sampling=matter.sampling,
         remarks=remarks,
         provenance=(*profile.provenance, {"step": "moment densities", "x_b": position, "partition": partition}),
+        **_of_places(profile, places, fields),
     )
+
+
+def _of_places(profile: Profile, places: Array, fields: list[Array] | None) -> dict[str, Any]:
+    """What MomentDensities holds of M1, M2 and W as fields of x_b, and of their slopes."""
+    if fields is None:
+        return dict.fromkeys((*FIELDS, *MEANS, "invariance"))
+    units = [times_length(profile.unit, power) for power in FIELDS.values()]
+    made = [_field(profile, places, values, unit) for values, unit in zip(fields, units, strict=True)]
+    means = [float(values.mean()) for values in fields[:3]]
+    largest = float(np.abs(fields[0]).max())
+    apart = float(np.abs(fields[5] + fields[0])[1:-1].max() / largest) if largest > 0 else None
+    return {**dict(zip(FIELDS, made, strict=True)), **dict(zip(MEANS, means, strict=True)), "invariance": apart}
 
 
 def _measured(
@@ -462,10 +462,9 @@ def _positions(bulk: _Bulk, given: Any, by_period: bool) -> Array:
         return x
     profile, window = bulk.profile, bulk.window
     if window.cell is not None:
-        stride = 1 if by_period else -(-len(profile.values) // MOST_POSITIONS)
-        while len(profile.values) % stride:
-            stride += 1
-        return profile.position[::stride]
+        if by_period or len(profile.values) <= MOST_POSITIONS:
+            return profile.position
+        return np.asarray(profile.position[0] + np.arange(MOST_POSITIONS) * (window.cell / MOST_POSITIONS))
     margin = (window.period or 0.0) if by_period else (window.high - window.low) / 4
     inside = profile.position[(profile.position >= window.low + margin) & (profile.position <= window.high - margin)]
     if len(inside) < 3:

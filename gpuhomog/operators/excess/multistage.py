@@ -96,6 +96,7 @@ class Homogenized(Result):
 
     stages   one result for each
     eps      of all stages together [Å]
+    provenance  what was read and done, step by step
     """
 
     stages: tuple[StageResult, ...]

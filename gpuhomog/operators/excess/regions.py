@@ -90,7 +90,7 @@ class Region:
 
 
 def box_region(low: Sequence[float], high: Sequence[float], reference: float | str = 0.0, name: str = "") -> Region:
-    """A rectangle or a cuboid along the coordinates, from two opposite corners [Å].
+    """A rectangle or a cuboid along the coordinates, from two opposite corners [Å]; reference and name as in Region.
 
     >>> box_region((0, 0), (3, 2)).corners.tolist()
     [[0.0, 0.0], [3.0, 0.0], [3.0, 2.0], [0.0, 2.0]]
@@ -296,8 +296,6 @@ def largest_disc(corners: Array, margins: Array) -> tuple[Array, float]:
     flat = (corners - corners[0]) @ basis.T
     sides = np.roll(flat, -1, axis=0) - flat
     normals = np.stack([-sides[:, 1], sides[:, 0]], axis=1) / np.linalg.norm(sides, axis=1)[:, None]
-    if ((flat.mean(axis=0) - flat[0]) @ normals[0]) < 0:
-        normals = -normals
     centre, radius = _largest_ball(normals, np.einsum("ij,ij->i", normals, flat), margins)
     return corners[0] + centre @ basis, radius
 

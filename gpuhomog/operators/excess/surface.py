@@ -46,7 +46,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...averaging_kernels import gaussian_tail
-from ...errors import InputError, KernelError, nearest_known
+from ...errors import InputError, KernelError, check_word, counted
 from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions
@@ -247,7 +247,10 @@ def profile_of(field: Field | Profile, axis: Planes | None) -> Profile:
         if axis is not None and plane_name(axis) != plane_name(field.planes):
             raise InputError(f"This profile runs across the planes of {field.planes}, not of {axis}: leave axis out.")
         if len(field.values) < 8:
-            raise InputError(f"Profile of {len(field.values)} samples: at least 8 are needed to find a bulk.")
+            n = counted(len(field.values), "plane")
+            raise InputError(
+                f"Profile of {n} is too coarse: what is looked for in it takes at least 8. Use a finer grid."
+            )
         return field.internal()
     if axis is None:
         raise InputError('axis is missing: give "a", "b" or "c", the axis along which to look.')
@@ -330,8 +333,7 @@ def _surface(
     sampling: str | None,
 ) -> Excess:
     """What surface_charge and surface_excess return."""
-    if side not in SIDES:
-        raise InputError(f'Unknown side "{side}": {nearest_known(str(side), SIDES)}')
+    check_word("side", side, SIDES)
     sampling = check_sampling(sampling)
     for name, number in (("x_b", x_b), ("origin", origin)):
         if number is not None and not isfinite(number):

@@ -42,7 +42,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from dataclasses import field as dataclass_field
 from math import ceil, floor, isfinite, prod
 from typing import Any
 
@@ -101,6 +100,8 @@ class FieldAssumption8(Result):
     h           distance of the nodes that decided [Å]
     a, eps_x    as given [Å]
     kernel      of V
+    unit        of the field
+    provenance  what was read and done, step by step
     """
 
     windows: tuple[str, ...]
@@ -119,7 +120,7 @@ class FieldAssumption8(Result):
     eps_x: float
     kernel: Mapping[str, Any]
     unit: str | None
-    provenance: tuple[Mapping[str, Any], ...] = dataclass_field(default=(), repr=False)
+    provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
         """Titles, and rows of name and text under each, as the terminal shows them."""
@@ -502,7 +503,10 @@ def _in_balls(
     for halving in range(HALVINGS + 1):
         doubled = shape * np.where(np.isin(range(3), varying), 2 * finer, 1)
         last = halving == HALVINGS or prod(doubled) * a / gap > MOST_AVERAGES
-        decided = _decide_balls(waves, smooth, varying, finer, gap, points, (a, eps_x), highest, smooth_highest, last)
+        nodes, averaged = (
+            _Nodes(part, finer, varying, most) for part, most in ((waves, highest), (smooth, smooth_highest))
+        )
+        decided = _decide_balls(nodes, averaged, gap, points, (a, eps_x), last)
         if last or not (decided.verdict == UNDECIDED).any() or (decided.verdict == NO).any():
             break
         finer[varying] *= 2
@@ -535,7 +539,8 @@ class _Nodes:
     """
 
     def __init__(self, waves: _Waves, finer: NDArray[np.int64], varying: Sequence[int], highest: Sequence[int]) -> None:
-        self.varying = varying
+        self.varying = list(varying)
+        self.finer = finer.copy()
         self.shape = tuple(int(n) for n in np.array(waves.values.shape) * finer)
         self.steps = waves.steps / finer[:, None]
         self.values = waves.values
@@ -602,39 +607,27 @@ class _Nodes:
 
 
 def _decide_balls(
-    waves: _Waves,
-    smooth: _Waves,
-    varying: Sequence[int],
-    finer: NDArray[np.int64],
-    gap: float,
-    points: list[NDArray[np.int64]],
-    widths: tuple[float, float],
-    highest: Sequence[int],
-    smooth_highest: Sequence[int],
-    last: bool,
+    nodes: _Nodes, smooth: _Nodes, gap: float, points: list[NDArray[np.int64]], widths: tuple[float, float], last: bool
 ) -> _Decided:
-    """Verdict, margin and smallest passing width at some grid points.
+    """Verdict, margin and smallest passing width at some points of the field's grid.
 
-    finer  times as dense as the grid are the nodes along each axis;  gap  between radii [Å]
+    nodes, smooth  the field and its average;  gap  between radii [Å];  widths  a and eps_x
     """
     a, eps_x = widths
-    nodes, smooth_nodes = (
-        _Nodes(part, finer, varying, most) for part, most in ((waves, highest), (smooth, smooth_highest))
-    )
     k = [nodes.wavevector(x) for x in range(3)]
     size = np.sqrt(k[0] ** 2 + k[1] ** 2 + k[2] ** 2)
     largest, steepest = nodes.largest(1.0), nodes.largest(*(1j * one for one in k))
     sharpest = nodes.largest(*(one * other for one in k for other in k))
     inner, outer = nodes.within(eps_x / 2, False), nodes.within(eps_x / 2, True)
-    places = [along * n for along, n in zip(points, finer, strict=True)]
+    places = [along * n for along, n in zip(points, nodes.finer, strict=True)]
 
     def over(part: Array, rows: NDArray[np.int64], together: np.ufunc) -> Array:
         return nodes.over(part, places, rows, together)
 
-    smooth_bends = smooth_nodes.bends()
-    low = over(smooth_nodes.corners(smooth_nodes.values, np.minimum), outer, np.minimum) - smooth_bends
-    high = over(smooth_nodes.corners(smooth_nodes.values, np.maximum), outer, np.maximum) + smooth_bends
-    bends, edges = nodes.bends(), sum(float(np.linalg.norm(nodes.steps[axis])) ** 2 for axis in varying)
+    smooth_bends = smooth.bends()
+    low = over(smooth.corners(smooth.values, np.minimum), outer, np.minimum) - smooth_bends
+    high = over(smooth.corners(smooth.values, np.maximum), outer, np.maximum) + smooth_bends
+    bends, edges = nodes.bends(), sum(float(np.linalg.norm(nodes.steps[axis])) ** 2 for axis in nodes.varying)
     far = min(0.375 * steepest, 0.075 * sharpest * gap) * gap
 
     def about(mean: Array, bend: float) -> tuple[Array, Array]:
@@ -655,15 +648,14 @@ def _decide_balls(
             )
             smallest = np.where(np.isnan(smallest) & (holds > 0), 2 * radius, smallest)
     fails = np.maximum(
-        over(ranges.lower_of_inf, inner, np.maximum) - over(smooth_nodes.values, inner, np.minimum),
-        over(smooth_nodes.values, inner, np.maximum) - over(ranges.upper_of_sup, inner, np.minimum),
+        over(ranges.lower_of_inf, inner, np.maximum) - over(smooth.values, inner, np.minimum),
+        over(smooth.values, inner, np.maximum) - over(ranges.upper_of_sup, inner, np.minimum),
     )
     width = over(ranges.sup - ranges.inf, inner, np.minimum)
     verdict, margin = _verdicts(holds, fails, width, EMPTY * largest, last)
     place = np.stack(np.meshgrid(*points, indexing="ij"), axis=-1).reshape(-1, 3)
-    return _Decided(
-        verdict, margin, smallest, place.astype(np.float64), float(np.linalg.norm(nodes.steps[varying].sum(axis=0)))
-    )
+    h = float(np.linalg.norm(nodes.steps[nodes.varying].sum(axis=0)))
+    return _Decided(verdict, margin, smallest, place.astype(np.float64), h)
 
 
 def attainable_in_ball(field: Field, x: ArrayLike, a: float) -> tuple[float, float] | None:

@@ -42,7 +42,7 @@ from numpy.typing import NDArray
 
 from ...averaging_kernels import AveragingKernel, Ball, Box
 from ...device import choose_device
-from ...errors import InputError, nearest_known
+from ...errors import InputError, check_word
 from ...field import Field
 from ...grid import OPEN, Grid
 from ...parallel import Serial, Slab, fetch_planes
@@ -236,7 +236,7 @@ class IntervalField(Result):
 
 
 def kernel_and_width(kernel: AveragingKernel | float, eps_x: float | None) -> tuple[AveragingKernel, float]:
-    """A number is the full width of a simple average (eq. 20)."""
+    """A number is the full width of a simple average (eq. 20). InputError for an eps_x that is not positive."""
     averaging = kernel if isinstance(kernel, AveragingKernel) else Box(kernel)
     width = eps_x if eps_x is not None else averaging.full_width if isinstance(averaging, Box) else averaging.eps
     if isinstance(width, bool) or not isfinite(width) or width <= 0:
@@ -366,8 +366,7 @@ def self_consistent_eps(
     the larger |V'| eps_x. Raises InputError without a slope, and where eps_x would be below two samples or longer than
     a quarter of the profile, or of the cell's shortest side.
     """
-    if window not in WINDOWS:
-        raise InputError(f'Unknown window "{window}": {nearest_known(str(window), WINDOWS)}')
+    check_word("window", window, WINDOWS)
     if isinstance(profile, Field):
         if slope is None or not (isfinite(slope) and slope != 0):
             raise InputError("No slope: eps_x undetermined. A field has none of its own, give slope=….")
@@ -524,6 +523,8 @@ class Assumption8(Result):
     throughout  B(x) of the widths and positions looked at; None if it is empty
     x, a, eps_x as given [Å]
     h           distance of the nodes that decided [Å]
+    unit        of the field
+    provenance  what was read and done, step by step
     """
 
     verdict: str
@@ -536,7 +537,7 @@ class Assumption8(Result):
     eps_x: float
     h: float
     unit: str | None
-    provenance: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
         """Titles, and rows of name and text under each, as the terminal shows them."""

@@ -40,7 +40,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...device import Device
-from ...errors import InputError, warn
+from ...errors import InputError, counted, warn
 from ...fft import shell_powers
 from ...field import Field
 from ...grid import OPEN, Grid
@@ -301,10 +301,12 @@ def _windowed(profile: Profile, window: Sequence[float]) -> Profile:
 
 
 def profile_spectrum(profile: Profile) -> Spectrum:
-    """Power of the modes of a profile, the mean left out; Hann's window where it is open."""
+    """Power of the modes of a profile, the mean left out; Hann's window where it is open. InputError if it is short."""
     values, n = profile.values, len(profile.values)
     if n < FEWEST_SAMPLES:
-        raise InputError(f"Profile of {n} samples: at least {FEWEST_SAMPLES} are needed to tell scales apart.")
+        raise InputError(
+            f"Profile of {counted(n, 'plane')}: at least {FEWEST_SAMPLES} are needed to tell scales apart."
+        )
     square = float(np.mean(values**2))
     windowed = profile.boundary == OPEN
     norm = 1.0
@@ -499,23 +501,15 @@ def shortest_wavevector(grid: Grid) -> float:
 def _judged(spectrum: Spectrum, gap: tuple[float, float] | None, tau: float) -> dict[str, Any]:
     """Everything in a result that follows from the spectrum."""
     k, power, floor, box = spectrum.k, spectrum.power, spectrum.floor, spectrum.box
-    total = float(power.sum())
     nothing: dict[str, Any] = {"longest_interval": None, "extremum_gap": None, "remarks": (), "fit": None}
-    if total <= floor:
-        reason = "The field is constant: it has no scales."
-        return nothing | {
-            "a": None,
-            "L": None,
-            "ratio": None,
+    if float(power.sum()) <= floor:
+        return {
+            **nothing,
+            **dict.fromkeys(("a", "L", "ratio", "eps", "gap", "fitted")),
+            **dict.fromkeys(("low", "mid", "high"), 0.0),
             "separated": False,
-            "verdict": reason,
-            "eps": None,
-            "low": 0.0,
-            "mid": 0.0,
-            "high": 0.0,
-            "gap": None,
+            "verdict": "The field is constant: it has no scales.",
             "alpha": Measurement.not_defined("1", "the field is constant"),
-            "fitted": None,
             "permits": "Every result of the theory holds: there is nothing to average.",
         }
     if gap is None:
@@ -536,10 +530,11 @@ def _judged(spectrum: Spectrum, gap: tuple[float, float] | None, tau: float) -> 
         )
     elif ratio < LEAST_RATIO:
         verdict = f"No macroscale in this box, L/a = {ratio:.3g}: at least {LEAST_RATIO:g} are needed."
+    elif isinf(length):
+        verdict = f"Scales are apart: a = {a:.4g} Å, no macroscopic wavelength below the gap, box/a = {ratio:.4g}."
     else:
-        verdict = f"Scales are apart: a = {a:.4g} Å, {'no' if isinf(length) else 'shortest'} macroscopic wavelength"
-        verdict += (
-            f" below the gap, box/a = {ratio:.4g}." if isinf(length) else f" L = {length:.4g} Å, L/a = {ratio:.4g}."
+        verdict = (
+            f"Scales are apart: a = {a:.4g} Å, shortest macroscopic wavelength L = {length:.4g} Å, L/a = {ratio:.4g}."
         )
     remarks = []
     if isfinite(length) and j < FEWEST_BELOW:

@@ -59,6 +59,8 @@ class Uncertainty(Result):
     r_mu            of the kernel
     alpha           exponent of the field's spectrum; None for a spectrum that was given
     label           "order of magnitude": no ratio is a law
+    kernel, unit    of the averages, and of the field
+    provenance      what was read and done, step by step
     """
 
     eps_x: float

@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...averaging_kernels import gaussian_tail
-from ...errors import InputError, KernelError
+from ...errors import InputError, KernelError, counted
 from ...grid import Grid, axis_index
 from ...results import Measurement, Result, Tables
 from ...structure import Structure
@@ -75,7 +75,9 @@ class PointCharges:
         x = np.array(self.positions, dtype=np.float64).reshape(-1)
         q = np.array(self.charges, dtype=np.float64).reshape(-1)
         if len(x) != len(q) or len(x) == 0:
-            raise InputError(f"{len(q)} charges at {len(x)} positions: give one charge for each position.")
+            raise InputError(
+                f"{counted(len(q), 'charge')} at {counted(len(x), 'position')}: give one charge for each position."
+            )
         if not (np.isfinite(x).all() and np.isfinite(q).all()):
             raise InputError("A position or charge is not finite: give positions in Å and charges in e.")
         order = np.argsort(x, kind="stable")
@@ -124,8 +126,8 @@ class PointCharges:
         return cls(x, q / area, area, (step,))
 
     @classmethod
-    def of_packets(cls, packets: Sequence[Sequence[Sequence[float]]], area: float | None = None) -> PointCharges:
-        """Packets of charge, each ((position, charge), …), as points at their centres of charge (eq. 57).
+    def of_packets(cls, packets: Sequence[Sequence[Sequence[float]]]) -> PointCharges:
+        """Packets of charge, each ((position [Å], charge [e]), …), as points at their centres of charge (eq. 57).
 
         Raises InputError for a packet without net charge: it has no centre.
         """
@@ -140,7 +142,7 @@ class PointCharges:
                 )
             x.append(float((parts[:, 0] * parts[:, 1]).sum()) / total)
             q.append(total)
-        return cls(x, q, area, ({"step": "packets", "packets": len(packets)},))
+        return cls(x, q, provenance=({"step": "packets", "packets": len(packets)},))
 
     @property
     def unit(self) -> str:
@@ -192,7 +194,7 @@ class PointCharges:
         return float((self._q * inside * (self._x - x_b)).sum()) / width
 
     def dipole_density(self, x: ArrayLike, width: float) -> Array:
-        """P(x) = M1 of the window of full width `width` around each x (eq. 46)."""
+        """P(x) = M1 of the window of full width `width` [Å], positive or InputError, around each x (eq. 46)."""
         if not width > 0:
             raise InputError(f"width = {width}: give the positive full width of the window in Å.")
         away = self._x - np.asarray(x, dtype=np.float64)[..., None]
@@ -297,6 +299,7 @@ def point_surface_charge(
     bulk    instead, any two positions between which C is averaged [Å], for a bulk without a period
     eps     width of the kernel [Å], twice its standard deviation; an eighth of the thickness by default, which
             leaves the middle eight standard deviations from each surface
+    origin  of the first moments [Å]; by default the outermost charge of each surface
 
     Source: eqs. 36, 39, 57, 58 of the paper. Raises InputError for period and bulk together, for a period whose cell
     around x_b is not neutral (with its net charge: then eq. 58 depends on x_b), and for x_b or a bulk outside the
@@ -489,6 +492,8 @@ def crystal_surface_charge(points: PointCharges, period: float, x_low: float) ->
     """σ = -(1/a) Σ q_i (x_i - x_L) of a crystal of neutral cells that begins at x_L (eq. 58).
 
     points  the charges of one cell, between x_L and x_L + a
+    period  a [Å]
+    x_low   x_L [Å]
 
     Raises InputError for a cell with net charge, and for charges outside the cell.
     """

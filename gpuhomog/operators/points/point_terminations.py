@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...errors import InputError
+from ...errors import InputError, counted
 from ...grid import Grid
 from ...results import Result, Tables
 from ...structure import Structure
@@ -65,7 +65,7 @@ class PointTerminations(Result):
         how = (
             ("polar", "yes: no gap between planes is neutral" if self.polar else "no"),
             ("quantum", f"{self.quantum:.8g} e/Å^2"),
-            ("planes", f"{self.planes}, {self.spacing:.6f} Å apart, {len(self.levels)} planes of ions"),
+            ("planes", f"{self.planes}, {self.spacing:.6f} Å apart, {counted(len(self.levels), 'plane')} of ions"),
         )
         return ("Terminations of point charges", tuple(cuts)), ("The planes", how)
 

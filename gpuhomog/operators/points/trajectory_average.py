@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import InputError
+from ...errors import InputError, counted
 from ...grid import PERIODIC, Grid, axis_index
 from ...results import Measurement, Profile, Result
 
@@ -115,10 +115,10 @@ class Blocks:
         return np.asarray(self.squares[level] / (n * (n - 1)))
 
     def average(self) -> TrajectoryAverage:
-        """Mean and errors of all that was added."""
+        """Mean and errors of all that was added; InputError if that is too few frames."""
         n = self.counts[0] if self.counts else 0
         if n < FEWEST_FRAMES:
-            raise InputError(f"{n} frames: at least {FEWEST_FRAMES} are needed for a mean with its error.")
+            raise InputError(f"{counted(n, 'frame')}: at least {FEWEST_FRAMES} are needed for a mean with its error.")
         levels = [k for k, count in enumerate(self.counts) if count >= FEWEST_BLOCKS] or [0]
         total = [float(self.error(k).sum()) for k in levels]
         chosen, converged = levels[-1], False

@@ -158,7 +158,7 @@ class RadialCharge(SphericalCharge):
     def of_samples(
         cls, radii: ArrayLike, density: ArrayLike, centre: Sequence[float] = (0.0, 0.0, 0.0)
     ) -> RadialCharge:
-        """Samples ρ [e/Å^3] at radii that ascend [Å]: splines of degree 5 through ρ r^n, zero beyond the last radius.
+        """Samples ρ [e/Å^3] at radii from the centre that ascend [Å]: splines of degree 5 through ρ r^n, then zero.
 
         Below the first radius ρ is constant. Raises InputError for fewer than 8 samples, for radii that do not ascend,
         and for numbers that are not finite.
@@ -174,7 +174,10 @@ class RadialCharge(SphericalCharge):
     def of_function(
         cls, density: Callable[[float], float], extent: float = inf, centre: Sequence[float] = (0.0, 0.0, 0.0)
     ) -> RadialCharge:
-        """A function ρ(r) [e/Å^3] up to an extent [Å], integrated adaptively."""
+        """A density ρ(r) [e/Å^3], r from the centre, up to an extent [Å], integrated adaptively.
+
+        Raises InputError for an extent that is not positive.
+        """
         if not extent > 0:
             raise InputError(f"extent = {extent}: give the radius where the density ends in Å.")
         between = _quadrature(density, float(extent))
@@ -326,6 +329,7 @@ class BuildingBlock(Result):
 
         density  charge_density; a periodic box is cut opposite the centre
         centre   (3,) of the block [Å]; the middle of the box by default
+        name, volume  as in BuildingBlock
 
         Its moments are sums over the grid, exact for a bandlimited density; the error is what leaving out every
         second point along each axis changes. Raises InputError for another quantity, and where charge reaches a face
@@ -520,17 +524,7 @@ def bethe_potential(
         raise InputError(f'The volume of building block "{block.name}" is missing: give what it fills, in Å^3.')
     omega = check_volume(omega)
     size = max(block.size, 1e-3)
-    if abs(block.charge) > tolerance * block.gross:
-        raise InputError(
-            f'Building block "{block.name}": charge q={block.charge:.4g} e: Bethe value undefined (it grows with the '
-            "crystal). Add what is missing to the block, or raise the tolerance."
-        )
-    if np.abs(block.dipole).max() > tolerance * block.gross * size:
-        p = ", ".join(f"{x:.4g}" for x in block.dipole)
-        raise InputError(
-            f'Building block "{block.name}": block dipole p=({p}) e Å: Bethe value undefined (origin dependent). '
-            "Choose a block without a dipole, or use the slab's own surfaces: gh.inner_potential."
-        )
+    _check_moments(block, size, tolerance)
     factor = -FOUR_PI_KAPPA / 2 / omega  # -1/(2ε0Ω)
     moved = abs(block.charge) * size**2 + 2 * float(np.linalg.norm(block.dipole)) * size
     error = abs(factor) * (block.error + moved + 4e-16 * block.gross * size**2)
@@ -542,9 +536,7 @@ def bethe_potential(
     if n is not None:
         facet = Measurement(float(n @ tensor @ n), VOLT, error)
         if abs(float(facet) - float(spherical)) > 5 * error + 1e-9 * abs(float(spherical)):
-            remarks.append(
-                "the second moment is anisotropic: crystals of whole blocks, too, differ from facet to facet"
-            )
+            remarks.append("the second moment is anisotropic: crystals of whole blocks, too, differ between facets")
     on_grid = Measurement.not_defined("e", "the block is given on a grid, nuclei and electrons together")
     charge, s_plus, s_minus = on_grid, replace(on_grid, unit="Å"), replace(on_grid, unit="Å")
     widths = replace(on_grid, unit=VOLT)
@@ -557,13 +549,7 @@ def bethe_potential(
     if radius is not None:
         terms, off = _within(block, omega, radius)
         within = Measurement(sum(terms), VOLT, error + off)
-    step = {
-        "step": "Bethe potential",
-        "block": block.name,
-        "volume": omega,
-        "normal": None if n is None else n.tolist(),
-        "radius": radius,
-    }
+    about = {"block": block.name, "volume": omega, "normal": None if n is None else n.tolist(), "radius": radius}
     return BethePotential(
         block=block.name,
         volume=omega,
@@ -580,8 +566,23 @@ def bethe_potential(
         s_minus=s_minus,
         dipole=block.dipole,
         remarks=tuple(remarks),
-        provenance=(step,),
+        provenance=({"step": "Bethe potential", **about},),
     )
+
+
+def _check_moments(block: BuildingBlock, size: float, tolerance: float) -> None:
+    """InputError if it has a charge, or a dipole."""
+    if abs(block.charge) > tolerance * block.gross:
+        raise InputError(
+            f'Building block "{block.name}": charge q={block.charge:.4g} e: Bethe value undefined (it grows with the '
+            "crystal). Add what is missing to the block, or raise the tolerance."
+        )
+    if np.abs(block.dipole).max() > tolerance * block.gross * size:
+        p = ", ".join(f"{x:.4g}" for x in block.dipole)
+        raise InputError(
+            f'Building block "{block.name}": block dipole p=({p}) e Å: Bethe value undefined (origin dependent). '
+            "Choose a block without a dipole, or use the slab's own surfaces: gh.inner_potential."
+        )
 
 
 def _by_sign(parts: Sequence[SphericalCharge]) -> tuple[Measurement, Measurement, Measurement]:

@@ -47,7 +47,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...averaging_kernels import gaussian_tail
-from ...errors import InputError, nearest_known
+from ...errors import InputError, check_word
 from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions
@@ -242,14 +242,14 @@ def potential_budget(
     origin    x_0 of the moments [Å]; the face below x_b by default
     eps_rho   precision of a macroscopic charge density [e/Å^3], for `resolved`
     radii     radii [Å] of the order of limits; "auto": from a period to a hundred times the thickness
+    sampling  as in surface_charge
 
     Source: eqs. 69-80 and A1-A4 of the paper with M2/2 for M2, D_L kept, and both surfaces of a film.
     Raises InputError as surface_charge for the field; for a cell that is not neutral; for x_b within two periods of a
     face where the bulk does not repeat there; for a sample whose x_b is in a vacuum; for R <= 0.
     """
     R = check_radius(radius)
-    if case not in CASES:
-        raise InputError(f'Unknown case "{case}" of a potential budget: {nearest_known(str(case), CASES)}')
+    check_word("case", case, CASES, "of a potential budget")
     for name, number in (("x_b", x_b), ("origin", origin), ("length", length)):
         if number is not None and not isfinite(number):
             raise InputError(f"{name} = {number}: give a finite number in Å.")
@@ -634,15 +634,7 @@ def _budget(
         faces=(surfaces.body.low, surfaces.body.high),
         period=surfaces.period.length if surfaces.period else None,
         length=surfaces.length,
-        sigma_s=Measurement(surfaces.sigma_s, CHARGE, error.charge),
-        S1=Measurement(surfaces.s1, MOMENT, error.moment),
-        M1=Measurement(surfaces.m1, CHARGE, error.sigma),
-        M2=Measurement(surfaces.m2, MOMENT, 2 * error.d),
-        sigma_L=Measurement(surfaces.sigma_low, CHARGE, error.sigma),
-        sigma_R=Measurement(surfaces.sigma_high, CHARGE, error.sigma),
-        D_L=Measurement(surfaces.d_low, MOMENT, error.d),
-        D_R=Measurement(surfaces.d_high, MOMENT, error.d),
-        D_L_printed=Measurement(surfaces.d_low - surfaces.m2 / 2, MOMENT, error.d),
+        **_charges_and_moments(surfaces, error),
         R_sigma=finite(here.R_sigma, with_r * error.sigma),
         minus_R_M1=_volts(here.minus_R_M1, with_r * error.sigma),
         minus_sigma_depth=_volts(here.depth, abs(surfaces.lever) * error.sigma),
@@ -678,6 +670,21 @@ def _budget(
             },
         ),
     )  # fmt: skip
+
+
+def _charges_and_moments(surfaces: _Surfaces, error: _Errors) -> dict[str, Any]:
+    """Of both surfaces and of the bulk between them."""
+    return {
+        "sigma_s": Measurement(surfaces.sigma_s, CHARGE, error.charge),
+        "S1": Measurement(surfaces.s1, MOMENT, error.moment),
+        "M1": Measurement(surfaces.m1, CHARGE, error.sigma),
+        "M2": Measurement(surfaces.m2, MOMENT, 2 * error.d),
+        "sigma_L": Measurement(surfaces.sigma_low, CHARGE, error.sigma),
+        "sigma_R": Measurement(surfaces.sigma_high, CHARGE, error.sigma),
+        "D_L": Measurement(surfaces.d_low, MOMENT, error.d),
+        "D_R": Measurement(surfaces.d_high, MOMENT, error.d),
+        "D_L_printed": Measurement(surfaces.d_low - surfaces.m2 / 2, MOMENT, error.d),
+    }
 
 
 def _mean_of_radius(surfaces: _Surfaces, radii: Array, case: str) -> Array:

@@ -36,7 +36,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...errors import InputError
+from ...errors import InputError, counted
 from ...fft import RowsOfModes
 from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, Grid
@@ -137,7 +137,9 @@ class LorentzCavity(Result):
             ("whole cells + P/3ε0", _vector(self.invariant)),
             ("boundary", self.boundary),
         ]
-        title = f"Around ({', '.join(f'{x:.4f}' for x in self.centre)}) Å, {len(self.radii)} radii"
+        title = (
+            f"Around ({', '.join(f'{x:.4f}' for x in self.centre)}) Å, {counted(len(self.radii), 'radius', 'radii')}"
+        )
         left = [("P of the cell", f"{_vector(self.P_cell)} e/Å^2, {self.cell}")]
         units = {"q": "e", "p_over_V": "e/Å^2", "E_out": "V/Å"}
         for name, label in (("q", "q"), ("p_over_V", "p/V"), ("E_out", "E beyond R")):
@@ -230,41 +232,27 @@ def lorentz_cavity(
     Raises InputError for another quantity, an open axis, a net cell charge, a centre inside a point charge (its own
     field is undefined), parts that are no Gaussians, and numbers that are not positive.
     """
-    place = np.array(centre, dtype=np.float64)
-    if place.shape != (3,) or not np.isfinite(place).all():
-        raise InputError(f"centre = {centre!r}: give three finite numbers in Å.")
-    r = np.array(radii, dtype=np.float64).reshape(-1)
-    if not r.size or not np.isfinite(r).all() or r.min() <= 0:
-        raise InputError("radii: give at least one, each positive and finite, in Å.")
+    place, r = _checked(centre, radii)
     if isinstance(charge, Field):
         if cell is not None:
             raise InputError("A field has its own cell: leave cell out.")
-        lattice = charge.grid.cell
-        _check_field(charge)
-        charge = charge.internal()
-        shells = _shells_of_field(charge, place, float(r.max()) + 2 * window_of(lattice, width))
-        dipole = _dipole_of_field(charge)
-        provenance = charge.provenance
-        name = "the cell of the grid, from its first point on"
+        a = window_of(charge.grid.cell, width)
+        crystal = _crystal_of_field(charge, place, float(r.max()) + 2 * a)
     else:
-        lattice = _check_block(charge, cell, place)
-        shells = _shells_of_block(charge, lattice, place)
-        dipole = charge.dipole / abs(np.linalg.det(lattice))
-        provenance = ()
-        name = f"block {charge.name}"
-    a = window_of(lattice, width)
-    periodic = -FOUR_PI_KAPPA * (shells.odd / shells.k[:, None]).sum(axis=0)
-    shells = _fewer(shells, float(r.max()) + 2 * a)
+        crystal = _crystal_of_block(charge, cell, place)
+        a = window_of(crystal.lattice, width)
+    periodic = -FOUR_PI_KAPPA * (crystal.shells.odd / crystal.shells.k[:, None]).sum(axis=0)
+    shells = _fewer(crystal.shells, float(r.max()) + 2 * a)
     found = {
         "plain": _in_spheres(shells, r, a, 0),
         "tophat": _in_spheres(shells, r, a, 1),
         "triangle": _in_spheres(shells, r, 2 * a, 2),
     }
-    lorentz = FOUR_PI_KAPPA / 3 * dipole
+    lorentz = FOUR_PI_KAPPA / 3 * crystal.dipole
     if isinstance(charge, Field):
         intact, intact_by = periodic - lorentz, "identity"
     else:
-        intact, intact_by = _whole_cells(charge, lattice, place), "whole cells"
+        intact, intact_by = _whole_cells(charge, crystal.lattice, place), "whole cells"
     best = next(found[how].outside for how in ("triangle", "tophat", "plain") if not np.isnan(found[how].outside).all())
     left = best[~np.isnan(best).any(axis=1)]
     return LorentzCavity(
@@ -289,16 +277,27 @@ def lorentz_cavity(
         E_sharp=periodic - left.mean(axis=0),
         E_sharp_uncertainty=float(np.sqrt((left**2).sum(axis=1).mean())),
         E_intact=intact,
-        P_cell=dipole,
+        P_cell=crystal.dipole,
         P_over_3eps0=lorentz,
         invariant=intact + lorentz,
         intact_by=intact_by,
-        cell=name,
+        cell=crystal.name,
         provenance=(
-            *provenance,
-            {"step": "Lorentz cavity", "centre": place.tolist(), "radii": len(r), "width": a, "cell": name},
+            *crystal.provenance,
+            {"step": "Lorentz cavity", "centre": place.tolist(), "radii": len(r), "width": a, "cell": crystal.name},
         ),
     )
+
+
+def _checked(centre: ArrayLike, radii: ArrayLike) -> tuple[Array, Array]:
+    """As arrays; InputError unless they are a place and positive lengths."""
+    place = np.array(centre, dtype=np.float64)
+    if place.shape != (3,) or not np.isfinite(place).all():
+        raise InputError(f"centre = {centre!r}: give three finite numbers in Å.")
+    r = np.array(radii, dtype=np.float64).reshape(-1)
+    if not r.size or not np.isfinite(r).all() or r.min() <= 0:
+        raise InputError("radii: give at least one, each positive and finite, in Å.")
+    return place, r
 
 
 def _rms(values: Array) -> float | None:
@@ -314,6 +313,33 @@ def window_of(lattice: Array, width: float | None) -> float:
     if not (isfinite(a) and a > 0):
         raise InputError(f"width = {width}: give a positive length in Å.")
     return a
+
+
+@dataclass(frozen=True, eq=False)
+class _Crystal:
+    """What cavities take of a field or a block: the modes around A, and the cell, which `name` names."""
+
+    lattice: Array
+    shells: _Shells
+    dipole: Array
+    name: str
+    provenance: tuple[Mapping[str, Any], ...] = ()
+
+
+def _crystal_of_field(charge: Field, centre: Array, reach: float) -> _Crystal:
+    """Its cell is that of the grid; reach [Å] of the spheres."""
+    _check_field(charge)
+    charge = charge.internal()
+    shells = _shells_of_field(charge, centre, reach)
+    name = "the cell of the grid, from its first point on"
+    return _Crystal(charge.grid.cell, shells, _dipole_of_field(charge), name, charge.provenance)
+
+
+def _crystal_of_block(block: BuildingBlock, cell: ArrayLike | None, centre: Array) -> _Crystal:
+    """Its cell is the block."""
+    lattice = _check_block(block, cell, centre)
+    dipole = block.dipole / abs(np.linalg.det(lattice))
+    return _Crystal(lattice, _shells_of_block(block, lattice, centre), dipole, f"block {block.name}")
 
 
 def _check_field(density: Field) -> None:

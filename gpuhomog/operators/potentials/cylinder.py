@@ -199,7 +199,7 @@ def in_memory(field: Field, what: str, instead: str = "") -> None:
 def stretch_of(
     field: Field, cylinder: Cylinder, x_low: float | None, x_high: float | None, order: int | None
 ) -> tuple[int, int, int]:
-    """First and last plane that counts, and the order of the end weights."""
+    """First and last plane that counts, and the order of the end weights; InputError where an end cuts matter."""
     normal, grid = cylinder.normal, field.grid
     cut = grid.boundary[normal] != OPEN and (x_low is None or x_high is None)
     power, magnitudes = _power_and_magnitudes(field, normal, order is None, cut)
@@ -283,7 +283,7 @@ def _refuse_open_faces(field: Field, cylinder: Cylinder) -> None:
 
 
 def places_of(cylinder: Cylinder, at: ArrayLike, first: int, last: int) -> tuple[NDArray[np.int64], Array | None]:
-    """The planes of what was asked for, one each, and the points or None."""
+    """The planes of what was asked for, one each, and the points or None; InputError for places off the planes."""
     places = np.asarray(at, dtype=np.float64)
     if not np.isfinite(places).all() or places.size == 0:
         raise InputError("at: give positions x_b in Å, or (m, 3) points in Å, all finite.")

@@ -40,7 +40,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...device import Device
-from ...errors import InputError, nearest_known
+from ...errors import InputError, check_word
 from ...field import Field
 from ...grid import AXIS_NAMES, axis_index
 from ...parallel import Slab
@@ -219,9 +219,8 @@ def cylinder_potential(
     check_charge(field.quantity, "A cylinder potential")
     field = field.internal()
     normal = axis_index(axis)
-    for name, word, known in (("side", side, tuple(N_SIDES)), ("method", method, METHODS)):
-        if word not in known:
-            raise InputError(f'Unknown {name} "{word}" of a cylinder potential: {nearest_known(str(word), known)}')
+    check_word("side", side, N_SIDES, "of a cylinder potential")
+    check_word("method", method, METHODS, "of a cylinder potential")
     cylinder = Cylinder(field.grid, normal, float(radius), float(edge))
     cylinder.check()
     first, last, order = stretch_of(field, cylinder, x_low, x_high, end_weights)
@@ -278,9 +277,8 @@ def cylinder_potential_field(
     check_charge(field.quantity, "A cylinder potential")
     field = field.internal()
     normal = axis_index(axis)
-    for name, word, known in (("side", side, tuple(N_SIDES)), ("way", way, WAYS)):
-        if word not in known:
-            raise InputError(f'Unknown {name} "{word}" of a cylinder potential: {nearest_known(str(word), known)}')
+    check_word("side", side, N_SIDES, "of a cylinder potential")
+    check_word("way", way, WAYS, "of a cylinder potential")
     in_memory(field, "A cylinder potential at all points", "ask for planes or points")
     cylinder = Cylinder(field.grid, normal, float(radius), float(edge))
     cylinder.check()

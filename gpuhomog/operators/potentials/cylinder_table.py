@@ -31,7 +31,7 @@ from .cylinder_kernel import Array, khat_table
 def gregory_weights(order: int) -> Array:
     """End weights of a sum over samples, exact for polynomials below `order`: 1 trapezoid, 3 (3/8, 7/6, 23/24).
 
-    Beyond the `order` first samples all weights are one.
+    Beyond the `order` first samples all weights are one. Raises InputError for an order below 1.
     """
     if order < 1:
         raise InputError(f"End weights of order {order}: the trapezoid, order 1, is the lowest.")

@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...device import Device
-from ...errors import InputError, nearest_known
+from ...errors import InputError, check_word
 from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, axis_index
 from ...parallel import Slab
@@ -147,24 +147,18 @@ def deviation_decay(
     without structure, for open planes, and as cylinder_potential.
     """
     check_charge(field.quantity, "The decay of a potential")
-    field = field.internal()
-    normal = axis_index(axis)
-    for name, word, known in (("average", average, tuple(AVERAGES)), ("side", side, tuple(N_SIDES))):
-        if word not in known:
-            raise InputError(f'Unknown {name} "{word}" of a decay: {nearest_known(str(word), known)}')
+    check_word("average", average, AVERAGES, "of a decay")
+    check_word("side", side, N_SIDES, "of a decay")
     if not 0 < fraction <= MOST_OF_DISC:
         raise InputError(f"fraction = {fraction}: give R1/R of a fixed disc, above 0 and at most {MOST_OF_DISC}.")
+    field, normal = field.internal(), axis_index(axis)
     wanted = _radii(field, normal, radii)
     cylinder = _upright_cylinder(field, normal, float(wanted[0]))
     first, last, order = stretch_of(field, cylinder, x_low, x_high, end_weights)
     (plane,), _ = places_of(cylinder, x_b, first, last)
     lengths, waves = _waves(field, cylinder, np.asarray(in_plane, dtype=np.float64))
     weights = _plane_weights(cylinder, int(plane), order, first, last, side)
-    waves = waves * weights[:, None]
-    kept = (lengths[0] > 0) & (np.abs(waves).max(axis=0) > NEGLIGIBLE * np.abs(waves).max())
-    if not kept.any() or np.abs(waves[:, kept]).max() <= 1e-14 * np.abs(waves).max():
-        raise InputError("The planes have no structure: Φ of Δρ is zero at every R.")
-    lengths, waves = lengths[:, kept], waves[:, kept]
+    lengths, waves = _structure(lengths, waves * weights[:, None])
     distance = cylinder.step * np.abs(np.arange(cylinder.n) - int(plane)).astype(float)
     limit = float((waves * np.exp(-np.outer(distance, lengths[0])) / (2 * lengths[0])).sum())
     at_each = _of_fixed_disc(lengths, distance, fraction) if average == FIXED_DISC else _of(average, lengths, distance)
@@ -177,7 +171,7 @@ def deviation_decay(
         exponent = _slope(np.log(binned), np.log(rms))
     step = {
         "step": "decay of Φ of Δρ", "axis": AXIS_NAMES[normal], "average": average, "side": side, "end_weights": order,
-        "x_b": cylinder.step * int(plane), "modes": int(kept.sum()),
+        "x_b": cylinder.step * int(plane), "modes": waves.shape[1],
     }  # fmt: skip
     stated = fraction if average == FIXED_DISC else None
     return DeviationDecay(
@@ -267,6 +261,14 @@ def _waves(field: Field, cylinder: Cylinder, point: Array) -> tuple[Array, Array
     name, n_bytes = f"waves of planes at {point.tolist()}", 8 * cylinder.n * lengths.shape[1]
     (waves,) = whole.reduce(Reduction(name, local, (JOIN,), n_bytes=n_bytes))
     return lengths, np.asarray(waves)
+
+
+def _structure(lengths: Array, waves: Array) -> tuple[Array, Array]:
+    """Without the mean of the planes and waves that are rounding; InputError if none is left."""
+    kept = (lengths[0] > 0) & (np.abs(waves).max(axis=0) > NEGLIGIBLE * np.abs(waves).max())
+    if not kept.any():
+        raise InputError("The planes have no structure: Φ of Δρ is zero at every R.")
+    return lengths[:, kept], waves[:, kept]
 
 
 def _plane_weights(cylinder: Cylinder, x_b: int, order: int, first: int, last: int, side: str) -> Array:

@@ -145,7 +145,7 @@ def _checked(field: Field, boundary: str | Sequence[str] | None) -> Field:
     return field.derive(field.values, {"step": "boundary", "boundary": list(wanted)}, grid=grid)
 
 
-def check_solvable(field: Field, axes: Sequence[int], check_net: bool = True) -> None:
+def check_solvable(field: Field, axes: Sequence[int]) -> None:
     """InputError if charge lies at the ends of open axes, or has a net charge with fewer than two axes open.
 
     field  charge_density [e/Å^3]
@@ -166,7 +166,7 @@ def check_solvable(field: Field, axes: Sequence[int], check_net: bool = True) ->
                 f"{at_faces / magnitude.max():.2g} of the densest plane's, and an open axis needs vacuum there. "
                 f"{where_to_cut(magnitude, name)}."
             )
-    if not check_net or abs(net) <= NEUTRAL * gross or len(axes) > 1:
+    if abs(net) <= NEUTRAL * gross or len(axes) > 1:
         return
     charge = net * field.grid.volume / field.grid.n_points
     if axes:

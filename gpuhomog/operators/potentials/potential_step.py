@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...errors import InputError
+from ...errors import InputError, counted
 from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions, difference
@@ -224,7 +224,7 @@ def _empty(density: Profile, profile: Profile) -> NDArray[np.bool_]:
         raise InputError(f"density is of quantity {density.quantity}: give an electron_density or a charge_density.")
     if len(density.values) != len(profile.values) or abs(density.length / profile.length - 1) > 1e-4:
         raise InputError(
-            f"The density has {len(density.values)} planes over {density.length:.6g} Å and the potential "
+            f"The density has {counted(len(density.values), 'plane')} over {density.length:.6g} Å and the potential "
             f"{len(profile.values)} over {profile.length:.6g} Å: give both on the same planes."
         )
     apart = abs(float(density.position[0] - profile.position[0]))

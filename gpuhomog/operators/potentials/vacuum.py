@@ -46,6 +46,8 @@ from ..profiles.planar import Planes, planar_average
 from .poisson import electrostatic_potential
 from .potential_step import FLAT_FIELD, NEUTRAL_SLAB, SIDES, potential_step
 
+FELT = 1e-3  # V from face to face: a field that the Fermi energy of a calculation knows of
+
 
 @dataclass(frozen=True, eq=False)
 class VacuumLevels(Result):
@@ -242,6 +244,13 @@ def dipole_correction(
                 "vacuum do: one dipole does not remove both"
             )
     middle = sum(found.faces) / 2
+    across_slab = abs(float(removed)) * (found.faces[1] - found.faces[0])
+    if fermi_energy is not None and across_slab > FELT:
+        remarks.append(
+            f"the Fermi energy is that of the slab in this field, {across_slab:.2g} V from face to face, which is "
+            f"taken to be zero at {middle:.2f} Å: both work functions go up or down with that. Correct the calculation "
+            "itself"
+        )
     jump = float((middle + height / 2) % height)
     along = (field.grid.plane_positions(across) - jump) % height - height / 2
     step = {"step": "dipole correction", "axis": name, "field": float(removed), "jump": jump}

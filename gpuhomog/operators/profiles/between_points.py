@@ -46,7 +46,7 @@ def integral(profile: Profile, start: float, stop: float) -> float:
 
 
 def window_mean(profile: Profile, start: float, stop: float) -> float:
-    """Mean value between two positions, fractional ends included, in the profile's unit."""
+    """Mean value between two positions, fractional ends included, in the profile's unit; InputError unless in order."""
     if not stop > start:
         raise InputError(f"Window from {start} to {stop} Å: its end must lie beyond its start.")
     return integral(profile, start, stop) / (stop - start)

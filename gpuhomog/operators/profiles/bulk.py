@@ -185,7 +185,7 @@ GivenPeriod = float | Sequence[float] | str | None
 
 
 def resolve_period(period: GivenPeriod, line: Unrolled, low: float, high: float) -> Period | None:
-    """The period as given, or found on the line between two positions, or None."""
+    """The period as given, or found on the line between two positions, or None; InputError for what is none."""
     if period is None:
         return None
     if isinstance(period, str):
@@ -210,7 +210,10 @@ def windows_around(line: Unrolled, x: tuple[float, float]) -> tuple[tuple[float,
 def resolve_periods(
     periods: Sequence[float | None] | float | str | None, line: Unrolled, x: tuple[float, float]
 ) -> tuple[Period | None, Period | None]:
-    """Periods of the bulks around x_1 and x_2: as given, one for both or two, or each found around its position."""
+    """Periods of the bulks around x_1 and x_2: as given, one for both or two, or each found around its position.
+
+    Raises InputError for more than two, and as resolve_period.
+    """
     several = isinstance(periods, Sequence | np.ndarray) and not isinstance(periods, str)
     pair = list(periods) if several else [periods, periods]  # type: ignore[arg-type]
     if len(pair) != 2:

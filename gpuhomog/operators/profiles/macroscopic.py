@@ -30,7 +30,7 @@ import numpy as np
 import scipy  # its parts are imported when first used
 from numpy.typing import NDArray
 
-from ...errors import InputError, warn
+from ...errors import InputError, counted, warn
 from ...grid import OPEN
 from ...results import Profile
 from .between_points import resampled
@@ -83,7 +83,7 @@ def macroscopic_average(
         raise InputError(f"passes={passes!r}: apply the windows 1 to {MOST_PASSES} times.")
     if len(profile.values) < FEWEST_PLANES:
         raise InputError(
-            f"Profile of {len(profile.values)} planes is too short for a macroscopic average: at least "
+            f"Profile of {counted(len(profile.values), 'plane')} is too short for a macroscopic average: at least "
             f"{FEWEST_PLANES} are needed, some in each period. Take a finer grid, or another axis."
         )
     diagnosis = [e for e in find_periods(profile) if e.confidence != NONE or _is_auto(periods)]

@@ -27,7 +27,7 @@ import numpy as np
 import scipy  # its parts are imported when first used
 from numpy.typing import NDArray
 
-from ...errors import InputError
+from ...errors import InputError, counted
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result
 from .between_points import resampled
@@ -127,11 +127,13 @@ def find_periods(profile: Profile, *, most: int = 2) -> tuple[PeriodEstimate, ..
     most     largest number of different periods looked for: 2 for an interface of two materials
 
     Returns one PeriodEstimate for each period; a single one of confidence "none", which says why, if there is none.
+    Raises InputError for most < 1.
     """
     if most < 1:
         raise InputError(f"most={most}: look for at least one period.")
     if len(profile.values) < FEWEST_SAMPLES:
-        return (PeriodEstimate.none(f"{len(profile.values)} planes are too few to show a period."),)
+        planes = counted(len(profile.values), "plane")
+        return (PeriodEstimate.none(f"{planes} of the profile: too few to show a period."),)
     spread = float(np.ptp(profile.values))
     if spread <= 1e-12 * float(np.abs(profile.values).max()):
         return (PeriodEstimate.none("The profile is constant: it has no microscopic variation."),)
@@ -142,6 +144,7 @@ def find_periods(profile: Profile, *, most: int = 2) -> tuple[PeriodEstimate, ..
         run = _best_run(search, taken)
         if run is None or len(found) == most:
             break
+        run = _without_second_period(search, run)
         estimate = _refine(profile, search, run)
         first = run.first
         reach = len(taken) if run.all_around else run.count + round(2 * run.lag / search.step)
@@ -334,7 +337,6 @@ def _longest_run(search: _Search, index: int, taken: NDArray[np.bool_]) -> _Run 
 
 def _refine(profile: Profile, search: _Search, run: _Run) -> PeriodEstimate:
     """The period of one run, its uncertainty and the verdict."""
-    run = _without_second_period(search, run)
     local = _local_periods(search, run)
     lag = float(np.median(local))
     if run.all_around:

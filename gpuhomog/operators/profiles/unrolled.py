@@ -23,7 +23,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...errors import InputError, nearest_known
+from ...errors import check_word
 from ...results import Profile
 from ...units import DOUBLE
 from .between_points import harmonics
@@ -37,6 +37,8 @@ SUMS = 4e-16
 """Rounding of a sum of n numbers over √n times that of their magnitudes."""
 END_STRETCH = 0.5
 """Stretches at the ends of a line by which it is judged how its tails go on [Å]."""
+FINER = 8
+"""Cells a sample of a bandlimited line, where it is taken as constant in cells."""
 EVALUATION_BLOCK = 2_000_000
 """Largest number of positions times modes evaluated at once."""
 
@@ -72,11 +74,11 @@ class Unrolled:
         """The line seen from the other end: its position x is -x of this one, so it integrates from above."""
         return Unrolled(-self.end, self.spacing, self.values[::-1], self.sampling, self.precision)
 
-    def in_cells(self, finer: int = 8) -> Unrolled:
-        """The line as exact averages over cells, `finer` times as many where it is bandlimited."""
+    def in_cells(self) -> Unrolled:
+        """The line as exact averages over cells, FINER times as many where it is bandlimited."""
         if self.sampling == CELL:
             return self
-        n, h = len(self.values) * finer, self.spacing / finer
+        n, h = len(self.values) * FINER, self.spacing / FINER
         wavevectors, coefficients = self._modes
         spectrum = np.zeros(n // 2 + 1, dtype=np.complex128)
         shape = np.exp(0.5j * wavevectors * h) * np.sinc(wavevectors * h / (2 * np.pi))
@@ -268,8 +270,7 @@ def check_sampling(sampling: str | None) -> str:
     """The sampling, "bandlimited" if None; InputError for an unknown word."""
     if sampling is None:
         return BANDLIMITED
-    if sampling not in (BANDLIMITED, CELL):
-        raise InputError(f'Unknown sampling "{sampling}": {nearest_known(str(sampling), (BANDLIMITED, CELL))}')
+    check_word("sampling", sampling, (BANDLIMITED, CELL))
     return sampling
 
 

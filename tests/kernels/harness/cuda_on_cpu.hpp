@@ -100,6 +100,7 @@ void *own_value();
 int &source_lane();
 const void *received_value();
 int block_vote(int kind, int predicate, int line, const char *file);
+float unflushed(double value);
 void open_copy(void *to, const void *content, int bytes);
 void close_copies();
 void wait_copies(int open);
@@ -433,9 +434,13 @@ template <typename To, typename From> To bits(From from) {
   std::memcpy(&to, &from, sizeof(To));
   return to;
 }
-// As the hardware estimates roots and quotients: of doubles the upper half alone.
-inline float estimate(float a) { return a; }
-inline double estimate(double a) { return bits<double>(bits<unsigned long long>(a) & 0xffffffff00000000ull); }
+// As the hardware estimates roots and quotients, and no better than it must: floats to 2^-23; of doubles it reads the
+// upper half alone, and gives that, here both off to the same side, by 2^-19 together.
+inline double seen(double x) { return bits<double>(bits<unsigned long long>(x) & 0xffffffff00000000ull); }
+inline float inverse_root(float x) { return float((1 + 0x1p-24) / sqrt(double(x))); }
+inline double inverse_root(double x) { return seen((1 + 0x1p-20) / sqrt(seen(x))); }
+inline float inverse(float x) { return float((1 + 0x1p-24) / double(x)); }
+inline double inverse(double x) { return seen((1 + 0x1p-20) / seen(x)); }
 } // namespace cuda_on_cpu
 inline int __float_as_int(float a) { return cuda_on_cpu::bits<int>(a); }
 inline unsigned __float_as_uint(float a) { return cuda_on_cpu::bits<unsigned>(a); }

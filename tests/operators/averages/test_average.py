@@ -234,6 +234,20 @@ def test_running_sums_reach_their_stated_error(device, rng, sampling, order):
             assert 1e-14 < np.sqrt(np.mean(deviation**2)) <= stated < 3e-4
 
 
+@pytest.mark.parametrize("spacing", [None, 2.5])
+def test_running_sums_on_open_axes_are_integrals_over_cells(rng, spacing):
+    """Along a, open, against differences of the running integral of the cells, which is straight within each."""
+    values = rng.standard_normal((20, 2, 2))
+    field = gh.Field.from_array(values, np.diag([20.0, 2.0, 2.0]), boundary="o,p,p", device="cpu")
+    box = gh.Box((7.3, 1.0, 1.0))
+    smooth = gh.average(field, box, sampling="cell", method="sums", spacing=spacing and (spacing, 1.0, 1.0))
+    x = np.arange(smooth.grid.shape[0]) * smooth.grid.plane_spacing(0)
+    for line, found in ((values[:, i, j], smooth.values[:, i, j]) for i in (0, 1) for j in (0, 1)):
+        running = np.concatenate([[0.0], np.cumsum(line)])
+        low, high = (np.interp(x + side * 3.65, np.arange(21) - 0.5, running) for side in (-1, 1))
+        np.testing.assert_allclose(found, (high - low) / 7.3, rtol=0, atol=1e-13)
+
+
 def test_end_stencil_is_exact_for_polynomials():
     from gpuhomog.operators.averages.line_weights import end_stencil
 

@@ -199,6 +199,8 @@ def test_current_at_a_point_of_the_cycle():
     """An independently computed value of (14): the electron moves along +x, so the current is negative."""
     found = gh.pumped_charge_of_model(cycle, 0.3 + 1e-3 * np.arange(-2, 3), 1, time_step=1e-3, **{**PUMP, "n_k": 200})
     assert found.J[2] == pytest.approx(-0.1536925382, abs=1e-9)
+    assert "J" in found.columns  # of its .csv
+    assert "J" not in gh.pumped_charge_of_model(cycle, [0.0, 0.1], 1, **PUMP).columns
 
 
 def test_current_of_a_cycle_is_that_of_first_order_response():
@@ -236,6 +238,15 @@ def test_a_sliding_crystal_carries_its_electrons(seed):
     assert found.centre[6] - found.centre[0] == pytest.approx(PERIOD, abs=1e-9)
     assert found.density_centre[-1] == pytest.approx(found.density_centre[0], abs=1e-9)
     assert "charge pumped" in str(found) and found.to_dict()["J"] is None
+
+
+def test_a_pump_in_space_counts_its_electrons_and_its_time():
+    """Along b, two electrons a state: two bands that slide a twelfth of a period in 0.5 ps carry 4 e/12."""
+    slides = (np.roll(STATES[::2], n, axis=2)[:, :, None, :, None] for n in range(0, 25, 2))
+    cell = np.diag([1.0, PERIOD, 1.0])
+    found = gh.pumped_charge(slides, cell, "b", occupation=2.0, time_step=0.5, time_unit="ps", device="cpu")
+    assert found.charge.value == pytest.approx(-4, abs=1e-10)
+    assert found.J[1:-1] == pytest.approx(np.full(11, -4 / 12 / 0.5), abs=1e-9)
 
 
 def test_the_loop_of_bands_that_mix_is_not_the_product_of_diagonals():
@@ -286,7 +297,7 @@ MODEL = {"n_k": 8, "period": PERIOD, "sites": SITES}
         (lambda: gh.model_string(ring, 4, **MODEL), ["n_occupied = 4"]),
         (lambda: gh.model_string(ring, 1, n_k=8, period=0.0, sites=SITES), ["period = 0"]),
         (lambda: gh.berry_phase(STRING, occupation=0.0), ["occupation = 0"]),
-        (lambda: gh.pumped_charge([STATES], PERIOD), ["1 parameters"]),
+        (lambda: gh.pumped_charge([STATES], PERIOD), ["1 parameter:"]),
         (lambda: gh.pumped_charge([STATES, STATES], PERIOD, zeta=[1.0]), ["zeta of shape (1,)"]),
         (lambda: gh.pumped_charge([STATES, STATES[::2]], PERIOD), ["Parameter number 1", "12 k"]),
         (

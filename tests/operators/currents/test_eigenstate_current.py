@@ -32,6 +32,7 @@ def test_centres_and_transforms_agree_with_the_motion():
     assert found.J[2:-2] == pytest.approx(expected[2:-2], abs=1e-8)
     assert found.J_fourier[2:-2] == pytest.approx(expected[2:-2], abs=1e-6)
     assert found.J_printed * LENGTH == pytest.approx(found.J_fourier, nan_ok=True)
+    assert found.centre == pytest.approx(2 * np.sin(STEP * np.arange(7)), abs=1e-12)
     assert found.unit == "e/ps" and "J at" in str(found)
 
 

@@ -56,7 +56,7 @@ def test_mean_charge_of_the_window():
     assert np.abs(-slope - mean).max() > 0.1
 
 
-def test_refused():
+def test_refusals():
     profile, _ = crystal(32)
     for width in (0.0, -1.0, np.nan):
         with pytest.raises(gh.InputError, match="a positive length"):

@@ -97,7 +97,7 @@ class TestThreeEstimators:
         found = gh.surface_charge(profile)  # nothing between two sheets: C is level there
         assert found.low_partition.value == pytest.approx(found.low_kernel.value, abs=1e-5)
 
-    def test_ranks(self):
+    def test_ranks_find_what_one_process_finds(self):
         values = np.broadcast_to(cleaved(0.0, 24.0, 240, 40).values, (3, 2, 320)).copy()
         field = gh.Field.from_array(values, np.diag([2.0, 2.0, 32.0]), quantity="charge_density", boundary="p,p,o")
         whole = gh.surface_charge(field, "c", period=1.0, sampling="cell")
@@ -217,7 +217,7 @@ class TestReference:
             ({"reference": np.nan, "x_surface": (0.0, 30.0)}, "finite bulk value"),
         ],
     )
-    def test_refused(self, options, message):
+    def test_refusals(self, options, message):
         with pytest.raises(gh.InputError, match=message):
             gh.surface_excess(cleaved(0.0, 30.0, 1500, 150, 0.4), period=1.0, sampling="cell", **options)
 

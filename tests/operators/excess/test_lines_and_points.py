@@ -310,6 +310,7 @@ REFUSED = {
     "windows of half a line": (lambda: ([gh.Region([[1, 1], [45, 1], [1, 45]])], {"eps": 3.4}), "too short"),
     "points closer than two radii": (lambda: ([gh.box_region((4, 4), (24, 24))], {"eps": 4}), "two radii"),
     "an overlap": (lambda: ([gh.Region(SQUARE), gh.box_region((10, 10), (30, 30))], {"eps": 2}), "1 and 2 overlap"),
+    "a cross": (lambda: ([gh.box_region((2, 6), (44, 10)), gh.box_region((4, 2), (8, 40))], {"eps": 2}), "overlap"),
     "one in the other": (lambda: ([gh.Region(SQUARE), gh.box_region((5, 5), (9, 9))], {"eps": 2}), "overlap"),
     "the same twice": (lambda: ([gh.Region(SQUARE), gh.Region(SQUARE[::-1])], {"eps": 2}), "overlap"),
     "nothing deep enough to fit": (lambda: ([gh.Region(SQUARE, "linear")], {"eps": 2}), "cannot be fitted"),

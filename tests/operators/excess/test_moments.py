@@ -151,15 +151,27 @@ class TestPartition:
         assert "Zero-average partition" in str(found)
 
 
+@pytest.mark.parametrize("n", [1024, 1031, 2062])
+def test_positions_of_crossings_go_round_the_cell_whatever_divides_the_samples(n):
+    """M1 of cos kx is sin(k x_b)/k with whole waves; both numbers beyond 1024 have no divisor near n/1024."""
+    k = 2 * np.pi / 4
+    x = np.arange(n) * (20 / n)
+    wave = gh.Profile(x, np.cos(k * x), "e/Å^3", "charge_density", 20.0)
+    found = gh.moment_densities(wave, partition="crossings")
+    places = found.m1_field.position
+    assert len(places) == 1024 and found.m1_field.boundary == "periodic"
+    assert found.m1_field.values == pytest.approx(np.sin(k * places) / k, abs=3e-6)
+
+
 def test_exact_averages_over_finer_cells():
     """Of a trigonometric polynomial: differences of its antiderivative over each cell."""
     profile = crystal([(0.3, 0.2), (0.0, -0.5)], n=15)
-    line = Unrolled(-0.1, 0.2, profile.values, "bandlimited").in_cells(4)
-    edges = -0.1 + 0.05 * np.arange(61)
+    line = Unrolled(-0.1, 0.2, profile.values, "bandlimited").in_cells()
+    edges = -0.1 + 0.025 * np.arange(121)
     k = 2 * np.pi / 3
     primitive = (0.3 * np.sin(k * edges) - 0.2 * np.cos(k * edges) + 0.25 * np.cos(2 * k * edges)) / k
-    assert (line.sampling, line.spacing, len(line.values)) == ("cell", 0.05, 60)
-    assert line.values == pytest.approx(np.diff(primitive) / 0.05, abs=1e-13)
+    assert (line.sampling, line.spacing, len(line.values)) == ("cell", 0.025, 120)
+    assert line.values == pytest.approx(np.diff(primitive) / 0.025, abs=1e-13)
     assert line.in_cells() is line
 
 
@@ -278,7 +290,7 @@ class TestMoments:
         assert found.m1.value == pytest.approx(3.2 / (2 * np.pi), abs=1e-12)
         assert found.m1.unit == "V*Å" and found.w.unit == "V*Å^2"
 
-    def test_ranks(self):
+    def test_ranks_find_what_one_process_finds(self):
         rng = np.random.default_rng(1)
         field = gh.Field.from_array(rng.normal(size=(9, 4, 24)), np.diag([2.0, 2.0, 6.0]), quantity="charge_density")
         field = field.derive(field.values - field.mean(), "neutral")

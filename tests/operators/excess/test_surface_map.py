@@ -98,7 +98,7 @@ def test_along_every_axis_and_through_the_boundary(slab, axis):
     assert found.axes == tuple(name for name in "abc" if name != axis)
 
 
-def test_ranks(slab):
+def test_ranks_find_what_one_process_finds(slab):
     """Lines that are whole on each rank, and lines that are split."""
     field, _ = slab
     whole = gh.surface_map(field, "c", period=3.0, eps=1.6)
@@ -124,7 +124,7 @@ def test_leaning_lines_are_said(slab):
     assert "lines lean" in str(leaning) and "Surface map" in str(leaning)
 
 
-def test_refused(slab):
+def test_refusals(slab):
     field, _ = slab
     with pytest.raises(gh.InputError, match="along an axis"):
         gh.surface_map(field, (1, 1, 0))

@@ -179,7 +179,7 @@ class TestTerminations:
         with pytest.raises(gh.InputError, match=r"reference=2"):
             gh.terminations(profile, reference=1.5)
 
-    def test_ranks(self):
+    def test_ranks_find_what_one_process_finds(self):
         field = packets(4.0 * FCC, [[0, 0, 0], [0.25, 0.25, 0.25]], [1.0, -1.0], 0.3, (20, 21, 22))
         whole = gh.terminations(field, (1, 1, 1))
         for axis in range(3):

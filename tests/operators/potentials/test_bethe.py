@@ -263,7 +263,7 @@ def test_error_of_a_coarse_grid_is_seen():
     assert 1e-6 < off <= found.block_normal.uncertainty * REDUCED
 
 
-def test_refused(atom):
+def test_refusals(atom):
     dipole = gh.BuildingBlock.of_parts(
         "pair", [gh.GaussianCharge(1.0, centre=(0, 0, 0.5)), gh.GaussianCharge(-1.0, 0.8)], 64.0
     )

@@ -302,7 +302,7 @@ def test_noise_in_the_vacuum_is_in_the_errors(atoms, rng):
         assert abs(found.across.value) < 4 * found.across.uncertainty + drawn
 
 
-def test_refused(atoms):
+def test_refusals(atoms):
     def refused(message, profile=atoms, **options):
         with pytest.raises(InputError, match=message):
             gh.potential_budget(profile, **options)

@@ -212,7 +212,7 @@ def test_windows_that_reach_below_nothing_are_null():
     assert "tin-foil" in alone.boundary and "tin-foil" in str(found)
 
 
-def test_refused():
+def test_refusals():
     pair = block(PAIR)
     charged = block(PAIR[:1])
     with pytest.raises(InputError, match="net cell charge q=1 e"):

@@ -7,7 +7,8 @@ from math import pi, sqrt
 import numpy as np
 import pytest
 from ranks import on_ranks
-from scipy.special import erfc, j1
+from scipy.integrate import quad
+from scipy.special import erfc, j0, j1
 
 import gpuhomog as gh
 from gpuhomog.errors import InputError
@@ -76,6 +77,21 @@ def test_disc_average(device):
     averaged = gh.disc_average(field, "a", 11.3)
     assert device.to_host(averaged.values)[2, 0, 1] == pytest.approx(-0.016508167769193748, abs=1e-12)
     assert averaged.quantity == "charge_density"
+
+
+def test_disc_average_with_a_soft_edge():
+    """∫ F(u) J0(gu) u du / ∫ F(u) u du, F the part of the radii R ± w, weighted by 1 + cos, beyond u."""
+    g, radius, edge = 1.57, 3.0, 1.2
+    inside = lambda u: np.clip((radius + edge - u) / (2 * edge), 0, 1)  # noqa: E731
+    soft = lambda u: inside(u) - np.sin(2 * pi * inside(u)) / (2 * pi)  # noqa: E731
+    parts = [
+        quad(lambda u: weight(u) * soft(u) * u, 0, radius + edge, epsabs=1e-13, points=[radius - edge])[0]  # noqa: B023
+        for weight in (lambda u: j0(g * u), lambda u: 1.0)
+    ]
+    period = 2 * pi / g
+    field = charge(np.cos(g * np.arange(12) * period / 12)[:, None] * np.ones((4, 1, 3)), np.diag([4.0, period, 3.0]))
+    averaged = gh.disc_average(field, "a", radius, edge=edge).values
+    np.testing.assert_allclose(averaged, field.values * parts[0] / parts[1], rtol=0, atol=1e-12)
 
 
 def test_disc_average_on_ranks_and_open():
@@ -292,7 +308,7 @@ def test_planes_that_cancel_to_noise():
         gh.cylinder_potential(charge(values, inside.grid.cell), "a", 3.0, at=4.0)
 
 
-def test_refused(slab):
+def test_refusals(slab):
     def refused(message, field=slab, axis="a", radius=11.3, **options):
         with pytest.raises(InputError, match=message):
             gh.cylinder_potential(field, axis, radius, **({"at": 16.0} | options))

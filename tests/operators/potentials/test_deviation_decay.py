@@ -133,7 +133,7 @@ def test_slabs():
     assert "of R: 1.5 or more" in whole.remarks[0] and "exponent of R" in str(whole)
 
 
-def test_refused():
+def test_refusals():
     field = crystal()
 
     def refused(message, field=field, **options):

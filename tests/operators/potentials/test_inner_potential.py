@@ -344,7 +344,7 @@ def test_names_and_their_order():
     assert record["phi_mean_vs_vacuum_L"]["unit"] == "V"
 
 
-def test_refused(blocks):
+def test_refusals(blocks):
     charge = slab(ATOM)
     with pytest.raises(InputError, match="needs no other"):
         gh.inner_potential(charge, density=charge)

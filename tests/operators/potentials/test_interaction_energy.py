@@ -99,7 +99,7 @@ def test_charged_wires():
 
 
 @pytest.mark.parametrize("reproducible", [False, True])
-def test_ranks(reproducible):
+def test_ranks_find_what_one_process_finds(reproducible):
     fields = [density(SHAPE, CELL, blobs, "open") for blobs in (FIRST, SECOND)]
     expected = gh.interaction_energy(*fields)
     for axis in (0, 2):

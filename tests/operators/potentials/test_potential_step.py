@@ -253,6 +253,17 @@ class TestWhatIsTold:
         assert found.bulk.value == pytest.approx(given.bulk.value, abs=1e-12)
         assert found.bulk.uncertainty > given.bulk.uncertainty
 
+    def test_what_rounding_moves_is_a_part_of_the_potential(self):
+        """Four times a potential of single precision: four times all levels, slopes and uncertainties."""
+        charge = polar_charge()
+        potential = replace(as_potential(charge, potential_of(charge)), precision=2.0**-24)
+        one = gh.potential_step(potential, period=3.0)
+        four = gh.potential_step(replace(potential, values=4 * potential.values), period=3.0)
+        for name in ("bulk", "bulk_field", "low", "high", "field_low", "field_high", "step", "bulk_minus_low"):
+            small, large = getattr(one, name), getattr(four, name)
+            assert large.value == pytest.approx(4 * small.value, rel=1e-12, abs=1e-15), name
+            assert large.uncertainty == pytest.approx(4 * small.uncertainty, rel=1e-12), name
+
     def test_a_vacuum_that_is_not_there_is_not_flat(self):
         x = np.arange(600) * 0.1
         inside = np.where(x > 20, 5 * np.sin(x - 20), 0.0)

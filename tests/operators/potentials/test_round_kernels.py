@@ -128,7 +128,7 @@ def test_field_of_a_charge_on_its_own():
 
 
 @pytest.mark.parametrize("boundary", ["open", "o,o,p", "p,o,o", "o,p,o"])
-def test_ranks(boundary):
+def test_ranks_find_what_one_process_finds(boundary):
     cell = 0.7 * SHEARED
     whole = density((13, 14, 15), cell, cluster(cell)[:2], boundary)
     assert_slabs_agree(whole, gh.electrostatic_potential, 1e-13)

@@ -79,8 +79,15 @@ class TestDipoleCorrection:
         assert difference == pytest.approx(levels.step.value, rel=1e-12)
         assert levels.work_function_low.value == pytest.approx(-levels.low.value + 4.0, rel=1e-12)
         assert "work function, high" in str(found)
+        # work functions hang on where the removed field is taken to be zero, unless there was none
+        (remark,) = found.remarks
+        assert (
+            "the Fermi energy is that of the slab in this field" in remark
+            and not gh.dipole_correction(energy, "c").remarks
+        )
+        assert not gh.dipole_correction(found.potential, "c", fermi_energy=-4.0).remarks
 
-    def test_ranks(self, slab):
+    def test_ranks_find_what_one_process_finds(self, slab):
         potential = gh.electrostatic_potential(slab)
         expected = gh.dipole_correction(potential, "c")
         for axis in (0, 2):
@@ -234,7 +241,7 @@ class TestCut:
         levels = gh.vacuum_levels(gh.electrostatic_potential(cut), "c")
         assert abs(levels.step.value) < 0.01
 
-    def test_ranks(self):
+    def test_ranks_find_what_one_process_finds(self):
         charge = polar_slab()
         charge = charge.derive(np.roll(charge.values, 30, 2), "rolled")
         expected = gh.cut_in_vacuum(charge, "c").values

@@ -291,6 +291,18 @@ def test_both_periods_of_an_interface_are_found(period, ratio, layers, points, s
     assert len(found) == 2
 
 
+@pytest.mark.parametrize(("layers", "ratio"), [((6, 6), 1.05), ((6, 6), 1.1), ((7, 12), 1.15), ((13, 6), 1.2)])
+def test_both_periods_are_found_where_a_lag_between_them_repeats_everywhere(layers, ratio):
+    period, other = 2.82, 2.82 * ratio
+    middle, length = layers[0] * period, layers[0] * period + layers[1] * other
+    x = np.arange(360) * (length / 360)
+    second = (erf((x - middle) / 0.3) - erf((x - length) / 0.3) - erf(x / 0.3) + 1) / 2
+    first_values, second_values = 8 * np.cos(2 * np.pi * x / period), 1.4 + 7 * np.cos(2 * np.pi * (x - middle) / other)
+    estimates = gh.find_periods(profile_of(first_values * (1 - second) + second_values * second, length))
+    assert [e.confidence for e in estimates] == ["sure", "sure"]
+    assert sorted(e.value for e in estimates) == pytest.approx([period, other], rel=2e-3)
+
+
 @pytest.mark.parametrize("boundary", ["periodic", "open"])
 @pytest.mark.parametrize("seed", range(6))
 def test_noise_has_no_period(seed, boundary):
@@ -321,6 +333,23 @@ def test_alternating_layers_count_double(amplitude):
     (estimate,) = gh.find_periods(profile_of(values * inside, 48.0), most=1)
     assert estimate.confidence == "sure"
     assert abs(estimate.value / 6.0 - 1) < 1e-3
+
+
+@pytest.mark.parametrize("scale", [2.0**-20, 1.0, 2.0**20])
+def test_periods_do_not_depend_on_the_unit_of_the_field(scale):
+    """Of one cell of a crystal its length is told, of one layer beside vacuum nothing, of a slab its layers."""
+    x = np.arange(60) * 0.1
+    one_cell = np.cos(2 * np.pi * x / 6 + 0.4) + 0.3 * np.cos(4 * np.pi * x / 6)
+    (cell,) = gh.find_periods(profile_of(scale * one_cell, 6.0))
+    assert (cell.value, cell.confidence) == (6.0, "likely") and "one cell of a bulk crystal" in cell.explanation
+    for slight in (0.0, 0.1):  # a wave that varies by 2 % of the range over a fifth of the cell is vacuum still
+        layer = np.exp(-((x - 3) ** 2) / 0.3) + slight * np.cos(2 * np.pi * x / 6)
+        (found,) = gh.find_periods(profile_of(scale * layer, 6.0))
+        assert found.confidence == "none" and "single layer" in found.explanation
+    eight = slab(3.0, 8, 0.3, 20.0, seed=4, noise=0.02)
+    (found,) = gh.find_periods(profile_of(scale * eight.values, eight.length), most=1)
+    (expected,) = gh.find_periods(eight, most=1)
+    assert found == expected and found.confidence == "sure"
 
 
 def test_constant_and_short_profiles_say_why():
@@ -421,6 +450,12 @@ class TestPeriodsOfSlabs:
             assert found.value == pytest.approx(a, rel=0.03)
             assert found.confidence != "sure" or found.value == pytest.approx(a, rel=0.005)
             assert abs(found.value - a) < 4 * found.uncertainty
+
+    @pytest.mark.parametrize("a", [2.2, 3.3, 4.6])
+    def test_relaxed_ends_of_a_thick_slab_are_left_out(self, a):
+        """The period of all twelve layers would be off by 0.4 %."""
+        found = gh.find_periods(slab_of_layers(relaxed(a, 12, 0.1), np.ones(12), a))[0]
+        assert found.value == pytest.approx(a, rel=2e-3)
 
     @pytest.mark.parametrize("count", [5, 7, 12])
     def test_ideal_surfaces(self, count):
