@@ -555,7 +555,8 @@ def _across_interface(
         why = None
         if p and (c - half < line.start or c + half > line.end):
             why = f"one period of {p.length:.4g} Å around {c:.4g} Å leaves the box"
-        level, slope = _level_in_bulk(line, c, p, (w[0] + half, w[1] - half), why)
+        sampled = max(w[0], float(line.position[0])) + half, min(w[1], float(line.position[-1])) - half
+        level, slope = _level_in_bulk(line, c, p, sampled, why)
         levels.append(level)
         slopes.append(slope)
     longest = max((p for p in found if p), key=lambda p: p.length, default=None)

@@ -200,10 +200,9 @@ def resolve_period(period: GivenPeriod, line: Unrolled, low: float, high: float)
 
 
 def windows_around(line: Unrolled, x: tuple[float, float]) -> tuple[tuple[float, float], tuple[float, float]]:
-    """The stretches taken for the bulks around x_1 and x_2: 80 % of the way to the middle, on samples."""
+    """The stretches taken for the bulks around x_1 and x_2: 80 % of the way to the middle between them."""
     reach = 0.4 * (x[1] - x[0])
-    first, last = float(line.position[0]), float(line.position[-1])
-    low, high = ((max(c - reach, first), min(c + reach, last)) for c in x)
+    low, high = ((max(c - reach, line.start), min(c + reach, line.end)) for c in x)
     return low, high
 
 
