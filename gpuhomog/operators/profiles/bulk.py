@@ -267,6 +267,8 @@ def scatter_around(
 ) -> list[Scatter]:
     """Scatter of each kind of means over one period, at positions of a window within three periods of x.
 
+    Those farther than a period from x keep another period from the ends of the window.
+
         f = tr(PK)/n,   ν = tr(PK)²/tr(PKPK),   K_ij = max(0, 1 - |x_i - x_j|/period)
 
     Means differ as layers do, and those a period apart are independent: K are their correlations, P takes off mean or
@@ -277,11 +279,14 @@ def scatter_around(
     degree  0: scatter about the mean; 1: about a straight line
 
     >>> layers = lambda x: np.cos(7 * x)[:, None]
-    >>> [round(scatter_around(layers, 0.0, 1.0, (-n, n))[0].uncertainty, 2) for n in (0.5, 1, 3)]
+    >>> [round(scatter_around(layers, 0.0, 1.0, (-n, n))[0].uncertainty, 2) for n in (0.5, 2, 4)]
     [2.3, 1.48, 0.99]
     """
+    near = max(x - period, window[0]), min(x + period, window[1])
+    far = max(x - PERIODS_AROUND * period, window[0] + period), min(x + PERIODS_AROUND * period, window[1] - period)
     nearer, farther = (
-        _scatters(means, spread_positions(x, reach * period, window), period, degree) for reach in (1.0, PERIODS_AROUND)
+        _scatters(means, spread_positions(x, PERIODS_AROUND * period, ends), period, degree)
+        for ends in (near, (min(near[0], far[0]), max(near[1], far[1])))
     )
     return [near if far.is_more_than(near) else far for near, far in zip(nearer, farther, strict=True)]
 
