@@ -3,6 +3,7 @@
 import pytest
 from harness.build import cache_folder
 from harness.compilers import (
+    AS_CUPY,
     COMPILERS,
     EVERYWHERE,
     CompileError,
@@ -17,6 +18,7 @@ from harness.compilers import (
 )
 from requirements import needed
 
+from gpuhomog.device.gpu.runtime import OPTIONS
 from gpuhomog.device.gpu.sources import instances, kernel_files, source
 
 COMPILER = chosen()
@@ -58,6 +60,24 @@ def test_instances_compile_without_warnings_or_spills(compiler, file, architectu
     by = "" if compiler is COMPILER else ".nvrtc"
     (folder / f"{file.replace('/', '-')}.sm_{architecture}{by}.txt").write_text(text + "\n")
     assert_no_spills(file, architecture, found)
+
+
+def test_options_are_those_of_cupy(monkeypatch):
+    compiler = pytest.importorskip("cupy.cuda.compiler")
+    asked = []
+
+    def compile_(source, options, arch, name, expressions, *others):
+        asked.append((options, expressions))
+        raise compiler.CompileException("", "", "", ())
+
+    monkeypatch.setenv("CUPY_CACHE_IN_MEMORY", "1")
+    monkeypatch.setattr(compiler, "_get_arch_for_options_for_nvrtc", lambda arch=None: (f"-arch=sm_{arch}", "cubin"))
+    monkeypatch.setattr(compiler, "_compile_using_nvrtc_no_warning", compile_)
+    monkeypatch.setattr(compiler, "_preprocess", lambda *_: "")
+    monkeypatch.setattr(compiler.function, "Module", lambda: None)
+    with pytest.raises(compiler.CompileException):
+        compiler._compile_module_with_cache("", OPTIONS, arch="90", name_expressions=["one<float, 2>"])
+    assert asked == [(AS_CUPY, ["one<float, 2>"])]
 
 
 @pytest.mark.parametrize("file", kernel_files())

@@ -23,6 +23,7 @@ from gpuhomog.device.gpu.runtime import OPTIONS
 from .build import cache_folder, closing, without_comments
 
 EVERYWHERE = 90  # compiled every time, beside the oldest and the newest that the compiler knows
+AS_CUPY = (*OPTIONS, "-ftz=true")  # what it adds to anybody's options: floats below the smallest normal one are zeros
 
 
 class CompileError(AssertionError):
@@ -45,9 +46,10 @@ class Resources:
 
 
 class Compiler(Protocol):
-    """One compiler: its words for itself, the architectures it knows (90 for sm_90), and its log of a source."""
+    """One compiler: its version, its options, the architectures it knows (90 for sm_90), and its log of a source."""
 
     version: str
+    options: tuple[str, ...]
     architectures: list[int]
 
     def log(self, file: str, text: str, instances: Sequence[str], architecture: int) -> tuple[str, dict[str, str]]:
@@ -57,6 +59,8 @@ class Compiler(Protocol):
 
 class Nvcc:
     """nvcc on PATH."""
+
+    options = OPTIONS
 
     @staticmethod
     def why_not() -> str | None:
@@ -100,7 +104,9 @@ class Nvcc:
 
 
 class Nvrtc:
-    """NVRTC of the toolkit or of NVIDIA's Python package."""
+    """NVRTC of the toolkit or of NVIDIA's Python package, asked as CuPy asks it."""
+
+    options = AS_CUPY
 
     @classmethod
     def why_not(cls) -> str | None:
@@ -136,7 +142,7 @@ class Nvrtc:
         library.nvrtcCreateProgram(ctypes.byref(program), text.encode(), file.encode(), 0, None, None)
         for name in instances:
             library.nvrtcAddNameExpression(program, name.encode())
-        options = [o.encode() for o in (*OPTIONS, f"--gpu-architecture=sm_{architecture}", "--ptxas-options=-v")]
+        options = [o.encode() for o in (*self.options, f"--gpu-architecture=sm_{architecture}", "--ptxas-options=-v")]
         failed = library.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
         size = ctypes.c_size_t()
         library.nvrtcGetProgramLogSize(program, ctypes.byref(size))
@@ -202,7 +208,7 @@ def _kept_log(
     compiler: Compiler, file: str, text: str, instances: Sequence[str], architecture: int
 ) -> tuple[str, dict[str, str]]:
     """The compiler's log and its names by symbol, from the cache where nothing has changed."""
-    content = "\0".join([compiler.version, str(architecture), file, text, *OPTIONS, *instances])
+    content = "\0".join([compiler.version, str(architecture), file, text, *compiler.options, *instances])
     kept = cache_folder() / f"ptxas-{hashlib.sha256(content.encode()).hexdigest()[:20]}.json"
     if not kept.exists():
         said = compiler.log(file, text, instances, architecture)
