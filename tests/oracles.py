@@ -10,7 +10,7 @@ from math import pi, sqrt
 
 import numpy as np
 
-from gpuhomog.operators.potentials.cylinder_fit import SECTIONS, _finished, _fitted, _nodes
+from gpuhomog.operators.potentials.cylinder_fit import SECTIONS, _finished, _fitted, _Modes, _nodes
 from gpuhomog.operators.potentials.cylinder_table import CylinderTable, disc_points, in_plane_wavevectors
 from gpuhomog.parallel import Slab, model
 
@@ -62,11 +62,11 @@ def sampled_march_fit(
     g = in_plane_wavevectors(vectors, shape)[0].ravel() * step
     nodes = _nodes(n)
     remainder = sampled_planes(vectors, shape, step * nodes, radius, own).reshape(len(nodes), -1).T / step
-    R, share = radius / step, np.ones(len(g))
-    fit = _fitted(g, share, remainder, nodes, R, n, tolerance, sections, dtype)
+    modes = _Modes(g, np.ones(len(g)), radius / step, dtype)
+    fit = _fitted(modes, remainder, nodes, n, tolerance, sections, 0.0)
     classes = np.arange(len(g), dtype=np.int32).reshape(shape[0], -1)
     ends = np.array([0.5])
-    finished = _finished(fit, g, share, remainder, R, ends, classes, shape, n, step**2 * inverse_eps0, dtype)
+    finished = _finished(modes, fit, remainder, ends, classes, shape, n, step**2 * inverse_eps0)
     return replace(finished, source=np.ones((2, n)))
 
 

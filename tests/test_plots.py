@@ -90,6 +90,21 @@ def test_planes_in_the_middle_of_cells_reach_both_ends_of_the_period():
     np.testing.assert_array_equal(drawn.get_ydata(), [15.0, *range(16), 0.0])
 
 
+def test_profiles_that_begin_elsewhere_are_drawn_whole():
+    """Axes went from 0 to the length: of a table from -12 Å on a third was not seen."""
+    x = -12 + 0.0625 * np.arange(512)
+    wave = gh.Profile(x, np.cos(2 * np.pi * x) * (np.abs(x) < 8), "V", "electrostatic_potential", 32.0)
+    *_, main = plots.plot_profile(wave, gh.macroscopic_average(wave, 1.0)).axes
+    step = gh.potential_step(wave, period=1.0)
+    levels = plots.plot_step(wave, step).axes[-1]
+    vacua = plots.plot_vacuum_levels(wave, gh.vacuum_levels(wave)).axes[-1]
+    crystal = gh.Profile(x[:64], np.cos(np.pi * x[:64] / 2), "e/Å^3", "charge_density", 4.0)
+    cuts = plots.plot_terminations(gh.terminations(crystal)).axes[-1]
+    assert [axes.get_xlim() for axes in (main, levels, vacua, cuts)] == [(-12, 20), (-12, 20), (-12, 20), (-12, -8)]
+    (period,) = gh.find_periods(gh.Profile(x, wave.values, "V", "electrostatic_potential", 32.0), most=1)
+    assert "through the end" not in period.explanation and f"between {period.window[0]:.4g}" in period.explanation
+
+
 def test_what_is_magnified_is_what_varies():
     x = np.arange(256) * 0.125
     wave = profile_of(4 * np.cos(2 * np.pi * x) - 1 + 0.1 * np.cos(2 * np.pi * x / 32), 32.0)

@@ -117,6 +117,13 @@ def write_region(axes: Any, x: float, name: str, y: float = 0.03) -> None:
     axes.text(x, y, name, transform=transform, ha="center", va="bottom", fontsize=6.5, color=GREY, zorder=1)
 
 
+def ends_of(profile: Profile) -> tuple[float, float]:
+    """Where the axis of a profile begins and ends: from 0 on where its first plane lies within a spacing above it."""
+    first = float(profile.position[0])
+    start = 0.0 if 0.0 <= first < profile.spacing else first
+    return start, start + profile.length
+
+
 def closed(profile: Profile, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Curve of a profile; a periodic one is closed by its first point, one period on, and from 0 on by its last."""
     if profile.boundary != "periodic":

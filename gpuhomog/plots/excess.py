@@ -19,7 +19,7 @@ from ..operators.profiles.bulk import between_two, find_body
 from ..operators.profiles.unrolled import check_sampling
 from ..results import Profile
 from ..structure import Structure
-from .along import charge_axes, closed, figure_over_atoms, write_region
+from .along import charge_axes, closed, ends_of, figure_over_atoms, write_region
 from .style import (
     BLACK,
     BLUE,
@@ -141,18 +141,19 @@ def plot_terminations(
     figure, (upper, lower), _ = figure_over_atoms(structure, profile, origin, [0.9, 1.9], width)
     upper.plot(*closed(profile, profile.values), color=BLACK, lw=0.7, zorder=3)
     lower.plot(*closed(curve, curve.values), color=BLUE, lw=1.2, zorder=3)
+    start, end = ends_of(profile)
     for axes in (upper, lower):
         axes.axhline(0.0, color=GREY, lw=0.5, zorder=1)
         for gap in result.cuts:
             for shift in (0.0, -profile.length):  # a gap may go on past the end of the spacing
-                ends = max(gap.start + shift, 0.0), min(gap.stop + shift, profile.length)
-                if ends[1] > ends[0]:
-                    axes.axvspan(*ends, color=SKY, alpha=0.2, lw=0, zorder=0)
+                shaded = max(gap.start + shift, start), min(gap.stop + shift, end)
+                if shaded[1] > shaded[0]:
+                    axes.axvspan(*shaded, color=SKY, alpha=0.2, lw=0, zorder=0)
     leave_room(lower, 0.34, 0.12)
     for gap in result.cuts:
         value = float(gap.charge)
         lower.plot([gap.position], [value], "o", ms=4, color=VERMILION, zorder=5)
-        near_end = gap.position > 0.75 * profile.length
+        near_end = gap.position > start + 0.75 * profile.length
         lower.annotate(
             f"{value:.4g}".replace("-", "−") if abs(value) > 1e-9 else "0",
             (gap.position, value),
@@ -170,7 +171,7 @@ def plot_terminations(
     lower.text(0.02, 0.96, text, transform=lower.transAxes, va="top", fontsize=7, color=BLACK, zorder=6, bbox=PAPER)
     marks = [("D", GREEN, "neutral cut")] * bool(len(neutral)) + [("o", VERMILION, "in a gap")] * bool(result.cuts)
     if cut is not None:
-        place = cut.position % profile.length
+        place = start + (cut.position - start) % profile.length
         lower.plot([place], [float(cut.charge)], "s", ms=4.5, color=BLACK, zorder=7)
         for axes in (upper, lower):
             axes.axvline(place, color=BLACK, lw=0.6, zorder=1)
@@ -183,7 +184,5 @@ def plot_terminations(
         )
     name_axis(upper, NAMES.get(profile.quantity, profile.quantity), profile.unit)
     name_axis(lower, "σ of the cut", curve.unit)
-    finish_rows(
-        [upper, lower], f"position of the cut normal to {plane_in_words(profile.planes)} (Å)", (0.0, profile.length)
-    )
+    finish_rows([upper, lower], f"position of the cut normal to {plane_in_words(profile.planes)} (Å)", (start, end))
     return figure

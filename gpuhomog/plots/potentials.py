@@ -20,7 +20,7 @@ from ..operators.profiles.bulk import find_body
 from ..operators.profiles.unrolled import check_sampling
 from ..results import Measurement, Profile
 from ..structure import Structure
-from .along import closed, figure_over_atoms
+from .along import closed, ends_of, figure_over_atoms
 from .style import (
     BLACK,
     BLUE,
@@ -64,7 +64,7 @@ def plot_step(
         profile = profile.internal()
         sign = -1.0 if profile.quantity == "electron_potential_energy" else 1.0
         x, potential = closed(profile, sign * profile.values)
-        start, end = 0.0, profile.length
+        start, end = ends_of(profile)
     drawn = [*_vacua(result)]
     if result.bulk is not None and result.x_b is not None and result.period is not None:
         half = result.period / 2
@@ -99,7 +99,7 @@ def plot_vacuum_levels(
     profile = profile.internal()
     sign = -1.0 if profile.quantity == "electron_potential_energy" else 1.0
     x, potential = closed(profile, sign * profile.values)
-    figure, axes = _levels_along(profile, x, potential, (0.0, profile.length), _vacua(result), structure, origin, width)
+    figure, axes = _levels_along(profile, x, potential, ends_of(profile), _vacua(result), structure, origin, width)
     work = [("low", result.work_function_low, VERMILION), ("high", result.work_function_high, GREEN)]
     measured = [(f"work function, {side}", found, colour) for side, found, colour in work if found is not None]
     write_measurements(axes, [("high − low", result.step, BLACK), *measured])

@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 
 from ..results import Profile
 from ..structure import Structure
-from .along import closed, draw_macroscopic, draw_vacuum, draw_windows, figure_over_atoms, name_vacuum, vacuum_of
+from .along import (
+    closed,
+    draw_macroscopic,
+    draw_vacuum,
+    draw_windows,
+    ends_of,
+    figure_over_atoms,
+    name_vacuum,
+    vacuum_of,
+)
 from .style import BLACK, GREY, NAMES, SKY, finish_rows, leave_room, name_axis, plane_in_words, styled
 
 
@@ -73,7 +82,8 @@ def plot_profile(
     leave_room(main, room / (1 - room))
     name_axis(main, name, planar.unit)
     name_vacuum(main, vacuum or (), planar)
-    draw_windows(main, windows, planar.length / 2)
+    ends = ends_of(planar)
+    draw_windows(main, windows, sum(ends) / 2)
     main.legend(loc="upper center", ncols=2, columnspacing=1.2, borderaxespad=0.2)
-    finish_rows(curves, f"position normal to {plane_in_words(planar.planes)} (Å)", (0.0, planar.length))
+    finish_rows(curves, f"position normal to {plane_in_words(planar.planes)} (Å)", ends)
     return figure

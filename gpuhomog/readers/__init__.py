@@ -43,6 +43,7 @@ MODULES: tuple[Any, ...] = (numpy_files, etsf, hdf5, zarr_store, siesta, xsf, va
 """Reader modules in the order in which they are asked; the most certain first, the most general last."""
 
 _HEAD = 1 << 16
+TRAJECTORIES = (".dcd", ".gro", ".lammpstrj", ".pdb", ".trr", ".xtc", ".xyz")
 
 
 def kinds() -> tuple[str, ...]:
@@ -82,6 +83,16 @@ def open_source(
             return _open(module, where, Choices(None, quantity, frame, survey))
     if where.is_dir():
         raise InputError(f"{where} is a directory: give the file in it.")
+    if head.startswith((b'# format: "gpuhomog"', b'{"format": "gpuhomog"')):
+        raise FileFormatError(
+            f"{where}: a result that gpuhomog wrote, no field on a grid: in Python gh.read_profile reads a profile, "
+            "gh.read_result any other, and functions of profiles go on from there."
+        )
+    if where.suffix.lower() in TRAJECTORIES:
+        raise FileFormatError(
+            f'{where}: named like a trajectory, which holds atoms, no field on a grid: "gpuhomog trajectory" makes its '
+            'charge profile, and "gpuhomog charges" takes the ions of one structure.'
+        )
     raise FileFormatError(
         f"{where}: of no known kind; its beginning fits none of {', '.join(sorted(set(kinds())))}. If you know better, "
         "say kind=…."

@@ -5,7 +5,8 @@
     XYZ       read_trajectory("run.xyz", charges={"Na": 1, "Cl": -1}, cell=np.diag([20, 20, 60]))
 
 One frame is in memory at a time, so a trajectory may be of any length; it can be gone through several times. Lengths
-are Å (as MDAnalysis gives them), charges e, times ps. Needs the extra `formats`.
+are Å (as MDAnalysis gives them), charges e, times ps where the file states them: XYZ and dumps of LAMMPS do not. Needs
+the extra `formats`.
 
 In   paths; charges and cell where the files do not state them.
 Out  Trajectory: an iterable of Frame.
@@ -31,6 +32,10 @@ LAMMPS_DUMPS = (".lammpstrj", ".lammpsdump", ".dump")
 """Suffixes of LAMMPS dumps, of which MDAnalysis knows one."""
 
 
+_MADE_UP = "Reader has no dt information"
+"""What MDAnalysis warns of where it takes 1 ps a frame, or a step of LAMMPS, for a file without times."""
+
+
 class Trajectory:
     """Frames of a trajectory; len() is their number.
 
@@ -46,8 +51,9 @@ class Trajectory:
         names: tuple[str, ...],
         cell: NDArray[np.float64] | None,
         frames: slice,
+        timed: bool,
     ) -> None:
-        self._universe, self._path, self._cell, self._frames = universe, path, cell, frames
+        self._universe, self._path, self._cell, self._frames, self._timed = universe, path, cell, frames, timed
         self.charges, self.names = charges, names
 
     def __len__(self) -> int:
@@ -59,7 +65,7 @@ class Trajectory:
                 step = self._universe.trajectory[number]
                 cell = self._cell if self._cell is not None else step.triclinic_dimensions
                 positions = np.array(step.positions, dtype=np.float64)
-                time = float(step.time)
+                time = float(step.time) if self._timed else None
             if cell is None or not np.asarray(cell).any():
                 raise InputError(f"{self._path}: frame {number} states no cell: give cell = three rows in Å.")
             yield Frame(positions, self.charges, np.asarray(cell, dtype=np.float64), time)
@@ -138,11 +144,14 @@ def read_trajectory(
         more |= {"format": kind} if topology is not None else {"format": kind, "topology_format": kind}
     if atom_style is not None:
         more |= {"atom_style": atom_style, "topology_format": "DATA"}
-    with _quiet(place, "it"):
+    with _quiet(place, "it"), warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
         files = (str(place),) if topology is None else (str(topology), str(place))
         universe = MDAnalysis.Universe(*files, **more)
+        _ = universe.trajectory.ts.time
+    timed = not any(_MADE_UP in str(warning.message) for warning in said)
     found, names = _charges(universe, charges, place)
-    return Trajectory(universe, place, found, names, rows, slice(start, stop, every))
+    return Trajectory(universe, place, found, names, rows, slice(start, stop, every), timed)
 
 
 def _charges(

@@ -37,6 +37,17 @@ def test_profile_of_a_run(run, xyz):
     assert part["provenance"][-1]["frames"] == 14
 
 
+def test_a_cell_that_changes_is_told(run, xyz):
+    lines = Path(xyz).read_text().splitlines()
+    for number, length in enumerate(12 + 0.1 * np.sin(np.arange(len(POSITIONS)))):
+        lines[8 * number + 1] = f'Lattice="10 0 0 0 10 0 0 0 {length:.4f}" Properties=species:S:1:pos:R:3'
+    Path("npt.xyz").write_text("\n".join(lines) + "\n")
+    options = ("--charges", "Na=1,Cl=-1", "--spacing", "1")
+    told = " ".join(run("trajectory", "npt.xyz", *options).out.split())
+    assert "11.9 to 12.0991 Å long: charges are counted at fractions of it" in told
+    assert "Å long" not in run("trajectory", xyz, *options, "--cell", CELL).out
+
+
 @pytest.mark.parametrize("name", ["run.extxyz", "extended.xyz"])
 def test_extended_xyz_has_cells_and_charges_itself(run, xyz, name):
     plain = Path(xyz).read_text().splitlines()

@@ -95,6 +95,12 @@ def test_the_cursor_reads_lines_and_bytes_and_looks_ahead(tmp_path):
         assert open_bytes(path).head(100) == text[:100]
 
 
+def test_a_trajectory_is_no_field(tmp_path):
+    (tmp_path / "run.lammpstrj").write_text("ITEM: TIMESTEP\n0\n")
+    with pytest.raises(InputError, match='"gpuhomog trajectory" makes its charge profile'):
+        gh.read(tmp_path / "run.lammpstrj")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -102,6 +108,7 @@ def test_the_cursor_reads_lines_and_bytes_and_looks_ahead(tmp_path):
         (b"", "is empty"),
         (b"(\xb5/\xfd" + bytes(50), "compressed with zstd"),
         (b"hello\nworld\n", "of no known kind"),
+        (b'# format: "gpuhomog"\n# version: 1\n', "a result that gpuhomog wrote, no field on a grid"),
         (np.random.default_rng(5).bytes(5000), "of no known kind|damaged"),
     ],
 )

@@ -99,6 +99,25 @@ def test_gromacs(tmp_path):
     check_frames(gh.read_trajectory(run, start, charges={"Na": 0.9, "Cl": -0.9}), [0.9, -0.9, 0.9, -0.9], 0.006)
 
 
+def test_times_are_those_that_files_state(tmp_path):
+    """A step of LAMMPS was taken for 1 ps, and so was a frame of XYZ: rates were off by whatever a step is."""
+    dump, topology = lammps(tmp_path)
+    run, start = gromacs(tmp_path)
+    ions, moving = {"Na": 1, "Cl": -1}, 0.001 * POSITIONS[:, :, 2] + np.arange(4)
+    timeless = [
+        gh.read_trajectory(dump, topology, atom_style="id type charge x y z"),
+        gh.read_trajectory(dump, charges={"1": 1, "2": -1}),
+        gh.read_trajectory(xyz(tmp_path / "run.xyz"), charges=ions, cell=CELL),
+    ]
+    for trajectory in timeless:
+        assert [frame.time for frame in trajectory] == [None] * 5
+    assert None not in [frame.time for frame in gh.read_trajectory(run, start, charges=ions)]
+    lines = [line for z in moving for line in ("2", "", f"Na 0 0 {z[0]:.6f}", f"Cl 0 0 {z[1]:.6f}")]
+    (tmp_path / "slow.xyz").write_text("\n".join(lines) + "\n")
+    with pytest.raises(InputError, match="state no times"):
+        gh.packet_current(gh.read_trajectory(tmp_path / "slow.xyz", charges=ions, cell=CELL))
+
+
 def test_refusals(tmp_path, monkeypatch):
     path = xyz(tmp_path / "run.xyz")
     charges = {"Na": 1, "Cl": -1}

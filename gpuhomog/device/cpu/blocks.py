@@ -28,8 +28,18 @@ from .kept import KEPT_BYTES, TABLES
 from .team import SMALL, share
 from .transforms import Block, irfftn, rfftn
 
-BLOCK_BYTES = 1 << 19
-"""Of complex planes, or of real ones, that are transformed at once on a thread."""
+BLOCK_BYTES = 1 << 20
+"""Of planes that are transformed at once on a thread: about a cache. With half of it threads wait for each other, as
+every call of NumPy or FFTW takes the interpreter's lock again."""
+
+
+def planes_at_once(n: int, plane_bytes: int, threads: int) -> int:
+    """Of n planes: those that fit a block, but so few that each thread gets some twice.
+
+    >>> planes_at_once(65, 1 << 18, 2), planes_at_once(65, 1 << 18, 32), planes_at_once(65, 1 << 24, 2)
+    (4, 1, 1)
+    """
+    return max(1, min(BLOCK_BYTES // plane_bytes, n // (2 * threads)))
 
 
 def transformed_axes(multipliers: Sequence[Any]) -> tuple[int, ...]:
@@ -157,7 +167,7 @@ def _filter(
     threads: int,
 ) -> None:
     """For each multiplier the filtered values into an empty result; axis 1 is not flat."""
-    n_0, _, n_2 = values.shape
+    n_0 = values.shape[0]
     m_0, m_1, m_2 = (
         n if axis in flat else m
         for axis, (n, m) in enumerate(zip(values.shape, multipliers[0].stored_shape, strict=True))
@@ -167,24 +177,22 @@ def _filter(
     scale = 1 / prod((m_0, 0, m_2)[axis] for axis in across)
     factors = [Factor(multiplier.across(flat).turned(), spectrum.dtype, scale) for multiplier in multipliers]
     spectra = [spectrum if number == len(factors) else np.empty_like(spectrum) for number in range(1, len(factors) + 1)]
-    at_once = max(1, min(spectrum.shape[1], BLOCK_BYTES // (m_0 * m_2 * spectrum.itemsize)))
+    at_once = planes_at_once(spectrum.shape[1], m_0 * m_2 * spectrum.itemsize, threads)
 
     def filter_modes(blocks: list[Block], first: int) -> None:
         some = slice(first, min(first + at_once, spectrum.shape[1]))
         whole, n = blocks[0].modes, some.stop - some.start
-        whole[:n_0, :n, :n_2] = spectrum[:, some]
-        whole[:n_0, :, n_2:] = 0
-        whole[n_0:] = 0
-        for axis in across:
-            blocks[0].transform(axis)
+        blocks[0].take(spectrum[:, some], transformed=2 in across)
+        if 0 in across:
+            blocks[0].transform(0)
         for number, (factor, result) in enumerate(zip(factors, spectra, strict=True), start=1):
             block = blocks[0] if number == len(factors) else blocks[1]
             if block is not blocks[0]:
                 block.modes[...] = whole
             factor.multiply(block.modes[:, :n], first)
-            for axis in reversed(across):
-                block.transform(axis, inverse=True)
-            result[:, some] = block.modes[:n_0, :n, :n_2]
+            if 0 in across:
+                block.transform(0, inverse=True)
+            block.give(result[:, some], transformed=2 in across)
 
     def blocks() -> list[Block]:
         return [Block((m_0, at_once, m_2), n_0, spectrum.dtype) for _ in range(min(len(factors), 2))]
@@ -200,7 +208,7 @@ def _filter(
 def transformed(values: NDArray[Any], m_1: int, threads: int) -> NDArray[Any]:
     """(n_0, m_1//2 + 1, n_2) real lines of axis 1 transformed, zeros behind them."""
     n_0, n_1, n_2 = values.shape
-    at_once = max(1, min(n_0, BLOCK_BYTES // (2 * m_1 * n_2 * values.itemsize)))
+    at_once = planes_at_once(n_0, 2 * m_1 * n_2 * values.itemsize, threads)
     real, modes = (at_once, m_1, n_2), (at_once, m_1 // 2 + 1, n_2)
     spectrum = np.empty((n_0, *modes[1:]), np.complex64 if values.dtype == np.float32 else np.complex128)
 
@@ -221,7 +229,7 @@ def transformed(values: NDArray[Any], m_1: int, threads: int) -> NDArray[Any]:
 def transform_back(spectrum: NDArray[Any], values: NDArray[Any], m_1: int, threads: int) -> None:
     """Lines of m_1, of which the first n_1 are the values."""
     n_0, n_1, n_2 = values.shape
-    at_once = max(1, min(n_0, BLOCK_BYTES // (2 * m_1 * n_2 * values.itemsize)))
+    at_once = planes_at_once(n_0, 2 * m_1 * n_2 * values.itemsize, threads)
     real, modes = (at_once, m_1, n_2), (at_once, m_1 // 2 + 1, n_2)
 
     def transform(memory: tuple[NDArray[Any], NDArray[Any]], first: int) -> None:

@@ -24,6 +24,9 @@ from .team import SMALL, share
 BLOCK_BYTES = 2**19
 """Rows that are looked at several times: half of a second-level cache."""
 
+SHARED_BYTES = 2**22
+"""Values and magnitudes that a thread takes at once: of an eighth of it threads wait for each other at every call."""
+
 
 class Sums:
     """Reductions; see device.Device for what each method promises."""
@@ -46,7 +49,7 @@ class Sums:
         if is_fortran_ordered(values):
             return self.magnitude_sums(values.T, 2 - axis, [2 - other for other in axes])
         n_0, n_1, n_2 = values.shape
-        at_once = max(1, BLOCK_BYTES // max(1, 2 * n_1 * n_2 * values.itemsize))
+        at_once = max(1, SHARED_BYTES // max(1, 2 * n_1 * n_2 * values.itemsize))
         chunks = range(0, n_0, at_once)
         rows, columns = np.zeros((2, n_0, n_1)), np.zeros((2, len(chunks), n_2))
 

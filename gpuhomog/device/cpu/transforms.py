@@ -102,13 +102,43 @@ class Block:
         self._lines = {0: self.modes, 2: self.modes[:n_0]}
         self._planned: dict[tuple[int, bool], Callable[[], None] | None] = {}
 
+    def take(self, rows: NDArray[Any], transformed: bool) -> None:
+        """Rows (n_0, n, n_2) into the first planes, zeros behind; transformed along the last axis, if asked for."""
+        n_0, n, n_2 = rows.shape
+        lines = self.modes[:n_0, :n]
+        self.modes[n_0:] = 0
+        if transformed and self._passes(n_2, False):
+            ducc0().c2c(rows, axes=(2,), out=lines)
+            return
+        lines[:, :, :n_2] = rows
+        self.modes[:n_0, :, n_2:] = 0
+        if transformed:
+            self.transform(2)
+
+    def give(self, rows: NDArray[Any], transformed: bool) -> None:
+        """What take took, after the inverse transform along the last axis, if asked for: unnormalized."""
+        n_0, n, n_2 = rows.shape
+        if transformed and self._passes(n_2, True):
+            ducc0().c2c(self.modes[:n_0, :n], axes=(2,), out=rows, forward=False)
+            return
+        if transformed:
+            self.transform(2, inverse=True)
+        rows[...] = self.modes[:n_0, :n, :n_2]
+
+    def _passes(self, n_2: int, inverse: bool) -> bool:
+        """True if rows are transformed on their way: there are no zeros behind them, and FFTW does not know them."""
+        return n_2 == self.modes.shape[2] and ducc0() is not None and self._plan(2, inverse) is None
+
     def transform(self, axis: int, inverse: bool = False) -> None:
         """Lines along axis 0 or 2."""
-        lines = self._lines[axis]
-        if (axis, inverse) not in self._planned:
-            self._planned[axis, inverse] = fftw.planned(lines, axis, inverse)
-        execute = self._planned[axis, inverse]
+        execute = self._plan(axis, inverse)
         if execute is None:
-            fft(lines, axis, 1, inverse, normalized=False)
+            fft(self._lines[axis], axis, 1, inverse, normalized=False)
         else:
             execute()
+
+    def _plan(self, axis: int, inverse: bool) -> Callable[[], None] | None:
+        """FFTW's for these lines, if it has one."""
+        if (axis, inverse) not in self._planned:
+            self._planned[axis, inverse] = fftw.planned(self._lines[axis], axis, inverse)
+        return self._planned[axis, inverse]

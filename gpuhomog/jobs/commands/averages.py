@@ -37,6 +37,8 @@ from .common import (
     with_ends,
 )
 
+CELL_STAYS = 1e-6  # relative change of its length below which a cell is one
+
 
 def check_average(values: dict[str, Any]) -> None:
     """Kernel and size fit together; something is asked for."""
@@ -191,6 +193,10 @@ def run_trajectory(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         ("smallest, largest", f"{shown(result.values.min())}, {shown(result.values.max(), result.unit)}"),
         ("standard error", f"{np.sqrt(np.mean(errors**2)):.2g} {result.unit}, root mean square"),
     ]
+    shortest, longest = step["lengths"]
+    if longest - shortest > CELL_STAYS * longest:
+        varied = f"{shortest:.6g} to {longest:.6g} Å long"
+        rows.append(("cell", f"{varied}: charges are counted at fractions of it, and positions are those of its mean"))
     if not step["converged"]:
         rows.append(("note", "too few frames for their memory: the errors are lower bounds"))
 

@@ -118,7 +118,10 @@ class Blocks:
         """Mean and errors of all that was added; InputError if that is too few frames."""
         n = self.counts[0] if self.counts else 0
         if n < FEWEST_FRAMES:
-            raise InputError(f"{counted(n, 'frame')}: at least {FEWEST_FRAMES} are needed for a mean with its error.")
+            raise InputError(
+                f"{counted(n, 'frame')}: at least {FEWEST_FRAMES} are needed for a mean with its error. Take a longer "
+                "run, or begin earlier in it."
+            )
         levels = [k for k, count in enumerate(self.counts) if count >= FEWEST_BLOCKS] or [0]
         total = [float(self.error(k).sum()) for k in levels]
         chosen, converged = levels[-1], False
@@ -180,15 +183,16 @@ def trajectory_profile(frames: Iterable[Frame], spacing: float, *, axis: int | s
     axis     across whose planes: "a", "b" or "c"
 
     Charges are counted in cells of a fraction of the axis, divided by the cells' volume in that frame; positions are
-    those of the mean length. The samples are averages over cells: say sampling="cell" to what uses them. Its area is
-    the mean of the frames'. Raises InputError for a spacing that is not positive, fewer than four frames, cells that
-    span no volume, and values that are not finite.
+    those of the mean length, and the provenance has the shortest and the longest. The samples are averages over cells:
+    say sampling="cell" to what uses them. Its area is the mean of the frames'. Raises InputError for a spacing that is
+    not positive, fewer than four frames, cells that span no volume, and values that are not finite.
     """
     if not (isfinite(spacing) and spacing > 0):
         raise InputError(f"spacing = {spacing}: give a positive width in Å.")
     index = axis_index(axis)
     n_cells = 0
     geometry = np.zeros(2)
+    lengths: list[float] = []
     normal = np.eye(3)[index]
 
     def measure(frame: Frame) -> Array:
@@ -204,6 +208,7 @@ def trajectory_profile(frames: Iterable[Frame], spacing: float, *, axis: int | s
             n_cells = max(8, int(np.ceil(height / spacing - 1e-9)))
             normal = grid.normal(index)
         geometry[:] += height, area
+        lengths[:] = min([height, *lengths]), max([height, *lengths])
         fraction = grid.fractional(frame.positions)[:, index] % 1.0
         cells = np.minimum((fraction * n_cells).astype(np.int64), n_cells - 1)
         counted = np.bincount(cells, weights=frame.charges, minlength=n_cells)
@@ -217,6 +222,7 @@ def trajectory_profile(frames: Iterable[Frame], spacing: float, *, axis: int | s
         "block": found.block,
         "correlation_time": [found.correlation_time.value, found.correlation_time.uncertainty],
         "converged": found.converged,
+        "lengths": list(lengths),
     }
     return Profile(
         (np.arange(n_cells) + 0.5) * length / n_cells,

@@ -111,7 +111,9 @@ def march_fit(
 
     dtype  in which the march will run: slow exponentials rounded to float32 would decay otherwise over many planes, so
            they are rounded first and the weights fitted to them.
-    edge   half width of a soft edge (cylinder_kernel)
+    others  as in cylinder_table
+
+    Raises InputError for what is no cylinder, and for end weights beyond the planes that a march holds.
     """
     check_cylinder(radius, step, n)
     if order > NEAR:
@@ -122,11 +124,11 @@ def march_fit(
     slow, fast = _own(g, R)
     share = (1 + slow / fast * np.exp((slow - fast) * NEAR)) / 2  # the faster of two readings, met where it is largest
     nodes = _nodes(n)
-    remainder = khat_table(g[0], nodes, R, soft)
-    remainder[mixed] = (remainder[mixed] + khat_table(g[1][mixed], nodes, R, soft)) / 2
-    fit = _fitted(g[0], share, remainder, nodes, R, n, tolerance, sections, dtype, soft)
-    ends = gregory_weights(order)
-    return _finished(fit, g[0], share, remainder, R, ends, classes, shape, n, step**2 * inverse_eps0, dtype)
+    kernel = khat_table(g[0], nodes, R, soft)
+    kernel[mixed] = (kernel[mixed] + khat_table(g[1][mixed], nodes, R, soft)) / 2
+    modes = _Modes(g[0], share, R, dtype)
+    fit = _fitted(modes, kernel, nodes, n, tolerance, sections, soft)
+    return _finished(modes, fit, kernel, gregory_weights(order), classes, shape, n, step**2 * inverse_eps0)
 
 
 def _nodes(n: int) -> Array:
@@ -141,13 +143,28 @@ def _own(g: Array, R: float) -> Array:
     return np.maximum(g, EDGE_SCALE / R)
 
 
-def _own_factor(g: Array, R: float, dtype: Any) -> Array:
-    """Of one plane, as the recursion has it."""
-    return np.exp(-_own(g, R)).astype(dtype).astype(float)
+@dataclass(frozen=True)
+class _Modes:
+    """Each mode's own exponential: |g|, its share, the disc's radius in plane distances, the precision of the march."""
 
+    g: Array
+    share: Array
+    R: float
+    dtype: Any = np.float64
 
-def _own_part(g: Array, share: Array, d: Array, R: float, dtype: Any = np.float64) -> Array:
-    return _own_factor(g, R, dtype)[:, None] ** d * (share / (2 * _own(g, R)))[:, None]
+    @property
+    def own_factor(self) -> Array:
+        """Of one plane, as the recursion has it."""
+        return np.exp(-_own(self.g, self.R)).astype(self.dtype).astype(float)
+
+    @property
+    def own_weight(self) -> Array:
+        """On the plane itself."""
+        return np.asarray(self.share / (2 * _own(self.g, self.R)))
+
+    def own_part(self, d: Array) -> Array:
+        """(modes, len(d)) d planes away."""
+        return np.asarray(self.own_factor[:, None] ** d * self.own_weight[:, None])
 
 
 def _shift_basis(R: float, n: int, terms: int, edge: float) -> tuple[Array, int]:
@@ -156,7 +173,7 @@ def _shift_basis(R: float, n: int, terms: int, edge: float) -> tuple[Array, int]
     stride = ceil(count / FIT_SAMPLES)
     d = NEAR + stride * np.arange(float(ceil(count / stride)))
     g = np.concatenate([np.linspace(0.0, 4 / R, 32), np.linspace(4 / R, 60 / R, 96)[1:]])
-    samples = khat_table(g, d, R, edge) - _own_part(g, np.ones(len(g)), d, R)
+    samples = khat_table(g, d, R, edge) - _Modes(g, np.ones(len(g)), R).own_part(d)
     _, strength, shapes = np.linalg.svd(samples, full_matrices=False)
     channels = (strength[:, None] * shapes)[:30]
     window = max(len(d) // 2, terms + 1)
@@ -200,28 +217,19 @@ def _responses(propagators: Array, d: Array) -> Array:
 
 
 def _fitted(
-    g: Array,
-    share: Array,
-    kernel: Array,
-    nodes: Array,
-    R: float,
-    n: int,
-    tolerance: float,
-    sections: Sequence[int],
-    dtype: Any,
-    edge: float = 0.0,
+    modes: _Modes, kernel: Array, nodes: Array, n: int, tolerance: float, sections: Sequence[int], edge: float
 ) -> tuple[Array, Array, float]:
     """Propagators, weights (2 sections, classes) and the error at nodes left out of the fit."""
     far = nodes >= NEAR
-    remainder = kernel[:, far] - _own_part(g, share, nodes[far], R, dtype)
+    remainder = kernel[:, far] - modes.own_part(nodes[far])
     kept = np.ones(far.sum(), dtype=bool)
     kept[1:-1:3] = False  # these tell the error
     kept[:6] = True
     best: tuple[Array, Array, float] | None = None
-    basis, stride = _shift_basis(R, n, 2 * max(sections), edge)
+    basis, stride = _shift_basis(modes.R, n, 2 * max(sections), edge)
     for count in sorted(sections):
-        exact = _propagators(_shared_exponents(basis[:, : 2 * count], stride, R, n), count)
-        propagators = exact.astype(dtype).astype(float)
+        exact = _propagators(_shared_exponents(basis[:, : 2 * count], stride, modes.R, n), count)
+        propagators = exact.astype(modes.dtype).astype(float)
         responses = _responses(propagators, nodes[far])
         solved = np.linalg.lstsq(responses[:, kept].T, remainder[:, kept].T, rcond=1e-14)[0]
         weights = np.asarray(solved.T, dtype=float)
@@ -236,31 +244,27 @@ def _fitted(
 
 
 def _finished(
+    modes: _Modes,
     fit: tuple[Array, Array, float],
-    g: Array,
-    share: Array,
     kernel: Array,
-    R: float,
     ends: Array,
     classes: NDArray[np.int32],
     shape: tuple[int, int],
     n: int,
     scale: float,
-    dtype: Any,
 ) -> MarchFit:
     """The near planes get what the recursions lack, end weights included."""
     propagators, weights, error = fit
     near = np.arange(float(NEAR))
-    by_recursion = weights.T @ _responses(propagators, near) + _own_part(g, share, near, R, dtype)
+    by_recursion = weights.T @ _responses(propagators, near) + modes.own_part(near)
     factor = np.ones(NEAR)
     factor[: len(ends)] = ends
-    lacking = (kernel[:, :NEAR] * factor - by_recursion).T
     return MarchFit(
         propagators=propagators,
         weights=weights * scale,
-        own_factor=_own_factor(g, R, dtype),
-        own_weight=share / (2 * _own(g, R)) * scale,
-        near=lacking * scale,
+        own_factor=modes.own_factor,
+        own_weight=modes.own_weight * scale,
+        near=(kernel[:, :NEAR] * factor - by_recursion).T * scale,
         classes=classes,
         shape=shape,
         source=source_weights(ends, n),

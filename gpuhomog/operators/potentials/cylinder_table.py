@@ -188,8 +188,10 @@ def cylinder_table(
 ) -> CylinderTable:
     """Table of the analytic kernel for n planes a step apart, on in-plane vectors (2, 2 or 3) with shape points.
 
-    order  of Gregory's end weights. 8 n bytes a class: on large grids, MarchFit.
-    edge   half width of a soft edge (cylinder_kernel)
+    radius        R [Å], as vectors and step
+    order         of Gregory's end weights. 8 n bytes a class: on large grids, MarchFit.
+    inverse_eps0  factor of the sums: FOUR_PI_KAPPA makes V of e/Å^3
+    edge          half width of a soft edge (cylinder_kernel)
     """
     check_cylinder(radius, step, n)
     lengths, classes = classes_of(in_plane_wavevectors(vectors, shape))

@@ -137,6 +137,12 @@ def _derived(density: Field, values: Any, quantity: str, unit: str, step: str) -
 
 def _checked(field: Field, boundary: str | Sequence[str] | None) -> Field:
     """The density in e/Å^3 with the boundary that is solved for; InputError if it has no potential there."""
+    if not isinstance(field, Field):
+        raise InputError(
+            f"A potential on a grid is of a Field, and this is a {type(field).__name__}: of a profile "
+            "gh.potential_step(profile) has the levels, and gh.cylinder_terms(profile, radius=math.inf, x_b=…) the "
+            "values at positions."
+        )
     field = field.internal()
     wanted = field.grid.boundary if boundary is None else parse_boundary(boundary)
     grid = replace(field.grid, boundary=wanted)

@@ -372,8 +372,9 @@ def _refine(profile: Profile, search: _Search, run: _Run) -> PeriodEstimate:
     uncertainty = float(np.hypot(uncertainty * _few(n_core), _unsteadiness(local, run, first, stop, lag, mismatch)))
     odds = _false_alarm(search, mismatch, n_core * value, n_core)
     relative = uncertainty / value
-    turns = window[0] // profile.length * profile.length if search.periodic else 0.0
-    through = " through the end of the cell" if search.periodic and window[1] - turns > profile.length else ""
+    start = float(profile.position[0])
+    turns = (window[0] - start) // profile.length * profile.length if search.periodic else 0.0
+    through = " through the end of the cell" if search.periodic and window[1] - turns - start > profile.length else ""
     facts = (
         f"{n_core:.1f} regular periods of {Measurement(value, 'Å', uncertainty)} between {window[0] - turns:.4g} and "
         f"{window[1] - turns:.4g} Å{through}, in a crystalline stretch of {search.run_extent(run):.4g} Å; "

@@ -74,7 +74,7 @@ def test_precision_of_the_average_hides_it():
     assert found.unresolved_below.value / POISSON == pytest.approx(0.22, abs=0.005)
     assert found.resolvability.value == pytest.approx(0.004296875 / 0.22, rel=0.02)
     given = gh.inner_potential(slab(ATOM), period=A, length=16.0, eps_rho=1e-6)
-    assert given.resolvability.value == pytest.approx(0.004296875 / (1e-6 * 256), rel=1e-6)
+    assert given.resolvability.value == pytest.approx(0.004296875 / (1e-6 * 256), rel=2e-10)
     assert given.unresolved_below.value == pytest.approx(POISSON * 2.56e-4)
 
 
@@ -82,7 +82,7 @@ def test_precision_of_the_average_hides_it():
 def test_it_does_not_depend_on_where_the_bulk_is(x_b):
     found = gh.inner_potential(slab(SHARED), period=A, x_b=x_b)
     assert found.phi_mean_vs_vacuum_R.value == pytest.approx(BETHE - SHIFT, abs=1e-6)
-    assert found.D_L_over_eps0.value == pytest.approx(BETHE - SHIFT, abs=1e-6)
+    assert found.D_L_over_eps0.value == pytest.approx(BETHE - SHIFT, abs=1e-9)
 
 
 def test_two_different_surfaces_have_two_values():
@@ -91,10 +91,10 @@ def test_two_different_surfaces_have_two_values():
     dipole = 1 / 6  # moved from the last plane of nuclei one period outwards
     layers[-1] = ((0.0, 1.0 - dipole, 0.3), (A, dipole, 0.3), (0.0, -1.0, 0.8))
     found = gh.inner_potential(slab(layers), period=A)
-    assert found.phi_mean_vs_vacuum_L.value == pytest.approx(BETHE, abs=1e-6)
+    assert found.phi_mean_vs_vacuum_L.value == pytest.approx(BETHE, abs=5e-8)
     assert found.phi_mean_vs_vacuum_R.value == pytest.approx(BETHE - SHIFT, abs=1e-6)
-    assert found.D_R_over_eps0.value == pytest.approx(BETHE - SHIFT, abs=1e-6)
-    assert (found.residual_L.value, found.residual_R.value) == pytest.approx((0.0, 0.0), abs=1e-6)
+    assert found.D_R_over_eps0.value == pytest.approx(BETHE - SHIFT, abs=1e-9)
+    assert (found.residual_L.value, found.residual_R.value) == pytest.approx((0.0, 0.0), abs=5e-8)
 
 
 PAIR = ((0.0, 1.0, 0.35), (1.5, -1.0, 0.35))
@@ -107,15 +107,15 @@ def test_polar_slab():
     inside = np.linspace(20.0, 24.0, 4001)
     line = CubicSpline(charge.position, potential_of(charge))
     mean = line.antiderivative()(24.0) / 4 - line.antiderivative()(20.0) / 4
-    assert len(inside) and found.phi_mean_vs_vacuum_L.value == pytest.approx(mean, abs=1e-3)
+    assert len(inside) and found.phi_mean_vs_vacuum_L.value == pytest.approx(mean, abs=1e-8)
     assert found.sigma_L.value == pytest.approx(1.5 / 64, abs=1e-9)
     assert found.sigma_R.value == pytest.approx(-1.5 / 64, abs=1e-9)
     assert not found.phi_paper_eq80.defined and "grows with R" in found.phi_paper_eq80.reason
     depth = found.x_b - found.faces[0]
-    assert found.budget_L.value == pytest.approx(found.D_L_over_eps0.value - POISSON * 1.5 / 64 * depth, abs=1e-6)
+    assert found.budget_L.value == pytest.approx(found.D_L_over_eps0.value - POISSON * 1.5 / 64 * depth, abs=1e-9)
     assert abs(found.residual_L.value) < 1e-5 and abs(found.residual_R.value) < 1e-5
     given = gh.inner_potential(charge, period=A, x_b=22.0, radius=100.0)
-    assert given.phi_paper_eq80.value == pytest.approx(POISSON * 1.5 / 64 * (100.0 - depth) / 2, rel=1e-7)
+    assert given.phi_paper_eq80.value == pytest.approx(POISSON * 1.5 / 64 * (100.0 - depth) / 2, rel=1e-10)
 
 
 @pytest.mark.parametrize(("sign", "quantity", "unit"), [
@@ -126,8 +126,8 @@ def test_from_a_potential(blocks, sign, quantity, unit):
     charge = slab(SHARED)
     potential = as_potential(charge, sign, quantity, unit)
     found = gh.inner_potential(potential, blocks=blocks)
-    assert found.phi_mean_vs_vacuum_L.value == pytest.approx(BETHE - SHIFT, abs=2e-3)
-    assert found.D_R_over_eps0.value == pytest.approx(BETHE - SHIFT, abs=5e-3)
+    assert found.phi_mean_vs_vacuum_L.value == pytest.approx(BETHE - SHIFT, abs=2e-4)
+    assert found.D_R_over_eps0.value == pytest.approx(BETHE - SHIFT, abs=2e-4)
     assert found.phi_paper_eq80.value == 0.0
     assert "no second route" in found.residual_L.reason and "give density" in found.resolvability.reason
     both = gh.inner_potential(potential, density=charge)
@@ -163,10 +163,10 @@ def test_charged_surfaces_from_a_potential():
     charge = slab(PAIR, h=0.1)
     found = gh.inner_potential(as_potential(charge), period=A, x_b=22.0)
     other = gh.inner_potential(charge, period=A, x_b=22.0)
-    assert found.sigma_L.value == pytest.approx(1.5 / 64, rel=1e-3)
-    assert found.sigma_R.value == pytest.approx(-1.5 / 64, rel=1e-3)
+    assert found.sigma_L.value == pytest.approx(1.5 / 64, rel=1e-10)
+    assert found.sigma_R.value == pytest.approx(-1.5 / 64, rel=1e-10)
     moved = POISSON * 1.5 / 64 * (found.faces[0] - other.faces[0])
-    assert found.D_L_over_eps0.value + moved == pytest.approx(other.D_L_over_eps0.value, abs=0.02)
+    assert found.D_L_over_eps0.value + moved == pytest.approx(other.D_L_over_eps0.value, abs=2e-8)
 
 
 def test_without_a_period(rng):
@@ -227,7 +227,7 @@ class TestSalt:
         for value in values:
             assert value.value == pytest.approx(5.832, abs=0.002)
             assert abs(value.value - values[0].value) <= np.hypot(value.uncertainty, values[0].uncertainty)
-        assert values[0].uncertainty < 3e-4 and values[4].uncertainty < 2e-3
+        assert values[0].uncertainty < 5e-4 and values[4].uncertainty < 2e-3
         assert abs(by_charge.residual_L.value) < 1e-6  # the same density by two integrals: rounding alone
         assert by_charge.phi_paper_eq80.value == 0.0
 
@@ -293,7 +293,7 @@ class TestSalt:
             assert one.phi_mean_vs_vacuum_L.value == pytest.approx(three[0].phi_mean_vs_vacuum_L.value, abs=1e-9)
         single = replace(three[2], values=three[2].to_host().astype(np.float32))
         value = gh.inner_potential(single, "c").phi_mean_vs_vacuum_L.value
-        assert value == pytest.approx(three[0].phi_mean_vs_vacuum_L.value, abs=2e-3)
+        assert value == pytest.approx(three[0].phi_mean_vs_vacuum_L.value, abs=1e-4)
 
 
 @pytest.mark.parametrize("boundary", ["periodic", "p,p,o"])
@@ -400,4 +400,4 @@ def test_a_density_of_another_cell_is_refused():
     for other in (longer, replace(charge, planes="a"), replace(charge, area=2 * AREA), moved):
         with pytest.raises(InputError, match="give both of one slab in one cell"):
             gh.inner_potential(potential, density=other, period=A)
-    assert gh.inner_potential(potential, density=charge, period=A).D_L_over_eps0.value == pytest.approx(BETHE, abs=1e-6)
+    assert gh.inner_potential(potential, density=charge, period=A).D_L_over_eps0.value == pytest.approx(BETHE, abs=1e-9)

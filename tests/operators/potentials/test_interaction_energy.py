@@ -45,7 +45,7 @@ def test_overlap(device):
     """Two Gaussians of one width s, d apart: ∫ρ² = q²/(8π^{3/2}s³), overlap over that e^{-d²/4s²}."""
     places = [[(1.0, 1.0, (6.0, 6.5, z))] for z in (7.0, 9.0)]
     found = gh.interaction_energy(*(density(SHAPE, CELL, blobs, "open", device=device) for blobs in places))
-    assert found.overlap_fraction == pytest.approx(np.exp(-1.0), rel=1e-7)
+    assert found.overlap_fraction == pytest.approx(np.exp(-1.0), rel=1e-10)
     assert found.overlap.value == pytest.approx(np.exp(-1.0) / (8 * np.pi**1.5), rel=1e-7)
     assert "the densities overlap (3.7e-01)" in found.remarks[0]
     apart = gh.interaction_energy(*(density(SHAPE, CELL, blobs, "open", device=device) for blobs in (FIRST, SECOND)))

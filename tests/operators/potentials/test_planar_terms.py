@@ -67,7 +67,7 @@ def test_closed_forms_and_the_next_term():
             + q * s * np.exp(-((5.0 - c) ** 2) / (2 * s * s)) / sqrt(2 * np.pi)
             for q, c, s in LAYERS
         )
-        assert found.low_closed[0] == pytest.approx(charge * FOUR_PI_KAPPA / 2, rel=1e-9)
+        assert found.low_closed[0] == pytest.approx(charge * FOUR_PI_KAPPA / 2, rel=1e-10)
     assert np.diff(np.log2(np.abs(missed))) == pytest.approx([-1, -1], abs=0.01)
     assert np.diff(np.log2(np.abs(left))) == pytest.approx([-3, -3], abs=0.01)
 

@@ -150,7 +150,7 @@ def test_vacuum_of_a_polar_slab():
         planes = gh.planar_average(gh.electrostatic_potential(field), "c").values
         ends = np.array([0.0, n / 4 - 0.25])
         expected = -POISSON / 32 * np.abs(ends[:, None] - z) @ charges
-        assert planes[[0, -1]] == pytest.approx(expected, abs=1e-6)
+        assert planes[[0, -1]] == pytest.approx(expected, abs=1e-9)
         assert expected[1] - expected[0] == pytest.approx(POISSON * 1.5 / 16, rel=1e-3)
 
 
@@ -370,6 +370,12 @@ class TestRefusals:
         return gh.electrostatic_potential(
             density((12, 12, 24), cell, blobs, "periodic", (1, 1, 1)), boundary, **options
         )
+
+    def test_a_profile_is_told_what_takes_it(self):
+        profile = gh.planar_average(density((12, 12, 24), np.eye(3) * 6, [], "periodic", (1, 1, 1)), "c")
+        for of in (gh.electrostatic_potential, gh.electric_field):
+            with pytest.raises(InputError, match=r"this is a Profile: .* gh.potential_step\(profile\) has the levels"):
+                of(profile)
 
     def test_charge_at_the_faces(self):
         dipole = [(1.0, 0.7, (3, 3, 0.5)), (-1.0, 0.7, (3, 3, 1.5))]

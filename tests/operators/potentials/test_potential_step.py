@@ -58,7 +58,7 @@ class TestSalt:
         for difference in (result.bulk_minus_low, result.bulk_minus_high):
             assert difference.value == pytest.approx(5.832, abs=0.002)
             assert difference.uncertainty < 0.002
-        assert result.step.value == pytest.approx(0.0, abs=1e-6)
+        assert result.step.value == pytest.approx(0.0, abs=1e-9)
         assert result.flat
         assert result.source == "electron_potential_energy"
 
@@ -90,7 +90,7 @@ class TestSalt:
             np.roll(energy.to_host(), 170, axis=2), energy.grid.cell, quantity="electron_potential_energy"
         )
         whole, wrapped = gh.potential_step(energy, "c"), gh.potential_step(rolled, "c")
-        assert wrapped.bulk_minus_low.value == pytest.approx(whole.bulk_minus_low.value, abs=1e-6)
+        assert wrapped.bulk_minus_low.value == pytest.approx(whole.bulk_minus_low.value, abs=1e-9)
         assert wrapped.faces[1] > 28.1
 
     def test_with_the_density_too(self, salt):
@@ -108,9 +108,9 @@ class TestVacuum:
         """The potential jumps in the vacuum, wherever that lies in the cell."""
         charge = polar_charge()
         result = gh.potential_step(as_potential(charge, potential_of(charge), shift), period=3.0)
-        assert result.step.value == pytest.approx(self.EXPECTED, abs=1e-6)
+        assert result.step.value == pytest.approx(self.EXPECTED, abs=1e-9)
         assert result.flat
-        assert result.field_low.value == pytest.approx(0.0, abs=1e-6)
+        assert result.field_low.value == pytest.approx(0.0, abs=1e-9)
         assert np.array(result.faces) - shift / 16 == pytest.approx([14.1, 40.5], abs=1.5)  # where its charge ends
 
     def test_uncorrected(self):
@@ -121,10 +121,10 @@ class TestVacuum:
         result = gh.potential_step(as_potential(charge, alone + field * charge.position), period=3.0)
         assert not result.flat
         assert any("VASP's limit" in remark for remark in result.remarks)
-        assert result.field_low.value == pytest.approx(field, abs=1e-6)
-        assert result.field_high.value == pytest.approx(field, abs=1e-6)
+        assert result.field_low.value == pytest.approx(field, abs=1e-9)
+        assert result.field_high.value == pytest.approx(field, abs=1e-9)
         thickness = result.faces[1] - result.faces[0]
-        assert result.step.value - field * thickness == pytest.approx(100 * self.EXPECTED, rel=1e-5)
+        assert result.step.value - field * thickness == pytest.approx(100 * self.EXPECTED, rel=1e-10)
         assert any("bulk has a field" in remark for remark in result.remarks)
 
     def test_sign_of_an_energy(self):
@@ -134,7 +134,7 @@ class TestVacuum:
         down = gh.potential_step(
             as_potential(charge, -volts, quantity="electron_potential_energy", boundary="open"), period=3.0
         )
-        assert up.step.value == pytest.approx(self.EXPECTED, abs=1e-6)
+        assert up.step.value == pytest.approx(self.EXPECTED, abs=1e-9)
         assert down.step.value == up.step.value
         assert down.step.unit == "V"
 
@@ -143,7 +143,7 @@ class TestVacuum:
         by_charge = gh.potential_step(charge, period=3.0, x_b=27.3)
         by_potential = gh.potential_step(as_potential(charge, potential_of(charge)), period=3.0, x_b=27.3)
         assert by_charge.step.value == pytest.approx(self.EXPECTED, abs=1e-10)
-        assert by_charge.bulk.value == pytest.approx(by_potential.bulk.value, abs=1e-6)
+        assert by_charge.bulk.value == pytest.approx(by_potential.bulk.value, abs=1e-9)
         assert by_charge.dipole.value == pytest.approx(-0.001 * 0.6 * 9, abs=1e-14)
 
     def test_graphene(self):
@@ -166,7 +166,7 @@ class TestVacuum:
             charge.position[cut], values[cut], "V", "electrostatic_potential", 500 / 16, boundary="open"
         )
         result = gh.potential_step(profile, period=3.0)
-        assert result.low.value == pytest.approx(0.0, abs=1e-6)
+        assert result.low.value == pytest.approx(0.0, abs=1e-9)
         assert not result.high.defined
         assert "no vacuum at the upper end" in result.step.reason
         assert result.bulk_minus_low.defined
@@ -317,13 +317,13 @@ class TestInterface:
         values = np.where(x < 30, 0.02 * (x - 15) + np.cos(2 * np.pi * x / 2.5), 5 + np.cos(2 * np.pi * x / 3))
         profile = gh.Profile(x, values, "V", "electrostatic_potential", 60.0, boundary="open")
         result = gh.potential_step(profile, between=(15.0, 45.0), period=(2.5, 3.0))
-        assert result.field_low.value == pytest.approx(0.02, abs=1e-4)
-        assert result.field_high.value == pytest.approx(0.0, abs=1e-6)
-        assert result.step.value == pytest.approx(5.0, abs=1e-4)
+        assert result.field_low.value == pytest.approx(0.02, abs=1e-9)
+        assert result.field_high.value == pytest.approx(0.0, abs=1e-9)
+        assert result.step.value == pytest.approx(5.0, abs=1e-9)
 
-    @pytest.mark.parametrize("disorder", ["displaced", "noise"])
+    @pytest.mark.parametrize("disorder", ["displaced", "noise", "strength"])
     def test_the_uncertainty_is_one_where_periods_differ(self, disorder):
-        """Layers that are displaced, or noise at each point: of seeded steps 68 % lie within 1 u, 95 % within 2 u."""
+        """Layers displaced or of unequal strength, or noise at each point: of seeded steps 95 % lie within 2 u."""
         x, away = np.arange(800) * 0.12, []
         for seed in range(80):
             rng = np.random.default_rng(seed)
@@ -331,14 +331,15 @@ class TestInterface:
             for i, (level, a) in enumerate(zip(levels, periods, strict=True)):
                 for place in 48 + (np.arange(12) + 0.5) * a * (1, -1)[1 - i]:
                     moved = 0.03 * a * rng.normal() if disorder == "displaced" else 0.0
-                    values += level * a * gaussian(x, place + moved, 0.2 * a)
+                    strength = 1 + 0.03 * rng.normal() if disorder == "strength" else 1.0
+                    values += strength * level * a * gaussian(x, place + moved, 0.2 * a)
             values += 0.05 * rng.normal(size=800) if disorder == "noise" else 0.0
             profile = gh.Profile(x, values, "V", "electrostatic_potential", 96.0, boundary="open")
             places = 48 + rng.uniform(5.5, 6.5, 2) * periods * (-1, 1)
             step = gh.potential_step(profile, between=places, period=periods).step
             away.append(abs(step.value - levels[1] + levels[0]) / step.uncertainty)
         shares = [np.mean(np.array(away) < times) for times in (1, 2)]
-        assert 0.6 < shares[0] < 0.95 and shares[1] > 0.95
+        assert 0.6 < shares[0] < 0.95 and shares[1] >= 0.95
 
     def test_period_that_leaves_the_box(self):
         profile = gh.Profile(

@@ -187,4 +187,4 @@ def test_short_waves_along_a_wire():
         i, k = 20, 20  # on the axis
         g = 2 * np.pi * n / 6.0
         exact = quad(lambda q, g=g: np.exp(-((q * 0.7) ** 2) / 2) * q / (q * q + g * g), 0, 14, limit=400)[0]
-        assert found[i, 0, k] == pytest.approx(2 * COULOMB_CONSTANT * exact, rel=1e-6)
+        assert found[i, 0, k] == pytest.approx(2 * COULOMB_CONSTANT * exact, rel=1e-10)
