@@ -5,9 +5,9 @@
 A data grid holds both ends of each spanning vector: step = vector / (n - 1), and in a crystal the last plane repeats
 the first. Repeated planes are dropped here, or every average would count them twice. An axis whose ends differ is
 kept whole. If its vector is a lattice vector short of one step, the axis is periodic (ASE writes one step too much,
-and is understood too). If it is a lattice vector itself, the file breaks its own format, and is refused until
-kind="xsf-unrepeated" says that its writer leaves repeated planes out: then step = vector / n. Any other vector
-makes an open axis.
+and is understood too); such a vector decides as well where both ends lie in a vacuum, and values do not tell. If it is
+a lattice vector itself, the file breaks its own format, and is refused until kind="xsf-unrepeated" says that its writer
+leaves repeated planes out: then step = vector / n. Any other vector makes an open axis.
 
 The comments of a file that gpuhomog wrote state its boundary, which holds unless another is asked for; and quantity and
 unit, as those of cubes do.
@@ -233,21 +233,39 @@ def _parse(file: ByteFile, regular: bool) -> _Content:
         return _Parser(file, cursor, regular).parse()
 
 
-def _repeats(grid: _DataGrid) -> list[bool]:
-    """Whether the last plane of each axis repeats the first, from the two outer planes of c."""
-    n_a, n_b, n_c = grid.counts
-    outer = np.empty((2, n_b, n_a))
-    for place, k in enumerate((0, n_c - 1)):
-        target = outer[place].reshape(-1)
+def _plane(grid: _DataGrid, k: int) -> NDArray[np.float64]:
+    """(n_b, n_a) plane k of c."""
+    n_a, n_b, _ = grid.counts
+    plane = np.empty(n_b * n_a)
 
-        def keep(first: int, values: NDArray[np.float64], target: NDArray[np.float64] = target, k: int = k) -> None:
-            begin = first - k * n_a * n_b
-            target[begin : begin + values.size] = values
+    def keep(first: int, values: NDArray[np.float64]) -> None:
+        begin = first - k * n_a * n_b
+        plane[begin : begin + values.size] = values
 
-        grid.values.read(k * n_a * n_b, (k + 1) * n_a * n_b, keep, "looking at")
-    close = 1e-6 * np.abs(outer).max()
-    ends = ((outer[:, :, 0], outer[:, :, -1]), (outer[:, 0], outer[:, -1]), (outer[0], outer[1]))
-    return [n > 1 and bool(np.abs(x - y).max() <= close) for n, (x, y) in zip(grid.counts, ends, strict=True)]
+    grid.values.read(k * n_a * n_b, (k + 1) * n_a * n_b, keep, "looking at")
+    return plane.reshape(n_b, n_a)
+
+
+def _repeats(grid: _DataGrid) -> list[bool | None]:
+    """Whether the last plane of each axis repeats the first; None where nothing varies there, as in a vacuum.
+
+    Seen in the two outer planes of c; where these do not tell of a and b, in planes between them.
+    """
+    n_c = grid.counts[2]
+    planes = [_plane(grid, 0), _plane(grid, n_c - 1)]
+    between = [k for k in (n_c // 2, n_c // 4, 3 * n_c // 4, n_c // 8, 7 * n_c // 8) if 0 < k < n_c - 1]
+    while True:
+        seen = np.array(planes)
+        close = 1e-6 * float(np.abs(seen).max())
+        ends = ((seen[:, :, 0], seen[:, :, -1]), (seen[:, 0], seen[:, -1]), (seen[0], seen[1]))
+        varying = (np.ptp(seen, axis=2).max(), np.ptp(seen, axis=1).max(), np.ptp(seen[:2], axis=(1, 2)).max())
+        found = [
+            False if np.abs(first - last).max() > close else True if varies > close else None
+            for (first, last), varies in zip(ends, varying, strict=True)
+        ]
+        if None not in found[:2] or not between:
+            return found
+        planes.append(_plane(grid, between.pop(0)))
 
 
 @dataclass(frozen=True)
@@ -268,16 +286,19 @@ def _spans(path: Path, grid: _DataGrid, lattice: NDArray[np.float64] | None) -> 
         n = grid.counts[axis]
         if n == 1:
             continue
-        if repeats[axis]:
+        spans_period = _lattice_vector(grid.vectors[axis], lattice) is not None
+        periods = [_lattice_vector(grid.vectors[axis] * factor, lattice) for factor in (n / (n - 1), n / (n + 1))]
+        period = next((one for one in periods if one is not None), None)
+        if repeats[axis] or (repeats[axis] is None and (spans_period or period is None)):
             found.kept[axis] = n - 1
+            if not spans_period and period is not None:
+                found.cell[axis] = period
             continue
-        if _lattice_vector(grid.vectors[axis], lattice) is not None:
+        if spans_period:
             raise FileFormatError(
                 f"{path}: the last plane along {name} does not repeat the first, as the format asks of a grid that "
                 'spans a lattice vector. If its writer leaves repeated planes out, say kind="xsf-unrepeated".'
             )
-        periods = [_lattice_vector(grid.vectors[axis] * factor, lattice) for factor in (n / (n - 1), n / (n + 1))]
-        period = next((one for one in periods if one is not None), None)
         if period is not None:
             found.cell[axis] = period
             found.remarks.append(f"The grid along {name} is that of a lattice vector without the repeated plane.")

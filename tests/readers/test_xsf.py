@@ -96,6 +96,40 @@ def test_what_ase_writes(tmp_path):
     assert np.allclose(field.values, values, atol=1e-6)
 
 
+def in_vacuum(shape):
+    """Nothing in the two outer planes of c and beside them."""
+    values = values_of(shape)
+    values[:, :, [0, 1, -2, -1]] = 0
+    return values
+
+
+def test_a_vacuum_at_both_ends_repeats_nothing(tmp_path):
+    """Its planes are equal: each axis lost one, and the cell of what ASE writes was too long by a step."""
+    from ase import Atoms
+    from ase.io.xsf import write_xsf
+
+    values = in_vacuum((4, 5, 9))
+    path = tmp_path / "x.xsf"
+    with path.open("w") as file:
+        write_xsf(file, [Atoms("NaCl", positions=[[0, 0, 1], [1, 1, 2]], cell=CELL, pbc=True)], data=values)
+    field = gh.read(path)
+    assert np.allclose(field.grid.cell, CELL) and np.allclose(field.values, values, atol=1e-6)
+    short = CELL * np.array([[3 / 4], [4 / 5], [8 / 9]])
+    field = gh.read(write(path, CRYSTAL + block(grid(values, cell=short))))
+    assert np.allclose(field.grid.cell, CELL) and np.array_equal(field.values, rounded(values))
+    with pytest.raises(FileFormatError, match=r"last plane along a does not repeat the first.*xsf-unrepeated"):
+        gh.read(write(path, CRYSTAL + block(grid(values))))
+    field = gh.read(write(path, CRYSTAL + block(grid(repeated(values)))))
+    assert np.allclose(field.grid.cell, CELL) and np.array_equal(field.values, rounded(values))
+
+
+def test_repeated_planes_over_the_vectors_that_ase_writes(tmp_path):
+    values = values_of((4, 5, 6))
+    long = CELL * np.array([[6 / 5], [7 / 6], [8 / 7]])
+    field = gh.read(write(tmp_path / "x.xsf", CRYSTAL + block(grid(repeated(values), cell=long))))
+    assert np.allclose(field.grid.cell, CELL) and np.array_equal(field.values, rounded(values))
+
+
 def test_a_molecule_in_a_box_is_open(tmp_path):
     values = values_of((4, 5, 6))
     values[:, -1] = values[:, 0]

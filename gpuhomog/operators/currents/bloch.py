@@ -314,7 +314,8 @@ def model_string(
     period       a [Å]
     sites        (n,) positions τ of the orbitals [Å]
 
-    Raises InputError for a matrix that is not Hermitian or neither of the two, and for a gap that closes.
+    Raises InputError for a matrix that is not Hermitian or neither of the two, for sites that hop to each other and are
+    whole periods apart (either could be meant), and for a gap that closes.
     """
     return string_of(model_states(hamiltonian, n_occupied, n_k, period, sites))
 
@@ -329,7 +330,7 @@ def model_states(hamiltonian: Hamiltonian, n_occupied: int, n_k: int, period: fl
         raise InputError(f"n_occupied = {n_occupied}: give 1 to {n}, the number of orbitals.")
     reciprocal = 2 * pi / period
     turn = np.exp(-1j * reciprocal * tau)
-    in_phases = _sites_are_in_phases(hamiltonian, period, turn)
+    in_phases = _sites_are_in_phases(hamiltonian, period, tau)
 
     def vectors(j: int) -> Any:
         k = j * reciprocal / n_k
@@ -360,22 +361,30 @@ def _matrix(hamiltonian: Hamiltonian, k: float, n: int) -> Complex:
     return found
 
 
-def _sites_are_in_phases(hamiltonian: Hamiltonian, period: float, turn: Complex) -> bool:
-    """True if H(k + G) = e^{-iGτ} H(k) e^{iGτ}, False if it is H(k); InputError for neither.
+def _sites_are_in_phases(hamiltonian: Hamiltonian, period: float, tau: Array) -> bool:
+    """True if H(k + G) = e^{-iGτ} H(k) e^{iGτ}, False if it is H(k); InputError for neither, and where both would do.
 
-    turn  e^{-iGτ} of the sites
+    Both are right where coupled sites τ are whole periods apart, and mean different places.
     """
     reciprocal = 2 * pi / period
+    turn = np.exp(-1j * reciprocal * tau)
     some = 0.2371 * reciprocal
-    here, there = (_matrix(hamiltonian, k, len(turn)) for k in (some, some + reciprocal))
+    here, there = (_matrix(hamiltonian, k, len(tau)) for k in (some, some + reciprocal))
     scale = SAME * max(float(np.abs(here).max()), 1e-300) * 1e2
-    if np.abs(there - turn[:, None] * here * turn.conj()).max() <= scale:
-        return True
-    if np.abs(there - here).max() <= scale:
-        return False
-    raise InputError(
-        f"H(k + G) is neither H(k) nor e^(-iGτ) H(k) e^(iGτ) for G = 2π/{period:g} Å: correct the period, or the sites."
-    )
+    in_phases = bool(np.abs(there - turn[:, None] * here * turn.conj()).max() <= scale)
+    periodic = bool(np.abs(there - here).max() <= scale)
+    if not (in_phases or periodic):
+        raise InputError(
+            f"H(k + G) is neither H(k) nor e^(-iGτ) H(k) e^(iGτ) for G = 2π/{period:g} Å: correct the period, or the "
+            "sites."
+        )
+    apart = np.abs(tau[:, None] - tau) > SAME * period
+    if in_phases and periodic and (np.abs(here)[apart] > scale).any():
+        raise InputError(
+            f"Sites that hop to each other are whole periods of {period:g} Å apart, and H(k) does not tell if they are "
+            "in its phases: put them into one cell, with their hops to the cells where they then are."
+        )
+    return in_phases
 
 
 def _check_gap(energies: Array, n_occupied: int, k: float) -> None:

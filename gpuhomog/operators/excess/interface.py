@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import hypot, isfinite, nan
+from math import hypot, isfinite, nan, pi, sqrt
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -35,13 +35,19 @@ from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions
 from ...units import times_length
-from ..profiles.bulk import Period, between_two, resolve_periods, spread_positions, windows_around
+from ..profiles.bulk import (
+    Period,
+    between_two,
+    resolve_periods,
+    scatter_around,
+    spread_positions,
+    windows_around,
+)
 from ..profiles.planar import Planes
 from ..profiles.unrolled import Unrolled, check_sampling
 from .level_sets import Window, edges_around, local_mean_crossing, usable, without_ends
 from .surface import (
     LEAST_ALPHA,
-    N_SPREADS,
     SCALES_APART,
     charge_profile,
     check_eps,
@@ -297,6 +303,20 @@ class _TwoBulks:
         return [spread_positions(x, reach, ends) for x, reach in zip(self.x, reaches, strict=True)]
 
     @cached_property
+    def scatters(self) -> list[Array]:
+        """(2,) uncertainties of σ and S1 by each period window, as layers of the bulks differ; 0 without a period."""
+        found = []
+        for x, period, (low, high) in zip(self.x, self.periods, windows_around(self.line, self.x), strict=True):
+            if period is None:
+                found.append(np.zeros(2))
+                continue
+            a = period.length
+            bulk = min(low + a / 2, x), max(high - a / 2, x)
+            scatters = scatter_around(lambda at, a=a: self.window(at, a).T, x, a, bulk)  # type: ignore[misc]
+            found.append(np.array([scatter.uncertainty for scatter in scatters]))
+        return found
+
+    @cached_property
     def reason(self) -> str | None:
         """Why one of the bulks is none."""
         for side, x, period in zip(("below", "above"), self.x, self.periods, strict=True):
@@ -347,6 +367,12 @@ class _TwoBulks:
             return self.not_defined(self.reason)
         below = np.std([self.kernel(u, self.x[1]) for u in self.around[0]], axis=0)
         above = np.std([self.kernel(self.x[0], u) for u in self.around[1]], axis=0)
+        if all(self.periods):  # as of a surface: see fluctuations there
+            below, above = (
+                np.maximum(spread, scatter * min(1.0, period.length / (sqrt(pi) * self.eps)) ** 0.5)
+                for spread, scatter, period in zip((below, above), self.scatters, self.periods, strict=True)
+                if period
+            )
         tail = float(gaussian_tail(self.apart / 2, self.eps)) * self.line.gross
         extra = hypot(self.residual, tail) * self.levers
         return self.measured(self.kernel(*self.x), np.sqrt(below**2 + above**2 + extra**2))
@@ -362,10 +388,9 @@ class _TwoBulks:
         if self.reason is not None or low is None or high is None:
             return self.not_defined(self.reason or "one of the bulks has no period")
         means, changes = [], []
-        for x, around, period in zip(self.x, self.around, (low, high), strict=True):
+        for x, scatter, period in zip(self.x, self.scatters, (low, high), strict=True):
             means.append(self.window(np.array(x), period.length))
-            changes.append(N_SPREADS * self.window(around, period.length).std(axis=1))
-            changes.append(self.window(np.array(x), period.length + period.uncertainty) - means[-1])
+            changes += [scatter, self.window(np.array(x), period.length + period.uncertainty) - means[-1]]
         return self.measured(means[1] - means[0], np.sqrt(np.sum(np.square(changes), axis=0)))
 
     def by_partition(self) -> list[Measurement]:

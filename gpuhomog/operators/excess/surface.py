@@ -9,8 +9,9 @@
 
 F(t) = erfc(√2 t/eps)/2 falls from 1 to 0 over the kernel's width eps; the other surface gets 1 - F, so that low plus
 high is the total charge. The period window leads where the bulk has a period, else the kernel. Neither should depend on
-x_b: twice the standard deviation over x_b within one period on either side (without a period, that of narrower kernels
-all over the bulk, carried on to eps) is the uncertainty, with the ripple that the kernel is predicted to leave,
+x_b: what it scatters over x_b within three periods on either side, times what so few periods call for (bulk.py; without
+a period, that of narrower kernels all over the bulk, carried on to eps) is the uncertainty, with the ripple that the
+kernel is predicted to leave,
 (2|ρ_1|/G) exp(-G² eps²/8), G = 2π/a, and what its tail takes from the faces. A value is "not defined", with the reason,
 where no bulk lies between the surfaces, where the bulk is not neutral, and where its charge fluctuates so that C has no
 mean. A first moment needs more: in a bulk whose power goes as k^alpha at small k it converges for alpha > 3 only.
@@ -37,7 +38,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import hypot, isfinite, nan
+from functools import cached_property
+from math import hypot, isfinite, nan, pi, sqrt
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -56,6 +58,7 @@ from ..profiles.bulk import (
     Period,
     find_body,
     resolve_period,
+    scatter_around,
     spread_positions,
 )
 from ..profiles.planar import Planes, planar_average, plane_name
@@ -66,8 +69,6 @@ Array = NDArray[np.float64]
 Excess = TypeVar("Excess", bound="SurfaceExcess")
 
 SIDES = ("low", "high", "both")
-N_SPREADS = 2.0
-"""Standard deviations over x_b that are the uncertainty of a window: within one lie 90 of 100 seeded crystals."""
 SCALES_APART = 30.0
 """A macroscale exists in a box if thickness/period is at least this."""
 KERNELS_TO_FACE = 2.0
@@ -531,11 +532,14 @@ class _Sides:
         return self.measured(here, spread, self.of_line), widest
 
     def fluctuations(self) -> Array:
-        """(4,) standard deviations of the kernel estimates in a bulk without period, beyond reach of the spread.
+        """(4,) standard deviations of the kernel estimates, beyond reach of the spread.
 
-        Positions within eps see the same charge, so their spread says little. Kernels of eps/16 and eps/4 fit in many
+        Positions within eps see the same charge, so their spread says little. Where there is a period a, the kernel
+        averages √π eps/a means over one, which may be independent. Without one, kernels of eps/16 and eps/4 fit in many
         places; the power law through their standard deviations is carried on to eps.
         """
+        if self.period:
+            return self.scatter_of_periods * min(1.0, self.period.length / (sqrt(pi) * self.eps)) ** 0.5
         wide, narrow = self.eps / 4, max(self.eps / 16, 2 * self.body.line.spacing)
         if wide < 2 * narrow:
             return np.zeros(4)
@@ -600,8 +604,14 @@ class _Sides:
         if self.period.uncertainty > 0:
             longer = replace(self, period=Period(self.period.length + self.period.uncertainty))
             drift = np.abs(longer.period_estimates(np.array([self.x_b]))[0] - here)
-        spread = N_SPREADS * self.period_estimates(self.around).std(axis=0)
-        return self.measured(here, spread, drift, self.of_line)
+        return self.measured(here, self.scatter_of_periods, drift, self.of_line)
+
+    @cached_property
+    def scatter_of_periods(self) -> Array:
+        """(4,) uncertainties of the estimates by period windows, as layers of the bulk differ."""
+        assert self.period is not None
+        scatters = scatter_around(self.period_estimates, self.x_b, self.period.length, self.bulk)
+        return np.array([scatter.uncertainty for scatter in scatters])
 
     def by_kernel(self) -> tuple[list[Measurement], float]:
         """The same by the kernel, and the ripple that it leaves; uncertain by that, its tail and the bulk, too."""
@@ -613,7 +623,7 @@ class _Sides:
             ends = min(self.bulk[0], self.x_b), max(self.bulk[1], self.x_b)
             around = self.kernel_estimates(np.linspace(*ends, 2 * N_SPREAD))
             residual, ripple = float(np.ptp(around[:, 0]) / 2), 0.0
-        fluctuation = np.zeros(4) if self.period or self.reason else self.fluctuations()
+        fluctuation = np.zeros(4) if self.reason else self.fluctuations()
         extra = hypot(ripple, self.tail * line.highest, line.rounding) * self.levers
         here = self.kernel_estimates(np.array([self.x_b]))[0]
         found = self.measured(here, np.maximum(around.std(axis=0), fluctuation), extra)

@@ -53,7 +53,6 @@ from ...units import FOUR_PI_KAPPA, VOLT
 from ..excess.surface import (
     CHARGE,
     KERNELS_TO_FACE,
-    N_SPREADS,
     SurfaceCharge,
     first_moment,
     first_moment_by_window,
@@ -79,6 +78,8 @@ LEAST_FIELD = 1e-6
 """Field of a bulk that is rounding, of potentials in float32 as well, over the slab's largest."""
 AT_THE_EDGE = 1e-6
 """An ion nearer than this to the end of a period is at it, and half in it [Å]."""
+N_SPREADS = 2.0
+"""Standard deviations over x_b that are the uncertainty of the level by a kernel."""
 LEAST_GAIN = 1e-2
 """A quarter of the planes may be far too few: the last halving of a grid is not believed to gain more than this."""
 GAIN_OF_SPLINES = 1 / 16

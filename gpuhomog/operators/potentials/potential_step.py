@@ -1,7 +1,7 @@
 """Potential step: across a slab from vacuum to vacuum, from vacuum to bulk, or across an interface.
 
     V_vac     line fitted to each vacuum plateau, taken at the face          its slope is the field there
-    V_bulk    mean of V over one bulk period around x_b                     uncertain by twice its scatter about a line
+    V_bulk    mean of V over one bulk period around x_b                     uncertain by its scatter about a line
     from ρ:   V(x) = -4πκ ∫_vac^x C,   C(x) = ∫_vac^x ρ                       vacuum below is 0, no field in it
     ΔV = [x V'] - ∫ x Ψ dx,  Ψ = V'' = -4πκ ρ                               eqs. 28-29: 4πκ × dipole per area
 
@@ -38,16 +38,16 @@ from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions, difference
 from ...units import FIELD, FOUR_PI_KAPPA, MOMENT, VOLT
-from ..excess.surface import N_SPREADS, NEUTRAL_PERIOD, SCALES_APART, first_moment, first_moment_error, profile_of
-from ..profiles.between_points import cumulative_at
+from ..excess.surface import NEUTRAL_PERIOD, SCALES_APART, first_moment, first_moment_error, profile_of
+from ..profiles.between_points import SPLINE_DEGREE, cumulative_at
 from ..profiles.bulk import (
     PERIODS_TO_FACE,
     Period,
     between_two,
     find_body,
-    fitted_line,
     resolve_period,
     resolve_periods,
+    scatter_around,
     spread_positions,
     windows_around,
 )
@@ -398,35 +398,38 @@ def is_field(slope: Measurement) -> bool:
     return slope.value is not None and abs(slope.value) > max(LEAST_FIELD, SIGNIFICANT * (slope.uncertainty or 0.0))
 
 
-def period_mean(line: Unrolled, centres: Array, period: float) -> Array:
+def period_mean(line: Unrolled, centres: Array, period: float, degree: int = SPLINE_DEGREE) -> Array:
     """Means of the potential over one period around each centre, on a spline through the samples near them."""
     reach = period / 2 + 8 * line.spacing
     near = (line.position >= centres.min() - reach) & (line.position <= centres.max() + reach)
     piece = Profile(
         line.position[near], line.values[near], VOLT, "scalar", float(near.sum() * line.spacing), boundary=OPEN
     )
-    below, above = cumulative_at(piece, np.stack([centres - period / 2, centres + period / 2]))
+    below, above = cumulative_at(piece, np.stack([centres - period / 2, centres + period / 2]), degree)
     return np.asarray((above - below) / period, dtype=np.float64)
 
 
 def _level_in_bulk(
     line: Unrolled, x: float, period: Period | None, window: tuple[float, float], why: str | None
 ) -> tuple[Measurement, Measurement]:
-    """Mean potential over one period around x, and its slope; twice the spread about that slope is the uncertainty."""
+    """Mean potential over one period around x, and its slope; uncertain by the scatter about it, and by the spline."""
     if period is None or why is not None:
         reason = why or "the bulk has no period"
         return Measurement.not_defined(VOLT, reason), Measurement.not_defined(FIELD, reason)
-    around = spread_positions(x, period.length, window)
     here = period_mean(line, np.array([x]), period.length)[0]
-    means = period_mean(line, around, period.length)
+    (scatter,) = scatter_around(
+        lambda at: period_mean(line, at, period.length)[:, None], x, period.length, window, degree=1
+    )
+    near = spread_positions(x, period.length, window)
+    by_spline, by_lower = (period_mean(line, near, period.length, SPLINE_DEGREE - less) for less in (0, 2))
+    of_spline = float(np.abs(by_spline - by_lower).max())
     drift = 0.0
     if period.uncertainty > 0:
         drift = float(period_mean(line, np.array([x]), period.length + period.uncertainty)[0] - here)
     floor = SOLVED * line.precision * float(np.abs(line.values).max())
-    slope, slope_error, spread = fitted_line(around, means)
     return (
-        Measurement(float(here), VOLT, hypot(N_SPREADS * spread, drift, floor)),
-        Measurement(slope, FIELD, hypot(slope_error, floor / period.length)),
+        Measurement(float(here), VOLT, hypot(scatter.uncertainty, drift, of_spline, floor)),
+        Measurement(scatter.slope, FIELD, hypot(scatter.slope_error, floor / period.length)),
     )
 
 
@@ -552,7 +555,8 @@ def _across_interface(
         why = None
         if p and (c - half < line.start or c + half > line.end):
             why = f"one period of {p.length:.4g} Å around {c:.4g} Å leaves the box"
-        level, slope = _level_in_bulk(line, c, p, (w[0] + half, w[1] - half), why)
+        sampled = max(w[0], float(line.position[0])) + half, min(w[1], float(line.position[-1])) - half
+        level, slope = _level_in_bulk(line, c, p, sampled, why)
         levels.append(level)
         slopes.append(slope)
     longest = max((p for p in found if p), key=lambda p: p.length, default=None)

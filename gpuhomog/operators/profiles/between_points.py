@@ -31,9 +31,12 @@ def values_at(profile: Profile, positions: ArrayLike) -> NDArray[np.float64]:
     return _evaluate(profile, positions, 0)
 
 
-def cumulative_at(profile: Profile, positions: ArrayLike) -> NDArray[np.float64]:
-    """∫ p dx from the first position of the profile to any others [unit·Å]; InputError as `values_at`."""
-    return _evaluate(profile, positions, -1)
+def cumulative_at(profile: Profile, positions: ArrayLike, degree: int = SPLINE_DEGREE) -> NDArray[np.float64]:
+    """∫ p dx from the first position of the profile to any others [unit·Å]; InputError as `values_at`.
+
+    degree  of the spline of an open profile: odd
+    """
+    return _evaluate(profile, positions, -1, degree)
 
 
 def integral(profile: Profile, start: float, stop: float) -> float:
@@ -75,11 +78,11 @@ def resample_periodic(values: NDArray[np.float64], n: int) -> NDArray[np.float64
     return np.asarray(np.fft.irfft(spectrum, n) * (n / m), dtype=np.float64)
 
 
-def _evaluate(profile: Profile, positions: ArrayLike, order: int) -> NDArray[np.float64]:
+def _evaluate(profile: Profile, positions: ArrayLike, order: int, degree: int = SPLINE_DEGREE) -> NDArray[np.float64]:
     x = np.asarray(positions, dtype=np.float64) - profile.position[0]
     if not np.isfinite(x).all():
         raise InputError("Positions hold NaN or infinity: give finite distances in Å.")
-    return _open(profile, x, order) if profile.boundary == OPEN else _periodic(profile, x, order)
+    return _open(profile, x, order, degree) if profile.boundary == OPEN else _periodic(profile, x, order)
 
 
 def _periodic(profile: Profile, x: NDArray[np.float64], order: int) -> NDArray[np.float64]:
@@ -101,7 +104,7 @@ def _periodic(profile: Profile, x: NDArray[np.float64], order: int) -> NDArray[n
     return out
 
 
-def _open(profile: Profile, x: NDArray[np.float64], order: int) -> NDArray[np.float64]:
+def _open(profile: Profile, x: NDArray[np.float64], order: int, degree: int) -> NDArray[np.float64]:
     from scipy.interpolate import make_interp_spline
 
     samples = profile.position - profile.position[0]
@@ -111,7 +114,7 @@ def _open(profile: Profile, x: NDArray[np.float64], order: int) -> NDArray[np.fl
             f"Position {x.min() if x.min() < -slack else x.max():.6g} Å lies outside the open profile, "
             f"whose samples end at {samples[-1]:.6g} Å."
         )
-    degree = min(SPLINE_DEGREE, len(samples) - 1)
+    degree = min(degree, len(samples) - 1)
     degree -= 1 - degree % 2 if degree > 1 else 0
     spline = make_interp_spline(samples, profile.values, k=degree)
     x = np.clip(x, 0.0, samples[-1])

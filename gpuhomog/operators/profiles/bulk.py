@@ -19,9 +19,9 @@ Out  Body, Period, Unrolled: host arrays and numbers, equal on every rank.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite, nan
+from math import isfinite, nan, sqrt
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,12 @@ PERIODS_TO_FACE = 1.5
 """Periods between a face and the nearest x_b: half for the averaging window, one for the surface to end."""
 N_SPREAD = 65
 """Positions of x_b over which the spread is taken."""
+PERIODS_AROUND = 3.0
+"""Periods on either side over which the scatter of means over one period is taken, where the bulk has as many."""
+BY_CHANCE = 0.002
+"""How often layers farther than a period may be taken for those of a surface."""
+LARGEST_OF_RIPPLE = sqrt(2.0)
+"""Largest value of a ripple over its standard deviation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,6 +230,83 @@ def spread_positions(x: float, reach: float, window: tuple[float, float]) -> Arr
     return np.linspace(low, high, N_SPREAD) if high > low else np.array([x])
 
 
+@dataclass(frozen=True)
+class Scatter:
+    """How means over one period differ from position to position.
+
+    spread   their standard deviation, about their mean or a line
+    shown    part of the variance of such means that this shows, at so few positions
+    freedom  its degrees of freedom
+    slope, slope_error  of the line; 0 about the mean
+    """
+
+    spread: float
+    shown: float = 1.0
+    freedom: float = 1.0
+    slope: float = 0.0
+    slope_error: float = 0.0
+
+    @property
+    def uncertainty(self) -> float:
+        """Standard uncertainty of one of the means: 95 % lie within two, by Student's t."""
+        from scipy.special import ndtri, stdtrit  # slow to import
+
+        student = float(stdtrit(self.freedom, 0.975) / ndtri(0.975))
+        return self.spread * max(student / sqrt(self.shown), LARGEST_OF_RIPPLE)
+
+    def is_more_than(self, other: Scatter) -> bool:
+        """True if the variance is larger than the other one by more than chance, Fisher's F."""
+        from scipy.special import fdtri
+
+        limit = float(fdtri(self.freedom, other.freedom, 1 - BY_CHANCE))
+        return self.spread**2 / self.shown > limit * other.spread**2 / other.shown
+
+
+def scatter_around(
+    means: Callable[[Array], Array], x: float, period: float, window: tuple[float, float], degree: int = 0
+) -> list[Scatter]:
+    """Scatter of each kind of means over one period, at positions of a window within three periods of x.
+
+    Those farther than a period from x keep another period from the ends of the window.
+
+        f = tr(PK)/n,   ν = tr(PK)²/tr(PKPK),   K_ij = max(0, 1 - |x_i - x_j|/period)
+
+    Means differ as layers do, and those a period apart are independent: K are their correlations, P takes off mean or
+    line, f of their variance is left, of ν degrees of freedom (Satterthwaite). Where those farther than a period differ
+    by more than chance from those nearer, they are of a surface, and do not count.
+
+    means   of positions (n,): (n, k)
+    degree  0: scatter about the mean; 1: about a straight line
+
+    >>> layers = lambda x: np.cos(7 * x)[:, None]
+    >>> [round(scatter_around(layers, 0.0, 1.0, (-n, n))[0].uncertainty, 2) for n in (0.5, 2, 4)]
+    [2.3, 1.48, 0.99]
+    """
+    near = max(x - period, window[0]), min(x + period, window[1])
+    far = max(x - PERIODS_AROUND * period, window[0] + period), min(x + PERIODS_AROUND * period, window[1] - period)
+    nearer, farther = (
+        _scatters(means, spread_positions(x, PERIODS_AROUND * period, ends), period, degree)
+        for ends in (near, (min(near[0], far[0]), max(near[1], far[1])))
+    )
+    return [near if far.is_more_than(near) else far for near, far in zip(nearer, farther, strict=True)]
+
+
+def _scatters(means: Callable[[Array], Array], x: Array, period: float, degree: int) -> list[Scatter]:
+    """Scatter of each kind at positions x."""
+    values = means(x)
+    if len(x) == 1:
+        return [Scatter(0.0)] * values.shape[1]
+    correlation = np.maximum(0.0, 1 - np.abs(x[:, None] - x) / period)
+    basis, _ = np.linalg.qr(np.vander((x - x.mean()) / float(np.ptp(x)), degree + 1))
+    left = correlation - basis @ (basis.T @ correlation)
+    trace = float(np.trace(left))
+    shown, freedom = trace / len(x), trace**2 / float((left * left.T).sum())
+    if degree == 0:
+        return [Scatter(float(spread), shown, freedom) for spread in values.std(axis=0)]
+    lines = [fitted_line(x, column) for column in values.T]
+    return [Scatter(spread, shown, freedom, slope, error) for slope, error, spread in lines]
+
+
 def fitted_line(x: Array, y: Array) -> tuple[float, float, float]:
     """Slope of the least squares line, its error, and the scatter about it; near points are not independent: no √n."""
     if len(x) == 1:
@@ -251,6 +334,12 @@ def between_two(profile: Profile, between: Sequence[float], sampling: str) -> tu
                 "give x_1 below x_2."
             )
         return unroll(profile, 0, sampling), (low, high)
+    for x in (low, high):
+        if not start - length <= x < start + 2 * length:
+            raise InputError(
+                f"between = ({low:.6g}, {high:.6g}) Å: {x:.6g} Å is further than a period from the cell, which goes "
+                f"from {start:.4g} to {start + length:.4g} Å; correct it."
+            )
     low = start + (low - start) % length
     high = low + (high - low) % length
     if min(high - low, length - (high - low)) < 4 * h:

@@ -293,6 +293,11 @@ MODEL = {"n_k": 8, "period": PERIOD, "sites": SITES}
         (lambda: gh.bloch_string([STATES[0], STATES[1, :1]], PERIOD), ["k number 1", "(1, 24)"]),
         (lambda: gh.model_string(broken, 1, **MODEL), ["neither H(k)", "period"]),
         (lambda: gh.model_string(skew, 1, **MODEL), ["Hermitian"]),
+        # its centre is 0.008 Å with the sites in the phases, else 0.615 Å: the first was taken
+        (
+            lambda: gh.model_string(lambda k: cycle(k, 0.4), 1, n_k=8, period=1.0, sites=[0, 1]),
+            ["whole periods of 1 Å"],
+        ),
         (lambda: gh.model_string(touching, 1, **MODEL), ["gap = ", "not isolated"]),
         (lambda: gh.model_string(ring, 4, **MODEL), ["n_occupied = 4"]),
         (lambda: gh.model_string(ring, 1, n_k=8, period=0.0, sites=SITES), ["period = 0"]),

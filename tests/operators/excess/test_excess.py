@@ -289,7 +289,12 @@ class TestInterface:
 
     @pytest.mark.parametrize(
         ("between", "message"),
-        [((10.0,), "two positions"), ((10.0, np.nan), "two positions"), ((10.0, 70.0), "coincide")],
+        [
+            ((10.0,), "two positions"),
+            ((10.0, np.nan), "two positions"),
+            ((10.0, 70.0), "coincide"),
+            ((10.0, 220.0), "further than a period"),
+        ],
     )
     def test_positions_that_cannot_be(self, between, message):
         with pytest.raises(InputError, match=message):

@@ -98,6 +98,57 @@ def test_interfaces():
     assert min(shares.values()) >= 0.95, shares
 
 
+def layers(rng, disorder, n_cells, a, places, charges):
+    """Centres and charges (n_cells, atoms) of cells that differ, by chance, in strength or in where their atoms are."""
+    cells = a * np.arange(n_cells)[:, None] + places
+    moved = 0.008 * a * rng.standard_normal(cells.shape) if disorder == "places" else 0.0
+    strength = 1 + 0.02 * rng.standard_normal((n_cells, 1)) if disorder == "strength" else 1.0
+    return cells + moved, strength * charges * np.ones(cells.shape)
+
+
+def shares_away(found):
+    """{name: shares within one and two uncertainties, and the median of uncertainty over error}."""
+    away = {
+        name: np.array([abs(float(m) - truth) / m.uncertainty for m, truth in pairs]) for name, pairs in found.items()
+    }
+    return {name: (np.mean(x < 1), np.mean(x < 2), np.median(1 / x)) for name, x in away.items()}
+
+
+@pytest.mark.parametrize("disorder", ["strength", "places"])
+def test_bulks_whose_layers_differ(disorder):
+    """What cells carry on average is the truth; those around x_b are 2 % off in strength, or 1 % in places."""
+    found = {}
+    for number in range(40):
+        rng = np.random.default_rng(number)
+        a, std, step, vacuum = rng.uniform(3, 6), rng.uniform(0.3, 0.5), rng.uniform(0.2, 0.25), 8.0
+        counts = rng.integers(9, 15, 2)
+        (one, q_one), (other, q_other) = (neutral_cell(rng, a, 3) for _ in range(2))
+        centres, charges = layers(rng, disorder, counts[0], a, one, q_one)
+        more, q_more = layers(rng, disorder, counts[1], a, other, q_other)
+        for kind in ("surface", "interface"):
+            both = kind == "interface"
+            middle = vacuum + a * counts[0]
+            positions = np.concatenate([centres.ravel() + vacuum, (more + middle).ravel() if both else []])
+            x = step * np.arange(int((2 * vacuum + a * (counts.sum() if both else counts[0])) / step))
+            all_charges = np.append(charges.ravel(), q_more.ravel() if both else [])
+            line = profile(density(x, step, positions, all_charges, std, False), step * len(x), "open", False)
+            first = -(q_one * one).sum() / a
+            if not both:
+                result = gh.surface_charge(line, period=a, x_b=vacuum + a * (counts[0] / 2 + rng.uniform(-0.5, 0.5)))
+                found.setdefault("low", []).append((result.low, first))
+                found.setdefault("low kernel", []).append((result.low_kernel, first))
+                continue
+            places = middle - a * counts[0] / 2, middle + a * counts[1] / 2
+            result = gh.interface_charge(line, between=places, period=a)
+            sigma = -(q_other * other).sum() / a - first
+            found.setdefault("interface", []).append((result.charge, sigma))
+            found.setdefault("interface kernel", []).append((result.kernel, sigma))
+    found = {name: [(m, truth) for m, truth in pairs if m.defined] for name, pairs in found.items()}
+    shares = shares_away(found)
+    for name, (one, two, times) in shares.items():
+        assert len(found[name]) > 15 and 0.6 < one < 0.97 and two > 0.93 and times < 4, (name, shares)
+
+
 @pytest.mark.parametrize("single", [False, True])
 def test_moments(single):
     rng = np.random.default_rng(0)

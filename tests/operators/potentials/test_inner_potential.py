@@ -227,7 +227,7 @@ class TestSalt:
         for value in values:
             assert value.value == pytest.approx(5.832, abs=0.002)
             assert abs(value.value - values[0].value) <= np.hypot(value.uncertainty, values[0].uncertainty)
-        assert values[0].uncertainty < 3e-4 and values[4].uncertainty < 2e-3
+        assert values[0].uncertainty < 5e-4 and values[4].uncertainty < 2e-3
         assert abs(by_charge.residual_L.value) < 1e-6  # the same density by two integrals: rounding alone
         assert by_charge.phi_paper_eq80.value == 0.0
 
