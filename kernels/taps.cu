@@ -345,7 +345,7 @@ template <typename T, int W, int C, bool PLAIN> __global__ void __launch_bounds_
   const auto needed = [&](int step) { return step >= all.begun && step < steps; };
   const auto completes = [&](int step) { return whole_column && step >= m1; };
   const auto store_row = [&](int step, T *to, const T(&v)[C]) { // of a row that stays as it is
-    if (!present || !needed(step)) return;
+    if (mine >= count || !needed(step)) return;
     T sum[C] = {};
     if (completes(step)) load_columns<T, C>(to + mine, sum);
 #pragma unroll

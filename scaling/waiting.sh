@@ -3,8 +3,8 @@
 #
 #   bash scaling/waiting.sh FOLDER SECONDS [STEP...]
 #
-# Steps (all, if none is named): compile tests sanitize leading tune profile rest. No step stops another: one that fails or
-# takes too long is named at the end, and FOLDER has the log of each, and rows.csv with every row that was measured.
+# Steps (all, if none is named): compile tests sanitize leading tune profile rest. No step stops another: one that fails
+# or takes too long is named at the end, and FOLDER has the log of each, and rows.csv with every row that was measured.
 # PYTHON is the interpreter (python3). Where the checkout has no history, GPUHOMOG_COMMIT names the commit for the rows.
 set -u
 folder=$(realpath -m "$1") seconds=$2
@@ -57,24 +57,25 @@ if wanted tests; then # the CPU is the oracle of every kernel; what never ends i
   grep -hE '^(FAILED|ERROR)|[0-9]+ (passed|failed)' "$folder/tests.log" | cut -c1-200 | tail -n 40
 fi
 
-checked() { # checked TOOL: every family under a tool of compute-sanitizer, a process each: a fault hides no other family
-  local family failing=0
+checked() { # checked TOOL: every family under a tool of compute-sanitizer, a process each: a fault hides no other one
+  local family
   for family in sums windows taps modes cylinders intervals ranges features shells text; do
     compute-sanitizer --tool "$1" --print-limit 20 --error-exitcode 1 "$python" tests/kernels/sanitize.py $family \
       > "$folder/$family.part" 2>&1 || echo "$1 of $family: not clean" >> "$folder/$family.part" &
   done
   wait
-  cat "$folder"/*.part
-  ! grep -q ": not clean$" "$folder"/*.part || failing=1
-  rm "$folder"/*.part
-  return $failing
+  ! grep -q ": not clean$" "$folder"/*.part
 }
 export folder python
 export -f checked
 
 if wanted sanitize; then
   run sanitize 60 "$python" tests/kernels/sanitize.py
-  for tool in memcheck racecheck synccheck initcheck; do run sanitize 90 bash -c "checked $tool"; done
+  for tool in memcheck racecheck synccheck initcheck; do
+    run sanitize 90 bash -c "checked $tool"
+    cat "$folder"/*.part >> "$folder/sanitize.log" # of those that came to no end, too
+    rm "$folder"/*.part
+  done
   grep -hE ": not clean$|^not launched" "$folder/sanitize.log"
 fi
 

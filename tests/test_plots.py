@@ -138,6 +138,15 @@ def test_the_band_is_the_uncertainty():
     assert np.ptp(corners[at, 1]) == pytest.approx(2 * given[40])
 
 
+@pytest.mark.parametrize(("level", "y"), [(0.1, 0.55), (0.6, 0.3), (0.5, 0.55), (0.3, 0.55)])
+def test_the_vacuum_is_named_beside_the_curve_and_where_the_word_fits(level, y):
+    planar = profile_of(np.full(64, level), 16.0)
+    axes = style.new_figure("column", 2.0).add_subplot(xlim=(0, 16), ylim=(0, 1))
+    along.name_vacuum(axes, [(0.0, 2.0), (4.0, 10.0)], planar)
+    (text,) = axes.texts
+    assert text.get_position() == (7.0, y)
+
+
 def test_an_open_profile_is_not_closed():
     planar = profile_of(np.linspace(0, 1, 16), 8.0, boundary="open")
     figure = plots.plot_profile(planar)

@@ -48,6 +48,9 @@ def test_each_stage_has_its_panel_and_a_bar_of_its_eps():
         spans = [np.ptp(line.get_xdata()) for line in axes.lines]
         assert any(span == pytest.approx(stage.eps) for span in spans)
     assert any(np.all(np.array(line.get_xdata()) == 50.0) for line in one.lines)
+    (sharp,) = [line for line in one.lines if np.all(np.array(line.get_xdata()) == 50.0)]
+    one.figure.draw_without_rendering()
+    assert sharp.get_window_extent().y1 < one.get_legend().get_window_extent().y0
     assert not any(np.all(np.array(line.get_xdata()) == 50.0) for line in two.lines)
 
 

@@ -7,6 +7,8 @@ The operators and readers speak to scripts; this is the one place where they are
 
 >>> as_typed('read it with dtype=np.float32, or say quantity="charge_density".')
 'read it with --dtype float32, or say --quantity charge_density.'
+>>> as_typed('the file states no charges: give charges={"Na": 1, ...}.')
+'the file states no charges: give --charges Na=1,….'
 >>> as_typed("then use gh.charge_density(field, ion_charges={…}, width=…).")
 'then use --ion-charges Na=1,Cl=7.'
 """
@@ -18,7 +20,7 @@ from functools import cache
 
 from .commands import COMMANDS
 
-VALUE = r'"[^"]*"|\([^)]*\)|[\w.…-]*[\w…]'
+VALUE = r'"[^"]*"|\([^)]*\)|\{[^}]*\}|[\w.…-]*[\w…]'
 
 
 @cache
@@ -52,6 +54,8 @@ def as_typed(sentence: str) -> str:
         value = found["value"].strip('"').removeprefix("np.")
         if value.startswith("("):
             value = value.strip("()").replace(" ", "")
+        if value.startswith("{"):
+            value = value.strip("{}").replace('"', "").replace(": ", "=").replace(", ", ",").replace("...", "…")
         return f"--{found['name'].replace('_', '-')} {value}"
 
     return pattern().sub(typed, sentence)

@@ -44,6 +44,9 @@ ELEMENT_COLOURS = (ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW)
 VACUUM_GAP = 6.0  # Å without atoms that count as vacuum rather than as a wide layer spacing
 
 
+WIDTH_OF_WORD = 0.15  # of "vacuum", on axes as wide as a column
+
+
 VACUUM_SKIN = 2.5  # Å between the outermost nuclei and the shaded vacuum
 
 
@@ -105,7 +108,7 @@ def name_vacuum(axes: Any, stretches: Sequence[tuple[float, float]], curve: Prof
     bottom, top = axes.get_ylim()
     share = (curve.values - bottom) / (top - bottom)
     for low, high in stretches:
-        if high - low > 3.5:
+        if high - low > WIDTH_OF_WORD * (curve.position[-1] - curve.position[0]):
             here = share[(curve.position >= low) & (curve.position <= high)]
             free = [y for y in (0.55, 0.3, 0.05) if not np.any((here > y - 0.03) & (here < y + 0.1))]
             write_region(axes, (low + high) / 2, "vacuum", free[0] if free else 0.55)

@@ -147,16 +147,17 @@ def plot_scale_report(result: ScaleReport, *, width: str = "column") -> Figure:
     figure = new_figure(width, 4.6)
     upper, lower = figure_rows(figure, [2.03, 1.5], gap=0.5, shared=False)
     _draw_spectrum(upper, result.scales)
-    curves = [
-        (result.eps_V, BLUE, "eps$_V$ in the ball"),
-        (result.detrended, VERMILION, "less the slope"),
-        (result.eps_V_average, BLACK, "2 std of the average"),
-        (result.local_std, GREEN, "local std"),
+    curves = [  # each with a mark of its own: print in grey has one colour
+        (result.eps_V, BLUE, "o", "eps$_V$ in the ball"),
+        (result.detrended, VERMILION, "s", "less the slope"),
+        (result.eps_V_average, BLACK, "^", "2 std of the average"),
+        (result.local_std, GREEN, "D", "local std"),
     ]
     order = np.argsort(result.eps)
-    for values, colour, label in curves:
+    for values, colour, mark, label in curves:
         if np.isfinite(values).all() and (values > 0).all():
-            lower.loglog(result.eps[order], values[order], "o-", ms=2.4, lw=0.9, color=colour, label=label)
+            look = {"marker": mark, "ms": 3, "mfc": "white", "mew": 0.8, "lw": 0.9, "color": colour}
+            lower.loglog(result.eps[order], values[order], label=label, **look)
     low, high = lower.get_ylim()
     lower.set_ylim(low, high * (high / low) ** 0.45)
     lower.legend(loc="upper left", ncols=2, borderaxespad=0.2)

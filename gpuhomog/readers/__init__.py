@@ -85,8 +85,8 @@ def open_source(
         raise InputError(f"{where} is a directory: give the file in it.")
     if head.startswith((b'# format: "gpuhomog"', b'{"format": "gpuhomog"')):
         raise FileFormatError(
-            f"{where}: a result that gpuhomog wrote, no field on a grid: in Python gh.read_profile reads a profile, "
-            "gh.read_result any other, and functions of profiles go on from there."
+            f"{where}: a result that gpuhomog wrote, no field on a grid. In Python gpuhomog.read_profile reads a "
+            "profile, from which functions of profiles go on, and gpuhomog.read_result any other."
         )
     if where.suffix.lower() in TRAJECTORIES:
         raise FileFormatError(

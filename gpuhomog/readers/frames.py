@@ -137,7 +137,10 @@ def _atoms(place: Path) -> Generator[Any]:
         raise
     except Exception as error:  # ASE's readers raise whatever parsing raises
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise FileFormatError(f"{place}: ASE cannot read frames from it ({reason}).") from None
+        raise FileFormatError(
+            f"{place}: ASE cannot read all frames of it ({reason}). The last one of a run that was ended while it "
+            "wrote is cut short: take it off the file."
+        ) from None
 
 
 def _charges(atoms: Any, charges: Mapping[str, float] | None, where: str) -> NDArray[np.float64]:

@@ -191,7 +191,7 @@ BAD = {
         ["own.h5"],
     ),
     "an HDF5 file of another program": (foreign_hdf5, "info", (), ["foreign.h5", "gpuhomog"]),
-    "a table as a field": (profile_table, "info", (), ["profile.csv", "no known kind"]),
+    "a table as a field": (profile_table, "info", (), ["profile.csv", "a result that gpuhomog wrote"]),
     "a result as a field": (profile_hdf5, "info", (), ["profile.h5", "Profile"]),
     "unknown frame": (wave_file, "info", ("--frame", "3"), ["wave.h5", "frame 3"]),
     "no points": (lambda: cube("a.cube", replaced={"3 0.0 0.0 1.0": "0 0.0 0.0 1.0"}), "info", (), ["a.cube"]),

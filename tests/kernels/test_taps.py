@@ -165,6 +165,18 @@ def test_long_rows_are_cut_into_parts(gpu, dtype, order):
         np.testing.assert_allclose(expanded, CPU().expand_taps(coarse, turned), rtol=0, atol=tolerance(dtype, taps))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rows", [(27, 35), (103, 20), (523, 2)])
+def test_the_last_part_of_rows_that_stay_is_shorter(gpu, dtype, rows):
+    """Planes along the slow axis are rows of so many samples, of which the parts of a block are not a divisor."""
+    values, taps = noise((6, *rows), dtype), (window(3, 7, -2), SINGLE, SINGLE)
+    coarse = CPU().contract_taps(values, taps)
+    found = gpu.to_host(gpu.contract_taps(gpu.asarray(values), taps))
+    np.testing.assert_allclose(found, coarse, rtol=0, atol=tolerance(dtype, taps))
+    expanded = gpu.to_host(gpu.expand_taps(gpu.asarray(coarse), taps))
+    np.testing.assert_allclose(expanded, CPU().expand_taps(coarse, taps), rtol=0, atol=tolerance(dtype, taps))
+
+
 def test_rows_whose_lines_do_not_fit_are_cut_into_parts(host_gpu, monkeypatch):
     taps = (SINGLE, window(2, 20, -10), window(4, 55, -28))
     values = noise((1, 8, 512), np.float64)

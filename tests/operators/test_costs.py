@@ -28,6 +28,8 @@ def unread(n, size=1, dtype="float64", device=GPU):
     return Field(Grid((n, n, n), np.eye(3) * n * 0.2), nothing, "scalar", None, device, slab, comm)
 
 
+ONE_THREAD = CPU(threads=1)
+"""Of several threads it depends on the moment how many hold something at once."""
 AVERAGES = {
     "lines, coarse": (gh.Gaussian(4.0), 1.0, "lines"),
     "lines, every point": (gh.Box(4.0), None, "lines"),
@@ -43,8 +45,8 @@ def test_memory_at_once_is_what_numpy_takes(case, dtype):
     kernel, spacing, method = AVERAGES[case]
     n = 96
     values = np.random.default_rng(0).standard_normal((n, n, n)).astype(dtype)
-    field = Field.from_array(values, np.eye(3) * n * 0.2, device="cpu")
-    plan, way = plan_average(unread(n, dtype=dtype, device=CPU()), kernel, spacing, None, method, False)
+    field = Field.from_array(values, np.eye(3) * n * 0.2, device=ONE_THREAD)
+    plan, way = plan_average(unread(n, dtype=dtype, device=ONE_THREAD), kernel, spacing, None, method, False)
     average(field, kernel, spacing=spacing, method=method)  # fills caches of tables
     tracemalloc.start()
     average(field, kernel, spacing=spacing, method=method)
@@ -58,8 +60,8 @@ def test_memory_of_gradients_variances_and_ions(rng):
     n = 72
     atoms = gh.Structure([11, 17], [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
     values, cell = rng.random((n, n, n)), np.eye(3) * n * 0.2
-    field = Field.from_array(values, cell, quantity="electron_density", structure=atoms, device="cpu")
-    part, kernel = unread(n, device=CPU()), gh.Gaussian(4.0)
+    field = Field.from_array(values, cell, quantity="electron_density", structure=atoms, device=ONE_THREAD)
+    part, kernel = unread(n, device=ONE_THREAD), gh.Gaussian(4.0)
     averaged = costs.shifted_cost(
         part, costs.average_cost(*plan_average(part, gh.Ball(3.0), None, None, "auto", False))
     )
@@ -86,7 +88,8 @@ def test_memory_of_poisson(boundary, fields):
     n = 96
     line = np.exp(-(((np.arange(n) - n / 2) * 0.2) ** 2))
     values = line[:, None, None] * line[:, None] * (line - np.roll(line, 1))
-    field = Field.from_array(values, np.eye(3) * n * 0.2, quantity="charge_density", boundary=boundary, device="cpu")
+    about = {"quantity": "charge_density", "boundary": boundary, "device": ONE_THREAD}
+    field = Field.from_array(values, np.eye(3) * n * 0.2, **about)
     gh.electrostatic_potential(field)
     tracemalloc.start()
     gh.electrostatic_potential(field)
@@ -95,6 +98,11 @@ def test_memory_of_poisson(boundary, fields):
     expected = costs.poisson_cost(field).peak
     assert expected == fields * values.nbytes + field.device.scratch_bytes
     assert taken == pytest.approx(expected, rel=0.15)
+
+
+def test_each_thread_that_filters_has_a_block_of_its_own():
+    one, four = (costs.poisson_cost(unread(96, device=CPU(threads=threads))) for threads in (1, 4))
+    assert four.peak - one.peak == 3 * CPU.scratch_bytes
 
 
 def test_bytes_that_ranks_send_for_poisson():

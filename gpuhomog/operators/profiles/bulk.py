@@ -334,6 +334,12 @@ def between_two(profile: Profile, between: Sequence[float], sampling: str) -> tu
                 "give x_1 below x_2."
             )
         return unroll(profile, 0, sampling), (low, high)
+    for x in (low, high):
+        if not start - length <= x < start + 2 * length:
+            raise InputError(
+                f"between = ({low:.6g}, {high:.6g}) Å: {x:.6g} Å is further than a period from the cell, which goes "
+                f"from {start:.4g} to {start + length:.4g} Å; correct it."
+            )
     low = start + (low - start) % length
     high = low + (high - low) % length
     if min(high - low, length - (high - low)) < 4 * h:

@@ -82,9 +82,9 @@ class TestThreeEstimators:
         profile = gh.Profile(x, values, "e/Å^3", "charge_density", 72.0)
         for x_b in (32.0, 33.1, 34.5):
             found = gh.surface_charge(profile, period=3.0, x_b=x_b, eps=4.0, origin=10.8)
-            assert found.low_partition.value == pytest.approx(0.02, abs=1e-6)
-            assert found.high_partition.value == pytest.approx(-0.02, abs=1e-6)
-            assert found.low_dipole_partition.value == pytest.approx(0.0, abs=1e-4)  # whole blocks begin at 10.8
+            assert found.low_partition.value == pytest.approx(0.02, abs=1e-9)
+            assert found.high_partition.value == pytest.approx(-0.02, abs=1e-9)
+            assert found.low_dipole_partition.value == pytest.approx(0.0, abs=1e-9)  # whole blocks begin at 10.8
             assert abs(found.low_partition.value - 0.02) < 5 * found.low_partition.uncertainty + 1e-9
 
     def test_no_partition_says_why(self):
@@ -191,11 +191,11 @@ class TestReference:
         )  # fmt: skip
         found = gh.surface_excess(profile, reference="bulk", x_surface=(15.0, 45.0), period=2.0)
         assert found.reference == pytest.approx(0.2, abs=1e-9)
-        assert found.low.value == pytest.approx(0.0, abs=2e-3)
+        assert found.low.value == pytest.approx(0.0, abs=1e-9)
         assert (found.low.unit, found.low_dipole.unit) == ("1/Å^2", "1/Å")
-        assert found.low.value == pytest.approx(found.high.value, abs=1e-6)
+        assert found.low.value == pytest.approx(found.high.value, abs=1e-9)
         moved = gh.surface_excess(profile, reference="bulk", x_surface=(14.0, 45.0), period=2.0)
-        assert moved.low.value - found.low.value == pytest.approx(-0.2, abs=1e-6)
+        assert moved.low.value - found.low.value == pytest.approx(-0.2, abs=1e-9)
 
     def test_through_the_boundary_of_the_cell(self):
         profile = cleaved(0.0, 30.0, 1500, 150, 0.4)

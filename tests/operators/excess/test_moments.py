@@ -251,12 +251,12 @@ class TestMoments:
         for partition in ("period", "crossings"):
             found = gh.moment_densities(slab, x_b=19.1, period=3.0, partition=partition, sampling="cell")
             assert found.m1.value == pytest.approx(exact.m1.value, abs=1e-9)
-            assert found.w.value == pytest.approx(exact.w.value, abs=1e-6)
+            assert found.w.value == pytest.approx(exact.w.value, abs=1e-9)
         found = gh.moment_densities(slab, period=3.0, sampling="cell")
         assert found.m1_field.boundary == "open" and len(found.m1_field.values) > 200
         periodic = gh.moment_densities(bulk, sampling="cell").m1_field
         first = np.interp(found.m1_field.position[0] % 3.0, periodic.position, periodic.values)
-        assert found.m1_field.values[0] == pytest.approx(first, abs=1e-6)
+        assert found.m1_field.values[0] == pytest.approx(first, abs=1e-9)
 
     @pytest.mark.parametrize("x_b", [13.9, 14.3, 14.8])
     def test_crossings_of_a_real_slab_are_as_sure_as_they_say(self, x_b):

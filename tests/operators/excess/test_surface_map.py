@@ -39,14 +39,14 @@ def test_line_by_line(slab):
     field, expected = slab
     found = gh.surface_map(field, "c", period=3.0, origin=14.0)
     assert found.low == pytest.approx(expected, abs=1e-6)
-    assert found.high == pytest.approx(-expected, abs=1e-6)
+    assert found.high == pytest.approx(-expected, abs=1e-9)
     values = field.to_host()
     for at in ((0, 0), (2, 3), (5, 4)):
         sigma, moment = by_hand(values[at], 0.1, found.surface.x_b, 3.0, 14.0)
-        assert found.low[at] == pytest.approx(sigma, abs=1e-4)
+        assert found.low[at] == pytest.approx(sigma, abs=1e-9)
         assert found.low_dipole[at] == pytest.approx(moment, abs=3e-3)
         sigma, moment = by_hand(values[at][::-1], 0.1, 71.9 - found.surface.x_b, 3.0, 71.9 - 14.0)
-        assert found.high[at] == pytest.approx(sigma, abs=1e-4)
+        assert found.high[at] == pytest.approx(sigma, abs=1e-9)
         assert found.high_dipole[at] == pytest.approx(-moment, abs=3e-3)
 
 
@@ -83,7 +83,7 @@ def test_averaged_in_the_plane(slab):
     along_v = waves.mean(axis=0, keepdims=True)
     factors = np.exp(-(reciprocal**2) * 1.6**2 / 8)
     smooth = expected.mean() + factors[0] * along_u + factors[1] * along_v
-    assert found.low == pytest.approx(smooth, abs=1e-6)
+    assert found.low == pytest.approx(smooth, abs=1e-9)
     assert found.low.mean() == pytest.approx(expected.mean(), abs=1e-9)
 
 
@@ -112,7 +112,7 @@ def test_ranks_find_what_one_process_finds(slab):
 def test_on_devices(slab, device):
     field, expected = slab
     moved = gh.Field.from_array(field.to_host(), field.grid.cell, quantity="charge_density", device=device)
-    assert gh.surface_map(moved, "c", period=3.0).low == pytest.approx(expected, abs=1e-6)
+    assert gh.surface_map(moved, "c", period=3.0).low == pytest.approx(expected, abs=1e-9)
 
 
 def test_leaning_lines_are_said(slab):
