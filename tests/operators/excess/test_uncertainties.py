@@ -10,6 +10,7 @@ from scipy.special import erf
 
 import gpuhomog as gh
 from gpuhomog.operators.profiles.unrolled import Unrolled
+from gpuhomog.units import FOUR_PI_KAPPA
 
 
 def profile(values, length, boundary, single):
@@ -199,6 +200,32 @@ def test_noise_of_the_samples(noise):
     shares = shares_away({name: [pair for pair in pairs if pair[0].defined] for name, pairs in found.items()})
     for name, (one, two, times) in shares.items():
         assert 0.5 < one < 0.97 and two > 0.85 and times < 4, (name, shares)
+
+
+def test_levels_of_a_noisy_charge():
+    """Slabs of cells without a dipole: no step, and the bulk's level is -2πκ Σ q (x² + std²)/a."""
+    found = {}
+    for number in range(40):
+        rng = np.random.default_rng(number)
+        a, n_cells, std, step = (
+            rng.uniform(3, 6),
+            int(rng.integers(6, 14)),
+            rng.uniform(0.35, 0.5),
+            rng.uniform(0.1, 0.2),
+        )
+        places, charges = neutral_cell(rng, a, 4)
+        ones = np.stack([np.ones(4), places])
+        charges = charges - ones.T @ np.linalg.solve(ones @ ones.T, ones @ charges)
+        x = step * np.arange(int((16 + n_cells * a) / step))
+        centres = (8 + a * np.arange(n_cells)[:, None] + places).ravel()
+        values = NOISES["white"](rng, density(x, step, centres, np.tile(charges, n_cells), std, False))
+        result = gh.potential_step(profile(values, step * len(x), "open", False), period=a)
+        found.setdefault("step", []).append((result.step, 0.0))
+        found.setdefault("bulk", []).append((result.bulk, -FOUR_PI_KAPPA / 2 * charges @ (places**2 + std**2) / a))
+        found.setdefault("field", []).append((result.bulk_field, 0.0))
+    shares = shares_away(found)
+    for name, (one, two, times) in shares.items():
+        assert 0.6 < one < 0.97 and two > 0.87 and times < 4, (name, shares)
 
 
 def test_matter_is_no_noise():
