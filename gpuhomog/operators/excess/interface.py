@@ -348,17 +348,27 @@ class _TwoBulks:
 
     def measured(self, values: Array, uncertainty: Array) -> list[Measurement]:
         """σ and its first moment, which has to have settled; rounding is added."""
-        known = np.hypot(uncertainty, self.line.rounding * self.levers)
+        known = np.sqrt(uncertainty**2 + (self.line.rounding * self.levers) ** 2 + self.noise**2)
         found = [Measurement(float(v), unit, float(u)) for v, unit, u in zip(values, self.units, known, strict=True)]
         if self.alpha is not None and self.alpha <= LEAST_ALPHA:
             found[1] = Measurement.not_defined(self.units[1], not_converged(self.alpha))
         return found
 
+    @cached_property
+    def noise(self) -> Array:
+        """(2,) uncertainties of σ and S1 by white noise of the samples between the bulks."""
+        shape = self.shape(*self.x)
+        return np.array([self.line.noise_of(w) for w in (shape, shape * (self.line.position - self.origin))])
+
+    def shape(self, low: float, high: float) -> Array:
+        """F F: 1 between two positions."""
+        x = self.line.position
+        return np.asarray(gaussian_tail(x - high, self.eps) * gaussian_tail(low - x, self.eps))
+
     def kernel(self, low: float, high: float) -> Array:
         """Σ h ρ F F and Σ h (x - x_0) ρ F F."""
         line = self.line
-        shape = gaussian_tail(line.position - high, self.eps) * gaussian_tail(low - line.position, self.eps)
-        charges = line.values * shape * line.spacing
+        charges = line.values * self.shape(low, high) * line.spacing
         return np.array([charges.sum(), (charges * (line.position - self.origin)).sum()])
 
     def by_kernel(self) -> list[Measurement]:

@@ -11,10 +11,10 @@ F(t) = erfc(√2 t/eps)/2 falls from 1 to 0 over the kernel's width eps; the oth
 high is the total charge. The period window leads where the bulk has a period, else the kernel. Neither should depend on
 x_b: what it scatters over x_b within three periods on either side, times what so few periods call for (bulk.py; without
 a period, that of narrower kernels all over the bulk, carried on to eps) is the uncertainty, with the ripple that the
-kernel is predicted to leave,
-(2|ρ_1|/G) exp(-G² eps²/8), G = 2π/a, and what its tail takes from the faces. A value is "not defined", with the reason,
-where no bulk lies between the surfaces, where the bulk is not neutral, and where its charge fluctuates so that C has no
-mean. A first moment needs more: in a bulk whose power goes as k^alpha at small k it converges for alpha > 3 only.
+kernel is predicted to leave, (2|ρ_1|/G) exp(-G² eps²/8), G = 2π/a, what its tail takes from the faces, and what white
+noise of the samples adds up to (unrolled.py). A value is "not defined", with the reason, where no bulk lies between the
+surfaces, where the bulk is not neutral, and where its charge fluctuates so that C has no mean. A first moment needs
+more: in a bulk whose power goes as k^alpha at small k it converges for alpha > 3 only.
 
 A bulk value V other than zero is subtracted up to a dividing surface x_L, which must then be stated: S0 changes by V
 for each Å that it is moved outward, ΔS0 = V Δx_L (Gibbs).
@@ -529,7 +529,7 @@ class _Sides:
             reason = str(refused).split(" Nearest usable")[0].split(" No level of")[0].rstrip(".")
             return self.not_defined(reason), None
         spread = np.abs(others - here).max(axis=0, initial=0.0)
-        return self.measured(here, spread, self.of_line), widest
+        return self.measured(here, spread, self.of_line, self.noise_of_window), widest
 
     def fluctuations(self) -> Array:
         """(4,) standard deviations of the kernel estimates, beyond reach of the spread.
@@ -569,6 +569,27 @@ class _Sides:
         return line.uncertainty * np.array([1.0, 1.0, length, length])
 
     @property
+    def noise_of_window(self) -> Array:
+        """Uncertainties of the four by white noise, each side by a period (without one, by eps) around x_b."""
+        reach = (self.period.length if self.period else self.eps) / 2
+        sides = (
+            (self.body.line, self.x_b, self.origins[0]),
+            (self.body.line.mirrored(), -self.x_b, -self.origins[1]),
+        )
+        (low, low_moment), (high, high_moment) = (
+            map(line.noise_of, line.weights_of_window(x - reach, x + reach, origin)) for line, x, origin in sides
+        )
+        return np.array([low, high, low_moment, high_moment])
+
+    @property
+    def noise_of_kernel(self) -> Array:
+        """The same by the kernel."""
+        line = self.body.line
+        low = gaussian_tail(line.position - self.x_b, self.eps)
+        moments = [(line.position - origin) * w for origin, w in zip(self.origins, (low, 1 - low), strict=True)]
+        return np.array([line.noise_of(weights) for weights in (low, 1 - low, *moments)])
+
+    @property
     def around(self) -> Array:
         """Other positions that x_b could have."""
         return spread_positions(self.x_b, self.period.length if self.period else self.eps / 2, self.bulk)
@@ -604,7 +625,7 @@ class _Sides:
         if self.period.uncertainty > 0:
             longer = replace(self, period=Period(self.period.length + self.period.uncertainty))
             drift = np.abs(longer.period_estimates(np.array([self.x_b]))[0] - here)
-        return self.measured(here, self.scatter_of_periods, drift, self.of_line)
+        return self.measured(here, self.scatter_of_periods, drift, self.of_line, self.noise_of_window)
 
     @cached_property
     def scatter_of_periods(self) -> Array:
@@ -626,7 +647,7 @@ class _Sides:
         fluctuation = np.zeros(4) if self.reason else self.fluctuations()
         extra = hypot(ripple, self.tail * line.highest, line.rounding) * self.levers
         here = self.kernel_estimates(np.array([self.x_b]))[0]
-        found = self.measured(here, np.maximum(around.std(axis=0), fluctuation), extra)
+        found = self.measured(here, np.maximum(around.std(axis=0), fluctuation), extra, self.noise_of_kernel)
         if self.reason is None and self.to_face < KERNELS_TO_FACE * self.eps * (1 - 1e-9):
             refused = self.not_defined(
                 f"x_b is {self.to_face:.4g} Å from a face, less than 2 eps: choose eps below {self.to_face / 2:.4g} Å"
@@ -657,9 +678,10 @@ class _Sides:
         leading = by_period if self.period else by_kernel
         cut, total, dipole = float(line.cumulative(self.x_b)), line.total, first_moment(line, self.origins[0])
         closure, dipole_closure = self._closures(leading, total, dipole) if side == "both" else (None, None)
+        of_cut = line.noise_of(np.where(line.position < self.x_b, 1.0, 0.0))
         bulk_part = Measurement.not_defined(unit, self.reason or "")
         if leading[0].defined:
-            bulk_part = Measurement(float(leading[0]) - cut, unit, line.uncertainty)
+            bulk_part = Measurement(float(leading[0]) - cut, unit, hypot(line.uncertainty, of_cut))
         charged = profile.quantity == "charge_density" and x_surface is None
         step = {
             "step": kind.title.lower(),
@@ -674,9 +696,9 @@ class _Sides:
             **_of_sides(side, "_period", by_period),
             **_of_sides(side, "_kernel", by_kernel),
             **_of_sides(side, "_partition", by_partition),
-            total=Measurement(total, unit, line.rounding),
-            dipole=Measurement(dipole, self.moment_unit, first_moment_error(line)),
-            cut=Measurement(cut, unit, line.uncertainty),
+            total=Measurement(total, unit, hypot(line.rounding, line.noise_of(np.ones(len(line.values))))),
+            dipole=Measurement(dipole, self.moment_unit, first_moment_error(line, self.origins[0])),
+            cut=Measurement(cut, unit, hypot(line.uncertainty, of_cut)),
             bulk_part=bulk_part,
             estimator="period window" if self.period else "kernel",
             x_b=self.x_b,
@@ -746,15 +768,18 @@ def first_moment(line: Unrolled, origin: float) -> float:
     return float((line.end - origin) * line.total - line.double_cumulative(line.end))
 
 
-def first_moment_error(line: Unrolled) -> float:
-    """Uncertainty of ∫ x f: of the values, and of what the line's ends cut off or hold of the wrong side.
+def first_moment_error(line: Unrolled, origin: float | None = None) -> float:
+    """Uncertainty of ∫ x f: of the values and their noise, and of what the ends cut off or hold of the wrong side.
+
+    origin  about which it is taken [Å]; the middle of the line by default
 
     The sum of h x_i f_i differs from the integral by what waves have at the ends, and N/2 of an even line.
     """
     centre = (line.start + line.end) / 2
     by_sum = float((line.values * (line.position - centre)).sum() * line.spacing)
     length = line.end - line.start
-    return hypot(line.uncertainty * length, by_sum - first_moment(line, centre))
+    noise = line.noise_of(line.position - (centre if origin is None else origin))
+    return hypot(line.uncertainty * length, by_sum - first_moment(line, centre), noise)
 
 
 def first_moment_by_window(line: Unrolled, x: Array, period: float, origin: float) -> Array:

@@ -89,7 +89,7 @@ SIGNIFICANT = 4.0
 JUMP_WIDTH = 4.0
 """A dipole correction's jump is no wider than this many straight windows."""
 NEUTRAL_SLAB = 1e-5
-"""Largest |∫ρ| / ∫|ρ| of a slab whose step follows from its charge."""
+"""Largest |∫ρ| / ∫|ρ| of a slab whose step follows from its charge; or what noise makes of it, SIGNIFICANT times."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -619,18 +619,25 @@ def _from_charge(
         )
     body = find_body(profile, sampling, x_b)
     line, poisson = body.line, FOUR_PI_KAPPA
-    if abs(line.total) > NEUTRAL_SLAB * line.gross:
+    of_noise = line.noise_of(np.ones(len(line.values)))
+    if abs(line.total) > max(NEUTRAL_SLAB * line.gross, SIGNIFICANT * of_noise):
         raise InputError(
             f"The slab carries a net charge of {line.total:.4g} e/Å^2 ({abs(line.total) / line.gross:.1e} of all its "
             "charge): its dipole, so the potential step, is origin-dependent. Add the missing ions or electrons "
             "(gh.charge_balance tells), or homogenize the potential instead."
         )
-    moment = first_moment(line, (body.low + body.high) / 2)
-    moment_error = hypot(abs(line.total) * body.thickness / 2, first_moment_error(line))
+    middle = (body.low + body.high) / 2
+    moment = first_moment(line, middle)
+    moment_error = hypot(abs(line.total) * body.thickness / 2, first_moment_error(line, middle))
     potential = replace(line, values=potential_of_charge(line), sampling=BANDLIMITED)
     charge_period = resolve_period(period, line, body.low, body.high)
     turn = None if profile.boundary == OPEN else profile.length
     bulk, bulk_field, x = _bulk_of(potential, body.low, body.high, charge_period, x_b, turn)
+    if charge_period and bulk.defined:
+        half = charge_period.length / 2
+        of_field, of_level = (poisson * line.noise_of(w) for w in line.weights_of_window(x - half, x + half, x))
+        bulk = replace(bulk, uncertainty=hypot(bulk.uncertainty or 0.0, of_level))
+        bulk_field = replace(bulk_field, uncertainty=hypot(bulk_field.uncertainty or 0.0, of_field))
     step = Measurement(poisson * moment, VOLT, poisson * moment_error)
     low, high = Measurement(0.0, VOLT, step.uncertainty), Measurement(float(step), VOLT, step.uncertainty)
     none = Measurement(0.0, FIELD, poisson * abs(line.total))

@@ -7,6 +7,10 @@ Samples mean what `sampling` says. "bandlimited": f is the trigonometric polynom
 integrals go mode by mode. "cell": f is constant in each cell around its sample, C is piecewise linear, D piecewise
 quadratic, and the charge is conserved exactly. A window is never rounded to whole samples.
 
+White noise of the samples (rounded values, sampling) is charge: a sum Σ h w f of it varies by s² h Σ h w². s is that of
+the shortest waves, where these are noise: as strong in both halves of their band, and by single waves as different as
+independent Gaussian numbers are. Matter is not: its waves decay, or are those of a period, or have all one strength.
+
 In   Profile, host.
 Out  Unrolled, host, equal on every rank.
 
@@ -39,6 +43,14 @@ END_STRETCH = 0.5
 """Stretches at the ends of a line by which it is judged how its tails go on [Å]."""
 FINER = 8
 """Cells a sample of a bandlimited line, where it is taken as constant in cells."""
+NOISE_BANDS = (2, 4, 8)
+"""Parts of all waves, the shortest ones, that are tried as noise: the first that is."""
+LEAST_BAND = 16
+"""Fewest waves that tell noise: s within 15 %."""
+BY_CHANCE = 0.005
+"""How often noise may be taken for matter by its halves."""
+FLATNESS, FLATNESS_SPREAD = 0.5615, 0.4511
+"""Geometric over arithmetic mean of the power of noise, exp(-γ); and what it scatters times √n, exp(-γ)√(π²/6 - 1)."""
 EVALUATION_BLOCK = 2_000_000
 """Largest number of positions times modes evaluated at once."""
 
@@ -52,6 +64,7 @@ class Unrolled:
     values   (n,) samples, at start + (i + 1/2) spacing
     sampling "bandlimited" or "cell"
     precision  of the values that the samples were made from, as a fraction
+    white    s √h of white noise, where the samples were made from others; None: what they show themselves
     """
 
     start: float
@@ -59,6 +72,7 @@ class Unrolled:
     values: Array
     sampling: str = BANDLIMITED
     precision: float = DOUBLE
+    white: float | None = None
 
     @property
     def end(self) -> float:
@@ -72,7 +86,7 @@ class Unrolled:
 
     def mirrored(self) -> Unrolled:
         """The line seen from the other end: its position x is -x of this one, so it integrates from above."""
-        return Unrolled(-self.end, self.spacing, self.values[::-1], self.sampling, self.precision)
+        return Unrolled(-self.end, self.spacing, self.values[::-1], self.sampling, self.precision, self.white)
 
     def in_cells(self) -> Unrolled:
         """The line as exact averages over cells, FINER times as many where it is bandlimited."""
@@ -83,7 +97,7 @@ class Unrolled:
         spectrum = np.zeros(n // 2 + 1, dtype=np.complex128)
         shape = np.exp(0.5j * wavevectors * h) * np.sinc(wavevectors * h / (2 * np.pi))
         spectrum[1 : len(wavevectors) + 1] = coefficients * shape * (n / 2)
-        return Unrolled(self.start, h, self.values.mean() + np.fft.irfft(spectrum, n), CELL, self.precision)
+        return Unrolled(self.start, h, self.values.mean() + np.fft.irfft(spectrum, n), CELL, self.precision, self.noise)
 
     def place(self, x: float, period: float | None) -> float:
         """The position x, moved by whole periods to where the line lies; unchanged on an open axis (None)."""
@@ -106,6 +120,33 @@ class Unrolled:
         """Uncertainty of ∫ f: of its sums, and of the values; that of ∫ x f is this times the length."""
         of_values = ROUNDINGS * self.precision * float(np.linalg.norm(self.values)) * self.spacing
         return SUMS * self.gross * float(np.sqrt(len(self.values))) + of_values
+
+    @cached_property
+    def noise(self) -> float:
+        """s √h of white noise of standard deviation s in the samples; 0 where the shortest waves are not noise."""
+        if self.white is not None:
+            return self.white
+        n = len(self.values)
+        power = np.abs(np.fft.rfft(self.values - self.values.mean())[1 : (n + 1) // 2]) ** 2 / n
+        for part in NOISE_BANDS:
+            band = power[len(power) - len(power) // part :]
+            if len(band) < LEAST_BAND:
+                break
+            if _is_noise(band):
+                return float(np.sqrt(band.mean() * self.spacing))
+        return 0.0
+
+    def noise_of(self, weights: Array) -> float:
+        """Standard deviation of Σ h w f by the white noise of the samples."""
+        return self.noise * float(np.linalg.norm(weights)) * float(np.sqrt(self.spacing))
+
+    def weights_of_window(self, low: float, high: float, origin: float) -> tuple[Array, Array]:
+        """(n,) weights of the mean of C over a window, and of that of (x_b - origin) C - D, x_b its middle."""
+        x, width = self.position, high - low
+        of_charge = np.clip((high - x) / width, 0.0, 1.0)
+        inside = np.clip(high - x, 0.0, width)
+        of_double = inside**2 / (2 * width) + np.maximum(low - x, 0.0)
+        return of_charge, ((low + high) / 2 - origin) * of_charge - of_double
 
     @cached_property
     def beyond_ends(self) -> float:
@@ -264,6 +305,19 @@ class Unrolled:
         centre = np.asarray(centre, dtype=np.float64)
         ends = self.triple_cumulative(np.stack([centre - width / 2, centre + width / 2]))
         return np.asarray((ends[1] - ends[0]) / width)
+
+
+def _is_noise(power: Array) -> bool:
+    """True if the power of some waves, shorter and shorter, is that of white noise."""
+    from scipy.special import fdtri  # slow to import
+
+    n, half = len(power), len(power) // 2
+    longer, shorter = float(power[:half].mean()), float(power[-half:].mean())
+    if power.min() <= 0:
+        return False
+    limit = float(fdtri(2 * half, 2 * half, 1 - BY_CHANCE))
+    flatness = float(np.exp(np.log(power).mean()) / power.mean())
+    return shorter < limit * longer < limit**2 * shorter and abs(flatness - FLATNESS) < 3 * FLATNESS_SPREAD / n**0.5
 
 
 def check_sampling(sampling: str | None) -> str:

@@ -52,7 +52,7 @@ def test_polarization_of_an_orbital_in_an_oblique_cell():
     mesh = gh.bloch_mesh(STATES, CELL)
     found = gh.berry_polarization(mesh, occupation=2.0)
     expected = -2.0 * PLACES[0] / abs(np.linalg.det(CELL))
-    assert fold(found.P - expected, found.quanta) == pytest.approx(0, abs=2e-4)
+    assert fold(found.P - expected, found.quanta) == pytest.approx(0, abs=5e-9)
     assert found.quanta == pytest.approx(2 * CELL / abs(np.linalg.det(CELL)))
     near = gh.berry_polarization(mesh, occupation=2.0, near=[3.0, -2.0, 1.0])
     assert fold(near.P - found.P, found.quanta) == pytest.approx(0, abs=1e-10)

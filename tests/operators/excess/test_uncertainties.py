@@ -9,6 +9,8 @@ import pytest
 from scipy.special import erf
 
 import gpuhomog as gh
+from gpuhomog.operators.profiles.unrolled import Unrolled
+from gpuhomog.units import FOUR_PI_KAPPA
 
 
 def profile(values, length, boundary, single):
@@ -147,6 +149,96 @@ def test_bulks_whose_layers_differ(disorder):
     shares = shares_away(found)
     for name, (one, two, times) in shares.items():
         assert len(found[name]) > 15 and 0.6 < one < 0.97 and two > 0.93 and times < 4, (name, shares)
+
+
+NOISES = {
+    "white": lambda rng, f: f + 1e-3 * np.abs(f).max() * rng.standard_normal(len(f)),
+    "rounded": lambda rng, f: np.array([float(f"{x:.2e}") for x in f]),
+}
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_noise_of_the_samples(noise):
+    """White noise, or values of three digits: all sums state it; s of the samples is found within 30 %."""
+    found, ratios = {}, []
+    for number in range(24):
+        rng = np.random.default_rng(number)
+        a, n_cells, std, step = (
+            rng.uniform(3, 6),
+            int(rng.integers(6, 14)),
+            rng.uniform(0.35, 0.5),
+            rng.uniform(0.1, 0.2),
+        )
+        (one, q_one), (other, q_other) = (neutral_cell(rng, a, 3) for _ in range(2))
+        cells, length = a * np.arange(n_cells)[:, None], a * n_cells
+        sigma = -(q_one * one).sum() / a
+        x = step * np.arange(int((20 + length) / step))
+        clean = density(x, step, (10 + cells + one).ravel(), np.tile(q_one, n_cells), std, False)
+        values = NOISES[noise](rng, clean)
+        line = profile(values, step * len(x), "open", False)
+        result = gh.surface_charge(line, period=a, origin=10.0)
+        unrolled = Unrolled(0.0, step, values)
+        ratios.append(unrolled.noise / (np.std(values - clean) * np.sqrt(step)))
+        assert Unrolled(0.0, step, clean).noise < 1e-14 * np.abs(clean).max()
+        for name, truth in (
+            ("low", sigma),
+            ("high", -sigma),
+            ("total", 0.0),
+            ("dipole", n_cells * (q_one * one).sum()),
+        ):
+            found.setdefault(name, []).append((getattr(result, name), truth))
+        found.setdefault("kernel", []).append((result.low_kernel, sigma))
+        centres = np.concatenate([(cells + one).ravel(), (length + cells + other).ravel()])
+        charges = np.append(np.tile(q_one, n_cells), np.tile(q_other, n_cells))
+        n = int(2 * length / step)
+        images = np.concatenate([centres - 2 * length, centres, centres + 2 * length])
+        values = density(np.arange(n) * 2 * length / n, 2 * length / n, images, np.tile(charges, 3), std, False)
+        line = profile(NOISES[noise](rng, values), 2 * length, "periodic", False)
+        result = gh.interface_charge(line, between=(length / 2, length * 1.5), period=a)
+        found.setdefault("interface", []).append((result.charge, -(q_other * other).sum() / a - sigma))
+    assert np.mean(np.abs(np.array(ratios) - 1) < 0.3) > 0.85
+    shares = shares_away({name: [pair for pair in pairs if pair[0].defined] for name, pairs in found.items()})
+    for name, (one, two, times) in shares.items():
+        assert 0.5 < one < 0.97 and two > 0.85 and times < 4, (name, shares)
+
+
+def test_levels_of_a_noisy_charge():
+    """Slabs of cells without a dipole: no step, and the bulk's level is -2πκ Σ q (x² + std²)/a."""
+    found = {}
+    for number in range(40):
+        rng = np.random.default_rng(number)
+        a, n_cells, std, step = (
+            rng.uniform(3, 6),
+            int(rng.integers(6, 14)),
+            rng.uniform(0.35, 0.5),
+            rng.uniform(0.1, 0.2),
+        )
+        places, charges = neutral_cell(rng, a, 4)
+        ones = np.stack([np.ones(4), places])
+        charges = charges - ones.T @ np.linalg.solve(ones @ ones.T, ones @ charges)
+        x = step * np.arange(int((16 + n_cells * a) / step))
+        centres = (8 + a * np.arange(n_cells)[:, None] + places).ravel()
+        values = NOISES["white"](rng, density(x, step, centres, np.tile(charges, n_cells), std, False))
+        result = gh.potential_step(profile(values, step * len(x), "open", False), period=a)
+        found.setdefault("step", []).append((result.step, 0.0))
+        found.setdefault("bulk", []).append((result.bulk, -FOUR_PI_KAPPA / 2 * charges @ (places**2 + std**2) / a))
+        found.setdefault("field", []).append((result.bulk_field, 0.0))
+    shares = shares_away(found)
+    for name, (one, two, times) in shares.items():
+        assert 0.6 < one < 0.97 and two > 0.87 and times < 4, (name, shares)
+
+
+def test_matter_is_no_noise():
+    """Resolved packets, charges at points of a crystal or at one, disorder, sharp ends: s is 0."""
+    rng, n = np.random.default_rng(5), 480
+    x = 0.15 * np.arange(n)
+    combs, single, ends = np.zeros(n), np.zeros(n), np.where((x > 20) & (x < 50), 1.0, 0.0)
+    combs[100:380:10], combs[103:383:10], single[200] = 1.0, -1.0, 1.0
+    for std in (0.16, 0.3, 0.6):
+        packets = density(x, 0.15, rng.uniform(15, 55, 40), rng.standard_normal(40), std, False)
+        assert Unrolled(0.0, 0.15, packets).noise < 1e-14 * np.abs(packets).max()
+    for values in (combs, single, ends):
+        assert Unrolled(0.0, 0.15, values).noise < 1e-14
 
 
 @pytest.mark.parametrize("single", [False, True])

@@ -264,6 +264,15 @@ class TestWhatIsTold:
             assert large.value == pytest.approx(4 * small.value, rel=1e-12, abs=1e-15), name
             assert large.uncertainty == pytest.approx(4 * small.uncertainty, rel=1e-12), name
 
+    def test_a_charge_that_counts_as_none_is_uncertain_by_half_the_thickness(self):
+        """Wherever it lies in the slab it moves the dipole about the middle by no more than that."""
+        neutral, q = polar_charge(), 1e-8
+        charge = replace(neutral, values=neutral.values + q * gaussian(neutral.position, 27.3, 0.5))
+        found = gh.potential_step(charge, period=3.0)
+        thickness = found.faces[1] - found.faces[0]
+        assert found.step.uncertainty == pytest.approx(POISSON * q * thickness / 2, rel=1e-6)
+        assert abs(found.step.value - gh.potential_step(neutral, period=3.0).step.value) < found.step.uncertainty
+
     def test_a_vacuum_that_is_not_there_is_not_flat(self):
         x = np.arange(600) * 0.1
         inside = np.where(x > 20, 5 * np.sin(x - 20), 0.0)

@@ -17,7 +17,7 @@ def test_one_period(given):
 
 
 def test_a_found_period():
-    assert resolve_period("auto", LINE, 10.0, 50.0).length == pytest.approx(2.0, abs=1e-3)
+    assert resolve_period("auto", LINE, 10.0, 50.0).length == pytest.approx(2.0, abs=2e-4)
     assert resolve_period(None, LINE, 10.0, 50.0) is None
 
 
@@ -35,7 +35,7 @@ def test_two_periods():
     assert [p.length for p in found] == pytest.approx([2.0, 2.0], abs=1e-3)
     mixed = resolve_periods((3.0, "auto"), LINE, x)
     assert mixed[0] == Period(3.0)
-    assert mixed[1].length == pytest.approx(2.0, abs=1e-3)
+    assert mixed[1].length == pytest.approx(2.0, abs=1e-4)
     with pytest.raises(InputError, match="one length"):
         resolve_periods((1.0, 2.0, 3.0), LINE, x)
 

@@ -482,4 +482,4 @@ def test_layers_that_alternate_a_little_are_not_taken_for_equal_ones():
     x = np.arange(600) * 0.1
     layers = np.where(abs(x - 30) < 24, crystal(x, 2.5, 4, 3) + 0.02 * np.cos(2 * np.pi * x / 5.0), 0.0)
     (estimate,) = gh.find_periods(profile_of(layers, 60.0))
-    assert estimate.value == pytest.approx(5.0, rel=1e-4)
+    assert estimate.value == pytest.approx(5.0, rel=1e-10)
