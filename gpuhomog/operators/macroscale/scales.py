@@ -487,15 +487,12 @@ def shortest_wavevector(grid: Grid) -> float:
     >>> round(shortest_wavevector(Grid((4, 4, 8), np.diag([1.0, 1.0, 4.0]))) / (2 * np.pi), 12)
     0.25
     """
-    steps = [range(-2, 3) if n > 1 else range(1) for n in grid.shape]
-    found = [
-        float(np.linalg.norm(np.array([a, b, c]) @ grid.reciprocal))
-        for a in steps[0]
-        for b in steps[1]
-        for c in steps[2]
-        if (a, b, c) != (0, 0, 0)
-    ]
-    return min(found)
+    several = np.array(grid.shape) > 1
+    # n_i = k·a_i/2π, so none beyond |b| |a_i|/2π makes a vector shorter than |b|, the shortest of the three
+    least = np.linalg.norm(grid.reciprocal, axis=1)[several].min()
+    most = np.where(several, np.floor(least * grid.lengths / (2 * np.pi) + 1e-9), 0).astype(int)
+    n = np.stack(np.meshgrid(*(np.arange(-m, m + 1) for m in most), indexing="ij"), axis=-1).reshape(-1, 3)
+    return float(np.linalg.norm(n[n.any(axis=1)] @ grid.reciprocal, axis=1).min())
 
 
 def _judged(spectrum: Spectrum, gap: tuple[float, float] | None, tau: float) -> dict[str, Any]:

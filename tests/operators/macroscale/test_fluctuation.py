@@ -80,6 +80,17 @@ def test_averages_over_balls_at_any_position():
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_line_through_grid_points_has_their_values(axis, rng):
+    """Even and odd numbers of points across it; its mean is taken off and put back."""
+    values = rng.standard_normal((6, 7, 8))
+    field = gh.Field.from_array(values, OBLIQUE, origin=[1.0, 2.0, 3.0])
+    at = [3, 5, 2]
+    profile = gh.line_through(field, field.grid.origin + np.array(at) @ field.grid.steps, axis)
+    at[axis] = slice(None)
+    np.testing.assert_allclose(profile.values, values[tuple(at)], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
 def test_a_line_through_any_position(axis):
     field, x = RICH.field((16, 15, 18)), np.array([1.234, 5.6, -2.3])
     profile = gh.line_through(field, x, axis)

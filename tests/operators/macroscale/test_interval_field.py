@@ -2,6 +2,7 @@
 
 import csv
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -91,6 +92,17 @@ def test_coincident_positions_are_no_classes():
     assert found.coincident(0.5).tolist() == [0, 1, 2, 31]
     assert set(found.coincident(10.0)) & set(found.coincident(12.0))  # 11 is one of both
     assert 12 not in found.coincident(10.0)
+
+
+@pytest.mark.parametrize("boundary", ["periodic", "open"])
+def test_intervals_do_not_depend_on_where_positions_are_counted_from(boundary):
+    x = np.arange(128) * 0.25
+    here = profile_of(np.cos(2 * np.pi * x / 16) + 0.2 * np.cos(2 * np.pi * x / 4), 32.0, boundary)
+    there = replace(here, position=here.position + 40.0)
+    one, other = (gh.interval_field(profile, 3.0) for profile in (here, there))
+    np.testing.assert_allclose(other.position, one.position + 40.0, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(other.low, one.low, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(other.high, one.high, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("boundary", ["periodic", "open"])

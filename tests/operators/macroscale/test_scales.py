@@ -16,6 +16,7 @@ from gpuhomog.operators.macroscale.scales import (
     low_modes_spectrum,
     permitted,
     power_law,
+    shortest_wavevector,
     widest_gap,
 )
 from gpuhomog.results import Measurement
@@ -397,3 +398,12 @@ def test_refusals_of_fields():
         gh.scales(field_of(np.ones((8, 8, 8)), np.eye(3)))
     with pytest.raises(InputError, match="bulk belongs to a profile"):
         gh.scales(field_of(np.ones((16, 8, 8)), np.eye(3)), bulk=(0.1, 0.4))
+
+
+@pytest.mark.parametrize("shear", [0, 1, -3, 7])
+def test_the_longest_wave_of_a_lattice_does_not_depend_on_the_cell_chosen(shear):
+    """Of an orthorhombic lattice it is the longest edge, however oblique the cell that repeats it."""
+    cell = np.diag([5.0, 4.0, 3.0])
+    cell[1] += shear * cell[0]
+    cell[2] += shear * cell[1]
+    assert shortest_wavevector(gh.Grid((8, 8, 8), cell)) == pytest.approx(2 * np.pi / 5, rel=1e-12)
