@@ -6,7 +6,8 @@
 // Along the third axis it is a second launch: the planes of a field as rows of n1 n2 neighbours, one tap along them.
 //
 // values         (planes, n1, n2) T, C order; coarse (planes, m1, m2) T, n = m d; power 1 or 2
-// weights_1      in the launch's constants: tap a d1 + p at [p W + a], a < W, zeros after the taps; d1 <= MOST_PHASES
+// weights_1      in the launch's constants: tap a d1 + p at [p W + a], a < W, zeros after the taps; d1 <= MOST_PHASES.
+//                With 16 cells of double they exceed the 4 KB that CUDA before 12.1 and drivers before 530 pass
 // weights_2      (d2, W) T: tap a d2 + p at [p][a], zeros after the taps; for expand_taps the last a first
 // first          0 .. n - 1, sample of the first tap for output 0
 // C              neighbours of a row that a thread owns: 16 bytes where n2 is a multiple of so many, else 1

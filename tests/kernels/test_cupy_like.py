@@ -1,5 +1,10 @@
 """The stand-in for CuPy refuses what CuPy refuses."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from cupy_like import CuPyLike, DeviceArray
@@ -63,3 +68,17 @@ def test_options_of_cupy_are_those_documented():
     assert "record(self, stream=None)" in cupy.cuda.Event.record.__doc__
     assert "(self, mem, size_t size, stream=None)" in cupy.cuda.MemoryPointer.copy_from_host_async.__doc__
     assert "UnownedMemory(intptr_t ptr, size_t size, owner, int device_id=-1)" in cupy.cuda.UnownedMemory.__doc__
+
+
+def test_tests_of_a_gpu_are_rehearsed(sanitizers):
+    here = Path(__file__).parent
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "pretended", "-p", "no:cacheprovider", "-m", "gpu"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(here), str(here.parents[1])])}
+    done = subprocess.run(
+        [*command, str(here / "test_line_power.py")],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=here.parents[1],
+    )
+    assert "24 passed" in done.stdout and "skipped" not in done.stdout, done.stdout

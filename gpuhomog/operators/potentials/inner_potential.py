@@ -18,8 +18,9 @@ Poisson's equation.
 
 From a charge density the slab stands alone, without a field in the vacuum. The mean goes by two routes, φ integrated
 twice and averaged, and D_L from first moments; from a potential by one, and a density beside it adds the other. Where
-the bulk has no period a Gaussian kernel takes its place. The uncertainty is twice the scatter over x_b, and the grid
-error: what leaving out every second plane changes, less as much as a second halving shows the numbers to converge.
+the bulk has no period a Gaussian kernel takes its place. The uncertainty is that of a step's bulk (by a kernel, twice
+the scatter over x_b), and the grid error: what leaving out every second plane changes, less as much as a second halving
+shows the numbers to converge.
 
 In   Field or Profile of quantity charge_density, electrostatic_potential or electron_potential_energy.
 Out  InnerPotential: V, host, equal on every rank.
