@@ -244,7 +244,9 @@ template <typename T, int W, int C, bool PLAIN> __global__ void __launch_bounds_
     before = static_cast<int>(start % C);
     start -= before;
   }
-  const bool present = mine < (whole_row ? n2 : static_cast<long long>(all.cells) * d2 + before);
+  long long columns = whole_row ? n2 : static_cast<long long>(all.cells) * d2 + before;
+  if (all.stays) columns = min(columns, m2 - output); // the last part of a row may be shorter
+  const bool present = mine < columns;
   const auto sample_of = [&](int k) { return whole_row ? wrapped_once(mine + k - first2, n2) : mine + k - before; };
   int place[C]; // of a column in its line; -1: not needed
 #pragma unroll
@@ -346,7 +348,7 @@ template <typename T, int W, int C, bool PLAIN> __global__ void __launch_bounds_
   const auto needed = [&](int step) { return step >= all.begun && step < steps; };
   const auto completes = [&](int step) { return whole_column && step >= m1; };
   const auto store_row = [&](int step, T *to, const T(&v)[C]) { // of a row that stays as it is
-    if (mine >= count || !needed(step)) return;
+    if (!present || !needed(step)) return;
     T sum[C] = {};
     if (completes(step)) load_columns<T, C>(to + mine, sum);
 #pragma unroll
