@@ -83,15 +83,19 @@ def test_a_grid_that_lacks_the_repeated_planes(tmp_path):
     assert np.array_equal(field.values, rounded(values))
 
 
-def test_what_ase_writes(tmp_path):
+def by_ase(path, values):
+    """The file that ASE writes."""
     from ase import Atoms
     from ase.io.xsf import write_xsf
 
-    values = values_of((4, 5, 6))
-    path = tmp_path / "x.xsf"
     with path.open("w") as file:
-        write_xsf(file, [Atoms("NaCl", positions=[[0, 0, 0], [1, 1, 1]], cell=CELL, pbc=True)], data=values)
-    field = gh.read(path)
+        write_xsf(file, [Atoms("NaCl", positions=[[0, 0, 1], [1, 1, 2]], cell=CELL, pbc=True)], data=values)
+    return path
+
+
+def test_what_ase_writes(tmp_path):
+    values = values_of((4, 5, 6))
+    field = gh.read(by_ase(tmp_path / "x.xsf", values))
     assert np.allclose(field.grid.cell, CELL) and field.grid.boundary == ("periodic",) * 3
     assert np.allclose(field.values, values, atol=1e-6)
 
@@ -105,13 +109,8 @@ def in_vacuum(shape):
 
 def test_a_vacuum_at_both_ends_repeats_nothing(tmp_path):
     """Its planes are equal: each axis lost one, and the cell of what ASE writes was too long by a step."""
-    from ase import Atoms
-    from ase.io.xsf import write_xsf
-
     values = in_vacuum((4, 5, 9))
-    path = tmp_path / "x.xsf"
-    with path.open("w") as file:
-        write_xsf(file, [Atoms("NaCl", positions=[[0, 0, 1], [1, 1, 2]], cell=CELL, pbc=True)], data=values)
+    path = by_ase(tmp_path / "x.xsf", values)
     field = gh.read(path)
     assert np.allclose(field.grid.cell, CELL) and np.allclose(field.values, values, atol=1e-6)
     short = CELL * np.array([[3 / 4], [4 / 5], [8 / 9]])

@@ -157,18 +157,18 @@ NOISES = {
 }
 
 
+def some_slab(rng):
+    """Length of its cells, how many they are, width of their charges, step of the samples."""
+    return rng.uniform(3, 6), int(rng.integers(6, 14)), rng.uniform(0.35, 0.5), rng.uniform(0.1, 0.2)
+
+
 @pytest.mark.parametrize("noise", NOISES)
 def test_noise_of_the_samples(noise):
     """White noise, or values of three digits: all sums state it; s of the samples is found within 30 %."""
     found, ratios = {}, []
     for number in range(24):
         rng = np.random.default_rng(number)
-        a, n_cells, std, step = (
-            rng.uniform(3, 6),
-            int(rng.integers(6, 14)),
-            rng.uniform(0.35, 0.5),
-            rng.uniform(0.1, 0.2),
-        )
+        a, n_cells, std, step = some_slab(rng)
         (one, q_one), (other, q_other) = (neutral_cell(rng, a, 3) for _ in range(2))
         cells, length = a * np.arange(n_cells)[:, None], a * n_cells
         sigma = -(q_one * one).sum() / a
@@ -207,12 +207,7 @@ def test_levels_of_a_noisy_charge():
     found = {}
     for number in range(40):
         rng = np.random.default_rng(number)
-        a, n_cells, std, step = (
-            rng.uniform(3, 6),
-            int(rng.integers(6, 14)),
-            rng.uniform(0.35, 0.5),
-            rng.uniform(0.1, 0.2),
-        )
+        a, n_cells, std, step = some_slab(rng)
         places, charges = neutral_cell(rng, a, 4)
         ones = np.stack([np.ones(4), places])
         charges = charges - ones.T @ np.linalg.solve(ones @ ones.T, ones @ charges)
