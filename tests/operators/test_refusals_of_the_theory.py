@@ -78,7 +78,7 @@ REFUSED = {
         lambda: gh.Field.from_array(np.full((2, 2, 2), np.nan), np.eye(3)), InputError, "NaN"),
     "NaN/inf, of a profile": (lambda: gh.average(profile([0.0, np.inf, 1.0, 2.0]), gh.Gaussian(1.0)), InputError, "in"),
     "N<2": (lambda: gh.scales(profile([1.0, 2.0])), InputError, "at least 16"),
-    "N<2, of what has a bulk": (lambda: gh.surface_charge(profile([1.0])), InputError, "samples"),
+    "N<2, of what has a bulk": (lambda: gh.surface_charge(profile([1.0])), InputError, "at least 8"),
     "h<=0": (
         lambda: gh.Profile(np.array([0.0, -1.0, -2.0]), np.zeros(3), "V", "electrostatic_potential", 3.0),
         InputError, "rising and equally spaced"),
