@@ -281,14 +281,8 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         remark += " The file does not say whether it holds both spins."
 
     def read_planes(start: int, stop: int, block: str, dtype: Any) -> NDArray[np.floating]:
-        out = np.empty((stop - start) * row * rows, dtype=dtype)
-
-        def consume(first: int, values: NDArray[np.float64]) -> None:
-            begin = first - start * row * rows
-            out[begin : begin + values.size] = values / divisor if divisor != 1.0 else values
-
-        text.read(start * row * rows, stop * row * rows, consume)
-        return np.ascontiguousarray(out.reshape(stop - start, rows, row)[:, :n_b, :n_a]).T
+        line = text.read_line(start * row * rows, stop * row * rows, dtype, divisor)
+        return np.ascontiguousarray(line.reshape(stop - start, rows, row)[:, :n_b, :n_a]).T
 
     def decode_planes(start: int, stop: int, block: str, dtype: Any, device: Device) -> Any:
         values = text.read_on(device, start * row * rows, stop * row * rows, dtype, divisor)

@@ -469,6 +469,22 @@ class TextValues:
             raise Misaligned
         return text
 
+    def read_line(self, start: int, stop: int, dtype: Any, divisor: float = 1.0) -> NDArray[np.floating]:
+        """Values start:stop, divided in float64 and rounded once to dtype, as a line on the host."""
+        out = np.empty(stop - start, dtype=dtype)
+
+        def consume(first: int, values: NDArray[np.float64]) -> None:
+            target = out[first - start : first - start + values.size]
+            if divisor == 1.0:
+                target[...] = values
+            elif target.dtype == values.dtype:
+                np.divide(values, divisor, out=target)
+            else:
+                target[...] = values / divisor
+
+        self.read(start, stop, consume)
+        return out
+
     def read_on(self, device: Device, start: int, stop: int, dtype: Any, divisor: float = 1.0) -> Any | None:
         """Values start:stop, divided in float64 and rounded once to dtype, as a line decoded on the device.
 

@@ -427,7 +427,9 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         remarks.append("Only the first block of the compressed file has been looked at.")
 
     def read_planes(start: int, stop: int, block: str, dtype: Any) -> NDArray[np.floating]:
-        return _read_planes(chosen.blocks[names.index(block)], header.counts, divisor, start, stop, dtype)
+        n_a, n_b, _ = header.counts
+        line = chosen.blocks[names.index(block)].read_line(start * n_a * n_b, stop * n_a * n_b, dtype, divisor)
+        return line.reshape(stop - start, n_b, n_a).T
 
     def decode_planes(start: int, stop: int, block: str, dtype: Any, device: Device) -> Any:
         n_a, n_b, _ = header.counts
@@ -453,23 +455,3 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         review=partial(_review, path, what, known_from, header.structure, grid),
         decode_planes=decode_planes,
     )
-
-
-def _read_planes(
-    block: TextValues, counts: tuple[int, int, int], divisor: float, start: int, stop: int, dtype: Any
-) -> NDArray[np.floating]:
-    plane = counts[0] * counts[1]
-    out = np.empty((stop - start) * plane, dtype=dtype)
-
-    def consume(first: int, values: NDArray[np.float64]) -> None:
-        begin = first - start * plane
-        target = out[begin : begin + values.size]
-        if divisor == 1.0:
-            target[...] = values
-        elif target.dtype == values.dtype:
-            np.divide(values, divisor, out=target)
-        else:
-            target[...] = values / divisor
-
-    block.read(start * plane, stop * plane, consume)
-    return out.reshape(counts[0], counts[1], stop - start, order="F")

@@ -174,7 +174,7 @@ def test_disc_averages_with_zeros_around(gpu, axis, order):
 @pytest.mark.parametrize("kept", [0, 1 << 20])
 def test_blocks_of_columns_on_threads(monkeypatch, kept, side):
     """One column, line or class at a time, the kernel's spectrum kept or found where it is wanted."""
-    monkeypatch.setattr("gpuhomog.device.cpu.cylinder.BLOCK_BYTES", 1)
+    monkeypatch.setattr("gpuhomog.device.cpu.blocks.BLOCK_BYTES", 1)
     monkeypatch.setattr("gpuhomog.device.cpu.cylinder.KEPT_BYTES", kept)
     values = field((7, 6, 5))
     steps = OBLIQUE / np.array([[6], [5]])

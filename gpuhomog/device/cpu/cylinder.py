@@ -19,14 +19,12 @@ import numpy as np
 import scipy  # its parts are imported when first used
 from numpy.typing import ArrayLike, NDArray
 
-from .blocks import transform_back, transformed
+from .blocks import planes_at_once, transform_back, transformed
 from .kept import KEPT_BYTES, TABLES
 from .team import share
 from .transforms import Block
 
 SIDES = {"low": (1,), "high": (-1,), "both": (1, -1)}
-BLOCK_BYTES = 1 << 20
-"""Of padded lines or columns of modes that a thread works on: a second-level cache."""
 
 
 class Cylinder:
@@ -174,7 +172,7 @@ class Cylinder:
 
         within: the last axis is to be transformed, there and back, with zeros behind it.
         """
-        (n, n_rows, n_lines), n_modes = modes.shape, classes.shape[1]
+        (n, n_rows), n_modes = modes.shape[:2], classes.shape[1]
         size = scipy.fft.next_fast_len(2 * n - 1)
         half = size // 2 + 1
         scale = 1 / (size * n_modes) if within else 1 / size
@@ -182,20 +180,17 @@ class Cylinder:
         sides = [(direction == 1, 0 if direction == 1 else 1) for direction in SIDES[side]]
         weights = [kernel.source[number, :n, None, None].astype(modes.real.dtype) for _, number in sides]
         weighted = [np.flatnonzero(weight != 1) for weight in weights]  # a few next to an end
-        at_once = max(1, min(n_rows, BLOCK_BYTES // (size * n_modes * modes.itemsize)))
+        at_once = planes_at_once(n_rows, size * n_modes * modes.itemsize, self.threads)
 
         def sum_rows(memory: tuple[list[Block], NDArray[Any], NDArray[Any]], first: int) -> None:
             blocks, factor, opposite = memory
             some = slice(first, min(first + at_once, n_rows))
             here = [block.modes[:, : some.stop - first] for block in blocks]
-            here[0][:n, :, :n_lines], here[0][:n, :, n_lines:] = modes[:, some], 0
-            if within:
-                blocks[0].transform(2)
+            blocks[0].take(modes[:, some], transformed=within)
             for planes in here[1:]:
-                planes[:n] = here[0][:n]
+                planes[...] = here[0]
             for planes, weight, some_planes in zip(here, weights, weighted, strict=True):
                 planes[some_planes] *= weight[some_planes]
-                planes[n:] = 0
             for block in blocks:
                 block.transform(0)
             for row, of_row in enumerate(classes[some]):
@@ -211,9 +206,7 @@ class Cylinder:
             if len(here) > 1:
                 here[0] += here[1]
             blocks[0].transform(0, inverse=True)
-            if within:
-                blocks[0].transform(2, inverse=True)
-            modes[:, some] = here[0][:n, :, :n_lines]
+            blocks[0].give(modes[:, some], transformed=within)
 
         def memory() -> tuple[list[Block], NDArray[Any], NDArray[Any]]:
             blocks = [Block((size, at_once, n_modes), n, modes.dtype) for _ in sides]
@@ -229,7 +222,7 @@ class Cylinder:
         key = (id(kernel), n, scale, dtype)
         kept = TABLES.get(key)
         if kept is None:
-            at_once = max(1, BLOCK_BYTES // (16 * size))
+            at_once = planes_at_once(n_classes, 16 * size, self.threads)
             found = np.empty((n_classes, size // 2 + 1), dtype)
 
             def some_classes(_: None, first: int) -> None:
