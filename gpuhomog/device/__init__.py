@@ -132,8 +132,10 @@ class Device(Protocol):
     tap_in_columns: ClassVar[dict[str, float]]
     """By precision, the columns of a matrix product that take as long as one tap of every point."""
 
-    scratch_bytes: ClassVar[int]
-    """What a thread holds for itself while it filters, beside spectra and results."""
+    @property
+    def scratch_bytes(self) -> int:
+        """What all threads together hold for themselves while they filter, beside spectra and results."""
+        ...
 
     pads_one_axis: ClassVar[bool]
     """True if spectra that convolve holds are padded along the second axis alone, False if along two of them."""

@@ -136,8 +136,7 @@ def filter_cost(part: Field, shape: Sequence[int], n_results: int = 1) -> Cost:
     stored = [shape[i] for i in SLOWEST_FIRST[axis]]
     sent = {} if size == 1 else {"transpose": model.filter_bytes(stored, itemsize, size, n_results)}
     spectra = (1 if n_results == 1 else 2) + (size > 1)  # before a transpose and after it
-    scratch = part.device.scratch_bytes * getattr(part.device, "threads", 1) if size == 1 else 0
-    peak = (spectra + n_results) * n_bytes + scratch
+    peak = (spectra + n_results) * n_bytes + (part.device.scratch_bytes if size == 1 else 0)
     return Cost(peak, n_results * n_bytes, round(passes * n_bytes), busy, sent)
 
 

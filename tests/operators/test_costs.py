@@ -10,6 +10,7 @@ from ranks import on_ranks
 
 import gpuhomog as gh
 from gpuhomog.device import CPU
+from gpuhomog.device.cpu.blocks import BLOCK_BYTES
 from gpuhomog.device.gpu import GPU
 from gpuhomog.field import Field
 from gpuhomog.grid import Grid
@@ -102,7 +103,7 @@ def test_memory_of_poisson(boundary, fields):
 
 def test_each_thread_that_filters_has_a_block_of_its_own():
     one, four = (costs.poisson_cost(unread(96, device=CPU(threads=threads))) for threads in (1, 4))
-    assert four.peak - one.peak == 3 * CPU.scratch_bytes
+    assert four.peak - one.peak == 3 * BLOCK_BYTES
 
 
 def test_bytes_that_ranks_send_for_poisson():

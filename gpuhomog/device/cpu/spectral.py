@@ -32,8 +32,12 @@ class Spectral:
     """Transforms and products of spectra; see device.Device for what each method promises."""
 
     threads: int
-    scratch_bytes: ClassVar[int] = BLOCK_BYTES
     pads_one_axis: ClassVar[bool] = True
+
+    @property
+    def scratch_bytes(self) -> int:
+        """A block for each thread."""
+        return BLOCK_BYTES * self.threads
 
     def line_power(self, values: NDArray[Any], axis: int, n_lines: int) -> NDArray[np.float64]:
         """Real transforms of every so many-th line, in float64."""

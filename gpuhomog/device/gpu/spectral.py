@@ -85,7 +85,7 @@ class Rows(NamedTuple):
 class Spectral(Memory):
     """Transforms and products of spectra; see device.Device for what each method promises."""
 
-    scratch_bytes: ClassVar[int] = 0
+    scratch_bytes = 0
     pads_one_axis: ClassVar[bool] = False
 
     @cached_property
