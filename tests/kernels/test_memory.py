@@ -54,6 +54,21 @@ def test_a_file_that_does_not_fit(small, tmp_path):
     assert gh.read(path, device="cpu").mean() == 1.0
 
 
+def test_what_is_kept_for_later_calls_gives_way(small, monkeypatch):
+    """Plans of transforms hold work areas as large as a field."""
+    forgotten = []
+
+    def forget():
+        forgotten.append(True)
+        small.runtime.memory = (9000, 1 << 20)
+
+    monkeypatch.setattr(small._transforms, "forget", forget)
+    assert small.asarray(np.ones(500)).shape == (500,) and not forgotten
+    assert small.asarray(np.ones(1000)).shape == (1000,) and len(forgotten) == 1
+    with pytest.raises(DeviceError, match="needs 16000 bytes"):
+        small.asarray(np.ones(2000))
+
+
 OPERATIONS = {
     "planar average": lambda f: gh.planar_average(f, 2),
     "Gaussian": lambda f: gh.average(f, gh.Gaussian(3.0)),

@@ -40,6 +40,7 @@ class Memory:
     chunks_pinned: ClassVar[int] = 4  # two, of which some versions of CuPy round each up to a power of two
     cache_chunk: ClassVar[int] = 1 << 62
     runtime: Runtime
+    _transforms: Any
     _tables: OrderedDict[tuple[Any, ...], Any]
 
     def asarray(self, values: Any, dtype: Any = None) -> Any:
@@ -64,6 +65,9 @@ class Memory:
         """DeviceError naming the bytes needed and the bytes free where they do not fit."""
         free, total = self.runtime.free_bytes()
         if n_bytes > free:
+            self._give_back()
+            free, total = self.runtime.free_bytes()
+        if n_bytes > free:
             raise DeviceError(
                 f"{what} needs {n_bytes} bytes ({n_bytes / 2**30:.2f} GiB), but {self.runtime.name} has {free} bytes "
                 f'({free / 2**30:.2f} of {total / 2**30:.2f} GiB) free. Use dtype="float32" if it is not, ask for '
@@ -76,9 +80,14 @@ class Memory:
         try:
             return self.runtime.xp.empty(shape, dtype)
         except MemoryError:  # CuPy's OutOfMemoryError is one
-            self.runtime.xp.get_default_memory_pool().free_all_blocks()
+            self._give_back()
             self.check_fits(n_bytes, f"An array of {list(np.atleast_1d(shape))} {np.dtype(dtype)} values")
             return self.runtime.xp.empty(shape, dtype)
+
+    def _give_back(self) -> None:
+        """Give up what is kept for later calls and may be as large as a field: plans of transforms, the pool's rest."""
+        self._transforms.forget()
+        self.runtime.xp.get_default_memory_pool().free_all_blocks()
 
     def staging(self, n_bytes: int) -> NDArray[np.uint8]:
         """Pinned memory where CuPy gives it: uploads from it run at the speed of the bus."""
