@@ -86,7 +86,8 @@ class Memory:
 
     def _give_back(self) -> None:
         """Give up what is kept for later calls and may be as large as a field: plans of transforms, the pool's rest."""
-        self._transforms.forget()
+        if "_transforms" in vars(self):  # else cuFFT would be loaded for it
+            self._transforms.forget()
         self.runtime.xp.get_default_memory_pool().free_all_blocks()
 
     def staging(self, n_bytes: int) -> NDArray[np.uint8]:
