@@ -20,6 +20,8 @@ from .runtime import Runtime
 from .uploads import Uploads
 
 KEPT_TABLES = 64
+MOST_PINNED = 64 << 20
+"""Bytes from which on CuPy is not asked to upload an array: it pins as much memory of the host, and keeps that."""
 ALIGNMENT = 16
 C_NAMES = {"float32": "float", "float64": "double"}
 
@@ -52,7 +54,20 @@ class Memory:
         self.check_fits(values.nbytes, f"A field of {list(values.shape)} {values.dtype} values")
         if not (values.flags.c_contiguous or values.flags.f_contiguous):
             values = np.ascontiguousarray(values)
-        return xp.asarray(values, order="F" if is_fortran_ordered(values) else "C")
+        is_fortran = is_fortran_ordered(values)
+        if values.nbytes < MOST_PINNED:
+            return xp.asarray(values, order="F" if is_fortran else "C")
+        along_memory = values.T if is_fortran else values
+        there = self.empty(along_memory.shape, values.dtype)
+        self.upload(along_memory, there)
+        return there.T if is_fortran else there
+
+    def upload(self, host: NDArray[Any], there: Any) -> None:
+        """Values of the host into an array of the device, both C-ordered. If the host's are pinned they must stay."""
+        if isinstance(there, np.ndarray):
+            there[...] = host
+        else:
+            there.set(host)
 
     def to_host(self, values: Any) -> NDArray[Any]:
         """Copied to the host, in the same memory order."""
