@@ -22,6 +22,7 @@ from ...results import Measurement, Result, unit_after
 from ...streaming import Unread, together
 from ...writers.tables import Compared
 from .. import options as o
+from .. import parsing as p
 from ..task import Command, Inputs, Outcome, Rows
 from .common import (
     FIELD_OUTSIDE,
@@ -211,7 +212,7 @@ def run_trajectory(inputs: Inputs, values: dict[str, Any]) -> Outcome:
 
 SLICES = o.Option(
     "slices-through",
-    o.point,
+    p.point,
     "U,V,W",
     "Point that the slices of the figure go through, as fractions of the lattice vectors. Default: where the result "
     "differs most from its mean.",
@@ -221,7 +222,7 @@ SLICES = o.Option(
 
 PLANAR = o.Option(
     "planar",
-    o.path,
+    p.path,
     "OUT",
     "Write the planar average alone here: .csv, .json or .h5.",
     panel=o.OUTPUT,
@@ -231,7 +232,7 @@ PLANAR = o.Option(
 
 VARIANCE = o.Option(
     "variance",
-    o.path,
+    p.path,
     "OUT",
     "Write the local variance here: the mean of the square less the square of the mean, under the same kernel.",
     panel=o.OUTPUT,
@@ -241,7 +242,7 @@ VARIANCE = o.Option(
 
 GRADIENT = o.Option(
     "gradient",
-    o.path,
+    p.path,
     "OUT",
     "Write the gradient of the average here, per Å, as three files: OUT with _x, _y and _z before the suffix.",
     panel=o.OUTPUT,
