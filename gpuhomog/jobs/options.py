@@ -508,6 +508,13 @@ ATOM_STYLE = Option(
     "atom-style", text, "S", 'Columns of a LAMMPS data file, such as "id type charge x y z".', panel=INPUT
 )
 START = Option("start", count(0, 10**9), "N", "First frame, from 0 on.", default=0, panel=INPUT)
+STOP = Option(
+    "stop",
+    count(1, 10**9),
+    "N",
+    "Frame to end before: of --start 100 --stop 200 a hundred. Default: none.",
+    panel=INPUT,
+)
 TIME_STEP = Option(
     "time-step",
     time_step,
