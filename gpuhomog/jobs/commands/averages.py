@@ -281,7 +281,7 @@ GRADIENT = o.Option(
 
 CHARGES_OR_POTENTIAL = replace(
     o.TO_QUANTITY,
-    parse=o.word("electrostatic_potential"),
+    parse=p.word("electrostatic_potential"),
     here="electrostatic_potential, in V. Default: the charge density is given, in e/Å^3.",
     panel=o.METHOD,
 )
