@@ -52,7 +52,7 @@ from ..operators.costs import (
     streamed,
     times,
 )
-from ..operators.macroscale.interval_field import BALL_PER_EPS
+from ..operators.macroscale.field_intervals import BALL_PER_EPS
 from ..operators.macroscale.scales import MOST_LOW_MODES
 from ..operators.potentials.cylinder import Cylinder
 from ..operators.potentials.truncated import padded_grid

@@ -306,3 +306,21 @@ def test_an_input_is_read_once_and_a_density_beside_it(run, field_file, tmp_path
 def test_what_is_kept_beside_six_planes_by_hand(run, task, kept):
     report = run("plan", job(task, '[plan]\nshape = "64"\ncell = [64, 64, 64]\n'), "--json").json
     assert report["by_planes_bytes"] == (None if kept is None else 6 * 64**2 * 8 + kept)
+
+
+DECAY = '[[task]]\ncommand = "decay"\naxis = "a"\nx_b = 3\n'
+
+
+@pytest.mark.parametrize(
+    ("tasks", "beside"),
+    [
+        # 1081344 bytes a result; 6 planes of 32768 are read in turn. Of the results three copies, or of the largest six
+        (DECAY, 1081344 + 6 * 1081344),
+        (DECAY + DECAY, 2 * 1081344 + 3 * 2 * 1081344 + 6 * 32768),
+        (PROFILE, 6 * 32768),
+    ],
+)
+def test_the_least_memory_by_hand(run, module, monkeypatch, tasks, beside):
+    monkeypatch.setattr(module, "resident_bytes", lambda: 10**8)
+    file = job(tasks, '[plan]\nshape = "64"\ncell = [64, 64, 64]\nmachine = "cpu"\nbandwidth = 10\n')
+    assert run("plan", file, "--json").json["least_max_memory"] == 10**8 + 24 * 2**20 + beside
