@@ -8,7 +8,8 @@ products w_a[i] w_b[j] w_c[k], each found once:
     separable kernel  one product a point (line_weights.py)
     ball              chords along one lattice vector, whose means are exact (sin(ks)/ks); the chords lie at Gauss
                       points of discs (second kind of Chebyshev) and these at Gauss points of the diameter (Legendre),
-                      so many that the shortest wave of the grid is integrated to rounding; oblique axes with odd counts
+                      so many that the shortest wave of the grid is integrated to rounding (any cell, but for even counts along
+                      oblique axes, whose modes N/2 stand for two wavevectors)
     any other         the average on as few points as hold its modes (ways.py), between which it is interpolated exactly
 
 In   Field, any quantity; kernel; points in Å.
@@ -19,7 +20,7 @@ Out  AverageAt: arrays over points in the field's unit, host, equal on every ran
 >>> field = gh.Field.from_array(wave, np.diag([9.0, 9.0, 8.0]))
 >>> found = average_at(field, gh.Gaussian(2.0), [0, 0, 0.2])
 >>> print(f"{found.values[0]:.9f} {np.exp(-((2 * np.pi / 8) ** 2) * 2.0**2 / 8) * np.cos(2 * np.pi * 0.2 / 8):.9f}")
-0.725546913 0.725546913
+0.725558763 0.725558763
 """
 
 from __future__ import annotations
