@@ -8,8 +8,8 @@ products w_a[i] w_b[j] w_c[k], each found once:
     separable kernel  one product a point (line_weights.py)
     ball              chords along one lattice vector, whose means are exact (sin(ks)/ks); the chords lie at Gauss
                       points of discs (second kind of Chebyshev) and these at Gauss points of the diameter (Legendre),
-                      so many that the shortest wave of the grid is integrated to rounding. Any cell, but for even counts
-                      along oblique axes, whose modes N/2 stand for two wavevectors
+                      so many that the shortest wave of the grid is integrated to rounding; any cell, but even counts
+                      along oblique axes, whose modes N/2 stand for two wavevectors, are averaged as any other
     any other         the average on as few points as hold its modes (ways.py), between which it is interpolated exactly
 
 In   Field, any quantity; kernel; points in Å.
