@@ -57,18 +57,11 @@ from .operators.excess.terminations import (
     polarization_quantum,
     terminations,
 )
+from .operators.macroscale.assumption_8 import Assumption8, attainable, attainable_throughout, physical_assumption_8
+from .operators.macroscale.consistent_eps import self_consistent_eps
+from .operators.macroscale.field_intervals import FieldIntervals, field_intervals
 from .operators.macroscale.fluctuation import FieldAssumption8, attainable_in_ball, field_assumption_8, line_through
-from .operators.macroscale.interval_field import (
-    Assumption8,
-    FieldIntervals,
-    IntervalField,
-    attainable,
-    attainable_throughout,
-    field_intervals,
-    interval_field,
-    physical_assumption_8,
-    self_consistent_eps,
-)
+from .operators.macroscale.interval_field import IntervalField, interval_field
 from .operators.macroscale.scale_report import AtScale, ScaleReport, scale_report
 from .operators.macroscale.scales import Scales, scales
 from .operators.macroscale.uncertainty import Uncertainty, spectral_uncertainty, uncertainty
@@ -107,6 +100,7 @@ from .operators.potentials.interaction_energy import InteractionEnergy, interact
 from .operators.potentials.planar_terms import CylinderTerms, cylinder_terms
 from .operators.potentials.poisson import electric_field, electrostatic_potential
 from .operators.potentials.potential_step import PotentialStep, potential_step
+from .operators.potentials.trajectory_potential import trajectory_potential
 from .operators.potentials.vacuum import DipoleCorrection, VacuumLevels, dipole_correction, vacuum_levels
 from .operators.profiles.macroscopic import macroscopic_average
 from .operators.profiles.periods import PeriodEstimate, find_periods
@@ -287,6 +281,7 @@ __all__ = [
     "surface_excess",
     "surface_map",
     "terminations",
+    "trajectory_potential",
     "trajectory_profile",
     "transport_gauge",
     "uncertainty",

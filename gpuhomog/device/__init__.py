@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
@@ -211,16 +212,8 @@ class Device(Protocol):
         """
         ...
 
-    def march_end_states(
-        self,
-        spectrum: Any,
-        fit: Any,
-        side: str = "both",
-        *,
-        planes: slice = slice(None),
-        columns: slice = slice(None),
-    ) -> Any:
-        """(sides * fit.n_states, n_1, columns) states of the march behind the last of these planes of each side.
+    def march_end_states(self, spectrum: Any, fit: Any, side: str = "both", *, planes: slice = slice(None)) -> Any:
+        """(sides * fit.n_states, n_1, n_2) states of the march behind the last of these planes of each side.
 
         A state is the recursions' (own, then two of each section) and the last planes times their weights, the last
         one first; as if nothing were behind the slab on the other end.
@@ -429,6 +422,12 @@ def _gpu(number: int) -> Any:
     return GPU(cupy_runtime(number))
 
 
+def same_gpu() -> Callable[[], object]:
+    """What makes the GPU that was last used in this thread, if any, the current one of the thread that calls it."""
+    gpu = sys.modules.get(f"{__name__}.gpu.runtime")  # nobody has used one before
+    return gpu.last_used() if gpu else lambda: None
+
+
 def _own_gpu() -> int:
     """Number of the GPU of this process: its own number on the node, counted round those there are."""
     from .gpu import n_gpus
@@ -462,8 +461,8 @@ def choose_device(device: str | Device = "auto") -> Device:
 
     "gpu" is the first one; of several processes that were launched together on a node each takes the next, so that
     they are spread over its GPUs. "auto" is what the environment variable GPUHOMOG_DEVICE says; else such a GPU where
-    CuPy sees one, else the CPU. The same name gives the same device. A process computes on one GPU at a time: the one
-    chosen last.
+    CuPy sees one, else the CPU. The same name gives the same device. A thread computes on one GPU at a time: the one
+    chosen last, or that of the last primitive.
 
     Raises DeviceError for an unknown name, and for a GPU that cannot be used, with the reason; for an unknown name in
     GPUHOMOG_TRANSPORT, too, whether this device would use it or not.
@@ -495,4 +494,4 @@ def choose_device(device: str | Device = "auto") -> Device:
     return chosen
 
 
-__all__ = ["CPU", "Device", "choose_device", "compiled_kernels", "describe_gpus", "why_no_gpu"]
+__all__ = ["CPU", "Device", "choose_device", "compiled_kernels", "describe_gpus", "same_gpu", "why_no_gpu"]

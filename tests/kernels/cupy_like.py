@@ -121,6 +121,7 @@ class DeviceArray:
 
 CONTIGUOUS = ("c_contiguous", "f_contiguous")
 NOT_IN_CUPY = ("errstate",)  # refused without CuPy at hand, too
+BY_ATOMICS = ("bincount", "histogram")  # sums in any order: not the same bits twice
 
 
 def _operator(name: str) -> Any:
@@ -152,6 +153,8 @@ class CuPyLike:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._module, name)
+        if name in BY_ATOMICS:
+            raise AttributeError(f"{name} of CuPy adds in any order")
         if name in NOT_IN_CUPY or (self._real is not None and not hasattr(self._real, name)):
             raise AttributeError(f"CuPy has no {name}")
         if isinstance(found, ModuleType):
