@@ -33,6 +33,13 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _index(key: Any) -> Any:
+    """What is between brackets: CuPy copies whole numbers of the host to the GPU."""
+    if isinstance(key, tuple):
+        return tuple(map(_index, key))
+    return key if isinstance(key, np.ndarray) and key.dtype.kind in "iu" else _plain(key)
+
+
 def _wrapped(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return DeviceArray(np.asarray(value))
@@ -100,11 +107,11 @@ class DeviceArray:
         return (DeviceArray(v) for v in self.values)
 
     def __getitem__(self, key: Any) -> DeviceArray:
-        found = self.values[_plain(key)]
+        found = self.values[_index(key)]
         return found if isinstance(found, DeviceArray) else type(self)(np.asarray(found))
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        self.values[_plain(key)] = _plain(value)
+        self.values[_index(key)] = _plain(value)
 
     def __float__(self) -> float:
         return float(self.values)

@@ -49,6 +49,7 @@ from ...parallel import Serial, Slab, fetch_planes
 from ...results import Measurement, Profile, Result, Tables, unit_after
 from ..averages.average import average
 from ..profiles.between_points import resampled
+from ..profiles.bulk import fitted_line
 
 Array = NDArray[np.float64]
 
@@ -96,6 +97,8 @@ class Line:
     def __init__(self, profile: Profile) -> None:
         self.periodic = profile.boundary != OPEN
         n = len(profile.values)
+        if n < 2 and not self.periodic:
+            raise InputError("Profile of 1 plane between open ends has no intervals: take a finer grid, or another axis.")
         spectrum = np.abs(np.fft.rfft(profile.values * (1.0 if self.periodic else np.hanning(n + 2)[1:-1])))
         spectrum[0] = 0.0
         kept = np.flatnonzero(spectrum > NEGLIGIBLE * max(float(spectrum.max()), 1e-300))
@@ -377,7 +380,7 @@ def self_consistent_eps(
     if slope is None:
         if profile.boundary != OPEN:
             raise InputError("No slope: eps_x undetermined. A periodic profile has none of its own, give slope=….")
-        slope = float(np.polynomial.Polynomial.fit(profile.position, profile.values, 1).convert().coef[1])
+        slope = fitted_line(profile.position, profile.values)[0]
     if not isfinite(slope) or abs(slope) * profile.length <= 1e-9 * float(np.abs(profile.values).max()):
         raise InputError(f"No slope: eps_x undetermined (V' = {slope:.3g} per Å).")
     found = _consistent(profile, abs(slope), outside, sampling)
