@@ -107,6 +107,7 @@ from .operators.potentials.interaction_energy import InteractionEnergy, interact
 from .operators.potentials.planar_terms import CylinderTerms, cylinder_terms
 from .operators.potentials.poisson import electric_field, electrostatic_potential
 from .operators.potentials.potential_step import PotentialStep, potential_step
+from .operators.potentials.trajectory_potential import trajectory_potential
 from .operators.potentials.vacuum import DipoleCorrection, VacuumLevels, dipole_correction, vacuum_levels
 from .operators.profiles.macroscopic import macroscopic_average
 from .operators.profiles.periods import PeriodEstimate, find_periods
@@ -287,6 +288,7 @@ __all__ = [
     "surface_excess",
     "surface_map",
     "terminations",
+    "trajectory_potential",
     "trajectory_profile",
     "transport_gauge",
     "uncertainty",

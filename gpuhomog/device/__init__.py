@@ -210,16 +210,8 @@ class Device(Protocol):
         """
         ...
 
-    def march_end_states(
-        self,
-        spectrum: Any,
-        fit: Any,
-        side: str = "both",
-        *,
-        planes: slice = slice(None),
-        columns: slice = slice(None),
-    ) -> Any:
-        """(sides * fit.n_states, n_1, columns) states of the march behind the last of these planes of each side.
+    def march_end_states(self, spectrum: Any, fit: Any, side: str = "both", *, planes: slice = slice(None)) -> Any:
+        """(sides * fit.n_states, n_1, n_2) states of the march behind the last of these planes of each side.
 
         A state is the recursions' (own, then two of each section) and the last planes times their weights, the last
         one first; as if nothing were behind the slab on the other end.

@@ -31,8 +31,10 @@ from ..device import choose_device
 from ..device.gpu import GPU
 from ..errors import GpuhomogError, InputError
 from ..field import Field
-from ..grid import Grid, parse_boundary
+from ..grid import OPEN, Grid, axis_index, parse_boundary
 from ..operators.averages.average import plan_average
+from ..operators.averages.ways import ByAllModes
+from ..operators.charge import ions_by_planes
 from ..operators.costs import (
     Cost,
     average_cost,
@@ -52,13 +54,16 @@ from ..operators.costs import (
 )
 from ..operators.macroscale.interval_field import BALL_PER_EPS
 from ..operators.macroscale.scales import MOST_LOW_MODES
+from ..operators.potentials.cylinder import Cylinder
 from ..operators.potentials.truncated import padded_grid
 from ..parallel import Slab
-from ..readers import open_source
+from ..readers import open_source, settle_quantity
 from ..streaming.memory import CHUNKS_HELD, RESULTS_HELD, SLACK, resident_bytes
+from ..streaming.unread import NeedsAll
 from .commands.averages import along_xyz
 from .commands.common import kernel_of
 from .commands.currents import is_of_charges
+from .commands.cylinder import POTENTIALS
 from .job_file import Job
 from .machines import COPY_FRACTION, MACHINES, SPREAD, USABLE
 from .options import TO_QUANTITY, read_values
@@ -199,6 +204,8 @@ def average_work(field: Field, values: Mapping[str, Any]) -> Work:
     paths += along_xyz(values["gradient"]) if with_gradient else ()
     out = held(plan.n_out, field.slab.axis, field.comm.size) * field.values.dtype.itemsize
     n_results = 1 + with_variance + 3 * with_gradient
+    if n_results > 1 and by_planes is not None and isinstance(by_planes[-1], ByAllModes):
+        by_planes = None  # a spectrum on the disk gives one result
     return Work(
         total.beside(report_cost(len(paths) * out)),
         tuple((path, plan.n_out) for path in paths),
@@ -216,8 +223,8 @@ def current_work(field: Field, values: Mapping[str, Any]) -> Work:
     """Sums over planes of every frame; ions are added to one after another."""
     total = planar_cost(field, values["axis"])
     for _ in values["files"][1:]:
-        total = total.beside(planar_cost(field, values["axis"])).beside(making_cost(field, values))
-    return Work(total, kept=None)
+        total = total.beside(planar_cost(field, values["axis"])).beside(making_work(field, values).cost)
+    return Work(total)
 
 
 def macro_work(field: Field, values: Mapping[str, Any]) -> Work:
@@ -246,20 +253,16 @@ def corners_work(field: Field, values: Mapping[str, Any]) -> Work:
 
 
 def potential_work(field: Field, values: Mapping[str, Any]) -> Work:
-    """Poisson's equation, unless the file is said to be a potential: that changes its sign; or a cylinder's sums."""
-    n_bytes, shape = busiest_bytes(field), field.grid.shape
+    """Poisson's equation, unless the field is a potential: that changes its sign; or a cylinder's sums."""
     if values["radius"] is not None:
-        if values["at"] is not None or values["point"] is not None:
-            return spectra_work(field, values)
-        sums = filter_cost(field, shape).beside(filter_cost(field, shape)).beside(report_cost(3 * n_bytes))
-        return Work(sums, ((values["output"], shape),), kept=None)
+        return cylinder_work(field, values)
+    n_bytes, shape = busiest_bytes(field), field.grid.shape
     paths = (
         along_xyz(values["output"])
         if values["to_quantity"] == "electric_field" and values["output"]
         else (values["output"],)
     )
-    is_potential = values["quantity"] in ("electrostatic_potential", "electron_potential_energy")
-    if is_potential and values["to_quantity"] == "electrostatic_potential":
+    if field.quantity in POTENTIALS and values["to_quantity"] == "electrostatic_potential":
         return Work(read_once(n_bytes, n_bytes).beside(report_cost(n_bytes)), ((values["output"], shape),))
     ions = Cost() if values["ion_charges"] is None else ions_cost(field)
     n_results = 3 if values["to_quantity"] == "electric_field" else 1
@@ -276,9 +279,29 @@ def energy_work(field: Field, values: Mapping[str, Any]) -> Work:
     return Work(work, spectra=2 * kept_on_disk(field, padded_grid(field.grid).shape))
 
 
-def spectra_work(field: Field, values: Mapping[str, Any]) -> Work:
-    """Spectra of a few planes at a time, which go to the host."""
-    return Work(read_once(busiest_bytes(field)).beside(report_cost(busiest_bytes(field))), kept=None)
+def cylinder_work(field: Field, values: Mapping[str, Any]) -> Work:
+    """A cylinder's sums at all points, or a spectrum of each plane that is asked for, of both sides and both parts."""
+    if values["at"] is None and values["point"] is None:
+        once, shape = filter_cost(field, field.grid.shape), field.grid.shape
+        return Work(
+            once.beside(once).beside(report_cost(3 * busiest_bytes(field))), ((values["output"], shape),), kept=None
+        )
+    normal = axis_index(values["axis"] or "c")
+    n_1, n_2 = Cylinder(field.grid, normal, values["radius"], values["edge"]).padded
+    return spectra_work(field, normal, 4 * 16 * len(values["at"] or (0,)) * n_1 * (n_2 // 2 + 1))
+
+
+def decay_work(field: Field, values: Mapping[str, Any]) -> Work:
+    """What the modes of each plane add at a point: at most one number a mode, where no two are of one wavelength."""
+    normal = axis_index(values["axis"])
+    n_1, n_2 = (n for axis, n in enumerate(field.grid.shape) if axis != normal)
+    return spectra_work(field, normal, 8 * field.grid.shape[normal] * n_1 * (n_2 // 2 + 1))
+
+
+def spectra_work(field: Field, normal: int, kept: int) -> Work:
+    """Spectra of a few planes of an axis at a time, which go to the host; of planes in turn those of that axis only."""
+    work = read_once(busiest_bytes(field)).beside(report_cost(busiest_bytes(field)))
+    return Work(work, kept=kept if normal == field.slab.axis else None)
 
 
 def cavity_work(field: Field, values: Mapping[str, Any]) -> Work:
@@ -306,24 +329,21 @@ WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {
     "inner-potential": profile_work,
     "cavity": cavity_work,
     "budget": profile_work,
-    "decay": spectra_work,
+    "decay": decay_work,
     "current": current_work,
 }
 
 
-def making_cost(field: Field, values: Mapping[str, Any]) -> Cost:
+def making_work(field: Field, values: Mapping[str, Any]) -> Work:
     """Ions added, or another quantity made of the input, which stays."""
     if values["ion_charges"] is not None:
-        return ions_cost(field)
+        return Work(ions_cost(field), kept=0 if ions_by_planes(field) else None)
     if values["to_quantity"] == "charge_density":
-        return filter_cost(field, field.grid.shape)
+        by_planes = OPEN not in field.grid.boundary
+        spectra = kept_on_disk(field, field.grid.shape) if by_planes else 0
+        return Work(filter_cost(field, field.grid.shape), kept=0 if by_planes else None, spectra=spectra)
     n_bytes = busiest_bytes(field)
-    return Cost() if values["to_quantity"] is None else read_once(n_bytes, n_bytes)
-
-
-def needs_all(values: Mapping[str, Any]) -> bool:
-    """True if what is made of the input takes all its values at once."""
-    return values["ion_charges"] is not None or values["to_quantity"] == "charge_density"
+    return Work(Cost() if values["to_quantity"] is None else read_once(n_bytes, n_bytes))
 
 
 def unread(values: Mapping[str, Any], layout: Layout) -> tuple[Field, int, bool]:
@@ -331,10 +351,14 @@ def unread(values: Mapping[str, Any], layout: Layout) -> tuple[Field, int, bool]
     path: Path = values["file"]
     dtype = np.dtype(values.get("dtype") or np.float64)
     grid, axis, is_text = None, 0, False
+    quantity = values.get("quantity") or "scalar"
     if path.exists():
         choices = {name: values[name] for name in ("kind", "quantity", "frame") if values.get(name) is not None}
         source = open_source(path, **choices, survey=False)
         grid, axis, is_text = source.grid, source.slowest_axis, source.decode_planes is not None
+        block = values.get("block") or source.blocks[0]
+        if block in source.blocks and not values.get("header"):  # others are found when all the file is read
+            quantity, _ = settle_quantity(source, block, values.get("quantity"), values.get("unit"))
     elif layout.shape is None or layout.cell is None:
         raise InputError(
             f"{path}: no such file. To plan for a file that does not exist yet give --shape and --cell, or shape and "
@@ -355,7 +379,7 @@ def unread(values: Mapping[str, Any], layout: Layout) -> tuple[Field, int, bool]
     device: Any = GPU if layout.on_gpu else choose_device("cpu")
     comm: Any = SimpleNamespace(rank=rank, size=layout.ranks)
     nothing = np.broadcast_to(dtype.type(0), slab.local_shape(shape))
-    return Field(whole, nothing, "scalar", None, device, slab, comm), stored, is_text
+    return Field(whole, nothing, quantity, None, device, slab, comm), stored, is_text
 
 
 def stored_bytes(path: Path) -> int:
@@ -396,31 +420,10 @@ class PlannedInputs:
         return field, stored, -(-stored // self.layout.ranks) if is_text else n_bytes  # text is decoded on the device
 
 
-def check_by_planes(task: Task, layout: Layout) -> None:
-    """InputError where a cylinder takes all values at once and max_memory is given, as the run would raise."""
-    values, name = task.values, task.command.name
-    if values.get("max_memory") is None or not (name == "decay" or (name == "potential" and values["radius"])):
-        return
-    field, _, _ = unread(values, layout)
-    read, along = "abc"[field.slab.axis], values["axis"] or "c"
-    leave = "leave that out where all values fit, on several ranks perhaps."
-    if name == "potential" and values["at"] is None and values["point"] is None:
-        raise InputError(
-            "a cylinder potential at all points needs all values at once, and with max_memory only some planes are in "
-            f"memory: give at or point, or {leave}"
-        )
-    if along != read:
-        raise InputError(
-            f"a cylinder along {along} needs all values of {values['file'].name} at once, and with max_memory only "
-            f"some planes of {read} are in memory: {leave}"
-        )
-
-
 def plan_task(task: Task, inputs: PlannedInputs) -> PlannedTask:
-    """One task, after those that have filled the inputs."""
+    """One task, after those that have filled the inputs; InputError where it needs all values and has only planes."""
     values, layout = task.values, inputs.layout
     field, read, link = inputs.field(values)
-    check_by_planes(task, layout)
     n_files = len(values.get("files", (0,)))
     read, link = n_files * read, n_files * link
     total = read_once(n_files * busiest_bytes(field)) if read else Cost()  # are all values finite?
@@ -434,12 +437,15 @@ def plan_task(task: Task, inputs: PlannedInputs) -> PlannedTask:
             total = total.beside(planar_cost(second, values["axis"] or "c"))
     work = WORK[task.command.name](field, values)
     makes = TO_QUANTITY in task.command.options  # or ions are only counted, or the work has all of it
-    total = total.beside(making_cost(field, values) if makes else Cost()).beside(work.cost)
+    made = making_work(field, values) if makes else Work(Cost())
+    total = total.beside(made.cost).beside(work.cost)
     plane = field.grid.n_points // field.slab.n * field.values.dtype.itemsize
-    in_turn = None if work.kept is None or (makes and needs_all(values)) else work.kept
-    by_planes = None if in_turn is None else in_turn + work.spectra + CHUNKS_HELD * plane
-    limited = values.get("max_memory") is not None and by_planes is not None
-    needed = 0 if values.get("max_memory") is None or limited else busiest_bytes(field)  # at most, where it needs all
+    kept = None if made.kept is None else work.kept
+    spectra = made.spectra + work.spectra
+    by_planes = None if kept is None else kept + spectra + CHUNKS_HELD * plane
+    limited = values.get("max_memory") is not None
+    if limited and by_planes is None:
+        raise NeedsAll.of(f"{task.command.name} with these options", values["file"].name, busiest_bytes(field))
     itemsize = field.values.dtype.itemsize if values.get("variance") is None else 8
     files = [(path, shape) for path, shape in work.fields if path is not None]
     link += sum(held(shape, field.slab.axis, layout.ranks) * itemsize for _, shape in files)
@@ -450,14 +456,14 @@ def plan_task(task: Task, inputs: PlannedInputs) -> PlannedTask:
         way=work.way,
         planes=field.slab.n,
         field=field.grid.n_points * field.values.dtype.itemsize,
-        memory=by_planes if limited and by_planes is not None else inputs.resident + needed + total.peak,
+        memory=by_planes if limited and by_planes is not None else inputs.resident + total.peak,
         by_planes=by_planes,
-        values=inputs.resident + needed,
+        values=inputs.resident,
         read=read,
         written=sum(written_bytes(path, shape, itemsize) for path, shape in files),
         link=link if layout.on_gpu else 0,
-        kept=in_turn,
-        spectra=work.spectra,
+        kept=kept,
+        spectra=spectra,
         plane=field.grid.n_points // field.slab.n * 8,
         cost=total,
     )

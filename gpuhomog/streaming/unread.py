@@ -33,6 +33,15 @@ if TYPE_CHECKING:
 class NeedsAll(InputError, AttributeError):
     """Refusal of what needs all values; of an attribute, so that hasattr is False and getattr gives its default."""
 
+    @classmethod
+    def of(cls, what: str, title: str, n_bytes: int, instead: str = "") -> NeedsAll:
+        """`what` needs all values of the file of that title, so many bytes on this rank; `instead` would work."""
+        return cls(
+            f"{what} needs all values of {title} at once ({n_bytes / 1e9:.3g} GB on this rank), and with max_memory "
+            f"only some planes are in memory: {instead + ', or ' if instead else ''}leave that out where all values "
+            "fit, on several ranks perhaps."
+        )
+
 
 Step = tuple[str, Callable[[Any], Any], np.dtype[Any]]
 """(name, values of some planes → new values of those planes, their precision)"""
@@ -92,11 +101,7 @@ class Unread:
 
     def refuse(self, what: str, instead: str = "") -> NoReturn:
         """Raise InputError: `what` needs all values; `instead` names what would work."""
-        raise NeedsAll(
-            f"{what} needs all values of {self.stream.title} at once ({self.nbytes / 1e9:.3g} GB on this rank), and "
-            f"with max_memory only some planes are in memory: {instead + ', or ' if instead else ''}leave that out "
-            "where all values fit, on several ranks perhaps."
-        )
+        raise NeedsAll.of(what, self.stream.title, self.nbytes, instead)
 
     def __getitem__(self, index: Any) -> Any:
         slab = self.stream.slab

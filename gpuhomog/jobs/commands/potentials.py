@@ -14,6 +14,7 @@ from ...operators.potentials.band_alignment import band_alignment
 from ...operators.potentials.potential_step import potential_step
 from ...operators.profiles.planar import planar_average
 from .. import options as o
+from .. import parsing as p
 from ..task import RUN_WIDE, Command, Inputs, Outcome
 from .common import check_making, made, outcome_along, result_out
 
@@ -59,7 +60,7 @@ STEP_PERIOD = replace(
 
 BAND_EDGE = o.Option(
     "band-edge",
-    o.band_edges,
+    p.band_edges,
     "V1,V2[,C1,C2]",
     "Band offsets across an interface: the top of the valence bands in the bulk at X1 and at X2 in eV, each counted "
     "from the mean electron potential energy of that bulk's own calculation; then the bottom of the conduction bands.",

@@ -38,7 +38,9 @@ from ...errors import InputError, counted
 from ...field import Field
 from ...results import Profile, Tables, between_positions
 from ...units import CHARGE
-from ..excess.surface import SurfaceCharge, charge_profile, surface_charge, why_no_bulk
+from ..excess.bulk_charge import why_no_bulk
+from ..excess.charge_profile import charge_profile
+from ..excess.surface import SurfaceCharge, surface_charge
 from ..profiles.bulk import FACE_LEVEL, Body, Period, find_body, spread_positions
 from ..profiles.planar import Planes
 from ..profiles.unrolled import Unrolled

@@ -45,22 +45,11 @@ from ..profiles.bulk import (
 )
 from ..profiles.planar import Planes
 from ..profiles.unrolled import Unrolled, check_sampling
+from .bulk_charge import LEAST_ALPHA, SCALES_APART, low_k_exponent, not_converged, why_no_bulk
+from .charge_profile import charge_profile, profile_of
 from .level_sets import Window, edges_around, local_mean_crossing, usable, without_ends
-from .surface import (
-    LEAST_ALPHA,
-    SCALES_APART,
-    charge_profile,
-    check_eps,
-    first_moment_by_partition,
-    first_moment_by_window,
-    low_k_exponent,
-    mean_of_running,
-    not_converged,
-    predicted_residual,
-    profile_of,
-    why_no_bulk,
-    without_reference,
-)
+from .line_moments import first_moment_by_partition, first_moment_by_window, mean_of_running
+from .surface import check_eps, predicted_residual, without_reference
 
 Array = NDArray[np.float64]
 Between = TypeVar("Between", bound="InterfaceExcess")

@@ -40,7 +40,8 @@ from ...units import times_length
 from ..profiles.between_points import harmonics
 from ..profiles.planar import Planes, parse_planes, reduced_indices
 from ..profiles.unrolled import ROUNDINGS, quiet_runs
-from .surface import NEUTRAL_PERIOD, charge_profile, profile_of
+from .bulk_charge import NEUTRAL_PERIOD
+from .charge_profile import charge_profile, profile_of
 
 Array = NDArray[np.float64]
 

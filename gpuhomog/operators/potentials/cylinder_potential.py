@@ -48,7 +48,7 @@ from ...parallel.exchange import contract_planes
 from ...reduction import PLANES_AT_ONCE, SUM, Arrays, Reduction
 from ...results import Result, Tables
 from ...units import COULOMB_CONSTANT, FOUR_PI_KAPPA
-from ..excess.surface import check_charge
+from ..excess.charge_profile import check_charge
 from .cylinder import (
     ON_PLANE,
     Cylinder,

@@ -38,7 +38,9 @@ from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions, difference
 from ...units import FIELD, FOUR_PI_KAPPA, MOMENT, VOLT
-from ..excess.surface import NEUTRAL_PERIOD, SCALES_APART, first_moment, first_moment_error, profile_of
+from ..excess.bulk_charge import NEUTRAL_PERIOD, SCALES_APART
+from ..excess.charge_profile import profile_of
+from ..excess.line_moments import first_moment, first_moment_error
 from ..profiles.between_points import SPLINE_DEGREE, cumulative_at
 from ..profiles.bulk import (
     PERIODS_TO_FACE,

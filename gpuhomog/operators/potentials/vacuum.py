@@ -40,7 +40,8 @@ from ...results import Measurement, Profile, Result, Tables, between_positions, 
 from ...streaming import Unread
 from ...units import ENERGY, FIELD, FOUR_PI_KAPPA, MOMENT
 from ..averages.streamed import digest_of
-from ..excess.surface import first_moment, first_moment_error, profile_of
+from ..excess.charge_profile import profile_of
+from ..excess.line_moments import first_moment, first_moment_error
 from ..profiles.bulk import find_body
 from ..profiles.planar import Planes, planar_average
 from .poisson import electrostatic_potential
