@@ -68,6 +68,16 @@ def test_both_orders_and_what_should_hold():
     assert (found.sigma_L_rate[1:-1] == -found.J[1:-1]).all()
     sigma = gh.surface_charge(next(profiles()), period=PERIOD)
     assert found.sigma_L[0] == pytest.approx(float(sigma.low), abs=1e-13)
+
+
+def test_rounding_to_float32_is_in_the_uncertainty():
+    """Frames a short time apart are rounded independently; the second and the fourth order alone show a part of it."""
+    how = {"axis": "a", "time_step": 1e-3 * STEP, "time_unit": "ps", "period": PERIOD}
+    densities = [line(moving(0.7 + 1e-3 * STEP * step)[0]) for step in range(9)]
+    whole, rounded = (gh.density_current(fields(densities, dtype=kept), **how) for kept in (np.float64, np.float32))
+    apart = np.abs(rounded.J - whole.J)[1:-1]
+    assert (apart <= 2 * rounded.uncertainty[1:-1]).all()
+    assert (rounded.uncertainty[1:-1] < 100 * apart.max()).all()
     assert found.sigma_R[0] == pytest.approx(float(sigma.high), abs=1e-13)
     assert found.sigma_L_kernel == pytest.approx(found.sigma_L, abs=1e-6)
     assert found.transferred[-1] == pytest.approx(found.sigma_L[0] - found.sigma_L[-1])
