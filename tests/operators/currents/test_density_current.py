@@ -68,6 +68,14 @@ def test_both_orders_and_what_should_hold():
     assert (found.sigma_L_rate[1:-1] == -found.J[1:-1]).all()
     sigma = gh.surface_charge(next(profiles()), period=PERIOD)
     assert found.sigma_L[0] == pytest.approx(float(sigma.low), abs=1e-13)
+    assert found.sigma_R[0] == pytest.approx(float(sigma.high), abs=1e-13)
+    assert found.sigma_L_kernel == pytest.approx(found.sigma_L, abs=1e-6)
+    assert found.transferred[-1] == pytest.approx(found.sigma_L[0] - found.sigma_L[-1])
+    packets = [[[x, q] for x, q in moving(t)[0]] for t in TIMES]
+    x = np.array([[place for place, _ in cell] for cell in packets])
+    by_packets = gh.packet_current(gh.frames_on_line(x, [1.0, -0.6, -0.4], PERIOD), time_step=STEP)
+    assert by_packets.J[1:-1] == pytest.approx(found.J[1:-1], abs=1e-9)
+    assert "period window" in str(found) and "J at" in str(found)
 
 
 def test_rounding_to_float32_is_in_the_uncertainty():
@@ -78,14 +86,6 @@ def test_rounding_to_float32_is_in_the_uncertainty():
     apart = np.abs(rounded.J - whole.J)[1:-1]
     assert (apart <= 2 * rounded.uncertainty[1:-1]).all()
     assert (rounded.uncertainty[1:-1] < 100 * apart.max()).all()
-    assert found.sigma_R[0] == pytest.approx(float(sigma.high), abs=1e-13)
-    assert found.sigma_L_kernel == pytest.approx(found.sigma_L, abs=1e-6)
-    assert found.transferred[-1] == pytest.approx(found.sigma_L[0] - found.sigma_L[-1])
-    packets = [[[x, q] for x, q in moving(t)[0]] for t in TIMES]
-    x = np.array([[place for place, _ in cell] for cell in packets])
-    by_packets = gh.packet_current(gh.frames_on_line(x, [1.0, -0.6, -0.4], PERIOD), time_step=STEP)
-    assert by_packets.J[1:-1] == pytest.approx(found.J[1:-1], abs=1e-9)
-    assert "period window" in str(found) and "J at" in str(found)
 
 
 @settings(max_examples=6)
