@@ -55,7 +55,7 @@ from ..averages.streamed import fits
 from ..averages.ways import Plan, line_transform, multipliers, taps_along
 from ..profiles.planar import profile_of_planes
 from .interval_field import BALL_PER_EPS, FieldIntervals, intervals_of
-from .scales import ROUNDING, Scales, Spectrum, low_mode_counts, low_modes_spectrum, scales_of, spectrum_below
+from .scales import Scales, Spectrum, low_mode_counts, low_modes_spectrum, scales_of, spectrum_below
 from .uncertainty import Uncertainty, relation_of
 
 Array = NDArray[np.float64]
@@ -464,8 +464,7 @@ def _spectrum(whole: Field, modes: _Modes, variance: float, square: float) -> Sp
     weight = np.full(len(modes.numbers[2]), 2.0)
     weight[0] = 1.0
     weight = np.broadcast_to(weight, k.shape)
-    floor = ROUNDING[whole.values.dtype.itemsize] ** 2 * square
-    return spectrum_below(grid, cut, k, modes.power / weight, weight, variance, floor, False)
+    return spectrum_below(whole, cut, k, modes.power / weight, weight, variance, square, False)
 
 
 def _points(plan: Plan) -> list[int]:
