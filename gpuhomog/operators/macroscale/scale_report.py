@@ -246,7 +246,7 @@ def _check_squares(whole: Field, largest: float, variance: float) -> None:
     """InputError where squares of float32 values are infinite, or 0."""
     if whole.values.dtype == np.float32 and (largest > LARGEST_SQUARE or 0 < variance < SMALLEST_SQUARE):
         raise InputError(
-            f"The values differ by {np.sqrt(variance):.3g}, and float32 cannot hold their squares, so there would be no "
+            f"The values differ by {np.sqrt(variance):.3g}, and float32 cannot hold their squares, so there are no "
             "variances: take them as float64, or in other units."
         )
 
