@@ -27,6 +27,7 @@ there, here = xp.asarray(np.ones((2, 3))), np.ones((2, 3))
         lambda: there.__setitem__(slice(None), here),
         lambda: there.tolist(),
         lambda: xp.errstate(over="ignore"),
+        lambda: xp.bincount(there, minlength=3),
     ],
 )
 def test_refusals(wrong):
@@ -49,7 +50,7 @@ ASKED_OF_CUPY = """
     cuda.MemoryPointer cuda.MemoryPointer.copy_from_host_async cuda.runtime.malloc cuda.runtime.free
     cuda.runtime.ipcGetMemHandle cuda.runtime.ipcOpenMemHandle cuda.runtime.ipcCloseMemHandle
     cuda.runtime.getDeviceProperties cuda.Event.record cuda.Event.synchronize
-    cuda.Stream cuda.Stream.wait_event cuda.Stream.synchronize
+    cuda.Stream cuda.Stream.wait_event cuda.Stream.synchronize fft.config.get_plan_cache ndarray.set cuda.Device.use
 """
 
 

@@ -54,6 +54,34 @@ def test_a_file_that_does_not_fit(small, tmp_path):
     assert gh.read(path, device="cpu").mean() == 1.0
 
 
+@pytest.mark.parametrize("layout", ["C", "F", "gaps"])
+def test_a_large_field_pins_no_memory_of_the_host(small, monkeypatch, rng, layout):
+    monkeypatch.setattr("gpuhomog.device.gpu.memory.MOST_PINNED", 1000)
+    values = rng.normal(size=(5, 6, 8))
+    given = np.repeat(values, 2, axis=2)[:, :, ::2] if layout == "gaps" else np.asarray(values, order=layout)
+    monkeypatch.setattr(small.runtime.xp, "asarray", None, raising=False)
+    there = small.asarray(given)
+    assert there.flags.f_contiguous == (layout == "F") and there.flags.c_contiguous == (layout != "F")
+    np.testing.assert_array_equal(small.to_host(there), values)
+    with pytest.raises(TypeError):
+        small.asarray(values[:2, :2, :2])  # CuPy's way is faster for little
+
+
+def test_what_is_kept_for_later_calls_gives_way(small, monkeypatch):
+    """Plans of transforms hold work areas as large as a field."""
+    forgotten = []
+
+    def forget():
+        forgotten.append(True)
+        small.runtime.memory = (9000, 1 << 20)
+
+    monkeypatch.setattr(small._transforms, "forget", forget)
+    assert small.asarray(np.ones(500)).shape == (500,) and not forgotten
+    assert small.asarray(np.ones(1000)).shape == (1000,) and len(forgotten) == 1
+    with pytest.raises(DeviceError, match="needs 16000 bytes"):
+        small.asarray(np.ones(2000))
+
+
 OPERATIONS = {
     "planar average": lambda f: gh.planar_average(f, 2),
     "Gaussian": lambda f: gh.average(f, gh.Gaussian(3.0)),

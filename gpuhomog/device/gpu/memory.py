@@ -20,6 +20,8 @@ from .runtime import Runtime
 from .uploads import Uploads
 
 KEPT_TABLES = 64
+MOST_PINNED = 64 << 20
+"""Bytes from which on CuPy is not asked to upload an array: it pins as much memory of the host, and keeps that."""
 ALIGNMENT = 16
 C_NAMES = {"float32": "float", "float64": "double"}
 
@@ -40,6 +42,7 @@ class Memory:
     chunks_pinned: ClassVar[int] = 4  # two, of which some versions of CuPy round each up to a power of two
     cache_chunk: ClassVar[int] = 1 << 62
     runtime: Runtime
+    _transforms: Any
     _tables: OrderedDict[tuple[Any, ...], Any]
 
     def asarray(self, values: Any, dtype: Any = None) -> Any:
@@ -51,7 +54,20 @@ class Memory:
         self.check_fits(values.nbytes, f"A field of {list(values.shape)} {values.dtype} values")
         if not (values.flags.c_contiguous or values.flags.f_contiguous):
             values = np.ascontiguousarray(values)
-        return xp.asarray(values, order="F" if is_fortran_ordered(values) else "C")
+        is_fortran = is_fortran_ordered(values)
+        if values.nbytes < MOST_PINNED:
+            return xp.asarray(values, order="F" if is_fortran else "C")
+        along_memory = values.T if is_fortran else values
+        there = self.empty(along_memory.shape, values.dtype)
+        self.upload(along_memory, there)
+        return there.T if is_fortran else there
+
+    def upload(self, host: NDArray[Any], there: Any) -> None:
+        """Values of the host into an array of the device, both C-ordered. If the host's are pinned they must stay."""
+        if isinstance(there, np.ndarray):
+            there[...] = host
+        else:
+            there.set(host)
 
     def to_host(self, values: Any) -> NDArray[Any]:
         """Copied to the host, in the same memory order."""
@@ -63,6 +79,9 @@ class Memory:
     def check_fits(self, n_bytes: int, what: str) -> None:
         """DeviceError naming the bytes needed and the bytes free where they do not fit."""
         free, total = self.runtime.free_bytes()
+        if n_bytes > free:
+            self._give_back()
+            free, total = self.runtime.free_bytes()
         if n_bytes > free:
             raise DeviceError(
                 f"{what} needs {n_bytes} bytes ({n_bytes / 2**30:.2f} GiB), but {self.runtime.name} has {free} bytes "
@@ -76,9 +95,15 @@ class Memory:
         try:
             return self.runtime.xp.empty(shape, dtype)
         except MemoryError:  # CuPy's OutOfMemoryError is one
-            self.runtime.xp.get_default_memory_pool().free_all_blocks()
+            self._give_back()
             self.check_fits(n_bytes, f"An array of {list(np.atleast_1d(shape))} {np.dtype(dtype)} values")
             return self.runtime.xp.empty(shape, dtype)
+
+    def _give_back(self) -> None:
+        """Give up what is kept for later calls and may be as large as a field: plans of transforms, the pool's rest."""
+        if "_transforms" in vars(self):  # else cuFFT would be loaded for it
+            self._transforms.forget()
+        self.runtime.xp.get_default_memory_pool().free_all_blocks()
 
     def staging(self, n_bytes: int) -> NDArray[np.uint8]:
         """Pinned memory where CuPy gives it: uploads from it run at the speed of the bus."""

@@ -12,10 +12,11 @@ from typing import Any
 from ...errors import InputError
 from ...field import Field
 from ...operators.excess.interface import interface_charge
-from ...operators.excess.lines_and_points import lines_and_points, plane_across
+from ...operators.excess.lines_and_points import lines_and_points
 from ...operators.excess.regions import Region, box_region
 from ...operators.excess.surface import SurfaceExcess, surface_charge, surface_excess
 from ...operators.excess.terminations import PlaneExcess, Terminations, plane_excess, terminations
+from ...operators.excess.window_sums import plane_across
 from ...operators.profiles.planar import planar_average
 from ...readers.regions_file import read_regions
 from .. import options as o

@@ -57,20 +57,9 @@ from ...parallel import fetch_planes
 from ...results import Profile, Result, Tables, unit_after
 from ...streaming import Unread
 from ..averages.average import average
-from .interval_field import (
-    CHUNK,
-    EMPTY,
-    HALVINGS,
-    LEAST_WIDTH,
-    NEGLIGIBLE,
-    NO,
-    UNDECIDED,
-    WIDTHS_PER_WAVE,
-    YES,
-    ball_rows,
-    kernel_and_width,
-    range_of,
-)
+from .assumption_8 import EMPTY, HALVINGS, NO, UNDECIDED, WIDTHS_PER_WAVE, YES
+from .field_intervals import ball_rows
+from .interval_field import CHUNK, LEAST_WIDTH, NEGLIGIBLE, kernel_and_width, range_of
 
 Array = NDArray[np.float64]
 

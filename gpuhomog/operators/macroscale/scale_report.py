@@ -54,7 +54,7 @@ from ..averages.line_weights import Line, interpolation_weights, spectral_weight
 from ..averages.streamed import fits
 from ..averages.ways import Plan, line_transform, multipliers, taps_along
 from ..profiles.planar import profile_of_planes
-from .interval_field import BALL_PER_EPS, FieldIntervals, intervals_of
+from .field_intervals import BALL_PER_EPS, FieldIntervals, intervals_of
 from .scales import Scales, Spectrum, low_mode_counts, low_modes_spectrum, scales_of, spectrum_below
 from .uncertainty import Uncertainty, relation_of
 

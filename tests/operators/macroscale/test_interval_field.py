@@ -11,7 +11,8 @@ from ranks import on_ranks
 
 import gpuhomog as gh
 from gpuhomog.errors import AccuracyWarning, InputError
-from gpuhomog.operators.macroscale.interval_field import Line, _decide, range_of
+from gpuhomog.operators.macroscale.assumption_8 import _decide
+from gpuhomog.operators.macroscale.interval_field import Line, range_of
 
 WAVES = (
     (0.2, 1 / 200, -np.pi / 2),
