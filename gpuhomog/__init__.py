@@ -18,6 +18,7 @@ from .averaging_kernels import Ball, Box, Disc, Gaussian, PowerLaw, Sampled, Sta
 from .errors import AccuracyWarning, DeviceError, FileFormatError, GpuhomogError, InputError, KernelError, UnitsError
 from .field import Field
 from .grid import Grid
+from .operators.averages.at_points import AverageAt, average_at
 from .operators.averages.average import average, average_and_variance, average_gradient, averages_and_variances
 from .operators.charge import ChargeBalance, charge_balance, charge_density
 from .operators.currents.berry_phase import (
@@ -124,6 +125,7 @@ __all__ = [
     "AccuracyWarning",
     "Assumption8",
     "AtScale",
+    "AverageAt",
     "Ball",
     "BallCharge",
     "BandAlignment",
@@ -207,6 +209,7 @@ __all__ = [
     "attainable_throughout",
     "average",
     "average_and_variance",
+    "average_at",
     "average_gradient",
     "average_over_frames",
     "averages_and_variances",

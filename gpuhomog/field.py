@@ -91,8 +91,8 @@ class Field:
     ) -> Field:
         """Field from an array you already have.
 
-        values    (n_a, n_b, n_c) real, finite; integers and other floats become float64, float32 stays; an array of
-                  CuPy is taken as it is if the device is that GPU
+        values    (n_a, n_b, n_c) real, finite; integers and other floats become float64, float32 stays; what is on
+                  the device's GPU (arrays of CuPy, tensors of PyTorch) is taken as it is
         cell      (3, 3) lattice vectors as rows [Å]
         quantity  what it is; a quantity other than "scalar" fixes the unit it is kept in
         unit      unit of the values; None means the package's own unit of the quantity (e/Å^3, 1/Å^3, V, eV)

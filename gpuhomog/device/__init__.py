@@ -139,7 +139,8 @@ class Device(Protocol):
         ...
 
     pads_one_axis: ClassVar[bool]
-    """True if spectra that convolve holds are padded along the second axis alone, False if along two of them."""
+    """True if spectra that are held are halved, and padded, along the second axis alone; False if they are halved along
+    the third and padded along both."""
 
     filter_in_columns: ClassVar[dict[str, float]]
     """By precision, the columns of a matrix product that take as long as a filter in Fourier space."""
@@ -315,6 +316,14 @@ class Device(Protocol):
 
     def convolve(self, values: Any, multipliers: Sequence[Any]) -> list[Any]:
         """As filter, by multipliers of a larger grid with the same steps: zeros follow the values along each axis."""
+        ...
+
+    def filter_slabs(self, planes: Any, multipliers: Sequence[Any], lines: Any, empty: Callable[[], Any]) -> list[Any]:
+        """As convolve, of planes (own n_0, n_1, n_2) that ranks share, with multipliers that depend on the first axis.
+
+        lines (parallel.exchange.Lines) turns what is transformed within planes into whole lines across them, and back;
+        empty() is memory for a result.
+        """
         ...
 
     def rfft_planes(self, values: Any) -> Any:

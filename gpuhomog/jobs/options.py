@@ -45,6 +45,7 @@ from .parsing import (
     outside,
     path,
     periods,
+    place,
     planes,
     positive,
     radii,
@@ -355,6 +356,7 @@ BULK_VALUE = Option(
     panel=METHOD,
 )
 AT = Option("at", number, "X", "Position that is looked at, in Å along the normal.", panel=METHOD)
+POINT = Option("point", place, "X,Y,Z", "Point that is looked at, Cartesian, in Å.", panel=METHOD)
 RADIUS = Option(
     "radius",
     length,
@@ -582,7 +584,7 @@ READING_COMMON = (DEVICE, *STREAMING, JSON, QUIET)
 
 
 FORMER = {
-    "at": ("slices-through",),
+    "at": ("point",),
     "axis": ("uniform-axis",),
     "between": ("gap",),
     "cylinder-radius": ("radius",),

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from ..errors import InputError, nearest_known
 from ..grid import Grid
 from ..operators.profiles.planar import parse_planes
+from ..structure import IONS, SYMBOLS
 from ..units import conversion_factor
 
 MOST_RADII = 100_000
@@ -164,6 +165,23 @@ def place(raw: Any) -> tuple[float, ...]:
     if len(values) != 3:
         raise Unusable("give three coordinates in Å, such as 0,0,1.5")
     return values
+
+
+def points(raw: Any) -> str | tuple[tuple[float, ...], ...]:
+    """Places, three coordinates each, or the atoms that are there: of an element, or all ions.
+
+    >>> points("0,0,0,1.5,0,2"), points("Mg")
+    (((0.0, 0.0, 0.0), (1.5, 0.0, 2.0)), 'Mg')
+    """
+    if isinstance(raw, str) and raw in (IONS, *SYMBOLS[1:]):
+        return raw
+    try:
+        values = several(raw)
+    except Unusable:
+        values = ()
+    if not values or len(values) % 3:
+        raise Unusable(f"give three coordinates in Å for each point, such as 0,0,1.5, an element, or {IONS}")
+    return tuple(values[start : start + 3] for start in range(0, len(values), 3))
 
 
 def radii(raw: Any) -> tuple[float, ...]:

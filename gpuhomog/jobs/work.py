@@ -84,7 +84,9 @@ def convert_work(field: Field, values: Mapping[str, Any]) -> Work:
 
 
 def average_work(field: Field, values: Mapping[str, Any]) -> Work:
-    """Averages, variances and gradients, and their numbers."""
+    """Averages, variances and gradients, and their numbers; about points sums of values and squares, read once."""
+    if values["point"] is not None:
+        return Work(read_once(2 * busiest_bytes(field)))
     with_variance, with_gradient = values["variance"] is not None, values["gradient"] is not None
     if with_variance:
         field = replace(field, values=np.broadcast_to(np.float64(0), field.values.shape))

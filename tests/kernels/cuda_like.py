@@ -246,6 +246,8 @@ class CudaLike(CuPyLike):
         return call
 
     def _own(self, value: Any) -> Any:
+        if isinstance(value, self.ndarray):
+            return value
         return self.ndarray(value.values) if isinstance(value, DeviceArray) else value
 
     def _event(self, disable_timing: bool) -> Any:

@@ -119,6 +119,16 @@ class DeviceArray:
         return bool(self.values)
 
 
+CUDA = "__cuda_array_interface__"
+
+
+def _on_device(values: Any) -> DeviceArray:
+    """An array as it is; one of another library as an array that shares its memory."""
+    if isinstance(values, DeviceArray):
+        return values
+    return DeviceArray(np.asarray(SimpleNamespace(__array_interface__=getattr(values, CUDA))))
+
+
 CONTIGUOUS = ("c_contiguous", "f_contiguous")
 NOT_IN_CUPY = ("errstate",)  # refused without CuPy at hand, too
 BY_ATOMICS = ("bincount", "histogram")  # sums in any order: not the same bits twice
@@ -163,6 +173,8 @@ class CuPyLike:
             return found
 
         def call(*arguments: Any, **options: Any) -> Any:
+            if name == "asarray" and len(arguments) == 1 and not options and hasattr(arguments[0], CUDA):
+                return _on_device(arguments[0])
             if name in FROM_HOST:
                 first = arguments[0].values if isinstance(arguments[0], DeviceArray) else np.array(arguments[0])
                 return DeviceArray(getattr(np, name)(first, *arguments[1:], **options))

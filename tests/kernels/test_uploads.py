@@ -1,6 +1,7 @@
 """Chunks on their way to a GPU: streams here are stand-ins that are as early and as late as their events allow."""
 
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -254,6 +255,20 @@ def test_threads_compute_where_their_values_are(second_gpu, rng):
         thread.start()
         thread.join()
     assert len(found) == 5 and (found[0] == found[3]).all() and (found[1] == 2.0 * values).all()
+
+
+def test_an_array_of_another_gpu_is_brought_here(second_gpu, rng):
+    """And one of this GPU is taken as it is, of other libraries without a copy."""
+    first = GPU(CudaLikeRuntime(Machine(), 0))
+    values = rng.normal(size=(3, 4, 5))
+    elsewhere = first.asarray(values)
+    field = gh.Field.from_array(elsewhere, np.eye(3), device=second_gpu)
+    assert field.values.number == 1 and field.mean() == pytest.approx(values.mean(), rel=1e-13)
+    assert second_gpu.asarray(field.values) is field.values
+    tensor = SimpleNamespace(__cuda_array_interface__=values.__array_interface__, owner=values)
+    shared = gh.Field.from_array(tensor, np.eye(3), device=second_gpu)
+    values[0, 0, 0] = 7.0
+    assert float(shared.values[0, 0, 0]) == 7.0 and second_gpu.asarray(tensor, np.float32).dtype == np.float32
 
 
 def test_work_that_takes_turns_stays_on_its_gpu(second_gpu, stored, rng):

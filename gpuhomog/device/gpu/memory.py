@@ -48,10 +48,14 @@ class Memory:
     _tables: OrderedDict[tuple[Any, ...], Any]
 
     def asarray(self, values: Any, dtype: Any = None) -> Any:
-        """Uploaded if they are on the host; DeviceError with the bytes needed and free if they do not fit."""
+        """Uploaded if they are on the host; DeviceError with the bytes needed and free if they do not fit.
+
+        Of other libraries, too, on this GPU: the memory is shared.
+        """
         xp = self.runtime.xp
-        if isinstance(values, xp.ndarray) and xp is not np:
-            return values if dtype is None or values.dtype == dtype else values.astype(dtype)
+        if hasattr(values, "__cuda_array_interface__"):  # CuPy's are taken as they are, those of another GPU copied
+            there = xp.asarray(values)
+            return there if dtype is None or there.dtype == dtype else there.astype(dtype)
         values = np.asarray(values, dtype=dtype)
         self.check_fits(values.nbytes, f"A field of {list(values.shape)} {values.dtype} values")
         if not (values.flags.c_contiguous or values.flags.f_contiguous):

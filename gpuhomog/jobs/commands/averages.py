@@ -15,6 +15,7 @@ import numpy as np
 from ...errors import InputError, counted
 from ...field import Field
 from ...grid import OPEN, axis_index, parse_boundary
+from ...operators.averages.at_points import average_at
 from ...operators.averages.average import average, average_and_variance, average_gradient
 from ...operators.points.trajectory_average import trajectory_profile
 from ...operators.potentials.trajectory_potential import trajectory_potential
@@ -41,6 +42,8 @@ from .common import (
     with_ends,
 )
 
+OF_ALL_POINTS = ("output", "variance", "gradient", "plot", "slices_through", "spacing", "padded")
+"""Options of an average that is a field."""
 CELL_STAYS = 1e-6  # relative change of its length below which a cell is one
 
 
@@ -48,6 +51,16 @@ def check_average(values: dict[str, Any]) -> None:
     """Kernel and size fit together; something is asked for."""
     check_making(values)
     kernel_of(values)
+    if values["point"] is not None:
+        for name in OF_ALL_POINTS:
+            if values[name] not in (None, False):
+                raise InputError(
+                    f"--point gives numbers about points, and --{name.replace('_', '-')} is about the whole field: "
+                    "leave one of them out (--table OUT writes the numbers)."
+                )
+        return
+    if values["table"] is not None:
+        raise InputError("--table has a row for each point: give --point, or -o OUT for the whole field.")
     if all(values[name] is None for name in ("output", "variance", "gradient", "plot")):
         raise InputError("Nothing to write: name the result with -o OUT, or a figure with --plot FILE.")
     if values["variance"] is not None and values["padded"]:
@@ -58,6 +71,10 @@ def run_average(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Mesoscale average."""
     kernel = kernel_of(values)
     field = made(inputs, values)
+    if values["point"] is not None:
+        about = {name: values[name] for name in ("sampling", "outside")}
+        found = average_at(field, kernel, values["point"], **about)
+        return Outcome(found.to_dict(), found.tables(), {values["table"]: found})
     how = {name: values[name] for name in ("spacing", "sampling", "outside")}
 
     def means() -> tuple[Field, ...]:
@@ -269,6 +286,21 @@ VARIANCE = o.Option(
 )
 
 
+POINT = replace(
+    o.POINT,
+    parse=p.points,
+    metavar="X,Y,Z[,…]",
+    here="Several one after another; or the ions of an element, such as Mg, or all ions, by that word. Only the mean "
+    "about each is found then, and how much the field varies there.",
+)
+
+
+TABLE = o.Option(
+    "table", p.path, "OUT", "Write the numbers about points here: .csv, .json or .h5.", panel=o.OUTPUT,
+    names=o.RESULT_FILE,
+)  # fmt: skip
+
+
 GRADIENT = o.Option(
     "gradient",
     p.path,
@@ -297,11 +329,14 @@ COMMANDS = (
         "average",
         "Average a field with a smooth kernel: the mesoscale field.",
         "Each point of the result is the mean of the input around it, weighted by the kernel. With --spacing the "
-        "result has only as many points as a smooth field needs, and is the same there, point for point.",
+        "result has only as many points as a smooth field needs, and is the same there, point for point. With --point "
+        "only the mean about some points is found, such as the potential at ion sites or in a pore, and its spread.",
         (
             "gpuhomog average CHGCAR --kernel gaussian --eps 6 --spacing 1 -o smooth.h5",
             "gpuhomog average LOCPOT --kernel gaussian --eps 6 --plot smooth.pdf",
             "gpuhomog average LOCPOT --kernel box --width 4,4,5.6 -o box.h5",
+            "gpuhomog average LOCPOT --kernel ball --eps 1 --point 0,0,0,2.1,2.1,4.2",
+            "gpuhomog average LOCPOT --kernel ball --eps 0.9 --point Mg --table sites.csv",
             "gpuhomog average CHGCAR --kernel gaussian --eps 2,5 --variance spread.h5 --gradient slope.h5",
         ),
         (
@@ -310,11 +345,13 @@ COMMANDS = (
             o.KERNEL,
             o.EPS,
             o.WIDTH,
+            POINT,
             o.SPACING,
             o.SAMPLING,
             FIELD_OUTSIDE,
             o.PADDED,
             o.OUT,
+            TABLE,
             VARIANCE,
             GRADIENT,
             o.PLOT,

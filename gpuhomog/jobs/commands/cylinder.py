@@ -166,9 +166,7 @@ CYLINDER_RADIUS = replace(
     "the rest. Default: Poisson's equation is solved.",
 )
 AT = replace(o.AT, parse=positions, metavar="X[,X2,…]", here="Cylinder: on these planes.")
-POINT = o.Option(
-    "point", p.place, "X,Y,Z", "Point that is looked at, Cartesian, in Å.", here="Cylinder: on a plane.", panel=o.METHOD
-)
+POINT = replace(o.POINT, here="Cylinder: on a plane.")
 CYLINDER_SIDE = replace(o.SIDE, here="Cylinder: charge on this side of each point.")
 X_LOW = o.Option(
     "x-low", p.number, "X", "The plane where charge is counted from, in Å. Default: the first one.", panel=o.METHOD
