@@ -217,12 +217,19 @@ class Field:
 
     def on_first_rank(self) -> Field | None:
         """The whole field on rank 0, as a field of one process; None on the other ranks. Collective."""
+        whole = self._gathered(range(1))
+        return None if self.comm.rank > 0 else whole
+
+    def on_every_rank(self) -> Field:
+        """The whole field on each rank, as a field of one process. Collective."""
+        return self._gathered(range(self.comm.size))
+
+    def _gathered(self, ranks: range) -> Field:
+        """All planes on some ranks, none on the others."""
         if self.comm.size == 1:
             return self
-        wanted = [np.arange(self.slab.n if rank == 0 else 0) for rank in range(self.comm.size)]
+        wanted = [np.arange(self.slab.n if rank in ranks else 0) for rank in range(self.comm.size)]
         values = fetch_planes(self.comm, self.device, self.slab, self.values, wanted)
-        if self.comm.rank > 0:
-            return None
         return replace(self, values=values, slab=Slab.of(self.slab.n, axis=self.slab.axis), comm=Serial())
 
     def to_host(self) -> NDArray[Any]:

@@ -24,7 +24,7 @@ Out  Field of quantity charge_density; ChargeBalance.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import isfinite, pi
 from typing import Any
 
@@ -38,7 +38,7 @@ from ..grid import AXIS_NAMES, OPEN, Grid
 from ..memory_order import is_fortran_ordered
 from ..parallel import Slab
 from ..parallel.exchange import at
-from ..reduction import PLANES_AT_ONCE, SUM, Arrays, Reduction, extrema, plane_sums
+from ..reduction import PLANES_AT_ONCE, SUM, Arrays, Reduction
 from ..results import Measurement, Result
 from ..streaming import Unread
 from ..structure import SYMBOLS
@@ -409,10 +409,7 @@ def with_ions(field: Field, values: Unread, charges: NDArray[np.float64], std: f
         turned = ions.transpose(np.argsort((split, second, third)))
         return turned - values.applied(stream.read(start, stop))
 
-    name = f"{values.name}, less ions {digest_of(fractional, charges)} of width {std!r}"
-    first = (extrema(), plane_sums(axis, axis))
-    made = replace(stream, name=name, read=read, dtype=values.dtype, first=first, review=None)
-    return Unread(stream.run.shared(made))
+    return values.remade(f"less ions {digest_of(fractional, charges)} of width {std!r}", read, stream.ahead)
 
 
 def _laplacian(field: Field) -> Field:

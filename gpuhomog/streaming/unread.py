@@ -18,12 +18,13 @@ array([12., 14., 16., 18., 20., 22.])
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from ..errors import InputError
-from ..reduction import Arrays, Reduction
+from ..reduction import Arrays, Reduction, extrema, plane_sums
 from .stops import check_stop
 
 if TYPE_CHECKING:
@@ -86,6 +87,14 @@ class Unread:
         """The values after one more step, which may depend on each value alone."""
         step: Step = (name, function, np.dtype(self.dtype if dtype is None else dtype))
         return Unread(self.stream, (*self.steps, step))
+
+    def remade(self, name: str, read: Callable[[int, int], Any], ahead: bool = False) -> Unread:
+        """As many values made of these: read(start, stop) gives planes of them; tasks that make the same share them."""
+        split = self.stream.slab.axis
+        first = (extrema(), plane_sums(split, split))
+        name = f"{self.name}, {name}"
+        made = replace(self.stream, name=name, read=read, dtype=self.dtype, first=first, review=None, ahead=ahead)
+        return Unread(self.stream.run.shared(made))
 
     def reduce(self, reduction: Reduction, reproducible: bool = False) -> Arrays:
         """A reduction of the whole field; all that is asked for before planes are read is found in one pass."""

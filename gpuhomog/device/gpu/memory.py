@@ -22,6 +22,8 @@ from .uploads import Uploads
 KEPT_TABLES = 64
 MOST_PINNED = 64 << 20
 """Bytes from which on CuPy is not asked to upload an array: it pins as much memory of the host, and keeps that."""
+RESERVED_BYTES = 1024
+"""Of a multiprocessor's shared memory, for each block, beside what the block uses."""
 ALIGNMENT = 16
 C_NAMES = {"float32": "float", "float64": "double"}
 

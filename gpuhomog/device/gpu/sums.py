@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...memory_order import is_fortran_ordered
-from .memory import Memory, c_bool, c_name
+from .memory import RESERVED_BYTES, Memory, c_bool, c_name
 
 FILE = "planar_moments.cu"
 BLOCK = 128
@@ -24,8 +24,6 @@ BLOCKS_EACH = 4
 """Blocks of so many threads that the registers of one multiprocessor suffice for; one less in double precision."""
 COLUMNS, ROWS, TILE = 8, 4, 16
 """planar_moments.cu: columns of a thread, rows on their way, rows of a tile."""
-RESERVED_BYTES = 1024
-"""Of a multiprocessor's shared memory, for each block, beside what the block uses."""
 FEWEST_ROWS = 64
 """With fewer, what a block leaves of its columns is no longer little beside what it reads."""
 MAGNITUDE_PLANES = 16

@@ -16,7 +16,7 @@ from ...operators.profiles.planar import planar_average
 from ...readers.blocks_file import read_blocks
 from .. import options as o
 from .. import parsing as p
-from ..task import RUN_WIDE, Command, Inputs, Outcome
+from ..task import Command, Inputs, Outcome
 from .common import check_making, made, outcome_of, result_out
 
 
@@ -26,8 +26,7 @@ def run_inner_potential(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     profile = planar_average(field, values["axis"])
     density = None
     if values["density"] is not None:
-        same = {name: values[name] for name in ("boundary", "dtype", "device", *RUN_WIDE)}
-        beside = inputs.field({"file": values["density"], "quantity": "charge_density", **same})
+        beside = inputs.beside(values, values["density"], quantity="charge_density")
         density = planar_average(beside, values["axis"])
     result = inner_potential(
         profile,

@@ -21,7 +21,7 @@ from ...operators.profiles.planar import planar_average
 from ...streaming import Unread
 from .. import options as o
 from .. import parsing as p
-from ..task import RUN_WIDE, Command, Inputs, Outcome, Rows
+from ..task import Command, Inputs, Outcome, Rows
 from .averages import along_xyz, spread_rows
 from .common import check_making, grid_report, made, required, result_out, value_report, value_rows
 from .cylinder import CYLINDER_OPTIONS, check_cylinder, given, run_cylinder, typed
@@ -98,8 +98,7 @@ def axis_of(field: Field, values: dict[str, Any]) -> str | None:
 def density_of(inputs: Inputs, field: Field, values: dict[str, Any]) -> Field | None:
     """The density that shows where the vacuum is: of the input itself, if it is one."""
     if values["density"] is not None:
-        same = {name: values[name] for name in ("boundary", "dtype", "device", *RUN_WIDE)}
-        return inputs.field({"file": values["density"], **same})
+        return inputs.beside(values, values["density"])
     return field if field.quantity == "charge_density" else None
 
 

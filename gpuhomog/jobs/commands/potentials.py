@@ -15,7 +15,7 @@ from ...operators.potentials.potential_step import potential_step
 from ...operators.profiles.planar import planar_average
 from .. import options as o
 from .. import parsing as p
-from ..task import RUN_WIDE, Command, Inputs, Outcome
+from ..task import Command, Inputs, Outcome
 from .common import check_making, made, outcome_along, result_out
 
 
@@ -32,8 +32,7 @@ def run_step(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     profile = planar_average(field, values["axis"])
     density = None
     if values["density"] is not None:
-        same = {name: values[name] for name in ("boundary", "dtype", "device", *RUN_WIDE)}
-        density = planar_average(inputs.field({"file": values["density"], **same}), values["axis"])
+        density = planar_average(inputs.beside(values, values["density"]), values["axis"])
     result = potential_step(
         profile,
         density=density,

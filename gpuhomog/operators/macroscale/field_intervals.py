@@ -19,7 +19,7 @@ Out  FieldIntervals, Fields on the host and numbers equal on every rank.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ from ...device import choose_device
 from ...errors import InputError
 from ...field import Field
 from ...grid import OPEN, Grid
-from ...parallel import Serial, Slab, fetch_planes
+from ...parallel import Slab
 from ...results import Result, Tables, unit_after
 from ..averages.average import average
 from .interval_field import kernel_and_width
@@ -122,11 +122,7 @@ def field_intervals(
             f"eps_x = {width:g} Å: a ball holds no second point along an axis where those of the macroscopic grid are "
             f"{apart:.4g} Å apart: give a larger eps_x, or a smaller spacing."
         )
-    planes = [np.arange(smooth.slab.n)] * smooth.comm.size
-    gathered = fetch_planes(smooth.comm, smooth.device, smooth.slab, smooth.values, planes)
-    return intervals_of(
-        replace(smooth, values=gathered, slab=Slab.of(smooth.grid.shape[0]), comm=Serial()), averaging, width
-    )
+    return intervals_of(smooth.on_every_rank(), averaging, width)
 
 
 def intervals_of(smooth: Field, averaging: AveragingKernel, width: float, every: int = 1) -> FieldIntervals:
