@@ -85,8 +85,18 @@ _thread = _Thread()
 
 
 def last_used() -> Callable[[], object]:
-    """What makes the GPU that this thread used last the current one of the thread that calls it."""
-    return (lambda: None) if _thread.runtime is None else _thread.runtime.use
+    """What makes the GPU that this thread used last, and its stream, the current ones of the thread that calls it."""
+    runtime = _thread.runtime
+    if runtime is None:
+        return lambda: None
+    runtime.use()  # each GPU has a current stream of its own
+    stream = runtime.xp.cuda.get_current_stream()
+
+    def use() -> None:
+        runtime.use()
+        stream.use()
+
+    return use
 
 
 class CuPyRuntime:
