@@ -108,8 +108,9 @@ class CuPyRuntime:
         self.xp = cupy
         self.number = number
         self.name = f"gpu:{number}"
+        self._device = cupy.cuda.Device(number)
         self.use()
-        attributes = cupy.cuda.Device(number).attributes
+        attributes = self._device.attributes
         self.n_multiprocessors = int(attributes["MultiProcessorCount"])
         self.shared_bytes = int(attributes["MaxSharedMemoryPerBlockOptin"])
         self.cache_bytes = int(attributes["L2CacheSize"])
@@ -117,14 +118,14 @@ class CuPyRuntime:
 
     def use(self) -> None:
         """Make this GPU the current one of CuPy, in this thread."""
-        self.xp.cuda.Device(self.number).use()
+        self._device.use()
         _thread.runtime = self
 
     def describe(self) -> dict[str, Any]:
         """What `gpuhomog devices` says of it."""
         runtime = self.xp.cuda.runtime
-        free, total = self.xp.cuda.Device(self.number).mem_info
-        capability = str(self.xp.cuda.Device(self.number).compute_capability)
+        free, total = self._device.mem_info
+        capability = str(self._device.compute_capability)
         return {
             "name": self.name,
             "product": self.product_name,
@@ -174,7 +175,7 @@ class CuPyRuntime:
 
     def free_bytes(self) -> tuple[int, int]:
         """What the driver has free and what the memory pool holds unused, of all bytes."""
-        free, total = self.xp.cuda.Device(self.number).mem_info
+        free, total = self._device.mem_info
         return int(free + self.xp.get_default_memory_pool().free_bytes()), int(total)
 
     def synchronize(self) -> None:
