@@ -471,6 +471,8 @@ def choose_device(device: str | Device = "auto") -> Device:
     'cpu'
     """
     if not isinstance(device, str):
+        if not hasattr(device, "asarray"):
+            raise DeviceError(f'Unknown device {device!r}: choose "auto", "cpu" or "gpu:N".')
         return device
     if "GPUHOMOG_TRANSPORT" in os.environ:
         from .gpu.transports import named_transport
