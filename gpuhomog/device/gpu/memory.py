@@ -66,10 +66,11 @@ class Memory:
         along_memory = values.T if is_fortran else values
         there = self.empty(along_memory.shape, values.dtype)
         self.upload(along_memory, there)
+        self.runtime.synchronize()  # where CUDA reads the host's own pages, they must stay until then
         return there.T if is_fortran else there
 
     def upload(self, host: NDArray[Any], there: Any) -> None:
-        """Values of the host into an array of the device, both C-ordered. If the host's are pinned they must stay."""
+        """Values of the host, which must stay until the stream comes to its end, into an array here; both C-ordered."""
         if isinstance(there, np.ndarray):
             there[...] = host
         else:
