@@ -87,7 +87,7 @@ class Memory:
         """DeviceError naming the bytes needed and the bytes free where they do not fit."""
         free, total = self.runtime.free_bytes()
         if n_bytes > free:
-            self._give_back()
+            self.give_back()
             free, total = self.runtime.free_bytes()
         if n_bytes > free:
             raise DeviceError(
@@ -102,7 +102,7 @@ class Memory:
         try:
             return self.runtime.xp.empty(shape, dtype)
         except MemoryError:  # CuPy's OutOfMemoryError is one
-            self._give_back()
+            self.give_back()
             self.check_fits(n_bytes, f"An array of {list(np.atleast_1d(shape))} {np.dtype(dtype)} values")
             return self.runtime.xp.empty(shape, dtype)
 
@@ -111,10 +111,10 @@ class Memory:
         try:
             return make()
         except MemoryError:
-            self._give_back()
+            self.give_back()
             return make()
 
-    def _give_back(self) -> None:
+    def give_back(self) -> None:
         """Give up what is kept for later calls and may be as large as a field: plans of transforms, the pool's rest."""
         if "_transforms" in vars(self):  # else cuFFT would be loaded for it
             self._transforms.forget()
