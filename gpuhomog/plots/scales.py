@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..operators.macroscale.field_assumption_8 import FieldAssumption8
 from ..operators.macroscale.field_intervals import FieldIntervals
-from ..operators.macroscale.fluctuation import FieldAssumption8
 from ..operators.macroscale.interval_field import IntervalField
 from ..operators.macroscale.scale_report import ScaleReport
 from ..operators.macroscale.scales import Scales

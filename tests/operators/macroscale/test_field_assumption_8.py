@@ -9,7 +9,7 @@ from ranks import on_ranks
 import gpuhomog as gh
 from gpuhomog.errors import InputError
 from gpuhomog.operators.macroscale import fluctuation
-from gpuhomog.operators.macroscale.fluctuation import _along, _in_balls, _Nodes, _Waves
+from gpuhomog.operators.macroscale.field_assumption_8 import _along, _in_balls, _Nodes, _Waves
 
 pytestmark = pytest.mark.filterwarnings("ignore::gpuhomog.errors.AccuracyWarning")  # cells hold few waves
 
