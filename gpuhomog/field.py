@@ -91,8 +91,8 @@ class Field:
     ) -> Field:
         """Field from an array you already have.
 
-        values    (n_a, n_b, n_c) real, finite; integers and other floats become float64, float32 stays; what is on
-                  the device's GPU (arrays of CuPy, tensors of PyTorch) is taken as it is
+        values    (n_a, n_b, n_c) real, finite, none masked; integers and other floats become float64, float32 stays;
+                  what is on the device's GPU (arrays of CuPy, tensors of PyTorch) is taken as it is
         cell      (3, 3) lattice vectors as rows [Å]
         quantity  what it is; a quantity other than "scalar" fixes the unit it is kept in
         unit      unit of the values; None means the package's own unit of the quantity (e/Å^3, 1/Å^3, V, eV)
@@ -101,7 +101,7 @@ class Field:
         origin    (3,) position of the first grid point [Å]; 0 by default
         structure atoms in the cell
 
-        Raises InputError for complex or non-finite values, a wrong shape, a singular cell; UnitsError for an
+        Raises InputError for complex, masked or non-finite values, a wrong shape, a singular cell; UnitsError for an
         unknown unit or quantity, or a unit that does not fit the quantity.
         """
         where = choose_device(device)
@@ -114,7 +114,17 @@ class Field:
                     f'The values are on a GPU, the device is {where.name}: say device="gpu:0", or give values.get().'
                 ) from None
         else:
-            array = np.asarray(values)
+            if np.ma.is_masked(values):
+                raise InputError(
+                    f"{np.ma.count_masked(values)} of {np.size(values)} values are masked, and a field has a value "
+                    "everywhere: fill them, or leave those planes out."
+                )
+            try:
+                array = np.asarray(values)
+            except ValueError:
+                raise InputError(
+                    "The values are lists of different lengths: a field needs three axes (a, b, c)."
+                ) from None
         if np.iscomplexobj(array):
             raise InputError("Complex values: a Field is real. Give the real and imaginary parts as two Fields.")
         if array.dtype.kind not in "fiub":
@@ -122,7 +132,7 @@ class Field:
         if array.ndim != 3:
             raise InputError(f"Values of shape {array.shape}: a field needs three axes (a, b, c).")
         if array.dtype not in (np.float32, np.float64):
-            array = array.astype(np.float64)
+            array = array.astype(np.float32 if array.dtype == ">f4" else np.float64)
         start = np.zeros(3) if origin is None else np.asarray(origin, dtype=np.float64)
         shape = (array.shape[0], array.shape[1], array.shape[2])
         grid = Grid(shape, np.asarray(cell, dtype=np.float64), start, parse_boundary(boundary))

@@ -419,7 +419,7 @@ def _gpu(number: int) -> Any:
 
 
 def same_gpu() -> Callable[[], object]:
-    """What makes the GPU that was last used in this thread, if any, the current one of the thread that calls it."""
+    """What makes the GPU last used in this thread, if any, and its stream those of the thread that calls it."""
     gpu = sys.modules.get(f"{__name__}.gpu.runtime")  # nobody has used one before
     return gpu.last_used() if gpu else lambda: None
 
@@ -467,6 +467,8 @@ def choose_device(device: str | Device = "auto") -> Device:
     'cpu'
     """
     if not isinstance(device, str):
+        if not hasattr(device, "asarray"):
+            raise DeviceError(f'Unknown device {device!r}: choose "auto", "cpu" or "gpu:N".')
         return device
     if "GPUHOMOG_TRANSPORT" in os.environ:
         from .gpu.transports import named_transport

@@ -32,6 +32,8 @@ class CurrentGPU(threading.local):
     """CUDA has one for each thread, the first until another is chosen."""
 
     number = 0
+    stream: Any = None
+    """Where somebody has chosen one."""
 
     def check(self, number: int) -> None:
         """Memory and kernels of another one are out of reach."""
@@ -131,6 +133,10 @@ class Stream:
     def synchronize(self) -> None:
         with self.lock:
             self.run(len(self.pending))
+
+    def use(self) -> None:
+        """The current one of this thread."""
+        CURRENT.stream = self
 
     def wait_event(self, event: Any) -> None:
         """For what was recorded until now: before the next kernel, which runs when it is launched."""

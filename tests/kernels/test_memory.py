@@ -82,6 +82,27 @@ def test_what_is_kept_for_later_calls_gives_way(small, monkeypatch):
         small.asarray(np.ones(2000))
 
 
+@pytest.mark.parametrize("name", ["zeros", "ascontiguousarray", "array"])
+def test_what_primitives_allocate_is_given_back_for_too(small, monkeypatch, rng, name):
+    values = rng.normal(size=(3, 4, 5)).astype(np.float32)
+    there, real, room = small.asarray(values), getattr(small.runtime.xp, name), []
+    wide = small.asarray(np.concatenate([np.zeros(1, np.float32), values.ravel()]))
+
+    def full(*given, **options):
+        if not room:
+            raise MemoryError
+        return real(*given, **options)
+
+    monkeypatch.setattr(small._transforms, "forget", lambda: room.append(True))
+    monkeypatch.setattr(small.runtime.xp, name, full, raising=False)
+    if name == "zeros":
+        found = small.pad(there, 0, 1, 5)[1:4]
+    else:
+        found = small.contiguous(there if name == "ascontiguousarray" else wide[1:].reshape(3, 4, 5))
+    np.testing.assert_array_equal(small.to_host(found), values)
+    assert len(room) == 1
+
+
 OPERATIONS = {
     "planar average": lambda f: gh.planar_average(f, 2),
     "Gaussian": lambda f: gh.average(f, gh.Gaussian(3.0)),

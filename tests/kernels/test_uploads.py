@@ -280,7 +280,9 @@ def test_work_that_takes_turns_stays_on_its_gpu(second_gpu, stored, rng):
     box = gh.Box(2.5)
     works = [lambda: there * 2.0, lambda: gh.average(field, box, spacing=2.0).values * 2.0]
     works += [lambda: gh.planar_average(field, 1).values]
-    doubled, average, profile = in_turns(works, run.answer)
+    works += [lambda: CURRENT.stream]
+    doubled, average, profile, stream = in_turns(works, run.answer)
+    assert stream is second_gpu.runtime.xp.cuda.get_current_stream()
     expected = gh.average(gh.Field.from_array(values, np.diag(np.array(SHAPE, float)), device="cpu"), box, spacing=2.0)
     np.testing.assert_array_equal(second_gpu.to_host(doubled), 2.0 * values)
     np.testing.assert_allclose(second_gpu.to_host(average), 2.0 * expected.values, atol=1e-13)

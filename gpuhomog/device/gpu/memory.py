@@ -105,6 +105,14 @@ class Memory:
             self.check_fits(n_bytes, f"An array of {list(np.atleast_1d(shape))} {np.dtype(dtype)} values")
             return self.runtime.xp.empty(shape, dtype)
 
+    def _made(self, make: Callable[[], Any]) -> Any:
+        """A new array; where there is no room for it, once more without what is kept for later calls."""
+        try:
+            return make()
+        except MemoryError:
+            self._give_back()
+            return make()
+
     def _give_back(self) -> None:
         """Give up what is kept for later calls and may be as large as a field: plans of transforms, the pool's rest."""
         if "_transforms" in vars(self):  # else cuFFT would be loaded for it
@@ -153,15 +161,18 @@ class Memory:
     def contiguous(self, values: Any) -> Any:
         """C-ordered values from a 16-byte address on, as vector loads and cuFFT want; copied where they are not."""
         xp = self.runtime.xp
-        values = xp.ascontiguousarray(values)
+        values = self._made(lambda: xp.ascontiguousarray(values))
         facts = values.__array_interface__ if isinstance(values, np.ndarray) else values.__cuda_array_interface__
-        return values if facts["data"][0] % ALIGNMENT == 0 else xp.array(values, copy=True, order="C")
+        if facts["data"][0] % ALIGNMENT == 0:
+            return values
+        return self._made(lambda: xp.array(values, copy=True, order="C"))
 
     def pad(self, values: Any, axis: int, before: int, n: int) -> Any:
         """Zeros before and after along an axis, in the memory order of the values."""
         shape = list(values.shape)
         shape[axis] = n
-        out = self.runtime.xp.zeros(shape, dtype=values.dtype, order="F" if is_fortran_ordered(values) else "C")
+        order = "F" if is_fortran_ordered(values) else "C"
+        out = self._made(lambda: self.runtime.xp.zeros(shape, dtype=values.dtype, order=order))
         place = [slice(None)] * 3
         place[axis] = slice(before, before + values.shape[axis])
         out[tuple(place)] = values
@@ -169,13 +180,13 @@ class Memory:
 
     def copy(self, values: Any) -> Any:
         """A copy in the same memory order."""
-        return values.copy(order="K")
+        return self._made(lambda: values.copy(order="K"))
 
     def compact(self, values: Any) -> Any:
         """The values in memory of their own, without gaps."""
         if values.flags.c_contiguous or values.flags.f_contiguous:
             return values
-        return values.copy(order="C")
+        return self._made(lambda: values.copy(order="C"))
 
     def squared_deviation(self, values: Any, centre: float) -> Any:
         """One new float64 array."""

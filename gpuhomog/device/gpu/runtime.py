@@ -85,8 +85,18 @@ _thread = _Thread()
 
 
 def last_used() -> Callable[[], object]:
-    """What makes the GPU that this thread used last the current one of the thread that calls it."""
-    return (lambda: None) if _thread.runtime is None else _thread.runtime.use
+    """What makes the GPU that this thread used last, and its stream, the current ones of the thread that calls it."""
+    runtime = _thread.runtime
+    if runtime is None:
+        return lambda: None
+    runtime.use()  # each GPU has a current stream of its own
+    stream = runtime.xp.cuda.get_current_stream()
+
+    def use() -> None:
+        runtime.use()
+        stream.use()
+
+    return use
 
 
 class CuPyRuntime:
@@ -98,8 +108,9 @@ class CuPyRuntime:
         self.xp = cupy
         self.number = number
         self.name = f"gpu:{number}"
+        self._device = cupy.cuda.Device(number)
         self.use()
-        attributes = cupy.cuda.Device(number).attributes
+        attributes = self._device.attributes
         self.n_multiprocessors = int(attributes["MultiProcessorCount"])
         self.shared_bytes = int(attributes["MaxSharedMemoryPerBlockOptin"])
         self.cache_bytes = int(attributes["L2CacheSize"])
@@ -107,14 +118,14 @@ class CuPyRuntime:
 
     def use(self) -> None:
         """Make this GPU the current one of CuPy, in this thread."""
-        self.xp.cuda.Device(self.number).use()
+        self._device.use()
         _thread.runtime = self
 
     def describe(self) -> dict[str, Any]:
         """What `gpuhomog devices` says of it."""
         runtime = self.xp.cuda.runtime
-        free, total = self.xp.cuda.Device(self.number).mem_info
-        capability = str(self.xp.cuda.Device(self.number).compute_capability)
+        free, total = self._device.mem_info
+        capability = str(self._device.compute_capability)
         return {
             "name": self.name,
             "product": self.product_name,
@@ -164,7 +175,7 @@ class CuPyRuntime:
 
     def free_bytes(self) -> tuple[int, int]:
         """What the driver has free and what the memory pool holds unused, of all bytes."""
-        free, total = self.xp.cuda.Device(self.number).mem_info
+        free, total = self._device.mem_info
         return int(free + self.xp.get_default_memory_pool().free_bytes()), int(total)
 
     def synchronize(self) -> None:

@@ -205,7 +205,7 @@ class Spectral(Memory):
         for number in sorted(range(len(plans)), key=lambda i: plans[i] is None):
             plan, last = plans[number], len(results) == len(plans) - 1
             if plan is not None:
-                modes = spectrum if last else self.runtime.xp.empty_like(spectrum)
+                modes = spectrum if last else self.empty(spectrum.shape, spectrum.dtype)
                 self._filter_lines(plan, spectrum.dtype)(spectrum, modes, 1)
             else:
                 if not whole:

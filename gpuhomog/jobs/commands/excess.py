@@ -192,10 +192,12 @@ COMMANDS = (
         "interface",
         "Charge per area of the interface between two materials, with its uncertainty.",
         f"Needs a {SIGNED}: for an electron density (CHGCAR) give --ion-charges. On a periodic axis the interface is "
-        "what lies going up from X1 to X2, through the end of the cell if need be.",
+        "what lies going up from X1 to X2, through the end of the cell if need be. Between two gaps, of --eps each and "
+        "with --period none, it is the charge of the layer that they divide from others.",
         (
             "gpuhomog interface charge.h5 --axis c --between 6,18 --plot interface.pdf",
             "gpuhomog interface CHGCAR --ion-charges Na=1,Cl=7 --between 6,18 --period 2.82,3.1",
+            "gpuhomog interface difference.cube --quantity charge_density --between 6,9.3 --period none --eps 1",
         ),
         (
             *o.READING,

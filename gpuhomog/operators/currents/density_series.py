@@ -261,7 +261,7 @@ class _Series:
         sigma = np.array(self.sigma)
         rates = rates_of(sigma, time_step)
         n, x_b = len(sigma), self.settled.x_b
-        rounding = 4e-16 * self.gross * np.sqrt(len(self.first.values)) / time_step
+        rounding = self.body.line.rounding / time_step
         spread = rates.value[:, 1:].std(axis=1)
         uncertainty = np.sqrt(rates.uncertainty[:, 0] ** 2 + spread**2 + rounding**2)
         low, high = sigma[:, 0], np.array(self.high)

@@ -29,6 +29,8 @@ LEAST_SWING = 0.1
 CALM_LENGTH, CALM_LEVEL = 10.0, 0.05
 """A bulk without layers (jellium): its cumulative charge varies by less than this fraction of its largest value over
 this length [Å], longer than the spacing of layers in any common crystal."""
+GAP_LEVEL = 0.01
+"""A gap between layers: within a window |ρ| adds up to no more than this fraction of the largest cumulative charge."""
 FLUCTUATION_GROWTH = 0.5
 """Exponent of the variance of the charge of a length, above which a bulk fluctuates: 0 hyperuniform, 1 random."""
 CHARGED_GROWTH = 1.6
@@ -65,6 +67,12 @@ def why_no_bulk(
         place = f"one period of {period.length:.4g} Å around x_b" if period else "the bulk window"
         return f"no neutral bulk: {place} carries {net:.3g} {unit}, so the value would change with x_b"
     return None
+
+
+def is_gap(line: Unrolled, window: tuple[float, float]) -> bool:
+    """True if there is next to no charge in a window: layers on either side of it have charges of their own."""
+    inside = (line.position >= window[0]) & (line.position <= window[1])
+    return bool(np.abs(line.values[inside]).sum() * line.spacing <= GAP_LEVEL * line.highest)
 
 
 def why_too_few_layers(body: Body, x_b: float) -> str | None:

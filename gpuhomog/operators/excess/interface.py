@@ -45,7 +45,7 @@ from ..profiles.bulk import (
 )
 from ..profiles.planar import Planes
 from ..profiles.unrolled import Unrolled, check_sampling
-from .bulk_charge import LEAST_ALPHA, SCALES_APART, low_k_exponent, not_converged, why_no_bulk
+from .bulk_charge import LEAST_ALPHA, SCALES_APART, is_gap, low_k_exponent, not_converged, why_no_bulk
 from .charge_profile import charge_profile, profile_of
 from .level_sets import Window, edges_around, local_mean_crossing, usable, without_ends
 from .line_moments import first_moment_by_partition, first_moment_by_window, mean_of_running
@@ -53,6 +53,9 @@ from .surface import check_eps, predicted_residual, without_reference
 
 Array = NDArray[np.float64]
 Between = TypeVar("Between", bound="InterfaceExcess")
+
+GAP_STRETCH = 0.5
+"""A gap could be cut so far to either side [Å]: tails of electrons fall by e over 0.2 to 0.5 Å."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,8 +158,9 @@ def interface_charge(
 
     field     charge density, Field or Profile
     axis      of a Field
-    between   x_1, x_2 [Å]: a position deep in the bulk below, and one deep in the bulk above. On a periodic axis x_2
-              may be the smaller number: the interface is what lies going up from x_1
+    between   x_1, x_2 [Å]: a position deep in the bulk below, and one deep in the bulk above, or in a gap between
+              layers, eps wide. On a periodic axis x_2 may be the smaller number: the interface is what lies going up
+              from x_1
     period    of the two bulks [Å], or one for both; "auto" finds each; None: there is none
     eps       width of the kernel [Å]; a fifth of x_2 - x_1 by default
     origin    of the first moment [Å]; the middle between x_1 and x_2 by default
@@ -285,9 +289,17 @@ class _TwoBulks:
         return np.array([1.0, self.apart])
 
     @cached_property
+    def gaps(self) -> list[bool]:
+        """Whether x_1 and x_2 lie in gaps between layers rather than in bulks."""
+        windows = [(x - self.eps / 2, x + self.eps / 2) for x in self.x]
+        sides = zip(self.periods, windows, strict=True)
+        return [period is None and is_gap(self.line, window) for period, window in sides]
+
+    @cached_property
     def around(self) -> list[Array]:
         """Other positions that x_1 and x_2 could have."""
-        reaches = [period.length if period else self.eps / 2 for period in self.periods]
+        narrow = [max(self.eps / 2, GAP_STRETCH) if gap else self.eps / 2 for gap in self.gaps]
+        reaches = [period.length if period else reach for period, reach in zip(self.periods, narrow, strict=True)]
         ends = self.line.start, self.line.end
         return [spread_positions(x, reach, ends) for x, reach in zip(self.x, reaches, strict=True)]
 
@@ -308,7 +320,9 @@ class _TwoBulks:
     @cached_property
     def reason(self) -> str | None:
         """Why one of the bulks is none."""
-        for side, x, period in zip(("below", "above"), self.x, self.periods, strict=True):
+        for side, x, period, gap in zip(("below", "above"), self.x, self.periods, self.gaps, strict=True):
+            if gap:
+                continue
             window = (x - self.eps / 2, x + self.eps / 2)
             reason = why_no_bulk(self.line, x, period, window, None, self.units[0])
             if reason:

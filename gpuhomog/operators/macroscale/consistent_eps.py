@@ -19,6 +19,7 @@ from ...errors import InputError, check_word
 from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile
+from ..profiles.bulk import fitted_line
 from .field_intervals import coarse_spacings, field_intervals
 from .interval_field import consistent_width, crossing
 
@@ -60,7 +61,7 @@ def self_consistent_eps(
     if slope is None:
         if profile.boundary != OPEN:
             raise InputError("No slope: eps_x undetermined. A periodic profile has none of its own, give slope=….")
-        slope = float(np.polynomial.Polynomial.fit(profile.position, profile.values, 1).convert().coef[1])
+        slope = fitted_line(profile.position, profile.values)[0]
     if not isfinite(slope) or abs(slope) * profile.length <= 1e-9 * float(np.abs(profile.values).max()):
         raise InputError(f"No slope: eps_x undetermined (V' = {slope:.3g} per Å).")
     found = consistent_width(profile, abs(slope), outside, sampling)

@@ -63,6 +63,10 @@ class Line:
     def __init__(self, profile: Profile) -> None:
         self.periodic = profile.boundary != OPEN
         n = len(profile.values)
+        if n < 2 and not self.periodic:
+            raise InputError(
+                "Profile of 1 plane between open ends has no intervals: take a finer grid, or another axis."
+            )
         spectrum = np.abs(np.fft.rfft(profile.values * (1.0 if self.periodic else np.hanning(n + 2)[1:-1])))
         spectrum[0] = 0.0
         kept = np.flatnonzero(spectrum > NEGLIGIBLE * max(float(spectrum.max()), 1e-300))
