@@ -204,7 +204,7 @@ def test_a_missing_job_file(tmp_path, capsys):
         (o.periods, "auto", "auto", "auto"),
         (o.periods, "none", "none", None),
         (o.one_period, "2.82", 2.82, 2.82),
-        (o.two_periods, "2.8", 2.8, (2.8, 2.8)),
+        (o.TWO_PERIODS.parse, "2.8", 2.8, 2.8),
         (o.outside, "edge", "edge", "edge"),
         (o.outside, "0,1", [0, 1], (0.0, 1.0)),
         (o.net_charge, "any", "any", None),

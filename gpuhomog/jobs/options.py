@@ -249,7 +249,7 @@ def reference(raw: Any) -> float | str:
 
 
 def periods(raw: Any) -> str | float | tuple[float, ...] | None:
-    """Averaging windows: "auto", "none", or one or two lengths."""
+    """Periods, or windows of an average: "auto", "none", or one or two lengths."""
     if raw in ("auto", "none"):
         return None if raw == "none" else "auto"
     values = several(raw, length)
@@ -268,12 +268,6 @@ def one_period(raw: Any) -> str | float | None:
     if isinstance(value, tuple):
         raise Unusable('give "auto", "none", or a length in Å, such as 2.82')
     return value
-
-
-def two_periods(raw: Any) -> str | tuple[float, ...] | None:
-    """Periods of two bulks: "auto", "none", or one or two lengths."""
-    value = periods(raw)
-    return (value, value) if isinstance(value, float) else value
 
 
 def outside(raw: Any) -> str | float | tuple[float, ...]:
@@ -673,10 +667,9 @@ PERIOD = Option(
     default="auto",
     panel=METHOD,
 )
-TWO_PERIODS = replace(PERIOD, parse=two_periods, metavar="P[,P2]")
+TWO_PERIODS = replace(PERIOD, parse=periods, metavar="P[,P2]")
 WINDOWS = replace(
     TWO_PERIODS,
-    parse=periods,
     python={"periods=…": "…", 'periods="auto"': "auto"},
     here="Of an interface both: these are the averaging windows; auto finds them, none gives the planar average alone.",
 )
