@@ -14,6 +14,7 @@ from gpuhomog.cli import app
 from gpuhomog.jobs import COMMANDS, prepare
 from gpuhomog.jobs.task import Inputs
 from gpuhomog.paper.densities import crystal, face_centred
+from gpuhomog.plots import style
 from gpuhomog.plots.style import SMALL
 
 PROGRAM = get_command(app)
@@ -109,12 +110,30 @@ def test_a_figure_in_print(folder, monkeypatch, line):
         figure = outcome.draw()
         found, point = texts(figure), figure.dpi / 72
         assert len(found) > 4
+        for axes in figure.axes:
+            for axis in (axes.xaxis, axes.yaxis):  # one number is no scale
+                assert (
+                    not axis.get_label_text() or sum(text in axis.get_ticklabels(which="both") for text, _ in found) > 1
+                )
         assert not [text.get_text() for text, _ in found if text.get_fontsize() < SMALL], width
         paper = figure.bbox.padded(0.5)
         cut = [text.get_text() for text, box in found if not (paper.contains(*box.min) and paper.contains(*box.max))]
         assert not cut, width
         over = [(a.get_text(), b.get_text()) for (a, at), (b, to) in combinations(found, 2) if overlap(at, to) > point]
         assert not over, width
+
+
+def test_numbers_of_neighbouring_rows_do_not_touch():
+    figure = style.new_figure("column", 3.2)
+    upper, lower = style.figure_rows(figure, [1.3, 1.2])
+    upper.set_yticks([-0.4, 0.0, 0.4])
+    lower.set_yticks([0.0, 0.1, 0.2, 0.3])
+    upper.set_ylim(-0.41, 0.62)
+    lower.set_ylim(0.0, 0.302)
+    style.finish_rows([upper, lower], "position (Å)", (0.0, 1.0))
+    found = texts(figure)
+    assert not [1 for (_, at), (_, to) in combinations(found, 2) if overlap(at, to) > 0]
+    assert {"−0.4", "0.2"} <= {text.get_text() for text, _ in found} and 0.3 not in lower.get_yticks()
 
 
 def test_every_command_with_a_figure_is_looked_at():
