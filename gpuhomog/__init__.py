@@ -18,6 +18,7 @@ from .averaging_kernels import Ball, Box, Disc, Gaussian, PowerLaw, Sampled, Sta
 from .errors import AccuracyWarning, DeviceError, FileFormatError, GpuhomogError, InputError, KernelError, UnitsError
 from .field import Field
 from .grid import Grid
+from .operators.averages.at_points import AverageAt, average_at
 from .operators.averages.average import average, average_and_variance, average_gradient, averages_and_variances
 from .operators.charge import ChargeBalance, charge_balance, charge_density
 from .operators.currents.berry_phase import (
@@ -57,18 +58,11 @@ from .operators.excess.terminations import (
     polarization_quantum,
     terminations,
 )
+from .operators.macroscale.assumption_8 import Assumption8, attainable, attainable_throughout, physical_assumption_8
+from .operators.macroscale.consistent_eps import self_consistent_eps
+from .operators.macroscale.field_intervals import FieldIntervals, field_intervals
 from .operators.macroscale.fluctuation import FieldAssumption8, attainable_in_ball, field_assumption_8, line_through
-from .operators.macroscale.interval_field import (
-    Assumption8,
-    FieldIntervals,
-    IntervalField,
-    attainable,
-    attainable_throughout,
-    field_intervals,
-    interval_field,
-    physical_assumption_8,
-    self_consistent_eps,
-)
+from .operators.macroscale.interval_field import IntervalField, interval_field
 from .operators.macroscale.scale_report import AtScale, ScaleReport, scale_report
 from .operators.macroscale.scales import Scales, scales
 from .operators.macroscale.uncertainty import Uncertainty, spectral_uncertainty, uncertainty
@@ -107,6 +101,7 @@ from .operators.potentials.interaction_energy import InteractionEnergy, interact
 from .operators.potentials.planar_terms import CylinderTerms, cylinder_terms
 from .operators.potentials.poisson import electric_field, electrostatic_potential
 from .operators.potentials.potential_step import PotentialStep, potential_step
+from .operators.potentials.trajectory_potential import trajectory_potential
 from .operators.potentials.vacuum import DipoleCorrection, VacuumLevels, dipole_correction, vacuum_levels
 from .operators.profiles.macroscopic import macroscopic_average
 from .operators.profiles.periods import PeriodEstimate, find_periods
@@ -130,6 +125,7 @@ __all__ = [
     "AccuracyWarning",
     "Assumption8",
     "AtScale",
+    "AverageAt",
     "Ball",
     "BallCharge",
     "BandAlignment",
@@ -213,6 +209,7 @@ __all__ = [
     "attainable_throughout",
     "average",
     "average_and_variance",
+    "average_at",
     "average_gradient",
     "average_over_frames",
     "averages_and_variances",
@@ -287,6 +284,7 @@ __all__ = [
     "surface_excess",
     "surface_map",
     "terminations",
+    "trajectory_potential",
     "trajectory_profile",
     "transport_gauge",
     "uncertainty",

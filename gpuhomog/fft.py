@@ -32,11 +32,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .device import Device
-from .device.padded import convolved_planes
 from .errors import InputError
 from .memory_order import is_fortran_ordered
 from .parallel import Comm, Slab, transpose
-from .parallel.exchange import empty_like
+from .parallel.exchange import Lines, empty_like
 
 Modes = NDArray[Any]
 Part = Callable[[Modes, Modes, Modes], NDArray[Any]]
@@ -396,12 +395,12 @@ def filtered(
 
     slab, comm  where ranks share the values: the planes here, and who has the others; each gets its planes
 
-    Transforms are shared. Slabs are transformed within their planes, transposed, multiplied along the lines across,
-    and go the same way back; where nothing depends on the modes across, nothing is sent. Raises InputError for values
-    that are not the multipliers' whole grid where it is not said who has the rest.
+    Transforms are shared. Slabs are transformed within their planes, transposed, multiplied with whole lines across
+    them, and go the same way back; where nothing depends on the modes across, nothing is sent. Raises InputError for
+    values that are not the multipliers' whole grid where it is not said who has the rest.
     """
     if slab is not None and comm is not None and comm.size > 1:
-        return _filtered_slabs(device, values, multipliers, slab, comm)
+        return _on_slabs(device, values, multipliers, slab, comm)
     if values.shape != multipliers[0].shape:
         raise InputError(
             f"Fourier modes of a {list(multipliers[0].shape)} grid need all its planes, but {list(values.shape)} "
@@ -420,23 +419,18 @@ Each of these orders is its own inverse.
 """
 
 
-def _filtered_slabs(
-    device: Device, values: Any, multipliers: Sequence[Multiplier], slab: Slab, comm: Comm
-) -> list[Any]:
+def _on_slabs(device: Device, values: Any, multipliers: Sequence[Multiplier], slab: Slab, comm: Comm) -> list[Any]:
+    """Filtered planes of all ranks, with zeros behind them where the multipliers are for a larger grid."""
     order = SLOWEST_FIRST[slab.axis]
     stored = [replace(m, order=order) for m in multipliers]
     planes = values.transpose(order)
-    if all(0 in m.flat_axes for m in stored):
-        results = device.filter(planes, [m.across([0]) for m in stored]) if planes.size else [planes] * len(stored)
+    if all(0 in m.flat_axes for m in stored) and multipliers[0].shape[slab.axis] == slab.n:
+        across = [m.across([0]) for m in stored]
+        results = device.convolve(planes, across) if planes.size else [planes] * len(stored)
     else:
-        split = Slab(0, slab.n, slab.start, slab.stop)
-        spectrum, rows = transpose(comm, device, split, device.rfft_planes(planes), 1, planes.shape[1])
-        results = []
-        for number, multiplier in enumerate(stored, start=1):
-            modes = spectrum if number == len(stored) else device.copy(spectrum)
-            lines = device.filter_lines(modes, multiplier, rows.start)
-            back, _ = transpose(comm, device, rows, lines, 0, slab.n)
-            results.append(device.irfft_planes(back, planes.shape))
+        lines = Lines(comm, device, Slab(0, slab.n, slab.start, slab.stop))
+        empty = lambda: empty_like(device, values, slab.axis, slab.n_local).transpose(order)  # noqa: E731
+        results = device.filter_slabs(planes, stored, lines, empty)
     return [result.transpose(order) for result in results]
 
 
@@ -456,20 +450,7 @@ def convolved(
             turned = [replace(m, order=(m.order[2], m.order[1], m.order[0])) for m in multipliers]
             return [result.T for result in device.convolve(values.T, turned)]
         return list(device.convolve(values, multipliers))
-    order = SLOWEST_FIRST[slab.axis]
-    n_1 = multipliers[0].shape[order[1]]
-    split, rows = Slab(0, slab.n, slab.start, slab.stop), Slab.of(n_1, comm.rank, comm.size, 1)
-    stored = [replace(multiplier, order=order) for multiplier in multipliers]
-    results = convolved_planes(
-        device,
-        values.transpose(order),
-        stored,
-        empty=lambda: empty_like(device, values, 0, values.shape[0]).transpose(order),
-        first_row=rows.start,
-        there=lambda spectrum: transpose(comm, device, split, spectrum, 1, n_1)[0],
-        back=lambda modes: transpose(comm, device, rows, modes, 0, slab.n)[0],
-    )
-    return [result.transpose(order) for result in results]
+    return _on_slabs(device, values, multipliers, slab, comm)
 
 
 def modes_of_rows(shape: tuple[int, int, int]) -> tuple[Modes, Modes, Modes]:

@@ -91,8 +91,8 @@ class Field:
     ) -> Field:
         """Field from an array you already have.
 
-        values    (n_a, n_b, n_c) real, finite; integers and other floats become float64, float32 stays; an array of
-                  CuPy is taken as it is if the device is that GPU
+        values    (n_a, n_b, n_c) real, finite, none masked; integers and other floats become float64, float32 stays;
+                  what is on the device's GPU (arrays of CuPy, tensors of PyTorch) is taken as it is
         cell      (3, 3) lattice vectors as rows [Å]
         quantity  what it is; a quantity other than "scalar" fixes the unit it is kept in
         unit      unit of the values; None means the package's own unit of the quantity (e/Å^3, 1/Å^3, V, eV)
@@ -101,7 +101,7 @@ class Field:
         origin    (3,) position of the first grid point [Å]; 0 by default
         structure atoms in the cell
 
-        Raises InputError for complex or non-finite values, a wrong shape, a singular cell; UnitsError for an
+        Raises InputError for complex, masked or non-finite values, a wrong shape, a singular cell; UnitsError for an
         unknown unit or quantity, or a unit that does not fit the quantity.
         """
         where = choose_device(device)
@@ -114,7 +114,17 @@ class Field:
                     f'The values are on a GPU, the device is {where.name}: say device="gpu:0", or give values.get().'
                 ) from None
         else:
-            array = np.asarray(values)
+            if np.ma.is_masked(values):
+                raise InputError(
+                    f"{np.ma.count_masked(values)} of {np.size(values)} values are masked, and a field has a value "
+                    "everywhere: fill them, or leave those planes out."
+                )
+            try:
+                array = np.asarray(values)
+            except ValueError:
+                raise InputError(
+                    "The values are lists of different lengths: a field needs three axes (a, b, c)."
+                ) from None
         if np.iscomplexobj(array):
             raise InputError("Complex values: a Field is real. Give the real and imaginary parts as two Fields.")
         if array.dtype.kind not in "fiub":
@@ -122,7 +132,7 @@ class Field:
         if array.ndim != 3:
             raise InputError(f"Values of shape {array.shape}: a field needs three axes (a, b, c).")
         if array.dtype not in (np.float32, np.float64):
-            array = array.astype(np.float64)
+            array = array.astype(np.float32 if array.dtype == ">f4" else np.float64)
         start = np.zeros(3) if origin is None else np.asarray(origin, dtype=np.float64)
         shape = (array.shape[0], array.shape[1], array.shape[2])
         grid = Grid(shape, np.asarray(cell, dtype=np.float64), start, parse_boundary(boundary))
@@ -207,12 +217,19 @@ class Field:
 
     def on_first_rank(self) -> Field | None:
         """The whole field on rank 0, as a field of one process; None on the other ranks. Collective."""
+        whole = self._gathered(range(1))
+        return None if self.comm.rank > 0 else whole
+
+    def on_every_rank(self) -> Field:
+        """The whole field on each rank, as a field of one process. Collective."""
+        return self._gathered(range(self.comm.size))
+
+    def _gathered(self, ranks: range) -> Field:
+        """All planes on some ranks, none on the others."""
         if self.comm.size == 1:
             return self
-        wanted = [np.arange(self.slab.n if rank == 0 else 0) for rank in range(self.comm.size)]
+        wanted = [np.arange(self.slab.n if rank in ranks else 0) for rank in range(self.comm.size)]
         values = fetch_planes(self.comm, self.device, self.slab, self.values, wanted)
-        if self.comm.rank > 0:
-            return None
         return replace(self, values=values, slab=Slab.of(self.slab.n, axis=self.slab.axis), comm=Serial())
 
     def to_host(self) -> NDArray[Any]:

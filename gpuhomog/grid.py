@@ -41,7 +41,7 @@ def parse_boundary(boundary: str | Sequence[str]) -> tuple[str, str, str]:
     >>> parse_boundary("p,p,o")
     ('periodic', 'periodic', 'open')
     """
-    words = boundary.split(",") if isinstance(boundary, str) else list(boundary)
+    words = boundary.split(",") if isinstance(boundary, str) else np.ravel(boundary).tolist()
     if len(words) == 1:
         words = words * 3
     short = {"p": PERIODIC, "o": OPEN, PERIODIC: PERIODIC, OPEN: OPEN}

@@ -30,6 +30,10 @@ SYMBOLS = (
 """Element symbols by atomic number; "X" (0) is an atom whose element the file does not say."""
 
 
+IONS = "ions"
+"""The word for all atoms, where an element stands for its own."""
+
+
 def atomic_number(label: str) -> int:
     """Of what programs call atoms of an element; 0 if it is none.
 

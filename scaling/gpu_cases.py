@@ -24,7 +24,7 @@ from gpuhomog.device import CPU
 from gpuhomog.device.decode import PADDING, FixedWidth
 from gpuhomog.fft import InverseSquare, Multiplier, filtered, shell_powers
 from gpuhomog.operators.averages.line_weights import END_STENCIL, Line, spectral_weights, sum_weights, window_of
-from gpuhomog.operators.macroscale.interval_field import ball_rows
+from gpuhomog.operators.macroscale.field_intervals import ball_rows
 from gpuhomog.operators.potentials.cylinder_fit import march_fit
 from gpuhomog.operators.potentials.cylinder_kernel import khat
 from gpuhomog.operators.potentials.cylinder_table import disc_points

@@ -8,8 +8,9 @@
 
 Each rank is bound to one core and computes on one thread, so two ranks do what two threads would; this says what the
 exchanges cost within the memory of one machine, and nothing of a network. More ranks than there are cores are started
-for their bytes only. Times are minima over rounds in which all layouts take turns, of the slowest rank. The field is a
-sum of waves, whose averages are known.
+for their bytes only. Times are minima over rounds in which all layouts take turns, of the slowest rank. Averages are of
+a sum of waves, the potential is of a Gaussian charge: both are known. Kilobytes are not counted: sums over planes, by
+which a charge is checked.
 """
 
 from __future__ import annotations
@@ -23,24 +24,29 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from rows import append, machine, versions
+from scipy.special import erf
 
 import gpuhomog as gh
 from gpuhomog.device import choose_device
 from gpuhomog.grid import Grid
 from gpuhomog.operators.averages.average import plan_average
-from gpuhomog.operators.costs import Cost, average_cost, planar_cost
+from gpuhomog.operators.costs import Cost, average_cost, planar_cost, poisson_cost
 from gpuhomog.parallel import Slab, world
+from gpuhomog.units import COULOMB_CONSTANT
 
 WAVES = ((1, 2, 3), (0, 5, 1), (4, 0, 2))
 """Modes of the field, each of amplitude 1, about 10."""
 STEP = 0.25
 """Distance of points [Å]."""
+WIDTHS = 18
+"""Standard deviations of the charge in the shortest length of the cell."""
 KERNELS: dict[str, tuple[Any, float | None]] = {
     "box, every 8th point": (gh.Box(16.25 * 0.25), 8 * STEP),
     "gaussian, full grid": (gh.Gaussian(8.0), None),
@@ -50,6 +56,15 @@ LAYOUTS = ((1, 1), (2, 1), (2, 2))
 """Ranks, and times the planes, that are timed."""
 BYTES_ONLY = (2, 3, 8)
 """Ranks that are started for their bytes alone."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A call, what it should cost, and the error of its result, where it is known."""
+
+    call: Callable[[], Any]
+    cost: Cost
+    error: Callable[[Any], float] | None = None
 
 
 def field_of(shape: tuple[int, int, int], comm: Any) -> gh.Field:
@@ -80,17 +95,41 @@ def error_of(average: gh.Field, kernel: Any) -> float:
     return float(np.abs(average.values - out).max(initial=0.0) / 10)
 
 
-def cases(field: gh.Field) -> dict[str, tuple[Callable[[], Any], Cost]]:
-    """What is computed, and what it should cost; the cost is of the last rank, whichever this one is."""
+def distances(field: gh.Field) -> Any:
+    """From the middle of the cell, at this rank's points [Å]."""
+    x, y, z = (STEP * (np.arange(n) - n / 2) for n in field.grid.shape)
+    return np.sqrt(x[field.slab.planes, None, None] ** 2 + y[:, None] ** 2 + z**2)
+
+
+def charge_like(field: gh.Field) -> gh.Field:
+    """One e in a Gaussian in the middle, on this rank's planes."""
+    width = min(field.grid.lengths) / WIDTHS
+    density = np.exp(-((distances(field) / width) ** 2) / 2) / (2 * np.pi * width**2) ** 1.5
+    return replace(field, values=density, quantity="charge_density", unit="e/Å^3")
+
+
+def error_of_potential(potential: gh.Field) -> float:
+    """Largest deviation of this rank's points from erf(r/(√2 width))/r, over its value in the middle."""
+    width = min(potential.grid.lengths) / WIDTHS
+    r = np.maximum(distances(potential), 1e-9)
+    exact = COULOMB_CONSTANT * erf(r / (np.sqrt(2) * width)) / r
+    return float(np.abs(potential.values - exact).max(initial=0.0) / (COULOMB_CONSTANT * np.sqrt(2 / np.pi) / width))
+
+
+def cases(field: gh.Field) -> dict[str, Case]:
+    """What is computed, what it should cost, and how wrong a result is; the cost is of the last rank, always."""
     size = field.comm.size
-    last = Slab.of(field.slab.n, size - 1, size)
     comm: Any = SimpleNamespace(rank=size - 1, size=size)
-    part = gh.Field(field.grid, field.values, "scalar", None, field.device, last, comm)
-    known = {"planar average along the slabs": (lambda: gh.planar_average(field, "c"), planar_cost(part, "c"))}
+    part = replace(field, slab=Slab.of(field.slab.n, size - 1, size), comm=comm)
+    known = {"planar average along the slabs": Case(lambda: gh.planar_average(field, "c"), planar_cost(part, "c"))}
     for name, (kernel, spacing) in KERNELS.items():
         expected = average_cost(*plan_average(part, kernel, spacing, None, "auto", False))
-        known[name] = (lambda k=kernel, s=spacing: gh.average(field, k, spacing=s), expected)
-    return known
+        average = lambda k=kernel, s=spacing: gh.average(field, k, spacing=s)  # noqa: E731
+        known[name] = Case(average, expected, lambda result, k=kernel: error_of(result, k))
+    charge = charge_like(field)
+    opened = replace(part, grid=Grid(part.grid.shape, part.grid.cell, boundary=["open"] * 3))
+    potential = Case(lambda: gh.electrostatic_potential(charge, "o,o,o"), poisson_cost(opened), error_of_potential)
+    return {**known, "potential, isolated": potential}
 
 
 def on_this_rank(shape: tuple[int, int, int], repeats: int) -> None:
@@ -99,21 +138,22 @@ def on_this_rank(shape: tuple[int, int, int], repeats: int) -> None:
     comm = world()
     field = field_of(shape, comm)
     found: dict[str, Any] = {}
-    for name, (call, cost) in cases(field).items():
+    for name, case in cases(field).items():
         seconds = float("inf")
         for repeat in range(repeats):
             before = comm.sent.copy()
             comm.gather(None)  # all begin together
             start = time.perf_counter()
-            result = call()
+            result = case.call()
             taken = max(comm.gather(time.perf_counter() - start))
-            sent = comm.gather(sum((comm.sent - before).values()))
+            sent = comm.gather(sum(n for kind, n in (comm.sent - before).items() if kind in case.cost.sent))
             seconds = min(seconds, taken) if repeat > 0 or repeats == 1 else seconds  # the first one makes tables
-        expected = sum(cost.sent.values(), start=np.zeros(comm.size, dtype=np.int64)).tolist()
+        expected = sum(case.cost.sent.values(), start=np.zeros(comm.size, dtype=np.int64)).tolist()
         if sent != expected:
             raise SystemExit(f"{name}: ranks sent {sent} bytes, the model says {expected}.")
-        error = max(comm.gather(error_of(result, KERNELS[name][0]))) if name in KERNELS else 0.0
-        found[name] = {"seconds": seconds, "sent": sent, "error": error}
+        found[name] = {"seconds": seconds, "sent": sent}
+        if case.error is not None:
+            found[name]["error"] = max(comm.gather(case.error(result)))
     if comm.rank == 0:
         print(json.dumps(found))
 
@@ -152,7 +192,7 @@ def rows_of(n: int, best: dict[tuple[int, int], dict[str, Any]], bytes_only: dic
         def row(what: str, case: dict[str, Any], ratio: float | None, name: str = name) -> dict[str, Any]:
             sent = {"bytes": max(case["sent"]), "note": f"{sum(case['sent'])} bytes in all"}
             timed = {} if ratio is None else {"seconds": f"{case['seconds']:.4f}", "ratio_to_peer": f"{ratio:.2f}"}
-            error = {"error": f"{case['error']:.1e}"} if name in KERNELS else {}
+            error = {"error": f"{case['error']:.1e}"} if "error" in case else {}
             return {**about, "case": name, "size": f"{n}^3", "what": what, **timed, **error, **sent}
 
         if best:

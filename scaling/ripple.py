@@ -46,10 +46,10 @@ def fractional(values: np.ndarray, points: float) -> np.ndarray:
     return correlate1d(values, weights / points, mode="wrap")
 
 
-def best_time(call, repeats: int = 20) -> float:
-    """Shortest of several runs [ms]."""
+def best_time(call) -> float:
+    """Shortest of 20 runs [ms]."""
     times = []
-    for _ in range(repeats):
+    for _ in range(20):
         start = time.perf_counter()
         call()
         times.append(time.perf_counter() - start)

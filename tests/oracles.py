@@ -2,6 +2,7 @@
 
 box_mean_of_inverse_distance   own cell of direct sums of cell averages
 sampled_table, sampled_march_fit   kernels of a cylinder that equal direct sums over the points of its discs
+whole_filter                   a filter in Fourier space by NumPy, all modes complex
 halo_bytes                     what a halo brings to each rank, from the planes that each wants
 """
 
@@ -80,3 +81,18 @@ def halo_bytes(n, size, before, after, plane_bytes, periodic=True):
             start, stop = max(0, start), min(n, stop)
         wanted.append(range(start, stop if own.n_local else start))
     return model.fetch_bytes(n, wanted, plane_bytes)
+
+
+def whole_filter(values, shape, parts):
+    """By NumPy, all modes complex; Nyquist modes of even axes the mean over both signs."""
+    total = np.zeros(shape, complex)
+    for signs in np.ndindex(2, 2, 2):
+        modes = [np.fft.fftfreq(n, 1 / n) for n in shape]
+        for mode, n, sign in zip(modes, shape, signs, strict=True):
+            if n % 2 == 0 and sign:
+                mode[n // 2] = n / 2
+        factor = np.ones(shape, complex) / 8
+        for part in parts:
+            factor = factor * part(*np.meshgrid(*modes, indexing="ij"))
+        total += factor
+    return np.fft.ifftn(np.fft.fftn(values, shape, axes=(0, 1, 2)) * total).real[tuple(slice(n) for n in values.shape)]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import gpuhomog as gh
-from gpuhomog.errors import InputError, UnitsError
+from gpuhomog.errors import DeviceError, InputError, UnitsError
 
 
 @pytest.fixture
@@ -25,6 +25,32 @@ def test_what_is_no_field_or_profile_is_refused(field):
         gh.planar_average(field.values, "c")
     with pytest.raises(InputError, match=r"this is a Field: give gh\.planar_average"):
         gh.macroscopic_average(field)
+
+
+def test_what_lies_below_a_mask_is_no_value():
+    values = np.ma.masked_greater(np.arange(24.0).reshape(2, 3, 4), 20)
+    with pytest.raises(InputError, match="3 of 24 values are masked"):
+        gh.Field.from_array(values, np.eye(3))
+    assert gh.Field.from_array(values[:1], np.eye(3)).mean() == 5.5  # nothing of it is masked
+
+
+@pytest.mark.parametrize("kept", [">f4", "<f4", ">f8", ">i2"])
+def test_either_order_of_bytes(kept):
+    field = gh.Field.from_array(np.arange(24).reshape(2, 3, 4).astype(kept), np.eye(3))
+    assert field.values.dtype == (np.float32 if kept.endswith("f4") else np.float64) and field.mean() == 11.5
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "sentence"),
+    [
+        ({"values": [[[1.0, 2.0], [3.0]]]}, InputError, "lists of different lengths"),
+        ({"boundary": None}, InputError, "Boundary None is not understood"),
+        ({"device": 0}, DeviceError, "Unknown device 0"),
+    ],
+)
+def test_arguments_of_another_kind(given, error, sentence):
+    with pytest.raises(error, match=sentence):
+        gh.Field.from_array(**{"values": np.ones((2, 2, 2)), "cell": np.eye(3)} | given)
 
 
 def test_the_largest_doubles_are_finite():

@@ -11,6 +11,7 @@ from gpuhomog.cli import app
 from gpuhomog.errors import InputError
 from gpuhomog.jobs import COMMANDS, Inputs, prepare, read_job
 from gpuhomog.jobs import options as o
+from gpuhomog.jobs import parsing as p
 
 
 @pytest.fixture
@@ -195,26 +196,26 @@ def test_a_missing_job_file(tmp_path, capsys):
 @pytest.mark.parametrize(
     "parse, typed, in_toml, value",
     [
-        (o.lengths, "4,4,6", [4, 4, 6.0], (4.0, 4.0, 6.0)),
-        (o.lengths, "2.5", 2.5, 2.5),
-        (o.length, "3", 3, 3.0),
-        (o.point, "0,0.5,1", [0, 0.5, 1], (0.0, 0.5, 1.0)),
-        (o.interval, "6,18", [6, 18], (6.0, 18.0)),
-        (o.periods, "2.8,3.1", [2.8, 3.1], (2.8, 3.1)),
-        (o.periods, "auto", "auto", "auto"),
-        (o.periods, "none", "none", None),
-        (o.one_period, "2.82", 2.82, 2.82),
+        (p.lengths, "4,4,6", [4, 4, 6.0], (4.0, 4.0, 6.0)),
+        (p.lengths, "2.5", 2.5, 2.5),
+        (p.length, "3", 3, 3.0),
+        (p.point, "0,0.5,1", [0, 0.5, 1], (0.0, 0.5, 1.0)),
+        (p.interval, "6,18", [6, 18], (6.0, 18.0)),
+        (p.periods, "2.8,3.1", [2.8, 3.1], (2.8, 3.1)),
+        (p.periods, "auto", "auto", "auto"),
+        (p.periods, "none", "none", None),
+        (p.one_period, "2.82", 2.82, 2.82),
         (o.TWO_PERIODS.parse, "2.8", 2.8, 2.8),
-        (o.outside, "edge", "edge", "edge"),
-        (o.outside, "0,1", [0, 1], (0.0, 1.0)),
-        (o.net_charge, "any", "any", None),
-        (o.ion_charges, "Na=1, Cl=7", {"Na": 1, "Cl": 7}, {"Na": 1.0, "Cl": 7.0}),
+        (p.outside, "edge", "edge", "edge"),
+        (p.outside, "0,1", [0, 1], (0.0, 1.0)),
+        (p.net_charge, "any", "any", None),
+        (p.ion_charges, "Na=1, Cl=7", {"Na": 1, "Cl": 7}, {"Na": 1.0, "Cl": 7.0}),
         (o.AXIS.parse, "1,1,0", [1, 1, 0], None),
     ],
 )
 def test_typed_and_written_values_mean_the_same(parse, typed, in_toml, value):
     if parse is o.AXIS.parse:
-        assert o.parse_planes(parse(typed)) == o.parse_planes(parse(in_toml)) == (1, 1, 0)
+        assert p.parse_planes(parse(typed)) == p.parse_planes(parse(in_toml)) == (1, 1, 0)
     else:
         assert parse(typed) == parse(in_toml) == value
 
@@ -222,26 +223,26 @@ def test_typed_and_written_values_mean_the_same(parse, typed, in_toml, value):
 @pytest.mark.parametrize(
     "parse, raw",
     [
-        (o.length, "inf"),
-        (o.length, 0),
-        (o.length, True),
-        (o.number, "nan"),
-        (o.lengths, "1,2"),
-        (o.lengths, {}),
-        (o.interval, "3"),
-        (o.point, "1,2"),
-        (o.one_period, "1,2"),
-        (o.ion_charges, "Na"),
-        (o.ion_charges, "Na=1,Na=2"),
-        (o.ion_charges, 3),
-        (o.count(1, 4), 2.5),
-        (o.flag, "true"),
-        (o.text, 5),
-        (o.unit, "parsec"),
+        (p.length, "inf"),
+        (p.length, 0),
+        (p.length, True),
+        (p.number, "nan"),
+        (p.lengths, "1,2"),
+        (p.lengths, {}),
+        (p.interval, "3"),
+        (p.point, "1,2"),
+        (p.one_period, "1,2"),
+        (p.ion_charges, "Na"),
+        (p.ion_charges, "Na=1,Na=2"),
+        (p.ion_charges, 3),
+        (p.count(1, 4), 2.5),
+        (p.flag, "true"),
+        (p.text, 5),
+        (p.unit, "parsec"),
     ],
 )
 def test_unusable_values(parse, raw):
-    with pytest.raises(o.Unusable):
+    with pytest.raises(p.Unusable):
         parse(raw)
 
 

@@ -530,7 +530,7 @@ def checkerboard(shape):
 
 
 def test_corners_of_a_plate_are_drawn_where_they_are():
-    from gpuhomog.operators.excess.lines_and_points import plane_across
+    from gpuhomog.operators.excess.window_sums import plane_across
 
     field = checkerboard((41, 40, 1))
     result = gh.lines_and_points(field, [gh.box_region((-0.5, -0.5), (40.5, 39.5))])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
@@ -138,7 +139,8 @@ class Device(Protocol):
         ...
 
     pads_one_axis: ClassVar[bool]
-    """True if spectra that convolve holds are padded along the second axis alone, False if along two of them."""
+    """True if spectra that are held are halved, and padded, along the second axis alone; False if they are halved along
+    the third and padded along both."""
 
     filter_in_columns: ClassVar[dict[str, float]]
     """By precision, the columns of a matrix product that take as long as a filter in Fourier space."""
@@ -210,16 +212,8 @@ class Device(Protocol):
         """
         ...
 
-    def march_end_states(
-        self,
-        spectrum: Any,
-        fit: Any,
-        side: str = "both",
-        *,
-        planes: slice = slice(None),
-        columns: slice = slice(None),
-    ) -> Any:
-        """(sides * fit.n_states, n_1, columns) states of the march behind the last of these planes of each side.
+    def march_end_states(self, spectrum: Any, fit: Any, side: str = "both", *, planes: slice = slice(None)) -> Any:
+        """(sides * fit.n_states, n_1, n_2) states of the march behind the last of these planes of each side.
 
         A state is the recursions' (own, then two of each section) and the last planes times their weights, the last
         one first; as if nothing were behind the slab on the other end.
@@ -324,6 +318,14 @@ class Device(Protocol):
         """As filter, by multipliers of a larger grid with the same steps: zeros follow the values along each axis."""
         ...
 
+    def filter_slabs(self, planes: Any, multipliers: Sequence[Any], lines: Any, empty: Callable[[], Any]) -> list[Any]:
+        """As convolve, of planes (own n_0, n_1, n_2) that ranks share, with multipliers that depend on the first axis.
+
+        lines (parallel.exchange.Lines) turns what is transformed within planes into whole lines across them, and back;
+        empty() is memory for a result.
+        """
+        ...
+
     def rfft_planes(self, values: Any) -> Any:
         """(n_0, n_1, n_2//2 + 1) spectra of the planes of the first axis, unnormalized; values in any memory order."""
         ...
@@ -420,6 +422,12 @@ def _gpu(number: int) -> Any:
     return GPU(cupy_runtime(number))
 
 
+def same_gpu() -> Callable[[], object]:
+    """What makes the GPU last used in this thread, if any, and its stream those of the thread that calls it."""
+    gpu = sys.modules.get(f"{__name__}.gpu.runtime")  # nobody has used one before
+    return gpu.last_used() if gpu else lambda: None
+
+
 def _own_gpu() -> int:
     """Number of the GPU of this process: its own number on the node, counted round those there are."""
     from .gpu import n_gpus
@@ -453,8 +461,8 @@ def choose_device(device: str | Device = "auto") -> Device:
 
     "gpu" is the first one; of several processes that were launched together on a node each takes the next, so that
     they are spread over its GPUs. "auto" is what the environment variable GPUHOMOG_DEVICE says; else such a GPU where
-    CuPy sees one, else the CPU. The same name gives the same device. A process computes on one GPU at a time: the one
-    chosen last.
+    CuPy sees one, else the CPU. The same name gives the same device. A thread computes on one GPU at a time: the one
+    chosen last, or that of the last primitive.
 
     Raises DeviceError for an unknown name, and for a GPU that cannot be used, with the reason; for an unknown name in
     GPUHOMOG_TRANSPORT, too, whether this device would use it or not.
@@ -463,6 +471,8 @@ def choose_device(device: str | Device = "auto") -> Device:
     'cpu'
     """
     if not isinstance(device, str):
+        if not hasattr(device, "asarray"):
+            raise DeviceError(f'Unknown device {device!r}: choose "auto", "cpu" or "gpu:N".')
         return device
     if "GPUHOMOG_TRANSPORT" in os.environ:
         from .gpu.transports import named_transport
@@ -486,4 +496,4 @@ def choose_device(device: str | Device = "auto") -> Device:
     return chosen
 
 
-__all__ = ["CPU", "Device", "choose_device", "compiled_kernels", "describe_gpus", "why_no_gpu"]
+__all__ = ["CPU", "Device", "choose_device", "compiled_kernels", "describe_gpus", "same_gpu", "why_no_gpu"]

@@ -24,6 +24,7 @@ from typing import Any
 
 from ..errors import InputError, nearest_known
 from . import options as o
+from . import parsing as p
 from .commands import COMMANDS
 from .machines import PLAN_OPTIONS
 from .options import Option, read_values
@@ -37,13 +38,13 @@ IN_JOBS = tuple(name for name, command in COMMANDS.items() if command.reads and 
 def device_name(raw: Any) -> str:
     """A device of another machine: only its name can be checked."""
     if not isinstance(raw, str) or not re.fullmatch(r"auto|cpu|gpu(:[0-9]{1,4})?", raw):
-        raise o.Unusable('choose "auto", "cpu" or "gpu:N"')
+        raise p.Unusable('choose "auto", "cpu" or "gpu:N"')
     return raw
 
 
 RUN_OPTIONS = (o.DEVICE, o.DTYPE, o.MAX_MEMORY)
 DEVICE_ELSEWHERE = replace(o.DEVICE, parse=device_name)
-INPUT_OPTIONS = (Option("file", o.paths, "", "File to read."), *o.READING, *o.MAKING)
+INPUT_OPTIONS = (Option("file", p.paths, "", "File to read."), *o.READING, *o.MAKING)
 TABLES = ("input", "task", "run", "batch", "plan")
 
 

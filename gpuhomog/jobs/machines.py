@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from . import options as o
+from . import parsing as p
 
 
 @dataclass(frozen=True)
@@ -83,32 +84,32 @@ def grid_shape(raw: Any) -> tuple[int, int, int]:
     >>> grid_shape("4096"), grid_shape("96x96x144")
     ((4096, 4096, 4096), (96, 96, 144))
     """
-    parts = o.split(raw.replace("x", " ").replace("×", " ") if isinstance(raw, str) else raw)
+    parts = p.split(raw.replace("x", " ").replace("×", " ") if isinstance(raw, str) else raw)
     try:
-        counts = tuple(o.count(1, 1_000_000)(part) for part in parts)
-    except o.Unusable:
+        counts = tuple(p.count(1, 1_000_000)(part) for part in parts)
+    except p.Unusable:
         counts = ()
     if len(counts) == 1:
         counts *= 3
     if len(counts) != 3:
-        raise o.Unusable("give the points along each axis, such as 96x96x144, each from 1 to 1000000")
+        raise p.Unusable("give the points along each axis, such as 96x96x144, each from 1 to 1000000")
     return counts[0], counts[1], counts[2]
 
 
 def rate(raw: Any) -> float:
     """A positive number of GB, or of GB/s."""
     try:
-        value = o.number(raw)
-    except o.Unusable:
+        value = p.number(raw)
+    except p.Unusable:
         value = 0.0
     if value <= 0:
-        raise o.Unusable("give a positive number of GB, 10^9 bytes")
+        raise p.Unusable("give a positive number of GB, 10^9 bytes")
     return value
 
 
 PLAN_OPTIONS = (
-    o.Option("gpus", o.count(1, 1_000_000), "N", "GPUs, one rank each; CPUs' ranks with --machine cpu. Default: 1."),
-    o.Option("machine", o.word(*MACHINES, "cpu"), "NAME", f"Devices: {', '.join(MACHINES)} or cpu. Default: h100."),
+    o.Option("gpus", p.count(1, 1_000_000), "N", "GPUs, one rank each; CPUs' ranks with --machine cpu. Default: 1."),
+    o.Option("machine", p.word(*MACHINES, "cpu"), "NAME", f"Devices: {', '.join(MACHINES)} or cpu. Default: h100."),
     o.Option("bandwidth", rate, "GB/S", "What a copy reaches in the memory of one device. Default: the device's."),
     o.Option("memory", rate, "GB", "Memory of one device, or of one rank of CPUs. Default: the device's."),
     o.Option("network", rate, "GB/S", "What one rank sends. Default: the device's, in its maker's server."),

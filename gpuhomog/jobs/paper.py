@@ -16,7 +16,7 @@ from ..results import plain
 from ..writers import write
 from ..writers.atomic import replacing
 from .demo import make_folder
-from .options import Unusable, split
+from .parsing import Unusable, split
 from .task import Inputs, Outcome, Rows
 
 

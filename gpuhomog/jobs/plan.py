@@ -17,7 +17,7 @@ Out  Outcome: tables for people; for JSON bytes and seconds.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -32,38 +32,18 @@ from ..device.gpu import GPU
 from ..errors import GpuhomogError, InputError
 from ..field import Field
 from ..grid import Grid, parse_boundary
-from ..operators.averages.average import plan_average
-from ..operators.costs import (
-    Cost,
-    average_cost,
-    busiest_bytes,
-    filter_cost,
-    gradient_cost,
-    held,
-    ions_cost,
-    kept_on_disk,
-    planar_cost,
-    poisson_cost,
-    read_once,
-    report_cost,
-    shifted_cost,
-    streamed,
-    times,
-)
-from ..operators.macroscale.interval_field import BALL_PER_EPS
-from ..operators.macroscale.scales import MOST_LOW_MODES
-from ..operators.potentials.truncated import padded_grid
+from ..operators.costs import Cost, busiest_bytes, held, planar_cost, read_once
 from ..parallel import Slab
-from ..readers import open_source
+from ..readers import open_source, settle_quantity
 from ..streaming.memory import CHUNKS_HELD, RESULTS_HELD, SLACK, resident_bytes
-from .commands.averages import along_xyz
-from .commands.common import kernel_of
+from ..streaming.unread import NeedsAll
 from .commands.currents import is_of_charges
 from .job_file import Job
 from .machines import COPY_FRACTION, MACHINES, SPREAD, USABLE
 from .options import TO_QUANTITY, read_values
 from .slurm import BATCH_OPTIONS, ranks_per_node
 from .task import Outcome, Rows, Task, import_libraries
+from .work import WORK, Shape, Work, making_work
 
 TEXT_BYTES = 18.2
 """Of a value in text that is written (writers/numerals.py), with its share of the line ends."""
@@ -71,8 +51,6 @@ TEXT_NAMES = ("cube", "xsf", "chgcar", "locpot")
 FILE_BYTES = 8
 """Of a value in a file that does not exist yet."""
 GB = 1e9
-
-Shape = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -93,25 +71,6 @@ class Rates:
     host_link: float | None
     network: float | None
     storage: float | None
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a command does with its field.
-
-    cost    on the busiest rank
-    fields  written: file, shape
-    way     of an average
-    kept    bytes of results beside values that are read some planes at a time (--max-memory); None: it needs all at
-            once
-    spectra bytes that spectra on the disk take beside such values
-    """
-
-    cost: Cost
-    fields: tuple[tuple[Path | None, Shape], ...] = ()
-    way: str | None = None
-    kept: int | None = 0
-    spectra: int = 0
 
 
 @dataclass(frozen=True)
@@ -163,178 +122,19 @@ class PlannedTask:
         }
 
 
-def info_work(field: Field, values: Mapping[str, Any]) -> Work:
-    """Its numbers."""
-    return Work(Cost() if values["header"] else report_cost(busiest_bytes(field)))
-
-
-def convert_work(field: Field, values: Mapping[str, Any]) -> Work:
-    """Less others, another unit, and the numbers."""
-    n_bytes, less = busiest_bytes(field), values["less"] or ()
-    other_unit = Cost() if values["to_unit"] is None else read_once(n_bytes, n_bytes)
-    differences = times(len(less), read_once(2 * n_bytes, n_bytes))
-    work = differences.beside(other_unit).beside(report_cost(n_bytes))
-    return Work(work, ((values["output"], field.grid.shape),), kept=None if less else 0)
-
-
-def average_work(field: Field, values: Mapping[str, Any]) -> Work:
-    """Averages, variances and gradients, and their numbers."""
-    with_variance, with_gradient = values["variance"] is not None, values["gradient"] is not None
-    if with_variance:
-        field = replace(field, values=np.broadcast_to(np.float64(0), field.values.shape))
-    plan, way = plan_average(
-        field, kernel_of(dict(values)), values["spacing"], values["sampling"], "auto", values["padded"]
-    )
-    by_planes = streamed(plan)
-    if by_planes is not None and values.get("max_memory") is not None:
-        way = by_planes[-1]
-    total = average_cost(plan, way)
-    if with_variance or values["outside"] != 0:
-        total = shifted_cost(field, total)
-    if with_variance:
-        total = total.beside(total)
-    if with_gradient:
-        total = total.beside(gradient_cost(plan, way))
-    paths = [values["output"], *([values["variance"]] if with_variance else [])]
-    paths += along_xyz(values["gradient"]) if with_gradient else ()
-    out = held(plan.n_out, field.slab.axis, field.comm.size) * field.values.dtype.itemsize
-    n_results = 1 + with_variance + 3 * with_gradient
-    return Work(
-        total.beside(report_cost(len(paths) * out)),
-        tuple((path, plan.n_out) for path in paths),
-        way.name,
-        *((None,) if by_planes is None else (n_results * by_planes[0], by_planes[1])),
-    )
-
-
-def profile_work(field: Field, values: Mapping[str, Any]) -> Work:
-    """Sums over planes; what is made of them is small."""
-    return Work(planar_cost(field, values["axis"] or "c"))
-
-
-def current_work(field: Field, values: Mapping[str, Any]) -> Work:
-    """Sums over planes of every frame; ions are added to one after another."""
-    total = planar_cost(field, values["axis"])
-    for _ in values["files"][1:]:
-        total = total.beside(planar_cost(field, values["axis"])).beside(making_cost(field, values))
-    return Work(total, kept=None)
-
-
-def macro_work(field: Field, values: Mapping[str, Any]) -> Work:
-    """Sums over planes, or an average on a coarse grid."""
-    if not values["ball"]:
-        return profile_work(field, values)
-    kernel = kernel_of(dict(values))
-    spacing = values["spacing"] or (values["eps_x"] or kernel.eps) / BALL_PER_EPS
-    plan, way = plan_average(field, kernel, spacing, values["sampling"], "auto", False)
-    by_planes = streamed(plan)
-    kept, spectra = (None, 0) if by_planes is None else by_planes[:2]
-    return Work(average_cost(plan, way), way=way.name, kept=kept, spectra=spectra)
-
-
-def scales_work(field: Field, values: Mapping[str, Any]) -> Work:
-    """Sums over planes, or a transform of the whole; a few low modes where that is read some planes at a time."""
-    if values["axis"] is not None:
-        return profile_work(field, values)
-    modes = [min(2 * MOST_LOW_MODES + 1, n) for n in field.grid.shape]
-    return Work(filter_cost(field, field.grid.shape), kept=3 * 8 * prod(modes))
-
-
-def corners_work(field: Field, values: Mapping[str, Any]) -> Work:
-    """Weighted sums over windows; each value is read once, on the host."""
-    return Work(read_once(busiest_bytes(field)))
-
-
-def potential_work(field: Field, values: Mapping[str, Any]) -> Work:
-    """Poisson's equation, unless the file is said to be a potential: that changes its sign; or a cylinder's sums."""
-    n_bytes, shape = busiest_bytes(field), field.grid.shape
-    if values["radius"] is not None:
-        if values["at"] is not None or values["point"] is not None:
-            return spectra_work(field, values)
-        sums = filter_cost(field, shape).beside(filter_cost(field, shape)).beside(report_cost(3 * n_bytes))
-        return Work(sums, ((values["output"], shape),), kept=None)
-    paths = (
-        along_xyz(values["output"])
-        if values["to_quantity"] == "electric_field" and values["output"]
-        else (values["output"],)
-    )
-    is_potential = values["quantity"] in ("electrostatic_potential", "electron_potential_energy")
-    if is_potential and values["to_quantity"] == "electrostatic_potential":
-        return Work(read_once(n_bytes, n_bytes).beside(report_cost(n_bytes)), ((values["output"], shape),))
-    ions = Cost() if values["ion_charges"] is None else ions_cost(field)
-    n_results = 3 if values["to_quantity"] == "electric_field" else 1
-    solved = ions.beside(poisson_cost(field, n_results)).beside(report_cost(n_results * n_bytes))
-    spectra = kept_on_disk(field, padded_grid(field.grid).shape) + (n_results - 1) * SLACK  # each leaves some behind
-    return Work(solved, tuple((path, shape) for path in paths), spectra=spectra)
-
-
-def energy_work(field: Field, values: Mapping[str, Any]) -> Work:
-    """The potentials of both densities, one after another, and sums of products."""
-    ions = Cost() if values["ion_charges"] is None else ions_cost(field).beside(ions_cost(field))
-    both = poisson_cost(field).beside(poisson_cost(field))
-    work = ions.beside(both).beside(read_once(8 * busiest_bytes(field)))
-    return Work(work, spectra=2 * kept_on_disk(field, padded_grid(field.grid).shape))
-
-
-def spectra_work(field: Field, values: Mapping[str, Any]) -> Work:
-    """Spectra of a few planes at a time, which go to the host."""
-    return Work(read_once(busiest_bytes(field)).beside(report_cost(busiest_bytes(field))), kept=None)
-
-
-def cavity_work(field: Field, values: Mapping[str, Any]) -> Work:
-    """A transform of the whole, whose rows go to the host, and sums over planes."""
-    work = filter_cost(field, field.grid.shape).beside(report_cost(busiest_bytes(field)))
-    return Work(work, spectra=kept_on_disk(field, field.grid.shape))
-
-
-WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {
-    "info": info_work,
-    "convert": convert_work,
-    "average": average_work,
-    "profile": profile_work,
-    "macro": macro_work,
-    "scales": scales_work,
-    "surface": profile_work,
-    "interface": profile_work,
-    "step": profile_work,
-    "corners": corners_work,
-    "moments": profile_work,
-    "homogenize": profile_work,
-    "surface-map": profile_work,
-    "potential": potential_work,
-    "energy": energy_work,
-    "inner-potential": profile_work,
-    "cavity": cavity_work,
-    "budget": profile_work,
-    "decay": spectra_work,
-    "current": current_work,
-}
-
-
-def making_cost(field: Field, values: Mapping[str, Any]) -> Cost:
-    """Ions added, or another quantity made of the input, which stays."""
-    if values["ion_charges"] is not None:
-        return ions_cost(field)
-    if values["to_quantity"] == "charge_density":
-        return filter_cost(field, field.grid.shape)
-    n_bytes = busiest_bytes(field)
-    return Cost() if values["to_quantity"] is None else read_once(n_bytes, n_bytes)
-
-
-def needs_all(values: Mapping[str, Any]) -> bool:
-    """True if what is made of the input takes all its values at once."""
-    return values["ion_charges"] is not None or values["to_quantity"] == "charge_density"
-
-
 def unread(values: Mapping[str, Any], layout: Layout) -> tuple[Field, int, bool]:
     """An input as the busiest rank would hold it, but without values; its bytes in storage; whether they are text."""
     path: Path = values["file"]
     dtype = np.dtype(values.get("dtype") or np.float64)
     grid, axis, is_text = None, 0, False
+    quantity = values.get("quantity") or "scalar"
     if path.exists():
         choices = {name: values[name] for name in ("kind", "quantity", "frame") if values.get(name) is not None}
         source = open_source(path, **choices, survey=False)
         grid, axis, is_text = source.grid, source.slowest_axis, source.decode_planes is not None
+        block = values.get("block") or source.blocks[0]
+        if block in source.blocks and not values.get("header"):  # others are found when all the file is read
+            quantity, _ = settle_quantity(source, block, values.get("quantity"), values.get("unit"))
     elif layout.shape is None or layout.cell is None:
         raise InputError(
             f"{path}: no such file. To plan for a file that does not exist yet give --shape and --cell, or shape and "
@@ -355,7 +155,7 @@ def unread(values: Mapping[str, Any], layout: Layout) -> tuple[Field, int, bool]
     device: Any = GPU if layout.on_gpu else choose_device("cpu")
     comm: Any = SimpleNamespace(rank=rank, size=layout.ranks)
     nothing = np.broadcast_to(dtype.type(0), slab.local_shape(shape))
-    return Field(whole, nothing, "scalar", None, device, slab, comm), stored, is_text
+    return Field(whole, nothing, quantity, None, device, slab, comm), stored, is_text
 
 
 def stored_bytes(path: Path) -> int:
@@ -396,31 +196,10 @@ class PlannedInputs:
         return field, stored, -(-stored // self.layout.ranks) if is_text else n_bytes  # text is decoded on the device
 
 
-def check_by_planes(task: Task, layout: Layout) -> None:
-    """InputError where a cylinder takes all values at once and max_memory is given, as the run would raise."""
-    values, name = task.values, task.command.name
-    if values.get("max_memory") is None or not (name == "decay" or (name == "potential" and values["radius"])):
-        return
-    field, _, _ = unread(values, layout)
-    read, along = "abc"[field.slab.axis], values["axis"] or "c"
-    leave = "leave that out where all values fit, on several ranks perhaps."
-    if name == "potential" and values["at"] is None and values["point"] is None:
-        raise InputError(
-            "a cylinder potential at all points needs all values at once, and with max_memory only some planes are in "
-            f"memory: give at or point, or {leave}"
-        )
-    if along != read:
-        raise InputError(
-            f"a cylinder along {along} needs all values of {values['file'].name} at once, and with max_memory only "
-            f"some planes of {read} are in memory: {leave}"
-        )
-
-
 def plan_task(task: Task, inputs: PlannedInputs) -> PlannedTask:
-    """One task, after those that have filled the inputs."""
+    """One task, after those that have filled the inputs; InputError where it needs all values and has only planes."""
     values, layout = task.values, inputs.layout
     field, read, link = inputs.field(values)
-    check_by_planes(task, layout)
     n_files = len(values.get("files", (0,)))
     read, link = n_files * read, n_files * link
     total = read_once(n_files * busiest_bytes(field)) if read else Cost()  # are all values finite?
@@ -434,12 +213,15 @@ def plan_task(task: Task, inputs: PlannedInputs) -> PlannedTask:
             total = total.beside(planar_cost(second, values["axis"] or "c"))
     work = WORK[task.command.name](field, values)
     makes = TO_QUANTITY in task.command.options  # or ions are only counted, or the work has all of it
-    total = total.beside(making_cost(field, values) if makes else Cost()).beside(work.cost)
+    made = making_work(field, values) if makes else Work(Cost())
+    total = total.beside(made.cost).beside(work.cost)
     plane = field.grid.n_points // field.slab.n * field.values.dtype.itemsize
-    in_turn = None if work.kept is None or (makes and needs_all(values)) else work.kept
-    by_planes = None if in_turn is None else in_turn + work.spectra + CHUNKS_HELD * plane
-    limited = values.get("max_memory") is not None and by_planes is not None
-    needed = 0 if values.get("max_memory") is None or limited else busiest_bytes(field)  # at most, where it needs all
+    kept = None if made.kept is None else work.kept
+    spectra = made.spectra + work.spectra
+    by_planes = None if kept is None else kept + spectra + CHUNKS_HELD * plane
+    limited = values.get("max_memory") is not None
+    if limited and by_planes is None:
+        raise NeedsAll.of(f"{task.command.name} with these options", values["file"].name, busiest_bytes(field))
     itemsize = field.values.dtype.itemsize if values.get("variance") is None else 8
     files = [(path, shape) for path, shape in work.fields if path is not None]
     link += sum(held(shape, field.slab.axis, layout.ranks) * itemsize for _, shape in files)
@@ -450,14 +232,14 @@ def plan_task(task: Task, inputs: PlannedInputs) -> PlannedTask:
         way=work.way,
         planes=field.slab.n,
         field=field.grid.n_points * field.values.dtype.itemsize,
-        memory=by_planes if limited and by_planes is not None else inputs.resident + needed + total.peak,
+        memory=by_planes if limited and by_planes is not None else inputs.resident + total.peak,
         by_planes=by_planes,
-        values=inputs.resident + needed,
+        values=inputs.resident,
         read=read,
         written=sum(written_bytes(path, shape, itemsize) for path, shape in files),
         link=link if layout.on_gpu else 0,
-        kept=in_turn,
-        spectra=work.spectra,
+        kept=kept,
+        spectra=spectra,
         plane=field.grid.n_points // field.slab.n * 8,
         cost=total,
     )

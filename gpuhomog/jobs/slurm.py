@@ -52,7 +52,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import GpuhomogError, InputError
-from .options import Option, Unusable, count, path, text, word
+from .options import Option
+from .parsing import Unusable, count, path, text, word
 
 BEFORE_THE_END = 120
 """Seconds before the end of its time at which a job is told to stop; a quarter of the time if that is less."""

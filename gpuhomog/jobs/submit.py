@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import sys
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -22,7 +23,7 @@ from typing import Any
 from ..errors import InputError
 from .job_file import Job, read_job
 from .options import read_values
-from .plan import Layout, check_by_planes
+from .plan import Layout, plan_tasks
 from .slurm import BATCH_OPTIONS, ranks_per_node, script, send
 
 
@@ -87,11 +88,11 @@ def check(job: Job, values: dict[str, Any]) -> None:
             f"{ranks} ranks need mpi4py, which is not installed: each would do all the work. Install it "
             "(pip install 'gpuhomog[mpi]'), or ask for one rank."
         )
-    for number, task in enumerate(job.tasks, 1):
-        try:
-            check_by_planes(task, Layout(ranks=1, on_gpu=False))
-        except InputError as error:
-            raise type(error)(f"{job.path}, task {number} ({task.command.name}): {error}") from None
+    try:
+        with warnings.catch_warnings(action="ignore"):  # the run gives them
+            plan_tasks(job.tasks, Layout(ranks, on_gpu=False))
+    except InputError as error:
+        raise type(error)(f"{job.path}, {error}") from None
     if values["gpus_per_node"] > 1:
         for number, task in enumerate(job.tasks, 1):
             device = str(task.values.get("device"))

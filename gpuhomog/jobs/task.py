@@ -122,6 +122,11 @@ class Inputs:
             self._fields[key] = read(values["file"], comm=self.comm, **options)
         return self._fields[key]
 
+    def beside(self, values: Mapping[str, Any], file: Path, **more: Any) -> Field:
+        """The field of another file that a task needs, read by the options that hold for all of its files."""
+        same = {name: values[name] for name in ("boundary", "dtype", "device", *RUN_WIDE)}
+        return self.field({"file": file, **same, **more})
+
     def passing(self, values: Mapping[str, Any]) -> Field:
         """The same, of a file that is looked at once: it is not kept."""
         return Inputs(self.comm).field(values)

@@ -24,7 +24,7 @@ Out  Field of quantity charge_density; ChargeBalance.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import isfinite, pi
 from typing import Any
 
@@ -38,7 +38,7 @@ from ..grid import AXIS_NAMES, OPEN, Grid
 from ..memory_order import is_fortran_ordered
 from ..parallel import Slab
 from ..parallel.exchange import at
-from ..reduction import PLANES_AT_ONCE, SUM, Arrays, Reduction, extrema, plane_sums
+from ..reduction import PLANES_AT_ONCE, SUM, Arrays, Reduction
 from ..results import Measurement, Result
 from ..streaming import Unread
 from ..structure import SYMBOLS
@@ -374,20 +374,23 @@ def gaussian_ions(field: Field, charges: NDArray[np.float64], std: float) -> Any
     return values_of_modes(field.device, Multiplier(grid.shape, [part], order=order), modes, field.comm)
 
 
+def ions_by_planes(field: Field) -> bool:
+    """True if wavevectors along the slab's axis are normal to the others: ions are then products, plane by plane."""
+    split, *others = SLOWEST_FIRST[field.slab.axis]
+    metric = field.grid.reciprocal @ field.grid.reciprocal.T
+    skew = max(abs(metric[split, other]) / np.sqrt(metric[split, split] * metric[other, other]) for other in others)
+    return bool(skew <= 1e-12)
+
+
 def with_ions(field: Field, values: Unread, charges: NDArray[np.float64], std: float) -> Unread:
     """The ions less values that are read some planes at a time, as planes that are made when asked for.
 
-    The wavevectors along the slab's axis must be normal to the others: an ion is then a product of a function of the
-    plane and one in the plane. Raises InputError on any other cell.
+    Raises InputError on cells that are not as ions_by_planes has it.
     """
     axis, grid, structure, stream = field.slab.axis, field.grid, field.structure, values.stream
     assert structure is not None  # it has charges
     split, second, third = SLOWEST_FIRST[axis]
-    metric = grid.reciprocal @ grid.reciprocal.T
-    skew = max(
-        abs(metric[split, other]) / np.sqrt(metric[split, split] * metric[other, other]) for other in (second, third)
-    )
-    if skew > 1e-12:
+    if not ions_by_planes(field):
         values.refuse(f"Adding ions where axis {AXIS_NAMES[axis]} is not normal to the other two")
     fractional, shape = grid.fractional(structure.positions), grid.shape
     gauss = Multiplier(
@@ -399,7 +402,7 @@ def with_ions(field: Field, values: Unread, charges: NDArray[np.float64], std: f
     for number, wave in waves.items():
         if shape[number] % 2 == 0:
             wave[:, shape[number] // 2] = wave[:, shape[number] // 2].real  # +N/2 and -N/2 are one mode
-    falls = np.exp(-0.5 * modes[split] ** 2 * metric[split, split] * std**2)
+    falls = np.exp(-0.5 * (modes[split] * np.linalg.norm(grid.reciprocal[split]) * std) ** 2)
     by_plane = np.fft.ifft(waves[split] * falls, axis=1).real * (charges * grid.n_points / grid.volume)[:, None]
     in_plane = gauss.plane(0)
 
@@ -411,10 +414,7 @@ def with_ions(field: Field, values: Unread, charges: NDArray[np.float64], std: f
         turned = ions.transpose(np.argsort((split, second, third)))
         return turned - values.applied(stream.read(start, stop))
 
-    name = f"{values.name}, less ions {digest_of(fractional, charges)} of width {std!r}"
-    first = (extrema(), plane_sums(axis, axis))
-    made = replace(stream, name=name, read=read, dtype=values.dtype, first=first, review=None)
-    return Unread(stream.run.shared(made))
+    return values.remade(f"less ions {digest_of(fractional, charges)} of width {std!r}", read, stream.ahead)
 
 
 def _laplacian(field: Field) -> Field:

@@ -134,9 +134,10 @@ def filter_cost(part: Field, shape: Sequence[int], n_results: int = 1) -> Cost:
     columns = part.device.filter_in_columns[part.values.dtype.name] * (1 + n_results) / 2
     busy = max(passes, columns / part.device.pass_in_columns[part.values.dtype.name]) * n_bytes
     stored = [shape[i] for i in SLOWEST_FIRST[axis]]
-    sent = {} if size == 1 else {"transpose": model.filter_bytes(stored, itemsize, size, n_results)}
+    halved = 1 if part.device.pads_one_axis else 2
+    sent = {} if size == 1 else {"transpose": model.filter_bytes(stored, itemsize, size, n_results, halved)}
     spectra = (1 if n_results == 1 else 2) + (size > 1)  # before a transpose and after it
-    peak = (spectra + n_results) * n_bytes + (part.device.scratch_bytes if size == 1 else 0)
+    peak = (spectra + n_results) * n_bytes + part.device.scratch_bytes
     return Cost(peak, n_results * n_bytes, round(passes * n_bytes), busy, sent)
 
 
@@ -148,8 +149,8 @@ def poisson_cost(part: Field, n_results: int = 1) -> Cost:
         return filter_cost(part, part.grid.shape, n_results)
     across = part.slab.axis if part.comm.size > 1 or part.slab.axis in opened else opened[0]
     in_parts, chunks = [across], 2 * CONVOLVED_BYTES
-    if part.comm.size == 1 and part.device.pads_one_axis:
-        in_parts, chunks = [0, 2], 0
+    if part.device.pads_one_axis:
+        in_parts, chunks = [part.slab.axis, SLOWEST_FIRST[part.slab.axis][2]], 0
     shape = [part.grid.shape[axis] if axis in in_parts else padded[axis] for axis in range(3)]
     filtered = filter_cost(part, shape, n_results)
     spectra = filtered.peak - n_results * held(shape, part.slab.axis, part.comm.size) * part.values.dtype.itemsize

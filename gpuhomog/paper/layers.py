@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from .. import Measurement, inner_potential, surface_charge
-from ..operators.excess.surface import first_moment
+from ..operators.excess.line_moments import first_moment
 from ..operators.profiles.unrolled import Unrolled
 from ..units import FIELD, FOUR_PI_KAPPA, VOLT
 from .densities import planes_of_gaussians

@@ -4,6 +4,7 @@
     with_halo        own planes and some before and after, periodic; without_halo takes them off again,
                      add_halo is the transpose: what stands in a halo is added to the planes it belongs to
     transpose        from slabs of one axis to slabs of another; the inverse is the way back
+    Lines            the same for lines across the planes, there and back
     sum_to_slab      the sum of partial arrays, of which each rank keeps the planes of its slab
     contract_planes  a matrix along the split axis: partial sums or two transposes, whichever sends less
 
@@ -17,6 +18,7 @@ Out  new arrays on the device. With one rank nothing is sent, and what can be is
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -153,6 +155,35 @@ def transpose(
     received = [out[at(slab.axis, other.planes)] for other in slabs(slab, comm.size)]
     _exchange(comm, device, kind, slab.axis, sent, received)
     return out, target
+
+
+class Lines:
+    """Lines across planes that ranks share: each gets whole ones, of its rows.
+
+    n  planes of all ranks
+
+    Parts are sent without gaps where what is sent is split along axis 0: rows first on the way there, planes on the way
+    back.
+
+    >>> from .comm import Serial
+    >>> lines, first = Lines(Serial(), None, Slab.of(4)).there(np.zeros((4, 3, 2)))
+    >>> lines.shape, first
+    ((4, 3, 2), 0)
+    """
+
+    def __init__(self, comm: Comm, device: Any, slab: Slab) -> None:
+        self._comm, self._device, self._slab = comm, device, slab
+        self._rows, self.n = slab, slab.n
+
+    def there(self, planes: Any, axis: int = 1) -> tuple[Any, int]:
+        """Own rows of all planes, and the first one's number; rows lie along `axis`, planes along the other of 0, 1."""
+        slab = replace(self._slab, axis=1 - axis)
+        lines, self._rows = transpose(self._comm, self._device, slab, planes, axis, planes.shape[axis])
+        return lines, self._rows.start
+
+    def back(self, lines: Any) -> Any:
+        """Own planes of all rows, of lines (n, own rows, .)."""
+        return transpose(self._comm, self._device, replace(self._rows, axis=1), lines, 0, self.n)[0]
 
 
 def sum_to_slab(comm: Comm, device: Any, partial: Any, slab: Slab) -> Any:

@@ -5,7 +5,7 @@
     sum to slab  partial sums of n_out planes, less the rank's own: (n_out - own planes) bytes of a plane
     contraction  n_in → n_out planes along the split axis: sum to slab, or transpose, product and transpose back,
                  whichever sends less in all
-    filter       slab FFT: the half spectrum transposed, and back
+    filter       slab FFT: a half spectrum transposed, and back
     march        along the split axis: states behind each slab, which do not grow with it, there and back, or the half
                  spectrum there and back, whichever sends less in all
     sum, join    what a rank hands to the communicator, once: how MPI spreads it is MPI's
@@ -104,12 +104,12 @@ def contraction_choices(
     return sum_to_slab_bytes(n_out, size, plane), transposes
 
 
-def filter_bytes(shape: Sequence[int], itemsize: int, size: int, n_multipliers: int = 1) -> Bytes:
+def filter_bytes(shape: Sequence[int], itemsize: int, size: int, n_multipliers: int = 1, halved: int = 2) -> Bytes:
     """Filter in Fourier space of real values, split along the first axis; axes in the order of memory.
 
-    The half spectrum goes there once, and back once for each multiplier.
+    The spectrum, halved along axis 1 or 2, goes there once, and back once for each multiplier.
     """
-    spectrum = (shape[0], shape[1], shape[2] // 2 + 1)
+    spectrum = [n // 2 + 1 if axis == halved else n for axis, n in enumerate(shape)]
     there = transpose_bytes(spectrum, 2 * itemsize, size, 0, 1)
     back = transpose_bytes(spectrum, 2 * itemsize, size, 1, 0)
     return there + n_multipliers * back

@@ -15,7 +15,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ..operators.excess.lines_and_points import Excess, LinesAndPoints, Plane
+from ..operators.excess.lines_and_points import Excess, LinesAndPoints
+from ..operators.excess.window_sums import Plane
 from ..results import Measurement
 from .slices import colour_scale
 from .style import BLACK, BLUE, GREY, PAPER, SMALL, VERMILION, WIDTHS, name_axis, new_figure, styled, unit_label

@@ -16,8 +16,9 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..operators.macroscale.field_intervals import FieldIntervals
 from ..operators.macroscale.fluctuation import FieldAssumption8
-from ..operators.macroscale.interval_field import FieldIntervals, IntervalField
+from ..operators.macroscale.interval_field import IntervalField
 from ..operators.macroscale.scale_report import ScaleReport
 from ..operators.macroscale.scales import Scales
 from ..results import Profile

@@ -136,8 +136,13 @@ def inspect_file(path: str | PathLike[str], **choices: Any) -> dict[str, Any]:
     }
 
 
-def _settle_quantity(source: Source, block: str, quantity: str | None, unit: str | None) -> tuple[str, str | None]:
-    """Quantity of the Field, and the unit its values have as read."""
+def settle_quantity(source: Source, block: str, quantity: str | None, unit: str | None) -> tuple[str, str | None]:
+    """Quantity of the Field that a block gives, and the unit its values have as read; None if nobody knows.
+
+    quantity, unit  what the user says; None if nothing
+
+    Raises UnitsError where the file says something else, or where the unit would be a guess.
+    """
     declared, declared_unit = source.of_block.get(block, (source.quantity, source.unit))
     if quantity is not None:
         check_quantity(quantity)
@@ -367,7 +372,7 @@ def _choose(
     if block is not None and block not in source.blocks:
         raise InputError(f'{source.path} has no block "{block}": {nearest_known(block, source.blocks)}')
     name, grid = block or source.blocks[0], source.grid
-    settled, known = _settle_quantity(source, name, quantity, unit)
+    settled, known = settle_quantity(source, name, quantity, unit)
     if boundary is not None:
         grid = Grid(grid.shape, grid.cell, grid.origin, parse_boundary(boundary))
     return _Chosen(source, grid, name, frame, settled, known, kept, device, comm, reproducible)
@@ -422,4 +427,4 @@ def _sums_on(device: Device, values: Any) -> NDArray[np.float64]:
     return np.array([total, negative])
 
 
-__all__ = ["Source", "inspect_file", "kinds", "open_source", "read"]
+__all__ = ["Source", "inspect_file", "kinds", "open_source", "read", "settle_quantity"]

@@ -57,6 +57,7 @@ def read_frames(
     charges: Mapping[str, float] | None = None,
     cell: ArrayLike | None = None,
     start: int = 0,
+    stop: int | None = None,
     every: int = 1,
     kind: str | None = None,
     atom_style: str | None = None,
@@ -65,14 +66,17 @@ def read_frames(
 
     charges  of each element [e] (by MDAnalysis: atom name, element or type); None: those that the files state
     start    the first frame, from 0 on
+    stop     the frame before which to end; None: the end
     others   as in read_trajectory; kind is its format
 
     Raises InputError for missing files, atoms without a charge, frames without a cell, a cell that is not 3 × 3, start
-    below 0 and every below 1; FileFormatError for what cannot be read; GpuhomogError where MDAnalysis is needed and
-    not there.
+    below 0, stop not above it and every below 1; FileFormatError for what cannot be read; GpuhomogError where
+    MDAnalysis is needed and not there.
     """
     if start < 0 or every < 1:
         raise InputError(f"start = {start}, every = {every}: give a start from 0 on, and every of 1 or more.")
+    if stop is not None and stop <= start:
+        raise InputError(f"start = {start}, stop = {stop}: no frame lies between them; give a stop above the start.")
     place = Path(path)
     if is_by_ase(place):
         check_is_file(place)
@@ -83,11 +87,12 @@ def read_frames(
             charges=charges,
             cell=cell,
             start=start,
+            stop=stop,
             every=every,
             kind=kind,
             atom_style=atom_style,
         )
-    return _by_ase(place, charges, rows_of_cell(cell), start, every)
+    return _by_ase(place, charges, rows_of_cell(cell), slice(start, stop, every))
 
 
 def frames_of_files(
@@ -111,12 +116,10 @@ def frames_of_files(
 
 
 def _by_ase(
-    place: Path, charges: Mapping[str, float] | None, cell: NDArray[np.float64] | None, start: int, every: int
+    place: Path, charges: Mapping[str, float] | None, cell: NDArray[np.float64] | None, wanted: slice
 ) -> Iterator[Frame]:
     with closing(_atoms(place)) as frames:
-        for number, atoms in enumerate(frames):
-            if number < start or (number - start) % every:
-                continue
+        for number, atoms in islice(enumerate(frames), wanted.start, wanted.stop, wanted.step):
             where = f"{place}, frame {number}"
             rows = np.asarray(atoms.cell, dtype=np.float64) if cell is None else cell
             if abs(np.linalg.det(rows)) < 1e-12:

@@ -25,7 +25,7 @@ Out  Source with the stored boundary. Refused: other versions, other HDF5 files,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,22 +107,9 @@ def _open(path: Path, file: Any) -> Source:
                 stored = again["field/values"]
                 raw = list(_raw_planes(again, stored, start, stop, step))
                 if not raw:
-                    for first in range(start, stop, step):
-                        last = min(first + step, stop)
-                        if stored.dtype == dtype:
-                            stored.read_direct(local, np.s_[first:last], np.s_[first - start : last - start])
-                        else:
-                            local[first - start : last - start] = stored[first:last]
+                    _read_by_library(stored, local, start, step)
             if raw:
-                with path.open("rb", buffering=0) as file:
-                    for first, last, offset in raw:
-                        target = local[first - start : last - start]
-                        part = target if stored_as == dtype else np.empty(target.shape, stored_as)
-                        file.seek(offset)
-                        if not fill(file, part.reshape(-1).view(np.uint8).data):
-                            raise OSError("the file ends before them")
-                        if part is not target:
-                            target[...] = part
+                _read_raw(path, raw, local, start, stored_as)
         except (OSError, KeyError) as error:
             raise FileFormatError(f"{path}: planes {start}:{stop} cannot be read ({error}).") from None
         return local
@@ -142,6 +129,32 @@ def _open(path: Path, file: Any) -> Source:
         described.structure,
         provenance=described.provenance,
     )
+
+
+def _read_by_library(stored: Any, local: NDArray[np.floating], start: int, step: int) -> None:
+    """Planes of a dataset from `start` on into an array, some at a time: the library may copy them."""
+    for first in range(0, len(local), step):
+        here = slice(first, min(first + step, len(local)))
+        there = slice(start + here.start, start + here.stop)
+        if stored.dtype == local.dtype:
+            stored.read_direct(local, there, here)
+        else:
+            local[here] = stored[there]
+
+
+def _read_raw(
+    path: Path, raw: Sequence[tuple[int, int, int]], local: NDArray[np.floating], start: int, stored_as: np.dtype[Any]
+) -> None:
+    """The same from where they lie in the file, as _raw_planes has it."""
+    with path.open("rb", buffering=0) as file:
+        for first, last, offset in raw:
+            target = local[first - start : last - start]
+            part = target if stored_as == local.dtype else np.empty(target.shape, stored_as)
+            file.seek(offset)
+            if not fill(file, part.reshape(-1).view(np.uint8).data):
+                raise OSError("the file ends before them")
+            if part is not target:
+                target[...] = part
 
 
 def _raw_planes(file: Any, values: Any, start: int, stop: int, step: int) -> Iterator[tuple[int, int, int]]:

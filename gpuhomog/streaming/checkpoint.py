@@ -201,18 +201,10 @@ class Checkpoint:
                 raise InputError(
                     f"{file}: keeps the results of other reductions than this run makes. Discard them with fresh=True."
                 )
-            results = []
-            for part in head["parts"]:
-                nodes: Nodes = []
-                for level, k, described in part["nodes"]:
-                    read = []
-                    for dtype, shape in described:
-                        array = np.empty(shape, dtype)
-                        if array.size:
-                            stream.readinto(array.data.cast("B"))
-                        read.append(array)
-                    nodes.append((level, k, read))
-                results.append(nodes)
+            results: list[Nodes] = [
+                [(level, k, [_read_array(stream, *one) for one in described]) for level, k, described in part["nodes"]]
+                for part in head["parts"]
+            ]
         return head["planes"], results
 
     @property
@@ -320,3 +312,11 @@ def _is_whole(stream: IO[bytes]) -> bool:
         digest.update(piece)
         left -= len(piece)
     return left == 0 and stream.read() == digest.digest()
+
+
+def _read_array(stream: IO[bytes], dtype: str, shape: Sequence[int]) -> NDArray[Any]:
+    """The next array of a state."""
+    array = np.empty(shape, dtype)
+    if array.size:
+        stream.readinto(array.data.cast("B"))  # type: ignore[attr-defined]
+    return array

@@ -1,8 +1,8 @@
 """Turns: several pieces of work that wait for one another's needs, of which exactly one runs at any time.
 
-Each runs in a thread and context of its own until it ends or pauses (`pause`, called from deep inside it). When all
-have paused or ended, `between` does what they wait for, once for all, and they go on in their order. Nothing runs
-at the same time as anything else, so the work need not know of threads.
+Each runs in a thread and context of its own, on the GPU of whoever asks for all, until it ends or pauses (`pause`,
+called from deep inside it). When all have paused or ended, `between` does what they wait for, once for all, and they go
+on in their order. Nothing runs at the same time as anything else, so the work need not know of threads.
 
 In   functions without arguments.
 Out  what each returns. The first error, of a function or of `between`, ends all the others.
@@ -25,6 +25,8 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar
 
+from ..device import same_gpu
+
 T = TypeVar("T")
 
 
@@ -38,6 +40,7 @@ class _Worker:
         self._abandoned = self.ended = False
         self.result: Any = None
         self.error: BaseException | None = None
+        self._use_gpu = same_gpu()
         self._thread = threading.Thread(target=copy_context().run, args=(self._run, work), daemon=True)
         self._thread.start()
 
@@ -45,6 +48,7 @@ class _Worker:
         _here.set(self)
         self._turn.acquire()
         try:
+            self._use_gpu()
             if not self._abandoned:
                 self.result = work()
         except BaseException as error:

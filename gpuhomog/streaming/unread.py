@@ -18,12 +18,13 @@ array([12., 14., 16., 18., 20., 22.])
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from ..errors import InputError
-from ..reduction import Arrays, Reduction
+from ..reduction import Arrays, Reduction, extrema, plane_sums
 from .stops import check_stop
 
 if TYPE_CHECKING:
@@ -32,6 +33,15 @@ if TYPE_CHECKING:
 
 class NeedsAll(InputError, AttributeError):
     """Refusal of what needs all values; of an attribute, so that hasattr is False and getattr gives its default."""
+
+    @classmethod
+    def of(cls, what: str, title: str, n_bytes: int, instead: str = "") -> NeedsAll:
+        """`what` needs all values of the file of that title, so many bytes on this rank; `instead` would work."""
+        return cls(
+            f"{what} needs all values of {title} at once ({n_bytes / 1e9:.3g} GB on this rank), and with max_memory "
+            f"only some planes are in memory: {instead + ', or ' if instead else ''}leave that out where all values "
+            "fit, on several ranks perhaps."
+        )
 
 
 Step = tuple[str, Callable[[Any], Any], np.dtype[Any]]
@@ -78,6 +88,14 @@ class Unread:
         step: Step = (name, function, np.dtype(self.dtype if dtype is None else dtype))
         return Unread(self.stream, (*self.steps, step))
 
+    def remade(self, name: str, read: Callable[[int, int], Any], ahead: bool = False) -> Unread:
+        """As many values made of these: read(start, stop) gives planes of them; tasks that make the same share them."""
+        split = self.stream.slab.axis
+        first = (extrema(), plane_sums(split, split))
+        name = f"{self.name}, {name}"
+        made = replace(self.stream, name=name, read=read, dtype=self.dtype, first=first, review=None, ahead=ahead)
+        return Unread(self.stream.run.shared(made))
+
     def reduce(self, reduction: Reduction, reproducible: bool = False) -> Arrays:
         """A reduction of the whole field; all that is asked for before planes are read is found in one pass."""
         return self.stream.run.reduce(self, reduction, reproducible)
@@ -92,11 +110,7 @@ class Unread:
 
     def refuse(self, what: str, instead: str = "") -> NoReturn:
         """Raise InputError: `what` needs all values; `instead` names what would work."""
-        raise NeedsAll(
-            f"{what} needs all values of {self.stream.title} at once ({self.nbytes / 1e9:.3g} GB on this rank), and "
-            f"with max_memory only some planes are in memory: {instead + ', or ' if instead else ''}leave that out "
-            "where all values fit, on several ranks perhaps."
-        )
+        raise NeedsAll.of(what, self.stream.title, self.nbytes, instead)
 
     def __getitem__(self, index: Any) -> Any:
         slab = self.stream.slab

@@ -157,30 +157,45 @@ def test_mpiexec_starts_all_ranks(job, program, tools):
     ]
 
 
-CYLINDER = '[input]\nfile = "field.h5"\nquantity = "charge_density"\n[run]\nmax_memory = "4GB"\n[[task]]\n'
+STEP = '[[task]]\ncommand = "step"\naxis = "c"\n'
+LIMITED = '[input]\nfile = "field.h5"\nquantity = "charge_density"\n[run]\nmax_memory = "4GB"\n[[task]]\n'
 
 
 @pytest.mark.parametrize(
     ("task", "needs"),
     [
-        ('command = "decay"\nx-b = 3', "a cylinder along c needs all values of field.h5 at once"),
-        ('command = "potential"\nradius = 4\nat = 3', "a cylinder along c needs all values of field.h5 at once"),
-        (
-            'command = "potential"\nradius = 4\naxis = "a"',
-            "a cylinder potential at all points needs all values at once",
-        ),
+        ('command = "decay"\nx-b = 3', "decay with these options needs all values of field.h5 at once"),
+        ('command = "potential"\nradius = 4\nat = 3', "needs all values of field.h5 at once"),
+        ('command = "potential"\nradius = 4\naxis = "a"', "needs all values of field.h5 at once"),
+        ('command = "convert"\nless = "field.h5"\noutput = "none.h5"', "needs all values of field.h5 at once"),
+        ('command = "average"\nkernel = "ball"\neps = 4\nspacing = 2\noutput = "a.h5"', "needs all values of field"),
         ('command = "decay"\nx-b = 3\naxis = "a"', None),
         ('command = "potential"\nradius = 4\nat = 3\naxis = "a"', None),
         ('command = "potential"', None),
     ],
 )
-def test_a_cylinder_that_needs_all_values_is_refused_before_it_waits(job, program, tools, task, needs):
-    path = job(tasks=CYLINDER + task)
+def test_what_needs_all_values_is_refused_before_it_waits(job, program, tools, task, needs):
+    path = job(tasks=LIMITED + task)
     code, out, err = program("submit", path, "--dry-run")
     assert (code == 0 and out and not err) if needs is None else (code == 2 and not out and needs in err)
     assert program("plan", path)[0] == code
     ran, _, err = program("run", path)
     assert needs is None or (ran == 2 and ("needs all values" in err or "cuts matter" in err))
+
+
+@pytest.mark.parametrize("unit", ["", 'unit = "eV"\n'])
+def test_a_file_whose_unit_has_to_be_said_is_refused_before_it_waits(job, program, tools, unit):
+    """pp.x says Ry with its name alone; the values of a potential are then asked for."""
+    path = job(tasks=f'[input]\nfile = "v.cube"\nquantity = "electron_potential_energy"\n{unit}{STEP}')
+    atoms, vectors = "1 0 0 0\n", "".join(f"2 {row}\n" for row in ("1 0 0", "0 1 0", "0 0 1"))
+    head = "Cubfile created from PWScf calculation\nContains the selected quantity\n"
+    path.with_name("v.cube").write_text(f"{head}{atoms}{vectors}1 1 0 0 0\n{' 0.5' * 8}\n")
+    told = [program(*words) for words in (("submit", path, "--dry-run"), ("plan", path), ("run", path))]
+    if unit:
+        assert told[0][0] == told[1][0] == 0
+    else:
+        assert [code for code, _, _ in told] == [2] * 3 and not told[0][1]
+        assert all("v.cube: its comments name PWScf" in err and "Ry" in err for _, _, err in told)
 
 
 def test_ranks_may_share_gpus_evenly(job, program, tools):

@@ -66,6 +66,8 @@ def test_every_other_frame_has_twice_the_step(run, xyz):
     result = run("current", xyz, *OPTIONS, "--time-step", f"{STEP}ps", "--start", "1", "--every", "2", "--json").json
     assert result["result"]["time"] == pytest.approx([0, 2 * STEP, 4 * STEP])
     assert result["result"]["J"][1] == pytest.approx(CURRENT, rel=0.01)
+    result = run("current", xyz, *OPTIONS, "--time-step", f"{STEP}ps", "--stop", "4", "--json").json["result"]
+    assert result["time"] == pytest.approx([0, STEP, 2 * STEP, 3 * STEP])
 
 
 def test_frames_of_ase_with_their_charges(run, tmp_path):

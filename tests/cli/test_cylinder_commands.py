@@ -5,7 +5,7 @@ import pytest
 
 import gpuhomog as gh
 from gpuhomog.jobs.commands.cylinder import positions, two_fractions
-from gpuhomog.jobs.options import Unusable
+from gpuhomog.jobs.parsing import Unusable
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import gpuhomog as gh
-from gpuhomog.jobs.options import Unusable, place, positive, radii
+from gpuhomog.jobs.parsing import Unusable, place, positive, radii
 
 BLOCKS = """
 [[block]]

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 import gpuhomog as gh
+from gpuhomog.units import FOUR_PI_KAPPA
 
 CELL = "10,0,0,0,10,0,0,0,12"
+OPTIONS = ("--charges", "Na=1,Cl=-1", "--cell", CELL, "--spacing", "1")
+POTENTIAL = (*OPTIONS, "--to-quantity", "electrostatic_potential")
 POSITIONS = np.random.default_rng(12).uniform(0, 10, size=(32, 6, 3)).round(3)
 
 
@@ -35,6 +38,35 @@ def test_profile_of_a_run(run, xyz):
     assert "32, blocks of" in ran.out and "correlation time" in ran.out and "standard error" in ran.out
     part = run("trajectory", xyz, *options, "--start", "4", "--every", "2", "--json").json["result"]["profile"]
     assert part["provenance"][-1]["frames"] == 14
+    part = run("trajectory", xyz, *options, "--start", "4", "--stop", "14", "--json").json["result"]["profile"]
+    counted, _ = np.histogram(heights[24:84], 12, (0, 12), weights=np.tile([1.0, -1.0], 3 * 10))
+    assert part["provenance"][-1]["frames"] == 10
+    assert part["values"] == pytest.approx(list(counted / 10 / 100), abs=1e-9)
+
+
+def test_potential_of_a_run(run, xyz):
+    """Heights are between 0 and 10 of 12 Å, two more here; the dipole is that of the file."""
+    charge = np.tile([1.0, -1.0], 3)
+    lines = Path(xyz).read_text().splitlines()
+    for number, line in enumerate(lines):
+        if line[:2] in ("Na", "Cl"):
+            name, x, y, z = line.split()
+            lines[number] = f"{name} {x} {y} {float(z) + 2}"
+    Path("high.xyz").write_text("\n".join(lines) + "\n")
+    options = ("--charges", "Na=1,Cl=-1", "--cell", "10,10,14", "--spacing", "1", "--to-quantity")
+    quantity = "electrostatic_potential"
+    ran = run("trajectory", "high.xyz", *options, quantity, "--boundary", "p,p,o", "--plot", "phi.png", "--json")
+    found = ran.json["result"]
+    dipole = (POSITIONS[:, :, 2] * charge).sum(axis=1) / 100
+    assert found["profile"]["values"][-1] == pytest.approx(FOUR_PI_KAPPA * dipole.mean(), rel=1e-9)
+    assert found["step"]["value"] == pytest.approx(found["profile"]["values"][-1]) and found["step"]["unit"] == "V"
+    assert found["profile"]["values"][:2] == [0, 0] and found["profile"]["uncertainty"][:2] == [0, 0]
+    assert Path("phi.png").read_bytes()[1:4] == b"PNG"
+    told = " ".join(run("trajectory", "high.xyz", *options, quantity, "--boundary", "p,p,o").out.split())
+    assert "level 0 below the slab" in told and "V above it" in told
+    ran = run("trajectory", "high.xyz", *options, quantity, "-o", "phi.csv")
+    assert "mean 0 over the periodic cell" in " ".join(ran.out.split())
+    assert gh.read_profile("phi.csv").quantity == quantity
 
 
 def test_a_cell_that_changes_is_told(run, xyz):
@@ -71,6 +103,11 @@ def test_extended_xyz_has_cells_and_charges_itself(run, xyz, name):
         (("--charges", "Na=1,Cl=-1", "--cell", CELL), ["--spacing"]),
         (("--charges", "Na=1,Cl=-1", "--cell", CELL, "--spacing", "1", "--start", "30"), ["2 frames"]),
         (("--topology", "gone.tpr", "--spacing", "1"), ["gone.tpr"]),
+        ((*OPTIONS, "--start", "8", "--stop", "8"), ["stop = 8", "no frame"]),
+        ((*OPTIONS, "--boundary", "p,p,o"), ["--boundary is about a potential"]),
+        ((*POTENTIAL, "--boundary", "o,p,o"), ["only c may be open"]),
+        ((*POTENTIAL, "--boundary", "p,p,o"), ["Charge comes to the ends of the open axis c"]),
+        (("--charges", "Na=1,Cl=-2", *POTENTIAL[2:]), ["net charge of -3 e"]),
     ],
 )
 def test_refusals_are_one_sentence(run, xyz, options, words):

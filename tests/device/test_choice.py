@@ -2,8 +2,11 @@
 
 import builtins
 import importlib.util
+import os
+import subprocess
 import sys
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -97,6 +100,7 @@ def machine(monkeypatch):
     devices._gpu.cache_clear()
     yield on
     devices._gpu.cache_clear()
+    runtime._thread.runtime = None
 
 
 def test_auto_is_the_first_gpu(machine):
@@ -260,6 +264,34 @@ def test_compiled_kernels_are_counted(tmp_path, monkeypatch):
     (tmp_path / "a.cubin").write_bytes(b"any")
     (tmp_path / "a.lock").write_bytes(b"any")
     assert compiled_kernels() == (tmp_path, 1)
+
+
+@pytest.mark.parametrize("home", ["file/home", None])
+def test_a_home_that_cannot_be_written_to(tmp_path, home):
+    """CuPy ends there; kernels are then kept as long as the process."""
+    pytest.importorskip("cupy")
+    (tmp_path / "file").write_text("")
+    code = """
+import os
+if not os.environ["HOME"]:  # nor does the system know one
+    os.path.expanduser = lambda path: path
+from gpuhomog.device import why_no_gpu, compiled_kernels
+from gpuhomog.device.gpu import runtime
+runtime._has_driver_library = lambda: True
+reason, (folder, files) = why_no_gpu(), compiled_kernels()
+import cupy.cuda.compiler as compiler
+assert folder.is_dir() and files == 0 and str(folder) == compiler._kernel_cache_backend._cache_dir, folder
+print(folder)
+"""
+    package = str(Path(gh.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": package, "TMPDIR": str(tmp_path)}
+    environment["HOME"] = str(tmp_path / home) if home else ""
+    environment.pop("CUPY_CACHE_DIR", None)
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    folder = Path(ran.stdout.strip())
+    assert folder.parent == tmp_path and not folder.exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.gpu

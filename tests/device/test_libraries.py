@@ -5,6 +5,7 @@ from threading import Thread
 
 import numpy as np
 import pytest
+from oracles import whole_filter
 
 import gpuhomog as gh
 from gpuhomog.device import CPU, fftw
@@ -35,21 +36,6 @@ def library(request, tmp_path, monkeypatch):
 
 def kernel(k):
     return np.exp(-k * k / 9) / (1 + k)
-
-
-def whole_filter(values, shape, parts):
-    """By NumPy, all modes complex; Nyquist modes of even axes the mean over both signs."""
-    total = np.zeros(shape, complex)
-    for signs in np.ndindex(2, 2, 2):
-        modes = [np.fft.fftfreq(n, 1 / n) for n in shape]
-        for mode, n, sign in zip(modes, shape, signs, strict=True):
-            if n % 2 == 0 and sign:
-                mode[n // 2] = n / 2
-        factor = np.ones(shape, complex) / 8
-        for part in parts:
-            factor = factor * part(*np.meshgrid(*modes, indexing="ij"))
-        total += factor
-    return np.fft.ifftn(np.fft.fftn(values, shape, axes=(0, 1, 2)) * total).real[tuple(slice(n) for n in values.shape)]
 
 
 CASES = {

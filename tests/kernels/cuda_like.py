@@ -19,11 +19,29 @@ from typing import Any
 import numpy as np
 from cupy_like import CuPyLike, CuPyLikeRuntime, DeviceArray
 
+from gpuhomog.device.gpu import runtime
+
 PATIENCE = 20.0
 
 
 class CUDAError(RuntimeError):
     """An error of the stand-in's CUDA."""
+
+
+class CurrentGPU(threading.local):
+    """CUDA has one for each thread, the first until another is chosen."""
+
+    number = 0
+    stream: Any = None
+    """Where somebody has chosen one."""
+
+    def check(self, number: int) -> None:
+        """Memory and kernels of another one are out of reach."""
+        if self.number != number:
+            raise CUDAError(f"cudaErrorIllegalAddress: of GPU {number}, while GPU {self.number} is the current one")
+
+
+CURRENT = CurrentGPU()
 
 
 class Machine:
@@ -116,6 +134,10 @@ class Stream:
         with self.lock:
             self.run(len(self.pending))
 
+    def use(self) -> None:
+        """The current one of this thread."""
+        CURRENT.stream = self
+
     def wait_event(self, event: Any) -> None:
         """For what was recorded until now: before the next kernel, which runs when it is launched."""
         if self.is_late:
@@ -134,10 +156,15 @@ class OnGPU(DeviceArray):
     """An array whose copies are asynchronous."""
 
     stream: Stream
+    number: int
 
     def __getattr__(self, name: str) -> Any:
         found = super().__getattr__(name)
         return lambda *arguments, **options: self._alike(found(*arguments, **options))
+
+    def __array_ufunc__(self, *given: Any, **options: Any) -> Any:
+        CURRENT.check(self.number)
+        return self._alike(super().__array_ufunc__(*given, **options))
 
     def _alike(self, found: Any) -> Any:
         return type(self)(found.values) if isinstance(found, DeviceArray) else found
@@ -175,6 +202,18 @@ class OnGPU(DeviceArray):
         (stream or self.stream).add(check)
 
 
+def _where_it_lives(name: str) -> Any:
+    def apply(self: OnGPU, *others: Any) -> Any:
+        CURRENT.check(self.number)
+        return self._alike(getattr(DeviceArray, name)(self, *others))
+
+    return apply
+
+
+for _name in ("add", "sub", "mul", "truediv", "iadd", "isub", "imul", "radd", "rsub", "rmul", "neg", "matmul"):
+    setattr(OnGPU, f"__{_name}__", _where_it_lives(f"__{_name}__"))
+
+
 class CudaLike(CuPyLike):
     """What the module cupy is to one rank."""
 
@@ -184,7 +223,7 @@ class CudaLike(CuPyLike):
         self.others: list[OtherStream] = []
         self.seen: dict[int, int] = {}  # address to bytes
         self.log: list[str] = []
-        self.ndarray = type("Array", (OnGPU,), {"stream": self.stream})
+        self.ndarray = type("Array", (OnGPU,), {"stream": self.stream, "number": number})
         self.cuda = SimpleNamespace(
             alloc_pinned_memory=lambda n_bytes: bytearray(n_bytes),
             Event=self._event,
@@ -205,9 +244,16 @@ class CudaLike(CuPyLike):
         found = super().__getattr__(name)
         if isinstance(found, type) or not callable(found):
             return found
-        return lambda *arguments, **options: self._own(found(*arguments, **options))
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            CURRENT.check(self.number)
+            return self._own(found(*arguments, **options))
+
+        return call
 
     def _own(self, value: Any) -> Any:
+        if isinstance(value, self.ndarray):
+            return value
         return self.ndarray(value.values) if isinstance(value, DeviceArray) else value
 
     def _event(self, disable_timing: bool) -> Any:
@@ -319,6 +365,14 @@ class CudaLikeRuntime(CuPyLikeRuntime):
         super().__init__()
         self.number, self.name, self.xp = number, f"gpu:{number}", CudaLike(machine, number)
         self._nccl = nccl or NCCLLike(machine)
+
+    def use(self) -> None:
+        CURRENT.number = self.number
+        runtime._thread.runtime = self
+
+    def launch(self, file: str, instance: str, *arguments: Any, **options: Any) -> None:
+        CURRENT.check(self.number)
+        super().launch(file, instance, *arguments, **options)
 
     def synchronize(self) -> None:
         self.xp.stream.synchronize()

@@ -119,8 +119,19 @@ class DeviceArray:
         return bool(self.values)
 
 
+CUDA = "__cuda_array_interface__"
+
+
+def _on_device(values: Any) -> DeviceArray:
+    """An array as it is; one of another library as an array that shares its memory."""
+    if isinstance(values, DeviceArray):
+        return values
+    return DeviceArray(np.asarray(SimpleNamespace(__array_interface__=getattr(values, CUDA))))
+
+
 CONTIGUOUS = ("c_contiguous", "f_contiguous")
 NOT_IN_CUPY = ("errstate",)  # refused without CuPy at hand, too
+BY_ATOMICS = ("bincount", "histogram")  # sums in any order: not the same bits twice
 
 
 def _operator(name: str) -> Any:
@@ -152,6 +163,8 @@ class CuPyLike:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._module, name)
+        if name in BY_ATOMICS:
+            raise AttributeError(f"{name} of CuPy adds in any order")
         if name in NOT_IN_CUPY or (self._real is not None and not hasattr(self._real, name)):
             raise AttributeError(f"CuPy has no {name}")
         if isinstance(found, ModuleType):
@@ -160,6 +173,8 @@ class CuPyLike:
             return found
 
         def call(*arguments: Any, **options: Any) -> Any:
+            if name == "asarray" and len(arguments) == 1 and not options and hasattr(arguments[0], CUDA):
+                return _on_device(arguments[0])
             if name in FROM_HOST:
                 first = arguments[0].values if isinstance(arguments[0], DeviceArray) else np.array(arguments[0])
                 return DeviceArray(getattr(np, name)(first, *arguments[1:], **options))

@@ -18,7 +18,7 @@ from harness.compilers import (
 )
 from requirements import needed
 
-from gpuhomog.device.gpu.runtime import OPTIONS
+from gpuhomog.device.gpu.runtime import MOST_DECLARED, OPTIONS
 from gpuhomog.device.gpu.sources import instances, kernel_files, source
 
 COMPILER = chosen()
@@ -60,6 +60,7 @@ def test_instances_compile_without_warnings_or_spills(compiler, file, architectu
     by = "" if compiler is COMPILER else ".nvrtc"
     (folder / f"{file.replace('/', '-')}.sm_{architecture}{by}.txt").write_text(text + "\n")
     assert_no_spills(file, architecture, found)
+    assert max(r.shared for r in found.values()) <= MOST_DECLARED
 
 
 def test_options_are_those_of_cupy(monkeypatch):

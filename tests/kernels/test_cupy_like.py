@@ -1,5 +1,6 @@
 """The stand-in for CuPy refuses what CuPy refuses."""
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -27,6 +28,7 @@ there, here = xp.asarray(np.ones((2, 3))), np.ones((2, 3))
         lambda: there.__setitem__(slice(None), here),
         lambda: there.tolist(),
         lambda: xp.errstate(over="ignore"),
+        lambda: xp.bincount(there, minlength=3),
     ],
 )
 def test_refusals(wrong):
@@ -49,7 +51,7 @@ ASKED_OF_CUPY = """
     cuda.MemoryPointer cuda.MemoryPointer.copy_from_host_async cuda.runtime.malloc cuda.runtime.free
     cuda.runtime.ipcGetMemHandle cuda.runtime.ipcOpenMemHandle cuda.runtime.ipcCloseMemHandle
     cuda.runtime.getDeviceProperties cuda.Event.record cuda.Event.synchronize
-    cuda.Stream cuda.Stream.wait_event cuda.Stream.synchronize
+    cuda.Stream cuda.Stream.wait_event cuda.Stream.synchronize fft.config.get_plan_cache ndarray.set cuda.Device.use
 """
 
 
@@ -68,6 +70,19 @@ def test_options_of_cupy_are_those_documented():
     assert "record(self, stream=None)" in cupy.cuda.Event.record.__doc__
     assert "(self, mem, size_t size, stream=None)" in cupy.cuda.MemoryPointer.copy_from_host_async.__doc__
     assert "UnownedMemory(intptr_t ptr, size_t size, owner, int device_id=-1)" in cupy.cuda.UnownedMemory.__doc__
+
+
+def test_numbers_and_structs_are_passed_as_they_are(rng):
+    """Kernels take them by value; of structs the documentation says nothing."""
+    scalars = pytest.importorskip("cupy._core._scalar", reason="CuPy is not installed")
+    line = np.zeros(3, np.dtype([("head", np.float64, (9,)), ("rest", np.int32)], align=True))
+    line["head"], line["rest"] = rng.normal(size=(3, 9)), 5
+    constants = np.zeros((), [("at", np.float64, 512)])
+    constants["at"] = rng.normal(size=512)
+    numbers = [np.int32(5), np.int64(-6), np.float32(0.1), np.float64(0.1), np.uint64(7), np.uintp(0)]
+    for value in (*numbers, *line, constants[()]):
+        passed = scalars.CScalar(value)
+        assert np.frombuffer(ctypes.string_at(passed.ptr, value.nbytes), value.dtype)[0] == value
 
 
 def test_tests_of_a_gpu_are_rehearsed(sanitizers):

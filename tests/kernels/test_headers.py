@@ -1,10 +1,14 @@
 """Every kernel file keeps its contract: what it computes, how it is launched, who checks it, what it is measured by."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import gpuhomog
 from gpuhomog.device.gpu.sources import instances, kernel_files, kernel_folder, source
 
 ROOT = Path(__file__).parents[2]
@@ -66,3 +70,20 @@ def test_sources_are_self_contained():
     for name in FILES:
         assert '#include "' not in source(name)
         assert f'#line 1 "{name}"' in source(name)
+
+
+def test_sources_are_read_and_handed_on_in_any_locale():
+    """CUDA 12's compiler leaves ASCII behind, and CuPy writes what it compiles in that encoding."""
+    code = """
+import locale
+from gpuhomog.device.gpu.sources import instances, kernel_files, source
+assert locale.getencoding() != "UTF-8", locale.getencoding()
+for file in kernel_files():
+    assert instances(file)
+    source(file).encode(locale.getencoding())
+"""
+    package = str(Path(gpuhomog.__file__).parents[1])
+    plain = {**os.environ, "PYTHONPATH": package, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    ran = subprocess.run([sys.executable, "-c", code], env=plain, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert all(source(file).isascii() for file in FILES)

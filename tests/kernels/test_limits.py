@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gpuhomog.device.gpu import GPU
+from gpuhomog.device.gpu.runtime import ALLOWED_SHARED, CuPyRuntime
 from gpuhomog.device.gpu.sources import instances, source
 from gpuhomog.device.gpu.spectral import Evaluated
 from gpuhomog.operators.averages.line_weights import Window, window_of
@@ -34,6 +35,9 @@ class Launches:
         self.shared_bytes, self.n_multiprocessors = shared_kib << 10, n_multiprocessors
         self.cache_bytes = cache_mib << 20
         self.files = set()
+
+    def use(self):
+        pass
 
     def launch(self, file, instance, grid, block, arguments, shared=0):
         self.files.add(file)
@@ -112,3 +116,36 @@ def test_declared_shared_memory_is_known():
     for file in FILES[:-1]:
         declared = [line for line in source(file).splitlines() if "__shared__" in line and "extern" not in line]
         assert bool(declared) == (file in DECLARED_SHARED), declared
+
+
+class Kernel:
+    """CuPy's kernel as CUDA launches it; `told` is what it says that a block may have before anybody asks for more."""
+
+    def __init__(self, declared, told):
+        self.shared_size_bytes, self.asked, self.told, self.launched = declared, None, told, []
+
+    @property
+    def max_dynamic_shared_size_bytes(self):
+        return self.told if self.asked is None else self.asked
+
+    @max_dynamic_shared_size_bytes.setter
+    def max_dynamic_shared_size_bytes(self, n_bytes):
+        assert n_bytes + self.shared_size_bytes <= 227 << 10
+        self.asked = n_bytes
+
+    def __call__(self, grid, block, arguments, shared_mem):
+        most = ALLOWED_SHARED - self.shared_size_bytes if self.asked is None else self.asked
+        assert shared_mem <= most, "CUDA_ERROR_INVALID_VALUE"
+        self.launched.append(shared_mem)
+
+
+@pytest.mark.parametrize("declared", [0, 16, 504, 4096])
+@pytest.mark.parametrize("told_beside", [False, True])
+def test_shared_memory_is_asked_for_beside_what_a_kernel_declares(declared, told_beside):
+    kernel = Kernel(declared, ALLOWED_SHARED - declared * told_beside)
+    runtime = object.__new__(CuPyRuntime)
+    runtime._kernels = {("a.cu", "a"): kernel}
+    sizes = [0, 100, *range(ALLOWED_SHARED - 6000, ALLOWED_SHARED + 600, 8), (227 << 10) - declared, ALLOWED_SHARED - 8]
+    for shared in sizes:
+        runtime.launch("a.cu", "a", (1,), (32,), (), shared)
+    assert kernel.launched == sizes

@@ -54,6 +54,55 @@ def test_a_file_that_does_not_fit(small, tmp_path):
     assert gh.read(path, device="cpu").mean() == 1.0
 
 
+@pytest.mark.parametrize("layout", ["C", "F", "gaps"])
+def test_a_large_field_pins_no_memory_of_the_host(small, monkeypatch, rng, layout):
+    monkeypatch.setattr("gpuhomog.device.gpu.memory.MOST_PINNED", 1000)
+    values = rng.normal(size=(5, 6, 8))
+    given = np.repeat(values, 2, axis=2)[:, :, ::2] if layout == "gaps" else np.asarray(values, order=layout)
+    monkeypatch.setattr(small.runtime.xp, "asarray", None, raising=False)
+    there = small.asarray(given)
+    assert there.flags.f_contiguous == (layout == "F") and there.flags.c_contiguous == (layout != "F")
+    np.testing.assert_array_equal(small.to_host(there), values)
+    with pytest.raises(TypeError):
+        small.asarray(values[:2, :2, :2])  # CuPy's way is faster for little
+
+
+def test_what_is_kept_for_later_calls_gives_way(small, monkeypatch):
+    """Plans of transforms hold work areas as large as a field."""
+    forgotten = []
+
+    def forget():
+        forgotten.append(True)
+        small.runtime.memory = (9000, 1 << 20)
+
+    monkeypatch.setattr(small._transforms, "forget", forget)
+    assert small.asarray(np.ones(500)).shape == (500,) and not forgotten
+    assert small.asarray(np.ones(1000)).shape == (1000,) and len(forgotten) == 1
+    with pytest.raises(DeviceError, match="needs 16000 bytes"):
+        small.asarray(np.ones(2000))
+
+
+@pytest.mark.parametrize("name", ["zeros", "ascontiguousarray", "array"])
+def test_what_primitives_allocate_is_given_back_for_too(small, monkeypatch, rng, name):
+    values = rng.normal(size=(3, 4, 5)).astype(np.float32)
+    there, real, room = small.asarray(values), getattr(small.runtime.xp, name), []
+    wide = small.asarray(np.concatenate([np.zeros(1, np.float32), values.ravel()]))
+
+    def full(*given, **options):
+        if not room:
+            raise MemoryError
+        return real(*given, **options)
+
+    monkeypatch.setattr(small._transforms, "forget", lambda: room.append(True))
+    monkeypatch.setattr(small.runtime.xp, name, full, raising=False)
+    if name == "zeros":
+        found = small.pad(there, 0, 1, 5)[1:4]
+    else:
+        found = small.contiguous(there if name == "ascontiguousarray" else wide[1:].reshape(3, 4, 5))
+    np.testing.assert_array_equal(small.to_host(found), values)
+    assert len(room) == 1
+
+
 OPERATIONS = {
     "planar average": lambda f: gh.planar_average(f, 2),
     "Gaussian": lambda f: gh.average(f, gh.Gaussian(3.0)),

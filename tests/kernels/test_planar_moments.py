@@ -142,9 +142,11 @@ def test_empty_slabs(gpu, shape):
         np.testing.assert_array_equal(CPU().planar_moments(np.zeros(shape), 4, 1.0)[axis], found[axis])
 
 
-@pytest.mark.parametrize("strides", [(1, 2, 3), (0, 5, 1)])
-def test_plane_families(gpu, strides):
-    values = field((5, 6, 7), np.float64)
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize("shape", [(5, 6, 7), (1, 1, 1), (3, 0, 4), (0, 3, 2)])
+@pytest.mark.parametrize("strides", [(1, 2, 3), (0, 5, 1), (4, 0, 0)])
+def test_plane_families(gpu, strides, shape, order):
+    values = np.asarray(field(shape, np.float64), order=order)
     expected = CPU().plane_family_sum(values, strides, 11)
     np.testing.assert_allclose(gpu.plane_family_sum(gpu.asarray(values), strides, 11), expected, rtol=1e-13)
 

@@ -1,14 +1,15 @@
 """Chunks on their way to a GPU: streams here are stand-ins that are as early and as late as their events allow."""
 
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from cuda_like import CudaLikeRuntime, Machine
+from cuda_like import CURRENT, CUDAError, CudaLikeRuntime, Machine
 
 import gpuhomog as gh
 from gpuhomog.device import CPU
-from gpuhomog.device.gpu import GPU
+from gpuhomog.device.gpu import GPU, runtime
 from gpuhomog.errors import DeviceError, InputError
 from gpuhomog.reduction import SUM, Reduction
 from gpuhomog.streaming import Limit, Run, in_turns, memory, running
@@ -22,6 +23,16 @@ def gpu_like(sanitizers):
     runtime = CudaLikeRuntime(Machine(), 0)
     yield GPU(runtime)
     runtime.close()
+
+
+@pytest.fixture
+def second_gpu(sanitizers):
+    """What the second rank of a node has; threads begin with the first one."""
+    there = CudaLikeRuntime(Machine(), 1)
+    there.use()
+    yield GPU(there)
+    CURRENT.number, runtime._thread.runtime = 0, None
+    there.close()
 
 
 @pytest.fixture
@@ -223,6 +234,74 @@ def test_pinned_memory_counts_as_the_hosts(gpu_like, stored, rng, monkeypatch):
         least[device.name] = str(refused.value)
     assert planes == {"cpu": 20, "gpu:0": 12}
     assert "6 planes" in least["cpu"] and "10 planes" in least["gpu:0"]
+
+
+def test_threads_compute_where_their_values_are(second_gpu, rng):
+    values, found = rng.normal(size=(8, 9, 10)), []
+    field = gh.Field.from_array(values, np.eye(3) * 40.0, device=second_gpu)
+
+    def compute(start=lambda: None):
+        start()
+        found.append(second_gpu.to_host(gh.average(field, gh.Gaussian(4.0)).values))
+        found.append(second_gpu.to_host(field.values * 2.0))
+
+    def fails():
+        with pytest.raises(CUDAError, match="of GPU 1, while GPU 0"):
+            field.values * 2.0
+        found.append(True)
+
+    for work in (compute, fails, lambda: compute(second_gpu.runtime.use)):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert len(found) == 5 and (found[0] == found[3]).all() and (found[1] == 2.0 * values).all()
+
+
+def test_an_array_of_another_gpu_is_brought_here(second_gpu, rng):
+    """And one of this GPU is taken as it is, of other libraries without a copy."""
+    first = GPU(CudaLikeRuntime(Machine(), 0))
+    values = rng.normal(size=(3, 4, 5))
+    elsewhere = first.asarray(values)
+    field = gh.Field.from_array(elsewhere, np.eye(3), device=second_gpu)
+    assert field.values.number == 1 and field.mean() == pytest.approx(values.mean(), rel=1e-13)
+    assert second_gpu.asarray(field.values) is field.values
+    tensor = SimpleNamespace(__cuda_array_interface__=values.__array_interface__, owner=values)
+    shared = gh.Field.from_array(tensor, np.eye(3), device=second_gpu)
+    values[0, 0, 0] = 7.0
+    assert float(shared.values[0, 0, 0]) == 7.0 and second_gpu.asarray(tensor, np.float32).dtype == np.float32
+
+
+def test_work_that_takes_turns_stays_on_its_gpu(second_gpu, stored, rng):
+    values = rng.normal(size=SHAPE)
+    there = second_gpu.asarray(values)
+    run = Run(Limit(4 * 10**9))
+    with running(run):
+        field = gh.read(stored(values), device=second_gpu, max_memory="4GB")
+    box = gh.Box(2.5)
+    works = [lambda: there * 2.0, lambda: gh.average(field, box, spacing=2.0).values * 2.0]
+    works += [lambda: gh.planar_average(field, 1).values]
+    works += [lambda: CURRENT.stream]
+    doubled, average, profile, stream = in_turns(works, run.answer)
+    assert stream is second_gpu.runtime.xp.cuda.get_current_stream()
+    expected = gh.average(gh.Field.from_array(values, np.diag(np.array(SHAPE, float)), device="cpu"), box, spacing=2.0)
+    np.testing.assert_array_equal(second_gpu.to_host(doubled), 2.0 * values)
+    np.testing.assert_allclose(second_gpu.to_host(average), 2.0 * expected.values, atol=1e-13)
+    np.testing.assert_allclose(profile, values.mean(axis=(0, 2)), rtol=1e-12)
+
+
+def test_who_answers_for_others_computes_on_their_gpu(second_gpu, stored, rng):
+    """A job chooses its device in the threads that take turns; the pass that they wait for is in none of them."""
+    CURRENT.number, runtime._thread.runtime = 0, None
+    values = rng.normal(size=SHAPE)
+    path, run = stored(values), Run(Limit(4 * 10**9))
+
+    def work():
+        second_gpu.runtime.use()
+        return gh.planar_average(gh.read(path, device=second_gpu, max_memory="4GB"), 1).values
+
+    with running(run):
+        (profile,) = in_turns([work], run.answer)
+    np.testing.assert_allclose(profile, values.mean(axis=(0, 2)), rtol=1e-12)
 
 
 def test_values_on_the_device_and_chunks_of_nothing_stay_as_they_are(gpu_like, allocated):

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 import gpuhomog as gh
 from gpuhomog.errors import AccuracyWarning
-from gpuhomog.operators.macroscale.interval_field import Line, _decide
+from gpuhomog.operators.macroscale.assumption_8 import _decide
+from gpuhomog.operators.macroscale.interval_field import Line
 
 pytestmark = [pytest.mark.smoke, pytest.mark.filterwarnings("ignore::gpuhomog.AccuracyWarning")]
 

@@ -6,6 +6,7 @@ mpiexec -n N python program_on_ranks.py    prints one line from each rank that f
 import sys
 import warnings
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from gpuhomog.parallel import (
     agree_on,
     contract_planes,
     model,
+    mpi,
     transpose,
     with_halo,
     without_halo,
@@ -42,8 +44,10 @@ def same(found, expected, tolerance):
     assert np.abs(found - expected).max(initial=0.0) <= tolerance * np.abs(expected).max(initial=1.0)
 
 
-# exchanges, in both memory orders and precisions, and their bytes
-for dtype in (np.float32, np.float64, np.complex128):
+# exchanges, in both memory orders and precisions, and their bytes; in one message each, and in many of a few planes
+as_they_are = mpi.PART_BYTES, mpi.PACKED_BYTES, mpi.LARGEST_MESSAGE
+for sizes, dtype in product((as_they_are, (200, 300, 40)), (np.float32, np.float64, np.complex128)):
+    mpi.PART_BYTES, mpi.PACKED_BYTES, mpi.LARGEST_MESSAGE = sizes
     whole = rng.standard_normal((7, 5, 6)).astype(dtype)
     for order in "CF":
         for axis in range(3):
@@ -83,6 +87,8 @@ for dtype in (np.float32, np.float64, np.complex128):
                     for in_order in (False, True):
                         result, target = contract_planes(comm, CPU, slab, mine, matrix, in_order)
                         same(result, product[at(axis, target.planes)], 1e-13)
+
+mpi.PART_BYTES, mpi.PACKED_BYTES, mpi.LARGEST_MESSAGE = as_they_are
 
 # collectives
 assert comm.gather(comm.rank) == list(range(comm.size))

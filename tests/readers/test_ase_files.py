@@ -1,13 +1,15 @@
 """ASE: arrays with Atoms become Fields as ASE's own geometry has them; files that ASE reads with values."""
 
-import ase
-import ase.io.cube
-import ase.io.xsf
 import numpy as np
 import pytest
 
 import gpuhomog as gh
 from gpuhomog.errors import FileFormatError, InputError, UnitsError
+
+pytest.importorskip("ase", reason="ASE is not installed")
+import ase
+import ase.io.cube
+import ase.io.xsf
 
 CELL = [[3.0, 0.0, 0.0], [0.5, 4.0, 0.0], [0.0, 0.3, 5.0]]
 VALUES = np.random.default_rng(4).normal(size=(5, 4, 6))

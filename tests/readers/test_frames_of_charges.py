@@ -22,16 +22,16 @@ def xyz(tmp_path):
     return path
 
 
-@pytest.mark.parametrize(("start", "every"), [(0, 1), (1, 2), (3, 5)])
-def test_both_libraries_give_the_same_frames(xyz, start, every):
-    how = {"charges": {"Na": 1.0, "Cl": -1.0}, "cell": CELL, "start": start, "every": every}
+@pytest.mark.parametrize(("start", "stop", "every"), [(0, None, 1), (1, 3, 2), (3, 100, 5)])
+def test_both_libraries_give_the_same_frames(xyz, start, stop, every):
+    how = {"charges": {"Na": 1.0, "Cl": -1.0}, "cell": CELL, "start": start, "stop": stop, "every": every}
     by_ase = list(gh.read_frames(xyz, **how))
     pytest.importorskip("MDAnalysis")
     trajectory = gh.read_frames(xyz, **how, kind="XYZ")
     by_other = list(trajectory)
     trajectory._universe.trajectory.close()  # or it is found open when the garbage is collected
-    assert len(by_ase) == len(by_other) == len(POSITIONS[start::every])
-    for one, other, known in zip(by_ase, by_other, POSITIONS[start::every], strict=True):
+    assert len(by_ase) == len(by_other) == len(POSITIONS[start:stop:every])
+    for one, other, known in zip(by_ase, by_other, POSITIONS[start:stop:every], strict=True):
         assert one.positions == pytest.approx(known, abs=1e-9)
         assert other.positions == pytest.approx(known, abs=1e-5)  # MDAnalysis keeps float32
         assert (one.charges == other.charges).all() and (one.cell == other.cell).all()
@@ -75,6 +75,8 @@ def test_refusals(xyz, tmp_path):
     for frames in ({"every": 0}, {"start": -1}):
         with pytest.raises(InputError, match="start from 0 on"):
             gh.read_frames(xyz, **frames)
+    with pytest.raises(InputError, match="start = 2, stop = 2: no frame"):
+        gh.read_frames(xyz, start=2, stop=2)
     with pytest.raises(InputError, match="three rows of three finite numbers"):
         gh.read_frames(xyz, cell=[4.0, 4.0, 60.0])
     broken = tmp_path / "broken.xyz"

@@ -4,11 +4,12 @@ import json
 
 import numpy as np
 import pytest
-import zarr
 
 import gpuhomog as gh
 from gpuhomog.errors import FileFormatError, UnitsError
 from gpuhomog.readers import zarr_store
+
+zarr = pytest.importorskip("zarr", reason="zarr is not installed")
 
 VALUES = np.random.default_rng(1).normal(size=(5, 4, 6))
 

@@ -189,6 +189,21 @@ def test_what_was_taken_since_the_start_counts_once(monkeypatch):
         assert limit.free() == free * mega
 
 
+def test_planes_a_chunk_by_hand(monkeypatch):
+    """76 MiB are free; results of 4 MiB leave 64 for six chunks, of 25 MiB one, where a plane takes six."""
+    mega = 2**20
+    monkeypatch.setattr(memory, "resident_bytes", lambda: 100 * mega)
+    limit = Limit(200 * mega, at_start=100 * mega)
+    for chunk, n_planes, planes in ((None, 90, 8), (100 * mega, 90, 10), (100 * mega, 7, 7), (mega // 2, 90, 1)):
+        assert limit.planes_at_once(mega, n_planes, 4 * mega, "x", chunk) == planes
+    assert limit.planes_at_once(mega, 90, 4 * mega, "x", 100 * mega, 16) == 4
+    for known, least, rest in ((None, 200 + 6 - 1, ""), (3, 300, ", for all that follows"), (2, 205, "")):
+        limit = Limit(200 * mega, 100 * mega, known and (lambda own, known=known: known * own))
+        enough = -(-(least + 4) * mega // 10**6)  # 4 MiB more than a program differs from itself
+        with pytest.raises(InputError, match=rf"^x: 210 MB of .*: give max_memory of at least {enough}MB{rest}\.$"):
+            limit.planes_at_once(mega, 90, 25 * mega, "x")
+
+
 SEVERAL_PASSES = """
 import sys, warnings
 from pathlib import Path

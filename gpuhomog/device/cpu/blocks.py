@@ -6,9 +6,10 @@
           zeros to (m_0, ., m_2), transform axes 2 and 0, multiply, transform back
 
 The spectrum is in memory transformed along one axis only: it is written, read and written, and read, whatever is open.
-Zeros behind the values are made in the block, lines of zeros are not transformed, nor are those back that nobody asks
-for. Where nothing depends on axis 1, it changes places with another. Even multipliers are tabulated for the modes 0
-and above, and the tables kept for the next call (kept.py): an eighth of what the padded grid has.
+That is what ranks send each other, too: from planes of axis 0 to modes of axis 1, and back. Zeros behind the values are
+made in the block, lines of zeros are not transformed, nor are those back that nobody asks for. Where nothing depends on
+axis 1, it changes places with another. Even multipliers are tabulated for the modes 0 and above, and the tables kept
+for the next call (kept.py): an eighth of what the padded grid has.
 
 In   values in C order; multipliers (fft.Multiplier) of that grid, or of a larger one with the same steps.
 Out  for each multiplier new values.
@@ -51,20 +52,21 @@ def transformed_axes(multipliers: Sequence[Any]) -> tuple[int, ...]:
 class Table:
     """Planes of a multiplier times a scale: from a table of the calls before, or made and kept for those that come.
 
+    modes    of axis 1 that are here
     quarter  True for an even multiplier, of whose planes the modes 0 and above are known
     """
 
-    def __init__(self, multiplier: Any, quarter: bool, dtype: Any, scale: float) -> None:
-        self._multiplier, self._scale = multiplier, scale
+    def __init__(self, multiplier: Any, modes: range, quarter: bool, dtype: Any, scale: float) -> None:
+        self._multiplier, self._modes, self._scale = multiplier, modes, scale
         self._plane = multiplier.quarter if quarter else lambda j: multiplier.plane(j, whole=True)
-        known = None if multiplier.identity is None else (multiplier.identity, np.dtype(dtype).str, scale)
+        known = None if multiplier.identity is None else (multiplier.identity, modes, np.dtype(dtype).str, scale)
         self._key = known
         self._known = TABLES.get(known) if known else None
         self._made: NDArray[Any] | None = None
         is_complex = self._known is None and multiplier.is_complex and np.iscomplexobj(self._plane(0))
         self._dtype = np.dtype(dtype) if is_complex else np.zeros(0, dtype).real.dtype
-        n, n_0, n_2 = multiplier.stored_shape
-        shape = (n // 2 + 1, n_0 // 2 + 1, n_2 // 2 + 1) if quarter else (n // 2 + 1, n_0, n_2)
+        n_0, n_2 = multiplier.stored_shape[1:]
+        shape = (len(modes), n_0 // 2 + 1, n_2 // 2 + 1) if quarter else (len(modes), n_0, n_2)
         if known and self._known is None and prod(shape) * self._dtype.itemsize <= KEPT_BYTES:
             self._made = np.empty(shape, self._dtype)
 
@@ -74,11 +76,11 @@ class Table:
         return self._known is None and self._multiplier.by_products
 
     def planes(self, first: int, n: int) -> NDArray[Any]:
-        """(., n, .) of modes first … of axis 1; another thread asks for others."""
+        """(., n, .) of the modes here from number first on; another thread asks for others."""
         some = slice(first, first + n)
         if self._known is not None:
             return np.asarray(self._known[some].swapaxes(0, 1))
-        planes = np.stack([np.multiply(self._plane(j), self._scale) for j in range(first, first + n)])
+        planes = np.stack([np.multiply(self._plane(j), self._scale) for j in self._modes[some]])
         planes = planes.astype(self._dtype, copy=False)
         if self._made is not None:
             self._made[some] = planes
@@ -91,13 +93,13 @@ class Table:
 
 
 class Factor:
-    """A multiplier times a scale on planes (m_0, ., m_2) of modes; it is stored with axis 1 first."""
+    """A multiplier times a scale on planes (m_0, ., m_2) of some modes of axis 1; it is stored with that axis first."""
 
-    def __init__(self, multiplier: Any, dtype: Any, scale: float) -> None:
+    def __init__(self, multiplier: Any, modes: range, dtype: Any, scale: float) -> None:
         even, others, fast = multiplier.split()
-        self._even = None if even is None else Table(even, True, dtype, scale)
-        self._others = None if others is None else Table(others, False, dtype, 1.0 if even else scale)
-        self._fast, self._scale = fast, 1.0 if even or others else scale
+        self._even = None if even is None else Table(even, modes, True, dtype, scale)
+        self._others = None if others is None else Table(others, modes, False, dtype, 1.0 if even else scale)
+        self._fast, self._modes, self._scale = fast, modes, 1.0 if even or others else scale
         self._dtype = np.dtype(dtype) if multiplier.is_complex else np.zeros(0, dtype).real.dtype
         self._tables = [table for table in (self._even, self._others) if table is not None]
 
@@ -107,7 +109,7 @@ class Factor:
         return any(table.by_products for table in self._tables)
 
     def multiply(self, modes: NDArray[Any], first: int) -> None:
-        """The modes at modes first … of axis 1, in place."""
+        """What is at the modes here from number first on, in place."""
         n = modes.shape[1]
         if self._even is not None:
             _multiply_even(modes, self._even.planes(first, n))
@@ -115,7 +117,7 @@ class Factor:
             modes *= self._others.planes(first, n)
         if self._fast is not None:
             for i in range(n):
-                plane = np.multiply(self._fast.plane(first + i, whole=True), self._scale)
+                plane = np.multiply(self._fast.plane(self._modes[first + i], whole=True), self._scale)
                 modes[:, i] *= plane.astype(self._dtype, copy=False)
         elif not self._tables:
             modes *= modes.real.dtype.type(self._scale)
@@ -159,28 +161,62 @@ def filtered_blocks(values: NDArray[Any], multipliers: Sequence[Any], threads: i
     return results
 
 
+def filtered_slabs(
+    planes: NDArray[Any], multipliers: Sequence[Any], lines: Any, empty: Callable[[], NDArray[Any]], threads: int
+) -> list[NDArray[Any]]:
+    """The same of planes that ranks share; lines turns those of axis 0 into modes of axis 1, and back."""
+    flat = [2] if 2 not in transformed_axes(multipliers) else []
+    results: list[NDArray[Any]] = []
+
+    def kept() -> NDArray[Any]:
+        results.append(empty())
+        return results[-1]
+
+    _filter(planes, multipliers, flat, kept, threads if planes.size > SMALL else 1, lines)
+    return results
+
+
 def _filter(
     values: NDArray[Any],
     multipliers: Sequence[Any],
     flat: Sequence[int],
     empty: Callable[[], NDArray[Any]],
     threads: int,
+    lines: Any = None,
 ) -> None:
-    """For each multiplier the filtered values into an empty result; axis 1 is not flat."""
-    n_0 = values.shape[0]
-    m_0, m_1, m_2 = (
-        n if axis in flat else m
-        for axis, (n, m) in enumerate(zip(values.shape, multipliers[0].stored_shape, strict=True))
-    )
-    spectrum = transformed(values, m_1, threads)
+    """For each multiplier the filtered values into an empty result; along axis 1 all are transformed."""
+    m_1 = multipliers[0].stored_shape[1]
+    spectra = _filtered_modes(*_modes(values, m_1, threads, lines), multipliers, flat, threads)
+    while spectra:
+        modes = spectra.pop(0)
+        transform_back(modes if lines is None else lines.back(modes), empty(), m_1, threads)
+
+
+def _modes(values: NDArray[Any], m_1: int, threads: int, lines: Any) -> tuple[NDArray[Any], int]:
+    """Spectrum along axis 1, and the first of its modes that are here: all of them, or with all planes of the ranks."""
+    if lines is None:
+        return transformed(values, m_1, threads), 0
+    modes, first = lines.there(transformed(values, m_1, threads, modes_first=True).swapaxes(0, 1), axis=0)
+    return modes.swapaxes(0, 1), first
+
+
+def _filtered_modes(
+    spectrum: NDArray[Any], first_mode: int, multipliers: Sequence[Any], flat: Sequence[int], threads: int
+) -> list[NDArray[Any]]:
+    """For each multiplier the modes of axis 1, planes first in memory: the last in place where they lie so."""
+    n_0, n_modes, n_2 = spectrum.shape
+    m_0, _, m_2 = multipliers[0].stored_shape
+    m_0, m_2 = n_0 if 0 in flat else m_0, n_2 if 2 in flat else m_2
     across = [axis for axis in (2, 0) if axis not in flat]
     scale = 1 / prod((m_0, 0, m_2)[axis] for axis in across)
-    factors = [Factor(multiplier.across(flat).turned(), spectrum.dtype, scale) for multiplier in multipliers]
-    spectra = [spectrum if number == len(factors) else np.empty_like(spectrum) for number in range(1, len(factors) + 1)]
-    at_once = planes_at_once(spectrum.shape[1], m_0 * m_2 * spectrum.itemsize, threads)
+    here = range(first_mode, first_mode + n_modes)
+    factors = [Factor(multiplier.across(flat).turned(), here, spectrum.dtype, scale) for multiplier in multipliers]
+    n_new = len(factors) - spectrum.flags.c_contiguous
+    spectra = [np.empty(spectrum.shape, spectrum.dtype) for _ in range(n_new)] + [spectrum] * (len(factors) - n_new)
+    at_once = planes_at_once(n_modes, m_0 * m_2 * spectrum.itemsize, threads)
 
     def filter_modes(blocks: list[Block], first: int) -> None:
-        some = slice(first, min(first + at_once, spectrum.shape[1]))
+        some = slice(first, min(first + at_once, n_modes))
         whole, n = blocks[0].modes, some.stop - some.start
         blocks[0].take(spectrum[:, some], transformed=2 in across)
         if 0 in across:
@@ -198,19 +234,21 @@ def _filter(
         return [Block((m_0, at_once, m_2), n_0, spectrum.dtype) for _ in range(min(len(factors), 2))]
 
     by_products = any(factor.by_products for factor in factors)
-    share(filter_modes, range(0, spectrum.shape[1], at_once), blocks, threads, by_products)
+    share(filter_modes, range(0, n_modes, at_once), blocks, threads, by_products)
     for factor in factors:
         factor.keep()
-    for _ in multipliers:
-        transform_back(spectra.pop(0), empty(), m_1, threads)
+    return spectra
 
 
-def transformed(values: NDArray[Any], m_1: int, threads: int) -> NDArray[Any]:
-    """(n_0, m_1//2 + 1, n_2) real lines of axis 1 transformed, zeros behind them."""
+def transformed(values: NDArray[Any], m_1: int, threads: int, modes_first: bool = False) -> NDArray[Any]:
+    """(n_0, m_1//2 + 1, n_2) real lines of axis 1 transformed, zeros behind them; in memory axis 0 or 1 first."""
     n_0, n_1, n_2 = values.shape
     at_once = planes_at_once(n_0, 2 * m_1 * n_2 * values.itemsize, threads)
     real, modes = (at_once, m_1, n_2), (at_once, m_1 // 2 + 1, n_2)
-    spectrum = np.empty((n_0, *modes[1:]), np.complex64 if values.dtype == np.float32 else np.complex128)
+    dtype = np.complex64 if values.dtype == np.float32 else np.complex128
+    spectrum = (
+        np.empty((modes[1], n_0, n_2), dtype).swapaxes(0, 1) if modes_first else np.empty((n_0, *modes[1:]), dtype)
+    )
 
     def transform(memory: tuple[NDArray[Any], NDArray[Any]], first: int) -> None:
         planes = values[first : first + at_once]
@@ -220,7 +258,7 @@ def transformed(values: NDArray[Any], m_1: int, threads: int) -> NDArray[Any]:
         spectrum[first : first + at_once] = out
 
     def memory() -> tuple[NDArray[Any], NDArray[Any]]:
-        return np.zeros(real, values.dtype), np.empty(modes, spectrum.dtype)
+        return np.zeros(real, values.dtype), np.empty(modes, dtype)
 
     share(transform, range(0, n_0, at_once), memory, threads)
     return spectrum

@@ -119,17 +119,11 @@ class Cylinder:
         return potential.reshape(spectrum.shape).astype(spectrum.dtype, copy=False)
 
     def march_end_states(
-        self,
-        spectrum: NDArray[Any],
-        fit: Any,
-        side: str = "both",
-        *,
-        planes: slice = slice(None),
-        columns: slice = slice(None),
+        self, spectrum: NDArray[Any], fit: Any, side: str = "both", *, planes: slice = slice(None)
     ) -> NDArray[Any]:
         """The last of the recursions' states, and the last planes."""
         flat = _by_mode(spectrum)
-        classes = fit.classes[:, columns].ravel()
+        classes = fit.classes.ravel()
         ends = np.zeros((len(SIDES[side]), fit.n_states, len(classes)), spectrum.dtype)
         for direction, end in zip(SIDES[side], ends, strict=True):
             arriving = _arriving(flat, fit, direction, planes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,7 +10,7 @@ import scipy  # its parts are imported when first used
 from numpy.typing import NDArray
 
 from . import transforms
-from .blocks import BLOCK_BYTES, filtered_blocks
+from .blocks import BLOCK_BYTES, filtered_blocks, filtered_slabs
 from .team import SMALL, share
 
 
@@ -108,6 +108,12 @@ class Spectral:
     def convolve(self, values: NDArray[Any], multipliers: Sequence[Any]) -> list[NDArray[Any]]:
         """As filter: lines of zeros are not transformed, nor those back that nobody asks for."""
         return filtered_blocks(values, multipliers, self.threads)
+
+    def filter_slabs(
+        self, planes: NDArray[Any], multipliers: Sequence[Any], lines: Any, empty: Callable[[], NDArray[Any]]
+    ) -> list[NDArray[Any]]:
+        """As filter, lines turned between the real transforms and the planes across them."""
+        return filtered_slabs(planes, multipliers, lines, empty, self.threads)
 
     def rfft_planes(self, values: NDArray[Any]) -> NDArray[Any]:
         """Over the last two axes."""

@@ -141,15 +141,7 @@ class Cylinder(Spectral):
             self.runtime.launch("cylinder_march.cu", instance, grid, (MARCH_BLOCK,), arguments)
         return out
 
-    def march_end_states(
-        self,
-        spectrum: Any,
-        fit: Any,
-        side: str = "both",
-        *,
-        planes: slice = slice(None),
-        columns: slice = slice(None),
-    ) -> Any:
+    def march_end_states(self, spectrum: Any, fit: Any, side: str = "both", *, planes: slice = slice(None)) -> Any:
         """One read of the spectrum a side."""
         spectrum = self.contiguous(spectrum)
         dtype = spectrum.real.dtype
@@ -157,7 +149,7 @@ class Cylinder(Spectral):
         if not spectrum.size:
             return self.runtime.xp.zeros(shape, spectrum.dtype)
         ends = self.empty(shape, spectrum.dtype)
-        propagators, mode_table, classes = self._uploaded(fit, dtype, columns)
+        propagators, mode_table, classes = self._uploaded(fit, dtype)
         instance = f"cylinder_end_states<{c_name(dtype)}, {len(fit.propagators)}>"
         modes = spectrum.size // len(spectrum)
         for number, direction in enumerate(SIDES[side]):
@@ -231,7 +223,7 @@ class Cylinder(Spectral):
             flat[:, chunk] = total
         return spectrum
 
-    def _uploaded(self, fit: Any, dtype: Any, columns: slice) -> tuple[Any, Any, Any]:
+    def _uploaded(self, fit: Any, dtype: Any, columns: slice = slice(None)) -> tuple[Any, Any, Any]:
         """Propagators, table of the modes and classes of some columns on the device, kept as long as the fit lives."""
         kept = self._fits.setdefault(fit, {})
         if dtype.name not in kept:

@@ -20,6 +20,10 @@ from .runtime import Runtime
 from .uploads import Uploads
 
 KEPT_TABLES = 64
+MOST_PINNED = 64 << 20
+"""Bytes from which on CuPy is not asked to upload an array: it pins as much memory of the host, and keeps that."""
+RESERVED_BYTES = 1024
+"""Of a multiprocessor's shared memory, for each block, beside what the block uses."""
 ALIGNMENT = 16
 C_NAMES = {"float32": "float", "float64": "double"}
 
@@ -40,18 +44,36 @@ class Memory:
     chunks_pinned: ClassVar[int] = 4  # two, of which some versions of CuPy round each up to a power of two
     cache_chunk: ClassVar[int] = 1 << 62
     runtime: Runtime
+    _transforms: Any
     _tables: OrderedDict[tuple[Any, ...], Any]
 
     def asarray(self, values: Any, dtype: Any = None) -> Any:
-        """Uploaded if they are on the host; DeviceError with the bytes needed and free if they do not fit."""
+        """Uploaded if they are on the host; DeviceError with the bytes needed and free if they do not fit.
+
+        Of other libraries, too, on this GPU: the memory is shared.
+        """
         xp = self.runtime.xp
-        if isinstance(values, xp.ndarray) and xp is not np:
-            return values if dtype is None or values.dtype == dtype else values.astype(dtype)
+        if hasattr(values, "__cuda_array_interface__"):  # CuPy's are taken as they are, those of another GPU copied
+            there = xp.asarray(values)
+            return there if dtype is None or there.dtype == dtype else there.astype(dtype)
         values = np.asarray(values, dtype=dtype)
         self.check_fits(values.nbytes, f"A field of {list(values.shape)} {values.dtype} values")
         if not (values.flags.c_contiguous or values.flags.f_contiguous):
             values = np.ascontiguousarray(values)
-        return xp.asarray(values, order="F" if is_fortran_ordered(values) else "C")
+        is_fortran = is_fortran_ordered(values)
+        if values.nbytes < MOST_PINNED:
+            return xp.asarray(values, order="F" if is_fortran else "C")
+        along_memory = values.T if is_fortran else values
+        there = self.empty(along_memory.shape, values.dtype)
+        self.upload(along_memory, there)
+        return there.T if is_fortran else there
+
+    def upload(self, host: NDArray[Any], there: Any) -> None:
+        """Values of the host into an array of the device, both C-ordered. If the host's are pinned they must stay."""
+        if isinstance(there, np.ndarray):
+            there[...] = host
+        else:
+            there.set(host)
 
     def to_host(self, values: Any) -> NDArray[Any]:
         """Copied to the host, in the same memory order."""
@@ -63,6 +85,9 @@ class Memory:
     def check_fits(self, n_bytes: int, what: str) -> None:
         """DeviceError naming the bytes needed and the bytes free where they do not fit."""
         free, total = self.runtime.free_bytes()
+        if n_bytes > free:
+            self._give_back()
+            free, total = self.runtime.free_bytes()
         if n_bytes > free:
             raise DeviceError(
                 f"{what} needs {n_bytes} bytes ({n_bytes / 2**30:.2f} GiB), but {self.runtime.name} has {free} bytes "
@@ -76,9 +101,23 @@ class Memory:
         try:
             return self.runtime.xp.empty(shape, dtype)
         except MemoryError:  # CuPy's OutOfMemoryError is one
-            self.runtime.xp.get_default_memory_pool().free_all_blocks()
+            self._give_back()
             self.check_fits(n_bytes, f"An array of {list(np.atleast_1d(shape))} {np.dtype(dtype)} values")
             return self.runtime.xp.empty(shape, dtype)
+
+    def _made(self, make: Callable[[], Any]) -> Any:
+        """A new array; where there is no room for it, once more without what is kept for later calls."""
+        try:
+            return make()
+        except MemoryError:
+            self._give_back()
+            return make()
+
+    def _give_back(self) -> None:
+        """Give up what is kept for later calls and may be as large as a field: plans of transforms, the pool's rest."""
+        if "_transforms" in vars(self):  # else cuFFT would be loaded for it
+            self._transforms.forget()
+        self.runtime.xp.get_default_memory_pool().free_all_blocks()
 
     def staging(self, n_bytes: int) -> NDArray[np.uint8]:
         """Pinned memory where CuPy gives it: uploads from it run at the speed of the bus."""
@@ -122,15 +161,18 @@ class Memory:
     def contiguous(self, values: Any) -> Any:
         """C-ordered values from a 16-byte address on, as vector loads and cuFFT want; copied where they are not."""
         xp = self.runtime.xp
-        values = xp.ascontiguousarray(values)
+        values = self._made(lambda: xp.ascontiguousarray(values))
         facts = values.__array_interface__ if isinstance(values, np.ndarray) else values.__cuda_array_interface__
-        return values if facts["data"][0] % ALIGNMENT == 0 else xp.array(values, copy=True, order="C")
+        if facts["data"][0] % ALIGNMENT == 0:
+            return values
+        return self._made(lambda: xp.array(values, copy=True, order="C"))
 
     def pad(self, values: Any, axis: int, before: int, n: int) -> Any:
         """Zeros before and after along an axis, in the memory order of the values."""
         shape = list(values.shape)
         shape[axis] = n
-        out = self.runtime.xp.zeros(shape, dtype=values.dtype, order="F" if is_fortran_ordered(values) else "C")
+        order = "F" if is_fortran_ordered(values) else "C"
+        out = self._made(lambda: self.runtime.xp.zeros(shape, dtype=values.dtype, order=order))
         place = [slice(None)] * 3
         place[axis] = slice(before, before + values.shape[axis])
         out[tuple(place)] = values
@@ -138,13 +180,13 @@ class Memory:
 
     def copy(self, values: Any) -> Any:
         """A copy in the same memory order."""
-        return values.copy(order="K")
+        return self._made(lambda: values.copy(order="K"))
 
     def compact(self, values: Any) -> Any:
         """The values in memory of their own, without gaps."""
         if values.flags.c_contiguous or values.flags.f_contiguous:
             return values
-        return values.copy(order="C")
+        return self._made(lambda: values.copy(order="C"))
 
     def squared_deviation(self, values: Any, centre: float) -> Any:
         """One new float64 array."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from ...errors import DeviceError
 from ...memory_order import is_fortran_ordered
-from .memory import Memory, c_bool, c_name
+from .memory import RESERVED_BYTES, Memory, c_bool, c_name
 
 RINGS_FILE = "box_rings.cu"
 STEPS_FILE = "box_steps.cu"
@@ -55,8 +55,6 @@ COLUMN_BYTES = 8
 """box_rings.cu: of a line, what a thread walks along."""
 FEWEST_LINES = 192
 """Threads of box_lines, below which too few bytes are on their way."""
-RESERVED_BYTES = 1024
-"""Of a multiprocessor's shared memory, for each block, beside what the block uses."""
 PASS_STRIP_BYTES = 64
 """ladder/box_steps.cu: bytes of a row that one block sums along axis 1."""
 PASS_LANES = 2048

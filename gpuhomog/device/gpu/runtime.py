@@ -6,13 +6,17 @@ everything above this file (launch shapes, arguments, order of kernels) runs and
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import importlib.util
 import os
 import re
+import shutil
 import sys
+import tempfile
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +27,10 @@ from ...errors import DeviceError, GpuhomogError
 from .sources import instances, source
 
 OPTIONS = ("-std=c++17", "-default-device", "--fmad=true", "--extra-device-vectorization")
+ALLOWED_SHARED = 48 << 10
+"""Bytes of shared memory, declared and dynamic together, that a block has without asking."""
+MOST_DECLARED = 8 << 10
+"""Of them, what no kernel here declares."""
 INSUFFICIENT_DRIVER, NO_DEVICE = 35, 100
 """CUDA's errors of a driver that is too old, and of a machine without a GPU."""
 
@@ -68,6 +76,29 @@ class Runtime(Protocol):
         ...
 
 
+class _Thread(threading.local):
+    runtime: Runtime | None = None
+    """Whose GPU was used last."""
+
+
+_thread = _Thread()
+
+
+def last_used() -> Callable[[], object]:
+    """What makes the GPU that this thread used last, and its stream, the current ones of the thread that calls it."""
+    runtime = _thread.runtime
+    if runtime is None:
+        return lambda: None
+    runtime.use()  # each GPU has a current stream of its own
+    stream = runtime.xp.cuda.get_current_stream()
+
+    def use() -> None:
+        runtime.use()
+        stream.use()
+
+    return use
+
+
 class CuPyRuntime:
     """One GPU through CuPy; kernels compiled when first used, and kept in CuPy's cache on disk."""
 
@@ -77,22 +108,24 @@ class CuPyRuntime:
         self.xp = cupy
         self.number = number
         self.name = f"gpu:{number}"
+        self._device = cupy.cuda.Device(number)
         self.use()
-        attributes = cupy.cuda.Device(number).attributes
+        attributes = self._device.attributes
         self.n_multiprocessors = int(attributes["MultiProcessorCount"])
         self.shared_bytes = int(attributes["MaxSharedMemoryPerBlockOptin"])
         self.cache_bytes = int(attributes["L2CacheSize"])
         self._kernels: dict[tuple[str, str], Any] = {}
 
     def use(self) -> None:
-        """Make this GPU the current one of CuPy, in this thread: a process computes on one GPU at a time."""
-        self.xp.cuda.Device(self.number).use()
+        """Make this GPU the current one of CuPy, in this thread."""
+        self._device.use()
+        _thread.runtime = self
 
     def describe(self) -> dict[str, Any]:
         """What `gpuhomog devices` says of it."""
         runtime = self.xp.cuda.runtime
-        free, total = self.xp.cuda.Device(self.number).mem_info
-        capability = str(self.xp.cuda.Device(self.number).compute_capability)
+        free, total = self._device.mem_info
+        capability = str(self._device.compute_capability)
         return {
             "name": self.name,
             "product": self.product_name,
@@ -133,13 +166,16 @@ class CuPyRuntime:
         if 0 in grid:
             return
         kernel = self._kernel(file, instance)
-        if shared > 48 * 1024 and kernel.max_dynamic_shared_size_bytes < shared:
+        if (
+            shared > ALLOWED_SHARED - MOST_DECLARED
+            and kernel.max_dynamic_shared_size_bytes < shared + kernel.shared_size_bytes
+        ):
             kernel.max_dynamic_shared_size_bytes = shared
         kernel(tuple(grid), tuple(block), tuple(arguments), shared_mem=shared)
 
     def free_bytes(self) -> tuple[int, int]:
         """What the driver has free and what the memory pool holds unused, of all bytes."""
-        free, total = self.xp.cuda.Device(self.number).mem_info
+        free, total = self._device.mem_info
         return int(free + self.xp.get_default_memory_pool().free_bytes()), int(total)
 
     def synchronize(self) -> None:
@@ -191,8 +227,10 @@ def why_no_gpu() -> str | None:
             "(docker --gpus all, apptainer --nv), on a cluster ask for a GPU node"
         )
     try:
+        if "cupy" not in sys.modules:
+            _place_for_kernels()
         import cupy
-    except ImportError as error:
+    except (ImportError, OSError) as error:
         told = str(error).strip() or type(error).__name__
         return f"CuPy is installed but cannot be imported ({told.splitlines()[0]}): install it again"
     runtime = cupy.cuda.runtime
@@ -261,8 +299,22 @@ def describe_gpus() -> list[dict[str, Any]]:
 
 def compiled_kernels() -> tuple[Path, int]:
     """CuPy's cache of compiled kernels, and how many files it holds: this package's, and CuPy's own."""
-    folder = Path(os.environ.get("CUPY_CACHE_DIR") or Path.home() / ".cupy" / "kernel_cache")
+    folder = Path(os.environ.get("CUPY_CACHE_DIR") or os.path.expanduser("~/.cupy/kernel_cache"))
     return folder, sum(1 for _ in folder.glob("*.cubin"))
+
+
+def _place_for_kernels() -> None:
+    """CuPy ends where it cannot write to its cache (a home that is read-only, or none): then one of this process."""
+    folder, _ = compiled_kernels()
+    try:
+        if not folder.is_absolute() and "CUPY_CACHE_DIR" not in os.environ:
+            raise FileNotFoundError
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError:
+        os.environ["CUPY_CACHE_DIR"] = made = tempfile.mkdtemp(prefix="cupy-")
+        atexit.register(shutil.rmtree, made, ignore_errors=True)
 
 
 def scalar(value: float, dtype: Any) -> Any:

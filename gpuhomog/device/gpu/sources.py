@@ -7,7 +7,8 @@ A source declares the instances that may be launched in a comment of its own, on
     //   planar_moments<double, 4, true, true>
 
 Compilers get one text: includes of this folder are put in place, with #line marks, so that their errors name the
-real file and the text alone is the key of every cache.
+real file and the text alone is the key of every cache. It is ASCII: CuPy writes it to a file in the encoding of the
+locale, and CUDA 12's compiler leaves that at ASCII in the thread that has called it.
 """
 
 from __future__ import annotations
@@ -43,12 +44,12 @@ def kernel_files() -> list[str]:
 @cache
 def source(name: str) -> str:
     """One self-contained text of a source."""
-    return _expanded(name, set())
+    return _expanded(name, set()).encode("ascii", "replace").decode()
 
 
 def _expanded(name: str, seen: set[str]) -> str:
     seen.add(name)
-    text = (kernel_folder() / name).read_text()
+    text = (kernel_folder() / name).read_text(encoding="utf-8")
 
     def included(match: re.Match[str]) -> str:
         if match[1] in seen:
@@ -66,7 +67,7 @@ def instances(name: str) -> tuple[str, ...]:
     >>> instances("planar_moments.cu")[0]
     'planar_moments<float, 1, false, false>'
     """
-    declared = _INSTANCES.search((kernel_folder() / name).read_text())
+    declared = _INSTANCES.search((kernel_folder() / name).read_text(encoding="utf-8"))
     if declared is None:
         raise GpuhomogError(f"{name}: no instances declared.")
     return tuple(line.removeprefix("//").strip() for line in declared[1].splitlines())

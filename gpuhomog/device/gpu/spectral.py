@@ -27,7 +27,7 @@ from ..cpu.blocks import transformed_axes
 from ..cpu.spectral import both_signs, sampled_lines
 from ..cpu.team import share
 from ..node import usable_cores
-from ..padded import convolved_planes
+from ..padded import convolved_planes, slabs_by_planes
 from .memory import Memory, c_name
 from .polynomials import COEFFICIENTS, tabulated
 from .sources import instances
@@ -212,7 +212,7 @@ class Spectral(Memory):
         for number in sorted(range(len(plans)), key=lambda i: plans[i] is None):
             plan, last = plans[number], len(results) == len(plans) - 1
             if plan is not None:
-                modes = spectrum if last else self.runtime.xp.empty_like(spectrum)
+                modes = spectrum if last else self.empty(spectrum.shape, spectrum.dtype)
                 self._filter_lines(plan, spectrum.dtype)(spectrum, modes, 1)
             else:
                 if not whole:
@@ -250,6 +250,10 @@ class Spectral(Memory):
             empty=lambda: self.empty(values.shape, values.dtype).transpose(order),
         )
         return [result.transpose(tuple(np.argsort(order).tolist())) for result in results]
+
+    def filter_slabs(self, planes: Any, multipliers: Sequence[Any], lines: Any, empty: Callable[[], Any]) -> list[Any]:
+        """Planes, lines, planes; padded some at a time."""
+        return slabs_by_planes(self, planes, multipliers, lines, empty)
 
     def _in_planes(self, values: Any, multiplier: Any, both: bool) -> Any:
         """A filter that acts within planes of the first axis, or (both False) along the last axis alone."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...memory_order import is_fortran_ordered
-from .memory import Memory, c_bool, c_name
+from .memory import RESERVED_BYTES, Memory, c_bool, c_name
 
 FILE = "planar_moments.cu"
 BLOCK = 128
@@ -24,8 +24,6 @@ BLOCKS_EACH = 4
 """Blocks of so many threads that the registers of one multiprocessor suffice for; one less in double precision."""
 COLUMNS, ROWS, TILE = 8, 4, 16
 """planar_moments.cu: columns of a thread, rows on their way, rows of a tile."""
-RESERVED_BYTES = 1024
-"""Of a multiprocessor's shared memory, for each block, beside what the block uses."""
 FEWEST_ROWS = 64
 """With fewer, what a block leaves of its columns is no longer little beside what it reads."""
 MAGNITUDE_PLANES = 16
@@ -114,15 +112,22 @@ class Sums(Memory):
         return chunks, width, warps, warps * share
 
     def plane_family_sum(self, values: Any, strides: tuple[int, int, int], n_bins: int) -> NDArray[np.float64]:
-        """Bins counted by CuPy, a plane at a time, and rolled; see the CPU's."""
+        """A plane at a time, gathered bin by bin: CuPy counts bins by atomics, whose order is any. See the CPU's."""
         if is_fortran_ordered(values):
             return self.plane_family_sum(values.T, (strides[2], strides[1], strides[0]), n_bins)
         xp = self.runtime.xp
         _, n1, n2 = values.shape
-        bins = ((strides[1] * xp.arange(n1)[:, None] + strides[2] * xp.arange(n2)) % n_bins).ravel()
-        sums = xp.zeros(n_bins)
+        bins = ((strides[1] * np.arange(n1)[:, None] + strides[2] * np.arange(n2)) % n_bins).ravel()
+        order = np.argsort(bins, kind="stable")
+        used, first, counts = np.unique(bins[order], return_index=True, return_counts=True)
+        members = np.full((len(used), counts.max(initial=0)), n1 * n2)  # beyond the plane: a zero
+        members[np.arange(len(used)).repeat(counts), np.arange(n1 * n2) - first.repeat(counts)] = order
+        places, of_bin = xp.asarray(used), xp.asarray(members)
+        plane_and_zero, sums = xp.zeros(n1 * n2 + 1), xp.zeros(n_bins)
         for i, plane in enumerate(values):
-            counted = xp.bincount(bins, weights=plane.ravel().astype(np.float64), minlength=n_bins)
+            plane_and_zero[:-1] = plane.ravel()
+            counted = xp.zeros(n_bins)
+            counted[places] = plane_and_zero[of_bin].sum(axis=1)
             sums += xp.roll(counted, strides[0] * i % n_bins)
         return self.to_host(sums)
 

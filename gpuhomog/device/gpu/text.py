@@ -32,7 +32,7 @@ class Text(Memory):
         if n == 0:
             return np.empty(0, np.int64)
         words = self.empty(-(-(text.size + READABLE) // 8), np.uint64)
-        self._upload(text, words.view(np.uint8)[: text.size])
+        self.upload(text, words.view(np.uint8)[: text.size])
         counts = xp.zeros(2, np.int32)
         run, place = divmod(start, layout.run)
         skipped = layout.row_start(start) - run * layout.run_bytes
@@ -57,9 +57,3 @@ class Text(Memory):
         if not undecided:
             return np.empty(0, np.int64)
         return self.to_host(xp.flatnonzero(xp.isnan(out))).astype(np.int64)
-
-    def _upload(self, host: NDArray[Any], target: Any) -> None:
-        if isinstance(target, np.ndarray):
-            target[...] = host
-        else:
-            target.set(host)

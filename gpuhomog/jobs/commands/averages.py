@@ -6,6 +6,7 @@ Out  Outcome.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ import numpy as np
 
 from ...errors import InputError, counted
 from ...field import Field
+from ...grid import OPEN, axis_index, parse_boundary
+from ...operators.averages.at_points import average_at
 from ...operators.averages.average import average, average_and_variance, average_gradient
 from ...operators.points.trajectory_average import trajectory_profile
+from ...operators.potentials.trajectory_potential import trajectory_potential
 from ...operators.profiles.macroscopic import macroscopic_average
 from ...operators.profiles.planar import planar_average
 from ...readers.frames import read_frames
@@ -22,6 +26,7 @@ from ...results import Measurement, Result, unit_after
 from ...streaming import Unread, together
 from ...writers.tables import Compared
 from .. import options as o
+from .. import parsing as p
 from ..task import Command, Inputs, Outcome, Rows
 from .common import (
     FIELD_OUTSIDE,
@@ -37,6 +42,8 @@ from .common import (
     with_ends,
 )
 
+OF_ALL_POINTS = ("output", "variance", "gradient", "plot", "slices_through", "spacing", "padded")
+"""Options of an average that is a field."""
 CELL_STAYS = 1e-6  # relative change of its length below which a cell is one
 
 
@@ -44,6 +51,16 @@ def check_average(values: dict[str, Any]) -> None:
     """Kernel and size fit together; something is asked for."""
     check_making(values)
     kernel_of(values)
+    if values["point"] is not None:
+        for name in OF_ALL_POINTS:
+            if values[name] not in (None, False):
+                raise InputError(
+                    f"--point gives numbers about points, and --{name.replace('_', '-')} is about the whole field: "
+                    "leave one of them out (--table OUT writes the numbers)."
+                )
+        return
+    if values["table"] is not None:
+        raise InputError("--table has a row for each point: give --point, or -o OUT for the whole field.")
     if all(values[name] is None for name in ("output", "variance", "gradient", "plot")):
         raise InputError("Nothing to write: name the result with -o OUT, or a figure with --plot FILE.")
     if values["variance"] is not None and values["padded"]:
@@ -54,6 +71,10 @@ def run_average(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Mesoscale average."""
     kernel = kernel_of(values)
     field = made(inputs, values)
+    if values["point"] is not None:
+        about = {name: values[name] for name in ("sampling", "outside")}
+        found = average_at(field, kernel, values["point"], **about)
+        return Outcome(found.to_dict(), found.tables(), {values["table"]: found})
     how = {name: values[name] for name in ("spacing", "sampling", "outside")}
 
     def means() -> tuple[Field, ...]:
@@ -170,19 +191,41 @@ def run_profile(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     return Outcome(report, tuple(tables), {values["output"]: both, values["planar"]: planar}, draw)
 
 
+def check_trajectory(values: dict[str, Any]) -> None:
+    """A boundary is that of a potential, along the one axis."""
+    if values["boundary"] is None:
+        return
+    if values["to_quantity"] is None:
+        raise InputError("--boundary is about a potential: give --to-quantity electrostatic_potential too.")
+    along = axis_index(values["axis"])
+    if any(word == OPEN for axis, word in enumerate(parse_boundary(values["boundary"])) if axis != along):
+        raise InputError(
+            f"--boundary {values['boundary']}: a potential along {values['axis']} is a mean over planes that go on; "
+            f"only {values['axis']} may be open."
+        )
+
+
 def run_trajectory(inputs: Inputs, values: dict[str, Any]) -> Outcome:
-    """Mean charge profile of a trajectory."""
+    """Mean charge profile or potential of a trajectory."""
     frames = read_frames(
         values["file"],
         values["topology"],
         charges=values["charges"],
         cell=values["cell"],
         start=values["start"],
+        stop=values["stop"],
         every=values["every"],
         kind=values["kind"],
         atom_style=values["atom_style"],
     )
-    result = trajectory_profile(frames, values["spacing"], axis=values["axis"])
+    axis = values["axis"]
+    is_potential, is_open = values["to_quantity"] is not None, False
+    if is_potential:
+        boundary = parse_boundary(values["boundary"] or "periodic")[axis_index(axis)]
+        is_open = boundary == OPEN
+        result = trajectory_potential(frames, values["spacing"], axis=axis, boundary=boundary)
+    else:
+        result = trajectory_profile(frames, values["spacing"], axis=axis)
     step = result.provenance[-1]
     time, spread = step["correlation_time"]
     errors = result.uncertainty if result.uncertainty is not None else np.zeros(1)
@@ -197,6 +240,10 @@ def run_trajectory(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     if longest - shortest > CELL_STAYS * longest:
         varied = f"{shortest:.6g} to {longest:.6g} Å long"
         rows.append(("cell", f"{varied}: charges are counted at fractions of it, and positions are those of its mean"))
+    across = Measurement(float(result.values[-1]), result.unit, float(errors[-1])) if is_open else None
+    if is_potential:
+        level = f"0 below the slab, {across} above it" if is_open else "mean 0 over the periodic cell"
+        rows.append(("level", level))
     if not step["converged"]:
         rows.append(("note", "too few frames for their memory: the errors are lower bounds"))
 
@@ -205,13 +252,13 @@ def run_trajectory(inputs: Inputs, values: dict[str, Any]) -> Outcome:
 
         return plot_profile(result, width=values["figure_width"] or "column")
 
-    report = {"profile": result, "provenance": result.provenance}
+    report = {"profile": result, "step": across, "provenance": result.provenance}
     return Outcome(report, (("Mean over frames", rows),), {values["output"]: result}, draw)
 
 
 SLICES = o.Option(
     "slices-through",
-    o.point,
+    p.point,
     "U,V,W",
     "Point that the slices of the figure go through, as fractions of the lattice vectors. Default: where the result "
     "differs most from its mean.",
@@ -221,7 +268,7 @@ SLICES = o.Option(
 
 PLANAR = o.Option(
     "planar",
-    o.path,
+    p.path,
     "OUT",
     "Write the planar average alone here: .csv, .json or .h5.",
     panel=o.OUTPUT,
@@ -231,7 +278,7 @@ PLANAR = o.Option(
 
 VARIANCE = o.Option(
     "variance",
-    o.path,
+    p.path,
     "OUT",
     "Write the local variance here: the mean of the square less the square of the mean, under the same kernel.",
     panel=o.OUTPUT,
@@ -239,9 +286,24 @@ VARIANCE = o.Option(
 )
 
 
+POINT = replace(
+    o.POINT,
+    parse=p.points,
+    metavar="X,Y,Z[,…]",
+    here="Several one after another; or the ions of an element, such as Mg, or all ions, by that word. Only the mean "
+    "about each is found then, and how much the field varies there.",
+)
+
+
+TABLE = o.Option(
+    "table", p.path, "OUT", "Write the numbers about points here: .csv, .json or .h5.", panel=o.OUTPUT,
+    names=o.RESULT_FILE,
+)  # fmt: skip
+
+
 GRADIENT = o.Option(
     "gradient",
-    o.path,
+    p.path,
     "OUT",
     "Write the gradient of the average here, per Å, as three files: OUT with _x, _y and _z before the suffix.",
     panel=o.OUTPUT,
@@ -249,16 +311,32 @@ GRADIENT = o.Option(
     files=along_xyz,
 )
 
+CHARGES_OR_POTENTIAL = replace(
+    o.TO_QUANTITY,
+    parse=p.word("electrostatic_potential"),
+    here="electrostatic_potential, in V. Default: the charge density is given, in e/Å^3.",
+    panel=o.METHOD,
+)
+SLAB_OR_CELL = replace(
+    o.BOUNDARY,
+    here="Of a potential: an open --axis is that of a slab, with level 0 and no field below it; a periodic one has "
+    "mean 0.",
+    panel=o.METHOD,
+)
+
 COMMANDS = (
     Command(
         "average",
         "Average a field with a smooth kernel: the mesoscale field.",
         "Each point of the result is the mean of the input around it, weighted by the kernel. With --spacing the "
-        "result has only as many points as a smooth field needs, and is the same there, point for point.",
+        "result has only as many points as a smooth field needs, and is the same there, point for point. With --point "
+        "only the mean about some points is found, such as the potential at ion sites or in a pore, and its spread.",
         (
             "gpuhomog average CHGCAR --kernel gaussian --eps 6 --spacing 1 -o smooth.h5",
             "gpuhomog average LOCPOT --kernel gaussian --eps 6 --plot smooth.pdf",
             "gpuhomog average LOCPOT --kernel box --width 4,4,5.6 -o box.h5",
+            "gpuhomog average LOCPOT --kernel ball --eps 1 --point 0,0,0,2.1,2.1,4.2",
+            "gpuhomog average LOCPOT --kernel ball --eps 0.9 --point Mg --table sites.csv",
             "gpuhomog average CHGCAR --kernel gaussian --eps 2,5 --variance spread.h5 --gradient slope.h5",
         ),
         (
@@ -267,11 +345,13 @@ COMMANDS = (
             o.KERNEL,
             o.EPS,
             o.WIDTH,
+            POINT,
             o.SPACING,
             o.SAMPLING,
             FIELD_OUTSIDE,
             o.PADDED,
             o.OUT,
+            TABLE,
             VARIANCE,
             GRADIENT,
             o.PLOT,
@@ -312,12 +392,15 @@ COMMANDS = (
     ),
     Command(
         "trajectory",
-        "Mean charge profile of a molecular dynamics trajectory, with standard errors.",
+        "Mean charge profile or potential of a molecular dynamics trajectory, with standard errors.",
         "Reads XYZ, and what MDAnalysis reads (LAMMPS, GROMACS and others), one frame at a time. The "
-        "errors take into account how long frames remember each other, and say so where the run is too short to know.",
+        "errors take into account how long frames remember each other, and say so where the run is too short to know; "
+        "those of a potential come from the potentials of frames, not from the errors of the charge.",
         (
             "gpuhomog trajectory run.xtc --topology run.tpr --spacing 0.2 -o profile.csv --plot profile.pdf",
-            "gpuhomog trajectory run.extxyz --spacing 0.5",
+            "gpuhomog trajectory run.xtc --topology run.tpr --spacing 0.2 --to-quantity electrostatic_potential",
+            "gpuhomog trajectory slab.extxyz --spacing 0.5 --to-quantity electrostatic_potential --boundary p,p,o",
+            "gpuhomog trajectory run.extxyz --spacing 0.5 --start 100 --stop 600",
             "gpuhomog trajectory run.xyz --charges Na=1,Cl=-1 --cell 20,20,60 --spacing 0.5",
         ),
         (
@@ -327,9 +410,12 @@ COMMANDS = (
             o.TRAJECTORY_KIND,
             o.ATOM_STYLE,
             o.START,
+            o.STOP,
             o.EVERY,
             o.CELL_AXIS,
             o.BIN,
+            CHARGES_OR_POTENTIAL,
+            SLAB_OR_CELL,
             result_out(),
             o.PLOT,
             o.FIGURE_WIDTH,
@@ -337,6 +423,7 @@ COMMANDS = (
             o.QUIET,
         ),
         run_trajectory,
+        check_trajectory,
         alone=True,
     ),
 )

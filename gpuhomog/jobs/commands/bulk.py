@@ -19,6 +19,7 @@ from ...operators.profiles.planar import planar_average
 from ...results import Profile
 from ...writers.tables import SideBySide
 from .. import options as o
+from .. import parsing as p
 from ..task import Command, Inputs, Outcome, Rows
 from .common import check_making, made, result_out, shown
 
@@ -77,9 +78,9 @@ def places(raw: Any) -> tuple[tuple[float, ...], ...]:
     else:
         parts = list(raw) if isinstance(raw, list | tuple) and raw and isinstance(raw[0], list | tuple) else [raw]
     try:
-        return tuple(tuple(o.number(word) for word in o.split(part)) for part in parts)
-    except o.Unusable:
-        raise o.Unusable("give positions in Å, such as 5,20, or stage by stage as 5,12,20;5,20") from None
+        return tuple(tuple(p.number(word) for word in p.split(part)) for part in parts)
+    except p.Unusable:
+        raise p.Unusable("give positions in Å, such as 5,20, or stage by stage as 5,12,20;5,20") from None
 
 
 def run_homogenize(inputs: Inputs, values: dict[str, Any]) -> Outcome:
@@ -130,7 +131,7 @@ def check_homogenize(values: dict[str, Any]) -> None:
 
 PARTITION = o.Option(
     "partition",
-    o.word(*PARTITIONS),
+    p.word(*PARTITIONS),
     "P",
     "Intervals whose moments are taken: period (one period each) or crossings (zero-average intervals, for a bulk "
     "without a period).",
@@ -140,14 +141,14 @@ PARTITION = o.Option(
 
 DIPOLE_WIDTH = replace(
     o.WIDTH,
-    parse=o.length,
+    parse=p.length,
     metavar="X",
     here="With it the dipole density is found too: the dipole per volume of the window around each position.",
 )
 
 DIPOLE_OUT = o.Option(
     "dipole",
-    o.path,
+    p.path,
     "OUT",
     "Write the dipole density here: .csv, .json or .h5.",
     panel=o.OUTPUT,
@@ -156,7 +157,7 @@ DIPOLE_OUT = o.Option(
 
 LARGEST = o.Option(
     "largest",
-    o.length,
+    p.length,
     "L",
     "Widest interval of the zero-average partition in Å. Default: half of the bulk, or a period.",
     panel=o.METHOD,
@@ -166,9 +167,9 @@ LARGEST = o.Option(
 def place_of_cut(raw: Any) -> str | float:
     """A position, or "auto"."""
     try:
-        return "auto" if raw == "auto" else o.number(raw)
-    except o.Unusable:
-        raise o.Unusable('give a position in Å, or "auto"') from None
+        return "auto" if raw == "auto" else p.number(raw)
+    except p.Unusable:
+        raise p.Unusable('give a position in Å, or "auto"') from None
 
 
 STAGES = replace(o.EPS, here="One for each stage, from the smallest up. Default: one for each gap of the spectrum.")
@@ -204,7 +205,7 @@ COMMANDS = (
             replace(o.PERIOD, here="Of an open axis; auto finds it, none says there is none."),
             LARGEST,
             replace(o.BULK, here="Default: from face to face."),
-            replace(o.BULK_VALUE, parse=o.number, here="Default: the mean of a periodic profile, 0 on an open axis."),
+            replace(o.BULK_VALUE, parse=p.number, here="Default: the mean of a periodic profile, 0 on an open axis."),
             DIPOLE_WIDTH,
             o.SAMPLING,
             result_out("In .csv the moments as functions of x_b"),

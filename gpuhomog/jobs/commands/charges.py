@@ -19,6 +19,7 @@ from ...operators.points.point_charges import MolecularCharge, PointCharges, mol
 from ...operators.points.point_terminations import point_terminations
 from ...readers.point_charges import Ions, read_point_charges
 from .. import options as o
+from .. import parsing as p
 from ..task import Command, Inputs, Outcome
 from .common import check_making, made, outcome_of, result_out
 from .excess import SIGNED
@@ -174,7 +175,7 @@ COMMANDS = (
             o.FRAME,
             replace(o.CELL_AXIS, default=None, here="Of ions without a cell x, y or z. Default: c."),
             o.X_B,
-            replace(o.PERIOD, parse=o.length, here="Default: none, the kernel alone.", default=None),
+            replace(o.PERIOD, parse=p.length, here="Default: none, the kernel alone.", default=None),
             replace(o.BULK, here="Instead of a period: averages run over all of it."),
             replace(o.ONE_EPS, here="Default: an eighth of the thickness."),
             replace(o.ORIGIN, here="Default: the outermost charge of each side."),
@@ -182,7 +183,7 @@ COMMANDS = (
             replace(o.PAIRED, here="With --hkl."),
             o.Option(
                 "molecules",
-                o.count(1, 10**6),
+                p.count(1, 10**6),
                 "N",
                 "Free and bound charge of molecules of N atoms each, one after another in the file; needs --eps.",
                 panel=o.METHOD,

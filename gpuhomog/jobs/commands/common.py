@@ -25,6 +25,7 @@ from ...results import Measurement, Profile, Result, unit_after
 from ...units import is_rounding, times_length
 from ...writers.text import strip_compression
 from .. import options as o
+from .. import parsing as p
 from ..task import Inputs, Outcome, Rows
 
 
@@ -167,7 +168,7 @@ def times(n: int) -> str:
     return {1: "once", 2: "twice"}.get(n, f"{n} times")
 
 
-FIELD_OUTSIDE = replace(o.OUTSIDE, parse=o.number, metavar="V", here="")
+FIELD_OUTSIDE = replace(o.OUTSIDE, parse=p.number, metavar="V", here="")
 
 
 def result_out(what: str = "") -> o.Option:

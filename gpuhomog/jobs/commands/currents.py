@@ -57,13 +57,13 @@ def frames_of(values: dict[str, Any]) -> Iterable[Frame]:
     charges_and_cell = {name: values[name] for name in OF_CHARGES}
     if len(values["files"]) > 1:
         return frames_of_files(files_of(values), **charges_and_cell)
-    how = {name: values[name] for name in ("topology", "start", "every", "kind", "atom_style")}
+    how = {name: values[name] for name in ("topology", "start", "stop", "every", "kind", "atom_style")}
     return read_frames(values["file"], **charges_and_cell, **how)
 
 
 def files_of(values: dict[str, Any]) -> Sequence[Path]:
     """The files of a series that are asked for; a warning if their names say that they are out of order."""
-    files: Sequence[Path] = values["files"][values["start"] :: values["every"]]
+    files: Sequence[Path] = values["files"][values["start"] : values["stop"] : values["every"]]
     if list(files) != sorted(files, key=in_order):
         warn(
             f"The files are not in the order of the numbers in their names ({files[0].name}, {files[1].name}, …): they "
@@ -134,6 +134,7 @@ COMMANDS = (
             o.CELL,
             o.ATOM_STYLE,
             o.START,
+            o.STOP,
             o.EVERY,
             replace(o.AXIS, here="Of densities lattice planes h,k,l, such as 1,1,0, as well."),
             replace(o.X_B, here="Default: the middle of the slab; of a bulk cell of charges 0."),

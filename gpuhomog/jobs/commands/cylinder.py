@@ -17,6 +17,7 @@ from ...operators.potentials.cylinder_potential import cylinder_potential, cylin
 from ...operators.potentials.deviation_decay import AVERAGES, DISC, FIXED_DISC, deviation_decay
 from ...operators.profiles.planar import planar_average
 from .. import options as o
+from .. import parsing as p
 from ..task import Command, Inputs, Outcome, Rows
 from .common import check_making, grid_report, made, outcome_of, result_out, value_report, value_rows
 
@@ -145,17 +146,17 @@ def positions(raw: Any) -> tuple[float, ...]:
     >>> positions("3,4.5")
     (3.0, 4.5)
     """
-    values = o.several(raw)
+    values = p.several(raw)
     if not values:
-        raise o.Unusable("give positions in Å, such as 12.0 or 8,12")
+        raise p.Unusable("give positions in Å, such as 12.0 or 8,12")
     return values
 
 
 def two_fractions(raw: Any) -> tuple[float, ...]:
     """A place in a plane."""
-    values = o.several(raw)
+    values = p.several(raw)
     if len(values) != 2:
-        raise o.Unusable("give two fractions of the plane's lattice vectors, such as 0.5,0.25")
+        raise p.Unusable("give two fractions of the plane's lattice vectors, such as 0.5,0.25")
     return values
 
 
@@ -165,19 +166,17 @@ CYLINDER_RADIUS = replace(
     "the rest. Default: Poisson's equation is solved.",
 )
 AT = replace(o.AT, parse=positions, metavar="X[,X2,…]", here="Cylinder: on these planes.")
-POINT = o.Option(
-    "point", o.place, "X,Y,Z", "Point that is looked at, Cartesian, in Å.", here="Cylinder: on a plane.", panel=o.METHOD
-)
+POINT = replace(o.POINT, here="Cylinder: on a plane.")
 CYLINDER_SIDE = replace(o.SIDE, here="Cylinder: charge on this side of each point.")
 X_LOW = o.Option(
-    "x-low", o.number, "X", "The plane where charge is counted from, in Å. Default: the first one.", panel=o.METHOD
+    "x-low", p.number, "X", "The plane where charge is counted from, in Å. Default: the first one.", panel=o.METHOD
 )
 X_HIGH = o.Option(
-    "x-high", o.number, "X", "The plane up to which charge is counted, in Å. Default: the last one.", panel=o.METHOD
+    "x-high", p.number, "X", "The plane up to which charge is counted, in Å. Default: the last one.", panel=o.METHOD
 )
 EDGE = o.Option(
     "edge",
-    o.number,
+    p.number,
     "W",
     "Cylinder: mean over radii R - W to R + W in Å, against the ringing that a sharp edge leaves; two in-plane periods "
     "are enough.",
@@ -186,7 +185,7 @@ EDGE = o.Option(
 )
 END_WEIGHTS = o.Option(
     "end-weights",
-    o.count(1, 12),
+    p.count(1, 12),
     "N",
     "Cylinder: order of the end weights of sums over planes, 1 (trapezoid) to 12. Default: 3 (Gregory's) where layers "
     "are wider than three planes, else 1.",
@@ -196,7 +195,7 @@ CYLINDER_OPTIONS = (CYLINDER_RADIUS, AT, POINT, CYLINDER_SIDE, X_LOW, X_HIGH, ED
 
 CASE = o.Option(
     "case",
-    o.word(*CASES),
+    p.word(*CASES),
     "C",
     "What counts: all charge (film), or one surface and a bulk that goes on behind it (sample).",
     default=CASES[0],
@@ -213,7 +212,7 @@ DECAY_RADII = replace(
 )
 AVERAGE = o.Option(
     "average",
-    o.word(*AVERAGES),
+    p.word(*AVERAGES),
     "A",
     "point: at one point of the plane, less its limit; disc: the mean over the disc of the same R about it, whose "
     "points have each their own disc; fixed-disc: over the points within --fraction of R, which all see the one disc "
@@ -222,7 +221,7 @@ AVERAGE = o.Option(
     panel=o.METHOD,
 )
 FRACTION = o.Option(
-    "fraction", o.positive, "F", "R1/R of a fixed-disc, at most 1/2. Default: 1/8.", panel=o.METHOD,
+    "fraction", p.positive, "F", "R1/R of a fixed-disc, at most 1/2. Default: 1/8.", panel=o.METHOD,
 )  # fmt: skip
 IN_PLANE = o.Option(
     "in-plane", two_fractions, "U,V", "Point of the plane, as fractions of its lattice vectors.", default=(0.0, 0.0),

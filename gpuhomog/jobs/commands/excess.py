@@ -12,10 +12,11 @@ from typing import Any
 from ...errors import InputError
 from ...field import Field
 from ...operators.excess.interface import interface_charge
-from ...operators.excess.lines_and_points import lines_and_points, plane_across
+from ...operators.excess.lines_and_points import lines_and_points
 from ...operators.excess.regions import Region, box_region
 from ...operators.excess.surface import SurfaceExcess, surface_charge, surface_excess
 from ...operators.excess.terminations import PlaneExcess, Terminations, plane_excess, terminations
+from ...operators.excess.window_sums import plane_across
 from ...operators.profiles.planar import planar_average
 from ...readers.regions_file import read_regions
 from .. import options as o
@@ -191,10 +192,12 @@ COMMANDS = (
         "interface",
         "Charge per area of the interface between two materials, with its uncertainty.",
         f"Needs a {SIGNED}: for an electron density (CHGCAR) give --ion-charges. On a periodic axis the interface is "
-        "what lies going up from X1 to X2, through the end of the cell if need be.",
+        "what lies going up from X1 to X2, through the end of the cell if need be. Between two gaps, of --eps each and "
+        "with --period none, it is the charge of the layer that they divide from others.",
         (
             "gpuhomog interface charge.h5 --axis c --between 6,18 --plot interface.pdf",
             "gpuhomog interface CHGCAR --ion-charges Na=1,Cl=7 --between 6,18 --period 2.82,3.1",
+            "gpuhomog interface difference.cube --quantity charge_density --between 6,9.3 --period none --eps 1",
         ),
         (
             *o.READING,

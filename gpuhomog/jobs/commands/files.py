@@ -15,6 +15,7 @@ from ...operators.charge import charge_balance
 from ...readers import inspect_file
 from ...streaming import Unread
 from .. import options as o
+from .. import parsing as p
 from ..task import Command, Inputs, Outcome, Rows
 from .common import check_making, grid_report, grid_rows, made_of, required, rows_of, shown, value_report, value_rows
 
@@ -107,7 +108,7 @@ def check_convert(values: dict[str, Any]) -> None:
 
 LESS = o.Option(
     "less",
-    o.listed_paths,
+    p.listed_paths,
     "FILE,…",
     "Subtract the fields of these files, of the same quantity on the same grid, as densities of the parts from that of "
     "the whole.",
@@ -115,11 +116,11 @@ LESS = o.Option(
     names=o.INPUT_FILE,
     files=tuple,
 )
-TO_UNIT = o.Option("to-unit", o.unit, "U", "Convert the values to this unit, such as e/bohr^3 or meV.", panel=o.OUTPUT)
+TO_UNIT = o.Option("to-unit", p.unit, "U", "Convert the values to this unit, such as e/bohr^3 or meV.", panel=o.OUTPUT)
 
 
 HEADER = o.Option(
-    "header", o.flag, "", "Only what the header says; the values are not read.", default=False, panel=o.METHOD
+    "header", p.flag, "", "Only what the header says; the values are not read.", default=False, panel=o.METHOD
 )
 
 COMMANDS = (

@@ -15,7 +15,8 @@ from ...operators.potentials.inner_potential import inner_potential
 from ...operators.profiles.planar import planar_average
 from ...readers.blocks_file import read_blocks
 from .. import options as o
-from ..task import RUN_WIDE, Command, Inputs, Outcome
+from .. import parsing as p
+from ..task import Command, Inputs, Outcome
 from .common import check_making, made, outcome_of, result_out
 
 
@@ -25,8 +26,7 @@ def run_inner_potential(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     profile = planar_average(field, values["axis"])
     density = None
     if values["density"] is not None:
-        same = {name: values[name] for name in ("boundary", "dtype", "device", *RUN_WIDE)}
-        beside = inputs.field({"file": values["density"], "quantity": "charge_density", **same})
+        beside = inputs.beside(values, values["density"], quantity="charge_density")
         density = planar_average(beside, values["axis"])
     result = inner_potential(
         profile,
@@ -51,7 +51,7 @@ def run_cavity(inputs: Inputs, values: dict[str, Any]) -> Outcome:
 
 BLOCKS = o.Option(
     "blocks",
-    o.path,
+    p.path,
     "FILE",
     "TOML file of building blocks, each under [[block]]: name, volume in Å^3, and its charges (e, and a gaussian's "
     "standard deviation or a ball's radius in Å, and centre), or the field of one block. Bethe's potential of each is "
@@ -60,7 +60,7 @@ BLOCKS = o.Option(
     names=o.INPUT_FILE,
 )
 CENTRE = o.Option(
-    "centre", o.place, "X,Y,Z", "Where the spheres have their centre, Cartesian, in Å.", required=True, panel=o.METHOD
+    "centre", p.place, "X,Y,Z", "Where the spheres have their centre, Cartesian, in Å.", required=True, panel=o.METHOD
 )
 
 COMMANDS = (
@@ -113,7 +113,7 @@ COMMANDS = (
             replace(o.RADII, here="Of the spheres.", required=True),
             replace(
                 o.WIDTH,
-                parse=o.length,
+                parse=p.length,
                 metavar="X",
                 here="Over radii; triangles reach twice as far. Default: the shortest lattice vector.",
             ),

@@ -19,6 +19,7 @@ from ...grid import OPEN, PERIODIC
 from ...operators.potentials.poisson import electrostatic_potential
 from ...paper import FIGURES
 from .. import options as o
+from .. import parsing as p
 from ..demo import check_folder, run_demo
 from ..devices import run_devices
 from ..paper import figure_numbers, run_paper
@@ -40,7 +41,7 @@ def run_tune(inputs: Inputs, values: dict[str, Any]) -> Outcome:
 
 DEMO_FOLDER = o.Option(
     "output",
-    o.path,
+    p.path,
     "FOLDER",
     "Write the result here.",
     here="The folder is made if need be. Default: gpuhomog-demo.",

@@ -15,14 +15,17 @@ import numpy as np
 from ...averaging_kernels import AveragingKernel
 from ...errors import InputError
 from ...field import Field
+from ...operators.macroscale.assumption_8 import physical_assumption_8
+from ...operators.macroscale.field_intervals import field_intervals
 from ...operators.macroscale.fluctuation import FieldAssumption8, field_assumption_8
-from ...operators.macroscale.interval_field import field_intervals, interval_field, physical_assumption_8
+from ...operators.macroscale.interval_field import interval_field
 from ...operators.macroscale.scale_report import scale_report
 from ...operators.macroscale.scales import scales
 from ...operators.macroscale.uncertainty import uncertainty
 from ...operators.profiles.planar import planar_average
 from ...results import Result
 from .. import options as o
+from .. import parsing as p
 from ..task import Command, Inputs, Outcome
 from .common import FIELD_OUTSIDE, check_making, kernel_of, made, result_out, with_ends
 
@@ -161,7 +164,7 @@ MACRO_AT = replace(
 
 UP_TO = o.Option(
     "up-to",
-    o.length,
+    p.length,
     "A",
     "Widest average considered by --at, in Å. With --ball: decide it everywhere, along all lines of the grid and in "
     "balls.",
@@ -171,7 +174,7 @@ UP_TO = o.Option(
 
 FIELDS = o.Option(
     "fields",
-    o.path,
+    p.path,
     "OUT",
     "With --ball: write both ends of the intervals in the ball here, OUT with _low and _high before the suffix.",
     panel=o.OUTPUT,
@@ -182,7 +185,7 @@ FIELDS = o.Option(
 
 EPS_X = o.Option(
     "eps-x",
-    o.length,
+    p.length,
     "X",
     "Distance in Å below which positions coincide. Default: the width of a box, the eps of other kernels.",
     panel=o.METHOD,
@@ -191,7 +194,7 @@ EPS_X = o.Option(
 
 BALL = o.Option(
     "ball",
-    o.flag,
+    p.flag,
     "",
     "The whole field instead of a profile: ranges along a, b and c, and within a ball.",
     default=False,
@@ -207,7 +210,7 @@ EPS_OF_SCALES = replace(
 
 
 TAU = o.Option(
-    "tau", o.number, "T", "Largest power in the gap, over that above and below it.", default=0.01, panel=o.METHOD
+    "tau", p.number, "T", "Largest power in the gap, over that above and below it.", default=0.01, panel=o.METHOD
 )
 
 COMMANDS = (
@@ -234,7 +237,7 @@ COMMANDS = (
             EPS_X,
             replace(
                 o.SPACING,
-                parse=o.length,
+                parse=p.length,
                 metavar="D",
                 here="Default: an eighth of eps_x.",
             ),
@@ -271,7 +274,7 @@ COMMANDS = (
             EPS_OF_SCALES,
             replace(
                 o.KERNEL,
-                parse=o.word("gaussian", "powerlaw"),
+                parse=p.word("gaussian", "powerlaw"),
                 here="gaussian or powerlaw. Default: gaussian.",
                 required=False,
             ),

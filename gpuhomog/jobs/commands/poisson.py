@@ -20,7 +20,8 @@ from ...operators.potentials.vacuum import DipoleCorrection, VacuumLevels, dipol
 from ...operators.profiles.planar import planar_average
 from ...streaming import Unread
 from .. import options as o
-from ..task import RUN_WIDE, Command, Inputs, Outcome, Rows
+from .. import parsing as p
+from ..task import Command, Inputs, Outcome, Rows
 from .averages import along_xyz, spread_rows
 from .common import check_making, grid_report, made, required, result_out, value_report, value_rows
 from .cylinder import CYLINDER_OPTIONS, check_cylinder, given, run_cylinder, typed
@@ -97,8 +98,7 @@ def axis_of(field: Field, values: dict[str, Any]) -> str | None:
 def density_of(inputs: Inputs, field: Field, values: dict[str, Any]) -> Field | None:
     """The density that shows where the vacuum is: of the input itself, if it is one."""
     if values["density"] is not None:
-        same = {name: values[name] for name in ("boundary", "dtype", "device", *RUN_WIDE)}
-        return inputs.field({"file": values["density"], **same})
+        return inputs.beside(values, values["density"])
     return field if field.quantity == "charge_density" else None
 
 
@@ -169,7 +169,7 @@ def run_energy(inputs: Inputs, values: dict[str, Any]) -> Outcome:
 
 TO_QUANTITY = replace(
     o.TO_QUANTITY,
-    parse=o.word(POTENTIAL, FIELD, CHARGE),
+    parse=p.word(POTENTIAL, FIELD, CHARGE),
     here="electrostatic_potential (V), electric_field (V/Å, as OUT_x, OUT_y and OUT_z) or charge_density (e/Å^3).",
     default=POTENTIAL,
     panel=o.METHOD,
@@ -181,7 +181,7 @@ LEVELS_AXIS = replace(
 )
 DIPOLE = o.Option(
     "dipole-correction",
-    o.flag,
+    p.flag,
     "",
     "Remove the field that a periodic cell puts into the vacuum of a polar slab; with --density (a charge density) by "
     "its dipole, else by the slope in the vacuum.",
@@ -191,7 +191,7 @@ DIPOLE = o.Option(
 )
 RECUT = o.Option(
     "recut",
-    o.flag,
+    p.flag,
     "",
     "Begin the cell in the middle of its vacuum along the open axis: for a slab that lies across the cell's boundary.",
     default=False,
@@ -200,7 +200,7 @@ RECUT = o.Option(
 )
 FERMI = o.Option(
     "fermi-energy",
-    o.number,
+    p.number,
     "E",
     "Fermi energy in eV on the scale of the potential's file: gives the work functions.",
     panel=o.METHOD,
@@ -259,7 +259,7 @@ COMMANDS = (
             *IONS,
             required(
                 o.Option(
-                    "other", o.path, "FILE", "The other charge density, on the same grid.", panel=o.INPUT,
+                    "other", p.path, "FILE", "The other charge density, on the same grid.", panel=o.INPUT,
                     names=o.INPUT_FILE,
                 )
             ),

@@ -14,7 +14,8 @@ from ...operators.potentials.band_alignment import band_alignment
 from ...operators.potentials.potential_step import potential_step
 from ...operators.profiles.planar import planar_average
 from .. import options as o
-from ..task import RUN_WIDE, Command, Inputs, Outcome
+from .. import parsing as p
+from ..task import Command, Inputs, Outcome
 from .common import check_making, made, outcome_along, result_out
 
 
@@ -31,8 +32,7 @@ def run_step(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     profile = planar_average(field, values["axis"])
     density = None
     if values["density"] is not None:
-        same = {name: values[name] for name in ("boundary", "dtype", "device", *RUN_WIDE)}
-        density = planar_average(inputs.field({"file": values["density"], **same}), values["axis"])
+        density = planar_average(inputs.beside(values, values["density"]), values["axis"])
     result = potential_step(
         profile,
         density=density,
@@ -59,7 +59,7 @@ STEP_PERIOD = replace(
 
 BAND_EDGE = o.Option(
     "band-edge",
-    o.band_edges,
+    p.band_edges,
     "V1,V2[,C1,C2]",
     "Band offsets across an interface: the top of the valence bands in the bulk at X1 and at X2 in eV, each counted "
     "from the mean electron potential energy of that bulk's own calculation; then the bottom of the conduction bands.",

@@ -119,7 +119,7 @@ def average(
     """
     if isinstance(field, Profile):
         return _average_profile(field, kernel, spacing, sampling, method, outside, padded)
-    plan, way = _agreed(plan_average(field, kernel, spacing, sampling, method, padded))
+    plan, way = agreed_way(*plan_average(field, kernel, spacing, sampling, method, padded))
     (averaged,) = way.run(plan, _less(field, outside), (None,))
     if outside != 0:
         averaged = averaged + averaged.dtype.type(outside)
@@ -140,7 +140,7 @@ def average_gradient(
     Parameters and errors as `average`; the unit is the field's per Å, the quantity "scalar". For a box it is the
     difference of the averages over opposite faces over the width, exactly.
     """
-    plan, way = _agreed(plan_average(field, kernel, spacing, sampling, "auto", padded))
+    plan, way = agreed_way(*plan_average(field, kernel, spacing, sampling, "auto", padded))
     along = way.run(plan, _less(field, outside), (0, 1, 2))  # per Å along each lattice vector
     # ∇ = Σ_i b_i/(2π) ∂/∂s_i and ∂/∂(|a_i| s_i) is what `along` holds
     to_cartesian = field.grid.reciprocal.T * field.grid.lengths / (2 * np.pi)
@@ -169,7 +169,7 @@ def average_and_variance(
     is or becomes "sums" on a coarse grid, are made in one read and in the field's precision. Parameters and errors as
     `average`.
     """
-    plan, way = _agreed(plan_average(field, kernel, spacing, sampling, method, False))
+    plan, way = agreed_way(*plan_average(field, kernel, spacing, sampling, method, False))
     return _means_and_variances(field, [(plan, way)], outside)[0]
 
 
@@ -189,7 +189,7 @@ def averages_and_variances(
     """
     plans = []
     for kernel in kernels:
-        plans.append(_agreed(plan_average(field, kernel, spacing, sampling, method, False)))
+        plans.append(agreed_way(*plan_average(field, kernel, spacing, sampling, method, False)))
     return _means_and_variances(field, plans, outside)
 
 
@@ -311,9 +311,8 @@ def _average_profile(
     )
 
 
-def _agreed(planned: tuple[Plan, Way]) -> tuple[Plan, Way]:
+def agreed_way(plan: Plan, way: Way) -> tuple[Plan, Way]:
     """The plan and the way, once all ranks have the same: processors of two kinds may round costs differently."""
-    plan, way = planned
     facts = {"the way": way.name, "the number of low modes": plan.low_mode_counts if way.name == "low modes" else None}
     if isinstance(way, ByTaps) and plan.taps is not None:
         facts["the windows"] = str([(along.decimation, len(along.weights)) for along in plan.taps])
@@ -330,22 +329,39 @@ def plan_average(
     padded: bool,
 ) -> tuple[Plan, Way]:
     """What will be computed, checked, and the way to do it."""
+    check_word("method", method, METHODS)
+    plan = _plan(field, kernel, spacing, sampling, padded)
+    way = _choose_way(plan, method)
+    _warn_of_no_macroscale(plan)
+    _warn_of_points_too_far_apart(plan)
+    return plan, way
+
+
+def plan_of_grid(
+    field: Field, kernel: AveragingKernel | Sequence[AveragingKernel], sampling: str | None = None
+) -> Plan:
+    """A plan for the field's own points, checked as `average` does; no way is chosen and nothing warned of."""
+    return _plan(field, kernel, None, sampling, False)
+
+
+def _plan(
+    field: Field,
+    kernel: AveragingKernel | Sequence[AveragingKernel],
+    spacing: float | Sequence[float] | None,
+    sampling: str | None,
+    padded: bool,
+) -> Plan:
     if not isinstance(kernel, AveragingKernel):
         if isinstance(kernel, str) or not isinstance(kernel, Sequence):
             raise KernelError(
                 f"Kernel {kernel!r}: give an averaging kernel such as gh.Gaussian(4.0), or a list of them."
             )
         kernel = Stages(*kernel)
-    check_word("method", method, METHODS)
     sampling = check_sampling(sampling)
     _check_kernel(field.grid, kernel, sampling)
     counts = _output_counts(field.grid, spacing)
     lines = [_line(field.grid, axis, counts[axis], on_axis(kernel, axis).reach(1e-16), padded) for axis in range(3)]
-    plan = Plan(field, kernel, sampling, (lines[0], lines[1], lines[2]))
-    way = _choose_way(plan, method)
-    _warn_of_no_macroscale(plan)
-    _warn_of_points_too_far_apart(plan)
-    return plan, way
+    return Plan(field, kernel, sampling, (lines[0], lines[1], lines[2]))
 
 
 def smooth_plans(field: Field, kernels: Sequence[AveragingKernel]) -> list[Plan]:

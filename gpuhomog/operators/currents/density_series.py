@@ -38,7 +38,9 @@ from ...errors import InputError, counted
 from ...field import Field
 from ...results import Profile, Tables, between_positions
 from ...units import CHARGE
-from ..excess.surface import SurfaceCharge, charge_profile, surface_charge, why_no_bulk
+from ..excess.bulk_charge import why_no_bulk
+from ..excess.charge_profile import charge_profile
+from ..excess.surface import SurfaceCharge, surface_charge
 from ..profiles.bulk import FACE_LEVEL, Body, Period, find_body, spread_positions
 from ..profiles.planar import Planes
 from ..profiles.unrolled import Unrolled
@@ -259,7 +261,7 @@ class _Series:
         sigma = np.array(self.sigma)
         rates = rates_of(sigma, time_step)
         n, x_b = len(sigma), self.settled.x_b
-        rounding = 4e-16 * self.gross * np.sqrt(len(self.first.values)) / time_step
+        rounding = self.body.line.rounding / time_step
         spread = rates.value[:, 1:].std(axis=1)
         uncertainty = np.sqrt(rates.uncertainty[:, 0] ** 2 + spread**2 + rounding**2)
         low, high = sigma[:, 0], np.array(self.high)

@@ -30,7 +30,7 @@ from ...results import Profile
 from ...units import times_length
 from ..profiles.between_points import SPLINE_DEGREE
 from ..profiles.planar import Planes
-from .surface import profile_of
+from .charge_profile import profile_of
 
 
 def dipole_density(field: Field | Profile, axis: Planes | None = None, *, width: float) -> Profile:

@@ -45,22 +45,11 @@ from ..profiles.bulk import (
 )
 from ..profiles.planar import Planes
 from ..profiles.unrolled import Unrolled, check_sampling
+from .bulk_charge import LEAST_ALPHA, SCALES_APART, is_gap, low_k_exponent, not_converged, why_no_bulk
+from .charge_profile import charge_profile, profile_of
 from .level_sets import Window, edges_around, local_mean_crossing, usable, without_ends
-from .surface import (
-    LEAST_ALPHA,
-    SCALES_APART,
-    charge_profile,
-    check_eps,
-    first_moment_by_partition,
-    first_moment_by_window,
-    low_k_exponent,
-    mean_of_running,
-    not_converged,
-    predicted_residual,
-    profile_of,
-    why_no_bulk,
-    without_reference,
-)
+from .line_moments import first_moment_by_partition, first_moment_by_window, mean_of_running
+from .surface import check_eps, predicted_residual, without_reference
 
 Array = NDArray[np.float64]
 Between = TypeVar("Between", bound="InterfaceExcess")
@@ -166,8 +155,9 @@ def interface_charge(
 
     field     charge density, Field or Profile
     axis      of a Field
-    between   x_1, x_2 [Å]: a position deep in the bulk below, and one deep in the bulk above. On a periodic axis x_2
-              may be the smaller number: the interface is what lies going up from x_1
+    between   x_1, x_2 [Å]: a position deep in the bulk below, and one deep in the bulk above, or in a gap between
+              layers, eps wide. On a periodic axis x_2 may be the smaller number: the interface is what lies going up
+              from x_1
     period    of the two bulks [Å], or one for both; "auto" finds each; None: there is none
     eps       width of the kernel [Å]; a fifth of x_2 - x_1 by default
     origin    of the first moment [Å]; the middle between x_1 and x_2 by default
@@ -321,6 +311,8 @@ class _TwoBulks:
         """Why one of the bulks is none."""
         for side, x, period in zip(("below", "above"), self.x, self.periods, strict=True):
             window = (x - self.eps / 2, x + self.eps / 2)
+            if period is None and is_gap(self.line, window):
+                continue
             reason = why_no_bulk(self.line, x, period, window, None, self.units[0])
             if reason:
                 return f"{side}: {reason}"

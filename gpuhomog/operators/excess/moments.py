@@ -44,9 +44,9 @@ from ..profiles.between_points import harmonics
 from ..profiles.bulk import GivenPeriod, find_body, resolve_period
 from ..profiles.planar import Planes
 from ..profiles.unrolled import BANDLIMITED, CELL, Unrolled, check_sampling, unroll
+from .charge_profile import profile_of
 from .level_sets import Window, edges_around, local_mean_crossing, usable, without_ends
 from .partition import PartitionMoments, midpoints, partition_moments
-from .surface import profile_of
 
 Array = NDArray[np.float64]
 

@@ -46,7 +46,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...averaging_kernels import gaussian_tail
-from ...errors import InputError, KernelError, check_word, counted
+from ...errors import InputError, KernelError, check_word
 from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions
@@ -61,35 +61,31 @@ from ..profiles.bulk import (
     scatter_around,
     spread_positions,
 )
-from ..profiles.planar import Planes, planar_average, plane_name
+from ..profiles.planar import Planes
 from ..profiles.unrolled import Unrolled, check_sampling
+from .bulk_charge import (
+    KERNELS_TO_FACE,
+    LEAST_ALPHA,
+    SCALES_APART,
+    low_k_exponent,
+    not_converged,
+    why_no_bulk,
+    why_too_few_layers,
+)
+from .charge_profile import charge_profile, profile_of
 from .level_sets import Window, edges_around, local_mean_crossing, usable, without_ends
+from .line_moments import (
+    first_moment,
+    first_moment_by_partition,
+    first_moment_by_window,
+    first_moment_error,
+    mean_of_running,
+)
 
 Array = NDArray[np.float64]
 Excess = TypeVar("Excess", bound="SurfaceExcess")
 
 SIDES = ("low", "high", "both")
-SCALES_APART = 30.0
-"""A macroscale exists in a box if thickness/period is at least this."""
-KERNELS_TO_FACE = 2.0
-"""Kernel widths eps between a face and the nearest x_b where the kernel leads; its tail there is 3e-5."""
-NEUTRAL_PERIOD, NEUTRAL_WINDOW = 0.01, 0.2
-"""Largest |∫ρ| / ∫|ρ| of a neutral bulk: over one period; over the bulk window where there is no period."""
-FEWEST_LAYERS = 3
-"""Layers of a slab that has a bulk, where no period is known: as with a period, one for each surface, one between."""
-LEAST_SWING = 0.1
-"""Smallest deviation of the cumulative charge that counts as a layer, over the largest."""
-CALM_LENGTH, CALM_LEVEL = 10.0, 0.05
-"""A bulk without layers (jellium): its cumulative charge varies by less than this fraction of its largest value over
-this length [Å], longer than the spacing of layers in any common crystal."""
-FLUCTUATION_GROWTH = 0.5
-"""Exponent of the variance of the charge of a length, above which a bulk fluctuates: 0 hyperuniform, 1 random."""
-CHARGED_GROWTH = 1.6
-"""Exponent above which it is not fluctuation but charge of one sign: 2."""
-LEAST_ALPHA = 3.0
-"""First moments converge if the power of the bulk falls faster than this power of k."""
-RIPPLE_ALPHA = 6.0
-"""A faster fall between eps/4 and eps is that of a crystal's ripple, whatever it is for narrower kernels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,44 +213,6 @@ class SurfaceCharge(SurfaceExcess):
     """The excess of a charge density."""
 
     title: ClassVar[str] = "Surface charge"
-
-
-def check_charge(quantity: str, wanted: str) -> None:
-    """InputError for every quantity but a charge density, with the step that makes one of it."""
-    advice = {
-        "electron_density": "it counts electrons only. Add the ions first: "
-        'gh.charge_density(field, ion_charges={"Na": 1, ...})',
-        "electrostatic_potential": "gh.charge_density(potential) is its spectral Laplacian",
-        "electron_potential_energy": "gh.charge_density(potential) is its spectral Laplacian",
-        "scalar": 'it is not known to be a charge. Name it when reading: quantity="charge_density"',
-    }
-    if quantity in advice:
-        raise InputError(f"{wanted} needs a charge_density, and this is of quantity {quantity}: {advice[quantity]}.")
-
-
-def charge_profile(field: Field | Profile, axis: Planes | None, wanted: str) -> Profile:
-    """Planar average of a charge density in e/Å^3, from a Field and an axis or a Profile.
-
-    Raises InputError for every other quantity, with the step that makes a charge density of it.
-    """
-    check_charge(field.quantity, wanted)
-    return profile_of(field, axis)
-
-
-def profile_of(field: Field | Profile, axis: Planes | None) -> Profile:
-    """Profile of a Field along an axis, or the Profile itself, in the package's own unit of its quantity."""
-    if isinstance(field, Profile):
-        if axis is not None and plane_name(axis) != plane_name(field.planes):
-            raise InputError(f"This profile runs across the planes of {field.planes}, not of {axis}: leave axis out.")
-        if len(field.values) < 8:
-            n = counted(len(field.values), "plane")
-            raise InputError(
-                f"Profile of {n} is too coarse: what is looked for in it takes at least 8. Use a finer grid."
-            )
-        return field.internal()
-    if axis is None:
-        raise InputError('axis is missing: give "a", "b" or "c", the axis along which to look.')
-    return profile_of(planar_average(field, axis), None)
 
 
 def surface_charge(
@@ -763,79 +721,6 @@ def _of_sides(side: str, by: str, four: list[Measurement]) -> dict[str, Measurem
     }
 
 
-def first_moment(line: Unrolled, origin: float) -> float:
-    """∫ (x - origin) f over the line, by the running integrals of which all other moments are made."""
-    return float((line.end - origin) * line.total - line.double_cumulative(line.end))
-
-
-def first_moment_error(line: Unrolled, origin: float | None = None) -> float:
-    """Uncertainty of ∫ x f: of the values and their noise, and of what the ends cut off or hold of the wrong side.
-
-    origin  about which it is taken [Å]; the middle of the line by default
-
-    The sum of h x_i f_i differs from the integral by what waves have at the ends, and N/2 of an even line.
-    """
-    centre = (line.start + line.end) / 2
-    by_sum = float((line.values * (line.position - centre)).sum() * line.spacing)
-    length = line.end - line.start
-    noise = line.noise_of(line.position - (centre if origin is None else origin))
-    return hypot(line.uncertainty * length, by_sum - first_moment(line, centre), noise)
-
-
-def first_moment_by_window(line: Unrolled, x: Array, period: float, origin: float) -> Array:
-    """S1 of the low side by one period around each x: (x - origin) σ - mean of D."""
-    return np.asarray((x - origin) * line.window_mean(x, period) - line.window_mean_of_double(x, period))
-
-
-def mean_of_running(line: Unrolled, low: float, high: float) -> float:
-    """Mean of C between two positions."""
-    ends = line.double_cumulative(np.array([low, high]))
-    return float(ends[1] - ends[0]) / (high - low)
-
-
-def first_moment_by_partition(line: Unrolled, x_b: float, edges: tuple[float, float], origin: float) -> float:
-    """S1 of the low side: ∫^x_b (x - origin) f - (x_b - origin) M1 - W, W = -(1/l) ∫ (x - x_b) (C - C(x_b))."""
-    low, high = edges
-    level = float(line.cumulative(x_b))
-    double = line.double_cumulative(np.array([low, high, x_b]))
-    triple = line.triple_cumulative(np.array([low, high]))
-    lever = (high - x_b) * double[1] - (low - x_b) * double[0] - (triple[1] - triple[0])
-    lever -= level * ((high - x_b) ** 2 - (low - x_b) ** 2) / 2
-    w = -float(lever) / (high - low)
-    return (x_b - origin) * mean_of_running(line, low, high) - float(double[2]) - w
-
-
-def low_k_exponent(line: Unrolled, low: float, high: float, eps: float) -> float | None:
-    """alpha of a bulk whose power goes as k^alpha at small k; None where nothing fluctuates, or it is a ripple.
-
-    The scatter of C under kernels of width eps' over the bulk falls as eps'^(-(alpha - 1)/2), between eps/16 and eps/4
-    here; between eps/4 and eps the ripple of a crystal falls faster than any power.
-    """
-    wide, narrow = eps / 4, max(eps / 16, 2 * line.spacing)
-    if wide < 2 * narrow:
-        return None
-    weights = line.values * line.spacing
-    scatter = []
-    for width in (narrow, wide, eps):
-        margin = KERNELS_TO_FACE * width
-        places = np.linspace(low + margin, max(high - margin, low + margin), 2 * N_SPREAD)
-        shares = [float((weights * gaussian_tail(line.position - x, width)).sum()) for x in places]
-        scatter.append(float(np.std(shares)))
-    if scatter[1] <= 1e-9 * line.highest:
-        return None
-    alpha = 1 + 2 * float(np.log(scatter[0] / scatter[1]) / np.log(wide / narrow))
-    fall = 1 + 2 * float(np.log(scatter[1] / max(float(scatter[2]), 1e-300)) / np.log(4.0))
-    return alpha if max(alpha, fall) < RIPPLE_ALPHA else None
-
-
-def not_converged(alpha: float) -> str:
-    """Reason why a first moment is not given."""
-    return (
-        f"not converged: the power of the bulk goes as k^{alpha:.1f} at small k, and a first moment settles only where "
-        f"alpha exceeds {LEAST_ALPHA:g}"
-    )
-
-
 def predicted_residual(line: Unrolled, x_b: float, period: Period, eps: float) -> float:
     """Ripple that the kernel leaves: Σ_n (2|ρ_n|/nG) exp(-n² G² eps²/8) over the harmonics of one bulk period."""
     n_samples = 128
@@ -865,75 +750,3 @@ def _check_window(bulk: Sequence[float] | None) -> tuple[float, float] | None:
     if len(bulk) != 2 or not all(isfinite(x) for x in bulk) or not bulk[1] >= bulk[0]:
         raise InputError(f"bulk = {tuple(bulk)}: give two positions in Å, the lower first.")
     return float(bulk[0]), float(bulk[1])
-
-
-def why_no_bulk(
-    line: Unrolled,
-    x_b: float,
-    period: Period | None,
-    window: tuple[float, float],
-    body: Body | None,
-    unit: str | None = CHARGE,
-) -> str | None:
-    """Reason why the charge of a surface is not defined for this bulk, or None if it is."""
-    reach = period.length / 2 if period else (window[1] - window[0]) / 2
-    centre = x_b if period else (window[0] + window[1]) / 2
-    inside = (line.position >= centre - reach) & (line.position <= centre + reach)
-    gross = float(np.abs(line.values[inside]).sum() * line.spacing)
-    net = float(line.cumulative(centre + reach) - line.cumulative(centre - reach))
-    growth = None
-    if period is None and body is not None:
-        growth = fluctuation_growth(line, body.low + body.thickness / 10, body.high - body.thickness / 10)
-    if growth is not None and CHARGED_GROWTH > growth > FLUCTUATION_GROWTH:
-        return (
-            f"bulk charge fluctuates: the variance of the charge of a length l grows as l^{growth:.1f}, so the "
-            "cumulative charge has no mean"
-        )
-    if gross > 1e-9 * line.gross and abs(net) > (NEUTRAL_PERIOD if period else NEUTRAL_WINDOW) * gross:
-        place = f"one period of {period.length:.4g} Å around x_b" if period else "the bulk window"
-        return f"no neutral bulk: {place} carries {net:.3g} {unit}, so the value would change with x_b"
-    return None
-
-
-def why_too_few_layers(body: Body, x_b: float) -> str | None:
-    """Reason why a slab without a period has no bulk, or None: at least three layers, or a long stretch of no charge.
-
-    A layer takes the cumulative charge across its mean and back. Deviations below LEAST_SWING of the largest do not
-    count as crossings.
-    """
-    line = body.line
-    calm = line.cumulative(np.linspace(x_b - CALM_LENGTH / 2, x_b + CALM_LENGTH / 2, N_SPREAD))
-    if np.ptp(calm) <= CALM_LEVEL * line.highest:
-        return None
-    inside = np.linspace(body.low, body.high, 2 * int(body.thickness / line.spacing) + 2)
-    running = line.cumulative(inside)
-    deviation = running - running[len(inside) // 4 : -(len(inside) // 4)].mean()
-    signs = np.sign(deviation[np.abs(deviation) > LEAST_SWING * np.abs(deviation).max()])
-    crossings = int(np.count_nonzero(np.diff(signs)))
-    if crossings >= 2 * FEWEST_LAYERS:
-        return None
-    times = "once" if crossings == 1 else f"{crossings} times"
-    return (
-        f"no bulk between the surfaces: no period is known, and over {body.thickness:.4g} Å the cumulative charge "
-        f"crosses its mean {times}, as {crossings / 2:g} layers do; at least {FEWEST_LAYERS} are needed"
-    )
-
-
-def fluctuation_growth(line: Unrolled, low: float, high: float) -> float | None:
-    """Exponent g of ⟨[C(x + l) - C(x)]²⟩ ~ l^g between l = T/64 and T/8 of a stretch of length T; None if C is calm.
-
-    g is 0 where charge is arranged so evenly that only the ends of a length matter, 1 where it is random.
-    """
-    running = np.cumsum(line.values[(line.position >= low) & (line.position <= high)]) * line.spacing
-    n = len(running)
-    if n < 128:
-        return None
-
-    def variance(first: float, last: float) -> float:
-        lags = np.unique(np.linspace(n / first, n / last, 8).astype(int))
-        return float(np.mean([np.mean((running[lag:] - running[:-lag]) ** 2) for lag in lags if lag > 0]))
-
-    short, long = variance(80, 50), variance(10, 6.25)
-    if long <= 1e-6 * line.highest**2:
-        return None
-    return float(np.log(long / short) / np.log(8.0)) if short > 0 else None

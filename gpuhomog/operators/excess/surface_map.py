@@ -40,7 +40,8 @@ from ..averages.average import average
 from ..profiles.bulk import find_body
 from ..profiles.planar import Planes, parse_planes, planar_average
 from ..profiles.unrolled import CELL
-from .surface import SurfaceCharge, charge_profile, surface_charge
+from .charge_profile import charge_profile
+from .surface import SurfaceCharge, surface_charge
 
 Array = NDArray[np.float64]
 

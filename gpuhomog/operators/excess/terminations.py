@@ -39,8 +39,9 @@ from ...results import Measurement, Profile, Result, Tables
 from ...units import times_length
 from ..profiles.between_points import harmonics
 from ..profiles.planar import Planes, parse_planes, reduced_indices
-from ..profiles.unrolled import quiet_runs
-from .surface import NEUTRAL_PERIOD, charge_profile, profile_of
+from ..profiles.unrolled import ROUNDINGS, quiet_runs
+from .bulk_charge import NEUTRAL_PERIOD
+from .charge_profile import charge_profile, profile_of
 
 Array = NDArray[np.float64]
 
@@ -231,7 +232,6 @@ class _Family:
     profile: Profile
     wavevectors: Array
     coefficients: NDArray[np.complex128]
-    gross: float
     least: float
 
     def sums(self, x: Array) -> tuple[Array, Array, Array]:
@@ -249,7 +249,13 @@ class _Family:
     @property
     def error(self) -> float:
         """Uncertainty of σ: the share of the last harmonic, and rounding."""
-        return hypot(float(abs(self.coefficients[-1] / self.wavevectors[-1])), 4e-16 * self.gross)
+        return hypot(float(abs(self.coefficients[-1] / self.wavevectors[-1])), self.rounding)
+
+    @property
+    def rounding(self) -> float:
+        """Of σ, by that of all values; it may be the same in all planes, so nothing cancels."""
+        profile = self.profile
+        return ROUNDINGS * profile.precision * float(np.abs(profile.values).mean()) * profile.length
 
 
 def _family(field: Field | Profile, planes: Planes | None, reference: float | None) -> _Family:
@@ -277,7 +283,7 @@ def _family(field: Field | Profile, planes: Planes | None, reference: float | No
             f"or subtract its mean: reference={profile.mean():.8g}."
         )
     wavevectors, coefficients = harmonics(profile.values, profile.length)
-    return _Family(profile, wavevectors, coefficients, gross, least)
+    return _Family(profile, wavevectors, coefficients, least)
 
 
 def plane_excess(
@@ -318,7 +324,7 @@ def plane_excess(
         warn(f"Planes {profile.planes}: {remarks[0]}.")
     unit, moment_unit = times_length(profile.unit, 1), times_length(profile.unit, 2)
     error = family.error
-    moment_error = error * 2 / float(family.wavevectors[-1]) + 4e-16 * family.gross * profile.length
+    moment_error = error * 2 / float(family.wavevectors[-1]) + family.rounding * profile.length
     return PlaneExcess(
         charge=Measurement(float(charge[0]), unit, error),
         m2=Measurement(float(second[0]), moment_unit, moment_error),

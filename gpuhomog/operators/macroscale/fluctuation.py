@@ -53,24 +53,12 @@ from ...averaging_kernels import AveragingKernel, Ball
 from ...errors import InputError
 from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, axis_index
-from ...parallel import fetch_planes
 from ...results import Profile, Result, Tables, unit_after
 from ...streaming import Unread
 from ..averages.average import average
-from .interval_field import (
-    CHUNK,
-    EMPTY,
-    HALVINGS,
-    LEAST_WIDTH,
-    NEGLIGIBLE,
-    NO,
-    UNDECIDED,
-    WIDTHS_PER_WAVE,
-    YES,
-    ball_rows,
-    kernel_and_width,
-    range_of,
-)
+from .assumption_8 import EMPTY, HALVINGS, NO, UNDECIDED, WIDTHS_PER_WAVE, YES
+from .field_intervals import ball_rows
+from .interval_field import CHUNK, LEAST_WIDTH, NEGLIGIBLE, kernel_and_width, range_of
 
 Array = NDArray[np.float64]
 
@@ -152,9 +140,7 @@ class _Waves:
     def of(cls, field: Field, what: str, middle: float | None = None) -> _Waves:
         if isinstance(field.values, Unread):
             field.values.refuse(what, "decide on its planar average")
-        planes = [np.arange(field.slab.n)] * field.comm.size
-        gathered = fetch_planes(field.comm, field.device, field.slab, field.values, planes)
-        values = np.asarray(field.device.to_host(gathered), dtype=np.float64)
+        values = np.asarray(field.on_every_rank().to_host(), dtype=np.float64)
         if middle is None:
             middle = (float(values.min()) + float(values.max())) / 2
         is_open = tuple(

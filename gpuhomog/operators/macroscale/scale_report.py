@@ -54,8 +54,8 @@ from ..averages.line_weights import Line, interpolation_weights, spectral_weight
 from ..averages.streamed import fits
 from ..averages.ways import Plan, line_transform, multipliers, taps_along
 from ..profiles.planar import profile_of_planes
-from .interval_field import BALL_PER_EPS, FieldIntervals, intervals_of
-from .scales import ROUNDING, Scales, Spectrum, low_mode_counts, low_modes_spectrum, scales_of, spectrum_below
+from .field_intervals import BALL_PER_EPS, FieldIntervals, intervals_of
+from .scales import Scales, Spectrum, low_mode_counts, low_modes_spectrum, scales_of, spectrum_below
 from .uncertainty import Uncertainty, relation_of
 
 Array = NDArray[np.float64]
@@ -63,6 +63,8 @@ Array = NDArray[np.float64]
 SPECTRUM_MODES = 45
 """Waves along the longest axis, on either side of 0, of the spectrum: a macroscale needs 30, and 512 points, which hold
 them in 128, are read no slower for them."""
+LARGEST_SQUARE, SMALLEST_SQUARE = 1e38, 1e-32
+"""Of a deviation, and on average, that float32 holds to all its digits."""
 COPIES = 6
 """Of the points that intervals are found on: ranges and averages of one scale or two at a time, and what is kept."""
 EVERY = 2
@@ -170,10 +172,13 @@ def scale_report(
     those lie farther apart, about every second of them along each axis.
 
     Raises KernelError where a kernel does not fit the grid, has edges, or is narrower than two samples; InputError for
-    no kernel, or a field that is not read whose coarse points do not fit into memory.
+    no kernel, a grid of one point, values whose squares float32 cannot hold, or a field that is not read whose coarse
+    points do not fit into memory.
     Warns (AccuracyWarning) where eps exceeds a quarter of a periodic axis, and as `scales`.
     """
     given = [kernels] if isinstance(kernels, AveragingKernel | int | float) else list(kernels)
+    if whole.grid.n_points == 1:
+        raise InputError("Grid of one point: it has no scales. Read more of the field.")
     if not given:
         raise InputError("No kernels: give at least one eps in Å, or a kernel.")
     averaging = [one if isinstance(one, AveragingKernel) else Gaussian(one) for one in given]
@@ -209,6 +214,7 @@ def scale_report(
     spreads = [np.sqrt(np.maximum(squared[axis] - means[axis] ** 2, 0.0)) for axis in range(3)]
     mean, square = (float(part.sum()) / whole.grid.n_points for part in sums[whole.slab.axis].T)
     variance = max(square - mean**2, 0.0)
+    _check_squares(whole, max(high - centre, centre - low) ** 2, variance)
     modes = None if is_open else onto.modes(deviations)
     spectrum = spectra[0] if modes is None else _spectrum(whole, modes, variance, square + centre**2)
     found = scales_of(spectrum, whole)
@@ -234,6 +240,15 @@ def scale_report(
         quantity=whole.quantity,
         provenance=(*whole.provenance, {"step": "scale report", "coarse": [along.count for along in onto.axes]}),
     )
+
+
+def _check_squares(whole: Field, largest: float, variance: float) -> None:
+    """InputError where squares of float32 values are infinite, or 0."""
+    if whole.values.dtype == np.float32 and (largest > LARGEST_SQUARE or 0 < variance < SMALLEST_SQUARE):
+        raise InputError(
+            f"The values differ by {np.sqrt(variance):.3g}, and float32 cannot hold their squares, so there are no "
+            "variances: take them as float64, or in other units."
+        )
 
 
 def in_one_read(whole: Field, run: Run, works: Sequence[Callable[[], Any]]) -> list[Any]:
@@ -449,8 +464,7 @@ def _spectrum(whole: Field, modes: _Modes, variance: float, square: float) -> Sp
     weight = np.full(len(modes.numbers[2]), 2.0)
     weight[0] = 1.0
     weight = np.broadcast_to(weight, k.shape)
-    floor = ROUNDING[whole.values.dtype.itemsize] ** 2 * square
-    return spectrum_below(grid, cut, k, modes.power / weight, weight, variance, floor, False)
+    return spectrum_below(whole, cut, k, modes.power / weight, weight, variance, square, False)
 
 
 def _points(plan: Plan) -> list[int]:

@@ -421,8 +421,7 @@ def low_modes_spectrum(whole: Field, most: int = MOST_LOW_MODES) -> Spectrum:
     numbers = np.meshgrid(*(np.arange(-m, m + 1.0) for m in counts), indexing="ij")
     k = np.linalg.norm(np.stack(numbers, axis=-1) @ grid.reciprocal, axis=-1)
     power = np.abs(modes) ** 2 / (float(grid.n_points) ** 2 * norm)
-    floor = ROUNDING[whole.values.dtype.itemsize] ** 2 * square
-    return spectrum_below(grid, cut, k, power, np.ones(k.shape), variance, floor, bool(axes))
+    return spectrum_below(whole, cut, k, power, np.ones(k.shape), variance, square, bool(axes))
 
 
 def low_mode_counts(grid: Grid, most: int) -> tuple[list[int], float]:
@@ -436,21 +435,27 @@ def low_mode_counts(grid: Grid, most: int) -> tuple[list[int], float]:
 
 
 def spectrum_below(
-    grid: Grid, cut: float, k: Array, power: Array, weight: Array, variance: float, floor: float, windowed: bool
+    whole: Field, cut: float, k: Array, power: Array, weight: Array, variance: float, square: float, windowed: bool
 ) -> Spectrum:
-    """Shells of the modes below `cut`, each counted `weight` times; what they lack of the variance lies beyond."""
+    """Shells of the modes below `cut`, each counted `weight` times; what they lack of the variance lies beyond.
+
+    variance, square  of the values, the mean left out and not; a difference that is only their rounding is none
+    """
+    grid, rounding = whole.grid, ROUNDING[whole.values.dtype.itemsize]
     inside = (k > 0) & (k < cut * (1 - 1e-9))
     k, power, weight = k[inside], power[inside], weight[inside]
     shortest = shortest_wavevector(grid)
     shell = np.rint(k / (shortest / SHELLS)).astype(np.intp)
     n_modes, k_sum, by_shell = (np.bincount(shell, part) for part in (weight, weight * k, weight * power))
     filled = n_modes > 0
-    beyond = max(variance - float(by_shell.sum()), 0.0)
+    beyond = variance - float(by_shell.sum())
+    if beyond < rounding * variance + ROUNDING[8] * square:
+        beyond = 0.0
     return Spectrum(
         np.append(k_sum[filled] / n_modes[filled], cut),
         np.append(by_shell[filled], beyond),
         np.append(n_modes[filled], max(grid.n_points - 1 - n_modes.sum(), 1)),
-        floor,
+        rounding**2 * square,
         2 * pi / shortest,
         windowed,
         cut,

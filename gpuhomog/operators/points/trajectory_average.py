@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from ...errors import InputError, counted
 from ...grid import PERIODIC, Grid, axis_index
 from ...results import Measurement, Profile, Result
+from ...units import QUANTITIES
 
 Array = NDArray[np.float64]
 
@@ -175,6 +176,10 @@ def average_over_frames(
     return blocks.average()
 
 
+Along = Callable[[Array, Array, int, float, float], Array]
+"""(fractions of the axis from 0 to 1, charges [e], cells, length [Å], area [Å^2]) → (cells,) what is averaged."""
+
+
 def trajectory_profile(frames: Iterable[Frame], spacing: float, *, axis: int | str = "c") -> Profile:
     """Mean charge density along an axis over the frames of a trajectory, with its standard error in each cell.
 
@@ -186,6 +191,22 @@ def trajectory_profile(frames: Iterable[Frame], spacing: float, *, axis: int | s
     those of the mean length, and the provenance has the shortest and the longest. The samples are averages over cells:
     say sampling="cell" to what uses them. Its area is the mean of the frames'. Raises InputError for a spacing that is
     not positive, fewer than four frames, cells that span no volume, and values that are not finite.
+    """
+
+    def density(fraction: Array, charges: Array, n_cells: int, length: float, area: float) -> Array:
+        cells = np.minimum((fraction * n_cells).astype(np.int64), n_cells - 1)
+        counts = np.bincount(cells, weights=charges, minlength=n_cells)
+        return np.asarray(counts * (n_cells / (length * area)), dtype=np.float64)
+
+    return profile_over_frames(frames, spacing, axis, density, "charge_density", {"step": "trajectory profile"})
+
+
+def profile_over_frames(
+    frames: Iterable[Frame], spacing: float, axis: int | str, along: Along, quantity: str, step: Mapping[str, Any]
+) -> Profile:
+    """Mean over frames of what `along` finds in each, at the centres of cells of a fraction of the axis.
+
+    step  what is done, for the provenance; the other parameters and errors as trajectory_profile
     """
     if not (isfinite(spacing) and spacing > 0):
         raise InputError(f"spacing = {spacing}: give a positive width in Å.")
@@ -209,15 +230,12 @@ def trajectory_profile(frames: Iterable[Frame], spacing: float, *, axis: int | s
             normal = grid.normal(index)
         geometry[:] += height, area
         lengths[:] = min([height, *lengths]), max([height, *lengths])
-        fraction = grid.fractional(frame.positions)[:, index] % 1.0
-        cells = np.minimum((fraction * n_cells).astype(np.int64), n_cells - 1)
-        counted = np.bincount(cells, weights=frame.charges, minlength=n_cells)
-        return np.asarray(counted * (n_cells / (height * area)), dtype=np.float64)
+        return along(grid.fractional(frame.positions)[:, index] % 1.0, frame.charges, n_cells, height, area)
 
     found = average_over_frames(frames, measure)
     length, area = geometry / found.n_frames
-    step = {
-        "step": "trajectory profile",
+    done = {
+        **step,
         "frames": found.n_frames,
         "block": found.block,
         "correlation_time": [found.correlation_time.value, found.correlation_time.uncertainty],
@@ -227,13 +245,13 @@ def trajectory_profile(frames: Iterable[Frame], spacing: float, *, axis: int | s
     return Profile(
         (np.arange(n_cells) + 0.5) * length / n_cells,
         found.mean,
-        "e/Å^3",
-        "charge_density",
+        QUANTITIES[quantity],
+        quantity,
         float(length),
-        boundary=PERIODIC,
+        boundary=step.get("boundary", PERIODIC),
         planes="abc"[index],
         normal=normal,
         area=float(area),
         uncertainty=found.uncertainty,
-        provenance=(step,),
+        provenance=(done,),
     )

@@ -45,7 +45,7 @@ from ...results import Measurement, Result, Tables
 from ...units import COULOMB_CONSTANT, FOUR_PI_KAPPA, VOLT
 from ..averages.streamed import digest_of
 from ..charge import absolute_sum
-from ..excess.surface import check_charge
+from ..excess.charge_profile import check_charge
 from .sphere_terms import sphere_terms, sphere_terms_of_field
 
 Array = NDArray[np.float64]

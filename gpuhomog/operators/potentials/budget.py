@@ -52,7 +52,9 @@ from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions
 from ...units import CHARGE, FOUR_PI_KAPPA, MOMENT, VOLT
-from ..excess.surface import NEUTRAL_PERIOD, charge_profile, first_moment, first_moment_error, why_too_few_layers
+from ..excess.bulk_charge import NEUTRAL_PERIOD, why_too_few_layers
+from ..excess.charge_profile import charge_profile
+from ..excess.line_moments import first_moment, first_moment_error
 from ..profiles.bulk import FACE_LEVEL, Body, GivenPeriod, Period, find_body, resolve_period
 from ..profiles.planar import Planes
 from ..profiles.unrolled import SUMS, Unrolled, check_sampling

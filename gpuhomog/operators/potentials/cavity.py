@@ -44,7 +44,7 @@ from ...results import Result, Tables
 from ...streaming import RowsOnDisk, Unread
 from ...units import COULOMB_CONSTANT, FOUR_PI_KAPPA, is_rounding
 from ..charge import absolute_sum
-from ..excess.surface import check_charge
+from ..excess.charge_profile import check_charge
 from ..profiles.planar import planar_average
 from .bethe import BuildingBlock, GaussianCharge
 from .poisson import NEUTRAL

@@ -28,7 +28,6 @@ from ...errors import InputError
 from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, axis_index
 from ...parallel.exchange import at, empty_like, fetch_planes, slabs
-from ...reduction import extrema, plane_sums
 from ...streaming import Unread
 from ..averages.streamed import joined
 from .poisson import AT_FACES, longest_vacuum, plane_magnitudes
@@ -107,7 +106,4 @@ def _rolled_as_read(field: Field, values: Unread, axis: int, first: int) -> Unre
     def read(start: int, stop: int) -> Any:
         return joined(device, pieces(start, stop), axis)
 
-    whole = (extrema(), plane_sums(split, split))
-    name = f"{values.name}, from plane {first} of axis {axis} on"
-    made = replace(values.stream, name=name, read=read, dtype=values.dtype, first=whole, review=None, ahead=False)
-    return Unread(values.stream.run.shared(made))
+    return values.remade(f"from plane {first} of axis {axis} on", read)

@@ -48,7 +48,7 @@ from ...parallel.exchange import contract_planes
 from ...reduction import PLANES_AT_ONCE, SUM, Arrays, Reduction
 from ...results import Result, Tables
 from ...units import COULOMB_CONSTANT, FOUR_PI_KAPPA
-from ..excess.surface import check_charge
+from ..excess.charge_profile import check_charge
 from .cylinder import (
     ON_PLANE,
     Cylinder,
@@ -366,10 +366,23 @@ def _plane_spectra(cylinder: Cylinder, here: NDArray[np.int64], wanted: _Wanted)
         distance = h * np.arange(number * size, min((number + 1) * size, cylinder.n), dtype=float)
         return np.ascontiguousarray(khat_of_classes(lengths, distance, cylinder.radius, cylinder.edge).T)
 
+    of_class = classes.ravel()
+
+    def add(flat: NDArray[np.complex128], plane: int, spectrum: NDArray[np.complex128]) -> None:
+        """What a plane adds to the sums at each x_b, from the side on which it lies."""
+        for number, x_b in enumerate(here):
+            d = abs(int(x_b) - plane)
+            term = spectrum * _phase(cylinder, int(x_b) - plane) if cylinder.leans else spectrum
+            for side, name in enumerate(sides):
+                if (plane > x_b and name == "low") or (plane < x_b and name == "high"):
+                    continue
+                weight = scale * source[rows[name], plane] * _end(ends, d)
+                flat[number, side, 0] += weight * block(d // size)[d % size][of_class] * term
+                flat[number, side, 1] += weight / 2 * float(disc_weight(h * d, cylinder.radius, cylinder.edge)) * term
+
     def local(device: Device, values: Any, slab: Slab) -> Arrays:
         sums = np.zeros(whole_shape, complex)
         flat = sums.reshape(len(here), len(sides), 2, -1)
-        of_class = classes.ravel()
         arranged = values.transpose(cylinder.order_of_axes)
         for start in range(max(slab.start, first), min(slab.stop, last + 1), PLANES_AT_ONCE):
             stop = min(start + PLANES_AT_ONCE, slab.stop, last + 1)
@@ -378,17 +391,7 @@ def _plane_spectra(cylinder: Cylinder, here: NDArray[np.int64], wanted: _Wanted)
                 chunk = device.pad(chunk, axis, 0, n) if n > chunk.shape[axis] else chunk
             spectra = device.to_host(device.rfft_planes(chunk)).reshape(stop - start, -1)
             for plane, spectrum in zip(range(start, stop), spectra, strict=True):
-                for number, x_b in enumerate(here):
-                    d = abs(int(x_b) - plane)
-                    term = spectrum * _phase(cylinder, int(x_b) - plane) if cylinder.leans else spectrum
-                    for side, name in enumerate(sides):
-                        if (plane > x_b and name == "low") or (plane < x_b and name == "high"):
-                            continue
-                        weight = scale * source[rows[name], plane] * _end(ends, d)
-                        flat[number, side, 0] += weight * block(d // size)[d % size][of_class] * term
-                        flat[number, side, 1] += (
-                            weight / 2 * float(disc_weight(h * d, cylinder.radius, cylinder.edge)) * term
-                        )
+                add(flat, plane, spectrum)
         return (sums,)
 
     name = f"cylinder spectra {cylinder.facts()} {here.tolist()} {first} {last} {order} {list(sides)}"

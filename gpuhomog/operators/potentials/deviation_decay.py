@@ -41,7 +41,7 @@ from ...parallel import Slab
 from ...reduction import JOIN, PLANES_AT_ONCE, Arrays, Reduction
 from ...results import Measurement, Result, Tables
 from ...units import FOUR_PI_KAPPA
-from ..excess.surface import check_charge
+from ..excess.charge_profile import check_charge
 from .cylinder import Cylinder, end_weights, in_memory, phases_at, places_of, planes_whole, stretch_of
 from .cylinder_kernel import Array, disc_average_factor, disc_weight
 from .cylinder_sums import N_SIDES

@@ -50,17 +50,11 @@ from ...errors import InputError
 from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions, difference, weighted_sum
-from ...units import FOUR_PI_KAPPA, VOLT
-from ..excess.surface import (
-    CHARGE,
-    KERNELS_TO_FACE,
-    SurfaceCharge,
-    first_moment,
-    first_moment_by_window,
-    profile_of,
-    surface_charge,
-    why_too_few_layers,
-)
+from ...units import CHARGE, FOUR_PI_KAPPA, VOLT
+from ..excess.bulk_charge import KERNELS_TO_FACE, why_too_few_layers
+from ..excess.charge_profile import profile_of
+from ..excess.line_moments import first_moment, first_moment_by_window
+from ..excess.surface import SurfaceCharge, surface_charge
 from ..profiles.bulk import Body, find_body, fitted_line, spread_positions
 from ..profiles.planar import Planes, plane_name
 from ..profiles.unrolled import CELL, Unrolled, check_sampling

@@ -36,7 +36,7 @@ from ...field import Field
 from ...grid import OPEN
 from ...results import Profile, Result, Tables
 from ...units import FOUR_PI_KAPPA
-from ..excess.surface import charge_profile
+from ..excess.charge_profile import charge_profile
 from ..profiles.bulk import find_body
 from ..profiles.planar import Planes
 from ..profiles.unrolled import BANDLIMITED, Unrolled, check_sampling

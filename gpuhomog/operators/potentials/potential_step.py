@@ -38,9 +38,12 @@ from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions, difference
 from ...units import FIELD, FOUR_PI_KAPPA, MOMENT, VOLT
-from ..excess.surface import NEUTRAL_PERIOD, SCALES_APART, first_moment, first_moment_error, profile_of
+from ..excess.bulk_charge import NEUTRAL_PERIOD, SCALES_APART
+from ..excess.charge_profile import profile_of
+from ..excess.line_moments import first_moment, first_moment_error
 from ..profiles.between_points import SPLINE_DEGREE, cumulative_at
 from ..profiles.bulk import (
+    LEAST_VACUUM,
     PERIODS_TO_FACE,
     Period,
     between_two,
@@ -65,8 +68,6 @@ STRAIGHT_LEVEL = 1e-3
 """Largest residual of that line, as a fraction of the range of V."""
 EMPTY_LEVEL = 1e-3
 """Largest density in a vacuum, as a fraction of its maximum."""
-LEAST_VACUUM = 0.08
-"""A straight stretch shorter than this fraction of the period is no vacuum."""
 BETWEEN = "gh.potential_step takes between=(x_1, x_2), a position in each bulk"
 LEAST_PLATEAU = 5
 """Fewest samples of a plateau, and of each half of one in which a bend is looked for."""
@@ -260,29 +261,42 @@ def _lay_out(
     profile: Profile, empty: NDArray[np.bool_] | None, x_b: float | None
 ) -> tuple[Run | None, Run | None, Unrolled]:
     """Vacuum below, vacuum above (sample ranges), and the potential laid out from one to the other."""
-    values, h, n = profile.values, profile.spacing, len(profile.values)
+    values, n = profile.values, len(profile.values)
     if np.ptp(values) == 0:
         raise InputError("The potential is the same everywhere: there is no matter in it, hence no step.")
     periodic = profile.boundary != OPEN
-    n_window = max(5, round(STRAIGHT_WINDOW / h))
+    n_window = max(5, round(STRAIGHT_WINDOW / profile.spacing))
     if n_window > n // 4:
         n_window = max(5, n // 8)
     quiet = _straight(values, n_window, periodic)
     if empty is not None:
         quiet &= empty
     runs = [run for run in quiet_runs(quiet, periodic) if run[1] >= LEAST_PLATEAU]
+    return _around_slab(profile, runs, n_window, x_b) if periodic else _at_ends(profile, runs)
+
+
+def _at_ends(profile: Profile, runs: Sequence[tuple[int, int]]) -> tuple[Run | None, Run | None, Unrolled]:
+    """The same of an open axis; runs: (first, length) of the stretches where the potential is straight."""
+    h, n = profile.spacing, len(profile.values)
+    low = next(((i, i + m - 1) for i, m in runs if i == 0), None)
+    high = next(((i, i + m - 1) for i, m in runs if i + m == n), None)
+    if low is None and high is None:
+        raise InputError(
+            f"No vacuum along {profile.planes}: the potential is straight at neither end of the open axis. Take a "
+            f"box with vacuum; of an interface {BETWEEN}."
+        )
+    if low == high:
+        raise InputError("The potential is straight all along the axis: there is no matter in it, hence no step.")
     start = float(profile.position[0] - h / 2)
-    if not periodic:
-        low = next(((i, i + m - 1) for i, m in runs if i == 0), None)
-        high = next(((i, i + m - 1) for i, m in runs if i + m == n), None)
-        if low is None and high is None:
-            raise InputError(
-                f"No vacuum along {profile.planes}: the potential is straight at neither end of the open axis. Take a "
-                f"box with vacuum; of an interface {BETWEEN}."
-            )
-        if low == high:
-            raise InputError("The potential is straight all along the axis: there is no matter in it, hence no step.")
-        return low, high, Unrolled(start, h, values, precision=profile.precision)
+    return low, high, Unrolled(start, h, profile.values, precision=profile.precision)
+
+
+def _around_slab(
+    profile: Profile, runs: Sequence[tuple[int, int]], n_window: int, x_b: float | None
+) -> tuple[Run, Run, Unrolled]:
+    """The same of a periodic axis: one vacuum, which is cut in its middle, or two with the jump of a correction."""
+    h, n = profile.spacing, len(profile.values)
+    start = float(profile.position[0] - h / 2)
     widest = max((m for _, m in runs), default=0)
     if x_b is not None:
         here = int(np.floor((x_b - start) / h)) % n
@@ -319,7 +333,7 @@ def _lay_out(
         raise InputError(
             f"{len(vacua)} stretches along {profile.planes} could be the vacuum: give density, or x_b in the slab."
         )
-    line = Unrolled(start + middle * h, h, np.roll(values, -middle), precision=profile.precision)
+    line = Unrolled(start + middle * h, h, np.roll(profile.values, -middle), precision=profile.precision)
     turns = float(np.floor((line.start + below * h - start) / profile.length)) * profile.length
     line = replace(line, start=line.start - turns)
     return (0, below - 1), (n - jump - above, n - jump - 1), line
@@ -475,6 +489,33 @@ def _remarks(
     return remarks
 
 
+def _remarks_on_vacua(vacua: tuple[_Plateau, _Plateau], is_open: bool) -> list[str]:
+    """What a reader should know of the levels on either side."""
+    fields, remarks = [vacuum.field for vacuum in vacua], []
+    steepest = max((abs(f.value) for f in fields if f.value is not None), default=0.0)
+    significant = [abs(float(f)) for f in fields if is_field(f)]
+    bent = [side for side, vacuum in zip(SIDES, vacua, strict=True) if vacuum.bent]
+    if steepest >= FLAT_FIELD:
+        remarks.append(
+            f"the vacuum is not flat, its field is {steepest:.3g} V/Å (VASP's limit: 0.1); levels are at the faces"
+        )
+    elif significant and not bent:
+        remarks.append(
+            f"the vacuum has a field of {max(significant):.3g} V/Å, so levels depend on where the faces are put: they "
+            f"are at the faces, known to {FACE_UNCERTAINTY:g} Å. A dipole correction removes it"
+        )
+    apart = difference(fields[1], fields[0])
+    if is_open and is_field(apart) and abs(float(apart)) > CHARGED_FIELD and not bent:
+        charge = -float(apart) / FOUR_PI_KAPPA
+        remarks.append(
+            f"the fields of the two vacua differ: the slab carries {charge:.3g} e/Å^2, so no level is reached on "
+            "either side"
+        )
+    if bent:
+        remarks.append(f"the vacuum bends ({' and '.join(bent)} side): its level is not reached. Take more vacuum")
+    return remarks
+
+
 def _across_slab(
     profile: Profile,
     line: Unrolled,
@@ -491,29 +532,10 @@ def _across_slab(
     turn = None if profile.boundary == OPEN else profile.length
     found = resolve_period(period, line, face_low, face_high)
     bulk, bulk_field, x = _bulk_of(line, face_low, face_high, found, x_b, turn)
-    slopes = [abs(f.value) for f in (field_low, field_high) if f.value is not None]
-    significant = [abs(float(f)) for f in (field_low, field_high) if is_field(f)]
-    bent = [side for side, vacuum in zip(SIDES, vacua, strict=True) if vacuum.bent]
+    fields = [abs(f.value) for f in (field_low, field_high) if f.value is not None]
+    flat = len(fields) == 2 and max(fields) < FLAT_FIELD and not any(vacuum.bent for vacuum in vacua)
     remarks = _remarks(face_high - face_low, found, bulk, bulk_field)
-    straight = all(s < FLAT_FIELD for s in slopes)
-    if not straight:
-        remarks.append(
-            f"the vacuum is not flat, its field is {max(slopes):.3g} V/Å (VASP's limit: 0.1); levels are at the faces"
-        )
-    elif significant and not bent:
-        remarks.append(
-            f"the vacuum has a field of {max(significant):.3g} V/Å, so levels depend on where the faces are put: they "
-            f"are at the faces, known to {FACE_UNCERTAINTY:g} Å. A dipole correction removes it"
-        )
-    apart = difference(field_high, field_low)
-    if profile.boundary == OPEN and is_field(apart) and abs(float(apart)) > CHARGED_FIELD and not bent:
-        charge = -float(apart) / FOUR_PI_KAPPA
-        remarks.append(
-            f"the fields of the two vacua differ: the slab carries {charge:.3g} e/Å^2, so no level is reached on "
-            "either side"
-        )
-    if bent:
-        remarks.append(f"the vacuum bends ({' and '.join(bent)} side): its level is not reached. Take more vacuum")
+    remarks += _remarks_on_vacua(vacua, profile.boundary == OPEN)
     step = difference(high, low)
     if step.uncertainty is not None:  # a rule that puts one face too far out does so on both sides: errors add
         together = 2 * abs(float(field_low) * float(field_high)) * FACE_UNCERTAINTY**2
@@ -529,7 +551,7 @@ def _across_slab(
         bulk_minus_high=difference(bulk, high),
         bulk_field=bulk_field,
         dipole=None,
-        flat=straight and len(slopes) == 2 and not bent,
+        flat=flat,
         plateaus=(vacua[0].window, vacua[1].window),
         faces=(face_low, face_high),
         x_b=x,

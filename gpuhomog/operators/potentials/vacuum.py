@@ -35,12 +35,12 @@ from ...errors import InputError
 from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, axis_index
 from ...parallel.exchange import at
-from ...reduction import extrema, plane_sums
 from ...results import Measurement, Profile, Result, Tables, between_positions, weighted_sum
 from ...streaming import Unread
 from ...units import ENERGY, FIELD, FOUR_PI_KAPPA, MOMENT
 from ..averages.streamed import digest_of
-from ..excess.surface import first_moment, first_moment_error, profile_of
+from ..excess.charge_profile import profile_of
+from ..excess.line_moments import first_moment, first_moment_error
 from ..profiles.bulk import find_body
 from ..profiles.planar import Planes, planar_average
 from .poisson import electrostatic_potential
@@ -273,9 +273,7 @@ def _less_by_planes(field: Field, axis: int, numbers: NDArray[np.float64]) -> An
         here = ramp[at(axis, slice(start, stop))] if axis == split else ramp
         return values.planes(start, stop) - device.asarray(here)
 
-    name, first = f"{values.name}, less {digest_of(numbers)}", (extrema(), plane_sums(split, split))
-    made = replace(values.stream, name=name, read=planes, dtype=values.dtype, first=first, review=None, ahead=False)
-    return Unread(values.stream.run.shared(made))
+    return values.remade(f"less {digest_of(numbers)}", planes)
 
 
 def _of_removed(levels: VacuumLevels, removed: Measurement) -> VacuumLevels:

@@ -38,7 +38,7 @@ Array = NDArray[np.float64]
 FACE_LEVEL = 0.01
 """The body ends where |f| falls below this fraction of its maximum."""
 LEAST_VACUUM = 0.08
-"""A gap shorter than this fraction of the period is no vacuum."""
+"""A gap, or a stretch where a potential is straight, shorter than this fraction of the period is no vacuum."""
 VACUUM_LEAD = 1.5
 """The vacuum must be this many times longer than any gap inside the body."""
 LONGEST_STRETCH = 2048

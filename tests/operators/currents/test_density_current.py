@@ -78,6 +78,16 @@ def test_both_orders_and_what_should_hold():
     assert "period window" in str(found) and "J at" in str(found)
 
 
+def test_rounding_to_float32_is_in_the_uncertainty():
+    """Frames a short time apart are rounded independently; the second and the fourth order alone show a part of it."""
+    how = {"axis": "a", "time_step": 1e-3 * STEP, "time_unit": "ps", "period": PERIOD}
+    densities = [line(moving(0.7 + 1e-3 * STEP * step)[0]) for step in range(9)]
+    whole, rounded = (gh.density_current(fields(densities, dtype=kept), **how) for kept in (np.float64, np.float32))
+    apart = np.abs(rounded.J - whole.J)[1:-1]
+    assert (apart <= 2 * rounded.uncertainty[1:-1]).all()
+    assert (rounded.uncertainty[1:-1] < 100 * apart.max()).all()
+
+
 @settings(max_examples=6)
 @given(x_b=st.floats(30.0, 90.0), shift=st.integers(0, N - 1))
 def test_neither_the_cut_nor_the_place_in_the_cell_matters(x_b, shift):

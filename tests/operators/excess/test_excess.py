@@ -12,7 +12,7 @@ import gpuhomog as gh
 from gpuhomog.averaging_kernels import gaussian_tail
 from gpuhomog.errors import InputError, KernelError
 from gpuhomog.operators.excess import surface as excess
-from gpuhomog.operators.excess.surface import fluctuation_growth
+from gpuhomog.operators.excess.bulk_charge import fluctuation_growth
 from gpuhomog.operators.profiles.bulk import find_body
 from gpuhomog.operators.profiles.unrolled import Unrolled, quiet_runs
 

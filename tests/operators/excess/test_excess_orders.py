@@ -8,7 +8,7 @@ from ranks import on_ranks
 from scipy.special import erf
 
 import gpuhomog as gh
-from gpuhomog.operators.excess.surface import low_k_exponent
+from gpuhomog.operators.excess.bulk_charge import low_k_exponent
 from gpuhomog.operators.profiles.unrolled import Unrolled
 
 WAVES = ((0.7, 1, 0.3), (-1.1, 2, 1.9), (0.45, 3, -0.8))

@@ -74,6 +74,27 @@ def test_against_a_finite_slab_in_a_triclinic_cell(triclinic, hkl):
         assert found.dipole.value == pytest.approx(-found.m2.value / 2, abs=1e-15)
 
 
+@pytest.mark.filterwarnings("ignore:.*slices packets")
+def test_rounding_to_float32_is_in_the_uncertainty():
+    """Layers that are alike are rounded alike, and nothing of it cancels: at most half a digit of each value."""
+    x = np.arange(64) / 64
+    wave = np.cos(2 * np.pi * 3 * x + 0.2)
+    for values, mean in ((wave, 0.0), (1e3 + wave, 1e3)):  # a potential has a level beside its waves
+        whole, rounded = (
+            gh.plane_excess(
+                gh.Field.from_array(values.astype(kept) * np.ones((4, 4, 1), kept), np.diag([2.0, 3.0, 8.0])),
+                "c",
+                2.5,
+                reference=mean,
+            )
+            for kept in (np.float64, np.float32)
+        )
+        for name in ("charge", "m2", "dipole"):
+            exact, found = getattr(whole, name), getattr(rounded, name)
+            assert abs(found.value - exact.value) <= 2 * found.uncertainty
+            assert 1e-9 < found.uncertainty < 1e-4 * (1 + mean) and exact.uncertainty < 1e-11 * (1 + mean)
+
+
 def test_the_face_of_a_slab_that_was_cut_there():
     """surface_charge of the same crystal with vacuum, cut in a gap, finds σ and S1 of the cut."""
     one = sheets([0.1, -0.1], [1.0, 1.6], 0.05)

@@ -11,7 +11,8 @@ from ranks import on_ranks
 
 import gpuhomog as gh
 from gpuhomog.errors import AccuracyWarning, InputError
-from gpuhomog.operators.macroscale.interval_field import Line, _decide, range_of
+from gpuhomog.operators.macroscale.assumption_8 import _decide
+from gpuhomog.operators.macroscale.interval_field import Line, range_of
 
 WAVES = (
     (0.2, 1 / 200, -np.pi / 2),
@@ -300,6 +301,9 @@ def test_refusals(theory):
         (lambda: gh.self_consistent_eps(wave), "No slope: eps_x undetermined"),
         (lambda: gh.self_consistent_eps(wave, 0.0), "No slope: eps_x undetermined"),
         (lambda: gh.self_consistent_eps(profile_of(np.ones(64), 16.0, "open")), "No slope: eps_x undetermined"),
+        (lambda: gh.self_consistent_eps(profile_of(np.zeros(64), 16.0, "open")), "No slope: eps_x undetermined"),
+        (lambda: gh.self_consistent_eps(profile_of(np.ones(1), 16.0, "open")), "No slope: eps_x undetermined"),
+        (lambda: gh.interval_field(profile_of(np.ones(1), 16.0, "open"), 2.0), "Profile of 1 plane between open ends"),
         (lambda: gh.self_consistent_eps(wave, 1e3), "No self-consistent eps_x"),
         (lambda: gh.attainable(wave, np.inf, 1.0), "x = inf"),
         (lambda: gh.attainable(wave, 1.0, 0.0), "a = 0"),

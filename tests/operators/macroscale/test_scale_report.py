@@ -292,6 +292,10 @@ def test_refusals(tmp_path):
         warnings.simplefilter("error")
         with pytest.raises(AccuracyWarning, match="exceeds a quarter of the period along a"):
             gh.scale_report(field, 8.0)
+    with pytest.raises(InputError, match="Grid of one point"):
+        gh.scale_report(gh.Field.from_array(np.ones((1, 1, 1)), np.eye(3)), 1.0)
+    with pytest.raises(InputError, match="float32 cannot hold their squares"):  # which would all be 0
+        gh.scale_report(gh.Field.from_array(1e-25 * noise((24, 20, 22)).values.astype("f4"), field.grid.cell), 3.0)
     path = gh.write(noise((64, 64, 64), cell=64.0 * np.eye(3)), tmp_path / "field.h5")
     with pytest.raises(InputError, match=r"The scale report needs all values of .* give larger eps"):
         unread = gh.read(path, max_memory="4GB")

@@ -109,6 +109,19 @@ def test_low_modes_are_those_of_the_whole_transform(rng, boundary, shape):
 
 
 @pytest.mark.filterwarnings("ignore:Modes below the gap")
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize("level", [0.0, 30.0])
+def test_what_sums_of_squares_round_off_is_no_wave(tmp_path, level, dtype):
+    """Two waves are all there is: nothing lies beyond them, though 1 - (a + b) is 1e-16 and not 0."""
+    x, y = np.arange(20)[:, None, None] / 20, np.arange(24)[:, None] / 24
+    values = level + np.cos(2 * np.pi * (x + 0.1)) + 0.7 * np.cos(2 * np.pi * (3 * y + x)) + np.zeros(17)
+    path = gh.write(field_of(values.astype(dtype), OBLIQUE), tmp_path / "field.h5")
+    whole, streamed = (gh.scales(gh.read(path, dtype=dtype, max_memory=most)) for most in (None, "4GB"))
+    assert streamed.power[-1] == 0.0
+    assert (streamed.a, streamed.L) == pytest.approx((whole.a, whole.L))
+
+
+@pytest.mark.filterwarnings("ignore:Modes below the gap")
 def test_fields_larger_than_memory_are_read_once(tmp_path):
     values = disordered(2, (40, 40, 40), 0.25, seed=4) + 0.3 * np.cos(2 * np.pi * np.arange(40) / 40)
     path = gh.write(field_of(values, 10 * np.eye(3)), tmp_path / "field.h5")
