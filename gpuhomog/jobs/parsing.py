@@ -170,11 +170,13 @@ def place(raw: Any) -> tuple[float, ...]:
 def points(raw: Any) -> str | tuple[tuple[float, ...], ...]:
     """Places, three coordinates each, or the atoms that are there: of an element, or all ions.
 
-    >>> points("0,0,0,1.5,0,2"), points("Mg")
-    (((0.0, 0.0, 0.0), (1.5, 0.0, 2.0)), 'Mg')
+    >>> points("0,0,0,1.5,0,2"), points([[0, 0, 1]]), points("Mg")
+    (((0.0, 0.0, 0.0), (1.5, 0.0, 2.0)), ((0.0, 0.0, 1.0),), 'Mg')
     """
     if isinstance(raw, str) and raw in (IONS, *SYMBOLS[1:]):
         return raw
+    if isinstance(raw, list) and all(isinstance(one, list) and len(one) == 3 for one in raw):
+        raw = [number for one in raw for number in one]
     try:
         values = several(raw)
     except Unusable:
