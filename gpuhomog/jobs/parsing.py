@@ -261,7 +261,7 @@ def reference(raw: Any) -> float | str:
 
 
 def periods(raw: Any) -> str | float | tuple[float, ...] | None:
-    """Averaging windows: "auto", "none", or one or two lengths."""
+    """Periods, or windows of an average: "auto", "none", or one or two lengths."""
     if raw in ("auto", "none"):
         return None if raw == "none" else "auto"
     values = several(raw, length)
@@ -280,12 +280,6 @@ def one_period(raw: Any) -> str | float | None:
     if isinstance(value, tuple):
         raise Unusable('give "auto", "none", or a length in Å, such as 2.82')
     return value
-
-
-def two_periods(raw: Any) -> str | tuple[float, ...] | None:
-    """Periods of two bulks: "auto", "none", or one or two lengths."""
-    value = periods(raw)
-    return (value, value) if isinstance(value, float) else value
 
 
 def outside(raw: Any) -> str | float | tuple[float, ...]:
