@@ -60,8 +60,13 @@ from .operators.excess.terminations import (
 )
 from .operators.macroscale.assumption_8 import Assumption8, attainable, attainable_throughout, physical_assumption_8
 from .operators.macroscale.consistent_eps import self_consistent_eps
+from .operators.macroscale.field_assumption_8 import (
+    FieldAssumption8,
+    attainable_in_ball,
+    field_assumption_8,
+    line_through,
+)
 from .operators.macroscale.field_intervals import FieldIntervals, field_intervals
-from .operators.macroscale.fluctuation import FieldAssumption8, attainable_in_ball, field_assumption_8, line_through
 from .operators.macroscale.interval_field import IntervalField, interval_field
 from .operators.macroscale.scale_report import AtScale, ScaleReport, scale_report
 from .operators.macroscale.scales import Scales, scales

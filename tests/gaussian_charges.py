@@ -1,8 +1,10 @@
 """Gaussian charges as fields, for tests of potentials."""
 
 import numpy as np
+from scipy.special import erf
 
 import gpuhomog as gh
+from gpuhomog.units import COULOMB_CONSTANT
 
 
 def points(shape, cell):
@@ -21,3 +23,12 @@ def density(shape, cell, blobs, boundary, images=(0, 0, 0), **options):
             total += q * np.exp(-square / (2 * width**2)) / (2 * np.pi * width**2) ** 1.5
     values = np.asarray(total, dtype=options.pop("dtype", np.float64), order=options.pop("order", "C"))
     return gh.Field.from_array(values, cell, quantity="charge_density", boundary=boundary, **options)
+
+
+def alone(r, blobs):
+    """Potential of Gaussian charges in empty space."""
+    total = np.zeros(r.shape[:-1])
+    for q, width, centre in blobs:
+        distance = np.maximum(np.linalg.norm(r - np.array(centre), axis=-1), 1e-9)
+        total += COULOMB_CONSTANT * q * erf(distance / (np.sqrt(2) * width)) / distance
+    return total

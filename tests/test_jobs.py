@@ -205,7 +205,7 @@ def test_a_missing_job_file(tmp_path, capsys):
         (p.periods, "auto", "auto", "auto"),
         (p.periods, "none", "none", None),
         (p.one_period, "2.82", 2.82, 2.82),
-        (p.two_periods, "2.8", 2.8, (2.8, 2.8)),
+        (o.TWO_PERIODS.parse, "2.8", 2.8, 2.8),
         (p.outside, "edge", "edge", "edge"),
         (p.outside, "0,1", [0, 1], (0.0, 1.0)),
         (p.net_charge, "any", "any", None),

@@ -66,7 +66,7 @@ def test_profiles_stand_at_their_positions(slab):
         np.testing.assert_array_equal(curve.get_ydata()[:-1], macroscopic.values)
         assert axes.get_xlim() == (0.0, 32.0)
     assert main.get_ylabel() == "charge density (e Å$^{-3}$)"
-    assert magnified.get_ylabel() == "magnified (e Å$^{-3}$)"
+    assert magnified.get_ylabel() == "macroscopic (e Å$^{-3}$)"
     assert magnified.get_xlabel() == "position normal to the a, b plane (Å)"
     marks = {tuple(line.get_xdata()) for line in atoms.lines}
     assert marks == {(8.0,), (10.0,)}
@@ -448,7 +448,7 @@ def test_units_as_print_has_them(unit, printed):
         (0.067036, 2e-6, "0.067036 ± 0.000002 e Å$^{-2}$"),
         (-0.3, 0.00123, "−0.3000 ± 0.0012 e Å$^{-2}$"),
         (5.0e-9, 3.2e-6, "(0 ± 3) × 10$^{-6}$ e Å$^{-2}$"),
-        (0.0, 0.0, "0.0000 e Å$^{-2}$"),
+        (0.0, 0.0, "0 e Å$^{-2}$"),
         (123456.0, 7000.0, "(1.23 ± 0.07) × 10$^{5}$ e Å$^{-2}$"),
     ],
 )

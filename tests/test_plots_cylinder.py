@@ -64,7 +64,7 @@ def test_maps_of_a_plane(field, width):
         expected = (getattr(found, "low" + part) + getattr(found, "high" + part))[1]
         np.testing.assert_array_equal(axes.collections[0].get_array(), expected)
     assert maps[0].get_xlabel() == "a (Å)" and maps[0].get_ylabel() == "⊥ a (Å)"
-    assert [bar.get_xlabel() for bar in bars] == ["whole (V)", "of the disc average (V)", "of the rest (V)"]
+    assert [bar.get_xlabel() for bar in bars] == ["Φ (V)", r"Φ of $\bar{\rho}$ (V)", "Φ of Δρ (V)"]
     corner = maps[0].collections[0].get_coordinates()[0, 0]
     np.testing.assert_allclose(corner, -0.5 * np.array([4 / 6 + 1 / 5, 3 / 5]))
     with pytest.raises(InputError, match="no map"):

@@ -302,10 +302,6 @@ class Device(Protocol):
         """Spectrum of real values over all axes, unnormalized, the last axis halved."""
         ...
 
-    def irfftn(self, spectrum: Any, shape: tuple[int, int, int]) -> Any:
-        """Inverse of rfftn, normalized by 1/N; the spectrum's memory may be reused."""
-        ...
-
     def multiply_spectrum(self, spectrum: Any, multiplier: Any) -> Any:
         """spectrum * multiplier.plane(i) for each plane i of the first axis, in place (see fft.Multiplier)."""
         ...

@@ -53,7 +53,6 @@ from .parsing import (
     sizes,
     text,
     time_step,
-    two_periods,
     two_wavevectors,
     unit,
     word,
@@ -321,10 +320,9 @@ PERIOD = Option(
     default="auto",
     panel=METHOD,
 )
-TWO_PERIODS = replace(PERIOD, parse=two_periods, metavar="P[,P2]")
+TWO_PERIODS = replace(PERIOD, parse=periods, metavar="P[,P2]")
 WINDOWS = replace(
     TWO_PERIODS,
-    parse=periods,
     python={"periods=…": "…", 'periods="auto"': "auto"},
     here="Of an interface both: these are the averaging windows; auto finds them, none gives the planar average alone.",
 )

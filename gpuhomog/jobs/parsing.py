@@ -170,11 +170,13 @@ def place(raw: Any) -> tuple[float, ...]:
 def points(raw: Any) -> str | tuple[tuple[float, ...], ...]:
     """Places, three coordinates each, or the atoms that are there: of an element, or all ions.
 
-    >>> points("0,0,0,1.5,0,2"), points("Mg")
-    (((0.0, 0.0, 0.0), (1.5, 0.0, 2.0)), 'Mg')
+    >>> points("0,0,0,1.5,0,2"), points([[0, 0, 1]]), points("Mg")
+    (((0.0, 0.0, 0.0), (1.5, 0.0, 2.0)), ((0.0, 0.0, 1.0),), 'Mg')
     """
     if isinstance(raw, str) and raw in (IONS, *SYMBOLS[1:]):
         return raw
+    if isinstance(raw, list) and all(isinstance(one, list) and len(one) == 3 for one in raw):
+        raw = [number for one in raw for number in one]
     try:
         values = several(raw)
     except Unusable:
@@ -259,7 +261,7 @@ def reference(raw: Any) -> float | str:
 
 
 def periods(raw: Any) -> str | float | tuple[float, ...] | None:
-    """Averaging windows: "auto", "none", or one or two lengths."""
+    """Periods, or windows of an average: "auto", "none", or one or two lengths."""
     if raw in ("auto", "none"):
         return None if raw == "none" else "auto"
     values = several(raw, length)
@@ -278,12 +280,6 @@ def one_period(raw: Any) -> str | float | None:
     if isinstance(value, tuple):
         raise Unusable('give "auto", "none", or a length in Å, such as 2.82')
     return value
-
-
-def two_periods(raw: Any) -> str | tuple[float, ...] | None:
-    """Periods of two bulks: "auto", "none", or one or two lengths."""
-    value = periods(raw)
-    return (value, value) if isinstance(value, float) else value
 
 
 def outside(raw: Any) -> str | float | tuple[float, ...]:

@@ -273,6 +273,11 @@ def charges_of_ions(field: Field, ion_charges: IonCharges) -> NDArray[np.float64
             raise InputError('ion_charges = "file", but the file states no charges: give {"Na": 1, ...}.')
         return np.array(structure.charges)
     present = _elements(field)
+    if not structure.numbers.any():
+        raise InputError(
+            "The file does not say of which elements its atoms are (a header of VASP 4 does not), so ions cannot be "
+            "added: write the symbols into a line of their own above the numbers of atoms."
+        )
     for symbol, charge in ion_charges.items():
         if symbol not in SYMBOLS:
             raise InputError(f'ion_charges names "{symbol}", no element: {nearest_known(symbol, present)}')

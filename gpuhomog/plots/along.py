@@ -28,6 +28,7 @@ from .style import (
     PAPER,
     PURPLE,
     SKY,
+    SMALL,
     VACUUM,
     VERMILION,
     YELLOW,
@@ -45,6 +46,9 @@ VACUUM_GAP = 6.0  # Å without atoms that count as vacuum rather than as a wide 
 
 
 WIDTH_OF_WORD = 0.15  # of "vacuum", on axes as wide as a column
+
+
+SEEN = 0.005  # of the axis: a band not wider is not seen beside its line
 
 
 VACUUM_SKIN = 2.5  # Å between the outermost nuclei and the shaded vacuum
@@ -117,7 +121,14 @@ def name_vacuum(axes: Any, stretches: Sequence[tuple[float, float]], curve: Prof
 def write_region(axes: Any, x: float, name: str, y: float = 0.03) -> None:
     """Name of a region, small, at a fraction of the axes' height."""
     transform = axes.get_xaxis_transform()
-    axes.text(x, y, name, transform=transform, ha="center", va="bottom", fontsize=6.5, color=GREY, zorder=1)
+    axes.text(x, y, name, transform=transform, ha="center", va="bottom", fontsize=SMALL, color=GREY, zorder=1)
+
+
+def draw_cut(axes: Any, x: float, name: str, colour: str = BLACK) -> None:
+    """A line across at a position, with its name at the foot of it: leave room below for that."""
+    axes.axvline(x, color=colour, lw=0.6, zorder=1)
+    look = {"fontsize": SMALL, "color": colour, "va": "bottom", "zorder": 5}
+    axes.annotate(name, (x, 0.03), (2, 0), axes.get_xaxis_transform(), textcoords="offset points", **look)
 
 
 def ends_of(profile: Profile) -> tuple[float, float]:
@@ -138,29 +149,31 @@ def closed(profile: Profile, values: NDArray[np.float64]) -> tuple[NDArray[np.fl
 
 
 def draw_macroscopic(axes: Any, profile: Profile, label: str | None) -> None:
-    """Macroscopic average with its uncertainty: the band of each value, or the residual ripple."""
+    """Macroscopic average with its uncertainty: the band of each value, or the residual ripple, named if it is seen."""
     x, y = closed(profile, profile.values)
-    spread = profile.uncertainty
+    spread, name = profile.uncertainty, "uncertainty"
     if spread is None and profile.ripple:
-        spread = np.full(len(profile.values), profile.ripple)
+        spread, name = np.full(len(profile.values), profile.ripple), "residual ripple"
     if spread is not None and np.any(spread > 0):
         _, band = closed(profile, np.asarray(spread, dtype=np.float64))
-        axes.fill_between(x, y - band, y + band, color=BLUE, alpha=0.25, lw=0, zorder=2)
+        is_seen = label is not None and band.max() > SEEN * np.ptp(axes.get_ylim())
+        named = name if is_seen else None
+        axes.fill_between(x, y - band, y + band, color=BLUE, alpha=0.25, lw=0, label=named, zorder=2)
     axes.plot(x, y, color=BLUE, lw=1.4, label=label, zorder=4)
 
 
-def draw_windows(axes: Any, windows: Sequence[float], centre: float, name: str = "window") -> None:
+def draw_windows(axes: Any, windows: Sequence[float], centre: float, name: str = "window", top: float = 0.84) -> None:
     """Bars as long as the averaging windows, one below the other under the legend, in the units of the x axis."""
     transform = axes.get_xaxis_transform()
     for row, window in enumerate(windows):
-        y = 0.84 - 0.08 * row
+        y = top - 0.08 * row
         ends = [centre - window / 2, centre + window / 2]
         axes.plot(ends, [y, y], "|-", color=VERMILION, lw=1, ms=4, transform=transform, zorder=5)
         beside = window < 0.9 * centre  # room to the right of the bar
         x, align = (ends[1], "left") if beside else (centre, "center")
         text = f"{' ' if beside else ''}{name} {window:.4g} Å"
         paper = None if beside else {**PAPER, "alpha": 1.0}  # the name stands on the bar
-        style: dict[str, Any] = {"fontsize": 6.5, "color": VERMILION, "zorder": 5, "bbox": paper}
+        style: dict[str, Any] = {"fontsize": SMALL, "color": VERMILION, "zorder": 5, "bbox": paper}
         axes.text(x, y, text, transform=transform, ha=align, va="center", **style)
 
 

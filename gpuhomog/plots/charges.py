@@ -20,6 +20,7 @@ from .style import (
     GREY,
     ORANGE,
     SKY,
+    UPPER_LEFT,
     VERMILION,
     WIDTHS,
     figure_rows,
@@ -146,7 +147,7 @@ def plot_molecules(result: MolecularCharge, *, width: str = "column") -> Figure:
     for axes in (upper, lower):
         axes.axhline(0.0, color=GREY, lw=0.5, zorder=1)
     leave_room(upper, 0.25)
-    upper.legend(loc="upper left", ncols=3, borderaxespad=0.2)
+    upper.legend(**UPPER_LEFT, ncols=3)
     name_axis(upper, "charge density", result.unit)
     name_axis(lower, "left out", result.unit)
     finish_rows(

@@ -19,7 +19,10 @@ from ..operators.excess.lines_and_points import Excess, LinesAndPoints
 from ..operators.excess.window_sums import Plane
 from ..results import Measurement
 from .slices import colour_scale
-from .style import BLACK, BLUE, GREY, PAPER, VERMILION, WIDTHS, name_axis, new_figure, styled, unit_label
+from .style import BLACK, BLUE, GREY, PAPER, SMALL, VERMILION, WIDTHS, name_axis, new_figure, styled, unit_label
+
+ROOM_AROUND = 0.14
+"""Part of a body's breadth around it, where the values of its corners stand."""
 
 
 def noise_of(result: LinesAndPoints, group: Sequence[Excess]) -> float:
@@ -52,6 +55,8 @@ def plot_corners(result: LinesAndPoints, plane: Plane | None = None, *, width: s
     if plane is not None:
         low = np.minimum(low, [plane.x.min(), plane.y.min()])
         high = np.maximum(high, [plane.x.max(), plane.y.max()])
+    room = ROOM_AROUND * float((corners.max(axis=0) - corners.min(axis=0)).max())
+    low, high = np.minimum(low, corners.min(axis=0) - room), np.maximum(high, corners.max(axis=0) + room)
     page = WIDTHS[width]
     wide = page - 1.3
     height = wide * float((high - low)[1] / (high - low)[0])
@@ -94,7 +99,7 @@ def _label(axes: Any, result: LinesAndPoints, middle: NDArray[np.float64]) -> No
         axes.plot(ends[:, 0], ends[:, 1], color=BLACK, lw=1.0)
         along = ends[1] - ends[0]
         turned = np.degrees(np.arctan2(along[1], along[0]))
-        turned = (turned + 90) % 180 - 90
+        turned = 90 - (90 - turned) % 180  # vertical ones are read from below
         axes.annotate(
             f"λ = {short(line.value, scales[0])}",
             ends.mean(axis=0),
@@ -180,8 +185,7 @@ def _corners_in_space(result: LinesAndPoints, width: str) -> Figure:
         )
         figure.colorbar(matplotlib.cm.ScalarMappable(scale, colours), cax=bar)
         unit = group[0].value.unit
-        bar.set_title(unit_label(unit) if unit else "", fontsize=6.5, pad=4)
-        bar.tick_params(labelsize=6)
+        bar.set_title(unit_label(unit) if unit else "", fontsize=SMALL, pad=4)
         bar.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
-        bar.yaxis.get_offset_text().set_fontsize(6)
+        bar.yaxis.get_offset_text().set_fontsize(SMALL)
     return figure

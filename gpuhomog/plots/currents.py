@@ -15,6 +15,7 @@ from .style import (
     BLUE,
     GREY,
     SKY,
+    UPPER_LEFT,
     VERMILION,
     axis_label,
     figure_rows,
@@ -53,8 +54,8 @@ def plot_current(result: PacketCurrent | DensityCurrent, *, width: str = "column
     if isinstance(result, DensityCurrent):
         rate = result.J_dipole[inside]
         upper.plot(time, rate, color=VERMILION, lw=0.8, ls=(0, (2, 2)), label="rate of the dipole", zorder=4)
-    leave_room(upper, 0.28)
-    upper.legend(loc="upper left", ncols=2, borderaxespad=0.2, columnspacing=1.0, handlelength=1.4, fontsize=6.5)
+    leave_room(upper, 0.28, 0.06)
+    upper.legend(**UPPER_LEFT, ncols=2, columnspacing=1.0, handlelength=1.4)
     lower.axhline(0.0, color=GREY, lw=0.5, zorder=1)
     lower.plot(result.time, result.transferred, color=BLUE, lw=1.0, **look)
     name_axis(upper, "J", result.unit)

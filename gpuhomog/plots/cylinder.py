@@ -27,6 +27,8 @@ from .style import (
     GREY,
     PAPER,
     SKY,
+    SMALL,
+    UPPER_LEFT,
     VERMILION,
     WIDTHS,
     leave_room,
@@ -35,7 +37,7 @@ from .style import (
     styled,
 )
 
-PARTS = (("whole", ""), ("of the disc average", "_average"), ("of the rest", "_deviation"))
+PARTS = (("Φ", ""), (r"Φ of $\bar{\rho}$", "_average"), ("Φ of Δρ", "_deviation"))
 
 
 @styled
@@ -150,7 +152,7 @@ def _printed(value: float, largest: float) -> str:
 def _draw_bars(axes: Any, bars: list[tuple[str, Measurement, bool]], result: PotentialBudget) -> None:
     at = 0.0
     largest = max([abs(float(value)) for _, value, _ in bars if value.defined], default=1.0)
-    beside = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points", "va": "center", "fontsize": 6.5}
+    beside = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points", "va": "center", "fontsize": SMALL}
     for number, (name, value, from_zero) in enumerate(bars):
         start = 0.0 if from_zero else at
         if not value.defined:
@@ -183,14 +185,14 @@ def _draw_limits(axes: Any, result: PotentialBudget) -> None:
         ("thickness", result.faces[1] - result.faces[0], 0.05, "left"),
     ):
         axes.axvline(x, ymax=1 / 1.18, color=GREY, lw=0.6, ls=(0, (2, 2)), zorder=1)  # below the legend
-        kind = {"ha": side, "va": "center" if y == 0.5 else "bottom", "rotation": 90, "fontsize": 6.5, "color": GREY}
+        kind = {"ha": side, "va": "center" if y == 0.5 else "bottom", "rotation": 90, "fontsize": SMALL, "color": GREY}
         at = {"textcoords": "offset points", "xycoords": axes.get_xaxis_transform()}
         axes.annotate(name, (x, y), (-1 if side == "right" else 1, 0), **at, **kind)
     axes.axhline(0.0, color=BLACK, lw=0.4, zorder=1)
     axes.set_xlim(result.radii[0], result.radii[-1])
     axes.set_xlabel("radius of the cylinder (Å)")
     axes.set_ylabel("mean potential (V)")
-    axes.legend(loc="upper left", ncols=2, borderaxespad=0.2)
+    axes.legend(**UPPER_LEFT, ncols=2)
 
 
 @styled

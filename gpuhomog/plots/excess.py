@@ -19,7 +19,7 @@ from ..operators.profiles.bulk import between_two, find_body
 from ..operators.profiles.unrolled import check_sampling
 from ..results import Profile
 from ..structure import Structure
-from .along import charge_axes, closed, ends_of, figure_over_atoms, write_region
+from .along import WIDTH_OF_WORD, charge_axes, closed, draw_cut, ends_of, figure_over_atoms, write_region
 from .style import (
     BLACK,
     BLUE,
@@ -28,6 +28,7 @@ from .style import (
     NAMES,
     PAPER,
     SKY,
+    SMALL,
     VERMILION,
     finish_rows,
     leave_room,
@@ -65,12 +66,13 @@ def plot_surface(
     for axes in (upper, lower):
         if result.bulk is not None:
             axes.axvspan(*result.bulk, color=SKY, alpha=0.2, lw=0, zorder=0)
-            if axes is upper:
-                leave_room(axes, 0.0, 0.12)
-                write_region(axes, (3 * result.bulk[0] + result.bulk[1]) / 4, "bulk")  # beside the line at x_b
         for face in result.faces:
             axes.axvline(face, color=GREY, lw=0.6, ls=(0, (2, 2)), zorder=1)
-        axes.axvline(result.x_b, color=BLACK, lw=0.6, zorder=1)
+    leave_room(upper, 0.0, 0.14)
+    draw_cut(upper, result.x_b, "$x_b$")
+    lower.axvline(result.x_b, color=BLACK, lw=0.6, zorder=1)
+    if result.bulk is not None and result.x_b - result.bulk[0] > WIDTH_OF_WORD * (line.end - line.start):
+        write_region(upper, (result.bulk[0] + result.x_b) / 2, "bulk")
     sides = []
     for side, colour in (("low", VERMILION), ("high", GREEN)):
         measured = getattr(result, side)
@@ -109,9 +111,12 @@ def plot_interface(
         below, above = result.reference
         line = without_reference(line, [(line.start, result.x_surface, below), (result.x_surface, line.end, above)])
     figure, (upper, lower) = charge_axes(profile, line, structure, origin, width)
-    for x, period, colour in zip(positions, result.periods, (VERMILION, GREEN), strict=True):
+    leave_room(upper, 0.0, 0.14)
+    looks = ("$x_1$", VERMILION), ("$x_2$", GREEN)
+    for x, period, (name, colour) in zip(positions, result.periods, looks, strict=True):
+        draw_cut(upper, x, name)
+        lower.axvline(x, color=BLACK, lw=0.6, zorder=1)
         for axes in (upper, lower):
-            axes.axvline(x, color=BLACK, lw=0.6, zorder=1)
             if period is not None:
                 axes.axvspan(x - period / 2, x + period / 2, color=SKY, alpha=0.2, lw=0, zorder=0)
         if period is not None:
@@ -160,7 +165,7 @@ def plot_terminations(
             xytext=(-4 if near_end else 4, 4 if value >= 0 else -9),
             textcoords="offset points",
             ha="right" if near_end else "left",
-            fontsize=6.5,
+            fontsize=SMALL,
             color=VERMILION,
             zorder=6,
         )
@@ -168,7 +173,7 @@ def plot_terminations(
     lower.plot(neutral, np.zeros(len(neutral)), "D", ms=4, mfc="white", mec=GREEN, mew=1.0, zorder=4, clip_on=False)
     said = {True: "polar", False: "not polar", None: "no gap between planes"}[result.polar]
     text = said if result.quantum is None else f"{said};  quantum {result.quantum:.4g} {unit_label(curve.unit)}"
-    lower.text(0.02, 0.96, text, transform=lower.transAxes, va="top", fontsize=7, color=BLACK, zorder=6, bbox=PAPER)
+    lower.text(0.03, 0.96, text, transform=lower.transAxes, va="top", fontsize=SMALL, color=BLACK, zorder=6, bbox=PAPER)
     marks = [("D", GREEN, "neutral cut")] * bool(len(neutral)) + [("o", VERMILION, "in a gap")] * bool(result.cuts)
     if cut is not None:
         place = start + (cut.position - start) % profile.length
@@ -180,7 +185,7 @@ def plot_terminations(
         lower.plot([], [], marker, ms=4, mfc="white" if marker == "D" else colour, mec=colour, label=name)
     if marks:
         lower.legend(
-            loc="upper left", bbox_to_anchor=(0.0, 0.91), ncols=len(marks), handletextpad=0.1, columnspacing=0.8
+            loc="upper left", bbox_to_anchor=(0.02, 0.91), ncols=len(marks), handletextpad=0.1, columnspacing=0.8
         )
     name_axis(upper, NAMES.get(profile.quantity, profile.quantity), profile.unit)
     name_axis(lower, "σ of the cut", curve.unit)

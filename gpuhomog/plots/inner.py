@@ -26,6 +26,7 @@ from .style import (
     PAPER,
     PURPLE,
     SKY,
+    SMALL,
     VERMILION,
     axis_label,
     figure_rows,
@@ -85,7 +86,7 @@ def plot_inner_potential(
         colour = BLOCK_COLOURS[number % len(BLOCK_COLOURS)]
         axes.plot([end, end + room], [float(value)] * 2, color=colour, lw=2.2, solid_capstyle="butt", zorder=5)
         text = f"{name}\n{float(value):.4g} V".replace("-", "−")
-        style = {"ha": "right", "va": "bottom", "fontsize": 6.5, "color": colour, "bbox": PAPER, "zorder": 6}
+        style = {"ha": "right", "va": "bottom", "fontsize": SMALL, "color": colour, "bbox": PAPER, "zorder": 6}
         axes.annotate(text, (end + room, float(value)), (-3, 3), textcoords="offset points", **style)
     name_axis(axes, "potential", "V")
     finish_rows([axes], f"position normal to {plane_in_words(result.planes)} (Å)", (start, end + room))
@@ -144,15 +145,13 @@ def plot_cavity(result: LorentzCavity, *, width: str = "column") -> Figure:
                 (cells, GREEN, "sphere of whole cells", cells > crystal),
             ):
                 axes.axhline(level, color=colour, lw=0.8, ls=(0, (4, 2)), zorder=4)
-                look = {"ha": "right", "va": "bottom" if above else "top", "fontsize": 6.5, "color": colour}
+                look = {"ha": "right", "va": "bottom" if above else "top", "fontsize": SMALL, "color": colour}
                 at = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points"}
                 axes.annotate(word, (1.0, level), (-4, 3 if above else -3), bbox=PAPER, zorder=6, **at, **look)
         leave_room(axes, *((0.08, 0.08) if axes is last else (0.25,)))
         name_axis(axes, label, unit)
-    all_axes[0].legend(
-        loc="upper center", ncols=3, borderaxespad=0.1, columnspacing=0.8, handlelength=1.0, fontsize=6.5
-    )
-    look = {"ha": "center", "va": "top", "fontsize": 6.5, "color": GREY, "transform": all_axes[1].transAxes}
+    all_axes[0].legend(loc="upper center", ncols=3, borderaxespad=0.1, columnspacing=0.8, handlelength=1.0)
+    look = {"ha": "center", "va": "top", "fontsize": SMALL, "color": GREY, "transform": all_axes[1].transAxes}
     all_axes[1].text(0.5, 0.97, f"vectors along {name}", **look)
     finish_rows(all_axes, axis_label("radius R", "Å"), last.get_xlim() if marker else (radii[0], radii[-1]))
     return figure

@@ -17,7 +17,7 @@ from ..operators.excess.moments import MomentDensities
 from ..operators.excess.multistage import Homogenized
 from ..results import Profile
 from ..structure import Structure
-from .along import closed, draw_windows, figure_over_atoms
+from .along import closed, draw_cut, draw_windows, figure_over_atoms
 from .style import (
     BLACK,
     BLUE,
@@ -26,6 +26,7 @@ from .style import (
     NAMES,
     ORANGE,
     PURPLE,
+    UPPER_LEFT,
     VERMILION,
     finish_rows,
     leave_room,
@@ -66,7 +67,8 @@ def plot_moments(
         for shift in (-planar.length, 0.0, planar.length) if periodic else (0.0,):
             if planar.position[0] - 1e-9 <= edge + shift <= planar.position[0] + planar.length:
                 rows[0].axvline(edge + shift, color=GREY, lw=0.5, ls=(0, (2, 2)), zorder=1)
-    rows[0].axvline(result.x_b, color=VERMILION, lw=0.8, zorder=2)
+    leave_room(rows[0], 0.0, 0.14)
+    draw_cut(rows[0], result.x_b, "$x_b$", VERMILION)
     name_axis(rows[0], NAMES.get(planar.quantity, planar.quantity), planar.unit)
     row = 1
     if first:
@@ -83,7 +85,8 @@ def plot_moments(
         axes = rows[row]
         half = result.m2_field.values / 2
         axes.plot(*closed(result.m2_field, half), color=ORANGE, lw=1.4, label="$M_2$/2", zorder=2)
-        axes.plot(*closed(result.w_field, result.w_field.values), color=BLUE, lw=1.0, label="$W$", zorder=3)
+        dashed = {"color": BLUE, "lw": 1.4, "ls": (0, (2, 2)), "label": "$W$"}  # on M2/2, which it may be equal to
+        axes.plot(*closed(result.w_field, result.w_field.values), **dashed, zorder=3)
         _finish(axes, "second moment", result.w_field.unit)
     start = float(planar.position[0])
     finish_rows(rows, f"position normal to {plane_in_words(planar.planes)} (Å)", (start, start + planar.length))
@@ -94,7 +97,7 @@ def _finish(axes: Any, name: str, unit: str | None) -> None:
     """Zero line, room for the legend above the curves, label."""
     axes.axhline(0.0, color=GREY, lw=0.5, zorder=1)
     leave_room(axes, 0.3)
-    axes.legend(loc="upper left", ncols=2, borderaxespad=0.2)
+    axes.legend(**UPPER_LEFT, ncols=2)
     name_axis(axes, name, unit)
 
 
@@ -121,12 +124,13 @@ def plot_homogenized(
     name_axis(rows[0], NAMES.get(planar.quantity, planar.quantity), planar.unit)
     for number, (axes, stage) in enumerate(zip(rows[1:], result.stages, strict=True), 1):
         colour = STAGE_COLOURS[(number - 1) % len(STAGE_COLOURS)]
-        axes.plot(*closed(stage.average, stage.average.values), color=GREY, lw=0.8, label="average", zorder=2)
+        beneath = {"color": GREY, "lw": 2.4, "alpha": 0.6, "label": "average"}  # V, which is equal to it between steps
+        axes.plot(*closed(stage.average, stage.average.values), **beneath, zorder=2)
         axes.plot(*closed(stage.macroscopic, stage.macroscopic.values), color=colour, lw=1.2, label="$V$", zorder=3)
         for place in stage.interfaces:
             axes.axvline(place, ymax=1 / 1.5, color=BLACK, lw=0.6, ls=(0, (2, 2)), zorder=1)  # below the legend
         leave_room(axes, 0.5)
-        axes.legend(loc="upper left", ncols=2, borderaxespad=0.2)
+        axes.legend(**UPPER_LEFT, ncols=2)
         draw_windows(axes, [stage.eps], float(planar.position[0]) + planar.length / 2, "eps")
         name_axis(axes, f"stage {number}", planar.unit)
     start = float(planar.position[0])

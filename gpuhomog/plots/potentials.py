@@ -27,6 +27,7 @@ from .style import (
     GREEN,
     PAPER,
     SKY,
+    SMALL,
     VACUUM,
     VERMILION,
     finish_rows,
@@ -143,7 +144,7 @@ def _levels_along(
                 if (shift and low <= start) or high >= end:  # cut by the end of the cell: the name stays inside
                     place["ha"] = "left" if low <= start else "right"
                     at, apart = (low if low <= start else high, float(level)), (2 if low <= start else -2, apart[1])
-                axes.annotate(name, at, apart, fontsize=6.5, color=colour, bbox=PAPER, **place)
+                axes.annotate(name, at, apart, fontsize=SMALL, color=colour, bbox=PAPER, **place)
                 axes.axvspan(low, high, color=SKY if colour == BLUE else VACUUM, alpha=0.5, lw=0, zorder=0)
     name_axis(axes, "potential", "V")
     finish_rows([axes], f"position normal to {plane_in_words(profile.planes)} (Å)", ends)

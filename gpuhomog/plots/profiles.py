@@ -76,14 +76,15 @@ def plot_profile(
         if magnified:
             draw_macroscopic(curves[1], macroscopic, None)
             curves[1].margins(y=0.12)
-            name_axis(curves[1], "magnified", planar.unit)
+            name_axis(curves[1], "macroscopic", planar.unit)
     windows = macroscopic.periods if macroscopic is not None else ()
-    room = 0.16 + 0.1 * len(windows)  # for the legend and the windows, above the curves
+    second = 0.1 if len(main.get_legend_handles_labels()[0]) > 2 else 0.0  # row of the legend
+    room = 0.16 + second + 0.1 * len(windows)  # for the legend and the windows, above the curves
     leave_room(main, room / (1 - room))
     name_axis(main, name, planar.unit)
     name_vacuum(main, vacuum or (), planar)
     ends = ends_of(planar)
-    draw_windows(main, windows, sum(ends) / 2)
+    draw_windows(main, windows, sum(ends) / 2, top=0.84 - second)
     main.legend(loc="upper center", ncols=2, columnspacing=1.2, borderaxespad=0.2)
     finish_rows(curves, f"position normal to {plane_in_words(planar.planes)} (Å)", ends)
     return figure

@@ -12,11 +12,12 @@ from math import ceil
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..operators.macroscale.field_assumption_8 import FieldAssumption8
 from ..operators.macroscale.field_intervals import FieldIntervals
-from ..operators.macroscale.fluctuation import FieldAssumption8
 from ..operators.macroscale.interval_field import IntervalField
 from ..operators.macroscale.scale_report import ScaleReport
 from ..operators.macroscale.scales import Scales
@@ -32,6 +33,7 @@ from .style import (
     NAMES,
     PAPER,
     SKY,
+    UPPER_LEFT,
     VERMILION,
     axis_label,
     figure_rows,
@@ -70,15 +72,18 @@ def plot_interval_field(
     if planar.boundary == "periodic":
         x, rows = np.append(x, x[0] + planar.length), [np.append(row, row[0]) for row in rows]
     low, high, middle, raw, detrended = rows
-    upper.fill_between(x, low, high, color=BLUE, alpha=0.3, lw=0, zorder=2)
+    upper.fill_between(x, low, high, color=BLUE, alpha=0.3, lw=0, label="interval", zorder=2)
     upper.plot(x, middle, color=BLUE, lw=1.2, zorder=3, label="midpoint")
     name_axis(upper, NAMES.get(planar.quantity, planar.quantity), planar.unit)
     lower.plot(x, raw, color=BLACK, lw=0.9, zorder=3, label="eps$_V$")
     lower.plot(x, detrended, color=VERMILION, lw=0.9, zorder=3, label="less the slope")
     lower.set_ylim(0, 1.5 * max(float(raw.max()), 1e-300))
-    lower.legend(loc="upper left", ncols=2, borderaxespad=0.2)
+    lower.legend(**UPPER_LEFT, ncols=2)
     name_axis(lower, "width", planar.unit)
-    leave_room(upper, 0.25)
+    if low.min() <= 0 <= high.max():
+        upper.axhline(0.0, color=GREY, lw=0.5, zorder=1)
+    leave_room(upper, 0.32)
+    upper.legend(**UPPER_LEFT, ncols=2)
     draw_windows(upper, [result.eps_x], float(x[0] + x[-1]) / 2, "eps$_x$")
     finish_rows([upper, lower], f"position normal to {plane_in_words(planar.planes)} (Å)", (float(x[0]), float(x[-1])))
     return figure
@@ -112,7 +117,7 @@ def plot_assumption_8(result: FieldAssumption8, *, width: str = "column") -> Fig
     axes.set_xlim(0.0, result.a)
     axes.set_ylim(-0.04, 1.35)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
-    axes.legend(loc="upper left", ncols=2, borderaxespad=0.2)
+    axes.legend(**UPPER_LEFT, ncols=2)
     axes.set_xlabel(axis_label("widths of averages up to $a$", "Å"))
     axes.set_ylabel("share of positions")
     return figure
@@ -161,7 +166,7 @@ def plot_scale_report(result: ScaleReport, *, width: str = "column") -> Figure:
             lower.loglog(result.eps[order], values[order], label=label, **look)
     low, high = lower.get_ylim()
     lower.set_ylim(low, high * (high / low) ** 0.45)
-    lower.legend(loc="upper left", ncols=2, borderaxespad=0.2)
+    lower.legend(**UPPER_LEFT, ncols=2)
     marked = result.eps[order][:: ceil(len(order) / MOST_MARKS)]
     lower.set_xticks(marked, [f"{eps:.3g}" for eps in marked])
     lower.tick_params(axis="x", which="minor", bottom=False, top=False, labelbottom=False)
@@ -185,6 +190,10 @@ def _draw_spectrum(axes: Axes, result: Scales) -> None:
     axes.loglog(k, np.maximum(density, bottom / 10), color=GREY, lw=0.4, alpha=0.6, zorder=2)
     axes.loglog(places, np.maximum(means, bottom / 10), "o", ms=2.4, color=BLACK, zorder=3)
     axes.set_xlim(k[0] / 1.3, k[-1] * 1.3)
+    if k[-1] < 30 * k[0]:  # powers of ten alone would be one or none
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_ylim(bottom, 10 ** (np.log10(top) + 0.28 * np.log10(top / bottom)))
     axes.axvspan(max(result.gap[0], k[0] / 1.3), result.gap[1], color=SKY, alpha=0.3, lw=0, zorder=0)
     for length, colour in ((result.L, VERMILION), (result.a, GREEN)):

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from functools import wraps
+from itertools import pairwise
 from math import floor, log10
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,6 +33,9 @@ WIDTHS = {"column": 3.4, "page": 7.0}  # inches: one and two columns of a journa
 FORMATS = ("png", "pdf", "svg")
 
 
+SMALL = 7  # points: no letter is smaller in print, but for indices
+
+
 # Okabe and Ito's palette, told apart with any colour vision
 BLACK, ORANGE, SKY, GREEN, YELLOW = "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442"
 
@@ -40,6 +44,10 @@ BLUE, VERMILION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
 
 
 GREY, VACUUM = "#8C8C8C", "#EFEFEF"
+
+
+UPPER_LEFT: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0.02, 1.0), "borderaxespad": 0.2}
+"""Where a legend stands clear of the ticks."""
 
 
 PAPER = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1.0}
@@ -51,9 +59,9 @@ STYLE = {
     "font.size": 8,
     "axes.labelsize": 8,
     "axes.titlesize": 8,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "legend.fontsize": 7,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "legend.fontsize": SMALL,
     "axes.linewidth": 0.6,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
@@ -172,7 +180,10 @@ def figure_rows(figure: Figure, heights: Sequence[float], gap: float = 0.06, sha
 
 
 def finish_rows(rows: Sequence[Any], label: str, ends: tuple[float, float]) -> None:
-    """Axes of figure_rows that share x: label and limits at the lowest, names of the y axes in one column."""
+    """Axes of figure_rows that share x: label and limits at the lowest, names of the y axes in one column.
+
+    Of two numbers that would touch where rows meet, the lower one is left out.
+    """
     for axes in rows[:-1]:
         axes.tick_params(axis="x", which="both", labelbottom=False)
     rows[-1].set_xlabel(label)
@@ -180,6 +191,14 @@ def finish_rows(rows: Sequence[Any], label: str, ends: tuple[float, float]) -> N
     for axes in rows:
         axes.yaxis.set_label_coords(-0.5 / (axes.figure.get_figwidth() - 0.8), 0.5)
         fit_label(axes)
+    for upper, lower in pairwise(rows):
+        ticks = lower.get_yticks()
+        shown = ticks[(ticks >= min(lower.get_ylim())) & (ticks <= max(lower.get_ylim()))]
+        above = [y for y in upper.get_yticks() if y >= min(upper.get_ylim())]
+        if len(shown) > 2 and above:
+            gap = upper.transData.transform((0, above[0]))[1] - lower.transData.transform((0, shown[-1]))[1]
+            if gap < 1.2 * SMALL * lower.figure.dpi / 72:
+                lower.set_yticks(shown[:-1])
 
 
 def fit_label(axes: Any) -> None:
@@ -194,7 +213,7 @@ def fit_label(axes: Any) -> None:
         if length() > room:
             label.set_text(re.sub(f"^{name}", symbol, label.get_text()))
     if length() > room:
-        label.set_fontsize(max(5.5, label.get_fontsize() * room / length()))
+        label.set_fontsize(max(SMALL, label.get_fontsize() * room / length()))
 
 
 def leave_room(axes: Any, above: float, below: float = 0.0) -> None:
@@ -219,7 +238,7 @@ def write_measurements(axes: Any, measured: Sequence[tuple[str, Measurement, str
     for row, (name, value, colour) in enumerate(measured):
         text = f"{name} = {print_measurement(value)}" if value.defined else f"{name} not defined"
         y = 0.96 - 0.11 * row
-        axes.text(0.02, y, text, transform=axes.transAxes, va="top", fontsize=7, color=colour, zorder=6, bbox=PAPER)
+        axes.text(0.03, y, text, transform=axes.transAxes, va="top", fontsize=SMALL, color=colour, zorder=6, bbox=PAPER)
 
 
 def print_measurement(measured: Measurement) -> str:
@@ -227,16 +246,18 @@ def print_measurement(measured: Measurement) -> str:
 
     >>> print_measurement(Measurement(-3.21e-7, "e/Å^2", 1.2e-7)), print_measurement(Measurement(5.8321, "V", 0.002))
     ('(−3.2 ± 1.2) × 10$^{-7}$ e Å$^{-2}$', '5.832 ± 0.002 V')
-    >>> print_measurement(Measurement(4.34283076, "V", 1e-12))
-    '4.342831 V'
+    >>> print_measurement(Measurement(4.34283076, "V", 1e-12)), print_measurement(Measurement(2e-16, "V", 3e-16))
+    ('4.342831 V', '0 V')
     """
     value, unit = float(measured), unit_label(measured.unit)
     spread = measured.uncertainty or 0.0
+    if is_rounding(max(abs(value), spread), measured.unit):
+        value = spread = 0.0
     size = max(abs(value), spread)
     power = floor(log10(size)) if size > 0 else 0
     power = power if power < -2 or power > 4 else 0
     value, spread = value / 10.0**power, spread / 10.0**power
-    digits = 4
+    digits = 4 if size > 0 else 0
     if spread > 0:
         digits = max(0, (1 if spread / 10 ** floor(log10(spread)) < 2.95 else 0) - floor(log10(spread)))
         if spread / 10 ** floor(log10(spread)) > 1.95 and digits > 1:

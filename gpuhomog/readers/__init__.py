@@ -173,12 +173,12 @@ def _wrong_quantity(source: Source, declared: str, quantity: str) -> str:
     said = declared.replace("_", " ")
     if (declared, quantity) == ("electron_density", "charge_density"):
         return (
-            f"{source.path}: a {source.format} holds the number density of electrons (positive, without the ions), not "
-            "a charge density. Read it as it is, then use gh.charge_density(field, ion_charges={…}, width=…)."
+            f"{source.path}: {source.format} files hold the number density of electrons (positive, without the ions), "
+            "not a charge density. Read it as it is, then use gh.charge_density(field, ion_charges={…}, width=…)."
         )
     if (declared, quantity) == ("electron_potential_energy", "electrostatic_potential"):
         return (
-            f"{source.path}: a {source.format} holds the potential energy of an electron, which in eV is minus the "
+            f"{source.path}: {source.format} files hold the potential energy of an electron, which in eV is minus the "
             "electrostatic potential in V. Read it as it is; changing the sign is a step of its own."
         )
     return f'{source.path}: what it holds is declared, {said}, and not "{quantity}": leave quantity out.'

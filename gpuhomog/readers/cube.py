@@ -20,7 +20,7 @@ The comments of a cube that gpuhomog wrote state its boundary, which holds unles
 unit, which no other quantity may contradict (unless a kind says that the comments are not to be believed).
 
 A negative n_atoms announces orbitals, listed after the atoms; a fifth number in line 3 several values per point.
-Either way each is a block of its own.
+Either way each is a block of its own. Orbitals are amplitudes, so they are a density or potential only with a unit.
 
 In   path, plain or compressed.
 Out  Source; values (a, b, c) in C order, cut along a.
@@ -149,6 +149,15 @@ def doubts_of_writer(comments: list[bytes]) -> dict[str, str]:
             say = f'{what}, not in Ha. Say quantity="{energy}" and unit="{unit}", or the unit that the values are in.'
             return {energy: say, potential: say}
     return {}
+
+
+def doubts_of_orbitals() -> dict[str, str]:
+    """Why the values of orbitals are no densities or potentials."""
+    said = (
+        "its negative number of atoms announces orbitals, whose values are amplitudes; a density is their square. Say "
+        "the unit of the values if they are what you say nevertheless."
+    )
+    return dict.fromkeys(ATOMIC_UNITS, said)
 
 
 def _fitting_unit(cell: NDArray[np.float64], structure: Structure) -> tuple[float, str] | None:
@@ -341,7 +350,7 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
 
     boundary = written_boundary(header.comments)
     written = written_as(path, header.comments[0], choices)
-    doubts = doubts_of_writer(header.comments)
+    doubts = doubts_of_orbitals() if names[0].startswith("orbital") else doubts_of_writer(header.comments)
     if written is not None and written[0] == "scalar" and written[1] is not None:
         doubts = doubts_of_unit(written[1], (name for name, own in ATOMIC_UNITS.items() if own != written[1]))
     factor, remarks = _settle_lengths(path, header, choices.kind, boundary is not None)

@@ -138,9 +138,14 @@ def _read_header(path: Path, cursor: Cursor, first: bytes | None = None) -> _Hea
         remarks.append(remark)
     numbers = [atomic_number(s) for s in symbols] if symbols else [0] * len(amounts)
     structure = Structure(np.repeat(np.array(numbers), amounts), _positions(line, n_atoms, factors, cell, broken))
-    text = line()
-    while not text.strip():
-        text = line()
+    text = cursor.line()
+    while text and not text.strip():
+        text = cursor.line()
+    if not text:
+        raise FileFormatError(
+            f"{path}: ends after its atoms, as structures (POSCAR, CONTCAR) do, which hold no field. Give the CHGCAR "
+            "or LOCPOT of the calculation."
+        )
     counts = _COUNTS.fullmatch(text)
     if counts is None:
         raise broken(f'after the atoms stand no three counts but "{text[:40].decode("ascii", "replace").strip()}"')

@@ -45,9 +45,9 @@ def test_numbers_of_points_and_of_ions(run, wave, memory):
 
 def test_in_a_job_file(run, wave):
     lines = ["[input]", 'file = "wave.h5"', "[[task]]", 'command = "average"', 'kernel = "ball"', "eps = 1.0"]
-    Path("job.toml").write_text("\n".join([*lines, "point = [0, 0, 0.7]", 'table = "point.json"']) + "\n")
+    Path("job.toml").write_text("\n".join([*lines, "point = [[0, 0, 0.7], [0, 0, 3]]", 'table = "point.json"']) + "\n")
     assert run("run", "job.toml").code == 0
-    assert gh.read_result("point.json")["values"] == pytest.approx([known(0.7)[0]], abs=1e-12)
+    assert gh.read_result("point.json")["values"] == pytest.approx([known(0.7)[0], known(3)[0]], abs=1e-12)
     assert run("plan", "job.toml").code == 0
 
 

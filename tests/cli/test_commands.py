@@ -228,6 +228,13 @@ def test_step_is_the_inner_potential(run):
     assert result["step"]["value"] == pytest.approx(0.0, abs=1e-3)
 
 
+def test_a_step_takes_the_period_of_its_slab(run):
+    """One length had been made two, which a slab refuses."""
+    given = (POTENTIAL, "--quantity", "electron_potential_energy", "--json", "--period")
+    assert run("step", *given, "2.82").json["result"]["period"] == 2.82
+    assert "give one length" in run("step", *given, "2.82,3").sentence
+
+
 def test_step_looks_for_the_vacuum_in_the_density_too(run, tmp_path):
     chgcar, locpot = DATA / "graphene_CHGCAR.gz", DATA / "graphene_LOCPOT.gz"
     found = run("step", locpot, "--density", chgcar, "--period", "none", "--json").json["result"]

@@ -80,6 +80,13 @@ def test_what_is_rounding_is_not_printed_as_a_value():
     assert str(gh.Measurement(0.00012, "V", 3e-5)) == "0.000120 ± 3.0e-05 V"
 
 
+def test_the_mean_of_what_has_none_is_zero(run):
+    z = np.cos(2 * np.pi * np.arange(16) / 16) * np.ones((4, 4, 1))
+    gh.write(gh.Field.from_array(z, 4 * np.eye(3), quantity="charge_density"), "wave.h5")
+    printed = run("potential", "wave.h5").out
+    assert "mean                    0 V" in printed and "integral over the cell  0 V*Å^3" in printed
+
+
 def test_a_number_is_printed_as_far_as_its_uncertainty():
     for value, spread, text in (
         (5.0, 0.00045, "5.00000 ± 0.00045 V"),

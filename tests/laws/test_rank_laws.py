@@ -150,7 +150,7 @@ def alone():
     return found
 
 
-@pytest.mark.parametrize("name", sorted(OPERATORS.keys() - {"field_assumption_8"}))  # which test_fluctuation.py has
+@pytest.mark.parametrize("name", sorted(OPERATORS.keys() - {"field_assumption_8"}))  # whose own tests have that
 def test_ranks_find_what_one_finds(name, alone):
     make, operator = OPERATORS[name]
     field = make()

@@ -227,6 +227,12 @@ class TestBalance:
         assert "expected any" in str(balance)
         assert gh.charge_balance(field, {"Li": 3.0}, net_charge=0.0).verdict == "unbalanced"
 
+    def test_atoms_without_elements_take_no_charges(self, triclinic):
+        nameless = gh.Structure(np.zeros(2, dtype=int), np.zeros((2, 3)))
+        field = gh.Field.from_array(np.ones((4, 4, 4)), triclinic, quantity="electron_density", structure=nameless)
+        with pytest.raises(InputError, match=r"does not say of which elements .* write the symbols into a line"):
+            gh.charge_density(field, ion_charges=SALT)
+
     def test_without_ions_it_is_unknown(self, triclinic):
         balance = gh.charge_balance(electrons_with_ions(triclinic, (6, 6, 6)))
         assert balance.verdict == "unknown"

@@ -184,6 +184,14 @@ def test_orbitals(tmp_path, monkeypatch, per_row, piece):
     assert np.array_equal(gh.read(packed, block="orbital 12").values, expected[..., 2])
 
 
+def test_orbitals_are_no_densities_without_a_unit(tmp_path):
+    path = write(tmp_path / "x.cube", header((2, 2, 2), n_atoms=-2) + "    1    7\n" + body(values_of((2, 2, 2))))
+    assert gh.read(path).quantity == "scalar"
+    with pytest.raises(UnitsError, match="announces orbitals, whose values are amplitudes; a density is their square"):
+        gh.read(path, quantity="electron_density")
+    assert gh.read(path, quantity="electron_density", unit="1/Å^3").unit == "1/Å^3"
+
+
 def test_several_values_per_point(tmp_path):
     text = body(values_of((3, 4, 5 * 2)), per_point=1)
     path = write(tmp_path / "x.cube", header((3, 4, 5), extra="    2") + text)

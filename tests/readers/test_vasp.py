@@ -408,6 +408,7 @@ GOOD = poscar() + "\n" + block(values_of((4, 5, 6)))
         (lambda t: t[: len(t) // 2], r"ends after \d+ of 120 values"),
         (lambda t: t[:-19] + "\n", "ends after 119 of 120 values"),
         (lambda t: t[:100], "ends within its header"),
+        (lambda t: poscar() + "\n \n", "ends after its atoms, as structures .* do, which hold no field"),
         (lambda t: t[:-19] + " *****************\n", r"value 120 of 120, at grid point \[3, 4, 5\].*stars"),
         (lambda t: t[:-19] + " NaN\n", r"value 120 of 120.*reads \"NaN\"; it is no number"),
         (lambda t: t[:-19] + "               NaN\n", r"value 120 of 120.*NaN"),

@@ -77,10 +77,6 @@ class Spectral:
         """On all threads."""
         return transforms.rfftn(values, (0, 1, 2), self.threads)
 
-    def irfftn(self, spectrum: NDArray[Any], shape: tuple[int, int, int]) -> NDArray[Any]:
-        """On all threads."""
-        return transforms.irfftn(spectrum, (0, 1, 2), shape[2], self.threads)
-
     def multiply_spectrum(self, spectrum: NDArray[Any], multiplier: Any) -> NDArray[Any]:
         """Plane by plane, so that the multiplier never exists as a whole array; planes shared among the threads.
 

@@ -137,13 +137,6 @@ class Spectral(Memory):
         self._transforms.real_axes(values, spectrum, 3)
         return spectrum
 
-    def irfftn(self, spectrum: Any, shape: tuple[int, int, int]) -> Any:
-        """cuFFT, then 1/N in a pass of its own: a filter has it in its product."""
-        values = self.empty(shape, np.float32 if spectrum.dtype == np.complex64 else np.float64)
-        self._transforms.real_axes(spectrum, values, 3)
-        values *= values.dtype.type(1.0 / prod(shape))
-        return values
-
     def rfft_planes(self, values: Any) -> Any:
         """cuFFT, some planes in a call."""
         values = self.contiguous(values)

@@ -22,7 +22,7 @@ from ...operators.excess.surface import SurfaceExcess
 from ...operators.potentials.poisson import electrostatic_potential
 from ...operators.potentials.potential_step import PotentialStep
 from ...results import Measurement, Profile, Result, unit_after
-from ...units import times_length
+from ...units import is_rounding, times_length
 from ...writers.text import strip_compression
 from .. import options as o
 from .. import parsing as p
@@ -30,8 +30,8 @@ from ..task import Inputs, Outcome, Rows
 
 
 def shown(value: float, unit: str | None = None) -> str:
-    """A number for people, with its unit."""
-    return f"{value:.8g}{unit_after(unit)}"
+    """A number for people, with its unit; the rounding of a zero is zero."""
+    return f"{0.0 if is_rounding(value, unit) else value:.8g}{unit_after(unit)}"
 
 
 def with_ends(path: Path, ends: Iterable[str]) -> tuple[Path, ...]:

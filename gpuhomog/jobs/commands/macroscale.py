@@ -16,8 +16,8 @@ from ...averaging_kernels import AveragingKernel
 from ...errors import InputError
 from ...field import Field
 from ...operators.macroscale.assumption_8 import physical_assumption_8
+from ...operators.macroscale.field_assumption_8 import FieldAssumption8, field_assumption_8
 from ...operators.macroscale.field_intervals import field_intervals
-from ...operators.macroscale.fluctuation import FieldAssumption8, field_assumption_8
 from ...operators.macroscale.interval_field import interval_field
 from ...operators.macroscale.scale_report import scale_report
 from ...operators.macroscale.scales import scales

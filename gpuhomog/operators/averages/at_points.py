@@ -96,7 +96,7 @@ class AverageAt(Result):
         for place, value, spread, name in zip(
             self.points, self.values, self.spread, self.atoms or ("",) * len(self.points), strict=True
         ):
-            at = f"({', '.join(f'{x:.4f}' for x in place)}) Å"
+            at = f"({', '.join(f'{x:.4f}' for x in np.round(place, 4) + 0.0)}) Å"
             rows.append((f"{name} {at}".strip(), f"{value:.8g}{unit}, spread {spread:.4g}{unit}"))
         if len(rows) > TOLD:
             least, greatest = int(self.values.argmin()), int(self.values.argmax())

@@ -54,6 +54,9 @@ from .surface import check_eps, predicted_residual, without_reference
 Array = NDArray[np.float64]
 Between = TypeVar("Between", bound="InterfaceExcess")
 
+GAP_STRETCH = 0.5
+"""A gap could be cut so far to either side [Å]: tails of electrons fall by e over 0.2 to 0.5 Å."""
+
 
 @dataclass(frozen=True, eq=False)
 class InterfaceExcess(Result):
@@ -286,9 +289,17 @@ class _TwoBulks:
         return np.array([1.0, self.apart])
 
     @cached_property
+    def gaps(self) -> list[bool]:
+        """Whether x_1 and x_2 lie in gaps between layers rather than in bulks."""
+        windows = [(x - self.eps / 2, x + self.eps / 2) for x in self.x]
+        sides = zip(self.periods, windows, strict=True)
+        return [period is None and is_gap(self.line, window) for period, window in sides]
+
+    @cached_property
     def around(self) -> list[Array]:
         """Other positions that x_1 and x_2 could have."""
-        reaches = [period.length if period else self.eps / 2 for period in self.periods]
+        narrow = [max(self.eps / 2, GAP_STRETCH) if gap else self.eps / 2 for gap in self.gaps]
+        reaches = [period.length if period else reach for period, reach in zip(self.periods, narrow, strict=True)]
         ends = self.line.start, self.line.end
         return [spread_positions(x, reach, ends) for x, reach in zip(self.x, reaches, strict=True)]
 
@@ -309,10 +320,10 @@ class _TwoBulks:
     @cached_property
     def reason(self) -> str | None:
         """Why one of the bulks is none."""
-        for side, x, period in zip(("below", "above"), self.x, self.periods, strict=True):
-            window = (x - self.eps / 2, x + self.eps / 2)
-            if period is None and is_gap(self.line, window):
+        for side, x, period, gap in zip(("below", "above"), self.x, self.periods, self.gaps, strict=True):
+            if gap:
                 continue
+            window = (x - self.eps / 2, x + self.eps / 2)
             reason = why_no_bulk(self.line, x, period, window, None, self.units[0])
             if reason:
                 return f"{side}: {reason}"

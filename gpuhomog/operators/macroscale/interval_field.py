@@ -223,8 +223,8 @@ def check_long(profile: Profile, width: float, what: str = "eps_x") -> None:
         )
     if not 0 < width <= profile.length:
         raise InputError(
-            f"{what} = {width:g} Å: give a positive one, not longer than the profile, {profile.length:g} Å: "
-            "nothing macroscopic is left beyond."
+            f"{what} = {width:g} Å: give a positive one (of eps_x: the width of the average unless it is given), not "
+            f"longer than the profile of {profile.length:g} Å, beyond which nothing macroscopic is left."
         )
 
 

@@ -331,6 +331,11 @@ def point_surface_charge(
             "value is that of the place of the cut"
         )
         remarks = (thin, *remarks)
+    if ends is None and abs(points.total) > NEUTRAL * points.gross:
+        charged = (
+            f"all charges add up to {points.total:.4g} {points.unit}: if that is not of the surfaces alone, σ changes"
+        )
+        remarks = (*remarks, f"{charged} with x_b; give the period of the bulk, which is then looked at")
     origins = (low, high) if origin is None else (origin, origin)
     reach = (period or width) / 2 if bulk is None else (ends[1] - ends[0]) / 4 if ends else width / 2
     sides = _Sides(points, centre, ends, width, origins, (max(low, centre - reach), min(high, centre + reach)))

@@ -21,10 +21,19 @@ def stack(decay):
 
 @pytest.mark.parametrize("decay", [0.2, 0.35])
 @pytest.mark.parametrize(
-    ("between", "layers"), [((23, 29), [26]), ((29, 35.5), [32]), ((10, 23), [20]), ((23, 35.5), [26, 32])]
+    ("between", "layers"),
+    [
+        ((23, 29), [26]),
+        ((29, 35.5), [32]),
+        ((10, 23), [20]),
+        ((23, 35.5), [26, 32]),
+        ((16.5, 23), [20]),
+        ((16.5, 42.5), CHARGES),
+    ],
 )
-def test_is_that_of_the_cores_within_what_it_says(decay, between, layers):
-    found = gh.interface_charge(stack(decay), between=between, period=None, eps=1.0).charge
+@pytest.mark.parametrize("eps", [0.3, 1.0])
+def test_is_that_of_the_cores_within_what_it_says(decay, between, layers, eps):
+    found = gh.interface_charge(stack(decay), between=between, period=None, eps=eps).charge
     error = abs(found.value - sum(CHARGES[place] for place in layers))
     assert error < 2 * found.uncertainty and found.uncertainty < (1e-4 if decay == 0.2 else 2e-3)
     elsewhere = gh.interface_charge(stack(0.2), between=np.array(between) + 0.4, period=None, eps=1.0).charge

@@ -219,6 +219,17 @@ def test_refusals(case):
     assert str(refused.value).endswith(".")
 
 
+def test_a_slab_of_one_sign_is_remarked_on():
+    """Anions typed as cations gave a surface charge of 0.4 e/Å^2 without a word."""
+    x = np.arange(20.0)
+    for charges, said in ((np.ones(20), True), (np.tile([1.0, -1.0], 10), False)):
+        points = gh.PointCharges(x, charges)
+        remarks = gh.point_surface_charge(points).remarks
+        assert any("all charges add up to 20 e" in remark and "give the period" in remark for remark in remarks) is said
+    with pytest.raises(InputError, match="neutral"):
+        gh.point_surface_charge(gh.PointCharges(x, np.ones(20)), period=2.0)
+
+
 def test_a_kernel_near_a_surface_is_remarked_on():
     found = gh.point_surface_charge(PAIRS, x_b=9.65, eps=3.2)
     assert "less than 3.5" in found.remarks[0]

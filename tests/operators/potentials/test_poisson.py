@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from gaussian_charges import density, points
+from gaussian_charges import alone, density, points
 from ranks import assert_slabs_agree, on_ranks
 from scipy.integrate import quad
 from scipy.special import erf, erfc, exp1, j0
@@ -12,15 +12,6 @@ from gpuhomog.errors import InputError
 from gpuhomog.units import COULOMB_CONSTANT
 
 POISSON = 4 * np.pi * COULOMB_CONSTANT
-
-
-def alone(r, blobs):
-    """Potential of Gaussian charges in empty space."""
-    total = np.zeros(r.shape[:-1])
-    for q, width, centre in blobs:
-        distance = np.maximum(np.linalg.norm(r - np.array(centre), axis=-1), 1e-9)
-        total += COULOMB_CONSTANT * q * erf(distance / (np.sqrt(2) * width)) / distance
-    return total
 
 
 def of_slab(r, cell, axis, blobs, highest):

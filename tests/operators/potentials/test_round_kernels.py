@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from gaussian_charges import density, points
+from gaussian_charges import alone, density, points
 from ranks import assert_slabs_agree
 from scipy.integrate import quad
 from scipy.special import erf, exp1, jv, kv
@@ -15,15 +15,6 @@ from gpuhomog.units import COULOMB_CONSTANT
 
 HEXAGONAL = np.array([[13.0, 0, 0], [-6.5, 126.75**0.5, 0], [0, 0, 12.0]])
 SHEARED = np.array([[13.0, 0.4, 0.7], [-4.0, 12.0, 0.3], [1.9, -1.1, 12.0]])
-
-
-def alone(r, blobs):
-    """Potential of Gaussian charges in empty space."""
-    total = np.zeros(r.shape[:-1])
-    for q, width, centre in blobs:
-        distance = np.maximum(np.linalg.norm(r - np.array(centre), axis=-1), 1e-9)
-        total += COULOMB_CONSTANT * q * erf(distance / (np.sqrt(2) * width)) / distance
-    return total
 
 
 def cluster(cell, *apart):

@@ -8,8 +8,8 @@ from ranks import on_ranks
 
 import gpuhomog as gh
 from gpuhomog.errors import InputError
-from gpuhomog.operators.macroscale import fluctuation
-from gpuhomog.operators.macroscale.fluctuation import _along, _in_balls, _Nodes, _Waves
+from gpuhomog.operators.macroscale import field_assumption_8
+from gpuhomog.operators.macroscale.field_assumption_8 import _along, _in_balls, _Nodes, _Waves
 
 pytestmark = pytest.mark.filterwarnings("ignore::gpuhomog.errors.AccuracyWarning")  # cells hold few waves
 
@@ -158,9 +158,9 @@ def test_balls_by_brute_force(a, waves):
 
 @pytest.mark.parametrize("axis", [0, None])
 def test_coarse_nodes_leave_undecided_what_lies_between_them(axis, monkeypatch):
-    monkeypatch.setattr(fluctuation, "NODES_PER_WAVE", 3)
-    monkeypatch.setattr(fluctuation, "NODES_PER_WIDTH", 1)
-    monkeypatch.setattr(fluctuation, "HALVINGS", 0)
+    monkeypatch.setattr(field_assumption_8, "NODES_PER_WAVE", 3)
+    monkeypatch.setattr(field_assumption_8, "NODES_PER_WIDTH", 1)
+    monkeypatch.setattr(field_assumption_8, "HALVINGS", 0)
     for waves, shape, a in ((RICH, (8, 10, 10), 3.0), (LINE, (24, 2, 2), 3.0)):
         verdict, margin, truth = decided(waves.field(shape), waves, 5.0, a, 0.5, axis)
         assert (truth[verdict == "yes"] > 0).all() and (truth[verdict == "no"] < 0).all()
