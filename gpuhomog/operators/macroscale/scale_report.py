@@ -48,7 +48,7 @@ from ...parallel import Serial, Slab, agree_on, fetch_planes
 from ...reduction import OWN, Arrays, Reduction, planar_moments
 from ...results import Profile, Result, Tables, unit_after
 from ...streaming import Run, Unread, in_chunks, in_turns, together, workers
-from ..averages.average import mean_of_some, smooth_plans
+from ..averages.average import check_outside, mean_of_some, smooth_plans
 from ..averages.line_taps import AxisTaps, untouched
 from ..averages.line_weights import Line, interpolation_weights, spectral_weights
 from ..averages.streamed import fits
@@ -176,7 +176,8 @@ def scale_report(
     points do not fit into memory.
     Warns (AccuracyWarning) where eps exceeds a quarter of a periodic axis, and as `scales`.
     """
-    given = [kernels] if isinstance(kernels, AveragingKernel | int | float) else list(kernels)
+    check_outside(outside)
+    given = [kernels] if isinstance(kernels, AveragingKernel | int | float | np.number) else list(kernels)
     if whole.grid.n_points == 1:
         raise InputError("Grid of one point: it has no scales. Read more of the field.")
     if not given:
