@@ -394,7 +394,8 @@ def smooth_plans(field: Field, kernels: Sequence[AveragingKernel]) -> list[Plan]
                 f"A {plan.kernel.name} keeps something of waves of every length, so that it has to see every sample: "
                 "use kernels without edges (Gaussian, PowerLaw), or average with each by itself."
             )
-        _warn_of_no_macroscale(plan)
+    if short := [plan for plan in plans if _short_axes(plan)]:
+        _warn_of_no_macroscale(min(short, key=lambda plan: plan.kernel.eps))  # the wider ones are not named
     return plans
 
 
@@ -474,9 +475,10 @@ def _check_width(grid: Grid, kernel: AveragingKernel, axis: int, sampling: str, 
         )
 
 
-def _warn_of_no_macroscale(plan: Plan) -> None:
-    """AccuracyWarning for each width that the kernels have on periodic axes shorter than four of it."""
+def _short_axes(plan: Plan) -> list[tuple[float, str]]:
+    """Each width that the kernels have on periodic axes shorter than four of it, and these axes."""
     grid = plan.field.grid
+    found: list[tuple[float, str]] = []
     for stage in plan.stages:
         short: dict[float, list[str]] = {}
         for axis in range(3):
@@ -486,11 +488,17 @@ def _warn_of_no_macroscale(plan: Plan) -> None:
                 continue
             if kernel.eps > length / 4 * (1 + 1e-12):
                 short.setdefault(kernel.eps, []).append(f"{AXIS_NAMES[axis]} ({length:.4g} Å)")
-        for eps, axes in short.items():
-            warn(
-                f"eps = {eps:.4g} Å exceeds a quarter of the period along {', '.join(axes)}: the average is exact, but "
-                "this box holds no macroscale to see with it."
-            )
+        found += [(eps, ", ".join(axes)) for eps, axes in short.items()]
+    return found
+
+
+def _warn_of_no_macroscale(plan: Plan) -> None:
+    """AccuracyWarning for each of them."""
+    for eps, axes in _short_axes(plan):
+        warn(
+            f"eps = {eps:.4g} Å exceeds a quarter of the period along {axes}: the average is exact, but this box holds "
+            "no macroscale to see with it."
+        )
 
 
 def _warn_of_points_too_far_apart(plan: Plan) -> None:

@@ -150,10 +150,10 @@ class ScaleReport(Result):
         rows = []
         for i, eps in enumerate(self.eps):
             relation = self.at[i].relation
-            text = f"eps_V {self.eps_V[i]:.3g} (largest {self.largest_eps_V[i]:.3g}, less the slope "
+            text = f"eps_V {self.eps_V[i]:.3g}{unit} (largest {self.largest_eps_V[i]:.3g}, less the slope "
             text += f"{self.detrended[i]:.3g}), local std {self.local_std[i]:.3g}{unit}"
             if relation is not None:
-                text += f", 2 std <ν> {self.eps_V_average[i]:.3g}, eps_p {self.eps_p[i]:.3g}{unit}/Å"
+                text += f", 2 std <ν> {self.eps_V_average[i]:.3g}{unit}, eps_p {self.eps_p[i]:.3g}{unit}/Å"
             rows.append((f"eps {eps:.4g} Å", text))
         return ("Field", whole), *self.scales.tables(), ("Averages at each scale", tuple(rows))
 
@@ -174,7 +174,7 @@ def scale_report(
     Raises KernelError where a kernel does not fit the grid, has edges, or is narrower than two samples; InputError for
     no kernel, a grid of one point, values whose squares float32 cannot hold, or a field that is not read whose coarse
     points do not fit into memory.
-    Warns (AccuracyWarning) where eps exceeds a quarter of a periodic axis, and as `scales`.
+    Warns (AccuracyWarning) where eps exceeds a quarter of a periodic axis, of the smallest such eps, and as `scales`.
     """
     check_outside(outside)
     given = [kernels] if isinstance(kernels, AveragingKernel | int | float | np.number) else list(kernels)
