@@ -592,9 +592,10 @@ def _drift(positions: NDArray[np.float64], values: NDArray[np.float64], period: 
     """Largest difference of the periods of the two ends and the middle of the window."""
     extent = positions[-1] - positions[0]
     part = max(extent / 3, min(2.0 * period, 0.7 * extent))
+    rounding = 1e-6 * period  # of positions: samples at the ends are in each of the parts, wherever x is 0
     fitted = []
     for low in (positions[0], positions[0] + (extent - part) / 2, positions[-1] - part):
-        inside = (positions >= low) & (positions <= low + part)
+        inside = (positions >= low - rounding) & (positions <= low + part + rounding)
         fewer = max(1, min(n_harmonics, (int(inside.sum()) - 6) // 3))
         fit = _fit_period(positions[inside], values[inside], period, fewer)
         if fit is None:

@@ -335,6 +335,20 @@ def test_alternating_layers_count_double(amplitude):
     assert abs(estimate.value / 6.0 - 1) < 1e-3
 
 
+@pytest.mark.parametrize("samples", [250, 270, 310])
+def test_periods_do_not_depend_on_where_positions_are_counted_from(samples):
+    """Nor does their uncertainty: a third of a window may end at a sample, to rounding."""
+    x = np.arange(samples) * (36.5 / samples)
+    layers = 8.0 + 2.154 * np.arange(9)[:, None]
+    waves = np.exp(-(((x - layers) / 0.5) ** 2) / 2) - 0.8 * np.exp(-(((x - layers - 0.9) / 0.4) ** 2) / 2)
+    found = [
+        gh.find_periods(gh.Profile(x + start, waves.sum(axis=0), "V", "scalar", 36.5))[0]
+        for start in (0.0, -31.0, -7.3, 5.0, 100.3, -512.0)
+    ]
+    assert [one.value for one in found] == pytest.approx([found[0].value] * 6, abs=1e-9)
+    assert [one.uncertainty for one in found] == pytest.approx([found[0].uncertainty] * 6, rel=1e-3)
+
+
 @pytest.mark.parametrize("scale", [2.0**-20, 1.0, 2.0**20])
 def test_periods_do_not_depend_on_the_unit_of_the_field(scale):
     """Of one cell of a crystal its length is told, of one layer beside vacuum nothing, of a slab its layers."""
