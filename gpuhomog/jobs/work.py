@@ -3,7 +3,7 @@
 Whoever plans asks the code that a run asks: the way of an average, the padding of a potential, the modes of a cylinder.
 
 In   Field without values (an array of one number, repeated), checked option values.
-Out  Work.
+Out  Work. InputError for a field of which a run would say the same.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def profile_work(field: Field, values: Mapping[str, Any]) -> Work:
 def charge_work(field: Field, values: Mapping[str, Any]) -> Work:
     """Sums over planes of a charge density; of any quantity where a reference is subtracted."""
     if values.get("reference") is None:
-        check_made(field, values, "The charge of a surface")
+        check_made(field, values, "A charge per area")
     return profile_work(field, values)
 
 
