@@ -185,7 +185,7 @@ def release(bench: Bench) -> None:
     """Give the memory of the last call and its plans back to the device."""
     if not bench.emulated:
         bench.xp.fft.config.get_plan_cache().clear()
-        bench.xp.get_default_memory_pool().free_all_blocks()
+        bench.device.give_back()
 
 
 def ordered(entries: list[Entry], only: str) -> list[Entry]:

@@ -52,6 +52,7 @@ ASKED_OF_CUPY = """
     cuda.runtime.ipcGetMemHandle cuda.runtime.ipcOpenMemHandle cuda.runtime.ipcCloseMemHandle
     cuda.runtime.getDeviceProperties cuda.Event.record cuda.Event.synchronize
     cuda.Stream cuda.Stream.wait_event cuda.Stream.synchronize fft.config.get_plan_cache ndarray.set cuda.Device.use
+    cuda.Stream.use
 """
 
 

@@ -66,10 +66,11 @@ class Memory:
         along_memory = values.T if is_fortran else values
         there = self.empty(along_memory.shape, values.dtype)
         self.upload(along_memory, there)
+        self.runtime.synchronize()  # where CUDA reads the host's own pages, they must stay until then
         return there.T if is_fortran else there
 
     def upload(self, host: NDArray[Any], there: Any) -> None:
-        """Values of the host into an array of the device, both C-ordered. If the host's are pinned they must stay."""
+        """Values of the host, which must stay until the stream comes to its end, into an array here; both C-ordered."""
         if isinstance(there, np.ndarray):
             there[...] = host
         else:
@@ -86,7 +87,7 @@ class Memory:
         """DeviceError naming the bytes needed and the bytes free where they do not fit."""
         free, total = self.runtime.free_bytes()
         if n_bytes > free:
-            self._give_back()
+            self.give_back()
             free, total = self.runtime.free_bytes()
         if n_bytes > free:
             raise DeviceError(
@@ -101,7 +102,7 @@ class Memory:
         try:
             return self.runtime.xp.empty(shape, dtype)
         except MemoryError:  # CuPy's OutOfMemoryError is one
-            self._give_back()
+            self.give_back()
             self.check_fits(n_bytes, f"An array of {list(np.atleast_1d(shape))} {np.dtype(dtype)} values")
             return self.runtime.xp.empty(shape, dtype)
 
@@ -110,10 +111,10 @@ class Memory:
         try:
             return make()
         except MemoryError:
-            self._give_back()
+            self.give_back()
             return make()
 
-    def _give_back(self) -> None:
+    def give_back(self) -> None:
         """Give up what is kept for later calls and may be as large as a field: plans of transforms, the pool's rest."""
         if "_transforms" in vars(self):  # else cuFFT would be loaded for it
             self._transforms.forget()

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ranks import on_ranks
+from ranks import on_ranks, together
 
 import gpuhomog as gh
 from gpuhomog.errors import InputError, KernelError
@@ -141,6 +141,20 @@ def test_of_a_file_read_by_planes(tmp_path, triclinic, rng, monkeypatch, name, s
     np.testing.assert_allclose(found.values, known.values, rtol=0, atol=2e-14)
     np.testing.assert_allclose(found.spread, known.spread, rtol=0, atol=1e-13)
     assert found.provenance[-1]["way"] == "all modes" or count[0] - counts[0] in (4, 5)  # for a number near the mean
+
+
+@pytest.mark.parametrize("name", ["ball", "power law"])
+def test_of_a_file_that_ranks_read_by_planes(tmp_path, triclinic, rng, name):
+    gh.write(gh.Field.from_array(rng.standard_normal((7, 9, 11)) + 5, triclinic), tmp_path / "field.h5")
+    places = [[0.1, 0.2, 0.3], [1.0, 2.0, 1.5]]
+    known = gh.average_at(gh.read(tmp_path / "field.h5"), KERNELS[name], places)
+
+    def work(comm):
+        return gh.average_at(gh.read(tmp_path / "field.h5", comm=comm, max_memory="4GB"), KERNELS[name], places)
+
+    for found in together(3, work):
+        np.testing.assert_allclose(found.values, known.values, rtol=0, atol=2e-14)
+        np.testing.assert_allclose(found.spread, known.spread, rtol=0, atol=1e-13)
 
 
 def test_the_same_bits_on_any_number_of_ranks(tmp_path, triclinic, rng):
