@@ -400,6 +400,20 @@ def column_widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
     return widths
 
 
+def told_once(text: str, reasons: list[str]) -> str:
+    """What a table says; the reason why something is not defined is not told twice running.
+
+    >>> reasons: list[str] = []
+    >>> [told_once(text, reasons) for text in ("not defined (no vacuum)", "3 V", "not defined (no vacuum)")]
+    ['not defined (no vacuum)', '3 V', 'not defined (as above)']
+    """
+    if [text] == reasons[-1:]:
+        return "not defined (as above)"
+    if text.startswith("not defined ("):
+        reasons.append(text)
+    return text
+
+
 def show(outcome: Outcome, report: Mapping[str, Any]) -> None:
     """Tables for people, then the files written, by the first rank."""
     if launched_rank() != 0:
@@ -409,11 +423,12 @@ def show(outcome: Outcome, report: Mapping[str, Any]) -> None:
     from rich.text import Text
 
     console = Console(highlight=False)
+    reasons: list[str] = []
     for title, rows in outcome.tables:
         if title:
             console.print(Text(title, style="bold"))
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, GAP, 0, 0))
-        lines = [(f"  {row[0]}", *row[1:]) for row in rows]
+        lines = [(f"  {row[0]}", *(told_once(text, reasons) for text in row[1:])) for row in rows]
         columns = [[line[i] for line in lines if i < len(line)] for i in range(len(lines[0]) if lines else 0)]
         widths = column_widths(columns, console.width)
         for number, width in enumerate(widths):

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from inspect import signature
+from types import FunctionType
 
 import numpy as np
 
 from gpuhomog.device import CPU, Device
+from gpuhomog.parallel.exchange import Lines
 
 
 class StrictArray:
@@ -134,6 +136,10 @@ def unwrapped(value):
     """Arguments of the CPU's primitive."""
     if isinstance(value, StrictArray):
         return value._values
+    if isinstance(value, Lines):  # of arrays of the CPU's
+        return Lines(value._comm, CPU(threads=1), value._slab)
+    if isinstance(value, FunctionType):
+        return lambda *arguments: unwrapped(value(*arguments))
     if type(value) in (tuple, list):
         return type(value)(unwrapped(v) for v in value)
     return {k: unwrapped(v) for k, v in value.items()} if isinstance(value, dict) else value

@@ -183,7 +183,7 @@ def charge_balance(
     if field.quantity == "charge_density":
         if ion_charges is not None:
             raise InputError("A charge_density holds its ions already: leave ion_charges out.")
-        limit = 1e-3 if tolerance is None else float(tolerance)
+        limit = _limit(1e-3, net_charge, tolerance)
         apart = "electrons and ions are not apart in a charge density"
         return ChargeBalance(
             electrons=Measurement.not_defined("1", apart),
@@ -196,7 +196,7 @@ def charge_balance(
             provenance=(*field.provenance, {"step": "charge balance"}),
         )
     electrons = Measurement(integral, "1", precision * abs(integral))
-    limit = NEUTRALITY * abs(integral) if tolerance is None else float(tolerance)
+    limit = _limit(NEUTRALITY * abs(integral), net_charge, tolerance)
     if ion_charges is None:
         reason = "give ion_charges"
         ions, net, verdict = Measurement.not_defined("e", reason), Measurement.not_defined("e", reason), "unknown"
@@ -238,6 +238,15 @@ def absolute_sum() -> Reduction:
         return (np.array([total]),)
 
     return Reduction("sum of magnitudes", local, (SUM,))
+
+
+def _limit(automatic: float, net_charge: float | None, tolerance: float | None) -> float:
+    """The tolerance as given, or the automatic one; InputError for numbers that nothing can be held against."""
+    if net_charge is not None and not isfinite(net_charge):
+        raise InputError(f"net_charge = {net_charge}: give the finite charge of the cell in e, or None for any.")
+    if tolerance is not None and not tolerance >= 0:
+        raise InputError(f"tolerance = {tolerance}: give the largest difference accepted, in e, not negative.")
+    return automatic if tolerance is None else float(tolerance)
 
 
 def _verdict(net: float, expected: float | None, tolerance: float) -> str:
@@ -295,9 +304,9 @@ def charges_of_ions(field: Field, ion_charges: IonCharges) -> NDArray[np.float64
 
 
 def _refuse_net_charge(electrons: float, ions: float, net_charge: float | None, tolerance: float | None) -> None:
+    limit = _limit(NEUTRALITY * abs(electrons), net_charge, tolerance)
     if net_charge is None:
         return
-    limit = NEUTRALITY * abs(electrons) if tolerance is None else float(tolerance)
     if abs(ions - electrons - net_charge) > limit:
         raise InputError(
             f"The ions carry {ions:+.6g} e and the electrons {-electrons:+.6g} e: net {ions - electrons:+.6g} e, where "

@@ -52,6 +52,11 @@ def test_an_interface_gives_its_reason_once(run):
     assert all(found[name]["reason"] == found["charge"]["reason"] for name in ("kernel", "partition", "period_window"))
 
 
+def test_tables_give_a_reason_once(run, slab):
+    ran = run("step", slab, "--period", "none")
+    assert "bulk - low        not defined (as above)" in ran.out and ran.out.count("not defined (the bulk") == 1
+
+
 def test_an_option_that_is_missing_says_what_it_is(run):
     ran = run("average", wire(), "--eps", "3", "-o", "out.h5")
     assert ran.sentence == "--kernel is missing: write --kernel K, shape of the averaging kernel."

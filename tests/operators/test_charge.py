@@ -241,6 +241,8 @@ class TestBalance:
     def test_refusals(self, triclinic):
         with pytest.raises(InputError, match="not a scalar"):
             gh.charge_balance(gh.Field.from_array(np.ones((4, 4, 4)), triclinic))
+        with pytest.raises(InputError, match="tolerance = -1"):
+            gh.charge_balance(electrons_with_ions(triclinic, (14, 15, 18)), tolerance=-1.0)
         with pytest.raises(InputError, match="leave ion_charges out"):
             gh.charge_balance(gh.Field.from_array(np.ones((4, 4, 4)), triclinic, quantity="charge_density"), SALT)
 
@@ -262,6 +264,8 @@ class TestRefused:
             ({"ion_charges": "file"}, "states no charges"),
             ({"ion_charges": SALT, "width": 0.05}, "narrower than the grid's spacing"),
             ({"ion_charges": SALT, "width": -1.0}, "positive"),
+            ({"ion_charges": SALT, "tolerance": np.nan}, "tolerance = nan"),  # to which every charge would be equal
+            ({"ion_charges": SALT, "net_charge": np.nan}, "net_charge = nan"),
         ],
     )
     def test_options(self, triclinic, options, message):

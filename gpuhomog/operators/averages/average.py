@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import ceil
+from math import ceil, isfinite
 from typing import Any, overload
 
 import numpy as np
@@ -113,7 +113,7 @@ def average(
     Raises KernelError where the kernel does not fit (under cell sampling: a box narrower than one sample, another
     kernel with eps below two, points between the samples for PowerLaw or oblique cells, unless eps is many samples;
     wider than an open axis; TopHat or Sampled on a cell that is not orthogonal), InputError for a spacing, sampling or
-    method that does not exist.
+    method that does not exist, and for an outside value that is not finite.
     Warns (AccuracyWarning) where eps exceeds a quarter of a periodic axis: the box holds no macroscale; and where the
     spacing exceeds eps, or the width of a box: the mean of such points is not that of the field.
     """
@@ -194,6 +194,7 @@ def averages_and_variances(
 
 
 def _means_and_variances(field: Field, plans: Sequence[tuple[Plan, Way]], outside: float) -> list[tuple[Field, Field]]:
+    check_outside(outside)
     if isinstance(field.values, Unread):
         return _streamed_variances(field, field.values, plans, outside)
     device = field.device
@@ -280,8 +281,19 @@ def _mean_of_planes(field: Field, values: Unread) -> float:
     return float(each.sum() / (len(each) * field.grid.points_per_plane(slab.axis)))
 
 
+def check_outside(outside: float) -> None:
+    """InputError unless the value beyond open boundaries is a finite number."""
+    try:
+        finite = isfinite(outside)
+    except TypeError:
+        finite = False
+    if not finite:
+        raise InputError(f"outside = {outside!r}: give the finite value of the field beyond its open boundaries.")
+
+
 def _less(field: Field, outside: float) -> Any:
     """The field's values measured from the outside value."""
+    check_outside(outside)
     return field.values if outside == 0 else field.values - field.values.dtype.type(outside)
 
 
@@ -382,7 +394,8 @@ def smooth_plans(field: Field, kernels: Sequence[AveragingKernel]) -> list[Plan]
                 f"A {plan.kernel.name} keeps something of waves of every length, so that it has to see every sample: "
                 "use kernels without edges (Gaussian, PowerLaw), or average with each by itself."
             )
-        _warn_of_no_macroscale(plan)
+    if short := [plan for plan in plans if _short_axes(plan)]:
+        _warn_of_no_macroscale(min(short, key=lambda plan: plan.kernel.eps))  # the wider ones are not named
     return plans
 
 
@@ -462,9 +475,10 @@ def _check_width(grid: Grid, kernel: AveragingKernel, axis: int, sampling: str, 
         )
 
 
-def _warn_of_no_macroscale(plan: Plan) -> None:
-    """AccuracyWarning for each width that the kernels have on periodic axes shorter than four of it."""
+def _short_axes(plan: Plan) -> list[tuple[float, str]]:
+    """Each width that the kernels have on periodic axes shorter than four of it, and these axes."""
     grid = plan.field.grid
+    found: list[tuple[float, str]] = []
     for stage in plan.stages:
         short: dict[float, list[str]] = {}
         for axis in range(3):
@@ -474,11 +488,17 @@ def _warn_of_no_macroscale(plan: Plan) -> None:
                 continue
             if kernel.eps > length / 4 * (1 + 1e-12):
                 short.setdefault(kernel.eps, []).append(f"{AXIS_NAMES[axis]} ({length:.4g} Å)")
-        for eps, axes in short.items():
-            warn(
-                f"eps = {eps:.4g} Å exceeds a quarter of the period along {', '.join(axes)}: the average is exact, but "
-                "this box holds no macroscale to see with it."
-            )
+        found += [(eps, ", ".join(axes)) for eps, axes in short.items()]
+    return found
+
+
+def _warn_of_no_macroscale(plan: Plan) -> None:
+    """AccuracyWarning for each of them."""
+    for eps, axes in _short_axes(plan):
+        warn(
+            f"eps = {eps:.4g} Å exceeds a quarter of the period along {axes}: the average is exact, but this box holds "
+            "no macroscale to see with it."
+        )
 
 
 def _warn_of_points_too_far_apart(plan: Plan) -> None:

@@ -449,14 +449,14 @@ def _start_level(bulk: _Bulk) -> float:
 def _positions(bulk: _Bulk, given: Any, by_period: bool) -> Array:
     """x_b of the fields, equally spaced."""
     if given is not None:
-        x = np.asarray(given, dtype=np.float64)
+        x = np.atleast_1d(np.asarray(given, dtype=np.float64))
         steps = np.diff(x)
         if (
             x.ndim != 1
             or len(x) < 3
             or not np.isfinite(x).all()
             or not (steps > 0).all()
-            or np.ptp(steps) > 1e-6 * x[-1]
+            or np.ptp(steps) > 1e-6 * (x[-1] - x[0])
         ):
             raise InputError("positions: give at least three equally spaced positions in Å, in order.")
         return x

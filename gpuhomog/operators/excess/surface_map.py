@@ -194,9 +194,9 @@ def cell_weights(edges: Array, references: Array, n: int) -> Array:
 
 def _averaged(field: Field, values: Array, axis: int, others: Sequence[int], eps: float) -> Array:
     """A map under a Gaussian in its plane."""
-    cell = np.array(field.grid.cell)
+    kernel, cell = Gaussian(eps), np.array(field.grid.cell)
     cell[axis] = field.grid.normal(axis) * 100 * eps  # one point, constant along it
     boundary = list(field.grid.boundary)
     boundary[axis] = "periodic"
     plane = Field.from_array(np.expand_dims(values, axis), cell, boundary=boundary, device="cpu")
-    return np.asarray(np.squeeze(average(plane, Gaussian(eps)).to_host(), axis), dtype=np.float64)
+    return np.asarray(np.squeeze(average(plane, kernel).to_host(), axis), dtype=np.float64)

@@ -48,7 +48,7 @@ from ...parallel import Serial, Slab, agree_on, fetch_planes
 from ...reduction import OWN, Arrays, Reduction, planar_moments
 from ...results import Profile, Result, Tables, unit_after
 from ...streaming import Run, Unread, in_chunks, in_turns, together, workers
-from ..averages.average import mean_of_some, smooth_plans
+from ..averages.average import check_outside, mean_of_some, smooth_plans
 from ..averages.line_taps import AxisTaps, untouched
 from ..averages.line_weights import Line, interpolation_weights, spectral_weights
 from ..averages.streamed import fits
@@ -150,10 +150,10 @@ class ScaleReport(Result):
         rows = []
         for i, eps in enumerate(self.eps):
             relation = self.at[i].relation
-            text = f"eps_V {self.eps_V[i]:.3g} (largest {self.largest_eps_V[i]:.3g}, less the slope "
+            text = f"eps_V {self.eps_V[i]:.3g}{unit} (largest {self.largest_eps_V[i]:.3g}, less the slope "
             text += f"{self.detrended[i]:.3g}), local std {self.local_std[i]:.3g}{unit}"
             if relation is not None:
-                text += f", 2 std <ν> {self.eps_V_average[i]:.3g}, eps_p {self.eps_p[i]:.3g}{unit}/Å"
+                text += f", 2 std <ν> {self.eps_V_average[i]:.3g}{unit}, eps_p {self.eps_p[i]:.3g}{unit}/Å"
             rows.append((f"eps {eps:.4g} Å", text))
         return ("Field", whole), *self.scales.tables(), ("Averages at each scale", tuple(rows))
 
@@ -174,9 +174,10 @@ def scale_report(
     Raises KernelError where a kernel does not fit the grid, has edges, or is narrower than two samples; InputError for
     no kernel, a grid of one point, values whose squares float32 cannot hold, or a field that is not read whose coarse
     points do not fit into memory.
-    Warns (AccuracyWarning) where eps exceeds a quarter of a periodic axis, and as `scales`.
+    Warns (AccuracyWarning) where eps exceeds a quarter of a periodic axis, of the smallest such eps, and as `scales`.
     """
-    given = [kernels] if isinstance(kernels, AveragingKernel | int | float) else list(kernels)
+    check_outside(outside)
+    given = [kernels] if isinstance(kernels, AveragingKernel | int | float | np.number) else list(kernels)
     if whole.grid.n_points == 1:
         raise InputError("Grid of one point: it has no scales. Read more of the field.")
     if not given:

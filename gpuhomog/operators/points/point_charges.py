@@ -80,6 +80,8 @@ class PointCharges:
             )
         if not (np.isfinite(x).all() and np.isfinite(q).all()):
             raise InputError("A position or charge is not finite: give positions in Å and charges in e.")
+        if self.area is not None and not (isfinite(self.area) and self.area > 0):
+            raise InputError(f"area = {self.area}: give that of the face of the cell, positive, in Å^2.")
         order = np.argsort(x, kind="stable")
         x, q = x[order], q[order]
         x.flags.writeable = q.flags.writeable = False
@@ -569,6 +571,8 @@ def molecular_charge(
     if not (isfinite(eps) and eps > 0):
         raise KernelError(f"eps = {eps}: give a positive kernel width in Å.")
     at = np.atleast_1d(np.asarray(x, dtype=np.float64))
+    if not np.isfinite(at).all():
+        raise InputError("A position x is not finite: give positions in Å.")
     std = eps / 2
 
     def gauss(away: Array) -> Array:

@@ -558,7 +558,7 @@ def _resolved(
     if precision is None and line is not None and width is not None:
         precision = _largest_average(line, width)
     if precision is None or width is None:
-        why = "ε_ρ is not known from a potential: give density, or eps_rho"
+        why = "ε_ρ is not known from a potential: give the density too, or ε_ρ itself"
         return None, Measurement.not_defined("1", why), Measurement.not_defined(VOLT, why)
     volts = FOUR_PI_KAPPA * precision * width**2
     unresolved = Measurement(volts, VOLT)

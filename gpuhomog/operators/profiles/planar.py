@@ -72,7 +72,7 @@ def parse_planes(planes: Planes) -> int | tuple[int, int, int]:
         indices = tuple(int(w) for w in words)
         if len(indices) != 3 or any(isinstance(w, float) and w != int(w) for w in words):
             raise ValueError
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(
             f'Planes {planes!r} are not understood: give an axis (0, 1, 2, "a", "b", "c") or three integers '
             'h, k, l of a lattice plane family, as (1, 1, 0), "110" or "1,-1,2".'

@@ -302,6 +302,16 @@ class TestMoments:
                     assert found.w_field.values == pytest.approx(whole.w_field.values, abs=1e-13)
 
 
+@pytest.mark.parametrize("last", [5.7, 0.0, -0.3])
+def test_fields_at_positions_on_either_side_of_zero(last):
+    """Positions may end at 0 or below it: a crystal has no place where they begin."""
+    bulk = crystal([(0.3, 0.2), (0.0, -0.5)])
+    x = last + np.linspace(-2.7, 0.0, 10)
+    found, turned = (gh.moment_densities(bulk, x_b=1.0, positions=places) for places in (x, x + 2 * bulk.length))
+    np.testing.assert_array_equal(found.w_field.position, x)
+    np.testing.assert_allclose(found.w_field.values, turned.w_field.values, rtol=0, atol=1e-12)
+
+
 class TestRefused:
     """One sentence each."""
 
@@ -330,6 +340,7 @@ class TestRefused:
             ({"bulk": (2.0, 14.0), "partition": "period", "period": None}, "has no period"),
             ({"partition": "halves"}, "Unknown partition"),
             ({"bulk": (0.0, 16.0), "positions": [1.0, 2.0, 4.0]}, "equally spaced"),
+            ({"bulk": (0.0, 16.0), "positions": 4.0}, "at least three equally spaced"),
             ({"bulk": (7.0, 9.0), "x_b": 8.0}, "too short"),
         ],
     )

@@ -292,6 +292,9 @@ def test_refusals(tmp_path):
         warnings.simplefilter("error")
         with pytest.raises(AccuracyWarning, match="exceeds a quarter of the period along a"):
             gh.scale_report(field, 8.0)
+    with pytest.warns(AccuracyWarning, match="exceeds a quarter") as told:
+        gh.scale_report(field, [9.0, 8.0, 10.0])
+    assert [str(one.message)[:9] for one in told if "quarter" in str(one.message)] == ["eps = 8 Å"]  # and no other
     with pytest.raises(InputError, match="Grid of one point"):
         gh.scale_report(gh.Field.from_array(np.ones((1, 1, 1)), np.eye(3)), 1.0)
     with pytest.raises(InputError, match="float32 cannot hold their squares"):  # which would all be 0

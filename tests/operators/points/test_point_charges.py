@@ -193,6 +193,8 @@ REFUSED = {
     "none": (lambda: gh.PointCharges([], []), "0 charges"),
     "not finite": (lambda: gh.PointCharges([0, np.inf], [1, 1]), "finite"),
     "a charged molecule without origin": (lambda: gh.molecular_charge([(None, [(0, 1)])], 0.0, 1.0), "no origin"),
+    "an area that is none": (lambda: gh.PointCharges([0, 1], [1, -1], area=np.nan), "area = nan"),
+    "a molecule seen from nowhere": (lambda: gh.molecular_charge([(0.0, [(0, 1)])], np.nan, 1.0), "x is not finite"),
     "no kernel": (lambda: gh.molecular_charge([(0.0, [(0, 1)])], 0.0, 0.0), "positive"),
     "no window": (lambda: PAIRS.dipole_density(1.0, 0.0), "positive"),
     "no cell": (lambda: PAIRS.cell_charge(1.0, -1.0), "positive"),
