@@ -54,7 +54,7 @@ class Ranges(Memory):
             room = self.runtime.shared_bytes - DECLARED
             raise DeviceError(
                 f"A window of {reach} points in a row at every {every} points needs {length * dtype.itemsize} bytes of "
-                f'shared memory, and a block of {self.runtime.name} has {room}: take a narrower window, or device="cpu".'
+                f'shared memory, and a block of {self.runtime.name} has {room}: take a smaller one, or device="cpu".'
             )
         n_points = int(rows[:, 3].sum()) + len(ends)
         sizes = [np.int32(n) for n in (*shape, *n_out[1:])]
