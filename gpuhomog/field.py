@@ -199,9 +199,13 @@ class Field:
             )
         self.check_points_of(other)
         for field in (self, other):
-            if isinstance(field.values, Unread):
-                field.values.refuse("A sum or difference of fields", "read both without max_memory")
+            field.check_in_memory("A sum or difference of fields", "read both without max_memory")
         return (other if other.unit in (None, self.unit) else other.to(str(self.unit))).values
+
+    def check_in_memory(self, what: str, instead: str = "") -> None:
+        """InputError where values are read some planes at a time: `what` needs all of them, `instead` would work."""
+        if isinstance(self.values, Unread):
+            self.values.refuse(what, instead)
 
     def check_points_of(self, other: Field) -> None:
         """InputError unless another field has its values at the same points, on the same device and ranks."""

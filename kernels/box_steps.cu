@@ -40,7 +40,6 @@
 //   box_steps<float, 1, 256, 2, 1, false>
 //   box_steps<float, 1, 512, 2, 2, true>
 //   box_steps<float, 1, 512, 2, 1, false>
-//   box_steps<float, 9, 256, 1, 2, true>
 //   box_steps<float, 9, 256, 2, 2, true>
 //   box_steps<float, 9, 256, 2, 1, false>
 //   box_steps<float, 9, 512, 1, 2, true>

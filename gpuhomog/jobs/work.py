@@ -3,7 +3,7 @@
 Whoever plans asks the code that a run asks: the way of an average, the padding of a potential, the modes of a cylinder.
 
 In   Field without values (an array of one number, repeated), checked option values.
-Out  Work.
+Out  Work. InputError for a field of which a run would say the same.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from ..operators.costs import (
     streamed,
     times,
 )
+from ..operators.excess.charge_profile import check_charge
 from ..operators.macroscale.field_intervals import BALL_PER_EPS
 from ..operators.macroscale.scales import MOST_LOW_MODES
 from ..operators.potentials.cylinder import Cylinder
@@ -122,6 +123,20 @@ def profile_work(field: Field, values: Mapping[str, Any]) -> Work:
     return Work(planar_cost(field, values["axis"] or "c"))
 
 
+def charge_work(field: Field, values: Mapping[str, Any]) -> Work:
+    """Sums over planes of a charge density; of any quantity where a reference is subtracted."""
+    if values.get("reference") is None:
+        check_made(field, values, "A charge per area")
+    return profile_work(field, values)
+
+
+def check_made(field: Field, values: Mapping[str, Any], wanted: str) -> None:
+    """InputError where what is made of the input is no charge density; a file that is not there yet may be one."""
+    made = "charge_density" if values.get("ion_charges") is not None else values.get("to_quantity") or field.quantity
+    if values["file"].exists():
+        check_charge(made, wanted)
+
+
 def current_work(field: Field, values: Mapping[str, Any]) -> Work:
     """Sums over planes of every frame; ions are added to one after another."""
     total = planar_cost(field, values["axis"])
@@ -184,6 +199,7 @@ def energy_work(field: Field, values: Mapping[str, Any]) -> Work:
 
 def cylinder_work(field: Field, values: Mapping[str, Any]) -> Work:
     """A cylinder's sums at all points, or a spectrum of each plane that is asked for, of both sides and both parts."""
+    check_made(field, {**values, "to_quantity": None}, "A cylinder potential")
     if values["at"] is None and values["point"] is None:
         once, shape = filter_cost(field, field.grid.shape), field.grid.shape
         return Work(
@@ -196,6 +212,7 @@ def cylinder_work(field: Field, values: Mapping[str, Any]) -> Work:
 
 def decay_work(field: Field, values: Mapping[str, Any]) -> Work:
     """What the modes of each plane add at a point: at most one number a mode, where no two are of one wavelength."""
+    check_made(field, values, "The decay of a potential")
     normal = axis_index(values["axis"])
     n_1, n_2 = (n for axis, n in enumerate(field.grid.shape) if axis != normal)
     return spectra_work(field, normal, 8 * field.grid.shape[normal] * n_1 * (n_2 // 2 + 1))
@@ -209,6 +226,7 @@ def spectra_work(field: Field, normal: int, kept: int) -> Work:
 
 def cavity_work(field: Field, values: Mapping[str, Any]) -> Work:
     """A transform of the whole, whose rows go to the host, and sums over planes."""
+    check_made(field, values, "A Lorentz cavity")
     work = filter_cost(field, field.grid.shape).beside(report_cost(busiest_bytes(field)))
     return Work(work, spectra=kept_on_disk(field, field.grid.shape))
 
@@ -220,18 +238,18 @@ WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {
     "profile": profile_work,
     "macro": macro_work,
     "scales": scales_work,
-    "surface": profile_work,
-    "interface": profile_work,
+    "surface": charge_work,
+    "interface": charge_work,
     "step": profile_work,
     "corners": corners_work,
     "moments": profile_work,
     "homogenize": profile_work,
-    "surface-map": profile_work,
+    "surface-map": charge_work,
     "potential": potential_work,
     "energy": energy_work,
     "inner-potential": profile_work,
     "cavity": cavity_work,
-    "budget": profile_work,
+    "budget": charge_work,
     "decay": decay_work,
     "current": current_work,
 }

@@ -431,8 +431,7 @@ def _laplacian(field: Field) -> Field:
     sign = 1.0 if field.quantity == "electrostatic_potential" else -1.0
     factor = sign / FOUR_PI_KAPPA
     if OPEN in field.grid.boundary:
-        if isinstance(field.values, Unread):
-            field.values.refuse("The Laplacian of a potential")
+        field.check_in_memory("The Laplacian of a potential")
         values = laplacian(field) * field.values.dtype.type(-factor)
         of = "Laplacian, by differences along open axes"
     else:

@@ -36,7 +36,6 @@ from ..errors import InputError, nearest_known
 from ..field import Field
 from ..parallel import agree_on, agreed
 from ..results import Result
-from ..streaming import Unread
 from . import cube, hdf5, npz, tables, vasp, xsf, zarr_store
 from .atomic import check_target, inputs_of, refused, replacing, reserve
 from .places import Places, Put, at_offsets, in_order
@@ -205,9 +204,9 @@ def _write_field(field: Field, path: str | os.PathLike[str]) -> None:
             _check_room(path, target, kind.bytes_per_value(field) * field.grid.n_points)
     agree_on(comm, {"name of the output": Path(path).name, "quantity": field.quantity, "unit": field.unit}, "write")
     axis = kind.slowest_axis(field)
-    if isinstance(field.values, Unread) and axis != field.slab.axis:
+    if axis != field.slab.axis:
         what = f"Writing {Path(path).name}, which is made of planes of {'abc'[axis]},"
-        field.values.refuse(what, f"write .npz, which takes the planes of {'abc'[field.slab.axis]} as they are read")
+        field.check_in_memory(what, f"write .npz, which takes the planes of {'abc'[field.slab.axis]} as they are read")
     with ExitStack() as stack:
         known: tuple[Path, Any] | None = None
         with agreed(comm), told_of(path):

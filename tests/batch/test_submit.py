@@ -198,6 +198,25 @@ def test_a_file_whose_unit_has_to_be_said_is_refused_before_it_waits(job, progra
         assert all("v.cube: its comments name PWScf" in err and "Ry" in err for _, _, err in told)
 
 
+@pytest.mark.parametrize(
+    "task",
+    [
+        'command = "surface"',
+        'command = "interface"\nbetween = [1, 3]',
+        'command = "surface-map"\neps = 1',
+        'command = "budget"',
+        'command = "decay"\nx-b = 3',
+        'command = "potential"\nradius = 4\nat = 3',
+        'command = "cavity"\ncentre = [0, 0, 0]\nradii = 3',
+    ],
+)
+def test_what_takes_a_charge_density_is_refused_anything_else_before_it_waits(job, program, tools, task):
+    path = job(tasks=f'[input]\nfile = "field.h5"\nquantity = "electron_density"\n[[task]]\n{task}')
+    for words in (("submit", path, "--dry-run"), ("plan", path), ("run", path)):
+        code, _, err = program(*words)
+        assert code == 2 and "needs a charge_density, and this is of quantity electron_density" in err, err
+
+
 def test_ranks_may_share_gpus_evenly(job, program, tools):
     given = ("submit", job(), "--gpus-per-node", 2, "--dry-run", "--ranks-per-node")
     assert "#SBATCH --ntasks-per-node=6\n" in program(*given, 6)[1]

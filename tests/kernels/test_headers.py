@@ -73,7 +73,7 @@ def test_sources_are_self_contained():
 
 
 def test_sources_are_read_and_handed_on_in_any_locale():
-    """CUDA 12's compiler leaves ASCII behind, and CuPy writes what it compiles in that encoding."""
+    """CUDA 12.4's compiler leaves ASCII behind, and CuPy writes what it compiles in that encoding."""
     code = """
 import locale
 from gpuhomog.device.gpu.sources import instances, kernel_files, source

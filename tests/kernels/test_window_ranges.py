@@ -5,6 +5,7 @@ import pytest
 
 from gpuhomog.device import CPU
 from gpuhomog.device.gpu import ranges as launches
+from gpuhomog.errors import DeviceError
 
 NO_ENDS = np.zeros((0, 7))
 BALL = np.array([(a, b, -w, 2 * w + 1) for a, b, w in ((0, 0, 2), (1, 0, 1), (-1, 0, 1), (0, 1, 2), (0, -1, 1))])
@@ -117,3 +118,11 @@ def test_the_first_rung(gpu, dtype):
     gpu.runtime.launch("ladder/window_ranges.cu", f"window_ranges_v1<{name}>", (1,), (64,), arguments)
     for one, expected in zip(found, one_by_one(values, LOPSIDED, NO_ENDS, is_open, every), strict=True):
         np.testing.assert_allclose(gpu.to_host(one), expected, rtol=0, atol=4 * np.finfo(dtype).eps)
+
+
+def test_a_row_that_no_block_holds_is_refused(host_gpu, monkeypatch):
+    values = host_gpu.asarray(noise((1, 1, 900), np.float64))
+    monkeypatch.setattr(host_gpu.runtime, "shared_bytes", 8 * (400 + 31 * 2) + launches.DECLARED)
+    ranges(host_gpu, values, np.array([(0, 0, 0, 400)]), NO_ENDS, (False,) * 3, 2)
+    with pytest.raises(DeviceError, match=r"401 points in a row at every 2 points needs 3704 bytes .* has 3696: take"):
+        host_gpu.window_ranges(values, np.array([(0, 0, 0, 401)]), NO_ENDS, (False,) * 3, 2)

@@ -147,14 +147,11 @@ def test_one_rank_sends_nothing():
 
 
 def test_the_error_of_one_rank_is_everyones():
-    class Rank3Error(Exception):
-        def __init__(self, code):
-            super().__init__(f"code {code}")
-            self.code = code
-
     assert common_error([None, None]) is None
     same = [ValueError("no such plane"), ValueError("no such plane")]
     assert str(common_error(same)) == "no such plane"
     assert str(common_error([None, *same])) == "rank 1 of 3: no such plane"
+    no_text = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no text")  # is not made from one sentence
+    assert common_error([None, no_text]) is no_text
     with pytest.raises(ValueError, match="rank 2 of 4: lost"):
         together(4, lambda comm: comm.agree(ValueError("lost") if comm.rank == 2 else None))

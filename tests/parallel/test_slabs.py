@@ -47,12 +47,14 @@ def test_plane_sums_on_ranks_equal_one(triclinic, rng, size, axis):
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_the_first_rank_has_the_whole_field_if_asked(triclinic, rng, axis):
+def test_the_first_rank_or_every_rank_has_the_whole_field_if_asked(triclinic, rng, axis):
     values = rng.standard_normal((3, 4, 5))
     field = gh.Field.from_array(values, triclinic)
     first, *others = on_ranks(field, 5, lambda f: f.on_first_rank(), axis)
     assert np.array_equal(first.values, values) and first.comm.size == 1 and first.slab.is_whole
     assert others == [None] * 4
+    for whole in on_ranks(field, 5, lambda f: f.on_every_rank(), axis):
+        assert np.array_equal(whole.values, values) and whole.comm.size == 1 and whole.slab.is_whole
 
 
 def assert_parts(parts, whole, size, axis, tolerance):

@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import DeviceError
 from .memory import Memory, c_name
 
 FILE = "window_ranges.cu"
 BLOCK = 128
 TILE = 4
 """window_ranges.cu: rows of outputs of a block."""
+DECLARED = 2048
+"""Bytes of shared memory beside the line: more than the kernel declares."""
 
 
 class Ranges(Memory):
@@ -44,9 +47,15 @@ class Ranges(Memory):
         reach = int((table[..., 0] + table[..., 1]).max())
         threads = min(BLOCK, 32 * -(-n_out[2] // 32))
         length = (threads - 1) * every + reach
-        while length * dtype.itemsize + 2048 > self.runtime.shared_bytes and threads > 32:
+        while length * dtype.itemsize + DECLARED > self.runtime.shared_bytes and threads > 32:
             threads -= 32
             length = (threads - 1) * every + reach
+        if length * dtype.itemsize + DECLARED > self.runtime.shared_bytes:
+            room = self.runtime.shared_bytes - DECLARED
+            raise DeviceError(
+                f"A window of {reach} points in a row at every {every} points needs {length * dtype.itemsize} bytes of "
+                f'shared memory, and a block of {self.runtime.name} has {room}: take a smaller one, or device="cpu".'
+            )
         n_points = int(rows[:, 3].sum()) + len(ends)
         sizes = [np.int32(n) for n in (*shape, *n_out[1:])]
         window = [np.int32(n) for n in (*first.tolist(), n_a, n_b, length, len(ends), every)]

@@ -8,7 +8,7 @@ A source declares the instances that may be launched in a comment of its own, on
 
 Compilers get one text: includes of this folder are put in place, with #line marks, so that their errors name the
 real file and the text alone is the key of every cache. It is ASCII: CuPy writes it to a file in the encoding of the
-locale, and CUDA 12's compiler leaves that at ASCII in the thread that has called it.
+locale, and the compiler of CUDA 12.4 leaves that at ASCII in the thread that has called it.
 """
 
 from __future__ import annotations

@@ -112,8 +112,8 @@ def one_outcome(
 ) -> Outcome:
     """A field that is written, with the tables and the figure of its vacuum levels if it has any."""
     profile = None if levels is None or values["plot"] is None else planar_average(field, levels.planes)
-    if profile is None and values["plot"] is not None and isinstance(field.values, Unread):
-        field.values.refuse("A figure of slices", "name the --axis of vacuum levels")
+    if profile is None and values["plot"] is not None:
+        field.check_in_memory("A figure of slices", "name the --axis of vacuum levels")
     pictured = field.on_first_rank() if profile is None and values["plot"] is not None else None
 
     def draw() -> Any:
@@ -138,8 +138,8 @@ def one_outcome(
 def field_outcome(components: tuple[Field, Field, Field], values: dict[str, Any]) -> Outcome:
     """The three components of an electric field."""
     unread = isinstance(components[2].values, Unread)
-    if values["plot"] is not None and unread:
-        components[2].values.refuse("A figure of slices")
+    if values["plot"] is not None:
+        components[2].check_in_memory("A figure of slices")
     targets = () if values["output"] is None else along_xyz(values["output"])
     pictured = None if values["plot"] is None else components[2].on_first_rank()
 

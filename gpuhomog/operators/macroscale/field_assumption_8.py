@@ -54,7 +54,6 @@ from ...errors import InputError
 from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, axis_index
 from ...results import Profile, Result, Tables, unit_after
-from ...streaming import Unread
 from ..averages.average import average
 from .assumption_8 import EMPTY, HALVINGS, NO, UNDECIDED, WIDTHS_PER_WAVE, YES
 from .field_intervals import ball_rows
@@ -138,8 +137,7 @@ class _Waves:
 
     @classmethod
     def of(cls, field: Field, what: str, middle: float | None = None) -> _Waves:
-        if isinstance(field.values, Unread):
-            field.values.refuse(what, "decide on its planar average")
+        field.check_in_memory(what, "decide on its planar average")
         values = np.asarray(field.on_every_rank().to_host(), dtype=np.float64)
         if middle is None:
             middle = (float(values.min()) + float(values.max())) / 2

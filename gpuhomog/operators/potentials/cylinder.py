@@ -190,12 +190,6 @@ def as_split(field: Field, slab: Slab, values: Any) -> Any:
     return transpose(field.comm, field.device, slab, values, field.slab.axis, field.slab.n)[0]
 
 
-def in_memory(field: Field, what: str, instead: str = "") -> None:
-    """InputError where the field is larger than memory; `instead` names what would work."""
-    if isinstance(field.values, Unread):
-        field.values.refuse(what, instead)
-
-
 def stretch_of(
     field: Field, cylinder: Cylinder, x_low: float | None, x_high: float | None, order: int | None
 ) -> tuple[int, int, int]:

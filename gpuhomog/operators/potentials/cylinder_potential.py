@@ -53,7 +53,6 @@ from .cylinder import (
     ON_PLANE,
     Cylinder,
     end_weights,
-    in_memory,
     phases_at,
     phases_of,
     places_of,
@@ -179,7 +178,7 @@ def disc_average(field: Field, axis: int | str, radius: float, *, edge: float = 
     normal = axis_index(axis)
     cylinder = Cylinder(field.grid, normal, float(radius), float(edge))
     cylinder.check()
-    in_memory(field, "A disc average at all points")
+    field.check_in_memory("A disc average at all points")
     values = cylinder.disc_filtered(field)
     return field.derive(values, {"step": "disc average", "axis": AXIS_NAMES[normal], **cylinder.facts()})
 
@@ -279,7 +278,7 @@ def cylinder_potential_field(
     normal = axis_index(axis)
     check_word("side", side, N_SIDES, "of a cylinder potential")
     check_word("way", way, WAYS, "of a cylinder potential")
-    in_memory(field, "A cylinder potential at all points", "ask for planes or points")
+    field.check_in_memory("A cylinder potential at all points", "ask for planes or points")
     cylinder = Cylinder(field.grid, normal, float(radius), float(edge))
     cylinder.check()
     if cylinder.leans:
@@ -330,7 +329,7 @@ def _spectral(field: Field, cylinder: Cylinder, wanted: _Wanted) -> dict[str, Ar
     reduction = _plane_spectra(cylinder, here, wanted)
     if field.slab.axis != cylinder.normal:
         along = AXIS_NAMES[cylinder.normal]
-        in_memory(field, f"A cylinder along {along}, whose planes are not those that are read,")
+        field.check_in_memory(f"A cylinder along {along}, whose planes are not those that are read,")
         values, slab = planes_whole(field, cylinder.normal)
         if field.comm.size == 1:
             slab = Slab.of(cylinder.n, axis=cylinder.normal)
@@ -427,7 +426,7 @@ def _direct(field: Field, cylinder: Cylinder, wanted: _Wanted) -> dict[str, Arra
         raise InputError(
             'method="direct" sums sharp discs of upright planes: leave edge out, or use method="spectral".'
         )
-    in_memory(field, "A direct sum")
+    field.check_in_memory("A direct sum")
     n1, n2 = cylinder.shape
     indices = np.empty((0, 3), dtype=np.int64)
     if points is None:

@@ -42,7 +42,7 @@ from ...reduction import JOIN, PLANES_AT_ONCE, Arrays, Reduction
 from ...results import Measurement, Result, Tables
 from ...units import FOUR_PI_KAPPA
 from ..excess.charge_profile import check_charge
-from .cylinder import Cylinder, end_weights, in_memory, phases_at, places_of, planes_whole, stretch_of
+from .cylinder import Cylinder, end_weights, phases_at, places_of, planes_whole, stretch_of
 from .cylinder_kernel import Array, disc_average_factor, disc_weight
 from .cylinder_sums import N_SIDES
 from .cylinder_table import classes_of, in_plane_wavevectors, khat_of_classes
@@ -197,7 +197,7 @@ def deviation_decay(
 def _upright_cylinder(field: Field, normal: int, radius: float) -> Cylinder:
     """The cylinder along an axis that is upright on periodic planes; InputError for any other."""
     if field.slab.axis != normal:
-        in_memory(field, f"The decay along {AXIS_NAMES[normal]}, whose planes are not those that are read,")
+        field.check_in_memory(f"The decay along {AXIS_NAMES[normal]}, whose planes are not those that are read,")
     cylinder = Cylinder(field.grid, normal, radius, 0.0)
     cylinder.check()
     if OPEN in [field.grid.boundary[i] for i in cylinder.in_plane]:

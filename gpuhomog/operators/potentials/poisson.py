@@ -51,7 +51,6 @@ from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, parse_boundary
 from ...parallel import Slab
 from ...reduction import JOIN, SUM, Arrays, Reduction
-from ...streaming import Unread
 from ...units import FOUR_PI_KAPPA
 from ..profiles.unrolled import quiet_runs
 from .derivatives import gradient
@@ -120,8 +119,8 @@ def electric_field(field: Field, boundary: str | Sequence[str] | None = None) ->
         x, y, z = (_derived(density, part, "scalar", "V/Å", "electric field") for part in results)
         return x, y, z
     potential = electrostatic_potential(field, boundary)
-    if isinstance(potential.values, Unread) and OPEN in potential.grid.boundary:
-        potential.values.refuse("The electric field of a potential with an open axis", "give the charge density")
+    if OPEN in potential.grid.boundary:
+        potential.check_in_memory("The electric field of a potential with an open axis", "give the charge density")
     x, y, z = (
         potential.derive(-part, {"step": "electric field"}, quantity="scalar", unit="V/Å")
         for part in gradient(potential)
