@@ -116,6 +116,10 @@ def test_a_figure_in_print(folder, monkeypatch, line):
                     not axis.get_label_text() or sum(text in axis.get_ticklabels(which="both") for text, _ in found) > 1
                 )
         assert not [text.get_text() for text, _ in found if text.get_fontsize() < SMALL], width
+        for axes in figure.axes:
+            if (legend := axes.get_legend()) is not None:
+                box = legend.get_window_extent()
+                assert axes.bbox.x0 < box.x0 and box.x1 < axes.bbox.x1, width
         paper = figure.bbox.padded(0.5)
         cut = [text.get_text() for text, box in found if not (paper.contains(*box.min) and paper.contains(*box.max))]
         assert not cut, width

@@ -279,7 +279,7 @@ def charges_of_ions(field: Field, ion_charges: IonCharges) -> NDArray[np.float64
         if ion_charges != "file":
             raise InputError(f'ion_charges = "{ion_charges}": give {{"Na": 1, ...}}, or "file" for those in the file.')
         if structure.charges is None:
-            raise InputError('ion_charges = "file", but the file states no charges: give {"Na": 1, ...}.')
+            raise InputError('ion_charges="file", but the file states no charges: give ion_charges={"Na": 1, ...}.')
         return np.array(structure.charges)
     present = _elements(field)
     if not structure.numbers.any():

@@ -154,7 +154,7 @@ def draw(numbers: FigureNumbers, width: str) -> Any:
     middle.plot(potential.x, potential.y, color=GREEN, lw=1.2)
     middle.axhline(known["mean"], color=GREEN, lw=0.9, ls=(0, (5, 2)))
     text = f"{known['mean']:.3g} V"
-    middle.text(-1.85 * A, known["mean"] + 0.03, text, ha="left", va="bottom", fontsize=6.5, color=GREEN)
+    middle.text(-1.85 * A, known["mean"] + 0.03, text, ha="left", va="bottom", fontsize=7, color=GREEN)
     middle.set_ylabel(axis_label("potential", potential.y_unit))
     right.plot(potential.x, potential.y, color=GREY, lw=0.7, label="φ of ρ")
     for name, colour in (("B, PP, B", VERMILION), ("BPPB", BLUE), ("B, then PPBB", ORANGE)):

@@ -136,7 +136,7 @@ def draw(numbers: FigureNumbers, width: str) -> Any:
         cell = [start, start + a], [-height * top, -height * top]
         left.plot([start, start], [-height * top, height * top], color=BLACK, lw=0.7, ls="--")
         left.plot(*cell, "-", color=colour, lw=5, solid_capstyle="butt")
-        left.text(start + a / 2, -height * top, f"cell {name}", ha="center", va="center", fontsize=6)
+        left.text(start + a / 2, -height * top, f"cell {name}", ha="center", va="center", fontsize=7)
         left.text(start, height * top, f"x$_{name}$", ha="center", va="bottom", fontsize=7)
     left.axhline(0, color=GREY, lw=0.5, zorder=0)
     left.set_xlim(line.x[0], line.x[-1])

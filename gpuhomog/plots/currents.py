@@ -55,7 +55,7 @@ def plot_current(result: PacketCurrent | DensityCurrent, *, width: str = "column
         rate = result.J_dipole[inside]
         upper.plot(time, rate, color=VERMILION, lw=0.8, ls=(0, (2, 2)), label="rate of the dipole", zorder=4)
     leave_room(upper, 0.28, 0.06)
-    upper.legend(**UPPER_LEFT, ncols=2, columnspacing=1.0, handlelength=1.4)
+    upper.legend(**UPPER_LEFT, ncols=2, columnspacing=0.6, handlelength=1.0, handletextpad=0.4)
     lower.axhline(0.0, color=GREY, lw=0.5, zorder=1)
     lower.plot(result.time, result.transferred, color=BLUE, lw=1.0, **look)
     name_axis(upper, "J", result.unit)

@@ -94,8 +94,8 @@ def plot_cylinder(result: CylinderPotential, *, number: int = 0, width: str = "p
 def plot_budget(result: PotentialBudget, *, width: str = "column") -> Figure:
     """The terms one after the other up to their sum, and the exact sum; below, the mean against R if it was asked for.
 
-    The upper figure counts from zero: each bar begins where the one before ends. In the lower one points are exact,
-    the line is what the solid angles of both surfaces give; depth of x_b and thickness are marked.
+    The upper figure counts from zero: each bar begins where the one before ends, and has its error. In the lower one
+    points are exact, the line is what the solid angles of both surfaces give; depth of x_b and thickness are marked.
     """
     page, limits = WIDTHS[width], result.radii is not None
     bars = _bars(result)
@@ -160,7 +160,8 @@ def _draw_bars(axes: Any, bars: list[tuple[str, Measurement, bool]], result: Pot
             continue
         axes.annotate(_printed(float(value), largest), (1.0, -number), (3, 0), **beside)
         colour = {"exact": BLACK, "mean": BLUE, "eq. 80": GREY}.get(name, GREEN if float(value) >= 0 else VERMILION)
-        axes.barh(-number, float(value), left=start, height=0.62, color=colour, lw=0)
+        error = {"xerr": value.uncertainty, "error_kw": {"elinewidth": 0.7, "capsize": 1.5, "capthick": 0.7}}
+        axes.barh(-number, float(value), left=start, height=0.62, color=colour, lw=0, **error)
         if not from_zero:
             at = start + float(value)
             axes.plot([at, at], [-number, -number - 1], color=GREY, lw=0.5, zorder=0)

@@ -43,7 +43,7 @@ BLACK, ORANGE, SKY, GREEN, YELLOW = "#000000", "#E69F00", "#56B4E9", "#009E73", 
 BLUE, VERMILION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
 
 
-GREY, VACUUM = "#8C8C8C", "#EFEFEF"
+GREY, VACUUM = "#707070", "#EFEFEF"  # letters in this grey are read on this paper
 
 
 UPPER_LEFT: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0.02, 1.0), "borderaxespad": 0.2}

@@ -179,7 +179,7 @@ def _wrong_quantity(source: Source, declared: str, quantity: str) -> str:
     if (declared, quantity) == ("electron_potential_energy", "electrostatic_potential"):
         return (
             f"{source.path}: {source.format} files hold the potential energy of an electron, which in eV is minus the "
-            "electrostatic potential in V. Read it as it is; changing the sign is a step of its own."
+            "electrostatic potential in V. Read it as it is: gh.electrostatic_potential(field) changes the sign."
         )
     return f'{source.path}: what it holds is declared, {said}, and not "{quantity}": leave quantity out.'
 

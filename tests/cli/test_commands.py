@@ -67,7 +67,8 @@ def test_convert_adds_ions_and_changes_units(run, tmp_path):
     report = run("convert", SILICON, "--ion-charges", "Si=4", "-o", "rho.h5", "--json").json
     assert report["result"]["quantity"] == "charge_density"
     assert abs(report["result"]["integral"]) < 1e-4
-    run("convert", "rho.h5", "--to-unit", "e/bohr^3", "-o", "atomic.h5")
+    converted = run("convert", "rho.h5", "--to-unit", "e/bohr^3", "-o", "atomic.h5", "--json").json["result"]
+    assert converted["integral_unit"] == "e" and converted["integral"] == pytest.approx(report["result"]["integral"])
     ratio = gh.read(tmp_path / "atomic.h5").values / gh.read(tmp_path / "rho.h5").values
     assert np.ptp(ratio) < 1e-12 * ratio.max()
     bohr = 0.529177210544

@@ -22,7 +22,7 @@ from ...operators.excess.surface import SurfaceExcess
 from ...operators.potentials.poisson import electrostatic_potential
 from ...operators.potentials.potential_step import PotentialStep
 from ...results import Measurement, Profile, Result, unit_after
-from ...units import is_rounding, times_length
+from ...units import conversion_factor, internal_unit, is_rounding, times_length
 from ...writers.text import strip_compression
 from .. import options as o
 from .. import parsing as p
@@ -99,6 +99,7 @@ def grid_report(field: Field) -> dict[str, Any]:
 def value_report(field: Field) -> dict[str, Any]:
     """What the values are, and their size."""
     low, high = field.extrema()
+    unit = field.unit and internal_unit(field.quantity, field.unit)  # that of an integral has no bohr
     return {
         "quantity": field.quantity,
         "unit": field.unit,
@@ -106,15 +107,14 @@ def value_report(field: Field) -> dict[str, Any]:
         "mean": field.mean(),
         "minimum": low,
         "maximum": high,
-        "integral": field.integral(),
-        "integral_unit": times_length(field.unit, 3),
+        "integral": field.integral() * (conversion_factor(field.unit, unit) if field.unit and unit else 1.0),
+        "integral_unit": times_length(unit, 3),
     }
 
 
 def value_rows(report: dict[str, Any]) -> Rows:
     """The same for people."""
-    unit = report["unit"]
-    counted = times_length(unit, 3)
+    unit, counted = report["unit"], report["integral_unit"]
     if report["quantity"] == "electron_density" and counted == "1":
         counted = "electrons"
     return [
