@@ -129,7 +129,7 @@ def test_from_a_potential(blocks, sign, quantity, unit):
     assert found.phi_mean_vs_vacuum_L.value == pytest.approx(BETHE - SHIFT, abs=2e-4)
     assert found.D_R_over_eps0.value == pytest.approx(BETHE - SHIFT, abs=2e-4)
     assert found.phi_paper_eq80.value == 0.0
-    assert "no second route" in found.residual_L.reason and "give density" in found.resolvability.reason
+    assert "no second route" in found.residual_L.reason and "give the density" in found.resolvability.reason
     both = gh.inner_potential(potential, density=charge)
     assert abs(both.residual_L.value) < 2e-3 and both.resolvability.defined
     assert both.source == quantity
