@@ -38,6 +38,7 @@ from .periods import LIKELY, NONE, PeriodEstimate, find_periods
 
 MOST_PASSES = 4
 FEWEST_PLANES = 4  # fewer show neither an average nor its ripple
+WORTH_TELLING = 0.05  # of the layers' ripple that a window leaves
 POINTS_PER_PERIOD = 48  # at least so many when the ripple is measured
 
 Periods = str | float | PeriodEstimate | Sequence[float | PeriodEstimate]
@@ -106,11 +107,25 @@ def macroscopic_average(
         "window_uncertainties": list(errors),
         "passes": int(passes),
         "chosen": "from the profile" if _is_auto(periods) else "by the user",
-        "diagnosis": [e.explanation for e in diagnosis],
+        "diagnosis": [*(e.explanation for e in diagnosis), *_left_by(profile, periods, ripple, stretches)],
         "ripple_measured": "in the crystalline windows" if stretches else "in the whole profile",
         **({"outside": list(ends)} if profile.boundary == OPEN else {}),
     }
     return replace(result, ripple=ripple, uncertainty=np.sqrt(variance), provenance=(*profile.provenance, step))
+
+
+def _left_by(
+    profile: Profile, periods: Periods, ripple: float, stretches: Sequence[tuple[tuple[float, float], float]]
+) -> list[str]:
+    """What there is to tell of windows that were given and leave much of the layers' ripple."""
+    if not stretches or _is_auto(periods):
+        return []
+    of_layers = _ripple(profile, stretches, (), 0)
+    if of_layers == 0 or ripple <= WORTH_TELLING * of_layers:
+        return []
+    return [
+        f"The window given leaves {100 * ripple / of_layers:.0f} % of the layers' ripple; whole periods leave none."
+    ]
 
 
 def _is_auto(periods: Periods) -> bool:

@@ -52,6 +52,18 @@ def test_ten_volt_wave_is_flat_whatever_the_points_per_period(n, count, periods)
     assert abs(smooth.periods[0] - 20.0 / count) < 1e-12
 
 
+@pytest.mark.parametrize(
+    ("window", "share"), [(4.0, None), (0.4, 98), (2.0, 64), (3.0, 30), (8.0, None), ("auto", None)]
+)
+def test_what_a_wrong_window_leaves_is_told(window, share):
+    """Of a sine |sinc(w/p)| is left: a window in nm keeps nearly all of it."""
+    x = np.arange(192) * (20.0 / 192)
+    smooth = gh.macroscopic_average(profile_of(-8 + 10 * np.cos(2 * np.pi * 5 * x / 20.0), 20.0), window)
+    told = [text for text in smooth.provenance[-1]["diagnosis"] if "The window given leaves" in text]
+    assert (share is None) == (told == []) and all(f"leaves {share} % of the layers" in text for text in told)
+    assert share is None or share == round(100 * abs(np.sinc(window / 4.0)))
+
+
 @pytest.mark.parametrize(("error", "passes"), [(0.01, 1), (0.05, 1), (0.01, 2), (0.05, 2)])
 def test_ripple_of_a_wrong_window_is_the_analytic_one(error, passes):
     x = np.arange(192) * (20.0 / 192)
