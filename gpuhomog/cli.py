@@ -119,8 +119,22 @@ def give_json(report: Mapping[str, Any]) -> None:
         print(json.dumps(report, ensure_ascii=not has_all, allow_nan=False))
 
 
+PAGES = Path(__file__).parent / "pages"
+
+
+def pages_of(command: str) -> list[Path]:
+    """The worked pages on which a command is used, most often first; what others call it last.
+
+    >>> [page.name for page in pages_of("surface")][0], pages_of("devices")
+    ('surfaces.md', [])
+    """
+    used = re.compile(rf"gpuhomog {re.escape(command)}(?![\w-])")
+    times = {page: len(used.findall(page.read_text(encoding="utf-8"))) for page in sorted(PAGES.glob("[a-z]*.md"))}
+    return sorted((page for page in times if times[page]), key=lambda page: ("other-tools" in page.stem, -times[page]))
+
+
 class PlainHelp:
-    """Help without the types of flags, and with the epilogue (examples) line by line as written."""
+    """Help without the types of flags, with the epilogue (examples) line by line as written, and the worked pages."""
 
     epilog: str | None
 
@@ -130,6 +144,8 @@ class PlainHelp:
         super().format_help(ctx, formatter)  # type: ignore[misc]
         self.epilog = examples
         print(examples or "")
+        if pages := pages_of(ctx.info_name or ""):
+            print("\n".join([" How to read what comes out", "", *(f"   {page}" for page in pages), ""]))
 
     def get_help_option(self, ctx: Any) -> Any:
         """Option --help."""
@@ -667,7 +683,7 @@ def build() -> typer.Typer:
     text = (
         "Lengths are in Å, charges in e, potentials in V. Every command prints a short table, or with --json one JSON "
         f'object; "{PROGRAM} COMMAND --help" explains it with examples. '
-        f"Worked pages, with the equations and how to read what comes out: {Path(__file__).parent / 'pages'}"
+        f"Worked pages, with the equations and how to read what comes out: {PAGES}"
     )
     app.callback(**help_of(summary, text, ("gpuhomog demo",)))(root)
     families = {name: title for title, names in FAMILIES.items() for name in names}

@@ -12,7 +12,7 @@ import pytest
 
 import gpuhomog as gh
 from gpuhomog import cli
-from gpuhomog.jobs import Outcome
+from gpuhomog.jobs import COMMANDS, Outcome
 
 
 def wire(n=32):
@@ -230,3 +230,8 @@ def test_the_help_says_where_the_worked_pages_are(run):
     told = "".join(run("--help").out.split())
     assert str(Path(gh.__file__).parent / "pages") in told
     assert (Path(gh.__file__).parent / "pages" / "README.md").is_file()
+    told = "".join(run("interface", "--help").out.split())
+    assert "Howtoreadwhatcomesout" in told and told.index("interfaces.md") < told.index("coming-from-other-tools.md")
+    assert "Howtoread" not in run("devices", "--help").out.replace(" ", "")
+    drawn = [name for name, command in COMMANDS.items() if any(option.name == "plot" for option in command.options)]
+    assert len(drawn) > 15 and all(cli.pages_of(name) for name in drawn)
