@@ -204,7 +204,8 @@ def plan_task(task: Task, inputs: PlannedInputs) -> PlannedTask:
     read, link = n_files * read, n_files * link
     total = read_once(n_files * busiest_bytes(field)) if read else Cost()  # are all values finite?
     others = [(name, values[name]) for name in ("density", "other") if values.get(name) is not None]
-    for name, file in [*others, *(("less", file) for file in values.get("less") or ())]:
+    others += [(name, file) for name in ("plus", "less") for file in values.get(name) or ()]
+    for name, file in others:
         same = {name: values.get(name) for name in ("boundary", "dtype", "max_memory")}
         second, more, to_device = inputs.field({"file": file, **same})
         read, link = read + more, link + to_device

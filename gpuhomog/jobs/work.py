@@ -76,12 +76,12 @@ def info_work(field: Field, values: Mapping[str, Any]) -> Work:
 
 
 def convert_work(field: Field, values: Mapping[str, Any]) -> Work:
-    """Less others, another unit, and the numbers."""
-    n_bytes, less = busiest_bytes(field), values["less"] or ()
+    """With others added and subtracted, in another unit, and the numbers."""
+    n_bytes, n_others = busiest_bytes(field), len(values["plus"] or ()) + len(values["less"] or ())
     other_unit = Cost() if values["to_unit"] is None else read_once(n_bytes, n_bytes)
-    differences = times(len(less), read_once(2 * n_bytes, n_bytes))
-    work = differences.beside(other_unit).beside(report_cost(n_bytes))
-    return Work(work, ((values["output"], field.grid.shape),), kept=None if less else 0)
+    joined = times(n_others, read_once(2 * n_bytes, n_bytes))
+    work = joined.beside(other_unit).beside(report_cost(n_bytes))
+    return Work(work, ((values["output"], field.grid.shape),), kept=None if n_others else 0)
 
 
 def average_work(field: Field, values: Mapping[str, Any]) -> Work:

@@ -6,6 +6,7 @@ Out  Outcome.
 
 from __future__ import annotations
 
+import operator
 from dataclasses import replace
 from typing import Any
 
@@ -78,14 +79,15 @@ def header_only(values: dict[str, Any], header: dict[str, Any]) -> Outcome:
 
 
 def run_convert(inputs: Inputs, values: dict[str, Any]) -> Outcome:
-    """The same field in another file, less others."""
+    """The same field in another file, with others added and subtracted."""
     field = inputs.field(values)
-    for file in values["less"] or ():
-        part = inputs.passing({**values, "file": file})
-        try:
-            field = field - part
-        except InputError as error:
-            raise type(error)(f"{file}: {error}") from None
+    for joined, files in ((operator.add, values["plus"]), (operator.sub, values["less"])):
+        for file in files or ():
+            part = inputs.passing({**values, "file": file})
+            try:
+                field = joined(field, part)
+            except InputError as error:
+                raise type(error)(f"{file}: {error}") from None
     field = made_of(field, values)
     if values["to_unit"] is not None:
         field = field.to(values["to_unit"])
@@ -106,15 +108,20 @@ def check_convert(values: dict[str, Any]) -> None:
         raise InputError("--less leaves a difference, which holds no ions: leave --ion-charges out.")
 
 
-LESS = o.Option(
-    "less",
+PLUS = o.Option(
+    "plus",
     p.listed_paths,
     "FILE,…",
-    "Subtract the fields of these files, of the same quantity on the same grid, as densities of the parts from that of "
-    "the whole.",
+    "Add the fields of these files, of the same quantity on the same grid, as valence to core (AECCAR0 and AECCAR2).",
     panel=o.METHOD,
     names=o.INPUT_FILE,
     files=tuple,
+)
+LESS = replace(
+    PLUS,
+    name="less",
+    help="Subtract the fields of these files, of the same quantity on the same grid, as densities of the parts from "
+    "that of the whole.",
 )
 TO_UNIT = o.Option("to-unit", p.unit, "U", "Convert the values to this unit, such as e/bohr^3 or meV.", panel=o.OUTPUT)
 
@@ -148,15 +155,16 @@ COMMANDS = (
         "convert",
         "Write a field to another file format.",
         "Reads any supported file and writes HDF5, Zarr, NumPy, cube, XSF, CHGCAR or LOCPOT. With --ion-charges an "
-        "electron density becomes a charge density: electrons negative, each ion a Gaussian of its charge. With --less "
-        "a difference of densities is written.",
+        "electron density becomes a charge density: electrons negative, each ion a Gaussian of its charge. With --plus "
+        "and --less a sum, or a difference, of densities is written.",
         (
             "gpuhomog convert CHGCAR -o density.h5",
             "gpuhomog convert CHGCAR --less slab/CHGCAR,molecule/CHGCAR -o difference.cube",
+            "gpuhomog convert AECCAR0 --plus AECCAR2 -o all_electrons.h5",
             "gpuhomog convert CHGCAR --ion-charges Na=1,Cl=7 -o charge.h5",
             "gpuhomog convert LOCPOT --to-unit Ha -o potential.cube",
         ),
-        (*o.READING, LESS, *o.MAKING, required(o.OUT), TO_UNIT, *o.READING_COMMON),
+        (*o.READING, PLUS, LESS, *o.MAKING, required(o.OUT), TO_UNIT, *o.READING_COMMON),
         run_convert,
         check_convert,
     ),

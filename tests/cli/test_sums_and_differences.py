@@ -1,4 +1,4 @@
-"""convert --less: a field less others, from the command line and job files; what does not fit."""
+"""convert --plus and --less: sums and differences of fields, from the command line and job files; what does not fit."""
 
 from pathlib import Path
 
@@ -39,16 +39,32 @@ def test_a_density_less_its_parts(run, densities, unit):
     assert less == LESS.split(",")
 
 
-def test_names_of_a_job_start_in_its_folder(run, densities, monkeypatch):
+def test_a_sum_has_ions(run, densities):
+    """Two electrons of the core, three of the valence, and a nucleus of five: neutral."""
+    atoms = gh.Structure((1,), np.zeros((1, 3)))
+    for name, n_electrons in (("core", 2.0), ("valence", 3.0)):
+        values = np.full((6, 5, 4), n_electrons / 120.0)
+        cell = np.diag([6.0, 5.0, 4.0])
+        gh.write(gh.Field.from_array(values, cell, quantity="electron_density", structure=atoms), f"{name}.h5")
+    words = ("convert", "core.h5", "--plus", "valence.h5", "--ion-charges", "H=5", "--ion-width", "1.2")
+    ran = run(*words, "-o", "charge.npz", "--json")
+    assert ran.code == 0, ran.err
+    assert ran.json["result"]["quantity"] == "charge_density" and abs(ran.json["result"]["integral"]) < 1e-12
+    assert run("convert", "whole.h5", "--plus", LESS, "--less", LESS, "-o", "same.npz").code == 0
+    np.testing.assert_allclose(gh.read("same.npz").to_host(), densities["whole"], atol=1e-15)
+
+
+@pytest.mark.parametrize(("option", "sign"), [("plus", 1), ("less", -1)])
+def test_names_of_a_job_start_in_its_folder(run, densities, option, sign):
     Path("jobs").mkdir()
-    less = '["../parts/slab.h5", "../parts/molecule.h5"]'
+    parts = '["../parts/slab.h5", "../parts/molecule.h5"]'
     Path("jobs/job.toml").write_text(
-        f'[input]\nfile = "../whole.h5"\n[[task]]\ncommand = "convert"\nless = {less}\noutput = "difference.npz"\n'
+        f'[input]\nfile = "../whole.h5"\n[[task]]\ncommand = "convert"\n{option} = {parts}\noutput = "difference.npz"\n'
     )
     planned = run("plan", "jobs/job.toml", "--json").json["tasks"][0]
     assert planned["read_bytes"] == sum(file.stat().st_size for file in (Path("whole.h5"), *Path("parts").iterdir()))
     assert run("run", "jobs/job.toml").code == 0
-    expected = densities["whole"] - densities["slab"] - densities["molecule"]
+    expected = densities["whole"] + sign * (densities["slab"] + densities["molecule"])
     np.testing.assert_allclose(gh.read("jobs/difference.npz").to_host(), expected, rtol=1e-13, atol=1e-15)
 
 
