@@ -267,7 +267,8 @@ def test_a_rank_whose_device_is_full_or_which_has_none_ends_all(folder):
         return together(3, attempt)
 
     assert told("x.npy", Full()) == ["DeviceError: rank 1 of 3: the GPU is full."] * 3
-    assert told("x.npy", 17) == ["AttributeError: rank 1 of 3: 'int' object has no attribute 'name'"] * 3
+    unknown = 'DeviceError: rank 1 of 3: Unknown device 17: choose "auto", "cpu" or "gpu:N".'
+    assert told("x.npy", 17) == [unknown] * 3
 
 
 def test_a_device_or_type_that_one_rank_refuses(folder):
