@@ -83,26 +83,20 @@ def number(raw: Any) -> float:
     return value
 
 
+def positive(raw: Any, such: str = "") -> float:
+    """One positive number; `such` says what of."""
+    try:
+        value = number(raw)
+    except Unusable:
+        value = 0.0
+    if value <= 0:
+        raise Unusable(f"give a positive number{such}")
+    return value
+
+
 def length(raw: Any) -> float:
     """One positive number in Å."""
-    try:
-        value = number(raw)
-    except Unusable:
-        value = 0.0
-    if value <= 0:
-        raise Unusable("give a positive number in Å, such as 4.0")
-    return value
-
-
-def positive(raw: Any) -> float:
-    """One positive number."""
-    try:
-        value = number(raw)
-    except Unusable:
-        value = 0.0
-    if value <= 0:
-        raise Unusable("give a positive number")
-    return value
+    return positive(raw, " in Å, such as 4.0")
 
 
 def time_step(raw: Any) -> tuple[float, str]:

@@ -4,6 +4,7 @@ from math import floor
 
 import numpy as np
 import pytest
+from planes_read import planes_read
 from ranks import together
 
 import gpuhomog as gh
@@ -30,15 +31,8 @@ def close(streamed, array):
 
 def passes_of(field):
     """How often the planes of a field are read from now on, all in all."""
-    stream, count = field.values.stream, [0]
-    read = stream.read
-
-    def counting(start, stop):
-        count[0] += stop - start
-        return read(start, stop)
-
-    stream.read = counting
-    return lambda: count[0] / stream.slab.n
+    read = planes_read(field)
+    return lambda: read() / field.values.stream.slab.n
 
 
 @pytest.mark.parametrize("name", KERNELS)
