@@ -62,8 +62,8 @@ class World:
     def exchange(self, sent: Sequence[Any], received: Sequence[Any], device: Any = None) -> None:
         """Parts go from where they lie; those with gaps are packed, a few at a time, and arrive with their gaps.
 
-        Within a node MPICH copies a message without gaps straight into its place, 6 GB/s, and one of a type with gaps,
-        as those of Alltoallw, in small pieces through memory of its own, 1.3 GB/s.
+        Within a node MPICH copies what is sent without gaps straight into its place: two ranks exchange 14 MB in 3 ms.
+        They take 11 where what is sent has a type with gaps, and by Alltoallw always.
         """
         if device is not None and not all(isinstance(a, np.ndarray) for a in (*sent, *received)):
             transport = device.transport(self)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gpuhomog.device.gpu import GPU
-from gpuhomog.device.gpu.runtime import ALLOWED_SHARED, CuPyRuntime
+from gpuhomog.device.gpu.runtime import ALLOWED_SHARED, MOST_DECLARED, CuPyRuntime
 from gpuhomog.device.gpu.sources import instances, source
 from gpuhomog.device.gpu.spectral import Evaluated
 from gpuhomog.operators.averages.line_weights import Window, window_of
@@ -139,7 +139,7 @@ class Kernel:
         self.launched.append(shared_mem)
 
 
-@pytest.mark.parametrize("declared", [0, 16, 504, 4096])
+@pytest.mark.parametrize("declared", [0, 16, 504, MOST_DECLARED])
 @pytest.mark.parametrize("told_beside", [False, True])
 def test_shared_memory_is_asked_for_beside_what_a_kernel_declares(declared, told_beside):
     kernel = Kernel(declared, ALLOWED_SHARED - declared * told_beside)

@@ -5,6 +5,7 @@ import pytest
 
 from gpuhomog.device import CPU
 from gpuhomog.device.gpu import ranges as launches
+from gpuhomog.device.gpu.runtime import MOST_DECLARED
 from gpuhomog.errors import DeviceError
 
 NO_ENDS = np.zeros((0, 7))
@@ -122,7 +123,7 @@ def test_the_first_rung(gpu, dtype):
 
 def test_a_row_that_no_block_holds_is_refused(host_gpu, monkeypatch):
     values = host_gpu.asarray(noise((1, 1, 900), np.float64))
-    monkeypatch.setattr(host_gpu.runtime, "shared_bytes", 8 * (400 + 31 * 2) + launches.DECLARED)
+    monkeypatch.setattr(host_gpu.runtime, "shared_bytes", 8 * (400 + 31 * 2) + MOST_DECLARED)
     ranges(host_gpu, values, np.array([(0, 0, 0, 400)]), NO_ENDS, (False,) * 3, 2)
     with pytest.raises(DeviceError, match=r"401 points in a row at every 2 points needs 3704 bytes .* has 3696: take"):
         host_gpu.window_ranges(values, np.array([(0, 0, 0, 401)]), NO_ENDS, (False,) * 3, 2)

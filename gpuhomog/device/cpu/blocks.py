@@ -151,14 +151,12 @@ def filtered_blocks(values: NDArray[Any], multipliers: Sequence[Any], threads: i
     order = (0, 1, 2) if 1 in axes else (1, 0, 2) if 0 in axes else (0, 2, 1)
     flat = [i for i, axis in enumerate(order) if axis not in axes]
     stored = [replace(m, order=tuple(m.order[axis] for axis in order)) for m in multipliers]
-    results: list[NDArray[Any]] = []
 
     def empty() -> NDArray[Any]:
-        results.append(np.empty(values.shape, values.dtype))
-        return results[-1].transpose(order)
+        return np.empty(values.shape, values.dtype).transpose(order)
 
-    _filter(values.transpose(order), stored, flat, empty, threads if values.size > SMALL else 1)
-    return results
+    results = _filter(values.transpose(order), stored, flat, empty, threads if values.size > SMALL else 1)
+    return [result.transpose(order) for result in results]
 
 
 def filtered_slabs(
@@ -166,14 +164,7 @@ def filtered_slabs(
 ) -> list[NDArray[Any]]:
     """The same of planes that ranks share; lines turns those of axis 0 into modes of axis 1, and back."""
     flat = [2] if 2 not in transformed_axes(multipliers) else []
-    results: list[NDArray[Any]] = []
-
-    def kept() -> NDArray[Any]:
-        results.append(empty())
-        return results[-1]
-
-    _filter(planes, multipliers, flat, kept, threads if planes.size > SMALL else 1, lines)
-    return results
+    return _filter(planes, multipliers, flat, empty, threads if planes.size > SMALL else 1, lines)
 
 
 def _filter(
@@ -183,13 +174,16 @@ def _filter(
     empty: Callable[[], NDArray[Any]],
     threads: int,
     lines: Any = None,
-) -> None:
-    """For each multiplier the filtered values into an empty result; along axis 1 all are transformed."""
+) -> list[NDArray[Any]]:
+    """For each multiplier the filtered values in an empty result; along axis 1 all are transformed."""
     m_1 = multipliers[0].stored_shape[1]
     spectra = _filtered_modes(*_modes(values, m_1, threads, lines), multipliers, flat, threads)
+    results = []
     while spectra:
         modes = spectra.pop(0)
-        transform_back(modes if lines is None else lines.back(modes), empty(), m_1, threads)
+        results.append(empty())
+        transform_back(modes if lines is None else lines.back(modes), results[-1], m_1, threads)
+    return results
 
 
 def _modes(values: NDArray[Any], m_1: int, threads: int, lines: Any) -> tuple[NDArray[Any], int]:

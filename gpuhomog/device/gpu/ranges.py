@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 
 from ...errors import DeviceError
 from .memory import Memory, c_name
+from .runtime import MOST_DECLARED
 
 FILE = "window_ranges.cu"
 BLOCK = 128
 TILE = 4
 """window_ranges.cu: rows of outputs of a block."""
-DECLARED = 2048
-"""Bytes of shared memory beside the line: more than the kernel declares."""
 
 
 class Ranges(Memory):
@@ -47,11 +46,11 @@ class Ranges(Memory):
         reach = int((table[..., 0] + table[..., 1]).max())
         threads = min(BLOCK, 32 * -(-n_out[2] // 32))
         length = (threads - 1) * every + reach
-        while length * dtype.itemsize + DECLARED > self.runtime.shared_bytes and threads > 32:
+        while length * dtype.itemsize + MOST_DECLARED > self.runtime.shared_bytes and threads > 32:
             threads -= 32
             length = (threads - 1) * every + reach
-        if length * dtype.itemsize + DECLARED > self.runtime.shared_bytes:
-            room = self.runtime.shared_bytes - DECLARED
+        if length * dtype.itemsize + MOST_DECLARED > self.runtime.shared_bytes:
+            room = self.runtime.shared_bytes - MOST_DECLARED
             raise DeviceError(
                 f"A window of {reach} points in a row at every {every} points needs {length * dtype.itemsize} bytes of "
                 f'shared memory, and a block of {self.runtime.name} has {room}: take a smaller one, or device="cpu".'

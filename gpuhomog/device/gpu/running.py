@@ -17,6 +17,7 @@ import numpy as np
 from ...errors import DeviceError
 from ...memory_order import is_fortran_ordered
 from .memory import RESERVED_BYTES, Memory, c_bool, c_name
+from .runtime import MOST_DECLARED
 
 RINGS_FILE = "box_rings.cu"
 STEPS_FILE = "box_steps.cu"
@@ -216,7 +217,7 @@ class Running(Memory):
         threads = 32 * steps.batch * -(-n2 // (32 * steps.batch * word))
         room = -(-(2 * word + steps.ends - 2) // word) * word
         shared = 2 * steps.batch * -(-(n2 + room) // word) * 16
-        if threads > steps.threads or shared + 2048 > self.runtime.shared_bytes:
+        if threads > steps.threads or shared + MOST_DECLARED > self.runtime.shared_bytes:
             return None
         pitch = -(-n2 // word) * word
         chunk = self._planes_of_a_chunk(values, steps, n1 * pitch * size)
@@ -278,7 +279,7 @@ class Running(Memory):
         shared = lines * (line * size * (2 if inner == 1 else 1) + (-(-n // UNIT) + 1) * (16 if size == 8 else 8))
         sizes = tuple(np.int64(i) for i in (outer, n, inner))
         arguments = (values, out, places, weights, np.int32(axis), scale, *sizes)
-        if axis == 0 or shared + 2048 > self.runtime.shared_bytes:
+        if axis == 0 or shared + MOST_DECLARED > self.runtime.shared_bytes:
             stretches = max(1, min(-(-n // 64), PASS_LANES * self.runtime.n_multiprocessors // (outer * inner)))
             grid: tuple[int, ...] = (-(-outer * inner // 256), stretches)
             self.runtime.launch(PASSES_FILE, f"box_walk<{name}, {ends}>", grid, (256,), arguments)
@@ -300,7 +301,7 @@ class Running(Memory):
         if values.size == 0:
             return low, high
         n, name, size = values.shape[axis], c_name(values.dtype), values.dtype.itemsize
-        width, start, room = min(width, n), start % n, self.runtime.shared_bytes - 2048
+        width, start, room = min(width, n), start % n, self.runtime.shared_bytes - MOST_DECLARED
         outer, inner = int(np.prod(values.shape[:axis])), int(np.prod(values.shape[axis + 1 :]))
         unit = next(u for u in ROW_UNITS[name] if u <= width)
         shared = (2 * (-(-n // 4) * 4) + n + width + unit - 1 + 4 * ((n + width - 1) // unit)) * size

@@ -29,8 +29,8 @@ from .sources import instances, source
 OPTIONS = ("-std=c++17", "-default-device", "--fmad=true", "--extra-device-vectorization")
 ALLOWED_SHARED = 48 << 10
 """Bytes of shared memory, declared and dynamic together, that a block has without asking."""
-MOST_DECLARED = 8 << 10
-"""Of them, what no kernel here declares."""
+MOST_DECLARED = 2 << 10
+"""Of them, what no kernel here declares: left beside dynamic memory that fills the rest of a block's."""
 INSUFFICIENT_DRIVER, NO_DEVICE = 35, 100
 """CUDA's errors of a driver that is too old, and of a machine without a GPU."""
 

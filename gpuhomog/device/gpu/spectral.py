@@ -30,6 +30,7 @@ from ..node import usable_cores
 from ..padded import convolved_planes, slabs_by_planes
 from .memory import Memory, c_name
 from .polynomials import COEFFICIENTS, tabulated
+from .runtime import MOST_DECLARED
 from .sources import instances
 from .transforms import transforms_of
 
@@ -120,7 +121,7 @@ class Spectral(Memory):
         blocks = max(1, min(shape[0] * shape[1], SHELL_BLOCKS * self.runtime.n_multiprocessors))
         partial = self.empty((3, blocks, n_shells), np.float64)
         real = "float" if spectrum.dtype == np.complex64 else "double"
-        at_once = min(n_shells, (self.runtime.shared_bytes - 2048) // 8, MOST_SHELLS)
+        at_once = min(n_shells, (self.runtime.shared_bytes - MOST_DECLARED) // 8, MOST_SHELLS)
         for what in range(3):
             for first in range(0, n_shells, at_once):
                 count = min(at_once, n_shells - first)
