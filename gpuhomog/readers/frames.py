@@ -26,10 +26,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import FileFormatError, InputError
 from ..operators.points.trajectory_average import Frame
-from ..structure import SYMBOLS
+from ..structure import SYMBOLS, Structure
 from .compressed import check_is_file
 from .point_charges import CHARGE_ARRAYS, Ions, read_point_charges
-from .trajectories import read_trajectory, rows_of_cell
+from .trajectories import check_frame, read_trajectory, rows_of_cell
+from .xyz import SUFFIXES, check_frames
 
 BY_ASE = (".xyz", ".extxyz", ".traj")
 
@@ -80,6 +81,9 @@ def read_frames(
     place = Path(path)
     if is_by_ase(place):
         check_is_file(place)
+    if place.suffix.lower() in SUFFIXES:
+        check_is_file(place)
+        check_frames(place, stop)
     if topology is not None or kind is not None or not (is_by_ase(place) and _is_of_elements(place)):
         return read_trajectory(
             place,
@@ -124,7 +128,8 @@ def _by_ase(
             rows = np.asarray(atoms.cell, dtype=np.float64) if cell is None else cell
             if abs(np.linalg.det(rows)) < 1e-12:
                 raise InputError(f"{where} states no cell: give cell=…, three rows in Å.")
-            yield Frame(np.asarray(atoms.positions, dtype=np.float64), _charges(atoms, charges, where), rows)
+            found = _charges(atoms, charges, where)
+            yield check_frame(Frame(np.asarray(atoms.positions, dtype=np.float64), found, rows), where)
 
 
 def _atoms(place: Path) -> Generator[Any]:
@@ -147,7 +152,10 @@ def _atoms(place: Path) -> Generator[Any]:
 
 
 def _charges(atoms: Any, charges: Mapping[str, float] | None, where: str) -> NDArray[np.float64]:
-    symbols = atoms.get_chemical_symbols()
+    try:
+        symbols = Structure(atoms.numbers, atoms.positions).symbols
+    except InputError as error:
+        raise FileFormatError(f"{where}: {error}") from None
     if charges is not None:
         missing = sorted(set(symbols) - charges.keys())
         if missing:
