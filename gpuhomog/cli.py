@@ -460,8 +460,15 @@ def show(outcome: Outcome, report: Mapping[str, Any]) -> None:
         console.print(f"wrote {path}", markup=False, soft_wrap=True)
 
 
-def run_tasks(tasks: Sequence[Task], as_json: bool, quiet: bool, fresh: bool = False) -> list[dict[str, Any]]:
-    """Run tasks on shared inputs, showing each when it is done; their reports, warnings included."""
+Told = tuple[Outcome, dict[str, Any]]
+"""Outcome and report of a task."""
+
+
+def run_tasks(tasks: Sequence[Task], as_json: bool, quiet: bool, fresh: bool) -> list[dict[str, Any]]:
+    """Run tasks on shared inputs, showing each when it is done; their reports, warnings included.
+
+    Tasks that keep within a limit of memory share the passes over their inputs.
+    """
     ranks = world()
     several = len(tasks) > 1
     agree_on(ranks, {"the list of commands": ", ".join(task.command.name for task in tasks)}, "run")
@@ -470,52 +477,35 @@ def run_tasks(tasks: Sequence[Task], as_json: bool, quiet: bool, fresh: bool = F
             ranks, task.words, f"run task {number} ({task.command.name})" if several else f"run {task.command.name}"
         )
     inputs = Inputs(ranks)
-    reports = []
-    if is_streamed(tasks):
-        return run_together(tasks, inputs, as_json, quiet, fresh)
-    for task in tasks:
+
+    def run(task: Task) -> Told | None:
         found: list[str] = []
-        with collected(found), bars(task.command.name, not quiet):
-            told = run_task(task, inputs)
-        if told is None:
-            continue
-        outcome, report = told
-        report["warnings"] = found if task.command.alone else everyones(ranks, found)
-        reports.append(report)
-        if not (as_json or quiet):
-            show(outcome, report)
-    return reports
-
-
-def run_task(task: Task, inputs: Inputs) -> tuple[Outcome, dict[str, Any]] | None:
-    """Outcome and report of a task; None where the first of several ranks runs it for all, and this is another."""
-    if not task.command.alone:
-        return task.run(inputs)
-    told: list[tuple[Outcome, dict[str, Any]]] = []
-    inputs.first(lambda: told.append(task.run(Inputs())))
-    return told[0] if told else None
-
-
-def run_together(
-    tasks: Sequence[Task], inputs: Inputs, as_json: bool, quiet: bool, fresh: bool
-) -> list[dict[str, Any]]:
-    """The same for tasks that keep within a limit of memory: they share the passes over their inputs."""
-
-    def run(number: int, task: Task) -> tuple[Outcome, dict[str, Any]] | None:
-        found: list[str] = []
-        _found.set(found)  # of this task's own context
+        _found.set(found)  # in this task's own context, if it takes turns
         told = run_task(task, inputs)
         if told is not None:
-            told[1]["warnings"] = found if task.command.alone else everyones(inputs.comm, found)
+            told[1]["warnings"] = found if task.command.alone else everyones(ranks, found)
         return told
 
-    def done(number: int, told: tuple[Outcome, dict[str, Any]] | None) -> None:
+    def done(told: Told | None) -> None:
         if told is not None and not (as_json or quiet):
             show(*told)
 
-    with collected([]), bars(tasks[0].command.name if len(tasks) == 1 else "run", not quiet):
-        everything = run_streamed(tasks, run, done, comm=inputs.comm, fresh=fresh)
-        return [told[1] for told in everything if told is not None]
+    everything = []
+    with collected([]):
+        if is_streamed(tasks):
+            with bars("run" if several else tasks[0].command.name, not quiet):
+                everything = run_streamed(tasks, run, done, ranks, fresh)
+        else:
+            for task in tasks:
+                with bars(task.command.name, not quiet):
+                    everything.append(run(task))
+                done(everything[-1])
+    return [told[1] for told in everything if told is not None]
+
+
+def run_task(task: Task, inputs: Inputs) -> Told | None:
+    """Run one task; None where the first of several ranks runs it for all, and this is another."""
+    return inputs.first(lambda: task.run(Inputs())) if task.command.alone else task.run(inputs)
 
 
 def run_command(command: Command, given: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from dataclasses import field as dataclass_field
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..device import choose_device
 from ..errors import InputError, nearest_known
@@ -33,6 +33,8 @@ from .options import FIELD_FILE, FIGURE_FILE, INPUT_FILE, JSON, QUIET, RESULT_FI
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 
 Rows = list[tuple[str, ...]]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -106,11 +108,11 @@ class Inputs:
         self.comm: Comm = comm or Serial()
         self._fields: dict[tuple[Any, ...], Field] = {}
 
-    def first(self, work: Callable[[], Any]) -> None:
-        """Work that the first rank does for all; if it fails, it fails for all."""
+    def first(self, work: Callable[[], T]) -> T | None:
+        """What the first rank finds for all, None on the others; if it fails, it fails for all."""
         with agreed(self.comm):
-            if self.comm.rank == 0:
-                work()
+            found = work() if self.comm.rank == 0 else None
+        return found
 
     def field(self, values: Mapping[str, Any]) -> Field:
         """The field of a task's input file, read as its options say."""
