@@ -164,14 +164,7 @@ LARGEST = o.Option(
 )
 
 
-def place_of_cut(raw: Any) -> str | float:
-    """A position, or "auto"."""
-    try:
-        return "auto" if raw == "auto" else p.number(raw)
-    except p.Unusable:
-        raise p.Unusable('give a position in Å, or "auto"') from None
-
-
+place_of_cut = p.word_or(p.number, 'give a position in Å, or "auto"', auto="auto")
 STAGES = replace(o.EPS, here="One for each stage, from the smallest up. Default: one for each gap of the spectrum.")
 
 INTERFACES = o.Option(

@@ -140,25 +140,8 @@ def run_decay(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     return outcome_of("plot_decay", result, values)
 
 
-def positions(raw: Any) -> tuple[float, ...]:
-    """One position or several.
-
-    >>> positions("3,4.5")
-    (3.0, 4.5)
-    """
-    values = p.several(raw)
-    if not values:
-        raise p.Unusable("give positions in Å, such as 12.0 or 8,12")
-    return values
-
-
-def two_fractions(raw: Any) -> tuple[float, ...]:
-    """A place in a plane."""
-    values = p.several(raw)
-    if len(values) != 2:
-        raise p.Unusable("give two fractions of the plane's lattice vectors, such as 0.5,0.25")
-    return values
-
+positions = p.numbers("give positions in Å, such as 12.0 or 8,12")
+two_fractions = p.numbers("give two fractions of the plane's lattice vectors, such as 0.5,0.25", 2)
 
 CYLINDER_RADIUS = replace(
     o.RADIUS,
