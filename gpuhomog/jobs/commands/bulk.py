@@ -21,7 +21,7 @@ from ...writers.tables import SideBySide
 from .. import options as o
 from .. import parsing as p
 from ..task import Command, Inputs, Outcome, Rows
-from .common import check_making, made, result_out, shown
+from .common import check_making, drawing, made, result_out, shown
 
 
 def run_moments(inputs: Inputs, values: dict[str, Any]) -> Outcome:
@@ -49,17 +49,13 @@ def run_moments(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         rows: Rows = [("window", f"{values['width']:g} Å"), ("smallest, largest", spread)]
         tables.append(("Dipole density", rows))
 
-    def draw() -> Any:
-        from ...plots import plot_moments
-
-        return plot_moments(profile, result, dipole, origin=field.grid.origin, width=values["figure_width"] or "column")
-
     target = values["output"]
     written: Any = result
     fields = {"m1": result.m1_field, "m2": result.m2_field, "w": result.w_field, "m1_slope": result.m1_slope}
     known = {name: part for name, part in fields.items() if part is not None}
     if target is not None and target.suffix == ".csv" and known:
         written = SideBySide(known)
+    draw = drawing("plot_moments", values, profile, result, dipole, origin=field.grid.origin)
     return Outcome(report, tables, {target: written, values["dipole"]: dipole or profile}, draw)
 
 
@@ -99,11 +95,6 @@ def run_homogenize(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     kept = kept * len(chosen) if len(kept) == 1 else kept
     result = homogenize(profile, [replace(stage, interfaces=at) for stage, at in zip(chosen, kept, strict=True)])
 
-    def draw() -> Any:
-        from ...plots import plot_homogenized
-
-        return plot_homogenized(profile, result, origin=field.grid.origin, width=values["figure_width"] or "column")
-
     target = values["output"]
     written: Any = result
     if target is not None and target.suffix == ".csv":
@@ -111,6 +102,7 @@ def run_homogenize(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         for number, stage in enumerate(result.stages, 1):
             columns |= {f"average_{number}": stage.average, f"macroscopic_{number}": stage.macroscopic}
         written = SideBySide(columns)
+    draw = drawing("plot_homogenized", values, profile, result, origin=field.grid.origin)
     return Outcome(result.to_dict(), result.tables(), {target: written}, draw)
 
 

@@ -19,7 +19,7 @@ from ...operators.profiles.planar import planar_average
 from .. import options as o
 from .. import parsing as p
 from ..task import Command, Inputs, Outcome, Rows
-from .common import check_making, grid_report, made, outcome_of, result_out, value_report, value_rows
+from .common import check_making, drawing, grid_report, made, outcome_of, result_out, value_report, value_rows
 
 POINTS = ("at", "point")
 POTENTIALS = ("electrostatic_potential", "electron_potential_energy")
@@ -67,13 +67,7 @@ def run_cylinder(field: Field, values: dict[str, Any]) -> Outcome:
     if values["at"] is not None or values["point"] is not None:
         places = values["at"] if values["point"] is None else [values["point"]]
         result = cylinder_potential(field, axis, radius, at=places, **how)
-
-        def draw() -> Any:
-            from ...plots import plot_cylinder
-
-            return plot_cylinder(result, width=values["figure_width"] or "page")
-
-        return Outcome(result.to_dict(), result.tables(), {}, draw)
+        return outcome_of("plot_cylinder", result, values, width="page")
     found = cylinder_potential_field(field, axis, radius, **how)
     reports = {
         "potential": value_report(found.potential),
@@ -84,16 +78,11 @@ def run_cylinder(field: Field, values: dict[str, Any]) -> Outcome:
     tables: list[tuple[str, Rows]] = [
         (title, value_rows(report)[2:]) for title, report in zip(titles, reports.values(), strict=True)
     ]
-    pictured = None if values["plot"] is None else found.potential.on_first_rank()
-
-    def draw_slices() -> Any:
-        from ...plots import plot_slices
-
-        assert pictured is not None  # on the first rank, which draws
-        return plot_slices(pictured, width=values["figure_width"] or "page")
-
+    pictured = None if values["plot"] is None else found.potential.on_first_rank()  # which draws
     report = {**grid_report(found.potential), "cylinder": reports, "provenance": found.potential.provenance}
-    return Outcome(report, tables, {values["output"]: found.potential}, draw_slices)
+    return Outcome(
+        report, tables, {values["output"]: found.potential}, drawing("plot_slices", values, pictured, width="page")
+    )
 
 
 def run_budget(inputs: Inputs, values: dict[str, Any]) -> Outcome:

@@ -21,7 +21,7 @@ from ...operators.profiles.planar import planar_average
 from ...readers.regions_file import read_regions
 from .. import options as o
 from ..task import Command, Inputs, Outcome
-from .common import check_making, made, outcome_along, result_out
+from .common import check_making, drawing, made, outcome_along, outcome_of, result_out
 
 SIGNED = "charge density, electrons negative, ions included"
 
@@ -59,16 +59,11 @@ def run_cut(field: Field, values: dict[str, Any]) -> Outcome:
     if cut is None or values["plot"] is not None:
         scan = terminations(field, planes, reference=reference, paired=values["paired"])
 
-    def draw() -> Any:
-        from ...plots import plot_terminations
-
-        assert scan is not None
-        return plot_terminations(scan, cut, origin=field.grid.origin, width=values["figure_width"] or "column")
-
     result: Terminations | PlaneExcess = cut or scan  # type: ignore[assignment]
     target = values["output"]
     as_table = cut is None and target is not None and target.suffix == ".csv"  # the curve; other formats hold it all
     written = result.charge if as_table and isinstance(result, Terminations) else result
+    draw = drawing("plot_terminations", values, scan, cut, origin=field.grid.origin)
     return Outcome(result.to_dict(), result.tables(), {target: written}, draw)
 
 
@@ -138,13 +133,8 @@ def run_corners(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         sampling=values["sampling"],
     )
     plane = None if result.uniform_axis is None or values["plot"] is None else plane_across(field, result.uniform_axis)
-
-    def draw() -> Any:
-        from ...plots import plot_corners
-
-        return plot_corners(result, plane, width=values["figure_width"])
-
-    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+    width = "page" if result.uniform_axis is None else "column"
+    return outcome_of("plot_corners", result, values, plane=plane, width=width)
 
 
 COMMANDS = (
