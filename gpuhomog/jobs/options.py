@@ -621,6 +621,15 @@ COMMANDS_OF_OTHERS = {
 """What other programs call what a command does → the command."""
 
 
+def as_option(key: str) -> str:
+    """How an option is typed that has this name in Python.
+
+    >>> as_option("x_b")
+    '--x-b'
+    """
+    return f"--{key.replace('_', '-')}"
+
+
 def renamed(name: str, known: Iterable[str]) -> str | None:
     """The option that is meant by a former name, if it is among the known ones.
 

@@ -28,7 +28,7 @@ from ..readers import read
 from ..results import Result, plain
 from ..writers import check_output, write
 from ..writers.atomic import check_target
-from .options import FIELD_FILE, FIGURE_FILE, INPUT_FILE, JSON, QUIET, RESULT_FILE, Option, read_values
+from .options import FIELD_FILE, FIGURE_FILE, INPUT_FILE, JSON, QUIET, RESULT_FILE, Option, as_option, read_values
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 
@@ -146,7 +146,7 @@ class Task:
         """Its options as they were understood, except what says how to print."""
         silent = (JSON.key, QUIET.key)
         return {
-            key if key in ("file", "files") else f"--{key.replace('_', '-')}": str(plain_option(value))
+            key if key in ("file", "files") else as_option(key): str(plain_option(value))
             for key, value in self.values.items()
             if key not in silent
         }

@@ -57,7 +57,7 @@ def check_average(values: dict[str, Any]) -> None:
         for name in OF_ALL_POINTS:
             if values[name] not in (None, False):
                 raise InputError(
-                    f"--point gives numbers about points, and --{name.replace('_', '-')} is about the whole field: "
+                    f"--point gives numbers about points, and {o.as_option(name)} is about the whole field: "
                     "leave one of them out (--table OUT writes the numbers)."
                 )
         return

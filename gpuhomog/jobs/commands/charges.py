@@ -116,7 +116,7 @@ def check_charges(values: dict[str, Any]) -> None:
         given = [option for option in OF_A_SLAB if values[option] is not None]
         if given:
             raise InputError(
-                f"--{given[0].replace('_', '-')} belongs to the surfaces of a slab, and {name}: leave one of them out."
+                f"{o.as_option(given[0])} belongs to the surfaces of a slab, and {name}: leave one of them out."
             )
     if values["hkl"] is not None and values["axis"] is not None:
         raise InputError("--hkl names the planes of the cut, and --axis others: leave one of them out.")

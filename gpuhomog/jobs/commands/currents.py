@@ -99,7 +99,7 @@ def check_current(values: dict[str, Any]) -> None:
         for name in names:
             if values[name] is not None and not fits:
                 raise InputError(
-                    f"--{name.replace('_', '-')} belongs to {what}, which {'this file is' if one else 'these are'} "
+                    f"{o.as_option(name)} belongs to {what}, which {'this file is' if one else 'these are'} "
                     "not: leave it out, or name the files that it is for."
                 )
     if of_charges and "," in str(values["axis"]):

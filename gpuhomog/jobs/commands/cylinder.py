@@ -33,7 +33,7 @@ def check_cylinder(values: dict[str, Any]) -> None:
                 raise InputError(f"--{option.name} is about a cylinder of charge: give its --radius too.")
         return
     for name in given(values, "dipole_correction", "density", "fermi_energy", "x_b"):
-        raise InputError(f"--{typed(name)} does not go with --radius: leave one of them out.")
+        raise InputError(f"{o.as_option(name)} does not go with --radius: leave one of them out.")
     places = [name for name in POINTS if values[name] is not None]
     if len(places) > 1:
         raise InputError("--at and --point: give positions of planes, or one point.")
@@ -48,11 +48,6 @@ def check_cylinder(values: dict[str, Any]) -> None:
 def given(values: dict[str, Any], *names: str) -> list[str]:
     """Which of some options were given; 0 is a value."""
     return [name for name in names if values[name] is not None and values[name] is not False]
-
-
-def typed(name: str) -> str:
-    """An option's name as it is typed."""
-    return name.replace("_", "-")
 
 
 def run_cylinder(field: Field, values: dict[str, Any]) -> Outcome:

@@ -77,7 +77,7 @@ def check_surface(values: dict[str, Any]) -> None:
             raise InputError("--hkl names the planes of the cut, and --axis others: leave one of them out.")
         if given:
             raise InputError(
-                f"--{given[0].replace('_', '-')} belongs to the surfaces of a slab, and --hkl, --scan and --cut cut a "
+                f"{o.as_option(given[0])} belongs to the surfaces of a slab, and --hkl, --scan and --cut cut a "
                 "bulk crystal: leave one of them out."
             )
         if values["scan"] and values["cut"] is not None:

@@ -24,7 +24,7 @@ from .. import parsing as p
 from ..task import Command, Inputs, Outcome, Rows
 from .averages import along_xyz, spread_rows
 from .common import check_making, drawing, grid_report, made, result_out, value_report, value_rows
-from .cylinder import CYLINDER_OPTIONS, check_cylinder, given, run_cylinder, typed
+from .cylinder import CYLINDER_OPTIONS, check_cylinder, given, run_cylinder
 from .potentials import SHOWS_VACUUM
 
 POTENTIAL, FIELD, CHARGE = "electrostatic_potential", "electric_field", "charge_density"
@@ -37,7 +37,9 @@ def check_potential(values: dict[str, Any]) -> None:
     if values["to_quantity"] != POTENTIAL:
         for name in given(values, "axis", "radius", "dipole_correction", "density", "fermi_energy", "x_b"):
             what = "a potential" if name == "radius" else "the vacuum levels of a potential"
-            raise InputError(f"--{typed(name)} is about {what}: leave --to-quantity {values['to_quantity']} or it out.")
+            raise InputError(
+                f"{o.as_option(name)} is about {what}: leave --to-quantity {values['to_quantity']} or it out."
+            )
 
 
 def run_potential(inputs: Inputs, values: dict[str, Any]) -> Outcome:
@@ -58,7 +60,7 @@ def run_potential(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     axis = axis_of(potential, values)
     if axis is None:
         for name in given(values, "dipole_correction", "density", "fermi_energy", "x_b"):
-            raise InputError(f"--{typed(name)} needs --axis, the axis along the normal of the slab.")
+            raise InputError(f"{o.as_option(name)} needs --axis, the axis along the normal of the slab.")
     density = density_of(inputs, field, values)
     more: dict[str, Any] = {"vacuum_levels": None, "dipole_correction": None}
     tables: list[tuple[str, Rows]] = []
