@@ -576,9 +576,8 @@ JSON = Option("json", flag, "", "Print one JSON object on standard output.", def
 QUIET = Option("quiet", flag, "", "No progress bars and no tables.", default=False, short="q", panel=GENERAL)
 DRY_RUN = Option("dry-run", flag, "", "Print the script of the job and submit nothing.", default=False, panel=GENERAL)
 MAKING = (ION_CHARGES, ION_WIDTH, NET_CHARGE, TO_QUANTITY)
-STREAMING = (MAX_MEMORY, FRESH)
 COMMON = (DEVICE, JSON, QUIET)
-READING_COMMON = (DEVICE, *STREAMING, JSON, QUIET)
+READING_COMMON = (DEVICE, MAX_MEMORY, FRESH, JSON, QUIET)
 
 
 FORMER = {
