@@ -84,7 +84,7 @@ def vacuum_of(atoms: NDArray[np.float64], length: float, periodic: bool) -> list
     return [(low, high) for low, high in found if high > low]
 
 
-def draw_atoms(axes: Any, structure: Structure, atoms: NDArray[np.float64], length: float, ends: bool = True) -> None:
+def draw_atoms(axes: Any, structure: Structure, atoms: NDArray[np.float64], length: float, ends: bool) -> None:
     """One row of marks an element, named at its left end; with `ends`, an atom at 0 shows at the period too."""
     numbers = sorted(set(structure.numbers.tolist()), reverse=True)
     for row, number in enumerate(numbers):
@@ -178,7 +178,6 @@ def draw_windows(axes: Any, windows: Sequence[float], centre: float, name: str =
 
 
 def figure_over_atoms(
-    structure: Structure | None,
     profile: Profile,
     origin: ArrayLike,
     heights: Sequence[float],
@@ -187,13 +186,14 @@ def figure_over_atoms(
     start: float | None = None,
     ends: bool = True,
 ) -> tuple[Figure, list[Any], NDArray[np.float64] | None]:
-    """A figure of rows of these heights [inches], under a row of the atoms if there are any.
+    """A figure of rows of these heights [inches], under a row of the profile's atoms if it has any.
 
     start  where a periodic profile is drawn from [Å]; None leaves the atoms where they are
     ends   atoms at the end of the cell are drawn at both ends
 
     Returns the figure, its rows without that of the atoms, and the atoms' positions along the profile (None without).
     """
+    structure = profile.structure
     if structure is None or not len(structure):
         figure = new_figure(width, sum(heights) + 0.06 * len(heights) + 0.52)
         return figure, figure_rows(figure, list(heights)), None
@@ -203,22 +203,18 @@ def figure_over_atoms(
     atoms = atoms_along(structure, np.asarray(origin, dtype=np.float64), profile)
     if start is not None and profile.boundary == "periodic":
         atoms = start + (atoms - start) % profile.length
-    draw_atoms(rows[0], structure, atoms, profile.length, ends=ends)
+    draw_atoms(rows[0], structure, atoms, profile.length, ends)
     return figure, rows[1:], atoms
 
 
 def charge_axes(
     profile: Profile,
     line: Unrolled,
-    structure: Structure | None,
     origin: Sequence[float] | NDArray[np.float64],
     width: str,
 ) -> tuple[Figure, list[Any]]:
     """Atoms, charge density and cumulative charge over one line; the figure and the two lower axes."""
-    structure = structure or profile.structure
-    figure, (upper, lower), atoms = figure_over_atoms(
-        structure, profile, origin, [1.3, 1.6], width, start=line.start, ends=False
-    )
+    figure, (upper, lower), atoms = figure_over_atoms(profile, origin, [1.3, 1.6], width, start=line.start, ends=False)
     empty: list[tuple[float, float]] = []
     if atoms is not None:
         empty = vacuum_of(atoms - line.start, profile.length, profile.boundary == "periodic")

@@ -18,7 +18,6 @@ from ..operators.excess.terminations import PlaneExcess, Terminations
 from ..operators.profiles.bulk import between_two, find_body
 from ..operators.profiles.unrolled import check_sampling
 from ..results import Profile
-from ..structure import Structure
 from .along import WIDTH_OF_WORD, charge_axes, closed, draw_cut, ends_of, figure_over_atoms, write_region
 from .style import (
     BLACK,
@@ -45,7 +44,6 @@ def plot_surface(
     profile: Profile,
     result: SurfaceExcess,
     *,
-    structure: Structure | None = None,
     origin: Sequence[float] | NDArray[np.float64] = (0.0, 0.0, 0.0),
     width: str = "column",
 ) -> Figure:
@@ -62,7 +60,7 @@ def plot_surface(
     line = find_body(profile, check_sampling(result.sampling), result.x_b).line
     if result.x_surface is not None:
         line = without_reference(line, [(*result.x_surface, result.reference)])
-    figure, (upper, lower) = charge_axes(profile, line, structure, origin, width)
+    figure, (upper, lower) = charge_axes(profile, line, origin, width)
     for axes in (upper, lower):
         if result.bulk is not None:
             axes.axvspan(*result.bulk, color=SKY, alpha=0.2, lw=0, zorder=0)
@@ -95,7 +93,6 @@ def plot_interface(
     profile: Profile,
     result: InterfaceExcess,
     *,
-    structure: Structure | None = None,
     origin: Sequence[float] | NDArray[np.float64] = (0.0, 0.0, 0.0),
     width: str = "column",
 ) -> Figure:
@@ -110,7 +107,7 @@ def plot_interface(
     if result.x_surface is not None:
         below, above = result.reference
         line = without_reference(line, [(line.start, result.x_surface, below), (result.x_surface, line.end, above)])
-    figure, (upper, lower) = charge_axes(profile, line, structure, origin, width)
+    figure, (upper, lower) = charge_axes(profile, line, origin, width)
     leave_room(upper, 0.0, 0.14)
     looks = ("$x_1$", VERMILION), ("$x_2$", GREEN)
     for x, period, (name, colour) in zip(positions, result.periods, looks, strict=True):
@@ -131,7 +128,6 @@ def plot_terminations(
     result: Terminations,
     cut: PlaneExcess | None = None,
     *,
-    structure: Structure | None = None,
     origin: Sequence[float] | NDArray[np.float64] = (0.0, 0.0, 0.0),
     width: str = "column",
 ) -> Figure:
@@ -142,8 +138,7 @@ def plot_terminations(
     others  as in plot_profile
     """
     profile, curve = result.density, result.charge
-    structure = structure or curve.structure
-    figure, (upper, lower), _ = figure_over_atoms(structure, profile, origin, [0.9, 1.9], width)
+    figure, (upper, lower), _ = figure_over_atoms(profile, origin, [0.9, 1.9], width)
     upper.plot(*closed(profile, profile.values), color=BLACK, lw=0.7, zorder=3)
     lower.plot(*closed(curve, curve.values), color=BLUE, lw=1.2, zorder=3)
     start, end = ends_of(profile)

@@ -7,6 +7,7 @@ Out  Figure.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -60,10 +61,10 @@ def plot_inner_potential(
     The bar is as long as what was averaged over. Dashes: D_L/ε0, the surface's dipole; dots: eq. 80, the surface's
     charge alone; marks at the right: Bethe's potential of each block on this facet.
     """
-    line = result.line
-    assert line is not None
+    assert result.line is not None
+    line = replace(result.line, structure=structure)
     start, end = float(line.position[0]), float(line.position[-1])
-    figure, (axes,), _ = figure_over_atoms(structure, line, origin, [2.1], width, start=start, ends=False)
+    figure, (axes,), _ = figure_over_atoms(line, origin, [2.1], width, start=start, ends=False)
     axes.plot(line.position, line.values, color=BLACK, lw=0.7, zorder=3)
     mean = result.phi_mean_vs_vacuum_L
     reach = (result.period or 2 * (result.eps or 0.0)) / 2

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from ..operators.excess.moments import MomentDensities
 from ..operators.excess.multistage import Homogenized
 from ..results import Profile
-from ..structure import Structure
 from .along import closed, draw_cut, draw_windows, figure_over_atoms
 from .style import (
     BLACK,
@@ -44,7 +43,6 @@ def plot_moments(
     result: MomentDensities,
     dipole: Profile | None = None,
     *,
-    structure: Structure | None = None,
     origin: Sequence[float] | NDArray[np.float64] = (0.0, 0.0, 0.0),
     width: str = "column",
 ) -> Figure:
@@ -55,12 +53,11 @@ def plot_moments(
     dipole  dipole density, drawn beside M1, whose unit it has
     others  as in plot_profile
     """
-    structure = structure or planar.structure
     heights = [1.45]
     first = [part for part in (result.m1_field, dipole) if part is not None]
     heights += [1.45] if first else []
     heights += [1.45] if result.w_field is not None else []
-    figure, rows, _ = figure_over_atoms(structure, planar, origin, heights, width)
+    figure, rows, _ = figure_over_atoms(planar, origin, heights, width)
     rows[0].plot(*closed(planar, planar.values), color=BLACK, lw=0.7, zorder=3)
     periodic = planar.boundary == "periodic"
     for edge in result.edges:
@@ -106,7 +103,6 @@ def plot_homogenized(
     planar: Profile,
     result: Homogenized,
     *,
-    structure: Structure | None = None,
     origin: Sequence[float] | NDArray[np.float64] = (0.0, 0.0, 0.0),
     width: str = "column",
 ) -> Figure:
@@ -118,8 +114,7 @@ def plot_homogenized(
 
     Each panel has a bar as long as the eps of its stage.
     """
-    structure = structure or planar.structure
-    figure, rows, _ = figure_over_atoms(structure, planar, origin, [1.3, *[1.3] * len(result.stages)], width)
+    figure, rows, _ = figure_over_atoms(planar, origin, [1.3, *[1.3] * len(result.stages)], width)
     rows[0].plot(*closed(planar, planar.values), color=BLACK, lw=0.6, zorder=3)
     name_axis(rows[0], NAMES.get(planar.quantity, planar.quantity), planar.unit)
     for number, (axes, stage) in enumerate(zip(rows[1:], result.stages, strict=True), 1):

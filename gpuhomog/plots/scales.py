@@ -22,7 +22,6 @@ from ..operators.macroscale.interval_field import IntervalField
 from ..operators.macroscale.scale_report import ScaleReport
 from ..operators.macroscale.scales import Scales
 from ..results import Profile
-from ..structure import Structure
 from .along import draw_windows, figure_over_atoms
 from .slices import plot_slices
 from .style import (
@@ -53,7 +52,6 @@ def plot_interval_field(
     planar: Profile,
     result: IntervalField,
     *,
-    structure: Structure | None = None,
     origin: Sequence[float] | NDArray[np.float64] = (0.0, 0.0, 0.0),
     width: str = "column",
 ) -> Figure:
@@ -65,8 +63,7 @@ def plot_interval_field(
 
     Below, the width raw and less the slope, and a bar as long as eps_x.
     """
-    structure = structure or planar.structure
-    figure, (upper, lower), _ = figure_over_atoms(structure, planar, origin, [1.6, 1.1], width)
+    figure, (upper, lower), _ = figure_over_atoms(planar, origin, [1.6, 1.1], width)
     x = result.position
     rows = [result.low, result.high, result.midpoint, result.eps_V, result.detrended]
     if planar.boundary == "periodic":
