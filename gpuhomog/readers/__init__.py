@@ -382,4 +382,4 @@ def _identity(chosen: _Chosen) -> dict[str, Any]:
     return seen | {"digest of its last 64 KiB": sha256(end).hexdigest()[:16]}
 
 
-__all__ = ["Source", "inspect_file", "kinds", "open_source", "read", "settle_quantity"]
+__all__ = ["inspect_file", "kinds", "open_source", "read", "settle_quantity"]
