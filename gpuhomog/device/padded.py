@@ -114,22 +114,17 @@ def _filtered_lines(device: Any, modes: Any, multiplier: Any, first_row: int) ->
 
 def _filter_modes(device: Any, modes: Any, multiplier: Any, first: int) -> None:
     """Modes first, first + 1, … of axis 1, (n_0, own modes, n_2), in place: zeros behind axes 0 and 2."""
-    n_own = modes.shape[1]
-    m_0, m_1, m_2 = multiplier.stored_shape
-    paired = range(1, (m_1 + 1) // 2)  # others are their own opposites
-    for start, stop, chosen in multiplier.stretches(first, first + n_own):
-        edges = sorted(
-            {start, stop, *(edge for edge in (paired.start - first, paired.stop - first) if start < edge < stop)}
-        )
-        for low, high in pairwise(edges):
-            filter_some = _filter_pairs if first + low in paired else _filter_real
+    m_0, _, m_2 = multiplier.stored_shape
+    for start, stop, chosen in multiplier.stretches(first, first + modes.shape[1]):
+        for low, high in pairwise(sorted({start, min(max(start, 1 - first), stop), stop})):
+            filter_some = _filter_pairs if first + low else _filter_mean
             for part in _chunks(high - low, 2 * m_0 * (m_2 + 2) * modes.real.dtype.itemsize):
                 some = modes[:, low + part.start : low + part.stop]
                 filter_some(device, some, chosen, first + low + part.start)
 
 
-def _filter_real(device: Any, modes: Any, multiplier: Any, row: int) -> None:
-    """Modes of axis 1 that are their own opposites: what is there is real."""
+def _filter_mean(device: Any, modes: Any, multiplier: Any, row: int) -> None:
+    """Mode 0 of axis 1, which is real and has no opposite."""
     n_2, m_2 = modes.shape[2], multiplier.stored_shape[2]
     filtered = _filtered_lines(device, _line_spectra(device, modes.real, m_2), multiplier, row)
     modes[...] = _lines_of_spectra(device, filtered, m_2, n_2)
