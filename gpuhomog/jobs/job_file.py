@@ -39,7 +39,7 @@ device_name = p.fitting(r"auto|cpu|gpu(:[0-9]{1,4})?", 'choose "auto", "cpu" or 
 
 RUN_OPTIONS = (o.DEVICE, o.DTYPE, o.MAX_MEMORY)
 DEVICE_ELSEWHERE = replace(o.DEVICE, parse=device_name)
-INPUT_OPTIONS = (Option("file", p.paths, "", "File to read."), *o.READING, *o.MAKING)
+INPUT_OPTIONS = (Option("file", p.paths, "", "File to read."), *o.FROM_FILE)
 TABLES = ("input", "task", "run", "batch", "plan")
 
 

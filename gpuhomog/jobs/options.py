@@ -578,6 +578,10 @@ DRY_RUN = Option("dry-run", flag, "", "Print the script of the job and submit no
 MAKING = (ION_CHARGES, ION_WIDTH, NET_CHARGE, TO_QUANTITY)
 COMMON = (DEVICE, JSON, QUIET)
 READING_COMMON = (DEVICE, MAX_MEMORY, FRESH, JSON, QUIET)
+FROM_FILE = (*READING, *MAKING)
+"""Of commands on the field of a file, or on what is made of it."""
+DRAWN = (PLOT, FIGURE_WIDTH, *READING_COMMON)
+"""Of those that draw what they found."""
 
 
 FORMER = {

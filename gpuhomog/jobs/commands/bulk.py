@@ -180,8 +180,7 @@ COMMANDS = (
             "gpuhomog moments glass.h5 --boundary p,p,o --partition crossings --largest 12 --json",
         ),
         (
-            *o.READING,
-            *o.MAKING,
+            *o.FROM_FILE,
             o.AXIS,
             replace(
                 o.X_B, parse=place_of_cut, here="auto is where M1 vanishes: the cut without a dipole.", default="auto"
@@ -195,9 +194,7 @@ COMMANDS = (
             o.SAMPLING,
             result_out("In .csv the moments as functions of x_b"),
             DIPOLE_OUT,
-            o.PLOT,
-            o.FIGURE_WIDTH,
-            *o.READING_COMMON,
+            *o.DRAWN,
         ),
         run_moments,
         check_moments,
@@ -214,15 +211,12 @@ COMMANDS = (
             'gpuhomog homogenize stack.h5 --eps 3,30 --interfaces "10,40,90;10,90" --json',
         ),
         (
-            *o.READING,
-            *o.MAKING,
+            *o.FROM_FILE,
             o.AXIS,
             STAGES,
             INTERFACES,
             result_out("In .csv the profiles of all stages, side by side"),
-            o.PLOT,
-            o.FIGURE_WIDTH,
-            *o.READING_COMMON,
+            *o.DRAWN,
         ),
         run_homogenize,
         check_homogenize,
