@@ -23,7 +23,6 @@ from .style import (
     BLUE,
     GREEN,
     GREY,
-    NAMES,
     ORANGE,
     PAPER,
     PURPLE,
@@ -32,24 +31,22 @@ from .style import (
     VACUUM,
     VERMILION,
     YELLOW,
+    draw_zero,
     figure_rows,
     finish_rows,
     name_axis,
+    name_values,
     new_figure,
-    plane_in_words,
+    position_label,
 )
 
 ELEMENT_COLOURS = (ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW)
 
-
 VACUUM_GAP = 6.0  # Å without atoms that count as vacuum rather than as a wide layer spacing
-
 
 WIDTH_OF_WORD = 0.15  # of "vacuum", on axes as wide as a column
 
-
 SEEN = 0.005  # of the axis: a band not wider is not seen beside its line
-
 
 VACUUM_SKIN = 2.5  # Å between the outermost nuclei and the shaded vacuum
 
@@ -223,12 +220,12 @@ def charge_axes(
             draw_vacuum(axes, empty)
     fine = np.linspace(line.start, line.end, max(800, 2 * len(line.values)))
     upper.plot(line.position, line.values, color=BLACK, lw=0.7, zorder=3)
-    upper.axhline(0.0, color=GREY, lw=0.5, zorder=1)
+    draw_zero(upper)
     lower.plot(fine, line.cumulative(fine), color=BLUE, lw=1.0, zorder=3)
-    lower.axhline(0.0, color=GREY, lw=0.5, zorder=1)
-    name_axis(upper, NAMES.get(profile.quantity, profile.quantity), profile.unit)
+    draw_zero(lower)
+    name_values(upper, profile)
     name_vacuum(upper, empty, line)
     below = "charge below" if profile.quantity == "charge_density" else "integral below"
     name_axis(lower, below, times_length(profile.unit, 1))
-    finish_rows([upper, lower], f"position normal to {plane_in_words(profile.planes)} (Å)", (line.start, line.end))
+    finish_rows([upper, lower], position_label(profile.planes), (line.start, line.end))
     return figure, [upper, lower]

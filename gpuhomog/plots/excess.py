@@ -7,6 +7,7 @@ Out  Figure.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -24,14 +25,15 @@ from .style import (
     BLUE,
     GREEN,
     GREY,
-    NAMES,
     PAPER,
     SKY,
     SMALL,
     VERMILION,
+    draw_zero,
     finish_rows,
     leave_room,
     name_axis,
+    name_values,
     plane_in_words,
     styled,
     unit_label,
@@ -143,27 +145,10 @@ def plot_terminations(
     lower.plot(*closed(curve, curve.values), color=BLUE, lw=1.2, zorder=3)
     start, end = ends_of(profile)
     for axes in (upper, lower):
-        axes.axhline(0.0, color=GREY, lw=0.5, zorder=1)
-        for gap in result.cuts:
-            for shift in (0.0, -profile.length):  # a gap may go on past the end of the spacing
-                shaded = max(gap.start + shift, start), min(gap.stop + shift, end)
-                if shaded[1] > shaded[0]:
-                    axes.axvspan(*shaded, color=SKY, alpha=0.2, lw=0, zorder=0)
+        draw_zero(axes)
+        _shade_gaps(axes, result, (start, end))
     leave_room(lower, 0.34, 0.12)
-    for gap in result.cuts:
-        value = float(gap.charge)
-        lower.plot([gap.position], [value], "o", ms=4, color=VERMILION, zorder=5)
-        near_end = gap.position > start + 0.75 * profile.length
-        lower.annotate(
-            f"{value:.4g}".replace("-", "−") if abs(value) > 1e-9 else "0",
-            (gap.position, value),
-            xytext=(-4 if near_end else 4, 4 if value >= 0 else -9),
-            textcoords="offset points",
-            ha="right" if near_end else "left",
-            fontsize=SMALL,
-            color=VERMILION,
-            zorder=6,
-        )
+    _mark_cuts(lower, result, start)
     neutral = np.array(result.neutral)
     lower.plot(neutral, np.zeros(len(neutral)), "D", ms=4, mfc="white", mec=GREEN, mew=1.0, zorder=4, clip_on=False)
     said = {True: "polar", False: "not polar", None: "no gap between planes"}[result.polar]
@@ -182,7 +167,34 @@ def plot_terminations(
         lower.legend(
             loc="upper left", bbox_to_anchor=(0.02, 0.91), ncols=len(marks), handletextpad=0.1, columnspacing=0.8
         )
-    name_axis(upper, NAMES.get(profile.quantity, profile.quantity), profile.unit)
+    name_values(upper, profile)
     name_axis(lower, "σ of the cut", curve.unit)
     finish_rows([upper, lower], f"position of the cut normal to {plane_in_words(profile.planes)} (Å)", (start, end))
     return figure
+
+
+def _shade_gaps(axes: Any, result: Terminations, ends: tuple[float, float]) -> None:
+    """The gaps between planes of matter, as far as they lie within one spacing."""
+    for gap in result.cuts:
+        for shift in (0.0, -result.density.length):  # a gap may go on past the end of the spacing
+            shaded = max(gap.start + shift, ends[0]), min(gap.stop + shift, ends[1])
+            if shaded[1] > shaded[0]:
+                axes.axvspan(*shaded, color=SKY, alpha=0.2, lw=0, zorder=0)
+
+
+def _mark_cuts(axes: Any, result: Terminations, start: float) -> None:
+    """The charge of a cut in each gap, as a point with its value."""
+    for gap in result.cuts:
+        value = float(gap.charge)
+        axes.plot([gap.position], [value], "o", ms=4, color=VERMILION, zorder=5)
+        near_end = gap.position > start + 0.75 * result.density.length
+        axes.annotate(
+            f"{value:.4g}".replace("-", "−") if abs(value) > 1e-9 else "0",
+            (gap.position, value),
+            xytext=(-4 if near_end else 4, 4 if value >= 0 else -9),
+            textcoords="offset points",
+            ha="right" if near_end else "left",
+            fontsize=SMALL,
+            color=VERMILION,
+            zorder=6,
+        )

@@ -35,7 +35,7 @@ from .style import (
     leave_room,
     name_axis,
     new_figure,
-    plane_in_words,
+    position_label,
     styled,
     write_measurements,
 )
@@ -90,7 +90,7 @@ def plot_inner_potential(
         style = {"ha": "right", "va": "bottom", "fontsize": SMALL, "color": colour, "bbox": PAPER, "zorder": 6}
         axes.annotate(text, (end + room, float(value)), (-3, 3), textcoords="offset points", **style)
     name_axis(axes, "potential", "V")
-    finish_rows([axes], f"position normal to {plane_in_words(result.planes)} (Å)", (start, end + room))
+    finish_rows([axes], position_label(result.planes), (start, end + room))
     measured = [
         ("mean − vacuum", mean, BLUE),
         ("D$_L$/ε$_0$", result.D_L_over_eps0, VERMILION),

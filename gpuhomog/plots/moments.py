@@ -22,15 +22,16 @@ from .style import (
     BLUE,
     GREEN,
     GREY,
-    NAMES,
     ORANGE,
     PURPLE,
     UPPER_LEFT,
     VERMILION,
+    draw_zero,
     finish_rows,
     leave_room,
     name_axis,
-    plane_in_words,
+    name_values,
+    position_label,
     styled,
 )
 
@@ -66,7 +67,7 @@ def plot_moments(
                 rows[0].axvline(edge + shift, color=GREY, lw=0.5, ls=(0, (2, 2)), zorder=1)
     leave_room(rows[0], 0.0, 0.14)
     draw_cut(rows[0], result.x_b, "$x_b$", VERMILION)
-    name_axis(rows[0], NAMES.get(planar.quantity, planar.quantity), planar.unit)
+    name_values(rows[0], planar)
     row = 1
     if first:
         axes = rows[row]
@@ -86,13 +87,13 @@ def plot_moments(
         axes.plot(*closed(result.w_field, result.w_field.values), **dashed, zorder=3)
         _finish(axes, "second moment", result.w_field.unit)
     start = float(planar.position[0])
-    finish_rows(rows, f"position normal to {plane_in_words(planar.planes)} (Å)", (start, start + planar.length))
+    finish_rows(rows, position_label(planar.planes), (start, start + planar.length))
     return figure
 
 
 def _finish(axes: Any, name: str, unit: str | None) -> None:
     """Zero line, room for the legend above the curves, label."""
-    axes.axhline(0.0, color=GREY, lw=0.5, zorder=1)
+    draw_zero(axes)
     leave_room(axes, 0.3)
     axes.legend(**UPPER_LEFT, ncols=2)
     name_axis(axes, name, unit)
@@ -116,7 +117,7 @@ def plot_homogenized(
     """
     figure, rows, _ = figure_over_atoms(planar, origin, [1.3, *[1.3] * len(result.stages)], width)
     rows[0].plot(*closed(planar, planar.values), color=BLACK, lw=0.6, zorder=3)
-    name_axis(rows[0], NAMES.get(planar.quantity, planar.quantity), planar.unit)
+    name_values(rows[0], planar)
     for number, (axes, stage) in enumerate(zip(rows[1:], result.stages, strict=True), 1):
         colour = STAGE_COLOURS[(number - 1) % len(STAGE_COLOURS)]
         beneath = {"color": GREY, "lw": 2.4, "alpha": 0.6, "label": "average"}  # V, which is equal to it between steps
@@ -129,5 +130,5 @@ def plot_homogenized(
         draw_windows(axes, [stage.eps], float(planar.position[0]) + planar.length / 2, "eps")
         name_axis(axes, f"stage {number}", planar.unit)
     start = float(planar.position[0])
-    finish_rows(rows, f"position normal to {plane_in_words(planar.planes)} (Å)", (start, start + planar.length))
+    finish_rows(rows, position_label(planar.planes), (start, start + planar.length))
     return figure

@@ -31,7 +31,7 @@ from .style import (
     VERMILION,
     finish_rows,
     name_axis,
-    plane_in_words,
+    position_label,
     styled,
     write_measurements,
 )
@@ -142,5 +142,5 @@ def _levels_along(
                 axes.annotate(name, at, apart, fontsize=SMALL, color=colour, bbox=PAPER, **place)
                 axes.axvspan(low, high, color=SKY if colour == BLUE else VACUUM, alpha=0.5, lw=0, zorder=0)
     name_axis(axes, "potential", "V")
-    finish_rows([axes], f"position normal to {plane_in_words(profile.planes)} (Å)", ends)
+    finish_rows([axes], position_label(profile.planes), ends)
     return figure, axes

@@ -23,7 +23,17 @@ from .along import (
     name_vacuum,
     vacuum_of,
 )
-from .style import BLACK, GREY, NAMES, SKY, finish_rows, leave_room, name_axis, plane_in_words, styled
+from .style import (
+    BLACK,
+    SKY,
+    draw_zero,
+    finish_rows,
+    leave_room,
+    name_axis,
+    name_values,
+    position_label,
+    styled,
+)
 
 
 @styled
@@ -57,9 +67,8 @@ def plot_profile(
         draw_vacuum(axes, vacuum)
         shown = planar.values if axes is curves[0] or macroscopic is None else macroscopic.values
         if shown.min() < 0.1 * np.ptp(shown) and shown.max() > -0.1 * np.ptp(shown):
-            axes.axhline(0.0, color=GREY, lw=0.5, zorder=1)
+            draw_zero(axes)
 
-    name = NAMES.get(planar.quantity, planar.quantity)
     main = curves[0]
     main.plot(*closed(planar, planar.values), color=BLACK, lw=0.7, label="planar average", zorder=3)
     if planar.uncertainty is not None:
@@ -76,10 +85,10 @@ def plot_profile(
     second = 0.1 if len(main.get_legend_handles_labels()[0]) > 2 else 0.0  # row of the legend
     room = 0.16 + second + 0.1 * len(windows)  # for the legend and the windows, above the curves
     leave_room(main, room / (1 - room))
-    name_axis(main, name, planar.unit)
+    name_values(main, planar)
     name_vacuum(main, vacuum, planar)
     ends = ends_of(planar)
     draw_windows(main, windows, sum(ends) / 2, top=0.84 - second)
     main.legend(loc="upper center", ncols=2, columnspacing=1.2, borderaxespad=0.2)
-    finish_rows(curves, f"position normal to {plane_in_words(planar.planes)} (Å)", ends)
+    finish_rows(curves, position_label(planar.planes), ends)
     return figure
