@@ -25,7 +25,7 @@ from __future__ import annotations
 import operator
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, SupportsIndex
@@ -80,9 +80,7 @@ def read_point_charges(
     check_is_file(place)
     if not isinstance(frame, SupportsIndex) or operator.index(frame) < 0:
         raise InputError(f"{place}: frame {frame}: give the number of a structure in it, from 0 on.")
-    rows = None if cell is None else np.asarray(cell, dtype=np.float64)
-    if rows is not None and (rows.shape != (3, 3) or not np.isfinite(rows).all() or abs(np.linalg.det(rows)) < 1e-12):
-        raise InputError("The cell is not three vectors that span a volume: give three rows of three numbers in Å.")
+    rows = rows_of_cell(cell)
     if place.suffix.lower() in TABLES:
         if charges is not None:
             raise InputError(f"{place}: a table states its charges in the last column: leave the others out.")
@@ -104,13 +102,30 @@ def read_point_charges(
         raise FileFormatError(f"{place}: {error}") from None
     symbols = atoms.symbols
     if charges is not None:
-        missing = sorted(set(symbols) - charges.keys())
-        if missing:
-            raise InputError(f"{place}: no charge for {', '.join(missing)}: give one for every element, in e.")
-        stated = np.array([float(charges[symbol]) for symbol in symbols])
+        stated = charges_of(symbols, charges, str(place))
     if stated is None:
         raise InputError(f"{place}: states no charges: give that of each element, such as Na=1,Cl=-1.")
     return Ions(Structure(numbers_of, positions, stated), found if rows is None else rows)
+
+
+def rows_of_cell(cell: ArrayLike | None) -> Array | None:
+    """(3, 3) rows of a cell that is given [Å]; InputError for what is none."""
+    if cell is None:
+        return None
+    rows = np.asarray(cell, dtype=np.float64)
+    if rows.shape != (3, 3) or not np.isfinite(rows).all() or abs(np.linalg.det(rows)) < 1e-12:
+        raise InputError(
+            "The cell is not three vectors that span a volume: give three rows of three finite numbers in Å."
+        )
+    return rows
+
+
+def charges_of(symbols: Sequence[str], charges: Mapping[str, float], where: str) -> Array:
+    """(n,) the charge of each atom's element [e]; InputError, which begins with `where`, for one without."""
+    missing = sorted(set(symbols) - charges.keys())
+    if missing:
+        raise InputError(f"{where}: no charge for {', '.join(missing)}: give one for every element, in e.")
+    return np.array([float(charges[symbol]) for symbol in symbols])
 
 
 def _table(place: Path) -> Array:
