@@ -144,17 +144,17 @@ def read_task(
     if elsewhere:
         command = replace(command, options=for_machine(command.options, elsewhere))
     where = f"{where} ({name}): "
-    own = {key: value for key, value in entry.items() if key not in ("command", "file")}
+    shared, own = (
+        {key.replace("-", "_"): value for key, value in stated.items() if key not in ("command", "file")}
+        for stated in (common, entry)
+    )
     for key in ("json", "quiet", "fresh"):
         if key in own:
             raise InputError(f'{where}"{key}" is not a key of tasks: give --{key} to gpuhomog run.')
-    for key in ("max-memory", "max_memory"):
-        if key in own:
-            raise InputError(f'{where}"{key}" is the limit of the whole run: write it under [run].')
+    if "max_memory" in own:
+        raise InputError(f'{where}"max-memory" is the limit of the whole run: write it under [run].')
     known = {option.key for option in command.options}
-    raw = {key: value for key, value in common.items() if key != "file" and key.replace("-", "_") in known}
-    raw = {key.replace("-", "_"): value for key, value in raw.items()}
-    raw |= {key.replace("-", "_"): value for key, value in own.items()}
+    raw = {key: value for key, value in shared.items() if key in known} | own
     file = entry.get("file", common.get("file"))
     if file is None:
         raise InputError(f'{where}no input: write file = "CHGCAR" under [input], or in the task.')

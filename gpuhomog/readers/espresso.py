@@ -238,10 +238,9 @@ def review_valence_electrons(
     path: Path, structure: Structure | None, volume: float, mean: float, negative: float
 ) -> None:
     """Compare the electrons of a density [1/bohr^3] with the valence charges of its atoms; warns where they differ."""
-    electrons = mean * volume / BOHR**3
-    valence = 0.0 if structure is None or structure.charges is None else float(structure.charges.sum())
-    if structure is None:
+    if structure is None or structure.charges is None:
         return
+    electrons, valence = mean * volume / BOHR**3, float(structure.charges.sum())
     if valence and abs(electrons - valence) > 1e-3 * valence:
         warn(
             f"{path}: integrates to {electrons:.6g} electrons, but the pseudopotentials of {structure.formula} have "
