@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, nearest_known
+from ..errors import InputError, met_in, nearest_known
 from . import options as o
 from . import parsing as p
 from .commands import COMMANDS
@@ -108,14 +108,12 @@ def read_job(path: Path, *, elsewhere: bool = False, planning: bool = False) -> 
         read_task(entry, {**run, **common}, folder, f"{path}, task {n}", elsewhere, planning)
         for n, entry in enumerate(written, 1)
     )
-    try:
+    with met_in(where):
         check_distinct(target for task in tasks for target in task.targets)
         sources = {source.resolve() for task in tasks for source in task.sources}
         for target in (target for task in tasks for target in task.targets):
             if target.resolve() in sources:
                 raise InputError(f"{target}: is the input of a task; it would be overwritten. Choose another name.")
-    except InputError as error:
-        raise InputError(f"{where}{error}") from None
     return Job(path, tasks, batch, plan)
 
 

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from ..device import choose_device
 from ..device.gpu import GPU
-from ..errors import GpuhomogError, InputError
+from ..errors import GpuhomogError, InputError, met_in
 from ..field import Field
 from ..grid import Grid, parse_boundary
 from ..operators.costs import Cost, busiest_bytes, held, planar_cost, read_once
@@ -257,10 +257,8 @@ def plan_tasks(tasks: Iterable[Task], layout: Layout) -> list[PlannedTask]:
     for number, task in enumerate(tasks, 1):
         if is_alone(task):
             continue
-        try:
+        with met_in(f"task {number} ({task.command.name}): "):
             planned.append(plan_task(task, inputs))
-        except InputError as error:
-            raise type(error)(f"task {number} ({task.command.name}): {error}") from None
     return planned
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..device import choose_device
-from ..errors import InputError, nearest_known
+from ..errors import InputError, met_in, nearest_known
 from ..field import Field
 from ..parallel import Comm, Serial, agreed
 from ..readers import read
@@ -253,7 +253,7 @@ def prepare(
     for source in inputs:
         if not source.exists() and not planning:
             raise InputError(f"{where}{source}: no such file. Check the name and the folder.")
-    try:
+    with met_in(where):
         command.check(values)
         for option, target in command.files(values, FIELD_FILE, RESULT_FILE):
             check_output(target, result=option.names == RESULT_FILE, inputs=inputs)
@@ -261,10 +261,6 @@ def prepare(
             check_figure(target)
             check_target(target, inputs)
         check_distinct(task.targets)
-    except InputError as error:
-        if where:
-            raise type(error)(f"{where}{error}") from None
-        raise
     return task
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..device import Device
-from ..errors import FileFormatError, InputError, warn
+from ..errors import FileFormatError, met_in, warn
 from ..grid import Grid
 from ..structure import Structure, atomic_number
 from ..units import BOHR
@@ -262,10 +262,8 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
             return f"at grid point [{index % row}, {index // row % rows}, {index // (row * rows)}]"
 
         text = TextValues.find(file, cursor, row * rows * n_c, where)
-    try:
+    with met_in(f"{path}: ", FileFormatError):
         grid = Grid(header.counts, header.cell)
-    except InputError as error:
-        raise FileFormatError(f"{path}: {error}") from None
     if header.ibrav == -13:
         warn(
             f"{path}: ibrav is -13, for which Quantum ESPRESSO before 6.4.1 had other vectors in the plane of a and b. "

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import FileFormatError, InputError, nearest_known
+from ..errors import FileFormatError, met_in, nearest_known
 from ..grid import Grid
 from ..units import BOHR, QUANTITIES, conversion_factor
 from .binary import COPY_BYTES, DAMAGED, Layout, check_size, open_binary, read_layout
@@ -95,10 +95,8 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     record_bytes = row_bytes + 8
     spin_bytes = record_bytes * n_b * n_c
     check_size(path, _HEADER_BYTES + n_spin * spin_bytes)
-    try:
+    with met_in(f"{path}: ", FileFormatError):
         grid = Grid((n_a, n_b, n_c), cell * BOHR)
-    except InputError as error:
-        raise FileFormatError(f"{path}: {error}") from None
 
     def component(spin: int, start: int, stop: int, dtype: np.dtype) -> NDArray[np.floating]:
         # One record is read as (marker, row, marker): a layout of rows with two markers around them.
