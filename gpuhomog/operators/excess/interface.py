@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...averaging_kernels import gaussian_tail
-from ...errors import InputError
+from ...errors import AdvisedError, InputError
 from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions
@@ -412,8 +412,8 @@ class _TwoBulks:
             return self.not_defined(self.reason)
         try:
             (below, left), (above, right) = (self.side_by_partition(side) for side in (0, 1))
-        except InputError as refused:
-            return self.not_defined(str(refused).split(" Nearest usable")[0].rstrip("."))
+        except AdvisedError as refused:
+            return self.not_defined(refused.reason)
         return self.measured(above - below, np.hypot(left, right))
 
     def side_by_partition(self, side: int) -> tuple[Array, Array]:

@@ -46,7 +46,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...averaging_kernels import gaussian_tail
-from ...errors import InputError, KernelError, check_word
+from ...errors import AdvisedError, InputError, KernelError, check_word
 from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions
@@ -456,7 +456,7 @@ class _Sides:
     def partition_estimates(self, x: Array) -> tuple[Array, Array, float]:
         """(4,) at the first x; (m, 4) with an interval less, and around others that have one; the widest of the first.
 
-        InputError if the first x has none.
+        AdvisedError if the first x has none.
         """
         cells, window = self.body.line.in_cells(), self.partition_window()
         edges = edges_around(cells, float(x[0]), window)
@@ -475,17 +475,17 @@ class _Sides:
         if self.reason is not None:
             return self.not_defined(self.reason), None
         window = self.partition_window()
+        if not window.low < self.x_b < window.high:
+            reason = f"no zero-average partition fits between {window.low:.4g} and {window.high:.4g} Å"
+            return self.not_defined(reason), None
         try:
-            if not window.low < self.x_b < window.high:
-                raise InputError(f"no zero-average partition fits between {window.low:.4g} and {window.high:.4g} Å")
             start = self.x_b
             if usable(self.body.line.in_cells(), start, window) is None:
                 width = (window.high - window.low) / 2
                 start = local_mean_crossing(self.body.line.in_cells(), window, start, width)
             here, others, widest = self.partition_estimates(np.concatenate([[start], around]))
-        except InputError as refused:
-            reason = str(refused).split(" Nearest usable")[0].split(" No level of")[0].rstrip(".")
-            return self.not_defined(reason), None
+        except AdvisedError as refused:
+            return self.not_defined(refused.reason), None
         spread = np.abs(others - here).max(axis=0, initial=0.0)
         return self.measured(here, spread, self.of_line, self.noise_of_window), widest
 

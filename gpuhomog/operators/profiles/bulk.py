@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import InputError
+from ...errors import AdvisedError, InputError
 from ...grid import OPEN
 from ...results import Profile
 from .periods import find_periods
@@ -117,10 +117,10 @@ def find_body(profile: Profile, sampling: str, inside: float | None = None) -> B
                     f"x_b = {inside:.6g} Å lies in the vacuum along {profile.planes}, {widest * h:.4g} Å without "
                     "charge: choose it inside the slab."
                 )
-            raise InputError(
+            raise AdvisedError(
                 f"No vacuum along {profile.planes}: the charge exceeds 1 % of its maximum all over the period of "
-                f"{profile.length:.6g} Å, so this is a bulk and has no surface. Use interface_charge between two "
-                "positions, or a cell with vacuum."
+                f"{profile.length:.6g} Å, so this is a bulk and has no surface",
+                "Use interface_charge between two positions, or a cell with vacuum.",
             )
         if len(lengths) > 1 and lengths[0] < VACUUM_LEAD * lengths[1]:
             raise InputError(
