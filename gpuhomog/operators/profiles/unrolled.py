@@ -30,7 +30,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...errors import check_word
 from ...results import Profile
 from ...units import DOUBLE
-from .between_points import harmonics
+from .between_points import harmonics, waves_at
 
 Array = NDArray[np.float64]
 
@@ -51,8 +51,6 @@ BY_CHANCE = 0.005
 """How often noise may be taken for matter by its halves."""
 FLATNESS, FLATNESS_SPREAD = 0.5615, 0.4511
 """Geometric over arithmetic mean of the power of noise, exp(-γ); and what it scatters times √n, exp(-γ)√(π²/6 - 1)."""
-EVALUATION_BLOCK = 2_000_000
-"""Largest number of positions times modes evaluated at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,14 +191,7 @@ class Unrolled:
 
     def _evaluate(self, coefficients: NDArray[np.complex128], x: Array) -> Array:
         """Real part of Σ coefficients exp(i G (x - start))."""
-        wavevectors = self._modes[0]
-        out = np.empty(x.shape)
-        flat, result = x.ravel(), out.reshape(-1)
-        block = max(1, EVALUATION_BLOCK // max(1, len(wavevectors)))
-        for i in range(0, len(flat), block):
-            phases = np.exp(1j * np.outer(flat[i : i + block] - self.start, wavevectors))
-            result[i : i + block] = (phases @ coefficients).real
-        return out
+        return np.asarray(waves_at(self._modes[0], coefficients, x - self.start)[0])
 
     def _evaluate_at_samples(self, coefficients: NDArray[np.complex128]) -> Array:
         """The same at every sample, by one FFT."""
@@ -224,8 +215,7 @@ class Unrolled:
         if self.sampling == CELL:
             edges, at_edges, _, _ = self._cell_integrals
             return np.asarray(np.interp(x, edges, at_edges))
-        wavevectors, coefficients = self._modes
-        once = coefficients / (1j * wavevectors)
+        once = self._once
         return self.values.mean() * (x - self.start) + self._evaluate(once, x) - float(once.sum().real)
 
     @cached_property
@@ -269,6 +259,12 @@ class Unrolled:
         return self._evaluate_at_samples(self._twice) + self._parabola(self.position)
 
     @property
+    def _once(self) -> NDArray[np.complex128]:
+        """Coefficients of the integral of f - mean."""
+        wavevectors, coefficients = self._modes
+        return np.asarray(coefficients / (1j * wavevectors), dtype=np.complex128)
+
+    @property
     def _twice(self) -> NDArray[np.complex128]:
         """Coefficients of the second integral of f - mean."""
         wavevectors, coefficients = self._modes
@@ -276,9 +272,7 @@ class Unrolled:
 
     def _parabola(self, x: Array) -> Array:
         """What D has besides its modes: the mean of f, and what makes C and D zero at the start."""
-        wavevectors, coefficients = self._modes
-        t = x - self.start
-        slope = float((coefficients / (1j * wavevectors)).sum().real)
+        t, slope = x - self.start, float(self._once.sum().real)
         return np.asarray(t * (t * (self.values.mean() / 2) - slope) - float(self._twice.sum().real))
 
     def triple_cumulative(self, x: ArrayLike) -> Array:
@@ -287,9 +281,8 @@ class Unrolled:
         if self.sampling == CELL:
             _, first, second, third = self._cell_integrals
             return np.asarray(third[i] + t * (second[i] + t * (first[i] / 2 + t * (self.values[i] / 6))))
-        wavevectors, coefficients = self._modes
-        once, twice = coefficients / (1j * wavevectors), -coefficients / wavevectors**2
-        thrice = twice / (1j * wavevectors)
+        once, twice = self._once, self._twice
+        thrice = twice / (1j * self._modes[0])
         t = within - self.start
         polynomial = -float(twice.sum().real) + t * (t * (self.values.mean() / 6) - float(once.sum().real) / 2)
         return np.asarray(self._evaluate(thrice, within) - float(thrice.sum().real) + t * polynomial)
