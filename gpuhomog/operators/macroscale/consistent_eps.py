@@ -55,19 +55,22 @@ def self_consistent_eps(
         if slope is None or not (isfinite(slope) and slope != 0):
             raise InputError("No slope: eps_x undetermined. A field has none of its own, give slope=….")
         found = _consistent_in_field(profile, abs(slope), WINDOWS.index(window), outside, sampling)
-        if found.value is None:
-            raise InputError(f"No self-consistent eps_x: {found.reason}.")
-        return found.value
+    else:
+        found = consistent_width(profile, abs(_slope_of(profile, slope)), outside, sampling)
+    if found.value is None:
+        raise InputError(f"No self-consistent eps_x: {found.reason}.")
+    return found.value
+
+
+def _slope_of(profile: Profile, slope: float | None) -> float:
+    """The slope that was given, or that of an open profile's line; InputError where it is none."""
     if slope is None:
         if profile.boundary != OPEN:
             raise InputError("No slope: eps_x undetermined. A periodic profile has none of its own, give slope=….")
         slope = fitted_line(profile.position, profile.values)[0]
     if not isfinite(slope) or abs(slope) * profile.length <= 1e-9 * float(np.abs(profile.values).max()):
         raise InputError(f"No slope: eps_x undetermined (V' = {slope:.3g} per Å).")
-    found = consistent_width(profile, abs(slope), outside, sampling)
-    if found.value is None:
-        raise InputError(f"No self-consistent eps_x: {found.reason}.")
-    return found.value
+    return slope
 
 
 def _consistent_in_field(field: Field, slope: float, window: int, outside: float, sampling: str | None) -> Measurement:

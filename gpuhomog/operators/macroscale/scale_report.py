@@ -194,8 +194,10 @@ def scale_report(
     onto = _Onto.of(plans)
     facts = {"the coarse points": str([(along.count, along.taps is not None) for along in onto.axes])}
     agree_on(whole.comm, facts, "scale report")
-    read_once = whole if isinstance(whole.values, Unread) else replace(whole, values=_chunked(whole))
-    if isinstance(whole.values, Unread):
+    read_once = whole
+    if not isinstance(whole.values, Unread):
+        read_once = replace(whole, values=in_chunks(whole.values, whole.slab, whole.comm, whole.device))
+    else:
         points = max(float(np.prod(_points(plan), dtype=float)) for plan in plans)
         if not fits(whole, 4 * onto.n_bytes + COPIES * points * whole.values.dtype.itemsize):
             whole.values.refuse("The scale report", "give larger eps")
@@ -262,10 +264,6 @@ def _relation(plan: Plan, modes: _Modes, variance: float, found: Scales) -> Unce
     provenance = (*plan.field.provenance, {"step": "uncertainty relation", "kernel": plan.kernel.describe()})
     deviations = modes.deviations(plan, variance)
     return relation_of(plan.kernel, deviations, None, found.alpha, plan.field.unit, provenance)
-
-
-def _chunked(whole: Field) -> Unread:
-    return in_chunks(whole.values, whole.slab, whole.comm, whole.device)
 
 
 @dataclass(frozen=True, eq=False)

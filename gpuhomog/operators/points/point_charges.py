@@ -34,7 +34,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...averaging_kernels import gaussian_tail
 from ...errors import InputError, KernelError, counted
-from ...grid import Grid, axis_index
+from ...grid import AXIS_NAMES, Grid, axis_index
 from ...results import Measurement, Result, Tables
 from ...structure import Structure
 from ...units import times_length
@@ -124,7 +124,7 @@ class PointCharges:
             gaps = np.diff(ordered, append=ordered[0] + height)
             first = ordered[(int(np.argmax(gaps)) + 1) % len(ordered)]
             x = np.where(x < first - COINCIDENT, x + height, x)
-        step = {"step": "point charges", "axis": "abc"[index], "ions": len(structure)}
+        step = {"step": "point charges", "axis": AXIS_NAMES[index], "ions": len(structure)}
         return cls(x, q / area, area, (step,))
 
     @classmethod

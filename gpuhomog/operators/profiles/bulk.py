@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from ...errors import AdvisedError, InputError
 from ...grid import OPEN
 from ...results import Profile
-from .periods import find_periods
+from .periods import find_periods, over_normal
 from .unrolled import BANDLIMITED, Unrolled, quiet_runs, unroll
 
 Array = NDArray[np.float64]
@@ -249,10 +249,7 @@ class Scatter:
     @property
     def uncertainty(self) -> float:
         """Standard uncertainty of one of the means: 95 % lie within two, by Student's t."""
-        from scipy.special import ndtri, stdtrit  # slow to import
-
-        student = float(stdtrit(self.freedom, 0.975) / ndtri(0.975))
-        return self.spread * max(student / sqrt(self.shown), LARGEST_OF_RIPPLE)
+        return self.spread * max(over_normal(self.freedom) / sqrt(self.shown), LARGEST_OF_RIPPLE)
 
     def is_more_than(self, other: Scatter) -> bool:
         """True if the variance is larger than the other one by more than chance, Fisher's F."""
