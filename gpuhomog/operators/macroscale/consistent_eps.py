@@ -47,8 +47,9 @@ def self_consistent_eps(
 
     eps_V(eps_x) is the median over the profile for simple averages of full width eps_x; of a Field for averages over
     balls of that diameter, as field_intervals has it. Found as a root: the larger eps_x is, the smaller is eps_V and
-    the larger |V'| eps_x. Raises InputError without a slope, and where eps_x would be below two samples or longer than
-    a quarter of the profile, or of the cell's shortest side.
+    the larger |V'| eps_x, once eps_x is not so small that every wave is a straight line over it. Raises InputError
+    without a slope, and where eps_x would be below two samples or longer than a quarter of the profile, or of the
+    cell's shortest side.
     """
     check_word("window", window, WINDOWS)
     if isinstance(profile, Field):
