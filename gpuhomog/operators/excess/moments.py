@@ -385,7 +385,7 @@ def _bulk_of_cell(
     unit = times_length(profile.unit, 1)
     window = Window(one.start, one.start + cell, largest or cell, cell=cell, unit=unit)
     middle = one.start + cell / 2
-    place = local_mean_crossing(line, window, middle, cell) if isinstance(x_b, str) else one.place(float(x_b), cell)
+    place = local_mean_crossing(line, window, middle, cell) if isinstance(x_b, str) else one.place(float(x_b))
     return _Bulk(profile, line, window, value, sampling), place
 
 

@@ -13,7 +13,7 @@ Out  Body, Period, Unrolled: host arrays and numbers, equal on every rank.
 >>> block = np.zeros(100)
 >>> block[:10] = block[90:] = 1.0                                   # from 90 to 10, through the boundary of the cell
 >>> body = find_body(gh.Profile(np.arange(100.0), block, "e/Å^3", "charge_density", 100.0), "cell")
->>> round(body.low, 2), round(body.high, 2), body.line.place(5.0, 100.0)
+>>> round(body.low, 2), round(body.high, 2), body.line.place(5.0)
 (89.01, 109.99, 105.0)
 """
 

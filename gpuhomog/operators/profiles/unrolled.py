@@ -21,13 +21,14 @@ Out  Unrolled, host, equal on every rank.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import check_word
+from ...grid import OPEN
 from ...results import Profile
 from ...units import DOUBLE
 from .between_points import harmonics, waves_at
@@ -63,6 +64,7 @@ class Unrolled:
     sampling "bandlimited" or "cell"
     precision  of the values that the samples were made from, as a fraction
     white    s √h of white noise, where the samples were made from others; None: what they show themselves
+    turn     length of the periodic axis that the line was cut from [Å]; None: of an open one
     """
 
     start: float
@@ -71,6 +73,7 @@ class Unrolled:
     sampling: str = BANDLIMITED
     precision: float = DOUBLE
     white: float | None = None
+    turn: float | None = None
 
     @property
     def end(self) -> float:
@@ -84,7 +87,7 @@ class Unrolled:
 
     def mirrored(self) -> Unrolled:
         """The line seen from the other end: its position x is -x of this one, so it integrates from above."""
-        return Unrolled(-self.end, self.spacing, self.values[::-1], self.sampling, self.precision, self.white)
+        return replace(self, start=-self.end, values=self.values[::-1])
 
     def in_cells(self) -> Unrolled:
         """The line as exact averages over cells, FINER times as many where it is bandlimited."""
@@ -95,13 +98,14 @@ class Unrolled:
         spectrum = np.zeros(n // 2 + 1, dtype=np.complex128)
         shape = np.exp(0.5j * wavevectors * h) * np.sinc(wavevectors * h / (2 * np.pi))
         spectrum[1 : len(wavevectors) + 1] = coefficients * shape * (n / 2)
-        return Unrolled(self.start, h, self.values.mean() + np.fft.irfft(spectrum, n), CELL, self.precision, self.noise)
+        values = self.values.mean() + np.fft.irfft(spectrum, n)
+        return replace(self, spacing=h, values=values, sampling=CELL, white=self.noise)
 
-    def place(self, x: float, period: float | None) -> float:
-        """The position x, moved by whole periods to where the line lies; unchanged on an open axis (None)."""
-        if period is None:
+    def place(self, x: float) -> float:
+        """The position x, moved by whole turns to where the line lies; unchanged on an open axis."""
+        if self.turn is None:
             return x
-        return float(x - period * np.floor((x - self.start) / period))
+        return float(x - self.turn * np.floor((x - self.start) / self.turn))
 
     @property
     def total(self) -> float:
@@ -334,4 +338,5 @@ def quiet_runs(quiet: NDArray[np.bool_], periodic: bool) -> list[tuple[int, int]
 def unroll(profile: Profile, first: int, sampling: str) -> Unrolled:
     """A profile laid out from its sample `first` on, around the period if that is not 0."""
     start = float(profile.position[0] + (first - 0.5) * profile.spacing)
-    return Unrolled(start, profile.spacing, np.roll(profile.values, -first), sampling, profile.precision)
+    turn = None if profile.boundary == OPEN else profile.length
+    return Unrolled(start, profile.spacing, np.roll(profile.values, -first), sampling, profile.precision, turn=turn)
