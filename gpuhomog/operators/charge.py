@@ -23,7 +23,7 @@ Out  Field of quantity charge_density; ChargeBalance.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite, pi
 from typing import Any
@@ -377,7 +377,7 @@ def gaussian_ions(field: Field, charges: NDArray[np.float64], std: float) -> Any
     return values_of_modes(field.device, _gaussian(grid, std, order), modes, field.comm)
 
 
-def _gaussian(grid: Grid, std: float, order: Sequence[int]) -> Multiplier:
+def _gaussian(grid: Grid, std: float, order: tuple[int, int, int]) -> Multiplier:
     """The modes of a Gaussian of unit charge."""
     part = OfWavevector(grid.reciprocal, lambda k: np.exp(-0.5 * (k * std) ** 2))
     return Multiplier(grid.shape, [part], order=order)
