@@ -50,7 +50,7 @@ from ..operators.potentials.truncated import padded_grid
 from ..streaming.memory import SLACK
 from ..units import POTENTIALS
 from .commands.averages import along_xyz
-from .commands.common import kernel_of
+from .commands.common import check_says_density, kernel_of
 from .commands.cylinder import check_sums
 
 Shape = tuple[int, int, int]
@@ -292,6 +292,7 @@ def check_beside(command: str, field: Field, values: Mapping[str, Any], option: 
             check_needs_density(made)
         check_is_charge(second.quantity)
         return
+    check_says_density(values["density"], second.quantity)
     if command == "step" and made is not None:
         check_asks_for_vacuum(made, values["between"])
     check_shows_vacuum(second.quantity)

@@ -224,8 +224,12 @@ def test_what_takes_a_charge_density_is_refused_anything_else_before_it_waits(jo
         ("electron_density", 'command = "step"', "A potential step needs"),
         ("scalar", 'command = "step"', "A potential step needs"),
         ("scalar", 'command = "step"\nto-quantity = "charge_density"', "This field is a scalar"),
-        ("charge_density", 'command = "step"\ndensity = "other.npz"', "shows itself where it is empty"),
-        ("electron_potential_energy", 'command = "step"\ndensity = "other.npz"', "density is of quantity scalar"),
+        ("charge_density", 'command = "step"\ndensity = "electrons.h5"', "shows itself where it is empty"),
+        (
+            "electron_potential_energy",
+            'command = "step"\ndensity = "other.npz"',
+            "does not say that it holds a density",
+        ),
         ("electron_density", 'command = "inner-potential"', "A potential step needs"),
         ("charge_density", 'command = "inner-potential"\ndensity = "other.npz"', "needs no other beside it"),
         ("electron_potential_energy", 'command = "inner-potential"\ndensity = "electrons.h5"', "not a charge density"),
@@ -237,7 +241,7 @@ def test_what_takes_a_charge_density_is_refused_anything_else_before_it_waits(jo
         (
             "electron_potential_energy",
             'command = "potential"\naxis = "c"\ndensity = "other.npz"',
-            "is of quantity scal",
+            "does not say that it holds a density",
         ),
         ("electron_potential_energy", 'command = "potential"\nradius = 4\nat = 3', "--radius sums charge"),
         ("electron_potential_energy", 'command = "profile"\nion-charges = {Na = 1}', "A potential holds its ions"),

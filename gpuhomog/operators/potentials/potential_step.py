@@ -511,7 +511,8 @@ def _remarks_on_vacua(vacua: tuple[_Plateau, _Plateau], is_open: bool) -> list[s
     bent = [side for side, vacuum in zip(SIDES, vacua, strict=True) if vacuum.bent]
     if steepest >= FLAT_FIELD:
         remarks.append(
-            f"the vacuum is not flat, its field is {steepest:.3g} V/Å (VASP's limit: 0.1); levels are at the faces"
+            f"the vacuum is not flat, its field is {steepest:.3g} V/Å (VASP's limit: 0.1); levels are at the faces, "
+            f"known to {FACE_UNCERTAINTY:g} Å. A dipole correction removes it"
         )
     elif significant and not bent:
         remarks.append(
