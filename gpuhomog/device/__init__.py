@@ -318,7 +318,8 @@ class Device(Protocol):
         """As convolve, of planes (own n_0, n_1, n_2) that ranks share, with multipliers that depend on the first axis.
 
         lines (parallel.exchange.Lines) turns what is transformed within planes into whole lines across them, and back;
-        empty() is memory for a result.
+        empty() is memory for a result. What is sent are halved modes of axis 1 with all values of axis 2, whose zeros
+        are not, wherever zeros follow within planes, and where pads_one_axis always (fft.slab_order chooses that axis).
         """
         ...
 
