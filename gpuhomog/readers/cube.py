@@ -38,7 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..device import Device
-from ..errors import FileFormatError, InputError, UnitsError, warn
+from ..errors import FileFormatError, UnitsError, met_in, warn
 from ..grid import PERIODIC, Grid, parse_boundary
 from ..structure import SYMBOLS, Structure
 from ..units import ATOMIC_UNITS, BOHR
@@ -361,10 +361,8 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         said = doubts.get("electrostatic_potential")
         if said is not None and written is None and not names[0].startswith("orbital"):
             remarks.append(f"If they are a potential: {said.partition('. Say ')[0]}.")
-    try:
+    with met_in(f"{path}: ", FileFormatError):
         grid = Grid(shape, header.extent * factor, header.origin * factor, boundary or (PERIODIC,) * 3)
-    except InputError as error:
-        raise FileFormatError(f"{path}: {error}") from None
 
     def read_planes(start: int, stop: int, name: str, dtype: Any) -> NDArray[np.floating]:
         return _read_planes(block, shape, per_point, names.index(name), start, stop, dtype)
