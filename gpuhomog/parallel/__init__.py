@@ -3,13 +3,10 @@
 from .agreement import agree_on, agreed
 from .comm import Comm, Serial
 from .exchange import (
-    add_halo,
     contract_planes,
     fetch_planes,
     sum_to_slab,
     transpose,
-    with_halo,
-    without_halo,
 )
 from .launch import launched_rank, world
 from .slab import Slab
@@ -18,7 +15,6 @@ __all__ = [
     "Comm",
     "Serial",
     "Slab",
-    "add_halo",
     "agree_on",
     "agreed",
     "contract_planes",
@@ -26,7 +22,5 @@ __all__ = [
     "launched_rank",
     "sum_to_slab",
     "transpose",
-    "with_halo",
-    "without_halo",
     "world",
 ]
