@@ -26,6 +26,17 @@ class InputError(GpuhomogError, ValueError):
     """What the user gave cannot be right, or cannot be used as asked; nothing was written."""
 
 
+class AdvisedError(InputError):
+    """What cannot be is one sentence, what to do about it the next: a caller may give other advice of its own."""
+
+    def __init__(self, reason: str, advice: str) -> None:
+        super().__init__(reason, advice)
+        self.reason, self.advice = reason, advice
+
+    def __str__(self) -> str:
+        return f"{self.reason}. {self.advice}"
+
+
 class FileFormatError(InputError):
     """A file is truncated, damaged, of another kind, or says something impossible."""
 

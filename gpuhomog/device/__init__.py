@@ -302,10 +302,6 @@ class Device(Protocol):
         """Spectrum of real values over all axes, unnormalized, the last axis halved."""
         ...
 
-    def multiply_spectrum(self, spectrum: Any, multiplier: Any) -> Any:
-        """spectrum * multiplier.plane(i) for each plane i of the first axis, in place (see fft.Multiplier)."""
-        ...
-
     def filter(self, values: Any, multipliers: Sequence[Any]) -> list[Any]:
         """For each multiplier (see fft.Multiplier) new values whose modes are multiplied; C-ordered values."""
         ...

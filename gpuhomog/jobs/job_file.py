@@ -15,7 +15,6 @@ Out  Job: the tasks, in order. InputError names the table, the key and the neare
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -35,16 +34,12 @@ IN_JOBS = tuple(name for name, command in COMMANDS.items() if command.reads and 
 """Commands that a task may name."""
 
 
-def device_name(raw: Any) -> str:
-    """A device of another machine: only its name can be checked."""
-    if not isinstance(raw, str) or not re.fullmatch(r"auto|cpu|gpu(:[0-9]{1,4})?", raw):
-        raise p.Unusable('choose "auto", "cpu" or "gpu:N"')
-    return raw
-
+device_name = p.fitting(r"auto|cpu|gpu(:[0-9]{1,4})?", 'choose "auto", "cpu" or "gpu:N"')
+"""A device of another machine: only its name can be checked."""
 
 RUN_OPTIONS = (o.DEVICE, o.DTYPE, o.MAX_MEMORY)
 DEVICE_ELSEWHERE = replace(o.DEVICE, parse=device_name)
-INPUT_OPTIONS = (Option("file", p.paths, "", "File to read."), *o.READING, *o.MAKING)
+INPUT_OPTIONS = (Option("file", p.paths, "", "File to read."), *o.FROM_FILE)
 TABLES = ("input", "task", "run", "batch", "plan")
 
 
@@ -136,8 +131,8 @@ def read_task(
     common: Mapping[str, Any],
     folder: Path,
     where: str,
-    elsewhere: bool = False,
-    planning: bool = False,
+    elsewhere: bool,
+    planning: bool,
 ) -> Task:
     """One [[task]], completed by the common reading options that its command has."""
     if "command" not in entry:
@@ -161,10 +156,7 @@ def read_task(
     raw = {key.replace("-", "_"): value for key, value in raw.items()}
     raw |= {key.replace("-", "_"): value for key, value in own.items()}
     file = entry.get("file", common.get("file"))
-    if file is None and command.reads:
+    if file is None:
         raise InputError(f'{where}no input: write file = "CHGCAR" under [input], or in the task.')
-    source = None
-    if command.reads:
-        option = INPUT_OPTIONS[0]
-        source = tuple(found for name in option.read(file, where) for found in matching(folder / name))
+    source = tuple(found for name in INPUT_OPTIONS[0].read(file, where) for found in matching(folder / name))
     return prepare(command, raw, file=source, folder=folder, where=where, planning=planning)

@@ -15,7 +15,6 @@ import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -67,6 +66,8 @@ def submit(file: Path, given: Mapping[str, Any], *, dry_run: bool = False) -> Su
 
 def has_mpich() -> bool:
     """True if this Python's MPI is MPICH from PyPI."""
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         version("mpich")
     except PackageNotFoundError:

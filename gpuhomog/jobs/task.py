@@ -18,7 +18,7 @@ from dataclasses import field as dataclass_field
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..device import choose_device
 from ..errors import InputError, nearest_known
@@ -28,11 +28,13 @@ from ..readers import read
 from ..results import Result, plain
 from ..writers import check_output, write
 from ..writers.atomic import check_target
-from .options import FIELD_FILE, FIGURE_FILE, INPUT_FILE, JSON, QUIET, RESULT_FILE, Option, read_values
+from .options import FIELD_FILE, FIGURE_FILE, INPUT_FILE, JSON, QUIET, RESULT_FILE, Option, as_option, read_values
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 
 Rows = list[tuple[str, ...]]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -106,11 +108,11 @@ class Inputs:
         self.comm: Comm = comm or Serial()
         self._fields: dict[tuple[Any, ...], Field] = {}
 
-    def first(self, work: Callable[[], Any]) -> None:
-        """Work that the first rank does for all; if it fails, it fails for all."""
+    def first(self, work: Callable[[], T]) -> T | None:
+        """What the first rank finds for all, None on the others; if it fails, it fails for all."""
         with agreed(self.comm):
-            if self.comm.rank == 0:
-                work()
+            found = work() if self.comm.rank == 0 else None
+        return found
 
     def field(self, values: Mapping[str, Any]) -> Field:
         """The field of a task's input file, read as its options say."""
@@ -144,7 +146,7 @@ class Task:
         """Its options as they were understood, except what says how to print."""
         silent = (JSON.key, QUIET.key)
         return {
-            key if key in ("file", "files") else f"--{key.replace('_', '-')}": str(plain_option(value))
+            key if key in ("file", "files") else as_option(key): str(plain_option(value))
             for key, value in self.values.items()
             if key not in silent
         }
