@@ -8,7 +8,8 @@
 Under mpiexec or srun every rank runs the same command on its own part of the field; the first one talks, and all end
 with one exit code.
 
-The commands and their options are made from the table `jobs.COMMANDS`; there is no other list of them.
+The commands and their options are made from the table `jobs.COMMANDS`; there is no other list of them. The options of
+one are put together when it is used.
 """
 
 from __future__ import annotations

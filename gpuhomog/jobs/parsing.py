@@ -129,8 +129,14 @@ def several(raw: Any, each: Callable[[Any], float] = number) -> tuple[float, ...
         return ()
 
 
-def numbers(wants: str, *n: int, each: Callable[[Any], float] = number, bare: bool = False) -> Callable[[Any], Any]:
-    """A parser of as many numbers as one of n says, or of any; a single one, if bare, stays without its tuple.
+def numbers(
+    wants: str,
+    *n: int,
+    each: Callable[[Any], float] = number,
+    fit: Callable[[tuple[float, ...]], bool] = lambda values: True,
+    bare: bool = False,
+) -> Callable[[Any], Any]:
+    """A parser of as many numbers as one of n says, or of any, that fit; a single one, if bare, without its tuple.
 
     >>> numbers("give two", 2)("1, 2"), numbers("give some", bare=True)("1")
     ((1.0, 2.0), 1.0)
@@ -138,7 +144,7 @@ def numbers(wants: str, *n: int, each: Callable[[Any], float] = number, bare: bo
 
     def parse(raw: Any) -> Any:
         values = several(raw, each)
-        if not values or (n and len(values) not in n):
+        if not values or (n and len(values) not in n) or not fit(values):
             raise Unusable(wants)
         return values[0] if bare and len(values) == 1 else values
 
@@ -168,6 +174,13 @@ sizes = numbers("give a positive number in Å, such as 4.0, or several as 2,5", 
 point = numbers("give three fractional coordinates, such as 0.5,0.5,0.5", 3)
 place = numbers("give three coordinates in Å, such as 0,0,1.5", 3)
 band_edges = numbers("give two energies in eV, of the two bulks, or four with the conduction bands, as 5.1,6.3", 2, 4)
+interval = numbers("give two different positions in Å, such as 5,15", 2, fit=lambda x: x[0] != x[1])
+two_wavevectors = numbers("give two wavevectors 0 < kL < ka in 1/Å, such as 0.05,2", 2, fit=lambda k: 0 < k[0] < k[1])
+box = numbers(
+    "give X0,X1,Y0,Y1 or X0,X1,Y0,Y1,Z0,Z1 in Å, each first number below the second",
+    *(4, 6),
+    fit=lambda x: all(low < high for low, high in zip(x[::2], x[1::2], strict=True)),
+)
 bulk_value = word_or(number, 'give a number in the unit of the field, or "bulk"', bulk="bulk")
 reference = word_or(
     number, 'give a number in the unit of the field, "constant" or "linear"', constant="constant", linear="linear"
@@ -225,30 +238,6 @@ def radii(raw: Any) -> tuple[float, ...]:
             f"give positive radii in Å, such as 5,10,20, or FROM:TO:STEP, TO above FROM, such as 30:60:0.5, at most "
             f"{MOST_RADII}"
         )
-    return values
-
-
-def interval(raw: Any) -> tuple[float, float]:
-    """Two positions in Å."""
-    values = several(raw)
-    if len(values) != 2 or values[0] == values[1]:
-        raise Unusable("give two different positions in Å, such as 5,15")
-    return values[0], values[1]
-
-
-def two_wavevectors(raw: Any) -> tuple[float, float]:
-    """Two rising positive numbers in 1/Å."""
-    values = several(raw)
-    if len(values) != 2 or not 0 < values[0] < values[1]:
-        raise Unusable("give two wavevectors 0 < kL < ka in 1/Å, such as 0.05,2")
-    return values[0], values[1]
-
-
-def box(raw: Any) -> tuple[float, ...]:
-    """From and to along two or three coordinates."""
-    values = several(raw)
-    if len(values) not in (4, 6) or any(low >= high for low, high in zip(values[::2], values[1::2], strict=True)):
-        raise Unusable("give X0,X1,Y0,Y1 or X0,X1,Y0,Y1,Z0,Z1 in Å, each first number below the second")
     return values
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..device import choose_device
-from ..errors import InputError, nearest_known
+from ..errors import InputError, met_in, nearest_known
 from ..field import Field
 from ..parallel import Comm, Serial, agreed
 from ..readers import read
@@ -139,7 +139,7 @@ class Task:
     """A command and its checked option values."""
 
     command: Command
-    values: dict[str, Any] = dataclass_field(default_factory=dict)
+    values: dict[str, Any]
 
     @property
     def words(self) -> dict[str, str]:
@@ -158,8 +158,9 @@ class Task:
 
     @property
     def sources(self) -> list[Path]:
-        """Files it will read."""
-        return sources(self.command, self.values)
+        """Files it will read: the input, and those that options name."""
+        own = [self.values["file"]] if self.values.get("file") is not None else []
+        return list(self.values.get("files", own)) + [file for _, file in self.command.files(self.values, INPUT_FILE)]
 
     def run(self, inputs: Inputs) -> tuple[Outcome, dict[str, Any]]:
         """Compute, write, and tell: the Outcome, and its dict for JSON."""
@@ -210,12 +211,6 @@ def in_order(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", path.name)]
 
 
-def sources(command: Command, values: Mapping[str, Any]) -> list[Path]:
-    """The input file, and those that options name."""
-    own = [values["file"]] if values.get("file") is not None else []
-    return list(values.get("files", own)) + [file for _, file in command.files(values, INPUT_FILE)]
-
-
 def plain_option(value: Any) -> Any:
     """An option's value for JSON."""
     if isinstance(value, tuple) and value and all(isinstance(one, Path) for one in value):
@@ -253,23 +248,19 @@ def prepare(
             values["files"] = files
         elif len(files) > 1:
             raise InputError(f"{where}{len(files)} input files: {command.name} reads one. Name a task for each.")
-    inputs = sources(command, values)
+    task = Task(command, values)
+    inputs = task.sources
     for source in inputs:
         if not source.exists() and not planning:
             raise InputError(f"{where}{source}: no such file. Check the name and the folder.")
-    try:
+    with met_in(where):
         command.check(values)
         for option, target in command.files(values, FIELD_FILE, RESULT_FILE):
             check_output(target, result=option.names == RESULT_FILE, inputs=inputs)
         for _, target in command.files(values, FIGURE_FILE):
             check_figure(target)
             check_target(target, inputs)
-        task = Task(command, values)
         check_distinct(task.targets)
-    except InputError as error:
-        if where:
-            raise type(error)(f"{where}{error}") from None
-        raise
     return task
 
 

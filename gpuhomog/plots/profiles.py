@@ -23,17 +23,7 @@ from .along import (
     name_vacuum,
     vacuum_of,
 )
-from .style import (
-    BLACK,
-    SKY,
-    draw_zero,
-    finish_rows,
-    leave_room,
-    name_axis,
-    name_values,
-    position_label,
-    styled,
-)
+from .style import BLACK, SKY, draw_zero, finish_rows, leave_room, name_axis, name_values, position_label, styled
 
 
 @styled

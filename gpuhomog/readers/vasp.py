@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..device import Device
-from ..errors import FileFormatError, InputError, warn
+from ..errors import FileFormatError, InputError, met_in, warn
 from ..grid import Grid
 from ..structure import Structure, atomic_number
 from .compressed import ByteFile, Cursor, open_bytes
@@ -419,10 +419,8 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     chosen = frames[frame]
     header = chosen.header
     what, known_from = _settle_kind(path, chosen, kind, choices.quantity)
-    try:
+    with met_in(f"{path}: ", FileFormatError):
         grid = Grid(header.counts, header.cell)
-    except InputError as error:
-        raise FileFormatError(f"{path}: {error}") from None
     names = _blocks(what, len(chosen.blocks))
     divisor = grid.volume if what in DENSITIES else 1.0
     remarks = [*header.remarks, *_remarks(what, known_from, len(chosen.blocks))]

@@ -34,7 +34,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import FileFormatError, InputError
+from ..errors import FileFormatError, InputError, met_in
 from ..grid import OPEN, PERIODIC, Grid, parse_boundary
 from ..structure import SYMBOLS, Structure
 from ..units import ATOMIC_UNITS
@@ -344,10 +344,8 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     noted, written = written_boundary(comments), written_as(path, comments[0], choices)
     if noted is not None:
         remarks.append("The boundary is the one that gpuhomog noted in the comments when it wrote the file.")
-    try:
+    with met_in(f"{path}: ", FileFormatError):
         grid = Grid(shape, spans.cell, first.origin, noted or parse_boundary(spans.boundary))
-    except InputError as error:
-        raise FileFormatError(f"{path}: {error}") from None
     if content.steps > 1:
         remarks.append(f"The file is an animation of {content.steps} steps.")
     if len(content.frames) > 1:

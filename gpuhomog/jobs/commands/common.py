@@ -17,11 +17,8 @@ from ...averaging_kernels import AveragingKernel, Box, Stages
 from ...errors import InputError
 from ...field import Field
 from ...operators.charge import charge_density
-from ...operators.excess.interface import InterfaceExcess
-from ...operators.excess.surface import SurfaceExcess
 from ...operators.potentials.poisson import electrostatic_potential
-from ...operators.potentials.potential_step import PotentialStep
-from ...results import Profile, unit_after
+from ...results import unit_after
 from ...units import conversion_factor, internal_unit, is_rounding, times_length
 from ...writers.text import strip_compression
 from .. import options as o
@@ -174,15 +171,3 @@ def outcome_of(
     """Numbers, tables and file of a result, and the figure that `plot` of plots draws of what lies beside it and it."""
     draw = drawing(plot, values, *beside, result, width=width, **how)
     return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
-
-
-def outcome_along(
-    plot: str,
-    field: Field,
-    profile: Profile,
-    result: SurfaceExcess | InterfaceExcess | PotentialStep,
-    values: dict[str, Any],
-    **how: Any,
-) -> Outcome:
-    """Outcome of a result along a profile."""
-    return outcome_of(plot, result, values, profile, origin=field.grid.origin, **how)

@@ -21,7 +21,7 @@ from ...operators.profiles.planar import planar_average
 from ...readers.regions_file import read_regions
 from .. import options as o
 from ..task import Command, Inputs, Outcome
-from .common import check_making, drawing, made, outcome_along, outcome_of, result_out
+from .common import check_making, drawing, made, outcome_of, result_out
 
 SIGNED = "charge density, electrons negative, ions included"
 
@@ -37,7 +37,7 @@ def run_surface(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         result: SurfaceExcess = surface_charge(profile, **how)
     else:
         result = surface_excess(profile, reference=values["reference"], x_surface=values["x_surface"], **how)
-    return outcome_along("plot_surface", field, profile, result, values)
+    return outcome_of("plot_surface", result, values, profile, origin=field.grid.origin)
 
 
 OF_A_SLAB = ("side", "x_b", "eps", "period", "bulk", "origin", "sampling")
@@ -100,7 +100,7 @@ def run_interface(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         origin=values["origin"],
         sampling=values["sampling"],
     )
-    return outcome_along("plot_interface", field, profile, result, values)
+    return outcome_of("plot_interface", result, values, profile, origin=field.grid.origin)
 
 
 def regions_of(values: dict[str, Any]) -> list[Region]:

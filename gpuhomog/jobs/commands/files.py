@@ -10,7 +10,7 @@ import operator
 from dataclasses import replace
 from typing import Any
 
-from ...errors import InputError
+from ...errors import InputError, met_in
 from ...field import Field
 from ...operators.charge import ChargeBalance, charge_balance
 from ...readers import inspect_file
@@ -93,10 +93,8 @@ def run_convert(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     for joined, files in ((operator.add, values["plus"]), (operator.sub, values["less"])):
         for file in files or ():
             part = inputs.passing({**values, "file": file})
-            try:
+            with met_in(f"{file}: "):
                 field = joined(field, part)
-            except InputError as error:
-                raise type(error)(f"{file}: {error}") from None
     field = made_of(field, values)
     if values["to_unit"] is not None:
         field = field.to(values["to_unit"])
