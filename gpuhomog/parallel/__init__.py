@@ -1,6 +1,6 @@
 """How values are split: the partition rule, the communicator, and the exchanges between slabs."""
 
-from .agreement import agree_on, agreed
+from .agreement import agree_on, agreed, in_step
 from .comm import Comm, Serial
 from .exchange import (
     contract_planes,
@@ -19,6 +19,7 @@ __all__ = [
     "agreed",
     "contract_planes",
     "fetch_planes",
+    "in_step",
     "launched_rank",
     "sum_to_slab",
     "transpose",
