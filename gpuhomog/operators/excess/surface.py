@@ -39,7 +39,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import hypot, isfinite, nan, pi, sqrt
+from math import hypot, isfinite, nan
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -57,6 +57,7 @@ from ..profiles.bulk import (
     Body,
     Period,
     find_body,
+    kernel_over_window,
     resolve_period,
     scatter_around,
     spread_positions,
@@ -492,12 +493,12 @@ class _Sides:
     def fluctuations(self) -> Array:
         """(4,) standard deviations of the kernel estimates, beyond reach of the spread.
 
-        Positions within eps see the same charge, so their spread says little. Where there is a period a, the kernel
-        averages √π eps/a means over one, which may be independent. Without one, kernels of eps/16 and eps/4 fit in many
-        places; the power law through their standard deviations is carried on to eps.
+        Positions within eps see the same charge, so their spread says little. Where there is a period, that of means
+        over one tells it, as the kernel averages over more layers, or fewer. Without one, kernels of eps/16 and eps/4
+        fit in many places; the power law through their standard deviations is carried on to eps.
         """
         if self.period:
-            return self.scatter_of_periods * min(1.0, self.period.length / (sqrt(pi) * self.eps)) ** 0.5
+            return self.scatter_of_periods * kernel_over_window(self.eps, self.period.length)
         wide, narrow = self.eps / 4, max(self.eps / 16, 2 * self.body.line.spacing)
         if wide < 2 * narrow:
             return np.zeros(4)

@@ -125,7 +125,7 @@ def shares_away(found):
 def test_bulks_whose_layers_differ(disorder):
     """What cells carry on average is the truth; those around x_b are 2 % off in strength, or 1 % in places."""
     found = {}
-    for number in range(40):
+    for number in range(64):
         rng = np.random.default_rng(number)
         a, std, step, vacuum = rng.uniform(3, 6), rng.uniform(0.3, 0.5), rng.uniform(0.2, 0.25), 8.0
         counts = rng.integers(9, 15, 2)
