@@ -8,7 +8,8 @@
 Under mpiexec or srun every rank runs the same command on its own part of the field; the first one talks, and all end
 with one exit code.
 
-The commands and their options are made from the table `jobs.COMMANDS`; there is no other list of them.
+The commands and their options are made from the table `jobs.COMMANDS`; there is no other list of them. The options of
+one are put together when it is used.
 """
 
 from __future__ import annotations
@@ -23,17 +24,20 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from textwrap import fill
 from threading import Lock, Timer
 from time import monotonic
-from typing import Annotated, Any, Optional, TypeVar
+from typing import Annotated, Any, TypeVar
 from unicodedata import combining, name, normalize
 
 import numpy as np
 import typer
+import typer.main
 from typer.core import TyperCommand, TyperGroup
 
 from . import __version__, _starting, progress
@@ -52,7 +56,7 @@ from .jobs import (
     read_job,
     submit,
 )
-from .jobs.options import COMMANDS_OF_OTHERS, COMMON, DRY_RUN, FRESH, GENERAL, JSON, QUIET, Option, renamed
+from .jobs.options import COMMANDS_OF_OTHERS, DRY_RUN, FRESH, GENERAL, JSON, QUIET, Option, renamed
 from .jobs.streamed import is_streamed, run_streamed
 from .jobs.wording import as_typed
 from .parallel import Comm, agree_on, agreed, launched_rank, world
@@ -276,7 +280,7 @@ def usage(error: Any) -> str:
     if unknown := re.match(r"No such command ['\"](.+?)['\"]\.", sentence):
         if now := COMMANDS_OF_OTHERS.get(unknown[1].lower().replace("_", "-")):
             return f'"{unknown[1]}": no such command; it is called "{now}".'
-        close = get_close_matches(unknown[1], [*COMMANDS, "run", "submit", "plan"], n=1)
+        close = get_close_matches(unknown[1], ENTRIES, n=1)
         return f'"{unknown[1]}": no such command; ' + (f'did you mean "{close[0]}"?' if close else f"{see}.")
     return f"{sentence.rstrip('.')}; {see}."
 
@@ -457,8 +461,15 @@ def show(outcome: Outcome, report: Mapping[str, Any]) -> None:
         console.print(f"wrote {path}", markup=False, soft_wrap=True)
 
 
-def run_tasks(tasks: Sequence[Task], as_json: bool, quiet: bool, fresh: bool = False) -> list[dict[str, Any]]:
-    """Run tasks on shared inputs, showing each when it is done; their reports, warnings included."""
+Told = tuple[Outcome, dict[str, Any]]
+"""Outcome and report of a task."""
+
+
+def run_tasks(tasks: Sequence[Task], as_json: bool, quiet: bool, fresh: bool) -> list[dict[str, Any]]:
+    """Run tasks on shared inputs, showing each when it is done; their reports, warnings included.
+
+    Tasks that keep within a limit of memory share the passes over their inputs.
+    """
     ranks = world()
     several = len(tasks) > 1
     agree_on(ranks, {"the list of commands": ", ".join(task.command.name for task in tasks)}, "run")
@@ -467,52 +478,35 @@ def run_tasks(tasks: Sequence[Task], as_json: bool, quiet: bool, fresh: bool = F
             ranks, task.words, f"run task {number} ({task.command.name})" if several else f"run {task.command.name}"
         )
     inputs = Inputs(ranks)
-    reports = []
-    if is_streamed(tasks):
-        return run_together(tasks, inputs, as_json, quiet, fresh)
-    for task in tasks:
+
+    def run(task: Task) -> Told | None:
         found: list[str] = []
-        with collected(found), bars(task.command.name, not quiet):
-            told = run_task(task, inputs)
-        if told is None:
-            continue
-        outcome, report = told
-        report["warnings"] = found if task.command.alone else everyones(ranks, found)
-        reports.append(report)
-        if not (as_json or quiet):
-            show(outcome, report)
-    return reports
-
-
-def run_task(task: Task, inputs: Inputs) -> tuple[Outcome, dict[str, Any]] | None:
-    """Outcome and report of a task; None where the first of several ranks runs it for all, and this is another."""
-    if not task.command.alone:
-        return task.run(inputs)
-    told: list[tuple[Outcome, dict[str, Any]]] = []
-    inputs.first(lambda: told.append(task.run(Inputs())))
-    return told[0] if told else None
-
-
-def run_together(
-    tasks: Sequence[Task], inputs: Inputs, as_json: bool, quiet: bool, fresh: bool
-) -> list[dict[str, Any]]:
-    """The same for tasks that keep within a limit of memory: they share the passes over their inputs."""
-
-    def run(number: int, task: Task) -> tuple[Outcome, dict[str, Any]] | None:
-        found: list[str] = []
-        _found.set(found)  # of this task's own context
+        _found.set(found)  # in this task's own context, if it takes turns
         told = run_task(task, inputs)
         if told is not None:
-            told[1]["warnings"] = found if task.command.alone else everyones(inputs.comm, found)
+            told[1]["warnings"] = found if task.command.alone else everyones(ranks, found)
         return told
 
-    def done(number: int, told: tuple[Outcome, dict[str, Any]] | None) -> None:
+    def done(told: Told | None) -> None:
         if told is not None and not (as_json or quiet):
             show(*told)
 
-    with collected([]), bars(tasks[0].command.name if len(tasks) == 1 else "run", not quiet):
-        everything = run_streamed(tasks, run, done, comm=inputs.comm, fresh=fresh)
-        return [told[1] for told in everything if told is not None]
+    everything = []
+    with collected([]):
+        if is_streamed(tasks):
+            with bars("run" if several else tasks[0].command.name, not quiet):
+                everything = run_streamed(tasks, run, done, ranks, fresh)
+        else:
+            for task in tasks:
+                with bars(task.command.name, not quiet):
+                    everything.append(run(task))
+                done(everything[-1])
+    return [told[1] for told in everything if told is not None]
+
+
+def run_task(task: Task, inputs: Inputs) -> Told | None:
+    """Run one task; None where the first of several ranks runs it for all, and this is another."""
+    return inputs.first(lambda: task.run(Inputs())) if task.command.alone else task.run(inputs)
 
 
 def run_command(command: Command, given: dict[str, Any]) -> None:
@@ -578,48 +572,14 @@ def plan_job(given: dict[str, Any]) -> None:
         show(outcome, {"outputs": ()})
 
 
-def callback(
-    options: Sequence[Option], run: Callable[[dict[str, Any]], None], argument: str | None, several: bool = False
-) -> Any:
-    """A function whose signature is the options, for Typer to read."""
-    parameters, annotations = [], {}
-    if argument is not None:
-        help = "Files to read, in order." if several else "File to read."
-        told = typer.Argument(metavar=argument, help=help, show_default=False, readable=False)  # readers say why not
-        annotations["file"] = Annotated[list[Path] if several else Path, told]
-        parameters.append(inspect.Parameter("file", inspect.Parameter.KEYWORD_ONLY, annotation=annotations["file"]))
-    for option in options:
-        names = [f"--{option.name}", *([f"-{option.short}"] if option.short else [])]
-        text = option.told
-        default = option.default
-        if default is not None and default is not False and "efault" not in text:
-            shown = default if isinstance(default, str) else ",".join(f"{x:g}" for x in np.atleast_1d(default))
-            text = f"{text} Default: {shown}."
-        text = text.replace("[", r"\[")  # or rich takes it for a style
-        settings: dict[str, Any] = {"help": text, "rich_help_panel": option.panel, "show_default": False}
-        kind: Any
-        if option.is_flag:
-            kind, default = bool, False
-            settings["metavar"] = " "
-        else:
-            kind, default = Optional[str], None  # noqa: UP045  Typer reads this at run time
-            settings["metavar"] = option.metavar
-            settings["autocompletion"] = completion(option.words)
-            if option.required:
-                settings["help"] = f"{text} Required."
-        annotations[option.key] = Annotated[kind, typer.Option(*names, **settings)]
-        parameters.append(
-            inspect.Parameter(
-                option.key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotations[option.key]
-            )
-        )
-
-    def typed(**given: Any) -> None:
-        run(given)
-
-    typed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    typed.__annotations__ = annotations
-    return typed
+def words_of(option: Option) -> str:
+    """What the help of a command says of an option, for Rich: with its default, and whether it must be given."""
+    text, default = option.told, option.default
+    if default is not None and default is not False and "efault" not in text:
+        shown = default if isinstance(default, str) else ",".join(f"{x:g}" for x in np.atleast_1d(default))
+        text = f"{text} Default: {shown}."
+    text = text.replace("[", r"\[")  # or Rich takes it for a style
+    return f"{text} Required." if option.required and not option.is_flag else text
 
 
 def completion(words: Sequence[str]) -> Callable[[str], list[str]]:
@@ -629,6 +589,67 @@ def completion(words: Sequence[str]) -> Callable[[str], list[str]]:
         return [word for word in words if word.startswith(incomplete)]
 
     return complete
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What can be typed after the program's name.
+
+    panel     heading under which the list of commands has it
+    run       takes what was typed, by Python name
+    argument  what stands for its input in the help; None: it has none
+    several   True if the input may be several files
+    """
+
+    name: str
+    panel: str
+    summary: str
+    text: str
+    examples: Sequence[str]
+    options: Sequence[Option]
+    run: Callable[[dict[str, Any]], None]
+    argument: str | None = None
+    several: bool = False
+
+    def add_to(self, app: typer.Typer, cls: type[TyperCommand], function: Callable[..., None]) -> None:
+        """Make it a command of that kind, which calls the function."""
+        told = help_of(self.summary, self.text, self.examples)
+        app.command(self.name, cls=cls, rich_help_panel=self.panel, **told)(function)
+
+    def function(self) -> Callable[..., None]:
+        """A function whose signature is the options, for Typer to read."""
+        parameters: list[tuple[str, Any, Any]] = []
+        if self.argument is not None:
+            told = "Files to read, in order." if self.several else "File to read."
+            argument = typer.Argument(..., metavar=self.argument, help=told, show_default=False, readable=False)
+            parameters.append(("file", list[Path] if self.several else Path, argument))  # readers say why not readable
+        for option in self.options:
+            names = [f"--{option.name}", *([f"-{option.short}"] if option.short else [])]
+            more: dict[str, Any] = {"help": words_of(option), "rich_help_panel": option.panel, "show_default": False}
+            if option.is_flag:
+                parameters.append((option.key, bool, typer.Option(False, *names, metavar=" ", **more)))
+            else:
+                more |= {"metavar": option.metavar, "autocompletion": completion(option.words)}
+                parameters.append((option.key, str | None, typer.Option(None, *names, **more)))
+
+        def typed(**given: Any) -> None:
+            self.run(given)
+
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        typed.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [inspect.Parameter(name, keyword, default=told, annotation=kind) for name, kind, told in parameters]
+        )
+        return typed
+
+
+class Listed(TyperCommand):
+    """A command as the list of commands has it; its options are put together when it is used."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """The context of the whole command."""
+        app, entry = typer.Typer(add_completion=False, rich_markup_mode="rich"), ENTRIES[self.name or ""]
+        entry.add_to(app, PlainCommand, entry.function())
+        return typer.main.get_command(app).make_context(info_name, args, parent, **extra)
 
 
 def help_of(summary: str, text: str, examples: Sequence[str]) -> dict[str, Any]:
@@ -669,9 +690,77 @@ eps = 6
 output = "smooth.h5"
 """
 
+OF_JOBS = (
+    Entry(
+        "run",
+        "Jobs",
+        "Run the tasks of a job file: several commands on one input, written down once.",
+        "A job file has the tables \\[input] (file, quantity, boundary, …), one \\[\\[task]] for each command "
+        '(command = "profile", then its options by the names they have here), \\[run] (device, dtype) and \\[batch]. '
+        "Everything is checked before anything is computed; names start at the job file's folder.",
+        (f"{PROGRAM} run job.toml", "", "where job.toml holds", *JOB_EXAMPLE.splitlines()),
+        (FRESH, JSON, QUIET),
+        run_job,
+        "JOB",
+    ),
+    Entry(
+        "submit",
+        "Jobs",
+        "Submit a job file to Slurm: the same tasks, on many ranks, nodes or GPUs.",
+        "The job file is checked now as run checks it, so that a job which cannot run is refused before it waits. What "
+        "is not typed here comes from \\[batch] of the job file, whose keys are these options. Each rank takes one GPU "
+        "where there are any. Two minutes before its time is over a job stops where the next one of its chain goes on. "
+        "What has no option here goes by Slurm's variables (SBATCH_CONSTRAINT, …), or into the script of --dry-run.",
+        (
+            f"{PROGRAM} submit job.toml --nodes 4 --gpus-per-node 4 --time 02:00:00 --account physics",
+            f"{PROGRAM} submit job.toml --ranks-per-node 64 --time 24:00:00 --chain 5",
+            f"{PROGRAM} submit job.toml --gpus-per-node 1 --container gpuhomog.sif --dry-run",
+        ),
+        (*BATCH_OPTIONS, DRY_RUN, JSON),
+        submit_job,
+        "JOB",
+    ),
+    Entry(
+        "plan",
+        "Jobs",
+        "Plan a job file: memory, bytes moved and sent, expected time on N GPUs, and what limits it.",
+        "Only headers are read. A file that does not exist yet is planned from --shape and --cell, or from \\[plan] of "
+        "the job file, whose keys are these options. If a GPU has too little memory the fewest that have enough are "
+        "named, and whether --max-memory would do. All times are expected ones, of the assumptions printed below them, "
+        "not measured.",
+        (
+            f"{PROGRAM} plan job.toml --gpus 8",
+            f"{PROGRAM} plan job.toml --gpus 4096 --machine h200 --shape 16384 --storage 500 --json",
+            f"{PROGRAM} plan job.toml --gpus 64 --machine cpu --bandwidth 10 --memory 4 --network 1",
+        ),
+        (*PLAN_OPTIONS, JSON),
+        plan_job,
+        "JOB",
+    ),
+)
+
+
+def entry_of(command: Command, panel: str) -> Entry:
+    """A command of the table."""
+    return Entry(
+        command.name,
+        panel,
+        command.summary,
+        command.text,
+        command.examples,
+        command.options,
+        partial(run_command, command),
+        command.argument if command.reads else None,
+        command.series,
+    )
+
+
+ENTRIES = {name: entry_of(COMMANDS[name], panel) for panel, names in FAMILIES.items() for name in names}
+ENTRIES |= {entry.name: entry for entry in OF_JOBS}
+
 
 def build() -> typer.Typer:
-    """The application, from the table of commands."""
+    """The application: options of the program, and the list of commands."""
     app = typer.Typer(
         cls=OneSentence,
         name=PROGRAM,
@@ -686,55 +775,8 @@ def build() -> typer.Typer:
         f"Worked pages, with the equations and how to read what comes out: {PAGES}"
     )
     app.callback(**help_of(summary, text, ("gpuhomog demo",)))(root)
-    families = {name: title for title, names in FAMILIES.items() for name in names}
-    for command in COMMANDS.values():
-
-        def run(given: dict[str, Any], command: Command = command) -> None:
-            run_command(command, given)
-
-        typed = callback(command.options, run, command.argument if command.reads else None, command.series)
-        told = help_of(command.summary, command.text, command.examples)
-        app.command(command.name, cls=PlainCommand, rich_help_panel=families[command.name], **told)(typed)
-    summary = "Run the tasks of a job file: several commands on one input, written down once."
-    text = (
-        "A job file has the tables \\[input] (file, quantity, boundary, …), one \\[\\[task]] for each command "
-        '(command = "profile", then its options by the names they have here), \\[run] (device, dtype) and \\[batch]. '
-        "Everything is checked before anything is computed; names start at the job file's folder."
-    )
-    examples = (f"{PROGRAM} run job.toml", "", "where job.toml holds", *JOB_EXAMPLE.splitlines())
-    app.command("run", cls=PlainCommand, rich_help_panel="Jobs", **help_of(summary, text, examples))(
-        callback((FRESH, JSON, QUIET), run_job, "JOB")
-    )
-    summary = "Submit a job file to Slurm: the same tasks, on many ranks, nodes or GPUs."
-    text = (
-        "The job file is checked now as run checks it, so that a job which cannot run is refused before it waits. What "
-        "is not typed here comes from \\[batch] of the job file, whose keys are these options. Each rank takes one GPU "
-        "where there are any. Two minutes before its time is over a job stops where the next one of its chain goes on. "
-        "What has no option here goes by Slurm's variables (SBATCH_CONSTRAINT, …), or into the script of --dry-run."
-    )
-    examples = (
-        f"{PROGRAM} submit job.toml --nodes 4 --gpus-per-node 4 --time 02:00:00 --account physics",
-        f"{PROGRAM} submit job.toml --ranks-per-node 64 --time 24:00:00 --chain 5",
-        f"{PROGRAM} submit job.toml --gpus-per-node 1 --container gpuhomog.sif --dry-run",
-    )
-    options = (*BATCH_OPTIONS, DRY_RUN, JSON)
-    app.command("submit", cls=PlainCommand, rich_help_panel="Jobs", **help_of(summary, text, examples))(
-        callback(options, submit_job, "JOB")
-    )
-    summary = "Plan a job file: memory, bytes moved and sent, expected time on N GPUs, and what limits it."
-    text = (
-        "Only headers are read. A file that does not exist yet is planned from --shape and --cell, or from \\[plan] of "
-        "the job file, whose keys are these options. If a GPU has too little memory the fewest that have enough are "
-        "named, and whether --max-memory would do. All times are expected ones, of the assumptions printed below them, "
-        "not measured."
-    )
-    examples = (
-        f"{PROGRAM} plan job.toml --gpus 8",
-        f"{PROGRAM} plan job.toml --gpus 4096 --machine h200 --shape 16384 --storage 500 --json",
-        f"{PROGRAM} plan job.toml --gpus 64 --machine cpu --bandwidth 10 --memory 4 --network 1",
-    )
-    planned = callback((*PLAN_OPTIONS, JSON), plan_job, "JOB")
-    app.command("plan", cls=PlainCommand, rich_help_panel="Jobs", **help_of(summary, text, examples))(planned)
+    for entry in ENTRIES.values():
+        entry.add_to(app, Listed, lambda: None)
     return app
 
 
@@ -744,6 +786,3 @@ app = build()
 def main() -> None:
     """Entry point of the `gpuhomog` program."""
     app()
-
-
-__all__ = ["COMMON", "GENERAL", "app", "main"]

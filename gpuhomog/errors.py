@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -24,6 +25,17 @@ class GpuhomogError(Exception):
 
 class InputError(GpuhomogError, ValueError):
     """What the user gave cannot be right, or cannot be used as asked; nothing was written."""
+
+
+class AdvisedError(InputError):
+    """What cannot be is one sentence, what to do about it the next: a caller may give other advice of its own."""
+
+    def __init__(self, reason: str, advice: str) -> None:
+        super().__init__(reason, advice)
+        self.reason, self.advice = reason, advice
+
+    def __str__(self) -> str:
+        return f"{self.reason}. {self.advice}"
 
 
 class FileFormatError(InputError):
@@ -56,6 +68,21 @@ def warn(sentence: str) -> None:
     while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
         depth, frame = depth + 1, frame.f_back
     warnings.warn(sentence, AccuracyWarning, stacklevel=depth)
+
+
+@contextmanager
+def met_in(where: str, kind: type[InputError] | None = None) -> Iterator[None]:
+    """Has an InputError of the block begin with where it was met, and be of another kind.
+
+    >>> with met_in("x.cube: ", FileFormatError):
+    ...     raise InputError("the cell has no volume.")
+    Traceback (most recent call last):
+    gpuhomog.errors.FileFormatError: x.cube: the cell has no volume.
+    """
+    try:
+        yield
+    except InputError as error:
+        raise (kind or type(error))(f"{where}{error}") from None
 
 
 def import_optional(module: str, extra: str, what: str) -> Any:

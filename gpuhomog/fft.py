@@ -419,11 +419,34 @@ Each of these orders is its own inverse.
 """
 
 
+def slab_order(
+    device: Device, shape: Sequence[int], padded: Sequence[int], axis: int, size: int
+) -> tuple[int, int, int]:
+    """The axes as filters of slabs of one of them store them: it, the one whose modes ranks share, the last.
+
+    shape, padded  sizes (a, b, c) of the values, and of the grid of the multipliers
+
+    A device that pads one axis, or that has zeros within planes, shares halved modes of the second. The third takes its
+    place where the busiest rank would hold less than three quarters of what it holds now: of an open and a periodic
+    axis the periodic one, and the longer one where there are too few modes for all ranks.
+    """
+    order = SLOWEST_FIRST[axis]
+    first, second, third = order
+    if not device.pads_one_axis and all(shape[i] == padded[i] for i in (second, third)):
+        return order
+
+    def held(shared: int, other: int) -> int:
+        return -(-(padded[shared] // 2 + 1) // size) * shape[other]
+
+    return (first, third, second) if 4 * held(third, second) < 3 * held(second, third) else order
+
+
 def _on_slabs(device: Device, values: Any, multipliers: Sequence[Multiplier], slab: Slab, comm: Comm) -> list[Any]:
     """Filtered planes of all ranks, with zeros behind them where the multipliers are for a larger grid."""
-    order = SLOWEST_FIRST[slab.axis]
+    order = slab_order(device, values.shape, multipliers[0].shape, slab.axis, comm.size)
     stored = [replace(m, order=order) for m in multipliers]
     planes = values.transpose(order)
+    back = tuple(int(axis) for axis in np.argsort(order))
     if all(0 in m.flat_axes for m in stored) and multipliers[0].shape[slab.axis] == slab.n:
         across = [m.across([0]) for m in stored]
         results = device.convolve(planes, across) if planes.size else [planes] * len(stored)
@@ -431,7 +454,7 @@ def _on_slabs(device: Device, values: Any, multipliers: Sequence[Multiplier], sl
         lines = Lines(comm, device, Slab(0, slab.n, slab.start, slab.stop))
         empty = lambda: empty_like(device, values, slab.axis, slab.n_local).transpose(order)  # noqa: E731
         results = device.filter_slabs(planes, stored, lines, empty)
-    return [result.transpose(order) for result in results]
+    return [result.transpose(back) for result in results]
 
 
 def convolved(

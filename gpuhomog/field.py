@@ -105,34 +105,7 @@ class Field:
         unknown unit or quantity, or a unit that does not fit the quantity.
         """
         where = choose_device(device)
-        array: Any
-        if hasattr(values, "__cuda_array_interface__"):
-            try:
-                array = where.asarray(values)
-            except TypeError:
-                raise InputError(
-                    f'The values are on a GPU, the device is {where.name}: say device="gpu:0", or give values.get().'
-                ) from None
-        else:
-            if np.ma.is_masked(values):
-                raise InputError(
-                    f"{np.ma.count_masked(values)} of {np.size(values)} values are masked, and a field has a value "
-                    "everywhere: fill them, or leave those planes out."
-                )
-            try:
-                array = np.asarray(values)
-            except ValueError:
-                raise InputError(
-                    "The values are lists of different lengths: a field needs three axes (a, b, c)."
-                ) from None
-        if np.iscomplexobj(array):
-            raise InputError("Complex values: a Field is real. Give the real and imaginary parts as two Fields.")
-        if array.dtype.kind not in "fiub":
-            raise InputError(f"Values of type {array.dtype}: give real numbers.")
-        if array.ndim != 3:
-            raise InputError(f"Values of shape {array.shape}: a field needs three axes (a, b, c).")
-        if array.dtype not in (np.float32, np.float64):
-            array = array.astype(np.float32 if array.dtype == ">f4" else np.float64)
+        array = _real_array(values, where)
         start = np.zeros(3) if origin is None else np.asarray(origin, dtype=np.float64)
         shape = (array.shape[0], array.shape[1], array.shape[2])
         grid = Grid(shape, np.asarray(cell, dtype=np.float64), start, parse_boundary(boundary))
@@ -323,3 +296,34 @@ class Field:
     def integral(self) -> float:
         """∫ f d³r over the cell: mean times volume, in the field's unit times Å^3."""
         return self.mean() * self.grid.volume
+
+
+def _real_array(values: ArrayLike, where: Device) -> Any:
+    """Three axes of real numbers, none masked, float32 or float64; InputError for others."""
+    array: Any
+    if hasattr(values, "__cuda_array_interface__"):
+        try:
+            array = where.asarray(values)
+        except TypeError:
+            raise InputError(
+                f'The values are on a GPU, the device is {where.name}: say device="gpu:0", or give values.get().'
+            ) from None
+    else:
+        if np.ma.is_masked(values):
+            raise InputError(
+                f"{np.ma.count_masked(values)} of {np.size(values)} values are masked, and a field has a value "
+                "everywhere: fill them, or leave those planes out."
+            )
+        try:
+            array = np.asarray(values)
+        except ValueError:
+            raise InputError("The values are lists of different lengths: a field needs three axes (a, b, c).") from None
+    if np.iscomplexobj(array):
+        raise InputError("Complex values: a Field is real. Give the real and imaginary parts as two Fields.")
+    if array.dtype.kind not in "fiub":
+        raise InputError(f"Values of type {array.dtype}: give real numbers.")
+    if array.ndim != 3:
+        raise InputError(f"Values of shape {array.shape}: a field needs three axes (a, b, c).")
+    if array.dtype in (np.float32, np.float64):
+        return array
+    return array.astype(np.float32 if array.dtype == ">f4" else np.float64)

@@ -302,10 +302,6 @@ class Device(Protocol):
         """Spectrum of real values over all axes, unnormalized, the last axis halved."""
         ...
 
-    def multiply_spectrum(self, spectrum: Any, multiplier: Any) -> Any:
-        """spectrum * multiplier.plane(i) for each plane i of the first axis, in place (see fft.Multiplier)."""
-        ...
-
     def filter(self, values: Any, multipliers: Sequence[Any]) -> list[Any]:
         """For each multiplier (see fft.Multiplier) new values whose modes are multiplied; C-ordered values."""
         ...
@@ -318,7 +314,8 @@ class Device(Protocol):
         """As convolve, of planes (own n_0, n_1, n_2) that ranks share, with multipliers that depend on the first axis.
 
         lines (parallel.exchange.Lines) turns what is transformed within planes into whole lines across them, and back;
-        empty() is memory for a result.
+        empty() is memory for a result. What is sent are halved modes of axis 1 with all values of axis 2, whose zeros
+        are not, wherever zeros follow within planes, and where pads_one_axis always (fft.slab_order chooses that axis).
         """
         ...
 

@@ -1,11 +1,11 @@
 """Jobs: commands with checked options, from the command line or a job file, run in one way."""
 
 from .commands import COMMANDS, FAMILIES
-from .job_file import Job, read_job
+from .job_file import read_job
 from .machines import PLAN_OPTIONS
 from .plan import plan
 from .slurm import BATCH_OPTIONS
-from .submit import Submission, submit
+from .submit import submit
 from .task import Command, Inputs, Outcome, Task, prepare
 
 __all__ = [
@@ -15,9 +15,7 @@ __all__ = [
     "PLAN_OPTIONS",
     "Command",
     "Inputs",
-    "Job",
     "Outcome",
-    "Submission",
     "Task",
     "plan",
     "prepare",

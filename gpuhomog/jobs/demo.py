@@ -12,18 +12,23 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-from .. import average, charge_balance, macroscopic_average, planar_average, potential_step, read, surface_charge
-from .. import electrostatic_potential as potential_of
 from ..averaging_kernels import Gaussian
 from ..errors import GpuhomogError, InputError
 from ..field import Field
-from ..results import Measurement, plain
+from ..operators.averages.average import average
+from ..operators.charge import ChargeBalance, charge_balance
+from ..operators.excess.surface import SurfaceCharge, surface_charge
+from ..operators.potentials.poisson import electrostatic_potential
+from ..operators.potentials.potential_step import PotentialStep, potential_step
+from ..operators.profiles.macroscopic import macroscopic_average
+from ..operators.profiles.planar import planar_average
+from ..readers import read
+from ..results import Measurement, Profile, Result, plain
 from ..writers import write
 from ..writers.atomic import replacing
 from .task import Inputs, Outcome, Rows
@@ -81,74 +86,114 @@ def make_folder(folder: Path) -> None:
         raise InputError(f"{folder}: cannot be made ({error.strerror}). Choose another folder with -o.") from None
 
 
+def write_report(report: dict[str, Any], path: Path) -> Path:
+    """A report as indented JSON; the path."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(plain(report), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+@dataclass(frozen=True)
+class Homogenized:
+    """What was found of the slab; remarks are the warnings that its average gave."""
+
+    density: Field
+    balance: ChargeBalance
+    charge: Profile
+    charge_macro: Profile
+    potential: Profile
+    potential_macro: Profile
+    surfaces: SurfaceCharge
+    step: PotentialStep
+    step_from_charge: PotentialStep
+    smooth: Field
+    remarks: tuple[str, ...]
+
+    @classmethod
+    def on(cls, device: str) -> Homogenized:
+        """Everything, computed on a device."""
+        density = example(DENSITY, device)
+        charge = planar_average(density, "c")
+        potential = planar_average(electrostatic_potential(example(POTENTIAL, device)), "c")
+        with warnings.catch_warnings(record=True) as noted:
+            warnings.simplefilter("always")
+            smooth = average(density, Gaussian(EPS), spacing=SPACING)
+        return cls(
+            density,
+            charge_balance(density),
+            charge,
+            macroscopic_average(charge),
+            potential,
+            macroscopic_average(potential),
+            surface_charge(charge),
+            potential_step(potential),
+            potential_step(charge),
+            smooth,
+            tuple(str(warning.message) for warning in noted),
+        )
+
+    @property
+    def numbers(self) -> dict[str, Measurement]:
+        """Those that are known, by their names in KNOWN."""
+        spacing = self.charge_macro.provenance[-1]["window_uncertainties"][0]
+        surfaces, levels, by_charge = self.surfaces, self.step, self.step_from_charge
+        assert surfaces.low is not None and surfaces.high is not None
+        assert levels.bulk_minus_low is not None and by_charge.bulk_minus_low is not None
+        return {
+            "net charge": self.balance.net,
+            "dipole per area": surfaces.dipole,
+            "layer spacing": Measurement(self.charge_macro.periods[0], "Å", spacing),
+            "σ low": surfaces.low,
+            "σ high": surfaces.high,
+            "bulk - vacuum (potential)": levels.bulk_minus_low,
+            "bulk - vacuum (charge)": by_charge.bulk_minus_low,
+            "vacuum - vacuum": levels.step,
+        }
+
+    def write_to(self, folder: Path) -> list[Path]:
+        """Tables, the average and figures; their paths."""
+        from ..plots import plot_profile, plot_slices, plot_step, plot_surface, save_figure
+
+        tables: dict[str, Field | Result] = {
+            "charge_planar.csv": self.charge,
+            "charge_macroscopic.csv": self.charge_macro,
+            "potential_planar.csv": self.potential,
+            "potential_macroscopic.csv": self.potential_macro,
+            "surface_charge.csv": self.surfaces,
+            "potential_step.csv": self.step,
+            "charge_average.h5": self.smooth,
+        }
+        figures = {
+            "charge_profile": plot_profile(self.charge, self.charge_macro),
+            "potential_profile": plot_profile(self.potential, self.potential_macro),
+            "surface_charge": plot_surface(self.charge, self.surfaces),
+            "potential_step": plot_step(self.potential, self.step),
+            "charge_average": plot_slices(self.smooth),
+        }
+        outputs = [write(result, folder / name) for name, result in tables.items()]
+        return outputs + [save_figure(figure, folder / f"{name}.png") for name, figure in figures.items()]
+
+
 def run_demo(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Homogenize the slab, compare, write."""
-    from ..plots import plot_profile, plot_slices, plot_step, plot_surface, save_figure
-
     folder = values["output"]
     make_folder(folder)
-    density = example(DENSITY, values["device"])
-    potential = potential_of(example(POTENTIAL, values["device"]))
-
-    balance = charge_balance(density)
-    charge_profile, potential_profile = planar_average(density, "c"), planar_average(potential, "c")
-    charge_macro, potential_macro = macroscopic_average(charge_profile), macroscopic_average(potential_profile)
-    surfaces = surface_charge(charge_profile)
-    from_potential, from_charge = potential_step(potential_profile), potential_step(charge_profile)
-    with warnings.catch_warnings(record=True) as noted:
-        warnings.simplefilter("always")
-        smooth = average(density, Gaussian(EPS), spacing=SPACING)
-    remarks = [str(warning.message) for warning in noted]
-
-    spacing = Measurement(charge_macro.periods[0], "Å", charge_macro.provenance[-1]["window_uncertainties"][0])
-    assert surfaces.low is not None and surfaces.high is not None
-    assert from_potential.bulk_minus_low is not None and from_charge.bulk_minus_low is not None
-    found = {
-        "net charge": balance.net,
-        "dipole per area": surfaces.dipole,
-        "layer spacing": spacing,
-        "σ low": surfaces.low,
-        "σ high": surfaces.high,
-        "bulk - vacuum (potential)": from_potential.bulk_minus_low,
-        "bulk - vacuum (charge)": from_charge.bulk_minus_low,
-        "vacuum - vacuum": from_potential.step,
-    }
-
-    tables: dict[str, Any] = {
-        "charge_planar.csv": charge_profile,
-        "charge_macroscopic.csv": charge_macro,
-        "potential_planar.csv": potential_profile,
-        "potential_macroscopic.csv": potential_macro,
-        "surface_charge.csv": surfaces,
-        "potential_step.csv": from_potential,
-        "charge_average.h5": smooth,
-    }
-    figures: dict[str, Callable[[], Any]] = {
-        "charge_profile": lambda: plot_profile(charge_profile, charge_macro),
-        "potential_profile": lambda: plot_profile(potential_profile, potential_macro),
-        "surface_charge": lambda: plot_surface(charge_profile, surfaces),
-        "potential_step": lambda: plot_step(potential_profile, from_potential),
-        "charge_average": lambda: plot_slices(smooth),
-    }
-    outputs = [write(result, folder / name) for name, result in tables.items()]
-    outputs += [save_figure(draw(), folder / f"{name}.png") for name, draw in figures.items()]
-
+    slab = Homogenized.on(values["device"])
+    found, smooth = slab.numbers, slab.smooth
     wrong = [name for name, known in KNOWN.items() if not known.agrees(found[name])]
     report: dict[str, Any] = {
         "found": found,
         "known": KNOWN,
         "agrees": not wrong,
-        "mesoscale": {"eps": EPS, "shape": smooth.grid.shape, "unit": smooth.unit, "remarks": remarks},
-        "surface_charge": surfaces,
-        "potential_step": from_potential,
-        "potential_step_from_charge": from_charge,
+        "mesoscale": {"eps": EPS, "shape": smooth.grid.shape, "unit": smooth.unit, "remarks": slab.remarks},
+        "surface_charge": slab.surfaces,
+        "potential_step": slab.step,
+        "potential_step_from_charge": slab.step_from_charge,
     }
-    with replacing(folder / "demo.json") as temporary:
-        temporary.write_text(json.dumps(plain(report), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    outputs.append(folder / "demo.json")
+    outputs = (*slab.write_to(folder), write_report(report, folder / "demo.json"))
     if wrong:
         raise GpuhomogError(
-            f"The demo found other numbers than are known for {', '.join(wrong)}: see {folder / 'demo.json'}. "
+            f"The demo found other numbers than are known for {', '.join(wrong)}: see {outputs[-1]}. "
             "Please report this with your versions of NumPy and SciPy."
         )
     rows: Rows = [
@@ -156,15 +201,12 @@ def run_demo(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         *((name, in_words(found[name]), f"{known.value:g} ± {known.tolerance:g}") for name, known in KNOWN.items()),
     ]
     about: Rows = [
-        ("slab", f"NaCl(001), {len(density.structure or ())} atoms, {surfaces.thickness:.2f} Å thick"),
-        ("grid", " × ".join(map(str, density.grid.shape))),
+        ("slab", f"NaCl(001), {len(slab.density.structure or ())} atoms, {slab.surfaces.thickness:.2f} Å thick"),
+        ("grid", " × ".join(map(str, slab.density.grid.shape))),
         ("mesoscale", f"Gaussian, eps {EPS} Å, on {' × '.join(map(str, smooth.grid.shape))} points"),
     ]
-    return Outcome(
-        report,
-        (("A slab of rock salt, homogenized", about), ("Every number agrees with what is known of it", rows)),
-        outputs=tuple(outputs),
-    )
+    tables = (("A slab of rock salt, homogenized", about), ("Every number agrees with what is known of it", rows))
+    return Outcome(report, tables, outputs=outputs)
 
 
 def in_words(found: Measurement) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..device import choose_device, compiled_kernels, describe_gpus, why_no_gpu
 from ..device.fftw import wisdom_path
-from ..errors import DeviceError
+from ..errors import DeviceError, counted
 from ..parallel import Comm, agreed
 from .task import Inputs, Outcome, Rows
 
@@ -36,7 +36,7 @@ def run_devices(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         "ranks": inputs.comm.gather(rank_report(device, chosen)),
         "transport": transport_report(inputs.comm, chosen),
     }
-    found = [("cpu", f"{device.threads} thread{'s' if device.threads > 1 else ''}")]
+    found = [("cpu", counted(device.threads, "thread"))]
     for gpu in gpus:
         free, total = (gpu[name] / 2**30 for name in ("free_bytes", "memory_bytes"))
         found.append((gpu["name"], f"{gpu['product']}, {free:.1f} of {total:.1f} GiB free"))
@@ -89,8 +89,7 @@ def rank_rows(ranks: list[dict[str, Any]], transport: dict[str, Any] | None) -> 
     rows: Rows = []
     for number, rank in enumerate(ranks):
         what = f"{rank['device']} ({rank['product']})" if rank["product"] else rank["device"]
-        threads = f"{rank['threads']} thread{'s' if rank['threads'] > 1 else ''}"
-        rows.append((f"rank {number}", f"{what}, {threads}, on {rank['node']}"))
+        rows.append((f"rank {number}", f"{what}, {counted(rank['threads'], 'thread')}, on {rank['node']}"))
     if transport is not None:
         rows.append(("arrays go by", transport["words"]))
         rows += [(f"not {name}", reason) for name, reason in transport["why_not"].items()]

@@ -15,14 +15,13 @@ Out  Job: the tasks, in order. InputError names the table, the key and the neare
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, nearest_known
+from ..errors import InputError, met_in, nearest_known
 from . import options as o
 from . import parsing as p
 from .commands import COMMANDS
@@ -35,16 +34,12 @@ IN_JOBS = tuple(name for name, command in COMMANDS.items() if command.reads and 
 """Commands that a task may name."""
 
 
-def device_name(raw: Any) -> str:
-    """A device of another machine: only its name can be checked."""
-    if not isinstance(raw, str) or not re.fullmatch(r"auto|cpu|gpu(:[0-9]{1,4})?", raw):
-        raise p.Unusable('choose "auto", "cpu" or "gpu:N"')
-    return raw
-
+device_name = p.fitting(r"auto|cpu|gpu(:[0-9]{1,4})?", 'choose "auto", "cpu" or "gpu:N"')
+"""A device of another machine: only its name can be checked."""
 
 RUN_OPTIONS = (o.DEVICE, o.DTYPE, o.MAX_MEMORY)
 DEVICE_ELSEWHERE = replace(o.DEVICE, parse=device_name)
-INPUT_OPTIONS = (Option("file", p.paths, "", "File to read."), *o.READING, *o.MAKING)
+INPUT_OPTIONS = (Option("file", p.paths, "", "File to read."), *o.FROM_FILE)
 TABLES = ("input", "task", "run", "batch", "plan")
 
 
@@ -113,14 +108,12 @@ def read_job(path: Path, *, elsewhere: bool = False, planning: bool = False) -> 
         read_task(entry, {**run, **common}, folder, f"{path}, task {n}", elsewhere, planning)
         for n, entry in enumerate(written, 1)
     )
-    try:
+    with met_in(where):
         check_distinct(target for task in tasks for target in task.targets)
         sources = {source.resolve() for task in tasks for source in task.sources}
         for target in (target for task in tasks for target in task.targets):
             if target.resolve() in sources:
                 raise InputError(f"{target}: is the input of a task; it would be overwritten. Choose another name.")
-    except InputError as error:
-        raise InputError(f"{where}{error}") from None
     return Job(path, tasks, batch, plan)
 
 
@@ -136,8 +129,8 @@ def read_task(
     common: Mapping[str, Any],
     folder: Path,
     where: str,
-    elsewhere: bool = False,
-    planning: bool = False,
+    elsewhere: bool,
+    planning: bool,
 ) -> Task:
     """One [[task]], completed by the common reading options that its command has."""
     if "command" not in entry:
@@ -149,22 +142,19 @@ def read_task(
     if elsewhere:
         command = replace(command, options=for_machine(command.options, elsewhere))
     where = f"{where} ({name}): "
-    own = {key: value for key, value in entry.items() if key not in ("command", "file")}
+    shared, own = (
+        {key.replace("-", "_"): value for key, value in stated.items() if key not in ("command", "file")}
+        for stated in (common, entry)
+    )
     for key in ("json", "quiet", "fresh"):
         if key in own:
             raise InputError(f'{where}"{key}" is not a key of tasks: give --{key} to gpuhomog run.')
-    for key in ("max-memory", "max_memory"):
-        if key in own:
-            raise InputError(f'{where}"{key}" is the limit of the whole run: write it under [run].')
+    if "max_memory" in own:
+        raise InputError(f'{where}"max-memory" is the limit of the whole run: write it under [run].')
     known = {option.key for option in command.options}
-    raw = {key: value for key, value in common.items() if key != "file" and key.replace("-", "_") in known}
-    raw = {key.replace("-", "_"): value for key, value in raw.items()}
-    raw |= {key.replace("-", "_"): value for key, value in own.items()}
+    raw = {key: value for key, value in shared.items() if key in known} | own
     file = entry.get("file", common.get("file"))
-    if file is None and command.reads:
+    if file is None:
         raise InputError(f'{where}no input: write file = "CHGCAR" under [input], or in the task.')
-    source = None
-    if command.reads:
-        option = INPUT_OPTIONS[0]
-        source = tuple(found for name in option.read(file, where) for found in matching(folder / name))
+    source = tuple(found for name in INPUT_OPTIONS[0].read(file, where) for found in matching(folder / name))
     return prepare(command, raw, file=source, folder=folder, where=where, planning=planning)

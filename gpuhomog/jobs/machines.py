@@ -9,6 +9,7 @@ Rates are decimal gigabytes per second, of one device and in one direction; shee
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from . import options as o
@@ -96,17 +97,7 @@ def grid_shape(raw: Any) -> tuple[int, int, int]:
     return counts[0], counts[1], counts[2]
 
 
-def rate(raw: Any) -> float:
-    """A positive number of GB, or of GB/s."""
-    try:
-        value = p.number(raw)
-    except p.Unusable:
-        value = 0.0
-    if value <= 0:
-        raise p.Unusable("give a positive number of GB, 10^9 bytes")
-    return value
-
-
+rate = partial(p.positive, such=" of GB, 10^9 bytes")
 PLAN_OPTIONS = (
     o.Option("gpus", p.count(1, 1_000_000), "N", "GPUs, one rank each; CPUs' ranks with --machine cpu. Default: 1."),
     o.Option("machine", p.word(*MACHINES, "cpu"), "NAME", f"Devices: {', '.join(MACHINES)} or cpu. Default: h100."),

@@ -576,9 +576,12 @@ JSON = Option("json", flag, "", "Print one JSON object on standard output.", def
 QUIET = Option("quiet", flag, "", "No progress bars and no tables.", default=False, short="q", panel=GENERAL)
 DRY_RUN = Option("dry-run", flag, "", "Print the script of the job and submit nothing.", default=False, panel=GENERAL)
 MAKING = (ION_CHARGES, ION_WIDTH, NET_CHARGE, TO_QUANTITY)
-STREAMING = (MAX_MEMORY, FRESH)
 COMMON = (DEVICE, JSON, QUIET)
-READING_COMMON = (DEVICE, *STREAMING, JSON, QUIET)
+READING_COMMON = (DEVICE, MAX_MEMORY, FRESH, JSON, QUIET)
+FROM_FILE = (*READING, *MAKING)
+"""Of commands on the field of a file, or on what is made of it."""
+DRAWN = (PLOT, FIGURE_WIDTH, *READING_COMMON)
+"""Of those that draw what they found."""
 
 
 FORMER = {
@@ -619,6 +622,15 @@ COMMANDS_OF_OTHERS = {
     "work-function": "potential",
 }
 """What other programs call what a command does → the command."""
+
+
+def as_option(key: str) -> str:
+    """How an option is typed that has this name in Python.
+
+    >>> as_option("x_b")
+    '--x-b'
+    """
+    return f"--{key.replace('_', '-')}"
 
 
 def renamed(name: str, known: Iterable[str]) -> str | None:

@@ -6,16 +6,13 @@ Out  Outcome: a table of key numbers; for each figure a PDF, a PNG and the numbe
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
 from ..errors import GpuhomogError
 from ..paper import FIGURES, FigureNumbers
-from ..results import plain
 from ..writers import write
-from ..writers.atomic import replacing
-from .demo import make_folder
+from .demo import make_folder, write_report
 from .parsing import Unusable, split
 from .task import Inputs, Outcome, Rows
 
@@ -53,9 +50,7 @@ def run_paper(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         outputs += [save_figure(figure, folder / f"{name}{suffix}") for suffix in (".pdf", ".png")]
         outputs.append(write(numbers, folder / f"{name}.h5"))
     report = {"figures": {str(numbers.figure): described(numbers) for numbers in found}}
-    with replacing(folder / "paper.json") as temporary:
-        temporary.write_text(json.dumps(plain(report), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    outputs.append(folder / "paper.json")
+    outputs.append(write_report(report, folder / "paper.json"))
     tables = [table for numbers in found for table in tables_of(numbers)]
     return Outcome(report, tables, outputs=tuple(outputs))
 

@@ -129,36 +129,76 @@ def several(raw: Any, each: Callable[[Any], float] = number) -> tuple[float, ...
         return ()
 
 
-def lengths(raw: Any) -> float | tuple[float, ...]:
-    """One width, or three."""
-    values = several(raw, length)
-    if len(values) not in (1, 3):
-        raise Unusable("give one positive width in Å, or three as 4,4,6")
-    return values[0] if len(values) == 1 else values
+def numbers(
+    wants: str,
+    *n: int,
+    each: Callable[[Any], float] = number,
+    fit: Callable[[tuple[float, ...]], bool] = lambda values: True,
+    bare: bool = False,
+) -> Callable[[Any], Any]:
+    """A parser of as many numbers as one of n says, or of any, that fit; a single one, if bare, without its tuple.
+
+    >>> numbers("give two", 2)("1, 2"), numbers("give some", bare=True)("1")
+    ((1.0, 2.0), 1.0)
+    """
+
+    def parse(raw: Any) -> Any:
+        values = several(raw, each)
+        if not values or (n and len(values) not in n) or not fit(values):
+            raise Unusable(wants)
+        return values[0] if bare and len(values) == 1 else values
+
+    return parse
 
 
-def sizes(raw: Any) -> float | tuple[float, ...]:
-    """One positive length, or several."""
-    values = several(raw, length)
-    if not values:
-        raise Unusable("give a positive number in Å, such as 4.0, or several as 2,5")
-    return values[0] if len(values) == 1 else values
+def word_or(parse: Callable[[Any], Any], wants: str, **words: str | None) -> Callable[[Any], Any]:
+    """A parser of some words, each with what it stands for, and of whatever another one takes.
+
+    >>> word_or(number, 'give a number, or "any"', any=None)("2.5")
+    2.5
+    """
+
+    def parsed(raw: Any) -> Any:
+        if isinstance(raw, str) and raw in words:
+            return words[raw]
+        try:
+            return parse(raw)
+        except Unusable:
+            raise Unusable(wants) from None
+
+    return parsed
 
 
-def point(raw: Any) -> tuple[float, ...]:
-    """Three fractional coordinates."""
-    values = several(raw)
-    if len(values) != 3:
-        raise Unusable("give three fractional coordinates, such as 0.5,0.5,0.5")
-    return values
-
-
-def place(raw: Any) -> tuple[float, ...]:
-    """Three Cartesian coordinates."""
-    values = several(raw)
-    if len(values) != 3:
-        raise Unusable("give three coordinates in Å, such as 0,0,1.5")
-    return values
+lengths = numbers("give one positive width in Å, or three as 4,4,6", 1, 3, each=length, bare=True)
+sizes = numbers("give a positive number in Å, such as 4.0, or several as 2,5", each=length, bare=True)
+point = numbers("give three fractional coordinates, such as 0.5,0.5,0.5", 3)
+place = numbers("give three coordinates in Å, such as 0,0,1.5", 3)
+band_edges = numbers("give two energies in eV, of the two bulks, or four with the conduction bands, as 5.1,6.3", 2, 4)
+interval = numbers("give two different positions in Å, such as 5,15", 2, fit=lambda x: x[0] != x[1])
+two_wavevectors = numbers("give two wavevectors 0 < kL < ka in 1/Å, such as 0.05,2", 2, fit=lambda k: 0 < k[0] < k[1])
+box = numbers(
+    "give X0,X1,Y0,Y1 or X0,X1,Y0,Y1,Z0,Z1 in Å, each first number below the second",
+    *(4, 6),
+    fit=lambda x: all(low < high for low, high in zip(x[::2], x[1::2], strict=True)),
+)
+bulk_value = word_or(number, 'give a number in the unit of the field, or "bulk"', bulk="bulk")
+reference = word_or(
+    number, 'give a number in the unit of the field, "constant" or "linear"', constant="constant", linear="linear"
+)
+net_charge = word_or(number, 'give the net charge of the cell in e, or "any"', any=None)
+one_period = word_or(
+    numbers("", 1, each=length, bare=True),
+    'give "auto", "none", or a length in Å, such as 2.82',
+    auto="auto",
+    none=None,
+)
+periods = word_or(
+    numbers("", 1, 2, each=length, bare=True),
+    'give "auto", "none", or one or two lengths in Å, such as 2.82 or 2.82,3.10',
+    auto="auto",
+    none=None,
+)
+outside = word_or(numbers("", 1, 2, bare=True), 'give one value, two values (low, high), or "edge"', edge="edge")
 
 
 def points(raw: Any) -> str | tuple[tuple[float, ...], ...]:
@@ -170,11 +210,8 @@ def points(raw: Any) -> str | tuple[tuple[float, ...], ...]:
     if isinstance(raw, str) and raw in (IONS, *SYMBOLS[1:]):
         return raw
     if isinstance(raw, list) and all(isinstance(one, list) and len(one) == 3 for one in raw):
-        raw = [number for one in raw for number in one]
-    try:
-        values = several(raw)
-    except Unusable:
-        values = ()
+        raw = [x for one in raw for x in one]
+    values = several(raw)
     if not values or len(values) % 3:
         raise Unusable(f"give three coordinates in Å for each point, such as 0,0,1.5, an element, or {IONS}")
     return tuple(values[start : start + 3] for start in range(0, len(values), 3))
@@ -204,88 +241,6 @@ def radii(raw: Any) -> tuple[float, ...]:
     return values
 
 
-def interval(raw: Any) -> tuple[float, float]:
-    """Two positions in Å."""
-    values = several(raw)
-    if len(values) != 2 or values[0] == values[1]:
-        raise Unusable("give two different positions in Å, such as 5,15")
-    return values[0], values[1]
-
-
-def band_edges(raw: Any) -> tuple[float, ...]:
-    """Two energies, or four."""
-    values = several(raw)
-    if len(values) not in (2, 4):
-        raise Unusable("give two energies in eV, of the two bulks, or four with the conduction bands, as 5.1,6.3")
-    return values
-
-
-def bulk_value(raw: Any) -> str | float:
-    """A bulk value, or "bulk"."""
-    try:
-        return "bulk" if raw == "bulk" else number(raw)
-    except Unusable:
-        raise Unusable('give a number in the unit of the field, or "bulk"') from None
-
-
-def two_wavevectors(raw: Any) -> tuple[float, float]:
-    """Two rising positive numbers in 1/Å."""
-    values = several(raw)
-    if len(values) != 2 or not 0 < values[0] < values[1]:
-        raise Unusable("give two wavevectors 0 < kL < ka in 1/Å, such as 0.05,2")
-    return values[0], values[1]
-
-
-def box(raw: Any) -> tuple[float, ...]:
-    """From and to along two or three coordinates."""
-    values = several(raw)
-    if len(values) not in (4, 6) or any(low >= high for low, high in zip(values[::2], values[1::2], strict=True)):
-        raise Unusable("give X0,X1,Y0,Y1 or X0,X1,Y0,Y1,Z0,Z1 in Å, each first number below the second")
-    return values
-
-
-def reference(raw: Any) -> float | str:
-    """A number, "constant" or "linear"."""
-    if raw in ("constant", "linear"):
-        return str(raw)
-    try:
-        return number(raw)
-    except Unusable:
-        raise Unusable('give a number in the unit of the field, "constant" or "linear"') from None
-
-
-def periods(raw: Any) -> str | float | tuple[float, ...] | None:
-    """Periods, or windows of an average: "auto", "none", or one or two lengths."""
-    if raw in ("auto", "none"):
-        return None if raw == "none" else "auto"
-    values = several(raw, length)
-    if len(values) not in (1, 2):
-        raise Unusable('give "auto", "none", or one or two lengths in Å, such as 2.82 or 2.82,3.10')
-    return values[0] if len(values) == 1 else values
-
-
-def one_period(raw: Any) -> str | float | None:
-    """Period of a bulk: "auto", "none", or a length."""
-    value = None
-    try:
-        value = periods(raw)
-    except Unusable:
-        value = ()
-    if isinstance(value, tuple):
-        raise Unusable('give "auto", "none", or a length in Å, such as 2.82')
-    return value
-
-
-def outside(raw: Any) -> str | float | tuple[float, ...]:
-    """Value beyond the ends of an open profile: one, two, or "edge"."""
-    if raw == "edge":
-        return "edge"
-    values = several(raw)
-    if len(values) not in (1, 2):
-        raise Unusable('give one value, two values (low, high), or "edge"')
-    return values[0] if len(values) == 1 else values
-
-
 def count(low: int, high: int) -> Callable[[Any], int]:
     """A whole number between two bounds."""
 
@@ -299,6 +254,17 @@ def count(low: int, high: int) -> Callable[[Any], int]:
         if not low <= value <= high:
             raise Unusable(f"give a whole number from {low} to {high}")
         return value
+
+    return parse
+
+
+def fitting(pattern: str, wants: str) -> Callable[[Any], str]:
+    """Text that a regular expression fits."""
+
+    def parse(raw: Any) -> str:
+        if not isinstance(raw, str) or not re.fullmatch(pattern, raw):
+            raise Unusable(wants)
+        return raw
 
     return parse
 
@@ -352,14 +318,6 @@ def unit(raw: Any) -> str:
     except InputError as error:
         raise Unusable(without_name(error)) from None
     return name
-
-
-def net_charge(raw: Any) -> float | None:
-    """Expected net charge, or "any"."""
-    try:
-        return None if raw == "any" else number(raw)
-    except Unusable:
-        raise Unusable('give the net charge of the cell in e, or "any"') from None
 
 
 def ion_charges(raw: Any) -> dict[str, float] | str:

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from ..device import choose_device
 from ..device.gpu import GPU
-from ..errors import GpuhomogError, InputError
+from ..errors import GpuhomogError, InputError, met_in
 from ..field import Field
 from ..grid import Grid, parse_boundary
 from ..operators.costs import Cost, busiest_bytes, held, planar_cost, read_once
@@ -257,10 +257,8 @@ def plan_tasks(tasks: Iterable[Task], layout: Layout) -> list[PlannedTask]:
     for number, task in enumerate(tasks, 1):
         if is_alone(task):
             continue
-        try:
+        with met_in(f"task {number} ({task.command.name}): "):
             planned.append(plan_task(task, inputs))
-        except InputError as error:
-            raise type(error)(f"task {number} ({task.command.name}): {error}") from None
     return planned
 
 
@@ -397,15 +395,10 @@ def plan(job: Job, options: Mapping[str, Any]) -> Outcome:
     planned = plan_tasks(job.tasks, layout)
     if not planned:
         raise InputError(f"Nothing to plan: {', '.join(alone)} is done by one rank, without a field on a grid.")
-    peak = max(task.memory for task in planned)
-    fits = None if memory is None else peak <= USABLE * memory
-    least = least_ranks(job.tasks, layout, USABLE * memory) if memory is not None and not fits else None
-    some = [task.by_planes for task in planned]
-    by_planes = None if None in some else max(n_bytes for n_bytes in some if n_bytes is not None)
-    least_memory = least_max_memory(job.tasks, planned, layout)
-    share = efficiency(job.tasks, layout, planned, rates)
     reports = [task_report(task, rates) for task in planned]
     total = total_report(reports)
+    fits = None if memory is None else total["memory_bytes"] <= USABLE * memory
+    some = [task.by_planes for task in planned]
     report = {
         "job": str(job.path),
         "expected": "not measured",
@@ -415,27 +408,35 @@ def plan(job: Job, options: Mapping[str, Any]) -> Outcome:
         "tasks": reports,
         "total": total,
         "fits": fits,
-        "least_ranks": least,
-        "by_planes_bytes": by_planes,
-        "least_max_memory": least_memory,
-        "efficiency": share,
+        "least_ranks": None if memory is None or fits else least_ranks(job.tasks, layout, USABLE * memory),
+        "by_planes_bytes": None if None in some else max(n_bytes for n_bytes in some if n_bytes is not None),
+        "least_max_memory": least_max_memory(job.tasks, planned, layout),
+        "efficiency": efficiency(job.tasks, layout, planned, rates),
         "assumptions": list(notes),
     }
-    unit = "GPU" if layout.on_gpu else "rank"
     tables = [(f"Task {n}, {one['task']}", task_rows(one)) for n, one in enumerate(reports, 1)]
-    rows: Rows = [("ranks", f"{ranks}, {'one GPU each' if layout.on_gpu else 'on CPUs'}"), *time_rows(total)]
-    rows.append(("memory", f"{size(peak)} on a {unit} at once{memory_verdict(fits, memory, least, unit)}"))
-    if fits is False and by_planes is not None and memory is not None and by_planes <= USABLE * memory:
+    tables.append(("Total: expected, not measured", total_rows(report, layout.on_gpu)))
+    return Outcome(report, tables)
+
+
+def total_rows(report: Mapping[str, Any], on_gpu: bool) -> Rows:
+    """All tasks together for people, what they need and what is assumed."""
+    unit, memory, ranks, total = "GPU" if on_gpu else "rank", report["memory"], report["ranks"], report["total"]
+    rows: Rows = [("ranks", f"{ranks}, {'one GPU each' if on_gpu else 'on CPUs'}"), *time_rows(total)]
+    verdict = memory_verdict(report["fits"], memory, report["least_ranks"], unit)
+    rows.append(("memory", f"{size(total['memory_bytes'])} on a {unit} at once{verdict}"))
+    by_planes, least_memory = report["by_planes_bytes"], report["least_max_memory"]
+    if report["fits"] is False and by_planes is not None and by_planes <= USABLE * memory:
         rows.append(("", f"or read some planes at a time: --max-memory, {size(by_planes)} beside the program's own"))
     if least_memory is not None:
         own = f"{size(resident_bytes())} of it the program's own, as here"
-        own += "; with a GPU the driver's comes on top" if layout.on_gpu else ""
+        own += "; with a GPU the driver's comes on top" if on_gpu else ""
         rows.append(("", f"least that runs: --max-memory {-(-least_memory // 10**6)}MB a {unit} ({own})"))
     if ranks > 1:
+        share = report["efficiency"]
         known = "not known: give --network" if share is None else f"{share:.0%}, storage left out"
         rows.append(("efficiency", known))
-    tables.append(("Total: expected, not measured", [*rows, *(("note", note) for note in notes)]))
-    return Outcome(report, tables)
+    return [*rows, *(("note", note) for note in report["assumptions"])]
 
 
 def memory_verdict(fits: bool | None, memory: float | None, least: int | None, unit: str) -> str:

@@ -53,7 +53,7 @@ from typing import Any
 
 from ..errors import GpuhomogError, InputError
 from .options import Option
-from .parsing import Unusable, count, path, text, word
+from .parsing import Unusable, count, fitting, path, text, word
 
 BEFORE_THE_END = 120
 """Seconds before the end of its time at which a job is told to stop; a quarter of the time if that is less."""
@@ -61,11 +61,13 @@ STRAGGLERS = 60
 """Seconds after which ranks that outlive the first to end are ended: one that was killed leaves the others waiting."""
 
 
-def label(raw: Any) -> str:
-    """A name that means nothing to Slurm's parser or to a shell."""
-    if not isinstance(raw, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.,+@-]{0,99}", raw):
-        raise Unusable("give up to 100 letters, digits and _ . , + @ -, of which the first is a letter, a digit or _")
-    return raw
+label = fitting(
+    r"[A-Za-z0-9_][A-Za-z0-9_.,+@-]{0,99}",
+    "give up to 100 letters, digits and _ . , + @ -, of which the first is a letter, a digit or _",
+)
+"""A name that means nothing to Slurm's parser or to a shell."""
+interface = fitting(r"[a-z0-9][a-z0-9_]{0,31}", 'give one that "srun --mpi=list" names, such as pmi2 or pmix')
+"""Name of one of Slurm's plugins for MPI."""
 
 
 def duration(raw: Any) -> str:
@@ -94,13 +96,6 @@ def memory(raw: Any) -> str:
         return "0"
     if not isinstance(raw, str) or not re.fullmatch(r"0|[1-9][0-9]{0,8}[KMGT]", raw):
         raise Unusable("give a whole number with K, M, G or T, such as 64G, or 0 for all that a node has")
-    return raw
-
-
-def interface(raw: Any) -> str:
-    """Name of one of Slurm's plugins for MPI."""
-    if not isinstance(raw, str) or not re.fullmatch(r"[a-z0-9][a-z0-9_]{0,31}", raw):
-        raise Unusable('give one that "srun --mpi=list" names, such as pmi2 or pmix')
     return raw
 
 

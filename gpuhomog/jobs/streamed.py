@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..parallel import Comm, Serial
+from ..parallel import Comm
 from ..streaming import Checkpoint, Limit, Run, identity_of, in_turns, parse_bytes, running, stopping
 from .options import FRESH, JSON, MAX_MEMORY, QUIET
 from .plan import least_of_run
@@ -49,12 +50,7 @@ def facts_of(tasks: Sequence[Task]) -> dict[str, Any]:
 
 
 def run_streamed(
-    tasks: Sequence[Task],
-    each: Callable[[int, Task], T],
-    done: Callable[[int, T], None],
-    *,
-    comm: Comm | None = None,
-    fresh: bool = False,
+    tasks: Sequence[Task], each: Callable[[Task], T], done: Callable[[T], None], comm: Comm, fresh: bool
 ) -> list[T]:
     """What `each` gives for each task; `done` hears of it as soon as the task has ended."""
     import_libraries(tasks)
@@ -63,13 +59,11 @@ def run_streamed(
     with ExitStack() as stack:
         keeper = None
         if folder is not None:
-            keeper = stack.enter_context(Checkpoint(folder, facts_of(tasks), comm or Serial(), fresh))
+            keeper = stack.enter_context(Checkpoint(folder, facts_of(tasks), comm, fresh))
             stack.enter_context(stopping())
-        ranks = comm.size if comm else 1
-        limit = Limit(parse_bytes(given), whole=lambda own: least_of_run(tasks, ranks, own))
+        limit = Limit(parse_bytes(given), whole=lambda own: least_of_run(tasks, comm.size, own))
         run = stack.enter_context(running(Run(limit, keeper, folder and folder.parent)))
-        works = [lambda number=number, task=task: each(number, task) for number, task in enumerate(tasks)]
-        results = in_turns(works, run.answer, done)
+        results = in_turns([partial(each, task) for task in tasks], run.answer, done)
         if keeper is not None:
             keeper.remove()
     return results

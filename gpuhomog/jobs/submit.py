@@ -15,12 +15,11 @@ import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, met_in
 from .job_file import Job, read_job
 from .options import read_values
 from .plan import Layout, plan_tasks
@@ -67,6 +66,8 @@ def submit(file: Path, given: Mapping[str, Any], *, dry_run: bool = False) -> Su
 
 def has_mpich() -> bool:
     """True if this Python's MPI is MPICH from PyPI."""
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         version("mpich")
     except PackageNotFoundError:
@@ -88,11 +89,8 @@ def check(job: Job, values: dict[str, Any]) -> None:
             f"{ranks} ranks need mpi4py, which is not installed: each would do all the work. Install it "
             "(pip install 'gpuhomog[mpi]'), or ask for one rank."
         )
-    try:
-        with warnings.catch_warnings(action="ignore"):  # the run gives them
-            plan_tasks(job.tasks, Layout(ranks, on_gpu=False))
-    except InputError as error:
-        raise type(error)(f"{job.path}, {error}") from None
+    with met_in(f"{job.path}, "), warnings.catch_warnings(action="ignore"):  # the run gives them
+        plan_tasks(job.tasks, Layout(ranks, on_gpu=False))
     if values["gpus_per_node"] > 1:
         for number, task in enumerate(job.tasks, 1):
             device = str(task.values.get("device"))

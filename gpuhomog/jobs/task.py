@@ -18,21 +18,23 @@ from dataclasses import field as dataclass_field
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..device import choose_device
-from ..errors import InputError, nearest_known
+from ..errors import InputError, met_in, nearest_known
 from ..field import Field
 from ..parallel import Comm, Serial, agreed
 from ..readers import read
 from ..results import Result, plain
 from ..writers import check_output, write
 from ..writers.atomic import check_target
-from .options import FIELD_FILE, FIGURE_FILE, INPUT_FILE, JSON, QUIET, RESULT_FILE, Option, read_values
+from .options import FIELD_FILE, FIGURE_FILE, INPUT_FILE, JSON, QUIET, RESULT_FILE, Option, as_option, read_values
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 
 Rows = list[tuple[str, ...]]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -106,11 +108,11 @@ class Inputs:
         self.comm: Comm = comm or Serial()
         self._fields: dict[tuple[Any, ...], Field] = {}
 
-    def first(self, work: Callable[[], Any]) -> None:
-        """Work that the first rank does for all; if it fails, it fails for all."""
+    def first(self, work: Callable[[], T]) -> T | None:
+        """What the first rank finds for all, None on the others; if it fails, it fails for all."""
         with agreed(self.comm):
-            if self.comm.rank == 0:
-                work()
+            found = work() if self.comm.rank == 0 else None
+        return found
 
     def field(self, values: Mapping[str, Any]) -> Field:
         """The field of a task's input file, read as its options say."""
@@ -137,14 +139,14 @@ class Task:
     """A command and its checked option values."""
 
     command: Command
-    values: dict[str, Any] = dataclass_field(default_factory=dict)
+    values: dict[str, Any]
 
     @property
     def words(self) -> dict[str, str]:
         """Its options as they were understood, except what says how to print."""
         silent = (JSON.key, QUIET.key)
         return {
-            key if key in ("file", "files") else f"--{key.replace('_', '-')}": str(plain_option(value))
+            key if key in ("file", "files") else as_option(key): str(plain_option(value))
             for key, value in self.values.items()
             if key not in silent
         }
@@ -156,8 +158,9 @@ class Task:
 
     @property
     def sources(self) -> list[Path]:
-        """Files it will read."""
-        return sources(self.command, self.values)
+        """Files it will read: the input, and those that options name."""
+        own = [self.values["file"]] if self.values.get("file") is not None else []
+        return list(self.values.get("files", own)) + [file for _, file in self.command.files(self.values, INPUT_FILE)]
 
     def run(self, inputs: Inputs) -> tuple[Outcome, dict[str, Any]]:
         """Compute, write, and tell: the Outcome, and its dict for JSON."""
@@ -208,12 +211,6 @@ def in_order(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", path.name)]
 
 
-def sources(command: Command, values: Mapping[str, Any]) -> list[Path]:
-    """The input file, and those that options name."""
-    own = [values["file"]] if values.get("file") is not None else []
-    return list(values.get("files", own)) + [file for _, file in command.files(values, INPUT_FILE)]
-
-
 def plain_option(value: Any) -> Any:
     """An option's value for JSON."""
     if isinstance(value, tuple) and value and all(isinstance(one, Path) for one in value):
@@ -251,23 +248,19 @@ def prepare(
             values["files"] = files
         elif len(files) > 1:
             raise InputError(f"{where}{len(files)} input files: {command.name} reads one. Name a task for each.")
-    inputs = sources(command, values)
+    task = Task(command, values)
+    inputs = task.sources
     for source in inputs:
         if not source.exists() and not planning:
             raise InputError(f"{where}{source}: no such file. Check the name and the folder.")
-    try:
+    with met_in(where):
         command.check(values)
         for option, target in command.files(values, FIELD_FILE, RESULT_FILE):
             check_output(target, result=option.names == RESULT_FILE, inputs=inputs)
         for _, target in command.files(values, FIGURE_FILE):
             check_figure(target)
             check_target(target, inputs)
-        task = Task(command, values)
         check_distinct(task.targets)
-    except InputError as error:
-        if where:
-            raise type(error)(f"{where}{error}") from None
-        raise
     return task
 
 

@@ -19,6 +19,7 @@ import re
 from functools import cache
 
 from .commands import COMMANDS
+from .options import as_option
 
 VALUE = r'"[^"]*"|\([^)]*\)|\{[^}]*\}|[\w.…-]*[\w…]'
 
@@ -56,6 +57,6 @@ def as_typed(sentence: str) -> str:
             value = value.strip("()").replace(" ", "")
         if value.startswith("{"):
             value = value.strip("{}").replace('"', "").replace(": ", "=").replace(", ", ",").replace("...", "…")
-        return f"--{found['name'].replace('_', '-')} {value}"
+        return f"{as_option(found['name'])} {value}"
 
     return pattern().sub(typed, sentence)

@@ -364,13 +364,7 @@ def gaussian_ions(field: Field, charges: NDArray[np.float64], std: float) -> Any
     if field.comm.size == 1:
         order = (2, 1, 0) if is_fortran_ordered(field.values) else (0, 1, 2)
     shape = [grid.shape[axis] for axis in order]
-    part = OfWavevector(grid.reciprocal, lambda k: np.exp(-0.5 * (k * std) ** 2))
-    numbers = [np.fft.fftfreq(n, 1 / n) for n in shape[:2]]
-    numbers.append(np.arange(shape[2] // 2 + 1, dtype=np.float64))
-    waves = [np.exp(-2j * pi * np.outer(fractional[:, axis], n)) for axis, n in zip(order, numbers, strict=True)]
-    for wave, n in zip(waves, shape, strict=True):
-        if n % 2 == 0:
-            wave[:, n // 2] = wave[:, n // 2].real  # +N/2 and -N/2 are one mode: keep what is real
+    waves = [_waves(fractional[:, axis], grid.shape[axis], axis == order[2]) for axis in order]
     dtype = np.complex64 if field.values.dtype == np.float32 else np.complex128
     across = waves[0] * (charges * grid.n_points / grid.volume)[:, None]
 
@@ -380,7 +374,25 @@ def gaussian_ions(field: Field, charges: NDArray[np.float64], std: float) -> Any
             spectrum[:, row - start] = (across * waves[1][:, [row]]).T @ waves[2]
         return spectrum
 
-    return values_of_modes(field.device, Multiplier(grid.shape, [part], order=order), modes, field.comm)
+    return values_of_modes(field.device, _gaussian(grid, std, order), modes, field.comm)
+
+
+def _gaussian(grid: Grid, std: float, order: tuple[int, int, int]) -> Multiplier:
+    """The modes of a Gaussian of unit charge."""
+    part = OfWavevector(grid.reciprocal, lambda k: np.exp(-0.5 * (k * std) ** 2))
+    return Multiplier(grid.shape, [part], order=order)
+
+
+def _waves(fractional: NDArray[np.float64], n: int, halved: bool) -> NDArray[np.complex128]:
+    """(atoms, modes) exp(-i k·r) along an axis of n points; what is real of N/2, which stands for -N/2, too.
+
+    halved  modes 0 to N/2 only
+    """
+    numbers = np.arange(n // 2 + 1, dtype=np.float64) if halved else np.fft.fftfreq(n, 1 / n)
+    waves = np.asarray(np.exp(-2j * pi * np.outer(fractional, numbers)))
+    if n % 2 == 0:
+        waves[:, n // 2] = waves[:, n // 2].real
+    return waves
 
 
 def ions_by_planes(field: Field) -> bool:
@@ -402,18 +414,11 @@ def with_ions(field: Field, values: Unread, charges: NDArray[np.float64], std: f
     if not ions_by_planes(field):
         values.refuse(f"Adding ions where axis {AXIS_NAMES[axis]} is not normal to the other two")
     fractional, shape = grid.fractional(structure.positions), grid.shape
-    gauss = Multiplier(
-        shape, [OfWavevector(grid.reciprocal, lambda k: np.exp(-0.5 * (k * std) ** 2))], order=SLOWEST_FIRST[axis]
-    )
-    modes = {axis: np.fft.fftfreq(shape[axis], 1 / shape[axis]) for axis in (split, second)}
-    modes[third] = np.arange(shape[third] // 2 + 1, dtype=np.float64)
-    waves = {axis: np.exp(-2j * pi * np.outer(fractional[:, axis], n)) for axis, n in modes.items()}
-    for number, wave in waves.items():
-        if shape[number] % 2 == 0:
-            wave[:, shape[number] // 2] = wave[:, shape[number] // 2].real  # +N/2 and -N/2 are one mode
-    falls = np.exp(-0.5 * (modes[split] * np.linalg.norm(grid.reciprocal[split]) * std) ** 2)
+    waves = {axis: _waves(fractional[:, axis], shape[axis], axis == third) for axis in (split, second, third)}
+    along = np.fft.fftfreq(shape[split], 1 / shape[split])
+    falls = np.exp(-0.5 * (along * np.linalg.norm(grid.reciprocal[split]) * std) ** 2)
     by_plane = np.fft.ifft(waves[split] * falls, axis=1).real * (charges * grid.n_points / grid.volume)[:, None]
-    in_plane = gauss.plane(0)
+    in_plane = _gaussian(grid, std, SLOWEST_FIRST[axis]).plane(0)
 
     def read(start: int, stop: int) -> Any:
         ions = np.empty((stop - start, shape[second], shape[third]), values.dtype)

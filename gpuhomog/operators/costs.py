@@ -25,7 +25,7 @@ from math import prod
 import numpy as np
 
 from ..device.padded import CONVOLVED_BYTES
-from ..fft import SLOWEST_FIRST
+from ..fft import SLOWEST_FIRST, slab_order
 from ..field import Field
 from ..parallel import Slab, model
 from ..streaming import least_bytes
@@ -126,15 +126,18 @@ def report_cost(n_bytes: int) -> Cost:
     return Cost(moved=REPORT_READS * n_bytes, busy=float(REPORT_READS * n_bytes))
 
 
-def filter_cost(part: Field, shape: Sequence[int], n_results: int = 1) -> Cost:
-    """Filters in Fourier space on a grid of that shape, split as the field is: the spectrum, then each result."""
+def filter_cost(part: Field, shape: Sequence[int], n_results: int = 1, order: Sequence[int] | None = None) -> Cost:
+    """Filters in Fourier space on a grid of that shape, split as the field is: the spectrum, then each result.
+
+    order  of the axes as they are stored, where ranks share halved modes of the second (fft.slab_order)
+    """
     size, axis, itemsize = part.comm.size, part.slab.axis, part.values.dtype.itemsize
     n_bytes = held(shape, axis, size) * itemsize
     passes = FILTER_PASSES * (1 + n_results) / 2
     columns = part.device.filter_in_columns[part.values.dtype.name] * (1 + n_results) / 2
     busy = max(passes, columns / part.device.pass_in_columns[part.values.dtype.name]) * n_bytes
-    stored = [shape[i] for i in SLOWEST_FIRST[axis]]
-    halved = 1 if part.device.pads_one_axis else 2
+    halved = 1 if part.device.pads_one_axis or order else 2
+    stored = [shape[i] for i in order or slab_order(part.device, shape, shape, axis, size)]
     sent = {} if size == 1 else {"transpose": model.filter_bytes(stored, itemsize, size, n_results, halved)}
     spectra = (1 if n_results == 1 else 2) + (size > 1)  # before a transpose and after it
     peak = (spectra + n_results) * n_bytes + part.device.scratch_bytes
@@ -147,12 +150,17 @@ def poisson_cost(part: Field, n_results: int = 1) -> Cost:
     opened = [axis for axis in range(3) if padded[axis] > part.grid.shape[axis]]
     if not opened:
         return filter_cost(part, part.grid.shape, n_results)
-    across = part.slab.axis if part.comm.size > 1 or part.slab.axis in opened else opened[0]
-    in_parts, chunks = [across], 2 * CONVOLVED_BYTES
-    if part.device.pads_one_axis:
-        in_parts, chunks = [part.slab.axis, SLOWEST_FIRST[part.slab.axis][2]], 0
+    chunks = 0 if part.device.pads_one_axis else 2 * CONVOLVED_BYTES
+    order = None
+    if part.comm.size > 1 and (part.device.pads_one_axis or opened != [part.slab.axis]):
+        order = slab_order(part.device, part.grid.shape, padded, part.slab.axis, part.comm.size)
+        in_parts = [order[0], order[2]]
+    elif part.device.pads_one_axis:
+        in_parts = [part.slab.axis, SLOWEST_FIRST[part.slab.axis][2]]
+    else:
+        in_parts = [part.slab.axis if part.slab.axis in opened else opened[0]]
     shape = [part.grid.shape[axis] if axis in in_parts else padded[axis] for axis in range(3)]
-    filtered = filter_cost(part, shape, n_results)
+    filtered = filter_cost(part, shape, n_results, order)
     spectra = filtered.peak - n_results * held(shape, part.slab.axis, part.comm.size) * part.values.dtype.itemsize
     results = n_results * busiest_bytes(part)
     return replace(filtered, peak=spectra + results + chunks, kept=results)

@@ -105,9 +105,11 @@ def contraction_choices(
 
 
 def filter_bytes(shape: Sequence[int], itemsize: int, size: int, n_multipliers: int = 1, halved: int = 2) -> Bytes:
-    """Filter in Fourier space of real values, split along the first axis; axes in the order of memory.
+    """Filter in Fourier space of real values, split along the first axis; axes in the order in which they are stored.
 
-    The spectrum, halved along axis 1 or 2, goes there once, and back once for each multiplier.
+    shape  of the values, padded where zeros are transformed before they are sent: along axis 1 if that is halved
+
+    The spectrum, halved along axis 1 or 2, becomes split along axis 1, once, and back once for each multiplier.
     """
     spectrum = [n // 2 + 1 if axis == halved else n for axis, n in enumerate(shape)]
     there = transpose_bytes(spectrum, 2 * itemsize, size, 0, 1)

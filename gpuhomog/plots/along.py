@@ -23,7 +23,6 @@ from .style import (
     BLUE,
     GREEN,
     GREY,
-    NAMES,
     ORANGE,
     PAPER,
     PURPLE,
@@ -32,24 +31,22 @@ from .style import (
     VACUUM,
     VERMILION,
     YELLOW,
+    draw_zero,
     figure_rows,
     finish_rows,
     name_axis,
+    name_values,
     new_figure,
-    plane_in_words,
+    position_label,
 )
 
 ELEMENT_COLOURS = (ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW)
 
-
 VACUUM_GAP = 6.0  # Å without atoms that count as vacuum rather than as a wide layer spacing
-
 
 WIDTH_OF_WORD = 0.15  # of "vacuum", on axes as wide as a column
 
-
 SEEN = 0.005  # of the axis: a band not wider is not seen beside its line
-
 
 VACUUM_SKIN = 2.5  # Å between the outermost nuclei and the shaded vacuum
 
@@ -84,7 +81,7 @@ def vacuum_of(atoms: NDArray[np.float64], length: float, periodic: bool) -> list
     return [(low, high) for low, high in found if high > low]
 
 
-def draw_atoms(axes: Any, structure: Structure, atoms: NDArray[np.float64], length: float, ends: bool = True) -> None:
+def draw_atoms(axes: Any, structure: Structure, atoms: NDArray[np.float64], length: float, ends: bool) -> None:
     """One row of marks an element, named at its left end; with `ends`, an atom at 0 shows at the period too."""
     numbers = sorted(set(structure.numbers.tolist()), reverse=True)
     for row, number in enumerate(numbers):
@@ -178,7 +175,6 @@ def draw_windows(axes: Any, windows: Sequence[float], centre: float, name: str =
 
 
 def figure_over_atoms(
-    structure: Structure | None,
     profile: Profile,
     origin: ArrayLike,
     heights: Sequence[float],
@@ -187,13 +183,14 @@ def figure_over_atoms(
     start: float | None = None,
     ends: bool = True,
 ) -> tuple[Figure, list[Any], NDArray[np.float64] | None]:
-    """A figure of rows of these heights [inches], under a row of the atoms if there are any.
+    """A figure of rows of these heights [inches], under a row of the profile's atoms if it has any.
 
     start  where a periodic profile is drawn from [Å]; None leaves the atoms where they are
     ends   atoms at the end of the cell are drawn at both ends
 
     Returns the figure, its rows without that of the atoms, and the atoms' positions along the profile (None without).
     """
+    structure = profile.structure
     if structure is None or not len(structure):
         figure = new_figure(width, sum(heights) + 0.06 * len(heights) + 0.52)
         return figure, figure_rows(figure, list(heights)), None
@@ -203,22 +200,18 @@ def figure_over_atoms(
     atoms = atoms_along(structure, np.asarray(origin, dtype=np.float64), profile)
     if start is not None and profile.boundary == "periodic":
         atoms = start + (atoms - start) % profile.length
-    draw_atoms(rows[0], structure, atoms, profile.length, ends=ends)
+    draw_atoms(rows[0], structure, atoms, profile.length, ends)
     return figure, rows[1:], atoms
 
 
 def charge_axes(
     profile: Profile,
     line: Unrolled,
-    structure: Structure | None,
     origin: Sequence[float] | NDArray[np.float64],
     width: str,
 ) -> tuple[Figure, list[Any]]:
     """Atoms, charge density and cumulative charge over one line; the figure and the two lower axes."""
-    structure = structure or profile.structure
-    figure, (upper, lower), atoms = figure_over_atoms(
-        structure, profile, origin, [1.3, 1.6], width, start=line.start, ends=False
-    )
+    figure, (upper, lower), atoms = figure_over_atoms(profile, origin, [1.3, 1.6], width, start=line.start, ends=False)
     empty: list[tuple[float, float]] = []
     if atoms is not None:
         empty = vacuum_of(atoms - line.start, profile.length, profile.boundary == "periodic")
@@ -227,12 +220,12 @@ def charge_axes(
             draw_vacuum(axes, empty)
     fine = np.linspace(line.start, line.end, max(800, 2 * len(line.values)))
     upper.plot(line.position, line.values, color=BLACK, lw=0.7, zorder=3)
-    upper.axhline(0.0, color=GREY, lw=0.5, zorder=1)
+    draw_zero(upper)
     lower.plot(fine, line.cumulative(fine), color=BLUE, lw=1.0, zorder=3)
-    lower.axhline(0.0, color=GREY, lw=0.5, zorder=1)
-    name_axis(upper, NAMES.get(profile.quantity, profile.quantity), profile.unit)
+    draw_zero(lower)
+    name_values(upper, profile)
     name_vacuum(upper, empty, line)
     below = "charge below" if profile.quantity == "charge_density" else "integral below"
     name_axis(lower, below, times_length(profile.unit, 1))
-    finish_rows([upper, lower], f"position normal to {plane_in_words(profile.planes)} (Å)", (line.start, line.end))
+    finish_rows([upper, lower], position_label(profile.planes), (line.start, line.end))
     return figure, [upper, lower]

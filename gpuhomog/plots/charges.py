@@ -17,12 +17,12 @@ from .style import (
     BLACK,
     BLUE,
     GREEN,
-    GREY,
     ORANGE,
     SKY,
     UPPER_LEFT,
     VERMILION,
     WIDTHS,
+    draw_zero,
     figure_rows,
     finish_rows,
     leave_room,
@@ -81,13 +81,13 @@ def plot_point_charges(points: PointCharges, result: PointSurfaceCharge, *, widt
     figure = new_figure(width, 3.5)
     upper, lower = figure_rows(figure, [1.2, 1.75])
     upper.vlines(x, 0, q, color=np.where(q > 0, VERMILION, BLUE), lw=0.8, zorder=3)
-    upper.axhline(0.0, color=GREY, lw=0.5, zorder=1)
+    draw_zero(upper)
     margin = 0.05 * max(float(np.ptp(x)), 1e-9)
     places, which = np.unique(np.round(x, 6), return_inverse=True)  # charges of one plane add up
     edges = np.concatenate([[x[0] - margin], places, [x[-1] + margin]])
     levels = np.concatenate([[0.0], np.cumsum(np.bincount(which, q))])
     lower.stairs(levels, edges, baseline=None, color=BLUE, lw=0.9, zorder=3)
-    lower.axhline(0.0, color=GREY, lw=0.5, zorder=1)
+    draw_zero(lower)
     for axes in (upper, lower):
         axes.axvline(result.x_b, color=BLACK, lw=0.6, zorder=2)
         if result.window is not None:
@@ -123,7 +123,7 @@ def plot_point_terminations(result: PointTerminations, *, width: str = "column")
             if ends[1] > ends[0]:
                 lower.plot(ends, [float(cut.charge)] * 2, color=GREEN if cut.neutral else BLUE, lw=1.6, zorder=3)
     for axes in (upper, lower):
-        axes.axhline(0.0, color=GREY, lw=0.5, zorder=1)
+        draw_zero(axes)
         axes.margins(y=0.15)
     name_axis(upper, "planes", "e/Å^2")
     name_axis(lower, "σ of the cut", "e/Å^2")
@@ -145,7 +145,7 @@ def plot_molecules(result: MolecularCharge, *, width: str = "column") -> Figure:
         upper.plot(result.position, values, color=colour, lw=1.2 if name == "exact" else 0.9, label=name)
     lower.plot(result.position, result.residual, color=ORANGE, lw=0.9)
     for axes in (upper, lower):
-        axes.axhline(0.0, color=GREY, lw=0.5, zorder=1)
+        draw_zero(axes)
     leave_room(upper, 0.25)
     upper.legend(**UPPER_LEFT, ncols=3)
     name_axis(upper, "charge density", result.unit)

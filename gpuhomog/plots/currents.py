@@ -13,11 +13,11 @@ from ..operators.currents.density_series import DensityCurrent
 from ..operators.currents.packets import PacketCurrent
 from .style import (
     BLUE,
-    GREY,
     SKY,
     UPPER_LEFT,
     VERMILION,
     axis_label,
+    draw_zero,
     figure_rows,
     finish_rows,
     leave_room,
@@ -48,7 +48,7 @@ def plot_current(result: PacketCurrent | DensityCurrent, *, width: str = "column
     error = np.nan_to_num(result.uncertainty[inside])
     marker = "o" if len(result.time) <= MOST_POINTS else ""
     look = {"marker": marker, "ms": 2.5, "zorder": 3}
-    upper.axhline(0.0, color=GREY, lw=0.5, zorder=1)
+    draw_zero(upper)
     upper.fill_between(time, J - error, J + error, color=SKY, alpha=0.4, lw=0, zorder=2)
     upper.plot(time, J, color=BLUE, lw=1.0, label=f"J normal to {plane_in_words(result.planes)}", **look)
     if isinstance(result, DensityCurrent):
@@ -56,7 +56,7 @@ def plot_current(result: PacketCurrent | DensityCurrent, *, width: str = "column
         upper.plot(time, rate, color=VERMILION, lw=0.8, ls=(0, (2, 2)), label="rate of the dipole", zorder=4)
     leave_room(upper, 0.28, 0.06)
     upper.legend(**UPPER_LEFT, ncols=2, columnspacing=0.6, handlelength=1.0, handletextpad=0.4)
-    lower.axhline(0.0, color=GREY, lw=0.5, zorder=1)
+    draw_zero(lower)
     lower.plot(result.time, result.transferred, color=BLUE, lw=1.0, **look)
     name_axis(upper, "J", result.unit)
     name_axis(lower, "∫ J dt", "e/Å^2")

@@ -7,6 +7,7 @@ Out  Figure.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -18,21 +19,21 @@ from ..operators.excess.terminations import PlaneExcess, Terminations
 from ..operators.profiles.bulk import between_two, find_body
 from ..operators.profiles.unrolled import check_sampling
 from ..results import Profile
-from ..structure import Structure
 from .along import WIDTH_OF_WORD, charge_axes, closed, draw_cut, ends_of, figure_over_atoms, write_region
 from .style import (
     BLACK,
     BLUE,
     GREEN,
     GREY,
-    NAMES,
     PAPER,
     SKY,
     SMALL,
     VERMILION,
+    draw_zero,
     finish_rows,
     leave_room,
     name_axis,
+    name_values,
     plane_in_words,
     styled,
     unit_label,
@@ -45,7 +46,6 @@ def plot_surface(
     profile: Profile,
     result: SurfaceExcess,
     *,
-    structure: Structure | None = None,
     origin: Sequence[float] | NDArray[np.float64] = (0.0, 0.0, 0.0),
     width: str = "column",
 ) -> Figure:
@@ -62,7 +62,7 @@ def plot_surface(
     line = find_body(profile, check_sampling(result.sampling), result.x_b).line
     if result.x_surface is not None:
         line = without_reference(line, [(*result.x_surface, result.reference)])
-    figure, (upper, lower) = charge_axes(profile, line, structure, origin, width)
+    figure, (upper, lower) = charge_axes(profile, line, origin, width)
     for axes in (upper, lower):
         if result.bulk is not None:
             axes.axvspan(*result.bulk, color=SKY, alpha=0.2, lw=0, zorder=0)
@@ -95,7 +95,6 @@ def plot_interface(
     profile: Profile,
     result: InterfaceExcess,
     *,
-    structure: Structure | None = None,
     origin: Sequence[float] | NDArray[np.float64] = (0.0, 0.0, 0.0),
     width: str = "column",
 ) -> Figure:
@@ -110,7 +109,7 @@ def plot_interface(
     if result.x_surface is not None:
         below, above = result.reference
         line = without_reference(line, [(line.start, result.x_surface, below), (result.x_surface, line.end, above)])
-    figure, (upper, lower) = charge_axes(profile, line, structure, origin, width)
+    figure, (upper, lower) = charge_axes(profile, line, origin, width)
     leave_room(upper, 0.0, 0.14)
     looks = ("$x_1$", VERMILION), ("$x_2$", GREEN)
     for x, period, (name, colour) in zip(positions, result.periods, looks, strict=True):
@@ -131,7 +130,6 @@ def plot_terminations(
     result: Terminations,
     cut: PlaneExcess | None = None,
     *,
-    structure: Structure | None = None,
     origin: Sequence[float] | NDArray[np.float64] = (0.0, 0.0, 0.0),
     width: str = "column",
 ) -> Figure:
@@ -142,33 +140,15 @@ def plot_terminations(
     others  as in plot_profile
     """
     profile, curve = result.density, result.charge
-    structure = structure or curve.structure
-    figure, (upper, lower), _ = figure_over_atoms(structure, profile, origin, [0.9, 1.9], width)
+    figure, (upper, lower), _ = figure_over_atoms(profile, origin, [0.9, 1.9], width)
     upper.plot(*closed(profile, profile.values), color=BLACK, lw=0.7, zorder=3)
     lower.plot(*closed(curve, curve.values), color=BLUE, lw=1.2, zorder=3)
     start, end = ends_of(profile)
     for axes in (upper, lower):
-        axes.axhline(0.0, color=GREY, lw=0.5, zorder=1)
-        for gap in result.cuts:
-            for shift in (0.0, -profile.length):  # a gap may go on past the end of the spacing
-                shaded = max(gap.start + shift, start), min(gap.stop + shift, end)
-                if shaded[1] > shaded[0]:
-                    axes.axvspan(*shaded, color=SKY, alpha=0.2, lw=0, zorder=0)
+        draw_zero(axes)
+        _shade_gaps(axes, result, (start, end))
     leave_room(lower, 0.34, 0.12)
-    for gap in result.cuts:
-        value = float(gap.charge)
-        lower.plot([gap.position], [value], "o", ms=4, color=VERMILION, zorder=5)
-        near_end = gap.position > start + 0.75 * profile.length
-        lower.annotate(
-            f"{value:.4g}".replace("-", "−") if abs(value) > 1e-9 else "0",
-            (gap.position, value),
-            xytext=(-4 if near_end else 4, 4 if value >= 0 else -9),
-            textcoords="offset points",
-            ha="right" if near_end else "left",
-            fontsize=SMALL,
-            color=VERMILION,
-            zorder=6,
-        )
+    _mark_cuts(lower, result, start)
     neutral = np.array(result.neutral)
     lower.plot(neutral, np.zeros(len(neutral)), "D", ms=4, mfc="white", mec=GREEN, mew=1.0, zorder=4, clip_on=False)
     said = {True: "polar", False: "not polar", None: "no gap between planes"}[result.polar]
@@ -187,7 +167,34 @@ def plot_terminations(
         lower.legend(
             loc="upper left", bbox_to_anchor=(0.02, 0.91), ncols=len(marks), handletextpad=0.1, columnspacing=0.8
         )
-    name_axis(upper, NAMES.get(profile.quantity, profile.quantity), profile.unit)
+    name_values(upper, profile)
     name_axis(lower, "σ of the cut", curve.unit)
     finish_rows([upper, lower], f"position of the cut normal to {plane_in_words(profile.planes)} (Å)", (start, end))
     return figure
+
+
+def _shade_gaps(axes: Any, result: Terminations, ends: tuple[float, float]) -> None:
+    """The gaps between planes of matter, as far as they lie within one spacing."""
+    for gap in result.cuts:
+        for shift in (0.0, -result.density.length):  # a gap may go on past the end of the spacing
+            shaded = max(gap.start + shift, ends[0]), min(gap.stop + shift, ends[1])
+            if shaded[1] > shaded[0]:
+                axes.axvspan(*shaded, color=SKY, alpha=0.2, lw=0, zorder=0)
+
+
+def _mark_cuts(axes: Any, result: Terminations, start: float) -> None:
+    """The charge of a cut in each gap, as a point with its value."""
+    for gap in result.cuts:
+        value = float(gap.charge)
+        axes.plot([gap.position], [value], "o", ms=4, color=VERMILION, zorder=5)
+        near_end = gap.position > start + 0.75 * result.density.length
+        axes.annotate(
+            f"{value:.4g}".replace("-", "−") if abs(value) > 1e-9 else "0",
+            (gap.position, value),
+            xytext=(-4 if near_end else 4, 4 if value >= 0 else -9),
+            textcoords="offset points",
+            ha="right" if near_end else "left",
+            fontsize=SMALL,
+            color=VERMILION,
+            zorder=6,
+        )

@@ -7,6 +7,7 @@ Out  Figure.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -34,7 +35,7 @@ from .style import (
     leave_room,
     name_axis,
     new_figure,
-    plane_in_words,
+    position_label,
     styled,
     write_measurements,
 )
@@ -60,10 +61,10 @@ def plot_inner_potential(
     The bar is as long as what was averaged over. Dashes: D_L/ε0, the surface's dipole; dots: eq. 80, the surface's
     charge alone; marks at the right: Bethe's potential of each block on this facet.
     """
-    line = result.line
-    assert line is not None
+    assert result.line is not None
+    line = replace(result.line, structure=structure)
     start, end = float(line.position[0]), float(line.position[-1])
-    figure, (axes,), _ = figure_over_atoms(structure, line, origin, [2.1], width, start=start, ends=False)
+    figure, (axes,), _ = figure_over_atoms(line, origin, [2.1], width, start=start, ends=False)
     axes.plot(line.position, line.values, color=BLACK, lw=0.7, zorder=3)
     mean = result.phi_mean_vs_vacuum_L
     reach = (result.period or 2 * (result.eps or 0.0)) / 2
@@ -89,7 +90,7 @@ def plot_inner_potential(
         style = {"ha": "right", "va": "bottom", "fontsize": SMALL, "color": colour, "bbox": PAPER, "zorder": 6}
         axes.annotate(text, (end + room, float(value)), (-3, 3), textcoords="offset points", **style)
     name_axis(axes, "potential", "V")
-    finish_rows([axes], f"position normal to {plane_in_words(result.planes)} (Å)", (start, end + room))
+    finish_rows([axes], position_label(result.planes), (start, end + room))
     measured = [
         ("mean − vacuum", mean, BLUE),
         ("D$_L$/ε$_0$", result.D_L_over_eps0, VERMILION),

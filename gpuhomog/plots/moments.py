@@ -16,22 +16,22 @@ from numpy.typing import NDArray
 from ..operators.excess.moments import MomentDensities
 from ..operators.excess.multistage import Homogenized
 from ..results import Profile
-from ..structure import Structure
 from .along import closed, draw_cut, draw_windows, figure_over_atoms
 from .style import (
     BLACK,
     BLUE,
     GREEN,
     GREY,
-    NAMES,
     ORANGE,
     PURPLE,
     UPPER_LEFT,
     VERMILION,
+    draw_zero,
     finish_rows,
     leave_room,
     name_axis,
-    plane_in_words,
+    name_values,
+    position_label,
     styled,
 )
 
@@ -44,7 +44,6 @@ def plot_moments(
     result: MomentDensities,
     dipole: Profile | None = None,
     *,
-    structure: Structure | None = None,
     origin: Sequence[float] | NDArray[np.float64] = (0.0, 0.0, 0.0),
     width: str = "column",
 ) -> Figure:
@@ -55,12 +54,11 @@ def plot_moments(
     dipole  dipole density, drawn beside M1, whose unit it has
     others  as in plot_profile
     """
-    structure = structure or planar.structure
     heights = [1.45]
     first = [part for part in (result.m1_field, dipole) if part is not None]
     heights += [1.45] if first else []
     heights += [1.45] if result.w_field is not None else []
-    figure, rows, _ = figure_over_atoms(structure, planar, origin, heights, width)
+    figure, rows, _ = figure_over_atoms(planar, origin, heights, width)
     rows[0].plot(*closed(planar, planar.values), color=BLACK, lw=0.7, zorder=3)
     periodic = planar.boundary == "periodic"
     for edge in result.edges:
@@ -69,7 +67,7 @@ def plot_moments(
                 rows[0].axvline(edge + shift, color=GREY, lw=0.5, ls=(0, (2, 2)), zorder=1)
     leave_room(rows[0], 0.0, 0.14)
     draw_cut(rows[0], result.x_b, "$x_b$", VERMILION)
-    name_axis(rows[0], NAMES.get(planar.quantity, planar.quantity), planar.unit)
+    name_values(rows[0], planar)
     row = 1
     if first:
         axes = rows[row]
@@ -89,13 +87,13 @@ def plot_moments(
         axes.plot(*closed(result.w_field, result.w_field.values), **dashed, zorder=3)
         _finish(axes, "second moment", result.w_field.unit)
     start = float(planar.position[0])
-    finish_rows(rows, f"position normal to {plane_in_words(planar.planes)} (Å)", (start, start + planar.length))
+    finish_rows(rows, position_label(planar.planes), (start, start + planar.length))
     return figure
 
 
 def _finish(axes: Any, name: str, unit: str | None) -> None:
     """Zero line, room for the legend above the curves, label."""
-    axes.axhline(0.0, color=GREY, lw=0.5, zorder=1)
+    draw_zero(axes)
     leave_room(axes, 0.3)
     axes.legend(**UPPER_LEFT, ncols=2)
     name_axis(axes, name, unit)
@@ -106,7 +104,6 @@ def plot_homogenized(
     planar: Profile,
     result: Homogenized,
     *,
-    structure: Structure | None = None,
     origin: Sequence[float] | NDArray[np.float64] = (0.0, 0.0, 0.0),
     width: str = "column",
 ) -> Figure:
@@ -118,10 +115,9 @@ def plot_homogenized(
 
     Each panel has a bar as long as the eps of its stage.
     """
-    structure = structure or planar.structure
-    figure, rows, _ = figure_over_atoms(structure, planar, origin, [1.3, *[1.3] * len(result.stages)], width)
+    figure, rows, _ = figure_over_atoms(planar, origin, [1.3, *[1.3] * len(result.stages)], width)
     rows[0].plot(*closed(planar, planar.values), color=BLACK, lw=0.6, zorder=3)
-    name_axis(rows[0], NAMES.get(planar.quantity, planar.quantity), planar.unit)
+    name_values(rows[0], planar)
     for number, (axes, stage) in enumerate(zip(rows[1:], result.stages, strict=True), 1):
         colour = STAGE_COLOURS[(number - 1) % len(STAGE_COLOURS)]
         beneath = {"color": GREY, "lw": 2.4, "alpha": 0.6, "label": "average"}  # V, which is equal to it between steps
@@ -134,5 +130,5 @@ def plot_homogenized(
         draw_windows(axes, [stage.eps], float(planar.position[0]) + planar.length / 2, "eps")
         name_axis(axes, f"stage {number}", planar.unit)
     start = float(planar.position[0])
-    finish_rows(rows, f"position normal to {plane_in_words(planar.planes)} (Å)", (start, start + planar.length))
+    finish_rows(rows, position_label(planar.planes), (start, start + planar.length))
     return figure

@@ -19,7 +19,6 @@ from ..operators.potentials.vacuum import VacuumLevels
 from ..operators.profiles.bulk import find_body
 from ..operators.profiles.unrolled import check_sampling
 from ..results import Measurement, Profile
-from ..structure import Structure
 from .along import closed, ends_of, figure_over_atoms
 from .style import (
     BLACK,
@@ -32,7 +31,7 @@ from .style import (
     VERMILION,
     finish_rows,
     name_axis,
-    plane_in_words,
+    position_label,
     styled,
     write_measurements,
 )
@@ -44,7 +43,6 @@ def plot_step(
     result: PotentialStep,
     *,
     alignment: BandAlignment | None = None,
-    structure: Structure | None = None,
     origin: Sequence[float] | NDArray[np.float64] = (0.0, 0.0, 0.0),
     width: str = "column",
 ) -> Figure:
@@ -70,7 +68,7 @@ def plot_step(
     if result.bulk is not None and result.x_b is not None and result.period is not None:
         half = result.period / 2
         drawn.append(("bulk", result.bulk, (result.x_b - half, result.x_b + half), BLUE))
-    figure, axes = _levels_along(profile, x, potential, (start, end), drawn, structure, origin, width)
+    figure, axes = _levels_along(profile, x, potential, (start, end), drawn, origin, width)
     measured = [("high − low", result.step, BLACK)]
     if result.bulk_minus_low is not None:
         measured.append(("bulk − low", result.bulk_minus_low, BLUE))
@@ -87,7 +85,6 @@ def plot_vacuum_levels(
     profile: Profile,
     result: VacuumLevels,
     *,
-    structure: Structure | None = None,
     origin: Sequence[float] | NDArray[np.float64] = (0.0, 0.0, 0.0),
     width: str = "column",
 ) -> Figure:
@@ -100,7 +97,7 @@ def plot_vacuum_levels(
     profile = profile.internal()
     sign = -1.0 if profile.quantity == "electron_potential_energy" else 1.0
     x, potential = closed(profile, sign * profile.values)
-    figure, axes = _levels_along(profile, x, potential, ends_of(profile), _vacua(result), structure, origin, width)
+    figure, axes = _levels_along(profile, x, potential, ends_of(profile), _vacua(result), origin, width)
     work = [("low", result.work_function_low, VERMILION), ("high", result.work_function_high, GREEN)]
     measured = [(f"work function, {side}", found, colour) for side, found, colour in work if found is not None]
     write_measurements(axes, [("high − low", result.step, BLACK), *measured])
@@ -121,14 +118,12 @@ def _levels_along(
     potential: NDArray[np.float64],
     ends: tuple[float, float],
     drawn: Sequence[Level],
-    structure: Structure | None,
     origin: Sequence[float] | NDArray[np.float64],
     width: str,
 ) -> tuple[Figure, Any]:
     """The potential, under the atoms, with each level over the stretch where it was taken."""
     start, end = ends
-    structure = structure or profile.structure
-    figure, (axes,), _ = figure_over_atoms(structure, profile, origin, [2.1], width, start=start, ends=start == 0.0)
+    figure, (axes,), _ = figure_over_atoms(profile, origin, [2.1], width, start=start, ends=start == 0.0)
     axes.plot(x, potential, color=BLACK, lw=0.7, zorder=3)
     shift = profile.length if profile.boundary == "periodic" else 0.0
     for name, level, window, colour in drawn:
@@ -147,5 +142,5 @@ def _levels_along(
                 axes.annotate(name, at, apart, fontsize=SMALL, color=colour, bbox=PAPER, **place)
                 axes.axvspan(low, high, color=SKY if colour == BLUE else VACUUM, alpha=0.5, lw=0, zorder=0)
     name_axis(axes, "potential", "V")
-    finish_rows([axes], f"position normal to {plane_in_words(profile.planes)} (Å)", ends)
+    finish_rows([axes], position_label(profile.planes), ends)
     return figure, axes

@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..results import Profile
-from ..structure import Structure
 from .along import (
     closed,
     draw_macroscopic,
@@ -24,7 +23,7 @@ from .along import (
     name_vacuum,
     vacuum_of,
 )
-from .style import BLACK, GREY, NAMES, SKY, finish_rows, leave_room, name_axis, plane_in_words, styled
+from .style import BLACK, SKY, draw_zero, finish_rows, leave_room, name_axis, name_values, position_label, styled
 
 
 @styled
@@ -32,22 +31,19 @@ def plot_profile(
     planar: Profile,
     macroscopic: Profile | None = None,
     *,
-    structure: Structure | None = None,
     origin: Sequence[float] | NDArray[np.float64] = (0.0, 0.0, 0.0),
-    vacuum: Sequence[tuple[float, float]] | None = None,
     width: str = "column",
 ) -> Figure:
-    """Planar average, macroscopic average and its uncertainty along the normal, with the atoms above.
+    """Planar average, macroscopic average and its uncertainty along the normal, with the profile's atoms above.
+
+    Wide gaps between the atoms are shaded, as vacuum.
 
     planar       the microscopic profile, drawn with a band of its uncertainty if that is known
     macroscopic  its macroscopic average: drawn with a band of its uncertainty (or its residual ripple) and bars
                  as long as its windows; once more by itself, magnified, where it varies far less than the planar
-    structure    atoms, drawn as marks above the curves; default: the planar profile's own
     origin       (3,) Cartesian position of the first plane's corner [Å] (Grid.origin)
-    vacuum       stretches to shade [Å]; default: wide gaps between the atoms
     width        "column" (3.4 inches) or "page" (7 inches)
     """
-    structure = structure or planar.structure
     ratio = (
         np.ptp(macroscopic.values) / np.ptp(planar.values) if macroscopic is not None and np.ptp(planar.values) else 1
     )
@@ -55,16 +51,14 @@ def plot_profile(
     heights = [1.75]
     if magnified:
         heights.append(1.25)
-    figure, curves, atoms = figure_over_atoms(structure, planar, origin, heights, width)
-    if atoms is not None and vacuum is None:
-        vacuum = vacuum_of(atoms, planar.length, planar.boundary == "periodic")
+    figure, curves, atoms = figure_over_atoms(planar, origin, heights, width)
+    vacuum = [] if atoms is None else vacuum_of(atoms, planar.length, planar.boundary == "periodic")
     for axes in curves:
-        draw_vacuum(axes, vacuum or ())
+        draw_vacuum(axes, vacuum)
         shown = planar.values if axes is curves[0] or macroscopic is None else macroscopic.values
         if shown.min() < 0.1 * np.ptp(shown) and shown.max() > -0.1 * np.ptp(shown):
-            axes.axhline(0.0, color=GREY, lw=0.5, zorder=1)
+            draw_zero(axes)
 
-    name = NAMES.get(planar.quantity, planar.quantity)
     main = curves[0]
     main.plot(*closed(planar, planar.values), color=BLACK, lw=0.7, label="planar average", zorder=3)
     if planar.uncertainty is not None:
@@ -81,10 +75,10 @@ def plot_profile(
     second = 0.1 if len(main.get_legend_handles_labels()[0]) > 2 else 0.0  # row of the legend
     room = 0.16 + second + 0.1 * len(windows)  # for the legend and the windows, above the curves
     leave_room(main, room / (1 - room))
-    name_axis(main, name, planar.unit)
-    name_vacuum(main, vacuum or (), planar)
+    name_values(main, planar)
+    name_vacuum(main, vacuum, planar)
     ends = ends_of(planar)
     draw_windows(main, windows, sum(ends) / 2, top=0.84 - second)
     main.legend(loc="upper center", ncols=2, columnspacing=1.2, borderaxespad=0.2)
-    finish_rows(curves, f"position normal to {plane_in_words(planar.planes)} (Å)", ends)
+    finish_rows(curves, position_label(planar.planes), ends)
     return figure

@@ -22,7 +22,6 @@ from ..operators.macroscale.interval_field import IntervalField
 from ..operators.macroscale.scale_report import ScaleReport
 from ..operators.macroscale.scales import Scales
 from ..results import Profile
-from ..structure import Structure
 from .along import draw_windows, figure_over_atoms
 from .slices import plot_slices
 from .style import (
@@ -30,18 +29,19 @@ from .style import (
     BLUE,
     GREEN,
     GREY,
-    NAMES,
     PAPER,
     SKY,
     UPPER_LEFT,
     VERMILION,
     axis_label,
+    draw_zero,
     figure_rows,
     finish_rows,
     leave_room,
     name_axis,
+    name_values,
     new_figure,
-    plane_in_words,
+    position_label,
     print_measurement,
     squared,
     styled,
@@ -53,7 +53,6 @@ def plot_interval_field(
     planar: Profile,
     result: IntervalField,
     *,
-    structure: Structure | None = None,
     origin: Sequence[float] | NDArray[np.float64] = (0.0, 0.0, 0.0),
     width: str = "column",
 ) -> Figure:
@@ -65,8 +64,7 @@ def plot_interval_field(
 
     Below, the width raw and less the slope, and a bar as long as eps_x.
     """
-    structure = structure or planar.structure
-    figure, (upper, lower), _ = figure_over_atoms(structure, planar, origin, [1.6, 1.1], width)
+    figure, (upper, lower), _ = figure_over_atoms(planar, origin, [1.6, 1.1], width)
     x = result.position
     rows = [result.low, result.high, result.midpoint, result.eps_V, result.detrended]
     if planar.boundary == "periodic":
@@ -74,18 +72,18 @@ def plot_interval_field(
     low, high, middle, raw, detrended = rows
     upper.fill_between(x, low, high, color=BLUE, alpha=0.3, lw=0, label="interval", zorder=2)
     upper.plot(x, middle, color=BLUE, lw=1.2, zorder=3, label="midpoint")
-    name_axis(upper, NAMES.get(planar.quantity, planar.quantity), planar.unit)
+    name_values(upper, planar)
     lower.plot(x, raw, color=BLACK, lw=0.9, zorder=3, label="eps$_V$")
     lower.plot(x, detrended, color=VERMILION, lw=0.9, zorder=3, label="less the slope")
     lower.set_ylim(0, 1.5 * max(float(raw.max()), 1e-300))
     lower.legend(**UPPER_LEFT, ncols=2)
     name_axis(lower, "width", planar.unit)
     if low.min() <= 0 <= high.max():
-        upper.axhline(0.0, color=GREY, lw=0.5, zorder=1)
+        draw_zero(upper)
     leave_room(upper, 0.32)
     upper.legend(**UPPER_LEFT, ncols=2)
     draw_windows(upper, [result.eps_x], float(x[0] + x[-1]) / 2, "eps$_x$")
-    finish_rows([upper, lower], f"position normal to {plane_in_words(planar.planes)} (Å)", (float(x[0]), float(x[-1])))
+    finish_rows([upper, lower], position_label(planar.planes), (float(x[0]), float(x[-1])))
     return figure
 
 

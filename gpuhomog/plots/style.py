@@ -23,35 +23,27 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..errors import InputError, nearest_known
-from ..results import Measurement
+from ..results import Measurement, Profile
 from ..units import ROUNDING, is_rounding
 from ..writers.atomic import replacing
 
 WIDTHS = {"column": 3.4, "page": 7.0}  # inches: one and two columns of a journal
 
-
 FORMATS = ("png", "pdf", "svg")
 
-
 SMALL = 7  # points: no letter is smaller in print, but for indices
-
 
 # Okabe and Ito's palette, told apart with any colour vision
 BLACK, ORANGE, SKY, GREEN, YELLOW = "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442"
 
-
 BLUE, VERMILION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
 
-
 GREY, VACUUM = "#707070", "#EFEFEF"  # letters in this grey are read on this paper
-
 
 UPPER_LEFT: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0.02, 1.0), "borderaxespad": 0.2}
 """Where a legend stands clear of the ticks."""
 
-
 PAPER = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1.0}
-
 
 STYLE = {
     "font.family": "sans-serif",
@@ -87,7 +79,6 @@ STYLE = {
     "svg.hashsalt": "gpuhomog",  # same input, same file
 }
 
-
 NAMES = {
     "charge_density": "charge density",
     "electron_density": "electron density",
@@ -96,10 +87,8 @@ NAMES = {
     "scalar": "value",
 }
 
-
 SYMBOLS = {"charge density": "ρ", "electron density": "n", "electron potential energy": "energy"}
 """What stands for a name where a panel is too low for it."""
-
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -153,6 +142,16 @@ def name_axis(axes: Any, name: str, unit: str | None) -> None:
         return
     axes.yaxis.set_major_formatter(lambda value, _: f"{value / 10.0**power:.4g}".replace("-", "−"))
     axes.set_ylabel(f"{name} ({f'10$^{{{power}}}$ {unit_label(unit)}'.strip()})")
+
+
+def name_values(axes: Any, profile: Profile) -> None:
+    """Label of the y axis of a profile's values."""
+    name_axis(axes, NAMES.get(profile.quantity, profile.quantity), profile.unit)
+
+
+def draw_zero(axes: Any) -> None:
+    """A thin line across at zero."""
+    axes.axhline(0.0, color=GREY, lw=0.5, zorder=1)
 
 
 def new_figure(width: str, height: float) -> Figure:
@@ -276,6 +275,11 @@ def print_measurement(measured: Measurement) -> str:
 def plane_in_words(planes: str) -> str:
     """The plane family in words: "c" is spanned by a and b."""
     return {"a": "the b, c plane", "b": "the a, c plane", "c": "the a, b plane"}.get(planes.lstrip("-"), planes)
+
+
+def position_label(planes: str) -> str:
+    """Label of the x axis of what lies along the normal of a plane family."""
+    return f"position normal to {plane_in_words(planes)} (Å)"
 
 
 @styled

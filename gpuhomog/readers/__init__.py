@@ -16,7 +16,7 @@ overrides. No quantity is ever guessed from a name alone, and none is turned int
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from os import PathLike, fspath
@@ -24,18 +24,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..device import Device, choose_device
 from ..errors import FileFormatError, InputError, UnitsError, nearest_known
 from ..field import Field
 from ..grid import Grid, parse_boundary
 from ..parallel import Comm, Serial, Slab, agree_on, agreed
-from ..reduction import PLANES_AT_ONCE
 from ..streaming import Limit, Run, Unread, current_run, parse_bytes
 from ..units import ATOMIC_UNITS, QUANTITIES, check_quantity, conversion_factor
 from . import ase_files, cube, espresso, etsf, hdf5, numpy_files, siesta, vasp, xsf, zarr_store
 from .compressed import open_bytes
+from .review import review, sums_of
 from .source import Choices, Source
 from .streamed import unread
 
@@ -234,12 +233,11 @@ def read(
         return chosen.field(left)
     with agreed(ranks):
         local = chosen.planes()
-        sums = np.zeros(2) if chosen.review is None else _sums_of(where, local)
-    if chosen.review is not None:
-        total, negative = ranks.sum(sums)
-        weight = total + 2 * negative
+        sums = sums_of(where, local) if chosen.is_reviewed else np.zeros(2)
+    if chosen.is_reviewed:
+        sums = ranks.sum(sums)
         with agreed(ranks):
-            chosen.review(float(total / chosen.grid.n_points), float(negative / weight) if weight > 0 else 0.0)
+            review(chosen.source, sums)
     with agreed(ranks):  # a GPU may be full, for one
         if chosen.factor != 1.0:
             local *= local.dtype.type(chosen.factor)
@@ -280,9 +278,9 @@ class _Chosen:
         return 1.0 if self.unit is None or self.kept_in is None else conversion_factor(self.unit, self.kept_in)
 
     @property
-    def review(self) -> Callable[[float, float], None] | None:
-        """The file's own, of its first block."""
-        return self.source.review if self.block == self.source.blocks[0] else None
+    def is_reviewed(self) -> bool:
+        """True for the first block of a file that knows what its values can be."""
+        return self.source.review is not None and self.block == self.source.blocks[0]
 
     @property
     def slab(self) -> Slab:
@@ -320,19 +318,8 @@ class _Chosen:
                 "read without max_memory, on one rank, or with an MPI built for threads (MPI_THREAD_SERIALIZED)."
             )
         run = current_run() or Run(Limit(parse_bytes(max_memory)))
-        reviewing = _sums_of if self.review else None
-        return unread(
-            self.source,
-            self.block,
-            self.dtype,
-            self.factor,
-            self.frame,
-            self.device,
-            self.slab,
-            self.comm,
-            run,
-            reviewing,
-        )
+        what = (self.source, self.block, self.dtype, self.factor, self.frame)
+        return unread(*what, self.device, self.slab, self.comm, run, self.is_reviewed)
 
     def field(self, values: Any) -> Field:
         """The Field of values that were read, or will be."""
@@ -378,11 +365,6 @@ def _choose(
     return _Chosen(source, grid, name, frame, settled, known, kept, device, comm, reproducible)
 
 
-def _sums_of(device: Device, values: Any) -> NDArray[np.float64]:
-    """The sums that a review asks for."""
-    return _sums(values) if isinstance(values, np.ndarray) else _sums_on(device, values)
-
-
 def _identity(chosen: _Chosen) -> dict[str, Any]:
     """What is the same for every rank that sees the same file, wherever it is mounted."""
     path, grid = chosen.source.path, chosen.grid
@@ -400,31 +382,4 @@ def _identity(chosen: _Chosen) -> dict[str, Any]:
     return seen | {"digest of its last 64 KiB": sha256(end).hexdigest()[:16]}
 
 
-def _sums(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Σ of the values and -Σ of the negative ones, plane by plane in memory order."""
-    total, negative = 0.0, 0.0
-    for plane in values if values.flags.c_contiguous else values.T:
-        total += float(plane.sum(dtype=np.float64))
-        if plane.size and plane.min() < 0:
-            negative -= float(plane.sum(dtype=np.float64, where=plane < 0))
-    return np.array([total, negative])
-
-
-def _sums_on(device: Device, values: Any) -> NDArray[np.float64]:
-    """The same of values on a device: the negative ones are half of what Σ|values| exceeds Σ values by.
-
-    Where rounding hides them, the most negative one stands for all.
-    """
-    total, negative = 0.0, 0.0
-    axis = 0 if values.flags.c_contiguous else 2
-    for start in range(0, values.shape[axis], PLANES_AT_ONCE):
-        here = slice(start, start + PLANES_AT_ONCE)
-        planes = values[here] if axis == 0 else values[:, :, here]
-        signed, low = float(device.planar_sum(planes, axis).sum()), device.extrema(planes)[0]
-        total += signed
-        if low < 0:
-            negative += max((float(device.planar_sum(abs(planes), axis).sum()) - signed) / 2, -low)
-    return np.array([total, negative])
-
-
-__all__ = ["Source", "inspect_file", "kinds", "open_source", "read", "settle_quantity"]
+__all__ = ["inspect_file", "kinds", "open_source", "read", "settle_quantity"]

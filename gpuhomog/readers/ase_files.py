@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..device import Device
-from ..errors import FileFormatError, InputError
+from ..errors import FileFormatError, InputError, met_in
 from ..field import Field
 from ..grid import Grid
 from ..structure import Structure
@@ -129,11 +129,9 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     def read_planes(start: int, stop: int, block: str, dtype: np.dtype) -> NDArray[np.floating]:
         return np.array(array[start:stop], dtype=dtype)
 
-    try:
+    with met_in(f"{path}: ", FileFormatError):
         grid = Grid((array.shape[0], array.shape[1], array.shape[2]), np.asarray(atoms.cell), np.asarray(origin))
         structure = Structure(atoms.numbers, atoms.positions)
-    except InputError as error:
-        raise FileFormatError(f"{path}: {error}") from None
     remarks = (f"Read by ASE as {kind}, whole.",)
     return Source(
         path,

@@ -38,7 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..device import Device
-from ..errors import FileFormatError, InputError, UnitsError, warn
+from ..errors import FileFormatError, UnitsError, met_in, warn
 from ..grid import PERIODIC, Grid, parse_boundary
 from ..structure import SYMBOLS, Structure
 from ..units import ATOMIC_UNITS, BOHR
@@ -358,10 +358,8 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         remarks.append("The boundary is the one that gpuhomog noted in the comments when it wrote the file.")
     if choices.quantity is None:
         remarks.append("A cube does not say what its values are; name the quantity to have them converted.")
-    try:
+    with met_in(f"{path}: ", FileFormatError):
         grid = Grid(shape, header.extent * factor, header.origin * factor, boundary or (PERIODIC,) * 3)
-    except InputError as error:
-        raise FileFormatError(f"{path}: {error}") from None
 
     def read_planes(start: int, stop: int, name: str, dtype: Any) -> NDArray[np.floating]:
         return _read_planes(block, shape, per_point, names.index(name), start, stop, dtype)

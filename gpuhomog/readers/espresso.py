@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..device import Device
-from ..errors import FileFormatError, InputError, warn
+from ..errors import FileFormatError, met_in, warn
 from ..grid import Grid
 from ..structure import Structure, atomic_number
 from ..units import BOHR
@@ -238,10 +238,9 @@ def review_valence_electrons(
     path: Path, structure: Structure | None, volume: float, mean: float, negative: float
 ) -> None:
     """Compare the electrons of a density [1/bohr^3] with the valence charges of its atoms; warns where they differ."""
-    electrons = mean * volume / BOHR**3
-    valence = 0.0 if structure is None or structure.charges is None else float(structure.charges.sum())
-    if structure is None:
+    if structure is None or structure.charges is None:
         return
+    electrons, valence = mean * volume / BOHR**3, float(structure.charges.sum())
     if valence and abs(electrons - valence) > 1e-3 * valence:
         warn(
             f"{path}: integrates to {electrons:.6g} electrons, but the pseudopotentials of {structure.formula} have "
@@ -263,10 +262,8 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
             return f"at grid point [{index % row}, {index // row % rows}, {index // (row * rows)}]"
 
         text = TextValues.find(file, cursor, row * rows * n_c, where)
-    try:
+    with met_in(f"{path}: ", FileFormatError):
         grid = Grid(header.counts, header.cell)
-    except InputError as error:
-        raise FileFormatError(f"{path}: {error}") from None
     if header.ibrav == -13:
         warn(
             f"{path}: ibrav is -13, for which Quantum ESPRESSO before 6.4.1 had other vectors in the plane of a and b. "

@@ -28,8 +28,8 @@ from ..errors import FileFormatError, InputError
 from ..operators.points.trajectory_average import Frame
 from ..structure import SYMBOLS
 from .compressed import check_is_file
-from .point_charges import CHARGE_ARRAYS, Ions, read_point_charges
-from .trajectories import read_trajectory, rows_of_cell
+from .point_charges import CHARGE_ARRAYS, Ions, charges_of, read_point_charges, rows_of_cell
+from .trajectories import read_trajectory
 
 BY_ASE = (".xyz", ".extxyz", ".traj")
 
@@ -69,7 +69,7 @@ def read_frames(
     stop     the frame before which to end; None: the end
     others   as in read_trajectory; kind is its format
 
-    Raises InputError for missing files, atoms without a charge, frames without a cell, a cell that is not 3 × 3, start
+    Raises InputError for missing files, atoms without a charge, frames without a cell, a cell that is none, start
     below 0, stop not above it and every below 1; FileFormatError for what cannot be read; GpuhomogError where
     MDAnalysis is needed and not there.
     """
@@ -149,10 +149,7 @@ def _atoms(place: Path) -> Generator[Any]:
 def _charges(atoms: Any, charges: Mapping[str, float] | None, where: str) -> NDArray[np.float64]:
     symbols = atoms.get_chemical_symbols()
     if charges is not None:
-        missing = sorted(set(symbols) - charges.keys())
-        if missing:
-            raise InputError(f"{where}: no charge for {', '.join(missing)}: give one for every element, in e.")
-        return np.array([float(charges[symbol]) for symbol in symbols])
+        return charges_of(symbols, charges, where)
     stated = [atoms.arrays[name] for name in CHARGE_ARRAYS if name in atoms.arrays]
     computed = getattr(atoms.calc, "results", {}).get("charges")
     found = next((np.asarray(q, dtype=np.float64) for q in (*stated, computed) if q is not None and np.any(q)), None)

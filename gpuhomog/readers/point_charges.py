@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,9 +75,7 @@ def read_point_charges(
     """
     place = Path(path)
     check_is_file(place)
-    rows = None if cell is None else np.asarray(cell, dtype=np.float64)
-    if rows is not None and (rows.shape != (3, 3) or not np.isfinite(rows).all() or abs(np.linalg.det(rows)) < 1e-12):
-        raise InputError("The cell is not three vectors that span a volume: give three rows of three numbers in Å.")
+    rows = rows_of_cell(cell)
     if place.suffix.lower() in TABLES:
         if charges is not None:
             raise InputError(f"{place}: a table states its charges in the last column: leave the others out.")
@@ -91,13 +89,30 @@ def read_point_charges(
     numbers_of, positions, stated, found = _plain_xyz(place) or _by_ase(place, frame)
     symbols = [SYMBOLS[n] for n in numbers_of]
     if charges is not None:
-        missing = sorted(set(symbols) - charges.keys())
-        if missing:
-            raise InputError(f"No charge for {', '.join(missing)}: give one for every element, in e.")
-        stated = np.array([float(charges[symbol]) for symbol in symbols])
+        stated = charges_of(symbols, charges, str(place))
     if stated is None:
         raise InputError(f"{place}: states no charges: give that of each element, such as Na=1,Cl=-1.")
     return Ions(Structure(numbers_of, positions, stated), found if rows is None else rows)
+
+
+def rows_of_cell(cell: ArrayLike | None) -> Array | None:
+    """(3, 3) rows of a cell that is given [Å]; InputError for what is none."""
+    if cell is None:
+        return None
+    rows = np.asarray(cell, dtype=np.float64)
+    if rows.shape != (3, 3) or not np.isfinite(rows).all() or abs(np.linalg.det(rows)) < 1e-12:
+        raise InputError(
+            "The cell is not three vectors that span a volume: give three rows of three finite numbers in Å."
+        )
+    return rows
+
+
+def charges_of(symbols: Sequence[str], charges: Mapping[str, float], where: str) -> Array:
+    """(n,) the charge of each atom's element [e]; InputError, which begins with `where`, for one without."""
+    missing = sorted(set(symbols) - charges.keys())
+    if missing:
+        raise InputError(f"{where}: no charge for {', '.join(missing)}: give one for every element, in e.")
+    return np.array([float(charges[symbol]) for symbol in symbols])
 
 
 def _table(place: Path) -> Array:

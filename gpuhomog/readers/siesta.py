@@ -16,13 +16,13 @@ Out  Source without atoms (the file has none; they are in the .XV or .fdf beside
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import FileFormatError, InputError, nearest_known
+from ..errors import FileFormatError, met_in, nearest_known
 from ..grid import Grid
 from ..units import BOHR, QUANTITIES, conversion_factor
 from .binary import COPY_BYTES, DAMAGED, Layout, check_size, open_binary, read_layout
@@ -45,6 +45,11 @@ CONTENT = {
 }
 """Suffix → quantity and unit of the values (SIESTA manual, section "Output of charge densities and potentials")."""
 
+_REMARKS = {
+    "DRHO": ("A density difference: its integral is not a number of electrons.",),
+    "RHOXC": ("Includes the partial core of the pseudopotentials.",),
+    "LDOS": ("A local density of states, integrated over its energy window.",),
+}
 _UNDECIDED = {"IOCH", "TOCH"}
 _HEADER_BYTES = 72 + 8 + 16 + 8
 
@@ -53,8 +58,31 @@ def _suffix(path: Path) -> str:
     return without_compression(path).suffix.removeprefix(".").upper()
 
 
-def _header(head: bytes) -> tuple[str, NDArray[np.float64], tuple[int, ...]] | None:
-    """Byte order, cell in bohr and counts, if the bytes begin as a SIESTA grid does."""
+@dataclass(frozen=True)
+class _Header:
+    """The two header records, and how long a row is.
+
+    order      of bytes, "<" or ">"
+    cell       [bohr]
+    counts     n_a, n_b, n_c
+    row_bytes  of the values in a record
+    """
+
+    order: str
+    cell: NDArray[np.float64]
+    counts: tuple[int, int, int]
+    n_spin: int
+    row_bytes: int
+
+    def records(self, spin: int) -> Layout:
+        """The records of one spin: each is read as (marker, row, marker), a layout of rows with two markers around."""
+        _, n_b, n_c = self.counts
+        shape = (self.row_bytes + 8, n_b, n_c)
+        return Layout(np.dtype("u1"), shape, True, _HEADER_BYTES + spin * shape[0] * shape[1] * shape[2])
+
+
+def _begin(head: bytes) -> tuple[str, NDArray[np.float64], tuple[int, ...]] | None:
+    """Byte order, cell in bohr, counts and spins, if the bytes begin as a SIESTA grid does."""
     if len(head) < _HEADER_BYTES:
         return None
     for order in "<>":
@@ -67,17 +95,17 @@ def _header(head: bytes) -> tuple[str, NDArray[np.float64], tuple[int, ...]] | N
 
 def recognises(head: bytes, path: Path) -> bool:
     """True for the two header records of a SIESTA grid, whatever the name."""
-    return _header(head) is not None
+    return _begin(head) is not None
 
 
-def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
-    """Read the two header records."""
+def _read_header(path: Path) -> _Header:
+    """The header of a file that is long enough for the values that it announces."""
     try:
         with open_binary(path) as stream:
             head = stream.read(_HEADER_BYTES + 4)
     except DAMAGED as error:
         raise FileFormatError(f"{path}: cannot be read ({error}); it is damaged.") from None
-    found = _header(head)
+    found = _begin(head)
     if found is None:
         raise FileFormatError(f"{path}: not a SIESTA grid: it does not begin with a record of 9 and one of 4 numbers.")
     order, cell, (n_a, n_b, n_c, n_spin) = found
@@ -86,27 +114,30 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
             f"{path}: its header announces {n_a} x {n_b} x {n_c} points and {n_spin} spin components; counts must be "
             "at least 1, components 1, 2, 4 or 8."
         )
-    quantity, unit = _content(path)
     if len(head) < _HEADER_BYTES + 4:
         raise FileFormatError(f"{path}: ends after its header; it is truncated.")
     (row_bytes,) = struct.unpack_from(f"{order}i", head, _HEADER_BYTES)
     if row_bytes not in (4 * n_a, 8 * n_a):
         raise FileFormatError(f"{path}: rows of {row_bytes} bytes for {n_a} points; it is damaged.")
-    record_bytes = row_bytes + 8
-    spin_bytes = record_bytes * n_b * n_c
-    check_size(path, _HEADER_BYTES + n_spin * spin_bytes)
-    try:
-        grid = Grid((n_a, n_b, n_c), cell * BOHR)
-    except InputError as error:
-        raise FileFormatError(f"{path}: {error}") from None
+    header = _Header(order, cell, (n_a, n_b, n_c), n_spin, row_bytes)
+    last = header.records(n_spin - 1)
+    check_size(path, last.offset + last.n_bytes)
+    return header
+
+
+def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
+    """Read the two header records."""
+    header = _read_header(path)
+    quantity, unit = _content(path)
+    with met_in(f"{path}: ", FileFormatError):
+        grid = Grid(header.counts, header.cell * BOHR)
 
     def component(spin: int, start: int, stop: int, dtype: np.dtype) -> NDArray[np.floating]:
-        # One record is read as (marker, row, marker): a layout of rows with two markers around them.
-        words = Layout(np.dtype("u1"), (record_bytes, n_b, n_c), True, _HEADER_BYTES + spin * spin_bytes)
-        return _planes_of_records(path, words, f"{order}f{row_bytes // n_a}", start, stop, dtype)
+        kind = f"{header.order}f{header.row_bytes // header.counts[0]}"
+        return _planes_of_records(path, header.records(spin), kind, start, stop, dtype)
 
     def read_planes(start: int, stop: int, block: str, dtype: np.dtype) -> NDArray[np.floating]:
-        if block in ("total", "magnetization") and n_spin > 1:
+        if block in ("total", "magnetization") and header.n_spin > 1:
             values, down = (component(spin, start, stop, dtype) for spin in (0, 1))
             (np.add if block == "total" else np.subtract)(values, down, out=values)
         else:
@@ -115,10 +146,10 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
             values *= values.dtype.type(conversion_factor(unit, own))
         return values
 
-    spins = {"total": 0} if n_spin == 1 else {"up": 0, "down": 1}
-    spins |= {f"component {spin + 1}": spin for spin in range(2, n_spin)}
+    spins = {"total": 0} if header.n_spin == 1 else {"up": 0, "down": 1}
+    spins |= {f"component {spin + 1}": spin for spin in range(2, header.n_spin)}
     blocks = tuple(spins)
-    if n_spin > 1 and quantity == "electron_density":
+    if header.n_spin > 1 and quantity == "electron_density":
         blocks = ("total", "magnetization", *spins)
     scalars = [name for name in blocks if name.startswith(("magnet", "component"))]
     own = QUANTITIES[quantity] or unit
@@ -131,7 +162,7 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         blocks,
         2,
         read_planes,
-        remarks=_remarks(_suffix(path)),
+        remarks=_REMARKS.get(_suffix(path), ()),
         of_block={name: ("scalar", own) for name in scalars},
     )
 
@@ -168,12 +199,3 @@ def _content(path: Path) -> tuple[str, str]:
         f'{path}: a SIESTA grid says in its name alone what it holds, and ".{suffix}" is not known '
         f"({nearest_known(suffix, CONTENT)}). Rename or link it with the right suffix."
     )
-
-
-def _remarks(suffix: str) -> tuple[str, ...]:
-    known: dict[str, Any] = {
-        "DRHO": "A density difference: its integral is not a number of electrons.",
-        "RHOXC": "Includes the partial core of the pseudopotentials.",
-        "LDOS": "A local density of states, integrated over its energy window.",
-    }
-    return (known[suffix],) if suffix in known else ()

@@ -9,7 +9,6 @@ Out  Unread values.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,16 +17,14 @@ from ..device import Device
 from ..errors import InputError
 from ..parallel import Comm, Slab
 from ..parallel.exchange import at
-from ..reduction import SUM, Arrays, Reduction, extrema, plane_sums
+from ..reduction import SUM, Reduction, extrema, plane_sums
 from ..streaming import Run, Stream, Unread
 from .compressed import open_bytes
+from .review import review, sums_of
 from .source import Source
 
 IN_ONE_GO = 2**50
 """A compressed file is read from its beginning for each chunk: few chunks, as large as memory allows."""
-
-Sums = Callable[[Device, Any], np.ndarray[Any, np.dtype[np.float64]]]
-"""(device, values) → Σ values, -Σ of the negative ones."""
 
 
 def unread(
@@ -40,10 +37,9 @@ def unread(
     slab: Slab,
     comm: Comm,
     run: Run,
-    sums: Sums | None,
+    is_reviewed: bool,
 ) -> Unread:
-    """The values of a block, times factor, as planes that are read when asked for; sums if they are reviewed."""
-    grid = source.grid
+    """The values of a block, times factor, as planes that are read when asked for."""
 
     def read(start: int, stop: int) -> Any:
         values: Any = source.read_planes(start, stop, block, dtype)
@@ -51,29 +47,20 @@ def unread(
             values *= values.dtype.type(factor)
         return values
 
-    review = None
-    if sums is not None:
-
-        def told(found: Arrays) -> None:
-            total, negative = (float(value) for value in found[0])
-            weight = total + 2 * negative
-            if source.review is not None:
-                source.review(total / factor / grid.n_points, negative / weight if weight > 0 else 0.0)
-
-        review = Reduction("sums as read", lambda device, values, slab: (sums(device, values),), (SUM,)), told
+    sums = Reduction("sums as read", lambda device, values, slab: (sums_of(device, values),), (SUM,))
     return Unread(
         Stream(
             name=f"{source.path.resolve()} {block} {frame} {dtype} times {factor!r}",
             title=source.path.name,
             read=read,
-            shape=slab.local_shape(grid.shape),
+            shape=slab.local_shape(source.grid.shape),
             dtype=dtype,
             slab=slab,
             comm=comm,
             device=device,
             run=run,
             first=(_finite_extrema(str(source.path)), plane_sums(slab.axis, slab.axis)),
-            review=review,
+            review=(sums, lambda found: review(source, found[0], factor)) if is_reviewed else None,
             chunk_bytes=IN_ONE_GO if not source.path.is_dir() and open_bytes(source.path).compression else None,
         )
     )

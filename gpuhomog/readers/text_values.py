@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,8 @@ from ..device.decode import CHUNK, PADDING, FixedWidth, Misaligned, decode_fixed
 from ..errors import FileFormatError
 from ..progress import task
 from .compressed import ByteFile, Cursor
+
+T = TypeVar("T")
 
 Consume = Callable[[int, NDArray[np.float64]], None]
 """(index of the first value, values): may change the values but not keep them; is called from several threads."""
@@ -613,6 +615,20 @@ class TextValues:
                     raise self._truncated(index)
                 before = (before + text)[-_NEIGHBOURS:]
         return self.offset
+
+
+def regular_or_not(parse: Callable[[bool], T]) -> T:
+    """What `parse` makes of a file whose blocks keep the width of their first rows, or else of one where they do not.
+
+    parse  True: they do → what is in the file. If it raises FileFormatError both times, the first counts.
+    """
+    try:
+        return parse(True)
+    except FileFormatError as error:
+        try:
+            return parse(False)
+        except FileFormatError:
+            raise error from None
 
 
 def _form(word: bytes) -> tuple[int, int, int]:

@@ -24,9 +24,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import FileFormatError, GpuhomogError, InputError
+from ..errors import FileFormatError, GpuhomogError, InputError, import_optional
 from ..operators.points.trajectory_average import Frame
 from .compressed import check_is_file
+from .point_charges import rows_of_cell
 
 LAMMPS_DUMPS = (".lammpstrj", ".lammpsdump", ".dump")
 """Suffixes of LAMMPS dumps, of which MDAnalysis knows one."""
@@ -90,16 +91,6 @@ def _quiet(path: Path, what: str) -> Iterator[None]:
         raise FileFormatError(f"{path}: MDAnalysis cannot read {what} ({type(error).__name__}: {reason}).") from None
 
 
-def rows_of_cell(cell: ArrayLike | None) -> NDArray[np.float64] | None:
-    """(3, 3) rows of a cell that is given [Å]; InputError for another shape, and for what is not finite."""
-    if cell is None:
-        return None
-    rows = np.asarray(cell, dtype=np.float64)
-    if rows.shape != (3, 3) or not np.isfinite(rows).all():
-        raise InputError(f"cell of shape {rows.shape}: give three rows of three finite numbers in Å.")
-    return rows
-
-
 def read_trajectory(
     path: str | os.PathLike[str],
     topology: str | os.PathLike[str] | None = None,
@@ -123,14 +114,11 @@ def read_trajectory(
     atom_style  of a LAMMPS data file, such as "id type charge x y z"
 
     Raises GpuhomogError without MDAnalysis; InputError for missing files, for atoms without a charge, for a cell that
-    is not 3 × 3, and for every below 1; FileFormatError for what cannot be read.
+    is none, and for every below 1; FileFormatError for what cannot be read.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import MDAnalysis
-    except ImportError:
-        raise GpuhomogError("Trajectories need MDAnalysis: pip install 'gpuhomog[formats]'.") from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        MDAnalysis = import_optional("MDAnalysis", "formats", "Trajectories")
     place = Path(path)
     for file in (place, *(() if topology is None else (Path(topology),))):
         check_is_file(file)

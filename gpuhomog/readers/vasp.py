@@ -30,12 +30,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..device import Device
-from ..errors import FileFormatError, InputError, warn
+from ..errors import FileFormatError, InputError, met_in, warn
 from ..grid import Grid
 from ..structure import Structure, atomic_number
 from .compressed import ByteFile, Cursor, open_bytes
 from .source import NOTHING_CHOSEN, Choices, Source
-from .text_values import TextValues, first_numbers
+from .text_values import TextValues, first_numbers, regular_or_not
 
 DENSITIES = ("CHGCAR", "CHG", "AECCAR0", "AECCAR1", "AECCAR2", "PARCHG")
 KINDS = (*DENSITIES, "LOCPOT", "ELFCAR")
@@ -119,20 +119,8 @@ def _read_header(path: Path, cursor: Cursor, first: bytes | None = None) -> _Hea
     if scale[0] < 0:
         remarks.append(f"The scale factor {scale[0]:g} is negative: it is the cell's volume in Å^3.")
     cell = cell * factors
-    text = line()
-    symbols: list[str] | None = None
-    if not all(w.isdigit() for w in text.split()):
-        symbols = [w.decode("ascii", "replace") for w in text.split()]
-        text = line()
-    words = text.split()
-    if not words or not all(w.isdigit() for w in words):
-        raise broken("the numbers of atoms are missing")
-    amounts = [int(w) for w in words]
+    symbols, amounts = _species(line, broken)
     n_atoms = sum(amounts)
-    if n_atoms < 1 or n_atoms > 10_000_000:
-        raise broken(f"it announces {n_atoms} atoms")
-    if symbols is not None and len(symbols) != len(amounts):
-        raise broken(f"it names {len(symbols)} elements but {len(amounts)} numbers of atoms")
     if symbols is None:
         symbols, remark = _symbols_of_vasp_4(comment, len(amounts))
         remarks.append(remark)
@@ -155,6 +143,24 @@ def _read_header(path: Path, cursor: Cursor, first: bytes | None = None) -> _Hea
     if np.linalg.det(cell) < 0:
         remarks.append("The lattice vectors are left-handed.")
     return _Header(cell, structure, shape, counts.groups(), tuple(remarks), n_atoms, comment)
+
+
+def _species(line: Callable[[], bytes], broken: Callable[[str], FileFormatError]) -> tuple[list[str] | None, list[int]]:
+    """Elements, which VASP 4 does not write, and how many atoms there are of each."""
+    text = line()
+    symbols: list[str] | None = None
+    if not all(w.isdigit() for w in text.split()):
+        symbols = [w.decode("ascii", "replace") for w in text.split()]
+        text = line()
+    words = text.split()
+    if not words or not all(w.isdigit() for w in words):
+        raise broken("the numbers of atoms are missing")
+    amounts = [int(w) for w in words]
+    if not 1 <= sum(amounts) <= 10_000_000:
+        raise broken(f"it announces {sum(amounts)} atoms")
+    if symbols is not None and len(symbols) != len(amounts):
+        raise broken(f"it names {len(symbols)} elements but {len(amounts)} numbers of atoms")
+    return symbols, amounts
 
 
 def _positions(
@@ -210,7 +216,7 @@ def _block(file: ByteFile, cursor: Cursor, counts: tuple[int, int, int], regular
     return TextValues.find(file, cursor, counts[0] * counts[1] * counts[2], where, regular=regular)
 
 
-def _survey(file: ByteFile, wanted: int, whole: bool, regular: bool = True) -> tuple[list[_Frame], bool]:
+def _survey(file: ByteFile, wanted: int, whole: bool, regular: bool) -> tuple[list[_Frame], bool]:
     """Frames of a file, and if all were looked at. Not whole: stop after the first block, if in the wanted frame.
 
     regular   False: rows that begin with a fixed width do not keep it, so where blocks end is known from words alone
@@ -407,22 +413,14 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     file = open_bytes(path)
     kind, frame = choices.kind, choices.frame
     quick = not choices.survey and bool(file.compression) and (kind or _name_kind(path)) in DENSITIES
-    try:
-        frames, complete = _survey(file, frame, whole=not quick)
-    except FileFormatError as error:
-        try:
-            frames, complete = _survey(file, frame, whole=not quick, regular=False)
-        except FileFormatError:
-            raise error from None
+    frames, complete = regular_or_not(partial(_survey, file, frame, not quick))
     if not 0 <= frame < len(frames):
         raise InputError(f"{path} has no frame {frame}: it holds frames 0 to {len(frames) - 1}.")
     chosen = frames[frame]
     header = chosen.header
     what, known_from = _settle_kind(path, chosen, kind, choices.quantity)
-    try:
+    with met_in(f"{path}: ", FileFormatError):
         grid = Grid(header.counts, header.cell)
-    except InputError as error:
-        raise FileFormatError(f"{path}: {error}") from None
     names = _blocks(what, len(chosen.blocks))
     divisor = grid.volume if what in DENSITIES else 1.0
     remarks = [*header.remarks, *_remarks(what, known_from, len(chosen.blocks))]

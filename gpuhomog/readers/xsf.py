@@ -25,21 +25,23 @@ Out  Source; values (a, b, c) in Fortran order, cut along c.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import FileFormatError, InputError
+from ..errors import FileFormatError, InputError, met_in
 from ..grid import OPEN, PERIODIC, Grid, parse_boundary
 from ..structure import SYMBOLS, Structure
 from ..units import ATOMIC_UNITS
 from .compressed import ByteFile, Cursor, open_bytes
 from .cube import doubts_of_unit, written_as, written_boundary
 from .source import NOTHING_CHOSEN, Choices, Source
-from .text_values import TextValues, first_numbers
+from .text_values import TextValues, first_numbers, regular_or_not
 
 KINDS = ("xsf", "xsf-unrepeated")
 """What `kind` can be; the second: the data grids lack the repeated end planes."""
@@ -58,6 +60,7 @@ _KEYWORDS = (
     b"BEGIN_INFO",
     b"BEGIN_BLOCK_",
 )
+T = TypeVar("T")
 _BEGIN = re.compile(rb"(?:BEGIN_)?DATAGRID_?3D_?(.*)", re.IGNORECASE)
 
 
@@ -233,6 +236,11 @@ def _parse(file: ByteFile, regular: bool) -> _Content:
         return _Parser(file, cursor, regular).parse()
 
 
+def _of_frame(found: Sequence[T], frame: int) -> T | None:
+    """What belongs to a frame: of fewer than there are frames the last goes on; None if there is none."""
+    return found[min(frame, len(found) - 1)] if found else None
+
+
 def _plane(grid: _DataGrid, k: int) -> NDArray[np.float64]:
     """(n_b, n_a) plane k of c."""
     n_a, n_b, _ = grid.counts
@@ -320,20 +328,14 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     Raises InputError, FileFormatError.
     """
     file, frame = open_bytes(path), choices.frame
-    try:
-        content = _parse(file, regular=True)
-    except FileFormatError as error:
-        try:
-            content = _parse(file, regular=False)
-        except FileFormatError:
-            raise error from None
+    content = regular_or_not(partial(_parse, file))
     if not content.frames:
         raise FileFormatError(f"{path}: holds no three-dimensional data grid, so there is nothing to average.")
     if not 0 <= frame < len(content.frames):
         raise InputError(f"{path} holds {len(content.frames)} grids: frame {frame} does not exist (the first is 0).")
     grids = content.frames[frame]
     first = grids[0]
-    lattice = content.lattices[min(frame, len(content.lattices) - 1)] if content.lattices else None
+    lattice = _of_frame(content.lattices, frame)
     spans = _Spans(list(first.counts), [PERIODIC] * 3, first.vectors.copy(), [])
     if choices.kind != "xsf-unrepeated":
         spans = _spans(path, first, lattice)
@@ -342,17 +344,14 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
     noted, written = written_boundary(comments), written_as(path, comments[0], choices)
     if noted is not None:
         remarks.append("The boundary is the one that gpuhomog noted in the comments when it wrote the file.")
-    try:
+    with met_in(f"{path}: ", FileFormatError):
         grid = Grid(shape, spans.cell, first.origin, noted or parse_boundary(spans.boundary))
-    except InputError as error:
-        raise FileFormatError(f"{path}: {error}") from None
     if content.steps > 1:
         remarks.append(f"The file is an animation of {content.steps} steps.")
     if len(content.frames) > 1:
         remarks.append(f"The file holds {len(content.frames)} grids of different geometry; this is number {frame}.")
     if choices.quantity is None:
         remarks.append("An XSF file does not say what its values are nor their unit.")
-    structure = content.structures[min(frame, len(content.structures) - 1)] if content.structures else None
     names = [g.name for g in grids]
     if len(set(names)) < len(names):
         names = [f"{name} {i + 1}" for i, name in enumerate(names)]
@@ -369,7 +368,7 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         blocks=tuple(names),
         slowest_axis=2,
         read_planes=read_planes,
-        structure=structure,
+        structure=_of_frame(content.structures, frame),
         remarks=tuple(remarks),
         finite=True,
         atomic_units=False,

@@ -1,7 +1,7 @@
 """Fields larger than memory: read some planes at a time, in one pass for everything that is asked of them."""
 
 from .checkpoint import Checkpoint, identity_of
-from .memory import CHUNKS_HELD, RESULTS_HELD, Limit, parse_bytes, resident_bytes
+from .memory import RESULTS_HELD, Limit, parse_bytes
 from .passes import Run, Stream, current_run, in_chunks, running, together
 from .shares import workers
 from .spectrum import RowsOnDisk, filtered_on_disk, least_bytes
@@ -10,7 +10,6 @@ from .turns import in_turns
 from .unread import Unread
 
 __all__ = [
-    "CHUNKS_HELD",
     "RESULTS_HELD",
     "Checkpoint",
     "Limit",
@@ -25,7 +24,6 @@ __all__ = [
     "in_turns",
     "least_bytes",
     "parse_bytes",
-    "resident_bytes",
     "running",
     "stopping",
     "together",

@@ -103,12 +103,27 @@ class Checkpoint:
 
     def _open(self, fresh: bool) -> None:
         """The folder of this run, with what an interrupted one has left; InputError where it cannot be."""
+        manifest = self.folder / "manifest.json"
         try:
-            self._look(fresh)
+            self._take_folder()
+            others = [file for file in self.folder.iterdir() if file != manifest and not file.name.startswith("pass-")]
+            if others and not all(file.name.endswith(".new") for file in others):
+                raise InputError(
+                    f"{self.folder}: holds {others[0].name}, which no run of this program has put there. Move it away, "
+                    "or choose another output."
+                )
+            if fresh or not manifest.exists():
+                for file in self.folder.iterdir():
+                    file.unlink()
+                stated = {"facts": self._facts, "digest": _digest_of(self._facts)}
+                _replace(manifest, [json.dumps(stated, ensure_ascii=False, indent=1).encode()])
+            else:
+                self._check_manifest(manifest)
         except OSError as error:
             raise self._refused(error) from None
 
-    def _look(self, fresh: bool) -> None:
+    def _take_folder(self) -> None:
+        """The folder, locked for this run."""
         if self.folder.exists() and not self.folder.is_dir():
             raise InputError(
                 f"{self.folder}: is a file, but what is found on the way would be kept in a folder of this name. Move "
@@ -127,19 +142,9 @@ class Checkpoint:
             except OSError:  # a file system without locks
                 pass
         self._lock = lock
-        manifest = self.folder / "manifest.json"
-        others = [file for file in self.folder.iterdir() if file != manifest and not file.name.startswith("pass-")]
-        if others and not all(file.name.endswith(".new") for file in others):
-            raise InputError(
-                f"{self.folder}: holds {others[0].name}, which no run of this program has put there. Move it away, or "
-                "choose another output."
-            )
-        if fresh or not manifest.exists():
-            for file in self.folder.iterdir():
-                file.unlink()
-            text = json.dumps({"facts": self._facts, "digest": _digest_of(self._facts)}, ensure_ascii=False, indent=1)
-            _replace(manifest, [text.encode()])
-            return
+
+    def _check_manifest(self, manifest: Path) -> None:
+        """InputError where what was kept is of another run."""
         try:
             known = json.loads(manifest.read_text(encoding="utf-8"))
             facts, is_whole = known["facts"], known["digest"] == _digest_of(known["facts"])

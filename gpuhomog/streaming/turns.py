@@ -92,23 +92,19 @@ def pause() -> bool:
 def in_turns(
     works: Sequence[Callable[[], T]],
     between: Callable[[], None],
-    done: Callable[[int, T], None] = lambda number, result: None,
+    done: Callable[[T], None] = lambda result: None,
 ) -> list[T]:
     """What the functions return, in their order; `done` hears of each as it ends."""
     workers = [_Worker(work) for work in works]
-    told: set[int] = set()
     try:
-        while len(told) < len(workers):
-            for number, worker in enumerate(workers):
-                if worker.ended:
-                    continue
+        while left := [worker for worker in workers if not worker.ended]:
+            for worker in left:
                 worker.give_turn()
                 if worker.error is not None:
                     raise worker.error
                 if worker.ended:
-                    told.add(number)
-                    done(number, worker.result)
-            if len(told) < len(workers):
+                    done(worker.result)
+            if not all(worker.ended for worker in left):
                 between()
     finally:
         for worker in workers:

@@ -122,7 +122,6 @@ _TEXT = {
 }
 
 FIELD_SUFFIXES = (*_BINARY, *_TEXT)
-RESULT_SUFFIXES = tuple(tables.WRITERS)
 
 
 def field_format(path: str | os.PathLike[str]) -> FieldFormat:
@@ -148,7 +147,7 @@ def result_writer(path: str | os.PathLike[str]) -> Callable[[Path, Result], None
     """What writes a result under this name; InputError with the known suffixes otherwise."""
     suffix = Path(path).suffix.lower()
     if suffix not in tables.WRITERS:
-        raise InputError(f"{path}: {_unknown(suffix, RESULT_SUFFIXES)} for a result.")
+        raise InputError(f"{path}: {_unknown(suffix, tables.WRITERS)} for a result.")
     return tables.WRITERS[suffix]
 
 
@@ -292,4 +291,4 @@ def _check_room(path: str | os.PathLike[str], target: Path, n_bytes: float) -> N
         )
 
 
-__all__ = ["FIELD_SUFFIXES", "RESULT_SUFFIXES", "check_output", "write"]
+__all__ = ["check_output", "write"]

@@ -26,6 +26,7 @@ import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -161,7 +162,7 @@ def _lock(descriptor: int) -> bool | None:
 
 def _remove_abandoned(target: Path) -> None:
     """Remove temporaries of this name whose owner is gone."""
-    for found in target.parent.glob(f".{_escape(target.name)}.????????{SUFFIX}"):
+    for found in target.parent.glob(f".{escape(target.name)}.????????{SUFFIX}"):
         with suppress(OSError):
             descriptor = os.open(found, os.O_RDONLY)
             try:
@@ -169,10 +170,6 @@ def _remove_abandoned(target: Path) -> None:
                     _remove(found)
             finally:
                 os.close(descriptor)
-
-
-def _escape(name: str) -> str:
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
 
 
 def _remove(path: Path) -> None:

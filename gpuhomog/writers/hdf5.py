@@ -80,22 +80,18 @@ class _Sink(io.RawIOBase):
 
 
 @contextmanager
-def hdf5_file(path: Path) -> Iterator[tuple[Any, Any]]:
-    """A new HDF5 file with the root attributes, and a function that raises the first write error, if there was one."""
+def hdf5_file(path: Path) -> Iterator[Any]:
+    """A new HDF5 file with the root attributes; at the end the first write error is raised, if there was one."""
     import h5py
 
     sink = _Sink(path)
-
-    def check() -> None:
-        if sink.error is not None:
-            raise sink.error
-
     try:
         with h5py.File(sink, "w") as file:
             file.attrs["format"] = SCHEMA_FORMAT
             file.attrs["version"] = SCHEMA_VERSION
-            yield file, check
-        check()
+            yield file
+        if sink.error is not None:
+            raise sink.error
     finally:
         sink.close()
 
@@ -110,7 +106,7 @@ def begin(path: Path, field: Field) -> list[int]:
     """Write everything but the values; returns the offset of every chunk. Raises OSError if the system refuses."""
     import h5py
 
-    with hdf5_file(path) as (file, _):
+    with hdf5_file(path) as file:
         grid, planes = field.grid, planes_per_chunk(field)
         creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)

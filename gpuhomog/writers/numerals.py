@@ -29,8 +29,11 @@ DIGITS = 11
 _CHUNK = 32768  # values whose temporaries stay in cache
 
 _TENS = 10.0 ** np.arange(-110, 111)
-_TWO = np.array([f"{n:02d}".encode() for n in range(100)]).view("<u2")
-_FOUR = np.array([f"{n:04d}".encode() for n in range(10000)]).view("<u4")
+_TWO, _FOUR = (
+    (np.arange(10**n)[:, None] // 10 ** np.arange(n)[::-1] % 10 + ord("0")).astype("u1").view(f"<u{n}")[:, 0]
+    for n in (2, 4)
+)
+"""All numbers of two digits, and of four, as characters."""
 
 _TAIL = [("two", "<u2"), ("mid", "<u4"), ("low", "<u4"), ("E", "u1"), ("exponent_sign", "u1"), ("exponent", "<u2")]
 _LAYOUT: dict[str, np.dtype[Any]] = {

@@ -24,7 +24,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,54 +94,52 @@ def write_json(path: Path, result: Result) -> None:
 
 
 def write_csv(path: Path, result: Result) -> None:
-    """A profile as columns, any other result as rows."""
-    text = io.StringIO()
-    content = _described(result)
-    if isinstance(result, Profile | Compared):
-        for name, value in content.items():
-            if name not in _COLUMNS:
-                text.write(f"# {name}: {json.dumps(value, ensure_ascii=False)}\n")
-        if "planar" in content:
-            text.write('# values column: "macroscopic"\n')
-        text.write(f'# position unit: "Å"\n# rows: {len(content["position"])}\n')
-        columns = {name: content[name] for name in _COLUMNS if content.get(name) is not None}
-        if "planar" in columns:
+    """A profile, or a result that names its columns, as columns; any other as rows."""
+    content, text = _described(result), io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    is_profile = isinstance(result, Profile | Compared)
+    names: Sequence[str] = _COLUMNS if is_profile else getattr(result, "columns", ())
+    if names:
+        _comment(text, {name: value for name, value in content.items() if name not in names})
+        columns = _columns(content, names)
+        if isinstance(result, Compared):
+            _comment(text, {"values column": "macroscopic"})
             columns = {"macroscopic" if name == "values" else name: column for name, column in columns.items()}
-        rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(columns)
-        rows.writerows(
-            ["nan" if number is None else repr(float(number)) for number in row]
-            for row in zip(*columns.values(), strict=True)
-        )
-    elif columns_of := getattr(result, "columns", ()):
-        for name, value in content.items():
-            if name not in columns_of:
-                text.write(f"# {name}: {json.dumps(value, ensure_ascii=False)}\n")
-        columns = {}
-        for name in columns_of:
-            if content[name] and isinstance(content[name][0], list):
-                columns |= {
-                    f"{name}_{axis}": part for axis, part in zip("xyz", zip(*content[name], strict=True), strict=True)
-                }
-            else:
-                columns[name] = content[name]
-        rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(columns)
-        rows.writerows(
+        if is_profile:
+            _comment(text, {"position unit": "Å", "rows": len(content["position"])})
+        table.writerow(columns)
+        table.writerows(
             ["nan" if number is None else repr(number) for number in row] for row in zip(*columns.values(), strict=True)
         )
     else:
+        head = ("format", "version", "kind", "provenance")
+        _comment(text, {name: content.pop(name) for name in head if name in content})
         left_out: list[str] = []
-        for name in ("format", "version", "kind", "provenance"):
-            if name in content:
-                text.write(f"# {name}: {json.dumps(content.pop(name), ensure_ascii=False)}\n")
-        table = list(_rows(content, "", left_out))
+        rows = list(_rows(content, "", left_out))
         if left_out:
             text.write(f"# not in this table, but in .json and .h5: {', '.join(left_out)}\n")
-        rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(["name", "value", "uncertainty", "unit", "reason"])
-        rows.writerows(table)
+        table.writerow(["name", "value", "uncertainty", "unit", "reason"])
+        table.writerows(rows)
     path.write_text(text.getvalue(), encoding="utf-8")
+
+
+def _comment(text: io.StringIO, content: Mapping[str, Any]) -> None:
+    """A line of each."""
+    for name, value in content.items():
+        text.write(f"# {name}: {json.dumps(value, ensure_ascii=False)}\n")
+
+
+def _columns(content: Mapping[str, Any], names: Sequence[str]) -> dict[str, list[Any]]:
+    """The columns of these names that are known; of vectors one for each component."""
+    columns: dict[str, list[Any]] = {}
+    for name in names:
+        values = content.get(name)
+        if values and isinstance(values[0], list):
+            for axis, part in zip("xyz", zip(*values, strict=True), strict=True):
+                columns[f"{name}_{axis}"] = list(part)
+        elif values is not None:
+            columns[name] = values
+    return columns
 
 
 def _rows(content: Mapping[str, Any], prefix: str, left_out: list[str]) -> Iterator[list[str]]:
@@ -169,7 +167,7 @@ def _cell(value: Any) -> str:
 def write_hdf5(path: Path, result: Result) -> None:
     """A group `result`; each attribute that holds numbers is a dataset."""
     content = _described(result)
-    with hdf5_file(path) as (file, _):
+    with hdf5_file(path) as file:
         group = file.create_group("result")
         group.attrs["kind"] = content["kind"]
         for name in ("format", "version", "kind"):

@@ -6,6 +6,8 @@ from collections import defaultdict
 import pytest
 
 from gpuhomog.jobs import BATCH_OPTIONS, COMMANDS, FAMILIES, PLAN_OPTIONS
+from gpuhomog.jobs import parsing as p
+from gpuhomog.jobs.commands.cylinder import positions
 from gpuhomog.jobs.options import COMMANDS_OF_OTHERS, FORMER, renamed
 
 TABLES = {name: command.options for name, command in COMMANDS.items()} | {"plan": PLAN_OPTIONS, "submit": BATCH_OPTIONS}
@@ -52,11 +54,11 @@ def test_one_meaning_has_one_name():
     assert [told for told in names.values() if len(told) > 1] == []
 
 
-@pytest.mark.parametrize("name", USES)
-def test_lengths_positions_and_energies_state_their_unit(name):
-    for command, option in USES[name]:
-        if option.parse.__name__ in ("length", "lengths", "sizes", "radii", "interval", "box", "positions", "place"):
-            assert "Å" in option.help, command
+def test_lengths_and_positions_state_their_unit():
+    in_angstrom = (p.length, p.lengths, p.sizes, p.radii, p.interval, p.box, p.place, positions)
+    parsed = [option for found in USES.values() for _, option in found if option.parse in in_angstrom]
+    assert {option.parse for option in parsed} == set(in_angstrom)
+    assert [option.name for option in parsed if "Å" not in option.help] == []
 
 
 def test_help_is_sentences():

@@ -97,7 +97,7 @@ def modes(gpu, dtype):
         parts = [OfWavevector(METRIC, gh.Gaussian(2.0).transform), Derivative(METRIC, np.array([0.3, -0.5, 0.8]))]
         tables = [AlongAxes([lambda n: np.exp(-0.1 * n * n), None, lambda n: np.sinc(n / 5)])]
         gpu.filter(values, [Multiplier(shape, parts, True), Multiplier(shape, tables)])
-        gpu.multiply_spectrum(gpu.rfftn(values), Multiplier(shape, parts, True))
+        gpu._multiply(gpu.rfftn(values), Multiplier(shape, parts, True), 1.0)
         slab, wide = gpu.rfft_planes(values), (shape[0], 3 * shape[1], shape[2])
         gpu.irfft_planes(gpu.filter_lines(slab, Multiplier(wide, parts, True), shape[1]), shape)
     for n in fixed_lengths("float" if dtype == np.float32 else "double"):

@@ -10,10 +10,10 @@ from ranks import on_ranks
 from test_spectral import multiplier_of, whole
 
 import gpuhomog as gh
-from gpuhomog.device import CPU
+from gpuhomog.device import CPU, padded
 from gpuhomog.device.gpu import GPU
-from gpuhomog.fft import Multiplier, OfWavevector, filtered
-from gpuhomog.parallel import Slab
+from gpuhomog.fft import Multiplier, OfWavevector, convolved, filtered, slab_order
+from gpuhomog.parallel import Slab, model
 from gpuhomog.streaming import memory
 
 REAL = [np.float32, np.float64]
@@ -179,6 +179,31 @@ def test_ranks_share_a_filter(like, axis, size, kind):
     for number, multiplier in enumerate(multipliers):
         joined = np.concatenate([like.to_host(results[number]) for results in found], axis=axis)
         assert distance(joined, long_filter(values, multiplier)) < 1e-14
+
+
+@pytest.mark.parametrize("more", [(2, 1, 1), (1, 2, 1), (1, 1, 2), (1, 2, 2), (2, 2, 2)])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_ranks_share_a_filter_with_zeros_behind(like, axis, more, monkeypatch):
+    """Modes of one axis change hands where zeros follow within the planes."""
+    monkeypatch.setattr(padded, "CONVOLVED_BYTES", 3000)  # some rows at a time
+    shape = (12, 5, 6)
+    grid = tuple(n * k for n, k in zip(shape, more, strict=True))
+    values = np.zeros(grid)
+    values[:12, :5, :6] = np.random.default_rng(6).standard_normal(shape)
+    multipliers = [multiplier_of("all", "triclinic", grid), multiplier_of("unknown", "triclinic", grid)]
+    field = gh.Field.from_array(values[:12, :5, :6], np.eye(3), device=like)
+
+    def work(part):
+        return convolved(like, part.values, *multipliers, slab=part.slab, comm=part.comm), part.comm.sent["transpose"]
+
+    found = on_ranks(field, 2, work, axis)
+    for number, multiplier in enumerate(multipliers):
+        joined = np.concatenate([like.to_host(results[number]) for results, _ in found], axis=axis)
+        assert distance(joined, long_filter(values, multiplier)[:12, :5, :6]) < 1e-14
+    if any(k == 2 for i, k in enumerate(more) if i != axis):
+        order = slab_order(like, shape, grid, axis, 2)
+        sizes = [grid[i] if i == order[1] else shape[i] for i in order]
+        assert [sent for _, sent in found] == model.filter_bytes(sizes, 8, 2, 2, halved=1).tolist()
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from by_planes import ByPlanes
 from ranks import on_ranks
 
 import gpuhomog as gh
@@ -106,13 +107,17 @@ def test_each_thread_that_filters_has_a_block_of_its_own():
     assert four.peak - one.peak == 3 * BLOCK_BYTES
 
 
-def test_bytes_that_ranks_send_for_poisson():
-    """The half spectrum of planes padded along b, there and back."""
-    line = np.exp(-(((np.arange(20) - 10) * 0.6) ** 2))
-    values = line[:, None, None] * line[:, None] * (line - np.roll(line, 1))
-    field = Field.from_array(values, np.eye(3) * 12, quantity="charge_density", boundary="p,o,p", device="cpu")
-    sent = on_ranks(field, 3, lambda part: (gh.electrostatic_potential(part), part.comm.sent["transpose"])[1])
-    part = replace(field, slab=Slab.of(20, 2, 3), comm=SimpleNamespace(rank=2, size=3))
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("boundary", ["ppp", "opp", "pop", "ppo", "oop", "poo", "opo", "ooo"])
+@pytest.mark.parametrize("device", [CPU(1), ByPlanes(1)], ids=["blocks", "planes"])
+def test_bytes_that_ranks_send_for_poisson(device, boundary, axis):
+    """Byte for byte, of devices that share modes and of those that share rows; uneven slabs."""
+    a, b, c = (np.exp(-(((np.arange(n) - n / 2) * 0.6) ** 2)) for n in (20, 18, 16))
+    values = a[:, None, None] * b[:, None] * (c - np.roll(c, 1))
+    about = {"quantity": "charge_density", "boundary": ",".join(boundary), "device": device}
+    field = Field.from_array(values, np.diag([12, 10.8, 9.6]), **about)
+    sent = on_ranks(field, 3, lambda part: (gh.electrostatic_potential(part), part.comm.sent["transpose"])[1], axis)
+    part = replace(field, slab=Slab.of(values.shape[axis], 2, 3, axis), comm=SimpleNamespace(rank=2, size=3))
     assert costs.poisson_cost(part).sent["transpose"].tolist() == sent
 
 

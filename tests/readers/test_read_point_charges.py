@@ -77,7 +77,7 @@ def test_files_of_fields_have_structures_too():
         ("a.csv", "0,1\n", {"cell": CELL}, InputError, "has no cell"),
         ("a.txt", "0 0 0 1\n", {"cell": np.zeros((3, 3))}, InputError, "span a volume"),
         ("a.xyz", "1\n\nNa 0 0 0\n", {}, InputError, "states no charges"),
-        ("a.xyz", "1\n\nNa 0 0 0\n", {"charges": {"Cl": 1}}, InputError, "No charge for Na"),
+        ("a.xyz", "1\n\nNa 0 0 0\n", {"charges": {"Cl": 1}}, InputError, "a.xyz: no charge for Na"),
         ("a.xyz", "1\n\nQq 0 0 0 1\n", {}, FileFormatError, "Qq"),
         ("a.cif", "nothing\n", {}, FileFormatError, "ASE cannot read"),
         ("", "", {}, InputError, "no such file"),

@@ -21,11 +21,11 @@ def test_exactly_one_runs_at_a_time_and_all_wait_for_what_is_done_between():
     results = in_turns(
         [lambda: work("a", 1), lambda: work("b", 3), lambda: work("c", 0)],
         lambda: order.append("|"),
-        lambda number, result: ended.append((number, result)),
+        ended.append,
     )
     assert results == ["a", "b", "c"]
     assert "".join(order) == "a0b0|b1|b2|"
-    assert ended == [(2, "c"), (0, "a"), (1, "b")]
+    assert ended == ["c", "a", "b"]
 
 
 def test_turns_inside_turns_wait_for_those_outside():

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from . import transforms
 from .blocks import BLOCK_BYTES, filtered_blocks, filtered_slabs
-from .team import SMALL, share
+from .team import share
 
 
 def sampled_lines(shape: Sequence[int], axis: int, n_lines: int) -> tuple[slice, ...]:
@@ -76,26 +76,6 @@ class Spectral:
     def rfftn(self, values: NDArray[Any]) -> NDArray[Any]:
         """On all threads."""
         return transforms.rfftn(values, (0, 1, 2), self.threads)
-
-    def multiply_spectrum(self, spectrum: NDArray[Any], multiplier: Any) -> NDArray[Any]:
-        """Plane by plane, so that the multiplier never exists as a whole array; planes shared among the threads.
-
-        The multiplier may have one point along axes that were not transformed; the last transformed one is halved.
-        """
-        n, n_multiplier, rows = len(spectrum), multiplier.stored_shape[0], spectrum.shape[1]
-        wanted = spectrum.dtype if multiplier.is_complex else spectrum.real.dtype
-        mirrored = multiplier.is_even and n == n_multiplier
-
-        def multiply(_: None, i: int) -> None:
-            plane = multiplier.plane(i if n_multiplier > 1 else 0)[:rows].astype(wanted, copy=False)
-            spectrum[i] *= plane
-            if mirrored and 0 < i < n - i:
-                spectrum[n - i] *= plane
-
-        planes = range(n // 2 + 1) if mirrored else range(n)
-        threads = self.threads if spectrum.size > SMALL else 1
-        share(multiply, planes, lambda: None, threads, multiplier.by_products)
-        return spectrum
 
     def filter(self, values: NDArray[Any], multipliers: Sequence[Any]) -> list[NDArray[Any]]:
         """Axis 1, then planes across it; see filtered_blocks."""

@@ -28,8 +28,8 @@ class Taps:
     tap_in_columns: ClassVar[dict[str, float]] = {"float32": 40.0, "float64": 40.0}
     """Columns of a matrix product that take as long as one tap of every point: a tap is an operation of NumPy here."""
     filter_in_columns: ClassVar[dict[str, float]] = {"float32": 200.0, "float64": 200.0}
-    odd_product: ClassVar[tuple[float, float]] = (1.0, 0.0)
     """Columns of a matrix product that take as long as a filter in Fourier space (measured at 256^3 on two cores)."""
+    odd_product: ClassVar[tuple[float, float]] = (1.0, 0.0)
 
     def contract_taps(
         self, values: NDArray[Any], taps: Sequence[Any], power: int = 1, centre: float = 0.0

@@ -21,8 +21,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
 from ...errors import DeviceError, GpuhomogError
 from .sources import instances, source
 
@@ -315,8 +313,3 @@ def _place_for_kernels() -> None:
     except OSError:
         os.environ["CUPY_CACHE_DIR"] = made = tempfile.mkdtemp(prefix="cupy-")
         atexit.register(shutil.rmtree, made, ignore_errors=True)
-
-
-def scalar(value: float, dtype: Any) -> Any:
-    """A NumPy scalar of the exact type that a kernel declares."""
-    return np.dtype(dtype).type(value)

@@ -3,7 +3,6 @@ transforms back in one read and one write.
 
     filter             10 passes over the values (one pass: one read or one write); 6 of a disc, along two axes
     filter_lines       2, of all points along the first axis and some rows of the second, as slabs of it have them
-    multiply_spectrum  1 read, 1 write of the spectrum, the multiplier evaluated by the kernel
 
 The forward transform goes into a spectrum of its own, the inverse into the result: a filter needs room for three
 fields, and each further multiplier for two more. Multipliers of parts that only the host can evaluate are uploaded
@@ -182,11 +181,6 @@ class Spectral(Memory):
         transform = self.runtime.xp.fft.ifft if inverse else self.runtime.xp.fft.fft
         return transform(spectrum, axis=1).astype(spectrum.dtype, copy=False) if spectrum.size else spectrum
 
-    def multiply_spectrum(self, spectrum: Any, multiplier: Any) -> Any:
-        """By the kernel; plane by plane from the host where only that can evaluate the multiplier."""
-        self._multiply(spectrum, multiplier, 1.0)
-        return spectrum
-
     def filter(self, values: Any, multipliers: Sequence[Any]) -> list[Any]:
         """Planes, lines and product, planes; only planes across which nothing depends on the first axis."""
         values = self.contiguous(values)
@@ -287,6 +281,8 @@ class Spectral(Memory):
 
     def _multiply(self, spectrum: Any, multiplier: Any, scale: float, rows: Rows | None = None) -> None:
         """Times the multiplier and a number, in place; where it has one point along an axis, alike along it.
+
+        By a kernel; plane by plane from the host where only that can evaluate the multiplier.
 
         rows: those of the second axis that the spectrum holds; all of them if None.
         """

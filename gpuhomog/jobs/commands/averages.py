@@ -31,6 +31,7 @@ from ..task import Command, Inputs, Outcome, Rows
 from .common import (
     FIELD_OUTSIDE,
     check_making,
+    drawing,
     grid_report,
     kernel_of,
     made,
@@ -40,6 +41,7 @@ from .common import (
     value_report,
     value_rows,
     with_ends,
+    words,
 )
 
 OF_ALL_POINTS = ("output", "variance", "gradient", "plot", "slices_through", "spacing", "padded")
@@ -55,7 +57,7 @@ def check_average(values: dict[str, Any]) -> None:
         for name in OF_ALL_POINTS:
             if values[name] not in (None, False):
                 raise InputError(
-                    f"--point gives numbers about points, and --{name.replace('_', '-')} is about the whole field: "
+                    f"--point gives numbers about points, and {o.as_option(name)} is about the whole field: "
                     "leave one of them out (--table OUT writes the numbers)."
                 )
         return
@@ -95,11 +97,7 @@ def run_average(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         unread[0].refuse("A figure", "give a larger spacing")
     pictured = None if values["plot"] is None else result.on_first_rank()  # which draws
 
-    def draw() -> Any:
-        from ...plots import plot_slices
-
-        assert pictured is not None
-        return plot_slices(pictured, through=values["slices_through"], width=values["figure_width"] or "page")
+    draw = drawing("plot_slices", values, pictured, width="page", through=values["slices_through"])
 
     def told() -> Outcome:
         more: dict[str, Any] = {}
@@ -155,7 +153,7 @@ def run_profile(inputs: Inputs, values: dict[str, Any]) -> Outcome:
             "direction",
             f"normal to planes {planar.planes}, {planar.length:.6f} Å, {counted(len(planar.values), 'plane')}",
         ),
-        ("quantity", planar.quantity.replace("_", " ")),
+        ("quantity", words(planar.quantity)),
         ("mean", shown(planar.mean(), planar.unit)),
         ("smallest, largest", f"{shown(planar.values.min())}, {shown(planar.values.max(), planar.unit)}"),
     ]
@@ -181,14 +179,10 @@ def run_profile(inputs: Inputs, values: dict[str, Any]) -> Outcome:
             )
         )
 
-    def draw() -> Any:
-        from ...plots import plot_profile
-
-        return plot_profile(planar, macroscopic, origin=field.grid.origin, width=values["figure_width"] or "column")
-
     report = {"planar": planar, "macroscopic": macroscopic, "provenance": (macroscopic or planar).provenance}
     both = planar if macroscopic is None else Compared(macroscopic, planar)
-    return Outcome(report, tuple(tables), {values["output"]: both, values["planar"]: planar}, draw)
+    draw = drawing("plot_profile", values, planar, macroscopic, origin=field.grid.origin)
+    return Outcome(report, tables, {values["output"]: both, values["planar"]: planar}, draw)
 
 
 def check_trajectory(values: dict[str, Any]) -> None:
@@ -247,12 +241,8 @@ def run_trajectory(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     if not step["converged"]:
         rows.append(("note", "too few frames for their memory: the errors are lower bounds"))
 
-    def draw() -> Any:
-        from ...plots import plot_profile
-
-        return plot_profile(result, width=values["figure_width"] or "column")
-
     report = {"profile": result, "step": across, "provenance": result.provenance}
+    draw = drawing("plot_profile", values, result)
     return Outcome(report, (("Mean over frames", rows),), {values["output"]: result}, draw)
 
 
@@ -340,8 +330,7 @@ COMMANDS = (
             "gpuhomog average CHGCAR --kernel gaussian --eps 2,5 --variance spread.h5 --gradient slope.h5",
         ),
         (
-            *o.READING,
-            *o.MAKING,
+            *o.FROM_FILE,
             o.KERNEL,
             o.EPS,
             o.WIDTH,
@@ -374,8 +363,7 @@ COMMANDS = (
             "gpuhomog profile LOCPOT --axis 1,1,0 --period none --json",
         ),
         (
-            *o.READING,
-            *o.MAKING,
+            *o.FROM_FILE,
             o.AXIS,
             o.WINDOWS,
             o.PASSES,
@@ -383,9 +371,7 @@ COMMANDS = (
             o.PADDED,
             result_out("The planar average and the macroscopic one, side by side"),
             PLANAR,
-            o.PLOT,
-            o.FIGURE_WIDTH,
-            *o.READING_COMMON,
+            *o.DRAWN,
         ),
         run_profile,
         check_making,

@@ -21,7 +21,7 @@ from ...writers.tables import SideBySide
 from .. import options as o
 from .. import parsing as p
 from ..task import Command, Inputs, Outcome, Rows
-from .common import check_making, made, result_out, shown
+from .common import check_making, drawing, made, result_out, shown
 
 
 def run_moments(inputs: Inputs, values: dict[str, Any]) -> Outcome:
@@ -49,17 +49,13 @@ def run_moments(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         rows: Rows = [("window", f"{values['width']:g} Å"), ("smallest, largest", spread)]
         tables.append(("Dipole density", rows))
 
-    def draw() -> Any:
-        from ...plots import plot_moments
-
-        return plot_moments(profile, result, dipole, origin=field.grid.origin, width=values["figure_width"] or "column")
-
     target = values["output"]
     written: Any = result
     fields = {"m1": result.m1_field, "m2": result.m2_field, "w": result.w_field, "m1_slope": result.m1_slope}
     known = {name: part for name, part in fields.items() if part is not None}
     if target is not None and target.suffix == ".csv" and known:
         written = SideBySide(known)
+    draw = drawing("plot_moments", values, profile, result, dipole, origin=field.grid.origin)
     return Outcome(report, tables, {target: written, values["dipole"]: dipole or profile}, draw)
 
 
@@ -99,11 +95,6 @@ def run_homogenize(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     kept = kept * len(chosen) if len(kept) == 1 else kept
     result = homogenize(profile, [replace(stage, interfaces=at) for stage, at in zip(chosen, kept, strict=True)])
 
-    def draw() -> Any:
-        from ...plots import plot_homogenized
-
-        return plot_homogenized(profile, result, origin=field.grid.origin, width=values["figure_width"] or "column")
-
     target = values["output"]
     written: Any = result
     if target is not None and target.suffix == ".csv":
@@ -111,6 +102,7 @@ def run_homogenize(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         for number, stage in enumerate(result.stages, 1):
             columns |= {f"average_{number}": stage.average, f"macroscopic_{number}": stage.macroscopic}
         written = SideBySide(columns)
+    draw = drawing("plot_homogenized", values, profile, result, origin=field.grid.origin)
     return Outcome(result.to_dict(), result.tables(), {target: written}, draw)
 
 
@@ -164,14 +156,7 @@ LARGEST = o.Option(
 )
 
 
-def place_of_cut(raw: Any) -> str | float:
-    """A position, or "auto"."""
-    try:
-        return "auto" if raw == "auto" else p.number(raw)
-    except p.Unusable:
-        raise p.Unusable('give a position in Å, or "auto"') from None
-
-
+place_of_cut = p.word_or(p.number, 'give a position in Å, or "auto"', auto="auto")
 STAGES = replace(o.EPS, here="One for each stage, from the smallest up. Default: one for each gap of the spectrum.")
 
 INTERFACES = o.Option(
@@ -195,8 +180,7 @@ COMMANDS = (
             "gpuhomog moments glass.h5 --boundary p,p,o --partition crossings --largest 12 --json",
         ),
         (
-            *o.READING,
-            *o.MAKING,
+            *o.FROM_FILE,
             o.AXIS,
             replace(
                 o.X_B, parse=place_of_cut, here="auto is where M1 vanishes: the cut without a dipole.", default="auto"
@@ -210,9 +194,7 @@ COMMANDS = (
             o.SAMPLING,
             result_out("In .csv the moments as functions of x_b"),
             DIPOLE_OUT,
-            o.PLOT,
-            o.FIGURE_WIDTH,
-            *o.READING_COMMON,
+            *o.DRAWN,
         ),
         run_moments,
         check_moments,
@@ -229,15 +211,12 @@ COMMANDS = (
             'gpuhomog homogenize stack.h5 --eps 3,30 --interfaces "10,40,90;10,90" --json',
         ),
         (
-            *o.READING,
-            *o.MAKING,
+            *o.FROM_FILE,
             o.AXIS,
             STAGES,
             INTERFACES,
             result_out("In .csv the profiles of all stages, side by side"),
-            o.PLOT,
-            o.FIGURE_WIDTH,
-            *o.READING_COMMON,
+            *o.DRAWN,
         ),
         run_homogenize,
         check_homogenize,

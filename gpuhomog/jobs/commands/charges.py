@@ -116,7 +116,7 @@ def check_charges(values: dict[str, Any]) -> None:
         given = [option for option in OF_A_SLAB if values[option] is not None]
         if given:
             raise InputError(
-                f"--{given[0].replace('_', '-')} belongs to the surfaces of a slab, and {name}: leave one of them out."
+                f"{o.as_option(given[0])} belongs to the surfaces of a slab, and {name}: leave one of them out."
             )
     if values["hkl"] is not None and values["axis"] is not None:
         raise InputError("--hkl names the planes of the cut, and --axis others: leave one of them out.")
@@ -140,8 +140,7 @@ COMMANDS = (
             "gpuhomog surface-map charge.h5 --axis c --period 2.82 -o map.h5 --json",
         ),
         (
-            *o.READING,
-            *o.MAKING,
+            *o.FROM_FILE,
             o.CELL_AXIS,
             replace(o.ONE_EPS, here="In the plane. Default: none, line by line."),
             o.X_B,
@@ -149,9 +148,7 @@ COMMANDS = (
             o.BULK,
             o.ORIGIN,
             result_out(),
-            o.PLOT,
-            o.FIGURE_WIDTH,
-            *o.READING_COMMON,
+            *o.DRAWN,
         ),
         run_surface_map,
         check_making,

@@ -6,8 +6,8 @@ Out  fields, kernels, rows of tables, options made of others.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,8 @@ from ...averaging_kernels import AveragingKernel, Box, Stages
 from ...errors import InputError
 from ...field import Field
 from ...operators.charge import charge_density
-from ...operators.excess.interface import InterfaceExcess
-from ...operators.excess.surface import SurfaceExcess
 from ...operators.potentials.poisson import electrostatic_potential
-from ...operators.potentials.potential_step import PotentialStep
-from ...results import Measurement, Profile, Result, unit_after
+from ...results import unit_after
 from ...units import conversion_factor, internal_unit, is_rounding, times_length
 from ...writers.text import strip_compression
 from .. import options as o
@@ -46,28 +43,8 @@ def with_ends(path: Path, ends: Iterable[str]) -> tuple[Path, ...]:
 
 
 def words(name: str) -> str:
-    """A field name of a result as people read it."""
+    """A name of the package, such as a quantity's, as people read it."""
     return name.replace("_", " ")
-
-
-def rows_of(result: Result, skip: tuple[str, ...] = ("provenance",)) -> Rows:
-    """Name and value of everything in a result that fits on one line."""
-    rows: Rows = []
-    for item in fields(result):  # type: ignore[arg-type]
-        value = getattr(result, item.name)
-        if not item.repr or item.name in skip or value is None or isinstance(value, Profile):
-            continue
-        if isinstance(value, Measurement | str):
-            rows.append((words(item.name), str(value)))
-        elif isinstance(value, bool | np.bool_):
-            rows.append((words(item.name), "yes" if value else "no"))
-        elif isinstance(value, int | float | np.number):
-            rows.append((words(item.name), f"{value:.8g}"))
-        elif isinstance(value, tuple) and value and all(isinstance(x, str) for x in value):
-            rows += [("note", x) for x in value]
-        elif isinstance(value, tuple) and value and all(isinstance(x, int | float | np.number) for x in value):
-            rows.append((words(item.name), ", ".join(f"{x:.6g}" for x in value)))
-    return rows
 
 
 def grid_rows(field: Field) -> Rows:
@@ -118,7 +95,7 @@ def value_rows(report: dict[str, Any]) -> Rows:
     if report["quantity"] == "electron_density" and counted == "1":
         counted = "electrons"
     return [
-        ("quantity", report["quantity"].replace("_", " ")),
+        ("quantity", words(report["quantity"])),
         ("unit", unit or "not stated by the file"),
         ("mean", shown(report["mean"], unit)),
         ("smallest, largest", f"{shown(report['minimum'])}, {shown(report['maximum'], unit)}"),
@@ -177,31 +154,20 @@ def result_out(what: str = "") -> o.Option:
     return replace(o.OUT, here=f"{told} {what}." if what else told, names=o.RESULT_FILE)
 
 
-def required(option: o.Option) -> o.Option:
-    """The same option, which must be given."""
-    return replace(option, required=True)
+def drawing(plot: str, values: dict[str, Any], *shown: Any, width: str = "column", **how: Any) -> Callable[[], Any]:
+    """What has `plot` of plots draw a figure of what is shown, as wide as the options say, or else as `width` does."""
+
+    def draw() -> Any:
+        from ... import plots
+
+        return getattr(plots, plot)(*shown, width=values["figure_width"] or width, **how)
+
+    return draw
 
 
 def outcome_of(
     plot: str, result: Any, values: dict[str, Any], *beside: Any, width: str = "column", **how: Any
 ) -> Outcome:
     """Numbers, tables and file of a result, and the figure that `plot` of plots draws of what lies beside it and it."""
-
-    def draw() -> Any:
-        from ... import plots
-
-        return getattr(plots, plot)(*beside, result, width=values["figure_width"] or width, **how)
-
+    draw = drawing(plot, values, *beside, result, width=width, **how)
     return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
-
-
-def outcome_along(
-    plot: str,
-    field: Field,
-    profile: Profile,
-    result: SurfaceExcess | InterfaceExcess | PotentialStep,
-    values: dict[str, Any],
-    **how: Any,
-) -> Outcome:
-    """Outcome of a result along a profile."""
-    return outcome_of(plot, result, values, profile, origin=field.grid.origin, **how)

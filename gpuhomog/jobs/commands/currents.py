@@ -13,7 +13,7 @@ from typing import Any
 
 from ...errors import InputError, warn
 from ...operators.currents.density_series import density_current
-from ...operators.currents.packets import PacketCurrent, packet_current
+from ...operators.currents.packets import packet_current
 from ...operators.points.trajectory_average import Frame
 from ...readers import open_source
 from ...readers.frames import frames_of_files, is_by_ase, read_frames
@@ -78,10 +78,8 @@ def run_current(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     time = {"time_step": step * values["every"], "time_unit": unit}
     if is_of_charges(values):
         how = {"x_b": values["x_b"], "period": values["period"] if isinstance(values["period"], float) else None}
-        found: list[PacketCurrent] = []
-        inputs.first(lambda: found.append(packet_current(frames_of(values), values["axis"], **how, **time)))
-        packets = inputs.comm.broadcast(found[0] if found else None)
-        return outcome_of("plot_current", packets, values)
+        found = inputs.first(lambda: packet_current(frames_of(values), values["axis"], **how, **time))
+        return outcome_of("plot_current", inputs.comm.broadcast(found), values)
     files = files_of(values)
     densities = (made_of(inputs.passing({**values, "file": file}), values) for file in files)
     how = {name: values[name] for name in ("x_b", "eps", "period", "bulk", "sampling")}
@@ -101,7 +99,7 @@ def check_current(values: dict[str, Any]) -> None:
         for name in names:
             if values[name] is not None and not fits:
                 raise InputError(
-                    f"--{name.replace('_', '-')} belongs to {what}, which {'this file is' if one else 'these are'} "
+                    f"{o.as_option(name)} belongs to {what}, which {'this file is' if one else 'these are'} "
                     "not: leave it out, or name the files that it is for."
                 )
     if of_charges and "," in str(values["axis"]):
@@ -127,8 +125,7 @@ COMMANDS = (
         ),
         (
             o.TIME_STEP,
-            *o.READING,
-            *o.MAKING,
+            *o.FROM_FILE,
             o.TOPOLOGY,
             o.CHARGES,
             o.CELL,
@@ -145,9 +142,7 @@ COMMANDS = (
             o.BULK,
             o.SAMPLING,
             result_out(),
-            o.PLOT,
-            o.FIGURE_WIDTH,
-            *o.READING_COMMON,
+            *o.DRAWN,
         ),
         run_current,
         check_current,

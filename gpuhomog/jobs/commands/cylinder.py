@@ -19,7 +19,7 @@ from ...operators.profiles.planar import planar_average
 from .. import options as o
 from .. import parsing as p
 from ..task import Command, Inputs, Outcome, Rows
-from .common import check_making, grid_report, made, outcome_of, result_out, value_report, value_rows
+from .common import check_making, drawing, grid_report, made, outcome_of, result_out, value_report, value_rows
 
 POINTS = ("at", "point")
 POTENTIALS = ("electrostatic_potential", "electron_potential_energy")
@@ -33,7 +33,7 @@ def check_cylinder(values: dict[str, Any]) -> None:
                 raise InputError(f"--{option.name} is about a cylinder of charge: give its --radius too.")
         return
     for name in given(values, "dipole_correction", "density", "fermi_energy", "x_b"):
-        raise InputError(f"--{typed(name)} does not go with --radius: leave one of them out.")
+        raise InputError(f"{o.as_option(name)} does not go with --radius: leave one of them out.")
     places = [name for name in POINTS if values[name] is not None]
     if len(places) > 1:
         raise InputError("--at and --point: give positions of planes, or one point.")
@@ -50,11 +50,6 @@ def given(values: dict[str, Any], *names: str) -> list[str]:
     return [name for name in names if values[name] is not None and values[name] is not False]
 
 
-def typed(name: str) -> str:
-    """An option's name as it is typed."""
-    return name.replace("_", "-")
-
-
 def run_cylinder(field: Field, values: dict[str, Any]) -> Outcome:
     """Potential of the charge within a cylinder: at planes, at a point, or at all points."""
     if field.quantity in POTENTIALS:
@@ -67,13 +62,7 @@ def run_cylinder(field: Field, values: dict[str, Any]) -> Outcome:
     if values["at"] is not None or values["point"] is not None:
         places = values["at"] if values["point"] is None else [values["point"]]
         result = cylinder_potential(field, axis, radius, at=places, **how)
-
-        def draw() -> Any:
-            from ...plots import plot_cylinder
-
-            return plot_cylinder(result, width=values["figure_width"] or "page")
-
-        return Outcome(result.to_dict(), result.tables(), {}, draw)
+        return outcome_of("plot_cylinder", result, values, width="page")
     found = cylinder_potential_field(field, axis, radius, **how)
     reports = {
         "potential": value_report(found.potential),
@@ -84,16 +73,11 @@ def run_cylinder(field: Field, values: dict[str, Any]) -> Outcome:
     tables: list[tuple[str, Rows]] = [
         (title, value_rows(report)[2:]) for title, report in zip(titles, reports.values(), strict=True)
     ]
-    pictured = None if values["plot"] is None else found.potential.on_first_rank()
-
-    def draw_slices() -> Any:
-        from ...plots import plot_slices
-
-        assert pictured is not None  # on the first rank, which draws
-        return plot_slices(pictured, width=values["figure_width"] or "page")
-
+    pictured = None if values["plot"] is None else found.potential.on_first_rank()  # which draws
     report = {**grid_report(found.potential), "cylinder": reports, "provenance": found.potential.provenance}
-    return Outcome(report, tables, {values["output"]: found.potential}, draw_slices)
+    return Outcome(
+        report, tables, {values["output"]: found.potential}, drawing("plot_slices", values, pictured, width="page")
+    )
 
 
 def run_budget(inputs: Inputs, values: dict[str, Any]) -> Outcome:
@@ -140,25 +124,8 @@ def run_decay(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     return outcome_of("plot_decay", result, values)
 
 
-def positions(raw: Any) -> tuple[float, ...]:
-    """One position or several.
-
-    >>> positions("3,4.5")
-    (3.0, 4.5)
-    """
-    values = p.several(raw)
-    if not values:
-        raise p.Unusable("give positions in Å, such as 12.0 or 8,12")
-    return values
-
-
-def two_fractions(raw: Any) -> tuple[float, ...]:
-    """A place in a plane."""
-    values = p.several(raw)
-    if len(values) != 2:
-        raise p.Unusable("give two fractions of the plane's lattice vectors, such as 0.5,0.25")
-    return values
-
+positions = p.numbers("give positions in Å, such as 12.0 or 8,12")
+two_fractions = p.numbers("give two fractions of the plane's lattice vectors, such as 0.5,0.25", 2)
 
 CYLINDER_RADIUS = replace(
     o.RADIUS,
@@ -241,8 +208,7 @@ COMMANDS = (
             "gpuhomog budget CHGCAR --ion-charges Na=1,Cl=7 --case sample --radius 500 --json",
         ),
         (
-            *o.READING,
-            *o.MAKING,
+            *o.FROM_FILE,
             o.AXIS,
             o.RADIUS,
             o.X_B,
@@ -254,9 +220,7 @@ COMMANDS = (
             RADII,
             o.SAMPLING,
             result_out(),
-            o.PLOT,
-            o.FIGURE_WIDTH,
-            *o.READING_COMMON,
+            *o.DRAWN,
         ),
         run_budget,
         check_making,
@@ -270,8 +234,7 @@ COMMANDS = (
         "periodic.",
         ("gpuhomog decay charge.h5 --axis c --x-b 12.0 --plot decay.pdf --json",),
         (
-            *o.READING,
-            *o.MAKING,
+            *o.FROM_FILE,
             o.CELL_AXIS,
             replace(o.X_B, required=True, here="On a plane of the grid."),
             AVERAGE,
@@ -282,9 +245,7 @@ COMMANDS = (
             X_HIGH,
             DECAY_RADII,
             result_out(),
-            o.PLOT,
-            o.FIGURE_WIDTH,
-            *o.READING_COMMON,
+            *o.DRAWN,
         ),
         run_decay,
         check_decay,

@@ -21,7 +21,7 @@ from ...operators.profiles.planar import planar_average
 from ...readers.regions_file import read_regions
 from .. import options as o
 from ..task import Command, Inputs, Outcome
-from .common import check_making, made, outcome_along, result_out
+from .common import check_making, drawing, made, outcome_of, result_out
 
 SIGNED = "charge density, electrons negative, ions included"
 
@@ -37,7 +37,7 @@ def run_surface(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         result: SurfaceExcess = surface_charge(profile, **how)
     else:
         result = surface_excess(profile, reference=values["reference"], x_surface=values["x_surface"], **how)
-    return outcome_along("plot_surface", field, profile, result, values)
+    return outcome_of("plot_surface", result, values, profile, origin=field.grid.origin)
 
 
 OF_A_SLAB = ("side", "x_b", "eps", "period", "bulk", "origin", "sampling")
@@ -59,16 +59,11 @@ def run_cut(field: Field, values: dict[str, Any]) -> Outcome:
     if cut is None or values["plot"] is not None:
         scan = terminations(field, planes, reference=reference, paired=values["paired"])
 
-    def draw() -> Any:
-        from ...plots import plot_terminations
-
-        assert scan is not None
-        return plot_terminations(scan, cut, origin=field.grid.origin, width=values["figure_width"] or "column")
-
     result: Terminations | PlaneExcess = cut or scan  # type: ignore[assignment]
     target = values["output"]
     as_table = cut is None and target is not None and target.suffix == ".csv"  # the curve; other formats hold it all
     written = result.charge if as_table and isinstance(result, Terminations) else result
+    draw = drawing("plot_terminations", values, scan, cut, origin=field.grid.origin)
     return Outcome(result.to_dict(), result.tables(), {target: written}, draw)
 
 
@@ -82,7 +77,7 @@ def check_surface(values: dict[str, Any]) -> None:
             raise InputError("--hkl names the planes of the cut, and --axis others: leave one of them out.")
         if given:
             raise InputError(
-                f"--{given[0].replace('_', '-')} belongs to the surfaces of a slab, and --hkl, --scan and --cut cut a "
+                f"{o.as_option(given[0])} belongs to the surfaces of a slab, and --hkl, --scan and --cut cut a "
                 "bulk crystal: leave one of them out."
             )
         if values["scan"] and values["cut"] is not None:
@@ -105,7 +100,7 @@ def run_interface(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         origin=values["origin"],
         sampling=values["sampling"],
     )
-    return outcome_along("plot_interface", field, profile, result, values)
+    return outcome_of("plot_interface", result, values, profile, origin=field.grid.origin)
 
 
 def regions_of(values: dict[str, Any]) -> list[Region]:
@@ -138,13 +133,8 @@ def run_corners(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         sampling=values["sampling"],
     )
     plane = None if result.uniform_axis is None or values["plot"] is None else plane_across(field, result.uniform_axis)
-
-    def draw() -> Any:
-        from ...plots import plot_corners
-
-        return plot_corners(result, plane, width=values["figure_width"])
-
-    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+    width = "page" if result.uniform_axis is None else "column"
+    return outcome_of("plot_corners", result, values, plane=plane, width=width)
 
 
 COMMANDS = (
@@ -163,8 +153,7 @@ COMMANDS = (
             "gpuhomog surface CHGCAR --axis c --reference bulk --x-surface 5.2,22.8",
         ),
         (
-            *o.READING,
-            *o.MAKING,
+            *o.FROM_FILE,
             replace(o.AXIS, default=None, here="Lattice planes h,k,l, such as 1,1,0, as well. Default: c."),
             o.SIDE,
             o.X_B,
@@ -180,9 +169,7 @@ COMMANDS = (
             o.CUT,
             o.PAIRED,
             result_out(),
-            o.PLOT,
-            o.FIGURE_WIDTH,
-            *o.READING_COMMON,
+            *o.DRAWN,
         ),
         run_surface,
         check_surface,
@@ -200,8 +187,7 @@ COMMANDS = (
             "gpuhomog interface difference.cube --quantity charge_density --between 6,9.3 --period none --eps 1",
         ),
         (
-            *o.READING,
-            *o.MAKING,
+            *o.FROM_FILE,
             o.AXIS,
             o.BETWEEN,
             replace(o.TWO_PERIODS, here="Of both bulks, or one for both; auto finds each, none uses the kernel alone."),
@@ -209,9 +195,7 @@ COMMANDS = (
             replace(o.ORIGIN, here="Default: the middle between the two positions."),
             o.SAMPLING,
             result_out(),
-            o.PLOT,
-            o.FIGURE_WIDTH,
-            *o.READING_COMMON,
+            *o.DRAWN,
         ),
         run_interface,
         check_making,
@@ -229,8 +213,7 @@ COMMANDS = (
             "gpuhomog corners charge.cube --quantity charge_density --regions regions.toml --eps 2 -o corners.json",
         ),
         (
-            *o.READING,
-            *o.MAKING,
+            *o.FROM_FILE,
             o.REGIONS,
             o.BOX,
             o.REFERENCE,
@@ -239,9 +222,7 @@ COMMANDS = (
             o.UNIFORM_AXIS,
             o.SAMPLING,
             result_out(),
-            o.PLOT,
-            o.FIGURE_WIDTH,
-            *o.READING_COMMON,
+            *o.DRAWN,
         ),
         run_corners,
         check_corners,

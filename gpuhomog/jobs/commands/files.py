@@ -10,15 +10,15 @@ import operator
 from dataclasses import replace
 from typing import Any
 
-from ...errors import InputError
+from ...errors import InputError, met_in
 from ...field import Field
-from ...operators.charge import charge_balance
+from ...operators.charge import ChargeBalance, charge_balance
 from ...readers import inspect_file
 from ...streaming import Unread
 from .. import options as o
 from .. import parsing as p
 from ..task import Command, Inputs, Outcome, Rows
-from .common import check_making, grid_report, grid_rows, made_of, required, rows_of, shown, value_report, value_rows
+from .common import check_making, grid_report, grid_rows, made_of, shown, value_report, value_rows, words
 
 
 def structure_report(field: Field) -> dict[str, Any] | None:
@@ -49,7 +49,7 @@ def run_info(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     if values["ion_charges"] is not None:
         result = charge_balance(field, ion_charges=values["ion_charges"], net_charge=values["net_charge"])
         report["charge_balance"] = result.to_dict()
-        balance.append(("Charge balance", rows_of(result)))
+        balance.append(("Charge balance", balance_rows(result)))
     rows: Rows = [("format", header["format"])]
     if len(header["blocks"]) > 1:
         rows.append(("blocks", ", ".join(header["blocks"])))
@@ -62,6 +62,15 @@ def run_info(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     return Outcome(report, tables)
 
 
+def balance_rows(balance: ChargeBalance) -> Rows:
+    """Electrons against ions, for people."""
+    rows: Rows = [(name, str(getattr(balance, name))) for name in ("electrons", "ions", "net")]
+    if balance.expected is not None:
+        rows.append(("expected", f"{balance.expected:.8g}"))
+    rows += [("tolerance", f"{balance.tolerance:.8g}"), ("verdict", balance.verdict)]
+    return [*rows, *(("note", remark) for remark in balance.remarks)]
+
+
 def header_only(values: dict[str, Any], header: dict[str, Any]) -> Outcome:
     """What the header of a file says; no value is read."""
     rows: Rows = [("format", header["format"]), ("blocks", ", ".join(header["blocks"]))]
@@ -71,7 +80,7 @@ def header_only(values: dict[str, Any], header: dict[str, Any]) -> Outcome:
         ("points", " × ".join(map(str, header["shape"]))),
         ("lengths", ", ".join(f"{length:.6f}" for length in header["lengths"]) + " Å"),
         ("volume", shown(header["volume"], "Å^3")),
-        ("quantity", (header["quantity"] or "not stated by the file").replace("_", " ")),
+        ("quantity", words(header["quantity"] or "not stated by the file")),
         ("unit", header["unit"] or "not stated by the file"),
         *[("note", remark) for remark in header["remarks"]],
     ]
@@ -84,10 +93,8 @@ def run_convert(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     for joined, files in ((operator.add, values["plus"]), (operator.sub, values["less"])):
         for file in files or ():
             part = inputs.passing({**values, "file": file})
-            try:
+            with met_in(f"{file}: "):
                 field = joined(field, part)
-            except InputError as error:
-                raise type(error)(f"{file}: {error}") from None
     field = made_of(field, values)
     if values["to_unit"] is not None:
         field = field.to(values["to_unit"])
@@ -164,7 +171,7 @@ COMMANDS = (
             "gpuhomog convert CHGCAR --ion-charges Na=1,Cl=7 -o charge.h5",
             "gpuhomog convert LOCPOT --to-unit Ha -o potential.cube",
         ),
-        (*o.READING, PLUS, LESS, *o.MAKING, required(o.OUT), TO_UNIT, *o.READING_COMMON),
+        (*o.READING, PLUS, LESS, *o.MAKING, replace(o.OUT, required=True), TO_UNIT, *o.READING_COMMON),
         run_convert,
         check_convert,
     ),

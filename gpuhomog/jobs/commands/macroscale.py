@@ -27,7 +27,7 @@ from ...results import Result
 from .. import options as o
 from .. import parsing as p
 from ..task import Command, Inputs, Outcome
-from .common import FIELD_OUTSIDE, check_making, kernel_of, made, result_out, with_ends
+from .common import FIELD_OUTSIDE, check_making, drawing, kernel_of, made, outcome_of, result_out, with_ends
 
 
 def run_macro(inputs: Inputs, values: dict[str, Any]) -> Outcome:
@@ -55,11 +55,7 @@ def run_macro(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         report["assumption_8"] = decided.to_dict()
         tables.extend(decided.tables())
 
-    def draw() -> Any:
-        from ...plots import plot_interval_field
-
-        return plot_interval_field(profile, result, origin=field.grid.origin, width=values["figure_width"] or "column")
-
+    draw = drawing("plot_interval_field", values, profile, result, origin=field.grid.origin)
     return Outcome(report, tables, {values["output"]: result}, draw)
 
 
@@ -75,17 +71,12 @@ def run_in_space(field: Field, kernel: AveragingKernel, how: dict[str, Any], val
         report["assumption_8"] = decided.to_dict()
         tables += decided.tables()
 
-    def draw() -> Any:
-        from ...plots import plot_assumption_8, plot_field_intervals
-
-        if decided is not None:
-            return plot_assumption_8(decided, width=values["figure_width"] or "column")
-        return plot_field_intervals(found, width=values["figure_width"] or "page")
-
     writes: dict[Path | None, Field | Result] = {values["output"]: found}
     if values["fields"] is not None:
         writes |= dict(zip(low_and_high(values["fields"]), (found.low, found.high), strict=True))
-    return Outcome(report, tables, writes, draw)
+    if decided is not None:
+        return Outcome(report, tables, writes, drawing("plot_assumption_8", values, decided))
+    return Outcome(report, tables, writes, drawing("plot_field_intervals", values, found, width="page"))
 
 
 def low_and_high(path: Path) -> tuple[Path, ...]:
@@ -110,26 +101,11 @@ def check_macro(values: dict[str, Any]) -> None:
 def run_scales(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     """Microscale, macroscale and exponent of a field."""
     field = made(inputs, values)
-    width = values["figure_width"] or "column"
     if values["eps"] is not None:
         kernels = [o.KERNELS[values["kernel"] or "gaussian"](eps) for eps in np.atleast_1d(values["eps"])]
-        report = scale_report(field, kernels, outside=values["outside"])
-
-        def draw_report() -> Any:
-            from ...plots import plot_scale_report
-
-            return plot_scale_report(report, width=width)
-
-        return Outcome(report.to_dict(), report.tables(), {values["output"]: report}, draw_report)
+        return outcome_of("plot_scale_report", scale_report(field, kernels, outside=values["outside"]), values)
     how = {name: values[name] for name in ("gap", "bulk", "tau")}
-    result = scales(field, values["axis"], **how)
-
-    def draw() -> Any:
-        from ...plots import plot_scales
-
-        return plot_scales(result, width=width)
-
-    return Outcome(result.to_dict(), result.tables(), {values["output"]: result}, draw)
+    return outcome_of("plot_scales", scales(field, values["axis"], **how), values)
 
 
 def check_scales(values: dict[str, Any]) -> None:
@@ -228,8 +204,7 @@ COMMANDS = (
             "gpuhomog macro LOCPOT --kernel ball --eps 2 --ball --up-to 4 --json",
         ),
         (
-            *o.READING,
-            *o.MAKING,
+            *o.FROM_FILE,
             o.AXIS,
             replace(o.KERNEL, required=False, default="box"),
             o.EPS,
@@ -248,9 +223,7 @@ COMMANDS = (
             FIELD_OUTSIDE,
             result_out(),
             FIELDS,
-            o.PLOT,
-            o.FIGURE_WIDTH,
-            *o.READING_COMMON,
+            *o.DRAWN,
         ),
         run_macro,
         check_macro,
@@ -268,8 +241,7 @@ COMMANDS = (
             "gpuhomog scales LOCPOT --eps 2,3,4,6,8 -o widths.csv",
         ),
         (
-            *o.READING,
-            *o.MAKING,
+            *o.FROM_FILE,
             SCALES_AXIS,
             EPS_OF_SCALES,
             replace(
@@ -283,9 +255,7 @@ COMMANDS = (
             o.GAP,
             TAU,
             result_out("With the spectrum"),
-            o.PLOT,
-            o.FIGURE_WIDTH,
-            *o.READING_COMMON,
+            *o.DRAWN,
         ),
         run_scales,
         check_scales,

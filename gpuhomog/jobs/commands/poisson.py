@@ -23,8 +23,8 @@ from .. import options as o
 from .. import parsing as p
 from ..task import Command, Inputs, Outcome, Rows
 from .averages import along_xyz, spread_rows
-from .common import check_making, grid_report, made, required, result_out, value_report, value_rows
-from .cylinder import CYLINDER_OPTIONS, check_cylinder, given, run_cylinder, typed
+from .common import check_making, drawing, grid_report, made, result_out, value_report, value_rows
+from .cylinder import CYLINDER_OPTIONS, check_cylinder, given, run_cylinder
 from .potentials import SHOWS_VACUUM
 
 POTENTIAL, FIELD, CHARGE = "electrostatic_potential", "electric_field", "charge_density"
@@ -37,7 +37,9 @@ def check_potential(values: dict[str, Any]) -> None:
     if values["to_quantity"] != POTENTIAL:
         for name in given(values, "axis", "radius", "dipole_correction", "density", "fermi_energy", "x_b"):
             what = "a potential" if name == "radius" else "the vacuum levels of a potential"
-            raise InputError(f"--{typed(name)} is about {what}: leave --to-quantity {values['to_quantity']} or it out.")
+            raise InputError(
+                f"{o.as_option(name)} is about {what}: leave --to-quantity {values['to_quantity']} or it out."
+            )
 
 
 def run_potential(inputs: Inputs, values: dict[str, Any]) -> Outcome:
@@ -58,7 +60,7 @@ def run_potential(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     axis = axis_of(potential, values)
     if axis is None:
         for name in given(values, "dipole_correction", "density", "fermi_energy", "x_b"):
-            raise InputError(f"--{typed(name)} needs --axis, the axis along the normal of the slab.")
+            raise InputError(f"{o.as_option(name)} needs --axis, the axis along the normal of the slab.")
     density = density_of(inputs, field, values)
     more: dict[str, Any] = {"vacuum_levels": None, "dipole_correction": None}
     tables: list[tuple[str, Rows]] = []
@@ -114,16 +116,10 @@ def one_outcome(
     profile = None if levels is None or values["plot"] is None else planar_average(field, levels.planes)
     if profile is None and values["plot"] is not None:
         field.check_in_memory("A figure of slices", "name the --axis of vacuum levels")
-    pictured = field.on_first_rank() if profile is None and values["plot"] is not None else None
-
-    def draw() -> Any:
-        from ... import plots
-
-        if profile is not None and levels is not None:
-            width = values["figure_width"] or "column"
-            return plots.plot_vacuum_levels(profile, levels, origin=field.grid.origin, width=width)
-        assert pictured is not None  # on the first rank, which draws
-        return plots.plot_slices(pictured, width=values["figure_width"] or "page")
+    draw = drawing("plot_vacuum_levels", values, profile, levels, origin=field.grid.origin)
+    if profile is None:
+        pictured = None if values["plot"] is None else field.on_first_rank()  # which draws
+        draw = drawing("plot_slices", values, pictured, width="page")
 
     def told() -> Outcome:
         numbers = value_report(field)
@@ -141,13 +137,8 @@ def field_outcome(components: tuple[Field, Field, Field], values: dict[str, Any]
     if values["plot"] is not None:
         components[2].check_in_memory("A figure of slices")
     targets = () if values["output"] is None else along_xyz(values["output"])
-    pictured = None if values["plot"] is None else components[2].on_first_rank()
-
-    def draw() -> Any:
-        from ...plots import plot_slices
-
-        assert pictured is not None
-        return plot_slices(pictured, width=values["figure_width"] or "page", name="E$_z$")
+    pictured = None if values["plot"] is None else components[2].on_first_rank()  # which draws
+    draw = drawing("plot_slices", values, pictured, width="page", name="E$_z$")
 
     def told() -> Outcome:
         reports = {name: value_report(part) for name, part in zip("xyz", components, strict=True)}
@@ -236,9 +227,7 @@ COMMANDS = (
             replace(o.X_B, here="Where a gap in the slab could be taken for the vacuum."),
             *CYLINDER_OPTIONS,
             o.OUT,
-            o.PLOT,
-            o.FIGURE_WIDTH,
-            *o.READING_COMMON,
+            *o.DRAWN,
         ),
         run_potential,
         check_potential,
@@ -257,11 +246,9 @@ COMMANDS = (
         (
             *READING,
             *IONS,
-            required(
-                o.Option(
-                    "other", p.path, "FILE", "The other charge density, on the same grid.", panel=o.INPUT,
-                    names=o.INPUT_FILE,
-                )
+            o.Option(
+                "other", p.path, "FILE", "The other charge density, on the same grid.", required=True, panel=o.INPUT,
+                names=o.INPUT_FILE,
             ),
             result_out(),
             *o.READING_COMMON,

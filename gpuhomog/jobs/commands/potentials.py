@@ -16,7 +16,7 @@ from ...operators.profiles.planar import planar_average
 from .. import options as o
 from .. import parsing as p
 from ..task import Command, Inputs, Outcome
-from .common import check_making, made, outcome_along, result_out
+from .common import check_making, made, outcome_of, result_out
 
 
 def check_step(values: dict[str, Any]) -> None:
@@ -42,10 +42,10 @@ def run_step(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         sampling=values["sampling"],
     )
     if values["band_edge"] is None:
-        return outcome_along("plot_step", field, profile, result, values)
+        return outcome_of("plot_step", result, values, profile, origin=field.grid.origin)
     valence, conduction = values["band_edge"][:2], values["band_edge"][2:] or None
     aligned = band_alignment(result, valence=valence, conduction=conduction)
-    outcome = outcome_along("plot_step", field, profile, result, values, alignment=aligned)
+    outcome = outcome_of("plot_step", result, values, profile, origin=field.grid.origin, alignment=aligned)
     report = {**outcome.report, "band_alignment": aligned.to_dict()}
     tables = (*aligned.tables()[:1], *outcome.tables)
     return replace(outcome, report=report, tables=tables, writes={values["output"]: aligned})
@@ -79,8 +79,7 @@ COMMANDS = (
             "gpuhomog step LOCPOT --between 6,18 --band-edge 5.1,6.3,6.6,9.9",
         ),
         (
-            *o.READING,
-            *o.MAKING,
+            *o.FROM_FILE,
             o.AXIS,
             replace(o.BETWEEN, required=False, here="Instead of a slab."),
             STEP_PERIOD,
@@ -89,9 +88,7 @@ COMMANDS = (
             o.X_B,
             o.SAMPLING,
             result_out(),
-            o.PLOT,
-            o.FIGURE_WIDTH,
-            *o.READING_COMMON,
+            *o.DRAWN,
         ),
         run_step,
         check_step,

@@ -245,14 +245,11 @@ def _summed(field: Field, weights: Weights) -> Array:
 
 def _weights(plan: Plan, samples: Array) -> Weights | None:
     """Weights for points, in samples along each axis; None where the kernel has none, or a filter takes less."""
-    split = plan.field.slab.axis
-    beside, across = (axis for axis in range(3) if axis != split)
     if plan.factors is not None:
         lines = [replace(line, points=samples[:, axis]) for axis, line in enumerate(plan.lines)]
         there = replace(plan, lines=(lines[0], lines[1], lines[2]))
         rows = [WAYS["lines"].matrix_along(there, axis, False) for axis in range(3)]  # type: ignore[attr-defined]
-        second, along = ([row[None] for row in rows[axis]] for axis in (beside, split))
-        return Weights((across, beside, split), rows[across], second, along, range(len(samples)))
+        return _of_rows(rows, plan.field.slab.axis)
     if plan.sampling != BANDLIMITED:
         raise KernelError(
             f"A {plan.kernel.name} has no exact form for cell averages about points of this cell: use sampling="
@@ -260,12 +257,26 @@ def _weights(plan: Plan, samples: Array) -> Weights | None:
         )
     if not isinstance(plan.kernel, Ball) or _has_two_signs(plan):
         return None
+    axes = _axes(plan.field.slab.axis)
     device, count = plan.field.device, _enough(_shortest_wave(plan.field.grid) * plan.kernel.radius)
-    takes = len(samples) * count * (1 + count / plan.lines[across].n)
+    takes = len(samples) * count * (1 + count / plan.lines[axes[0]].n)
     filters = UNREAD_FILTERS if isinstance(plan.field.values, Unread) else 1
     if takes > filters * device.filter_in_columns[plan.field.values.dtype.name]:
         return None
-    return _of_balls(plan, samples, (across, beside, split))
+    return _of_balls(plan, samples, axes)
+
+
+def _axes(split: int) -> tuple[int, int, int]:
+    """The axes in the order of Weights: across, beside, and that of the slab."""
+    beside, across = (axis for axis in range(3) if axis != split)
+    return across, beside, split
+
+
+def _of_rows(rows: Sequence[Array], split: int) -> Weights:
+    """One product a point, of a row for each axis."""
+    across, beside, _ = axes = _axes(split)
+    second, along = ([row[None] for row in rows[axis]] for axis in (beside, split))
+    return Weights(axes, rows[across], second, along, range(len(rows[across])))
 
 
 def _has_two_signs(plan: Plan) -> bool:
@@ -315,9 +326,14 @@ def _of_balls(plan: Plan, samples: Array, axes: tuple[int, int, int]) -> Weights
     return Weights(axes, np.array(first), second, along, owners)
 
 
+def _turns(line: Line, points: Array) -> Array:
+    """Points, in samples from the first one, as parts of the period."""
+    return np.mod((points + line.offset) / line.period, 1.0)
+
+
 def _interpolation(line: Line, points: Array) -> Array:
     """(points, n) weights of the value at points, in samples from the first one."""
-    weights = interpolation_weights(np.mod((points + line.offset) / line.period, 1.0), line.period)
+    weights = interpolation_weights(_turns(line, points), line.period)
     return weights[:, line.offset : line.offset + line.n]
 
 
@@ -344,14 +360,10 @@ def _whole(plan: Plan) -> tuple[Plan, ByLowModes | ByAllModes]:
 
 def _between(whole: Plan, samples: Array) -> Weights:
     """Weights of the points of a whole plan for points, in samples of the field."""
-    split = whole.field.slab.axis
-    beside, across = (axis for axis in range(3) if axis != split)
-    rows = []
-    for axis, line in enumerate(whole.lines):
-        turns = np.mod((samples[:, axis] + line.offset) / line.period, 1.0)
-        rows.append(interpolation_weights(turns, len(line.points)))
-    second, along = ([row[None] for row in rows[axis]] for axis in (beside, split))
-    return Weights((across, beside, split), rows[across], second, along, range(len(samples)))
+    rows = [
+        interpolation_weights(_turns(line, samples[:, axis]), len(line.points)) for axis, line in enumerate(whole.lines)
+    ]
+    return _of_rows(rows, whole.field.slab.axis)
 
 
 def _interpolated(whole: Plan, way: ByLowModes | ByAllModes, values: Any, weights: Weights) -> Array:

@@ -143,34 +143,31 @@ def in_planes_first(shape: Sequence[int], triple: Triple, split: int, in_order: 
     return others[0], others[1]
 
 
+def _in_plane(triples: Sequence[Triple], split: int) -> tuple[list[Triple], list[int]]:
+    """One triple for each pair of matrices in the planes, and which of the pairs each triple has."""
+    keys = [tuple(id(matrix) for axis, matrix in enumerate(triple) if axis != split) for triple in triples]
+    pairs = list(dict.fromkeys(keys))
+    which = [pairs.index(key) for key in keys]
+    return [triples[which.index(n)] for n in range(len(pairs))], which
+
+
 def product_reduction(field: Field, triples: Sequence[Triple]) -> tuple[Reduction, bool]:
     """The products as a Reduction, and whether they still lack the slab's axis."""
     split, shape, itemsize = field.slab.axis, field.grid.shape, field.values.dtype.itemsize
     matrices = [triple[split] for triple in triples]
-    pairs: list[tuple[int, ...]] = []
-    for triple in triples:
-        key = tuple(id(matrix) for axis, matrix in enumerate(triple) if axis != split)
-        if key not in pairs:
-            pairs.append(key)
-    which = [pairs.index(tuple(id(m) for axis, m in enumerate(triple) if axis != split)) for triple in triples]
+    each, which = _in_plane(triples, split)
     order = in_planes_first(shape, triples[0], split, field.reproducible)
 
-    def in_plane(triple: Triple) -> int:
+    def points_in_plane(triple: Triple) -> int:
         counts = [shape[axis] if (matrix := triple[axis]) is None else len(matrix) for axis in order]
         return counts[0] * counts[1]
 
     most_planes = -(-field.slab.n // field.comm.size)  # of any rank: all have to choose the same
-    joined_bytes = sum(in_plane(triples[which.index(n)]) * most_planes for n in range(len(pairs))) * itemsize
-    added_bytes = (
-        sum(
-            in_plane(triple) * (field.slab.n if matrix is None else len(matrix))
-            for triple, matrix in zip(triples, matrices, strict=True)
-        )
-        * itemsize
-    )
+    joined_bytes = sum(points_in_plane(triple) * most_planes for triple in each) * itemsize
+    planes = [field.slab.n if matrix is None else len(matrix) for matrix in matrices]
+    added_bytes = sum(points_in_plane(triple) * n for triple, n in zip(triples, planes, strict=True)) * itemsize
     joins = field.reproducible or any(matrix is None for matrix in matrices)
     joins = joins or joined_bytes <= max(ALWAYS_JOINED, SUMS_ARE_SMALLER * added_bytes)
-    each = [triples[which.index(n)] for n in range(len(pairs))]
     wanted = InPlanes(order, tuple((triple[order[0]], triple[order[1]]) for triple in each), field.reproducible)
 
     def along_planes(device: Any, parts: Arrays, slab: Slab) -> Arrays:
@@ -183,7 +180,7 @@ def product_reduction(field: Field, triples: Sequence[Triple]) -> tuple[Reductio
         Reduction(
             f"products {digest_of(*(matrix for triple in triples for matrix in triple))}",
             lambda device, values, slab: in_planes(device, values, slab, (wanted,))[0],
-            (OWN,) * len(pairs) if joins else (PLANES,) * len(triples),
+            (OWN,) * len(each) if joins else (PLANES,) * len(triples),
             0 if joins or matrices[0] is None else len(matrices[0]),
             joined_bytes if joins else added_bytes,
             visit=in_planes,
@@ -200,14 +197,9 @@ def contracted(field: Field, triples: Sequence[Triple], along_slabs: AlongSlabs)
     parts = field.reduce(reduction)
     if not lacks_slabs:
         return list(parts)
-    split = field.slab.axis
-    keys = list(dict.fromkeys(tuple(id(m) for axis, m in enumerate(t) if axis != split) for t in triples))
-    out = []
-    for triple in triples:
-        part = parts[keys.index(tuple(id(m) for axis, m in enumerate(triple) if axis != split))]
-        matrix = triple[split]
-        out.append(part if matrix is None else along_slabs(part, matrix))
-    return out
+    matrices = [triple[field.slab.axis] for triple in triples]
+    own = [parts[n] for n in _in_plane(triples, field.slab.axis)[1]]
+    return [part if matrix is None else along_slabs(part, matrix) for part, matrix in zip(own, matrices, strict=True)]
 
 
 def expanded(field: Field, low: Any, triple: Triple, slab: Slab, shape: tuple[int, int, int], name: str) -> Unread:

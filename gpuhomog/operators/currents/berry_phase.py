@@ -60,7 +60,7 @@ PHASE_ROUNDING = 1e-13
 """Of the phase of a product of a few hundred overlaps."""
 
 
-def wrapped(phase: Array) -> Array:
+def wrapped(phase: ArrayLike) -> Array:
     """Phases between -π and π."""
     return np.asarray((np.asarray(phase) + pi) % (2 * pi) - pi)
 
@@ -160,7 +160,7 @@ def berry_phase(string: BlochString, *, occupation: float = 1.0, near: float = 0
         phase, spread = raw, None
         bands, band_errors = each, None
     else:
-        change = float(wrapped(np.array(raw - total_phase(string.links_two)))) / 3
+        change = float(wrapped(raw - total_phase(string.links_two))) / 3
         phase, spread = raw + change, max(abs(change), PHASE_ROUNDING)
         coarse = loop_phases(string.links_two)
         apart = wrapped(each[:, None] - coarse)
@@ -329,13 +329,13 @@ class _Walk:
         links = total_phase(string.links)
         phase = links
         if string.links_two is not None:
-            phase += float(wrapped(np.array(links - total_phase(string.links_two)))) / 3
+            phase += float(wrapped(links - total_phase(string.links_two))) / 3
         if self.before is not None:
             across = self._across(string, rows)
             self.smallest = min(self.smallest, smallest_singular(across))
             self.flux.append(_row_flux(self.before[0].links, across, string.links))
             phase = self.phases[-1] + self._change(phase)
-            links = self.raw[-1] + float(wrapped(np.array(links - self.raw[-1])))
+            links = self.raw[-1] + float(wrapped(links - self.raw[-1]))
         self.phases.append(phase)
         self.raw.append(links)
         self.centres.append(string.density_centre)
@@ -358,7 +358,7 @@ class _Walk:
     def _change(self, phase: float) -> float:
         """The step of the phase from the parameter before; InputError where it is not known which way round it went."""
         number = len(self.phases)
-        change = float(wrapped(np.array(phase - self.phases[-1])))
+        change = float(wrapped(phase - self.phases[-1]))
         if abs(change) > MOST_STEP:
             raise InputError(
                 f"phase step {abs(change):.3g} > pi/2 between zeta points {number - 1} and {number}: refine. Which "

@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...averaging_kernels import gaussian_tail
-from ...errors import InputError, counted
+from ...errors import AdvisedError, InputError, counted
 from ...field import Field
 from ...results import Profile, Tables, between_positions
 from ...units import CHARGE
@@ -180,14 +180,13 @@ def _settled(
     """The first frame's surface charge, which says where all frames are cut; InputError if it has none."""
     try:
         found = surface_charge(profile, x_b=x_b, eps=eps, period=period, bulk=bulk, sampling=sampling)
+    except AdvisedError as bulk_alone:
+        raise InputError(
+            f"Frame 0: {bulk_alone.reason}. The current of a bulk is not known from its density alone: give packets "
+            "(packet_current) or occupied states (berry_phase), or a slab with vacuum."
+        ) from None
     except InputError as error:
-        sentence, _, bulk_alone = str(error).partition(" Use interface_charge")
-        if bulk_alone:
-            sentence += (
-                " The current of a bulk is not known from its density alone: give packets (packet_current) or "
-                "occupied states (berry_phase), or a slab with vacuum."
-            )
-        raise InputError(f"Frame 0: {sentence}") from None
+        raise InputError(f"Frame 0: {error}") from None
     if found.low is None or not found.low.defined:
         raise InputError(f"Frame 0 has no surface charge: {found.low.reason if found.low else ''}.")
     return found

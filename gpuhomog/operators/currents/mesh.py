@@ -34,7 +34,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...device import Device
 from ...errors import InputError
-from ...grid import Grid
+from ...grid import AXIS_NAMES, Grid
 from ...parallel import Comm, Slab
 from ...results import Measurement, Result, Tables
 from .berry_phase import MOST_STEP, PHASE_ROUNDING, check_occupation, nearest_branch, wrapped
@@ -242,7 +242,7 @@ def berry_polarization(mesh: BlochMesh, *, occupation: float = 1.0, near: ArrayL
         if mesh.shape[axis] < 2:
             continue
         strings = string_phases(mesh.links[AXES[axis]], axis)
-        _check_neighbours(strings, "abc"[axis])
+        _check_neighbours(strings, AXIS_NAMES[axis])
         phases[axis], scatter[axis] = float(strings.mean()), float(strings.std())
         if axis in mesh.links_two:
             coarse = string_phases(mesh.links_two[axis], axis)

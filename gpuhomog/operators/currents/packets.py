@@ -38,7 +38,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import InputError, counted
-from ...grid import Grid, axis_index
+from ...grid import AXIS_NAMES, Grid, axis_index
 from ...results import Tables
 from ..points.point_charges import passed
 from ..points.trajectory_average import Frame
@@ -192,7 +192,7 @@ def packet_current(
         )
     if time_step is None:
         time_step, time_unit = step_of(times), FRAME_TIME_UNIT
-    return sums.result(time_step, time_unit, "abc"[index])
+    return sums.result(time_step, time_unit, AXIS_NAMES[index])
 
 
 class _Sums:

@@ -30,9 +30,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...averaging_kernels import gaussian_tail
-from ...errors import InputError
+from ...errors import AdvisedError, InputError
 from ...field import Field
-from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions
 from ...units import times_length
 from ..profiles.bulk import (
@@ -217,7 +216,7 @@ def _interface(
     dividing = None
     found = resolve_periods(period, line, x)
     if any(values) or x_surface is not None:
-        dividing = _one_dividing(x_surface, line, None if profile.boundary == OPEN else profile.length, x)
+        dividing = _one_dividing(x_surface, line, x)
         line = without_reference(line, [(line.start, dividing, values[0]), (dividing, line.end, values[1])])
     if origin is not None and not isfinite(origin):
         raise InputError(f"origin = {origin}: give a finite position in Å.")
@@ -413,8 +412,8 @@ class _TwoBulks:
             return self.not_defined(self.reason)
         try:
             (below, left), (above, right) = (self.side_by_partition(side) for side in (0, 1))
-        except InputError as refused:
-            return self.not_defined(str(refused).split(" Nearest usable")[0].rstrip("."))
+        except AdvisedError as refused:
+            return self.not_defined(refused.reason)
         return self.measured(above - below, np.hypot(left, right))
 
     def side_by_partition(self, side: int) -> tuple[Array, Array]:
@@ -447,14 +446,14 @@ def _two_references(reference: Sequence[float]) -> tuple[float, float]:
     return float(reference[0]), float(reference[1])
 
 
-def _one_dividing(x_surface: float | None, line: Unrolled, wrap: float | None, x: tuple[float, float]) -> float:
+def _one_dividing(x_surface: float | None, line: Unrolled, x: tuple[float, float]) -> float:
     """The dividing surface on the line; InputError unless it is stated and lies between the bulks."""
     if x_surface is None:
         raise InputError(
             "A bulk value that is subtracted is not 0: the excess depends on where the one bulk ends and the other "
             "begins. State the dividing surface: x_surface in Å."
         )
-    place = line.place(float(x_surface), wrap) if isfinite(x_surface) else nan
+    place = line.place(float(x_surface)) if isfinite(x_surface) else nan
     if not x[0] < place < x[1]:
         raise InputError(
             f"x_surface = {x_surface} Å: the dividing surface must lie between x_1 and x_2, {x[0]:.6g} and "

@@ -6,7 +6,7 @@ On cells C is piecewise linear and its crossings are exact. Where Q stays at zer
 edge is the middle of that plateau. From x_b outward the nearest zero at least two cells away is taken.
 
 In   an Unrolled line of cells, a window.
-Out  positions on the host; InputError where C stays away for too long, with the nearest level that does not.
+Out  positions on the host; AdvisedError where C stays away for too long, with the nearest level that does not.
 
 >>> pairs = np.array([0, 1, -1, 0, 0, 1, -1, 0], dtype=float)
 >>> line = Unrolled(0.0, 1.0, pairs, "cell")
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import InputError
+from ...errors import AdvisedError
 from ..profiles.unrolled import Unrolled, quiet_runs
 
 Array = NDArray[np.float64]
@@ -125,7 +125,7 @@ def usable(line: Unrolled, x_b: float, window: Window) -> Array | None:
 
 
 def edges_around(line: Unrolled, x_b: float, window: Window) -> Array:
-    """The edges around x_b; InputError, with the nearest usable level, where there is no such partition."""
+    """The edges around x_b; AdvisedError, with the nearest usable level, where there is no such partition."""
     edges = usable(line, x_b, window)
     if edges is not None:
         return edges
@@ -135,11 +135,11 @@ def edges_around(line: Unrolled, x_b: float, window: Window) -> Array:
     advice = "No level of this window has one: allow"
     if other is not None:
         advice = f"Nearest usable level {float(line.cumulative(other)):.6g}{unit}, at x_b = {other:.6g} Å; or allow"
-    raise InputError(
+    raise AdvisedError(
         f"The cumulative integral does not return to its value at x_b = {x_b:.6g} Å, {level:.6g}{unit}, within "
         f"{window.largest:.6g} Å: from {start:.6g} to {stop:.6g} Å it stays away, so there is no zero-average "
-        f"partition. {advice} a larger `largest`; or take the kernel estimate, which needs no partition: "
-        "gh.surface_charge."
+        "partition",
+        f"{advice} a larger `largest`; or take the kernel estimate, which needs no partition: gh.surface_charge.",
     )
 
 
@@ -159,7 +159,7 @@ def nearest_usable(line: Unrolled, x_b: float, window: Window) -> float | None:
 def local_mean_crossing(line: Unrolled, window: Window, middle: float, width: float) -> float:
     """The position nearest to the middle where C crosses its mean over `width` around, and has a partition.
 
-    There M1 vanishes as well. InputError if no such crossing has a partition.
+    There M1 vanishes as well. AdvisedError if no such crossing has one.
     """
     least = width / 2
     x = np.linspace(window.low, window.high, 8 * int((window.high - window.low) / line.spacing) + 9)

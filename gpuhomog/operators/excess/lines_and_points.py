@@ -46,7 +46,7 @@ from numpy.typing import NDArray
 
 from ...errors import InputError, KernelError
 from ...field import Field
-from ...grid import PERIODIC, axis_index
+from ...grid import AXIS_NAMES, PERIODIC, axis_index
 from ...results import Measurement, Result, Tables
 from ...units import times_length
 from ..profiles.unrolled import check_sampling
@@ -368,7 +368,7 @@ class _Shape:
             outside = (where[:, i] < -0.5 - 1e-6) | (where[:, i] > lattice.shape[i] - 0.5 + 1e-6)
             if not periodic and outside.any():
                 wrong = self.complex.points[int(np.argmax(outside))]
-                name = "abc"[lattice.axes[i]]
+                name = AXIS_NAMES[lattice.axes[i]]
                 raise InputError(
                     f"The corner {spot(wrong)} lies outside the cell, whose axis {name} is open: correct it, or read "
                     "the field as periodic."

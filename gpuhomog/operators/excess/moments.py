@@ -40,7 +40,7 @@ from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions
 from ...units import times_length
-from ..profiles.between_points import harmonics
+from ..profiles.between_points import harmonics, waves_at
 from ..profiles.bulk import GivenPeriod, find_body, resolve_period
 from ..profiles.planar import Planes
 from ..profiles.unrolled import BANDLIMITED, CELL, Unrolled, check_sampling, unroll
@@ -385,7 +385,7 @@ def _bulk_of_cell(
     unit = times_length(profile.unit, 1)
     window = Window(one.start, one.start + cell, largest or cell, cell=cell, unit=unit)
     middle = one.start + cell / 2
-    place = local_mean_crossing(line, window, middle, cell) if isinstance(x_b, str) else one.place(float(x_b), cell)
+    place = local_mean_crossing(line, window, middle, cell) if isinstance(x_b, str) else one.place(float(x_b))
     return _Bulk(profile, line, window, value, sampling), place
 
 
@@ -478,9 +478,8 @@ def _positions(bulk: _Bulk, given: Any, by_period: bool) -> Array:
 def _spectral(profile: Profile, reference: float, x: Array) -> tuple[Array, Array, Array]:
     """M1, W and Δν at positions x, from the coefficients."""
     wavevectors, coefficients = harmonics(profile.values, profile.length)
-    phases = np.exp(1j * np.outer(x - profile.position[0], wavevectors))
-    parts = (coefficients / (1j * wavevectors), coefficients / wavevectors**2, coefficients)
-    m1, w, density = ((phases @ part).real for part in parts)
+    parts = np.stack([coefficients / (1j * wavevectors), coefficients / wavevectors**2, coefficients])
+    m1, w, density = waves_at(wavevectors, parts, x - profile.position[0])
     return m1, w, density + (profile.mean() - reference)
 
 

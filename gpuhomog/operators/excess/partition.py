@@ -1,6 +1,6 @@
-"""Partition of a window into microintervals: mean charge, first and second moments about their midpoints, and W.
+"""Partition of a window into microintervals: first and second moments about their midpoints, and W.
 
-    M0 = (1/l) Σ_m ∫_m ν,   M1 = (1/l) Σ_m d_m,   d_m = ∫_m (x - x_m) ν               eqs. 37, 38, E1
+    M1 = (1/l) Σ_m d_m,   d_m = ∫_m (x - x_m) ν                                        eqs. 37, 38, E1
     M2 = (1/l) Σ_m ∫_m (x - x_m)² ν,   X_d M1 = (1/l) Σ_m x_m d_m                      eqs. 42, E8
     W  = M2/2 + (X_d - x_b) M1
 
@@ -9,7 +9,7 @@ for every partition; M2 is not. The window must hold equally many periods on eit
 
 In   (3, intervals) moments about the midpoints, as device.interval_moments gives them with midpoints(edges), in steps
      of the grid; edges in the same steps; the step in Å.
-Out  PartitionMoments: [ν], [ν] Å, [ν] Å^2, Å, [ν] Å^2; host.
+Out  PartitionMoments: [ν] Å, [ν] Å^2, [ν] Å^2; host.
 
 >>> from gpuhomog.device import choose_device
 >>> pair = np.array([0.0, 1.0, 0.0, -1.0])[None, None]
@@ -32,15 +32,12 @@ from numpy.typing import ArrayLike, NDArray
 class PartitionMoments:
     """Means over a window.
 
-    m0, m1, m2  mean value, first and second moment about the midpoints
-    offset      X_d - x_b; NaN where m1 is 0
-    w           M2/2 + (X_d - x_b) M1
+    m1, m2  first and second moment about the midpoints
+    w       M2/2 + (X_d - x_b) M1
     """
 
-    m0: float
     m1: float
     m2: float
-    offset: float
     w: float
 
 
@@ -57,6 +54,6 @@ def partition_moments(
     bounds = np.asarray(edges, dtype=float)
     length = float(bounds[-1] - bounds[0])
     x_b = float(bounds[0] + bounds[-1]) / 2 if x_b is None else x_b
-    m0, m1, m2 = (fsum(of_intervals) / length * step**p for p, of_intervals in enumerate(moments))
+    m1, m2 = (fsum(moments[p]) / length * step**p for p in (1, 2))
     lever = fsum((midpoints(bounds) - x_b) * moments[1]) / length * step**2
-    return PartitionMoments(m0, m1, m2, lever / m1 if m1 else float("nan"), m2 / 2 + lever)
+    return PartitionMoments(m1, m2, m2 / 2 + lever)

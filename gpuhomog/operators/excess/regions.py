@@ -169,9 +169,7 @@ class Complex:
         """True if the feature is one of those in which the region ends."""
         ring = self.bodies[body].around
         if self.dimension == 2:
-            if len(feature) == 1:
-                return feature[0] in ring
-            return feature in {_sorted(pair) for pair in zip(ring, ring[1:] + ring[:1], strict=True)}
+            return self._in_ring(ring, feature)
         return any(self._in_ring(face, feature) for face, _ in self.bodies[body].faces)
 
     @staticmethod

@@ -46,9 +46,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...averaging_kernels import gaussian_tail
-from ...errors import InputError, KernelError, check_word
+from ...errors import AdvisedError, InputError, KernelError, check_word
 from ...field import Field
-from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions, difference
 from ...units import CHARGE, times_length
 from ..profiles.bulk import (
@@ -300,11 +299,10 @@ def _surface(
     window = _check_window(bulk)
     hint = x_b if x_b is not None else sum(window) / 2 if window else None
     body = find_body(profile, sampling, hint)
-    wrap = None if profile.boundary == OPEN else profile.length
     found = resolve_period(period, body.line, body.low, body.high)
     width = check_eps(eps, body.thickness / 5, profile.spacing)
     if window:
-        low_edge = body.line.place(window[0], wrap)
+        low_edge = body.line.place(window[0])
         window = (low_edge, low_edge + window[1] - window[0])
         if window[0] < body.low or window[1] > body.high:
             raise InputError(
@@ -314,7 +312,7 @@ def _surface(
     else:
         margin = PERIODS_TO_FACE * found.length if found else KERNELS_TO_FACE * width
         window = (body.low + margin, body.high - margin)
-    position = (window[0] + window[1]) / 2 if x_b is None else body.line.place(x_b, wrap)
+    position = (window[0] + window[1]) / 2 if x_b is None else body.line.place(x_b)
     has_bulk = window[1] >= window[0]
     if has_bulk and not window[0] - 1e-9 <= position <= window[1] + 1e-9:
         raise InputError(
@@ -326,7 +324,7 @@ def _surface(
     value, dividing = 0.0, None
     if reference != 0.0 or x_surface is not None:
         value = _reference(reference, body.line, position, found, window)
-        dividing = _dividing(x_surface, body.line, wrap, value)
+        dividing = _dividing(x_surface, body.line, value)
         body = replace(body, line=without_reference(body.line, [(*dividing, value)]))
     reason = None
     if not has_bulk:
@@ -355,9 +353,7 @@ def _reference(
     return float(reference)
 
 
-def _dividing(
-    x_surface: Sequence[float] | None, line: Unrolled, wrap: float | None, value: float
-) -> tuple[float, float]:
+def _dividing(x_surface: Sequence[float] | None, line: Unrolled, value: float) -> tuple[float, float]:
     """The dividing surfaces on the line; InputError unless they are stated and lie on it in order."""
     if x_surface is None:
         raise InputError(
@@ -366,7 +362,7 @@ def _dividing(
         )
     if len(x_surface) != 2 or not all(isfinite(x) for x in x_surface) or not x_surface[1] > x_surface[0]:
         raise InputError(f"x_surface = {tuple(x_surface)}: give two positions in Å, the lower first.")
-    low = line.place(float(x_surface[0]), wrap)
+    low = line.place(float(x_surface[0]))
     high = low + float(x_surface[1]) - float(x_surface[0])
     if low < line.start or high > line.end:
         raise InputError(
@@ -457,7 +453,7 @@ class _Sides:
     def partition_estimates(self, x: Array) -> tuple[Array, Array, float]:
         """(4,) at the first x; (m, 4) with an interval less, and around others that have one; the widest of the first.
 
-        InputError if the first x has none.
+        AdvisedError if the first x has none.
         """
         cells, window = self.body.line.in_cells(), self.partition_window()
         edges = edges_around(cells, float(x[0]), window)
@@ -476,17 +472,17 @@ class _Sides:
         if self.reason is not None:
             return self.not_defined(self.reason), None
         window = self.partition_window()
+        if not window.low < self.x_b < window.high:
+            reason = f"no zero-average partition fits between {window.low:.4g} and {window.high:.4g} Å"
+            return self.not_defined(reason), None
         try:
-            if not window.low < self.x_b < window.high:
-                raise InputError(f"no zero-average partition fits between {window.low:.4g} and {window.high:.4g} Å")
             start = self.x_b
             if usable(self.body.line.in_cells(), start, window) is None:
                 width = (window.high - window.low) / 2
                 start = local_mean_crossing(self.body.line.in_cells(), window, start, width)
             here, others, widest = self.partition_estimates(np.concatenate([[start], around]))
-        except InputError as refused:
-            reason = str(refused).split(" Nearest usable")[0].split(" No level of")[0].rstrip(".")
-            return self.not_defined(reason), None
+        except AdvisedError as refused:
+            return self.not_defined(refused.reason), None
         spread = np.abs(others - here).max(axis=0, initial=0.0)
         return self.measured(here, spread, self.of_line, self.noise_of_window), widest
 

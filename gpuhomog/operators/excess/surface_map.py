@@ -158,7 +158,7 @@ def surface_map(
 
 def _three_intervals(axis: int, split: int, edges: Array, references: Array, n: int) -> Reduction:
     """(·, 9, ·) or (planes, …) moments of every line along an axis of a field that is split along `split`."""
-    weights = cell_weights(edges, references, n) if split == axis else None
+    weights = _weights_of_intervals(edges, references, n) if split == axis else None
 
     def local(device: Device, values: Any, slab: Slab) -> Arrays:
         if weights is None or slab.is_whole:
@@ -182,7 +182,7 @@ def _in_order(found: Array, axis: int, split: int, shape: tuple[int, ...]) -> Ar
     return np.asarray(np.moveaxis(np.moveaxis(found, 0, split + 1), axis + 1, 1))
 
 
-def cell_weights(edges: Array, references: Array, n: int) -> Array:
+def _weights_of_intervals(edges: Array, references: Array, n: int) -> Array:
     """(3 intervals, n) weights of the n samples of a periodic axis in the moments 0, 1, 2 of each interval."""
     weights = np.zeros((3, len(references), n))
     for i, (low, high, reference) in enumerate(zip(edges[:-1], edges[1:], references, strict=True)):

@@ -37,7 +37,7 @@ from ...field import Field
 from ...grid import OPEN, Grid
 from ...results import Measurement, Profile, Result, Tables
 from ...units import times_length
-from ..profiles.between_points import harmonics
+from ..profiles.between_points import harmonics, waves_at
 from ..profiles.planar import Planes, parse_planes, reduced_indices
 from ..profiles.unrolled import ROUNDINGS, quiet_runs
 from .bulk_charge import NEUTRAL_PERIOD
@@ -236,14 +236,8 @@ class _Family:
 
     def sums(self, x: Array) -> tuple[Array, Array, Array]:
         """σ, M2 and ρ̄ - mean at positions."""
-        charge, second, density = np.empty(len(x)), np.empty(len(x)), np.empty(len(x))
         k, c = self.wavevectors, self.coefficients
-        for start in range(0, len(x), 4096):
-            piece = slice(start, start + 4096)
-            phases = np.exp(1j * np.outer(x[piece] - self.profile.position[0], k))
-            charge[piece] = (phases @ (1j * c / k)).real
-            second[piece] = (phases @ (2 * c / k**2)).real
-            density[piece] = (phases @ c).real
+        charge, second, density = waves_at(k, np.stack([1j * c / k, 2 * c / k**2, c]), x - self.profile.position[0])
         return charge, second, density
 
     @property

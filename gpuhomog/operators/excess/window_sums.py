@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ...device import Device, choose_device
 from ...field import Field
-from ...grid import PERIODIC, axis_index
+from ...grid import AXIS_NAMES, PERIODIC, axis_index
 from ...parallel import Slab
 from ...parallel.exchange import at
 from ...reduction import JOIN, PLANES_AT_ONCE, SUM, Arrays, Reduction
@@ -153,7 +153,7 @@ class Lattice:
             tuple(grid.boundary[i] == PERIODIC for i in axes),
             axes,
             directions,
-            None if across is None else "abc"[across],
+            None if across is None else AXIS_NAMES[across],
             float(widest),
         )
 

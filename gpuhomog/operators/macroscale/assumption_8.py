@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from ...averaging_kernels import AveragingKernel
 from ...errors import InputError
-from ...results import Profile, Result, Tables
+from ...results import Profile, Result, Tables, unit_after
 from ..averages.average import average
 from .interval_field import CHUNK, FEWEST_POINTS, Line, check_long, kernel_and_width, range_of
 
@@ -160,7 +160,7 @@ class Assumption8(Result):
 
     def tables(self) -> Tables:
         """Titles, and rows of name and text under each, as the terminal shows them."""
-        unit = f" {self.unit}" if self.unit and self.unit != "1" else ""
+        unit = unit_after(self.unit)
 
         def ends(pair: tuple[float, float] | None) -> str:
             return "empty" if pair is None else f"{pair[0]:.6g} to {pair[1]:.6g}{unit}"

@@ -47,27 +47,31 @@ def self_consistent_eps(
 
     eps_V(eps_x) is the median over the profile for simple averages of full width eps_x; of a Field for averages over
     balls of that diameter, as field_intervals has it. Found as a root: the larger eps_x is, the smaller is eps_V and
-    the larger |V'| eps_x. Raises InputError without a slope, and where eps_x would be below two samples or longer than
-    a quarter of the profile, or of the cell's shortest side.
+    the larger |V'| eps_x, once eps_x is not so small that every wave is a straight line over it. Raises InputError
+    without a slope, and where eps_x would be below two samples or longer than a quarter of the profile, or of the
+    cell's shortest side.
     """
     check_word("window", window, WINDOWS)
     if isinstance(profile, Field):
         if slope is None or not (isfinite(slope) and slope != 0):
             raise InputError("No slope: eps_x undetermined. A field has none of its own, give slope=….")
         found = _consistent_in_field(profile, abs(slope), WINDOWS.index(window), outside, sampling)
-        if found.value is None:
-            raise InputError(f"No self-consistent eps_x: {found.reason}.")
-        return found.value
+    else:
+        found = consistent_width(profile, abs(_slope_of(profile, slope)), outside, sampling)
+    if found.value is None:
+        raise InputError(f"No self-consistent eps_x: {found.reason}.")
+    return found.value
+
+
+def _slope_of(profile: Profile, slope: float | None) -> float:
+    """The slope that was given, or that of an open profile's line; InputError where it is none."""
     if slope is None:
         if profile.boundary != OPEN:
             raise InputError("No slope: eps_x undetermined. A periodic profile has none of its own, give slope=….")
         slope = fitted_line(profile.position, profile.values)[0]
     if not isfinite(slope) or abs(slope) * profile.length <= 1e-9 * float(np.abs(profile.values).max()):
         raise InputError(f"No slope: eps_x undetermined (V' = {slope:.3g} per Å).")
-    found = consistent_width(profile, abs(slope), outside, sampling)
-    if found.value is None:
-        raise InputError(f"No self-consistent eps_x: {found.reason}.")
-    return found.value
+    return slope
 
 
 def _consistent_in_field(field: Field, slope: float, window: int, outside: float, sampling: str | None) -> Measurement:

@@ -334,11 +334,13 @@ def consistent_width(profile: Profile, slope: float, outside: float, sampling: s
 
 
 def crossing(excess: Callable[[float], float], low: float, high: float, precision: float, what: str) -> Measurement:
-    """Where the fluctuation no longer exceeds the slope, between two widths, or why nowhere."""
+    """Where the fluctuation, where it exceeds the slope, no longer does, between two widths; or why nowhere."""
     if low >= high:
         return Measurement.not_defined("Å", f"{what} is too short")
-    if excess(low) <= 0:
-        return Measurement.not_defined("Å", "two samples apart the slope exceeds all fluctuation already")
+    while excess(low) <= 0:  # samples far finer than the waves: two apart, each wave is a straight line
+        low *= 2
+        if low >= high:
+            return Measurement.not_defined("Å", f"the slope exceeds all fluctuation, up to a quarter of {what}")
     if excess(high) >= 0:
         return Measurement.not_defined("Å", f"fluctuation exceeds the slope over a quarter of {what} still")
     root = scipy.optimize.brentq(lambda power: excess(exp(power)), log(low), log(high), xtol=precision, rtol=precision)

@@ -177,25 +177,17 @@ def scale_report(
     Warns (AccuracyWarning) where eps exceeds a quarter of a periodic axis, of the smallest such eps, and as `scales`.
     """
     check_outside(outside)
-    given = [kernels] if isinstance(kernels, AveragingKernel | int | float | np.number) else list(kernels)
     if whole.grid.n_points == 1:
         raise InputError("Grid of one point: it has no scales. Read more of the field.")
-    if not given:
-        raise InputError("No kernels: give at least one eps in Å, or a kernel.")
-    averaging = [one if isinstance(one, AveragingKernel) else Gaussian(one) for one in given]
-    coarsest = float(np.linalg.norm(whole.grid.steps, axis=1)[[n > 1 for n in whole.grid.shape]].max(initial=0.0))
-    for kernel in averaging:
-        if kernel.eps < 2 * coarsest * (1 - 1e-12):
-            raise KernelError(
-                f"eps = {kernel.eps:.4g} Å is below two samples ({coarsest:.4g} Å each): averages at that scale "
-                "are not coarse. Use a larger eps, or a finer grid."
-            )
+    averaging = _coarse_kernels(whole, kernels)
     plans = smooth_plans(whole, averaging)
     onto = _Onto.of(plans)
     facts = {"the coarse points": str([(along.count, along.taps is not None) for along in onto.axes])}
     agree_on(whole.comm, facts, "scale report")
-    read_once = whole if isinstance(whole.values, Unread) else replace(whole, values=_chunked(whole))
-    if isinstance(whole.values, Unread):
+    read_once = whole
+    if not isinstance(whole.values, Unread):
+        read_once = replace(whole, values=in_chunks(whole.values, whole.slab, whole.comm, whole.device))
+    else:
         points = max(float(np.prod(_points(plan), dtype=float)) for plan in plans)
         if not fits(whole, 4 * onto.n_bytes + COPIES * points * whole.values.dtype.itemsize):
             whole.values.refuse("The scale report", "give larger eps")
@@ -243,6 +235,24 @@ def scale_report(
     )
 
 
+def _coarse_kernels(
+    whole: Field, kernels: Sequence[AveragingKernel | float] | AveragingKernel | float
+) -> list[AveragingKernel]:
+    """The kernels that were given; InputError for none, KernelError for one that is narrower than two samples."""
+    given = [kernels] if isinstance(kernels, AveragingKernel | int | float | np.number) else list(kernels)
+    if not given:
+        raise InputError("No kernels: give at least one eps in Å, or a kernel.")
+    averaging = [one if isinstance(one, AveragingKernel) else Gaussian(one) for one in given]
+    coarsest = float(np.linalg.norm(whole.grid.steps, axis=1)[[n > 1 for n in whole.grid.shape]].max(initial=0.0))
+    for kernel in averaging:
+        if kernel.eps < 2 * coarsest * (1 - 1e-12):
+            raise KernelError(
+                f"eps = {kernel.eps:.4g} Å is below two samples ({coarsest:.4g} Å each): averages at that scale "
+                "are not coarse. Use a larger eps, or a finer grid."
+            )
+    return averaging
+
+
 def _check_squares(whole: Field, largest: float, variance: float) -> None:
     """InputError where squares of float32 values are infinite, or 0."""
     if whole.values.dtype == np.float32 and (largest > LARGEST_SQUARE or 0 < variance < SMALLEST_SQUARE):
@@ -262,10 +272,6 @@ def _relation(plan: Plan, modes: _Modes, variance: float, found: Scales) -> Unce
     provenance = (*plan.field.provenance, {"step": "uncertainty relation", "kernel": plan.kernel.describe()})
     deviations = modes.deviations(plan, variance)
     return relation_of(plan.kernel, deviations, None, found.alpha, plan.field.unit, provenance)
-
-
-def _chunked(whole: Field) -> Unread:
-    return in_chunks(whole.values, whole.slab, whole.comm, whole.device)
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,7 +34,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...averaging_kernels import gaussian_tail
 from ...errors import InputError, KernelError, counted
-from ...grid import Grid, axis_index
+from ...grid import AXIS_NAMES, Grid, axis_index
 from ...results import Measurement, Result, Tables
 from ...structure import Structure
 from ...units import times_length
@@ -124,7 +124,7 @@ class PointCharges:
             gaps = np.diff(ordered, append=ordered[0] + height)
             first = ordered[(int(np.argmax(gaps)) + 1) % len(ordered)]
             x = np.where(x < first - COINCIDENT, x + height, x)
-        step = {"step": "point charges", "axis": "abc"[index], "ions": len(structure)}
+        step = {"step": "point charges", "axis": AXIS_NAMES[index], "ions": len(structure)}
         return cls(x, q / area, area, (step,))
 
     @classmethod
@@ -326,18 +326,7 @@ def point_surface_charge(
     width = (high - low) / 8 if eps is None else float(eps)
     if not (isfinite(width) and width > 0):
         raise KernelError(f"eps = {eps}: give a positive kernel width in Å.")
-    reason, remarks = _kernel_fits(min(centre - low, high - centre), width, eps is not None or ends is None)
-    if high - low < LEAST_THICKNESS:
-        thin = (
-            f"the charges span {high - low:.4g} Å, less than two layers of atoms: there is no bulk to cut, and the "
-            "value is that of the place of the cut"
-        )
-        remarks = (thin, *remarks)
-    if ends is None and abs(points.total) > NEUTRAL * points.gross:
-        charged = (
-            f"all charges add up to {points.total:.4g} {points.unit}: if that is not of the surfaces alone, σ changes"
-        )
-        remarks = (*remarks, f"{charged} with x_b; give the period of the bulk, which is then looked at")
+    reason, of_kernel = _kernel_fits(min(centre - low, high - centre), width, eps is not None or ends is None)
     origins = (low, high) if origin is None else (origin, origin)
     reach = (period or width) / 2 if bulk is None else (ends[1] - ends[0]) / 4 if ends else width / 2
     sides = _Sides(points, centre, ends, width, origins, (max(low, centre - reach), min(high, centre + reach)))
@@ -365,8 +354,28 @@ def point_surface_charge(
         eps=width,
         origin_low=origins[0],
         origin_high=origins[1],
-        remarks=remarks,
+        remarks=(*_on_thickness(high - low), *of_kernel, *_on_charge(points, ends)),
         provenance=(*points.provenance, {"step": "surface charge of points", "x_b": centre, "eps": width}),
+    )
+
+
+def _on_thickness(thickness: float) -> tuple[str, ...]:
+    """A remark where there are no two layers."""
+    if thickness >= LEAST_THICKNESS:
+        return ()
+    return (
+        f"the charges span {thickness:.4g} Å, less than two layers of atoms: there is no bulk to cut, and the value is "
+        "that of the place of the cut",
+    )
+
+
+def _on_charge(points: PointCharges, ends: tuple[float, float] | None) -> tuple[str, ...]:
+    """A remark where no window has shown that the bulk is neutral, and the charges do not add up to 0."""
+    if ends is not None or abs(points.total) <= NEUTRAL * points.gross:
+        return ()
+    return (
+        f"all charges add up to {points.total:.4g} {points.unit}: if that is not of the surfaces alone, σ changes with "
+        "x_b; give the period of the bulk, which is then looked at",
     )
 
 

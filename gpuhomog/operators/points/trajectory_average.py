@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InputError, counted
-from ...grid import PERIODIC, Grid, axis_index
+from ...grid import AXIS_NAMES, PERIODIC, Grid, axis_index
 from ...results import Measurement, Profile, Result
 from ...units import QUANTITIES
 
@@ -249,7 +249,7 @@ def profile_over_frames(
         quantity,
         float(length),
         boundary=step.get("boundary", PERIODIC),
-        planes="abc"[index],
+        planes=AXIS_NAMES[index],
         normal=normal,
         area=float(area),
         uncertainty=found.uncertainty,

@@ -29,9 +29,8 @@ import numpy as np
 
 from ...errors import InputError
 from ...results import Measurement, Result, Tables, weighted_sum
+from ...units import ENERGY
 from .potential_step import PotentialStep
-
-ENERGY = "eV"
 
 
 @dataclass(frozen=True, eq=False)

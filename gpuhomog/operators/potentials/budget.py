@@ -49,7 +49,6 @@ from numpy.typing import NDArray
 from ...averaging_kernels import gaussian_tail
 from ...errors import InputError, check_word
 from ...field import Field
-from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions
 from ...units import CHARGE, FOUR_PI_KAPPA, MOMENT, VOLT
 from ..excess.bulk_charge import NEUTRAL_PERIOD, why_too_few_layers
@@ -260,15 +259,11 @@ def potential_budget(
     profile = charge_profile(field, axis, "A potential budget")
     body = find_body(profile, check_sampling(sampling))
     line = body.line
-    position = (body.low + body.high) / 2 if x_b is None else line.place(x_b, _wrap(profile))
+    position = (body.low + body.high) / 2 if x_b is None else line.place(x_b)
     if not line.start <= position <= line.end:
         raise InputError(f"x_b = {position:.6g} Å lies outside the profile ({line.start:.6g} to {line.end:.6g} Å).")
     surfaces = _surfaces(body, position, period, length, body.low if origin is None else float(origin), case)
     return _budget(profile, surfaces, R, case, eps_rho, radii)
-
-
-def _wrap(profile: Profile) -> float | None:
-    return None if profile.boundary == OPEN else profile.length
 
 
 @dataclass(frozen=True, eq=False)

@@ -439,16 +439,17 @@ def _gathered(
 
 def _level(step: PotentialStep, eps: float | None, charge: Unrolled | None, surface: SurfaceCharge | None) -> _Level:
     """The bulk's level: of the step, or by a Gaussian kernel where the bulk has no period."""
-    assert step.x_b is not None and step.line is not None
-    if step.period is not None:
+    x_b, period = step.x_b, step.period
+    assert x_b is not None and step.line is not None
+    if period is not None:
         assert step.bulk is not None and step.bulk_field is not None
         if surface is not None and surface.low is not None and surface.low.reason is not None:
             return _no_level(surface.low.reason)
 
         def mean(line: Unrolled) -> float:
             if charge is not None:
-                return float(-FOUR_PI_KAPPA * line.window_mean_of_double(step.x_b or 0.0, step.period or 0.0))
-            return float(period_mean(line, np.array([step.x_b]), step.period or 0.0)[0])
+                return float(-FOUR_PI_KAPPA * line.window_mean_of_double(x_b, period))
+            return float(period_mean(line, np.array([x_b]), period)[0])
 
         line, least = (step.line, GAIN_OF_SPLINES) if charge is None else (charge, LEAST_GAIN)
         return _Level(step.bulk, step.bulk_field, _grid_error(line, mean, least) if step.bulk.defined else 0.0)
@@ -456,12 +457,12 @@ def _level(step: PotentialStep, eps: float | None, charge: Unrolled | None, surf
     low, high = step.faces
     window = (low + KERNELS_TO_FACE * eps, high - KERNELS_TO_FACE * eps)
     reason: str | None
-    if not window[0] - 1e-9 <= step.x_b <= window[1] + 1e-9:
-        reason = f"no bulk: x_b = {step.x_b:.4g} Å lies less than two kernel widths of {eps:.4g} Å from a face"
+    if not window[0] - 1e-9 <= x_b <= window[1] + 1e-9:
+        reason = f"no bulk: x_b = {x_b:.4g} Å lies less than two kernel widths of {eps:.4g} Å from a face"
     elif surface is not None and surface.low is not None:
         reason = surface.low.reason
     else:
-        reason = why_too_few_layers(Body(_charge_of(step.line), low, high), step.x_b)
+        reason = why_too_few_layers(Body(_charge_of(step.line), low, high), x_b)
     if reason is not None:
         return _no_level(reason)
     kernel = Gaussian(eps)
@@ -470,10 +471,9 @@ def _level(step: PotentialStep, eps: float | None, charge: Unrolled | None, surf
         weights = kernel.density(line.position - x)
         return float((weights * line.values).sum() / weights.sum())
 
-    around = spread_positions(step.x_b, eps, window)
+    around = spread_positions(x_b, eps, window)
     means = np.array([averaged(step.line, float(x)) for x in around])
     slope, slope_error, spread = fitted_line(around, means)
-    x_b = step.x_b
     if charge is None:
         error = _grid_error(step.line, lambda line: averaged(line, x_b))
     else:

@@ -40,9 +40,10 @@ from ...parallel.exchange import at
 from ...reduction import PLANES_AT_ONCE, SUM, Arrays, Reduction
 from ...results import Measurement, Result, Tables
 from ...streaming import Unread
+from ...units import ENERGY
 from .poisson import NEUTRAL, electrostatic_potential
 
-ENERGY, OVERLAP = "eV", "e^2/Å^3"
+OVERLAP = "e^2/Å^3"
 TOUCHING = 1e-6
 """Overlap, as a fraction, above which two bodies share charge."""
 

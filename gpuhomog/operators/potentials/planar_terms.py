@@ -33,7 +33,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...errors import InputError, warn
 from ...field import Field
-from ...grid import OPEN
 from ...results import Profile, Result, Tables
 from ...units import FOUR_PI_KAPPA
 from ..excess.charge_profile import charge_profile
@@ -160,8 +159,7 @@ def cylinder_terms(
     if positions.ndim != 1 or positions.size == 0 or not np.isfinite(positions).all():
         raise InputError("x_b: give one position or several in Å, all finite.")
     body = find_body(profile, check_sampling(sampling))
-    wrap = None if profile.boundary == OPEN else profile.length
-    places = np.array([body.line.place(float(x), wrap) for x in positions])
+    places = np.array([body.line.place(float(x)) for x in positions])
     if ((places < body.line.start) | (places > body.line.end)).any():
         raise InputError(
             f"x_b lies outside the profile, which reaches from {body.line.start:.6g} to {body.line.end:.6g} Å."

@@ -333,7 +333,8 @@ def _around_slab(
         raise InputError(
             f"{len(vacua)} stretches along {profile.planes} could be the vacuum: give density, or x_b in the slab."
         )
-    line = Unrolled(start + middle * h, h, np.roll(profile.values, -middle), precision=profile.precision)
+    values = np.roll(profile.values, -middle)
+    line = Unrolled(start + middle * h, h, values, precision=profile.precision, turn=profile.length)
     turns = float(np.floor((line.start + below * h - start) / profile.length)) * profile.length
     line = replace(line, start=line.start - turns)
     return (0, below - 1), (n - jump - above, n - jump - 1), line
@@ -453,10 +454,9 @@ def _bulk_of(
     high: float,
     found: Period | None,
     x_b: float | None,
-    turn: float | None,
 ) -> tuple[Measurement, Measurement, float]:
     """Level and slope of the bulk between two faces, and where it is taken."""
-    x = (low + high) / 2 if x_b is None else line.place(x_b, turn)
+    x = (low + high) / 2 if x_b is None else line.place(x_b)
     margin = PERIODS_TO_FACE * found.length if found else 0.0
     window = (low + margin, high - margin)
     why = None
@@ -529,9 +529,8 @@ def _across_slab(
     (low, high), (field_low, field_high) = (v.level for v in vacua), (v.field for v in vacua)
     face_low = line.start if low_run is None else float(line.position[low_run[1]])
     face_high = line.end if high_run is None else float(line.position[high_run[0]])
-    turn = None if profile.boundary == OPEN else profile.length
     found = resolve_period(period, line, face_low, face_high)
-    bulk, bulk_field, x = _bulk_of(line, face_low, face_high, found, x_b, turn)
+    bulk, bulk_field, x = _bulk_of(line, face_low, face_high, found, x_b)
     fields = [abs(f.value) for f in (field_low, field_high) if f.value is not None]
     flat = len(fields) == 2 and max(fields) < FLAT_FIELD and not any(vacuum.bent for vacuum in vacua)
     remarks = _remarks(face_high - face_low, found, bulk, bulk_field)
@@ -653,8 +652,7 @@ def _from_charge(
     moment_error = hypot(abs(line.total) * body.thickness / 2, first_moment_error(line, middle))
     potential = replace(line, values=potential_of_charge(line), sampling=BANDLIMITED)
     charge_period = resolve_period(period, line, body.low, body.high)
-    turn = None if profile.boundary == OPEN else profile.length
-    bulk, bulk_field, x = _bulk_of(potential, body.low, body.high, charge_period, x_b, turn)
+    bulk, bulk_field, x = _bulk_of(potential, body.low, body.high, charge_period, x_b)
     if charge_period and bulk.defined:
         half = charge_period.length / 2
         of_field, of_level = (poisson * line.noise_of(w) for w in line.weights_of_window(x - half, x + half, x))

@@ -41,7 +41,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...fft import InverseSquare, Modes, Part
-from ...grid import OPEN, Grid
+from ...grid import Grid
 from .round_kernels import counts, open_axes, round_kernel
 
 Array = NDArray[np.float64]
@@ -153,7 +153,7 @@ class BoxKernel:
 
     @cached_property
     def _open(self) -> list[int]:
-        return [i for i in range(3) if self.grid.boundary[i] == OPEN]
+        return open_axes(self.grid)
 
     @cached_property
     def _cut(self) -> float:

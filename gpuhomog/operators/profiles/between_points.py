@@ -16,6 +16,8 @@ Out  arrays of the positions' shape.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -23,20 +25,37 @@ from ...errors import InputError
 from ...grid import OPEN
 from ...results import Profile
 
+Array = NDArray[np.float64]
+
 SPLINE_DEGREE = 7
+BLOCK = 2_000_000
+"""Most positions times waves that are summed at once."""
 
 
-def values_at(profile: Profile, positions: ArrayLike) -> NDArray[np.float64]:
+def values_at(profile: Profile, positions: ArrayLike) -> Array:
     """Values at any positions [Å]. Raises InputError outside the sampled positions of an open profile."""
-    return _evaluate(profile, positions, 0)
+    x = _finite(profile, positions)
+    if profile.boundary == OPEN:
+        spline, x = _spline(profile, x, SPLINE_DEGREE)
+        return np.asarray(spline(x), dtype=np.float64)
+    wavevectors, coefficients = harmonics(profile.values, profile.length, nyquist=True)
+    return profile.mean() + waves_at(wavevectors, coefficients, np.mod(x, profile.length))[0]
 
 
-def cumulative_at(profile: Profile, positions: ArrayLike, degree: int = SPLINE_DEGREE) -> NDArray[np.float64]:
+def cumulative_at(profile: Profile, positions: ArrayLike, degree: int = SPLINE_DEGREE) -> Array:
     """∫ p dx from the first position of the profile to any others [unit·Å]; InputError as `values_at`.
 
     degree  of the spline of an open profile: odd
     """
-    return _evaluate(profile, positions, -1, degree)
+    x = _finite(profile, positions)
+    if profile.boundary == OPEN:
+        spline, x = _spline(profile, x, degree)
+        primitive = spline.antiderivative()
+        return np.asarray(primitive(x) - primitive(0.0), dtype=np.float64)
+    wavevectors, coefficients = harmonics(profile.values, profile.length, nyquist=True)
+    integrals = coefficients / (1j * wavevectors)
+    waves = waves_at(wavevectors, integrals, np.mod(x, profile.length))[0]
+    return profile.mean() * x - float(integrals.sum().real) + waves
 
 
 def integral(profile: Profile, start: float, stop: float) -> float:
@@ -52,24 +71,30 @@ def window_mean(profile: Profile, start: float, stop: float) -> float:
     return integral(profile, start, stop) / (stop - start)
 
 
-def resampled(profile: Profile, n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def resampled(profile: Profile, n: int) -> tuple[Array, Array]:
     """(n,) equally spaced positions over the profile, and its values there (band-limited, or by the spline)."""
     origin = float(profile.position[0])
     if profile.boundary == OPEN:
-        positions: NDArray[np.float64] = np.linspace(origin, float(profile.position[-1]), n)
+        positions: Array = np.linspace(origin, float(profile.position[-1]), n)
         return positions, values_at(profile, positions)
     positions = np.asarray(origin + np.arange(n) * (profile.length / n), dtype=np.float64)
     return positions, resample_periodic(profile.values, n)
 
 
-def harmonics(values: NDArray[np.float64], length: float) -> tuple[NDArray[np.float64], NDArray[np.complex128]]:
-    """Wavevectors G n below Nyquist, n > 0, and coefficients: values - mean = Re Σ c_n e^{iGnx} from the first on."""
-    count = (len(values) - 1) // 2
-    wavevectors = np.asarray(2 * np.pi * np.arange(1, count + 1) / length, dtype=np.float64)
-    return wavevectors, np.asarray(2 * np.fft.rfft(values)[1 : count + 1] / len(values))
+def harmonics(values: Array, length: float, *, nyquist: bool = False) -> tuple[Array, NDArray[np.complex128]]:
+    """Wavevectors G n, n > 0, and coefficients: values - mean = Re Σ c_n e^{iGnx} from the first position on.
+
+    nyquist  with N/2 of an even number of values, as a cosine; else below Nyquist only
+    """
+    n = len(values)
+    count = n // 2 if nyquist else (n - 1) // 2
+    coefficients = np.asarray(2 * np.fft.rfft(values)[1 : count + 1] / n)
+    if nyquist and n % 2 == 0:
+        coefficients[-1] *= 0.5
+    return np.asarray(2 * np.pi * np.arange(1, count + 1) / length, dtype=np.float64), coefficients
 
 
-def resample_periodic(values: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+def resample_periodic(values: Array, n: int) -> Array:
     """Band-limited interpolation of one period to n points, n at least the number of samples."""
     m = len(values)
     spectrum = np.fft.rfft(values)
@@ -78,33 +103,30 @@ def resample_periodic(values: NDArray[np.float64], n: int) -> NDArray[np.float64
     return np.asarray(np.fft.irfft(spectrum, n) * (n / m), dtype=np.float64)
 
 
-def _evaluate(profile: Profile, positions: ArrayLike, order: int, degree: int = SPLINE_DEGREE) -> NDArray[np.float64]:
+def waves_at(wavevectors: Array, coefficients: NDArray[np.complex128], x: ArrayLike) -> Array:
+    """(rows, *x.shape) Re Σ_n c_n exp(i k_n x), of (rows, n) coefficients or of one row; a BLOCK of phases at once."""
+    x = np.asarray(x, dtype=np.float64)
+    flat, rows = x.reshape(-1), np.atleast_2d(coefficients)
+    out = np.empty((len(rows), len(flat)))
+    step = max(1, BLOCK // max(1, len(wavevectors)))
+    for start in range(0, len(flat), step):
+        piece = slice(start, start + step)
+        phases = np.exp(1j * np.outer(flat[piece], wavevectors))
+        for sums, row in zip(out, rows, strict=True):
+            sums[piece] = (phases @ row).real
+    return out.reshape(len(rows), *x.shape)
+
+
+def _finite(profile: Profile, positions: ArrayLike) -> Array:
+    """Positions from the profile's first one on; InputError unless they are finite."""
     x = np.asarray(positions, dtype=np.float64) - profile.position[0]
     if not np.isfinite(x).all():
         raise InputError("Positions hold NaN or infinity: give finite distances in Å.")
-    return _open(profile, x, order, degree) if profile.boundary == OPEN else _periodic(profile, x, order)
+    return np.asarray(x)
 
 
-def _periodic(profile: Profile, x: NDArray[np.float64], order: int) -> NDArray[np.float64]:
-    n = len(profile.values)
-    coefficients = np.fft.rfft(profile.values) / n
-    coefficients[1:] *= 2.0
-    if n % 2 == 0:
-        coefficients[-1] *= 0.5
-    mean = coefficients[0].real
-    k = 2 * np.pi / profile.length * np.arange(1, len(coefficients))
-    multiplier = coefficients[1:] * (1j * k) ** order
-    out = np.full(x.shape, mean if order == 0 else 0.0)
-    if order == -1:
-        out += mean * x - multiplier.sum().real
-    flat = out.reshape(-1)
-    for start in range(0, x.size, 4096):  # positions in pieces: n/2 phases each
-        piece = slice(start, start + 4096)
-        flat[piece] += (np.exp(1j * np.multiply.outer(x.reshape(-1)[piece], k)) @ multiplier).real
-    return out
-
-
-def _open(profile: Profile, x: NDArray[np.float64], order: int, degree: int) -> NDArray[np.float64]:
+def _spline(profile: Profile, x: Array, degree: int) -> tuple[Any, Array]:
+    """The spline through the samples, and positions moved onto them; InputError where they lie outside."""
     from scipy.interpolate import make_interp_spline
 
     samples = profile.position - profile.position[0]
@@ -116,11 +138,4 @@ def _open(profile: Profile, x: NDArray[np.float64], order: int, degree: int) -> 
         )
     degree = min(degree, len(samples) - 1)
     degree -= 1 - degree % 2 if degree > 1 else 0
-    spline = make_interp_spline(samples, profile.values, k=degree)
-    x = np.clip(x, 0.0, samples[-1])
-    if order == 1:
-        return np.asarray(spline.derivative()(x), dtype=np.float64)
-    if order == -1:
-        primitive = spline.antiderivative()
-        return np.asarray(primitive(x) - primitive(0.0), dtype=np.float64)
-    return np.asarray(spline(x), dtype=np.float64)
+    return make_interp_spline(samples, profile.values, k=degree), np.clip(x, 0.0, samples[-1])

@@ -13,7 +13,7 @@ Out  Body, Period, Unrolled: host arrays and numbers, equal on every rank.
 >>> block = np.zeros(100)
 >>> block[:10] = block[90:] = 1.0                                   # from 90 to 10, through the boundary of the cell
 >>> body = find_body(gh.Profile(np.arange(100.0), block, "e/Å^3", "charge_density", 100.0), "cell")
->>> round(body.low, 2), round(body.high, 2), body.line.place(5.0, 100.0)
+>>> round(body.low, 2), round(body.high, 2), body.line.place(5.0)
 (89.01, 109.99, 105.0)
 """
 
@@ -27,10 +27,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import InputError
+from ...errors import AdvisedError, InputError
 from ...grid import OPEN
 from ...results import Profile
-from .periods import find_periods
+from .periods import find_periods, over_normal
 from .unrolled import BANDLIMITED, Unrolled, quiet_runs, unroll
 
 Array = NDArray[np.float64]
@@ -117,10 +117,10 @@ def find_body(profile: Profile, sampling: str, inside: float | None = None) -> B
                     f"x_b = {inside:.6g} Å lies in the vacuum along {profile.planes}, {widest * h:.4g} Å without "
                     "charge: choose it inside the slab."
                 )
-            raise InputError(
+            raise AdvisedError(
                 f"No vacuum along {profile.planes}: the charge exceeds 1 % of its maximum all over the period of "
-                f"{profile.length:.6g} Å, so this is a bulk and has no surface. Use interface_charge between two "
-                "positions, or a cell with vacuum."
+                f"{profile.length:.6g} Å, so this is a bulk and has no surface",
+                "Use interface_charge between two positions, or a cell with vacuum.",
             )
         if len(lengths) > 1 and lengths[0] < VACUUM_LEAD * lengths[1]:
             raise InputError(
@@ -249,10 +249,7 @@ class Scatter:
     @property
     def uncertainty(self) -> float:
         """Standard uncertainty of one of the means: 95 % lie within two, by Student's t."""
-        from scipy.special import ndtri, stdtrit  # slow to import
-
-        student = float(stdtrit(self.freedom, 0.975) / ndtri(0.975))
-        return self.spread * max(student / sqrt(self.shown), LARGEST_OF_RIPPLE)
+        return self.spread * max(over_normal(self.freedom) / sqrt(self.shown), LARGEST_OF_RIPPLE)
 
     def is_more_than(self, other: Scatter) -> bool:
         """True if the variance is larger than the other one by more than chance, Fisher's F."""

@@ -383,9 +383,8 @@ def _refine(profile: Profile, search: _Search, run: _Run) -> PeriodEstimate:
             (value, error), uncertainty = fit, float(np.hypot(fit[1], drift))
             window = (float(kept[0]), float(kept[-1]))
     n_core = (window[1] - window[0]) / value
-    uncertainty = float(
-        np.hypot(uncertainty * _few(n_core), _unsteadiness(local[first - run.first : stop - run.first], lag, mismatch))
-    )
+    unsteady = _unsteadiness(local[first - run.first : stop - run.first], lag, mismatch)
+    uncertainty = float(np.hypot(uncertainty * over_normal(n_core - 1), unsteady))
     odds = _false_alarm(search, mismatch, n_core * value, n_core)
     relative = uncertainty / value
     start = float(profile.position[0])
@@ -650,9 +649,9 @@ def _unsteadiness(local: NDArray[np.float64], lag: float, mismatch: float) -> fl
     return max(0.0, float(np.ptp(known)) - STEADY * lag) / 2
 
 
-def _few(n_periods: float) -> float:
-    """Student's t over the normal value, both of 95 %: a scatter of n periods has n - 1 degrees of freedom."""
-    return float(scipy.special.stdtrit(max(n_periods - 1, 1.0), 0.975) / scipy.special.ndtri(0.975))
+def over_normal(freedom: float) -> float:
+    """Student's t over the normal value, both of 95 %, of a scatter of so many degrees of freedom, 1 at least."""
+    return float(scipy.special.stdtrit(max(freedom, 1.0), 0.975) / scipy.special.ndtri(0.975))
 
 
 def _false_alarm(search: _Search, mismatch: float, extent: float, n_periods: float) -> float:

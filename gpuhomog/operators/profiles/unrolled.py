@@ -21,16 +21,17 @@ Out  Unrolled, host, equal on every rank.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import check_word
+from ...grid import OPEN
 from ...results import Profile
 from ...units import DOUBLE
-from .between_points import harmonics
+from .between_points import harmonics, waves_at
 
 Array = NDArray[np.float64]
 
@@ -53,8 +54,6 @@ FLATNESS, FLATNESS_SPREAD = 0.5615, 0.4511
 """Geometric over arithmetic mean of the power of noise, exp(-γ); and what it scatters times √n, exp(-γ)√(π²/6 - 1)."""
 SHORTEST_WAVES = 8
 """Part of all waves, the shortest ones, by which those that the grid does not resolve are judged."""
-EVALUATION_BLOCK = 2_000_000
-"""Largest number of positions times modes evaluated at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +66,7 @@ class Unrolled:
     sampling "bandlimited" or "cell"
     precision  of the values that the samples were made from, as a fraction
     white    s √h of white noise, where the samples were made from others; None: what they show themselves
+    turn     length of the periodic axis that the line was cut from [Å]; None: of an open one
     """
 
     start: float
@@ -75,6 +75,7 @@ class Unrolled:
     sampling: str = BANDLIMITED
     precision: float = DOUBLE
     white: float | None = None
+    turn: float | None = None
 
     @property
     def end(self) -> float:
@@ -88,7 +89,7 @@ class Unrolled:
 
     def mirrored(self) -> Unrolled:
         """The line seen from the other end: its position x is -x of this one, so it integrates from above."""
-        return Unrolled(-self.end, self.spacing, self.values[::-1], self.sampling, self.precision, self.white)
+        return replace(self, start=-self.end, values=self.values[::-1])
 
     def in_cells(self) -> Unrolled:
         """The line as exact averages over cells, FINER times as many where it is bandlimited."""
@@ -99,13 +100,14 @@ class Unrolled:
         spectrum = np.zeros(n // 2 + 1, dtype=np.complex128)
         shape = np.exp(0.5j * wavevectors * h) * np.sinc(wavevectors * h / (2 * np.pi))
         spectrum[1 : len(wavevectors) + 1] = coefficients * shape * (n / 2)
-        return Unrolled(self.start, h, self.values.mean() + np.fft.irfft(spectrum, n), CELL, self.precision, self.noise)
+        values = self.values.mean() + np.fft.irfft(spectrum, n)
+        return replace(self, spacing=h, values=values, sampling=CELL, white=self.noise)
 
-    def place(self, x: float, period: float | None) -> float:
-        """The position x, moved by whole periods to where the line lies; unchanged on an open axis (None)."""
-        if period is None:
+    def place(self, x: float) -> float:
+        """The position x, moved by whole turns to where the line lies; unchanged on an open axis."""
+        if self.turn is None:
             return x
-        return float(x - period * np.floor((x - self.start) / period))
+        return float(x - self.turn * np.floor((x - self.start) / self.turn))
 
     @property
     def total(self) -> float:
@@ -213,14 +215,7 @@ class Unrolled:
 
     def _evaluate(self, coefficients: NDArray[np.complex128], x: Array) -> Array:
         """Real part of Σ coefficients exp(i G (x - start))."""
-        wavevectors = self._modes[0]
-        out = np.empty(x.shape)
-        flat, result = x.ravel(), out.reshape(-1)
-        block = max(1, EVALUATION_BLOCK // max(1, len(wavevectors)))
-        for i in range(0, len(flat), block):
-            phases = np.exp(1j * np.outer(flat[i : i + block] - self.start, wavevectors))
-            result[i : i + block] = (phases @ coefficients).real
-        return out
+        return np.asarray(waves_at(self._modes[0], coefficients, x - self.start)[0])
 
     def _evaluate_at_samples(self, coefficients: NDArray[np.complex128]) -> Array:
         """The same at every sample, by one FFT."""
@@ -244,8 +239,7 @@ class Unrolled:
         if self.sampling == CELL:
             edges, at_edges, _, _ = self._cell_integrals
             return np.asarray(np.interp(x, edges, at_edges))
-        wavevectors, coefficients = self._modes
-        once = coefficients / (1j * wavevectors)
+        once = self._once
         return self.values.mean() * (x - self.start) + self._evaluate(once, x) - float(once.sum().real)
 
     @cached_property
@@ -289,6 +283,12 @@ class Unrolled:
         return self._evaluate_at_samples(self._twice) + self._parabola(self.position)
 
     @property
+    def _once(self) -> NDArray[np.complex128]:
+        """Coefficients of the integral of f - mean."""
+        wavevectors, coefficients = self._modes
+        return np.asarray(coefficients / (1j * wavevectors), dtype=np.complex128)
+
+    @property
     def _twice(self) -> NDArray[np.complex128]:
         """Coefficients of the second integral of f - mean."""
         wavevectors, coefficients = self._modes
@@ -296,9 +296,7 @@ class Unrolled:
 
     def _parabola(self, x: Array) -> Array:
         """What D has besides its modes: the mean of f, and what makes C and D zero at the start."""
-        wavevectors, coefficients = self._modes
-        t = x - self.start
-        slope = float((coefficients / (1j * wavevectors)).sum().real)
+        t, slope = x - self.start, float(self._once.sum().real)
         return np.asarray(t * (t * (self.values.mean() / 2) - slope) - float(self._twice.sum().real))
 
     def triple_cumulative(self, x: ArrayLike) -> Array:
@@ -307,9 +305,8 @@ class Unrolled:
         if self.sampling == CELL:
             _, first, second, third = self._cell_integrals
             return np.asarray(third[i] + t * (second[i] + t * (first[i] / 2 + t * (self.values[i] / 6))))
-        wavevectors, coefficients = self._modes
-        once, twice = coefficients / (1j * wavevectors), -coefficients / wavevectors**2
-        thrice = twice / (1j * wavevectors)
+        once, twice = self._once, self._twice
+        thrice = twice / (1j * self._modes[0])
         t = within - self.start
         polynomial = -float(twice.sum().real) + t * (t * (self.values.mean() / 6) - float(once.sum().real) / 2)
         return np.asarray(self._evaluate(thrice, within) - float(thrice.sum().real) + t * polynomial)
@@ -361,4 +358,5 @@ def quiet_runs(quiet: NDArray[np.bool_], periodic: bool) -> list[tuple[int, int]
 def unroll(profile: Profile, first: int, sampling: str) -> Unrolled:
     """A profile laid out from its sample `first` on, around the period if that is not 0."""
     start = float(profile.position[0] + (first - 0.5) * profile.spacing)
-    return Unrolled(start, profile.spacing, np.roll(profile.values, -first), sampling, profile.precision)
+    turn = None if profile.boundary == OPEN else profile.length
+    return Unrolled(start, profile.spacing, np.roll(profile.values, -first), sampling, profile.precision, turn=turn)

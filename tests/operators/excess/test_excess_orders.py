@@ -258,6 +258,13 @@ class TestInterface:
         assert found.dipole is found.dipole_period and found.origin == 30.0
         assert "Interface excess" in str(found)
 
+    def test_no_partition_says_why_without_advice_for_another_call(self):
+        x = np.arange(0.05, 40, 0.1)
+        profile = gh.Profile(x, np.sin(2 * np.pi * x / 4), "e/Å^3", "charge_density", 40.0, boundary="open")
+        found = gh.interface_charge(profile, between=(17.5, 22.5), period=4.0, sampling="cell")
+        assert found.charge.defined and not found.partition.defined
+        assert found.partition.reason.endswith("it stays away, so there is no zero-average partition")
+
     def test_the_dividing_surface(self):
         profile = self.joined(0.3, -0.5)
         options = {"between": (15.0, 45.0), "period": (1.0, 1.5), "reference": (0.3, -0.5), "sampling": "cell"}

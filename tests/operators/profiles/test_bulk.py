@@ -54,9 +54,9 @@ def test_windows_stay_on_the_line():
 
 
 def test_places_on_the_line():
-    line = Unrolled(7.0, 0.5, np.zeros(20))
-    assert [line.place(x, 10.0) for x in (7.0, 6.9, 17.0, -3.0)] == pytest.approx([7.0, 16.9, 7.0, 7.0])
-    assert line.place(-40.0, None) == -40.0
+    line = Unrolled(7.0, 0.5, np.zeros(20), turn=10.0)
+    assert [line.place(x) for x in (7.0, 6.9, 17.0, -3.0)] == pytest.approx([7.0, 16.9, 7.0, 7.0])
+    assert Unrolled(7.0, 0.5, np.zeros(20)).place(-40.0) == -40.0
 
 
 @pytest.mark.parametrize("sampling", ["bandlimited", "cell"])
