@@ -106,7 +106,7 @@ from .operators.potentials.interaction_energy import InteractionEnergy, interact
 from .operators.potentials.planar_terms import CylinderTerms, cylinder_terms
 from .operators.potentials.poisson import electric_field, electrostatic_potential
 from .operators.potentials.potential_step import PotentialStep, potential_step
-from .operators.potentials.trajectory_potential import trajectory_potential
+from .operators.potentials.trajectory_potential import TrajectoryStep, trajectory_potential, trajectory_step
 from .operators.potentials.vacuum import DipoleCorrection, VacuumLevels, dipole_correction, vacuum_levels
 from .operators.profiles.macroscopic import macroscopic_average
 from .operators.profiles.periods import PeriodEstimate, find_periods
@@ -204,6 +204,7 @@ __all__ = [
     "Terminations",
     "TopHat",
     "TrajectoryAverage",
+    "TrajectoryStep",
     "Uncertainty",
     "UnitsError",
     "VacuumLevels",
@@ -291,6 +292,7 @@ __all__ = [
     "terminations",
     "trajectory_potential",
     "trajectory_profile",
+    "trajectory_step",
     "transport_gauge",
     "uncertainty",
     "vacuum_levels",

@@ -25,6 +25,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property, reduce
 from itertools import pairwise, product
+from math import prod
 from types import MethodType
 from typing import Any
 
@@ -399,17 +400,87 @@ def filtered(
     them, and go the same way back; where nothing depends on the modes across, nothing is sent. Raises InputError for
     values that are not the multipliers' whole grid where it is not said who has the rest.
     """
-    if slab is not None and comm is not None and comm.size > 1:
-        return _on_slabs(device, values, multipliers, slab, comm)
-    if values.shape != multipliers[0].shape:
+    shared = slab is not None and comm is not None and comm.size > 1
+    if not shared and values.shape != multipliers[0].shape:
         raise InputError(
             f"Fourier modes of a {list(multipliers[0].shape)} grid need all its planes, but {list(values.shape)} "
             "points are here: say which slab they are, and who has the others."
         )
-    if is_fortran_ordered(values):
-        turned = [replace(m, order=(m.order[2], m.order[1], m.order[0])) for m in multipliers]
-        return [result.T for result in device.filter(values.T, turned)]
-    return list(device.filter(values, multipliers))
+    return _filtered(device, device.filter, values, multipliers, slab, comm)
+
+
+LARGEST_SUM = 2.0**96
+"""N |v| up to which values in single precision are transformed as they are: 2^-32 of what it holds, as multipliers may
+be larger than 1."""
+SCALED = 20
+"""Values beyond are divided by a power of two, so that the largest lies below 2^20."""
+
+
+def in_range(device: Device, values: Any, n: int, comm: Comm | None = None) -> tuple[Any, float]:
+    """Values of which n can be added up in their precision, and the power of two that they have been divided by; 1 as a
+    rule. With ranks the same power on all of them; collective.
+
+    >>> from .device import choose_device
+    >>> found, power = in_range(choose_device("cpu"), np.full((2, 2, 2), 3e38, np.float32), 8)
+    >>> found.max() == np.float32(3e38) / power
+    np.True_
+    """
+    if values.dtype != np.float32:
+        return values, 1.0
+    largest = max(abs(value) for value in device.extrema(values)) if values.size else 0.0
+    power = scale_of(max(comm.gather(largest)) if comm is not None else largest, n)
+    return (values, 1.0) if power == 1.0 else (values * values.dtype.type(1 / power), power)
+
+
+def scale_of(largest: float, n: int) -> float:
+    """The power of two that in_range divides by; 1 for values that are not finite, which remain so."""
+    return 2.0 ** (int(np.frexp(largest)[1]) - SCALED) if LARGEST_SUM < largest * n < np.inf else 1.0
+
+
+def rescaled(
+    device: Device, values: Any, n: int, work: Callable[[Any], Sequence[Any]], comm: Comm | None = None
+) -> list[Any]:
+    """What linear work makes of values, of which it adds up n, where they may be too large for that; collective.
+
+    Raises InputError where what it makes is more than single precision holds.
+    """
+    values, power = in_range(device, values, n, comm)
+    results = list(work(values))
+    if power == 1.0:
+        return results
+    largest = max((abs(value) for one in results if one.size for value in device.extrema(one)), default=0.0)
+    check_range(max(comm.gather(largest)) if comm is not None else largest, power)
+    return [result * result.dtype.type(power) for result in results]
+
+
+def check_range(largest: float, power: float) -> None:
+    """Raise InputError where results of scaled values, times the power, are more than single precision holds."""
+    if largest * power > float(np.finfo(np.float32).max):
+        raise InputError(
+            f"The result reaches {largest * power:.2g}, more than float32 holds (3.4e38): take the field as float64, "
+            "or in another unit."
+        )
+
+
+def _filtered(
+    device: Device,
+    filter_whole: Callable[[Any, Sequence[Multiplier]], Sequence[Any]],
+    values: Any,
+    multipliers: Sequence[Multiplier],
+    slab: Slab | None,
+    comm: Comm | None,
+) -> list[Any]:
+    """For each multiplier the filtered values: by the device, which takes those of slabs, or whole ones in C order."""
+
+    def work(values: Any) -> list[Any]:
+        if slab is not None and comm is not None and comm.size > 1:
+            return _on_slabs(device, values, multipliers, slab, comm)
+        if is_fortran_ordered(values):
+            turned = [replace(m, order=(m.order[2], m.order[1], m.order[0])) for m in multipliers]
+            return [result.T for result in filter_whole(values.T, turned)]
+        return list(filter_whole(values, multipliers))
+
+    return rescaled(device, values, prod(multipliers[0].shape), work, comm)
 
 
 SLOWEST_FIRST = ((0, 1, 2), (1, 0, 2), (2, 1, 0))
@@ -468,12 +539,7 @@ def convolved(
     Only spectra of the padded planes are held, one for each multiplier but the last and one more: another axis is
     padded a few rows at a time, so an axis of zeros costs no memory there.
     """
-    if slab is None or comm is None or comm.size == 1:
-        if is_fortran_ordered(values):
-            turned = [replace(m, order=(m.order[2], m.order[1], m.order[0])) for m in multipliers]
-            return [result.T for result in device.convolve(values.T, turned)]
-        return list(device.convolve(values, multipliers))
-    return _on_slabs(device, values, multipliers, slab, comm)
+    return _filtered(device, device.convolve, values, multipliers, slab, comm)
 
 
 def modes_of_rows(shape: tuple[int, int, int]) -> tuple[Modes, Modes, Modes]:
@@ -499,6 +565,7 @@ class RowsOfModes:
         planes = values.transpose(self.order)
         n_1 = planes.shape[1]
         self.shape = own.n, n_1, planes.shape[2]
+        planes, self._power = in_range(device, planes, prod(self.shape), comm)
         spectrum = device.rfft_planes(planes)
         self._rows = Slab.of(n_1, axis=1)
         if comm is not None and comm.size > 1:
@@ -508,7 +575,7 @@ class RowsOfModes:
         self.modes = modes_of_rows(self.shape)
 
     def __iter__(self) -> Iterator[tuple[int, NDArray[np.complex128]]]:
-        norm = float(self.shape[1] * self.shape[2])
+        norm = float(self.shape[1] * self.shape[2]) / self._power
         for i in range(self._rows.n_local):
             row = self._device.to_host(self._device.compact(self._spectrum[:, i : i + 1, :]))
             yield self._rows.start + i, row[:, 0].astype(np.complex128) / norm
@@ -525,7 +592,9 @@ class RowsOfModes:
         own = self._rows.planes
         modes = [np.asarray(mode, dtype=np.float64) for mode in (self.modes[0], self.modes[1][own], self.modes[2])]
         across = [signed[0], signed[1][own], signed[2]]
-        return self._device.shell_sums(self._spectrum, modes, across, weights, metric, width, n_shells)
+        sums = self._device.shell_sums(self._spectrum, modes, across, weights, metric, width, n_shells)
+        sums[2] *= self._power**2
+        return sums
 
 
 def shell_powers(

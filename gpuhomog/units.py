@@ -64,6 +64,9 @@ QUANTITIES: dict[str, str | None] = {
 }
 """Quantity of a field → its internal unit (None: any)."""
 
+POTENTIALS = ("electrostatic_potential", "electron_potential_energy")
+"""Quantities that are a potential, but for their sign."""
+
 ATOMIC_UNITS: dict[str, str] = {
     "charge_density": "e/bohr^3",
     "electron_density": "1/bohr^3",

@@ -13,13 +13,16 @@ import numpy as np
 from gpuhomog.parallel import Slab
 from gpuhomog.parallel.comm import common_error
 
+PATIENCE = 100.0
+"""Seconds that a rank waits for the others: where they part ways a test fails rather than waits."""
+
 
 class Team:
     """Ranks as threads: every exchange is a barrier around a shared list."""
 
     def __init__(self, size):
         self.size = size
-        self.barrier = threading.Barrier(size)
+        self.barrier = threading.Barrier(size, timeout=PATIENCE)
         self.shared = [None] * size
 
     def exchange(self, rank, value):

@@ -43,7 +43,7 @@ from .machines import COPY_FRACTION, MACHINES, SPREAD, USABLE
 from .options import TO_QUANTITY, read_values
 from .slurm import BATCH_OPTIONS, ranks_per_node
 from .task import Outcome, Rows, Task, import_libraries
-from .work import WORK, Shape, Work, making_work
+from .work import WORK, Shape, Work, check_beside, made_quantity, making_work, values_beside
 
 TEXT_BYTES = 18.2
 """Of a value in text that is written (writers/numerals.py), with its share of the line ends."""
@@ -205,15 +205,19 @@ def plan_task(task: Task, inputs: PlannedInputs) -> PlannedTask:
     total = read_once(n_files * busiest_bytes(field)) if read else Cost()  # are all values finite?
     others = [(name, values[name]) for name in ("density", "other") if values.get(name) is not None]
     others += [(name, file) for name in ("plus", "less") for file in values.get(name) or ()]
+    work = WORK[task.command.name](field, values)
     for name, file in others:
-        same = {name: values.get(name) for name in ("boundary", "dtype", "max_memory")}
-        second, more, to_device = inputs.field({"file": file, **same})
+        beside = values_beside(task.command.name, values, name, file)
+        second, more, to_device = inputs.field(beside)
+        if file.exists():
+            check_beside(task.command.name, field, beside if name == "other" else values, name, second)
         read, link = read + more, link + to_device
         total = total.beside(read_once(busiest_bytes(second)))
         if name == "density":
             total = total.beside(planar_cost(second, values["axis"] or "c"))
-    work = WORK[task.command.name](field, values)
     makes = TO_QUANTITY in task.command.options  # or ions are only counted, or the work has all of it
+    if makes:
+        made_quantity(field, values)
     made = making_work(field, values) if makes else Work(Cost())
     total = total.beside(made.cost).beside(work.cost)
     plane = field.grid.n_points // field.slab.n * field.values.dtype.itemsize

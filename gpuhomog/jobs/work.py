@@ -20,7 +20,7 @@ from ..field import Field
 from ..grid import OPEN, axis_index
 from ..operators.averages.average import plan_average
 from ..operators.averages.ways import ByAllModes
-from ..operators.charge import ions_by_planes
+from ..operators.charge import check_makes_charge, ions_by_planes
 from ..operators.costs import (
     Cost,
     average_cost,
@@ -42,11 +42,16 @@ from ..operators.excess.charge_profile import check_charge
 from ..operators.macroscale.field_intervals import BALL_PER_EPS
 from ..operators.macroscale.scales import MOST_LOW_MODES
 from ..operators.potentials.cylinder import Cylinder
+from ..operators.potentials.inner_potential import check_is_charge, check_needs_density
+from ..operators.potentials.interaction_energy import check_interacts
+from ..operators.potentials.poisson import check_makes_potential
+from ..operators.potentials.potential_step import check_asks_for_vacuum, check_shows_vacuum, check_steps
 from ..operators.potentials.truncated import padded_grid
 from ..streaming.memory import SLACK
+from ..units import POTENTIALS
 from .commands.averages import along_xyz
-from .commands.common import kernel_of
-from .commands.cylinder import POTENTIALS
+from .commands.common import check_says_density, kernel_of
+from .commands.cylinder import check_sums
 
 Shape = tuple[int, int, int]
 
@@ -130,11 +135,35 @@ def charge_work(field: Field, values: Mapping[str, Any]) -> Work:
     return profile_work(field, values)
 
 
+def made_quantity(field: Field, values: Mapping[str, Any]) -> str | None:
+    """Quantity of what the options make of the input; None if its header does not tell: no file yet, or another block.
+
+    Raises InputError where a run could not make it.
+    """
+    if not values["file"].exists() or values.get("block") is not None:
+        return None
+    with_ions, wanted = values.get("ion_charges") is not None, values.get("to_quantity")
+    if with_ions or wanted == "charge_density":
+        check_makes_charge(field.quantity, with_ions)
+        return "charge_density"
+    if wanted is not None:
+        check_makes_potential(field.quantity)
+    return wanted or field.quantity
+
+
 def check_made(field: Field, values: Mapping[str, Any], wanted: str) -> None:
     """InputError where what is made of the input is no charge density; a file that is not there yet may be one."""
-    made = "charge_density" if values.get("ion_charges") is not None else values.get("to_quantity") or field.quantity
-    if values["file"].exists():
+    made = made_quantity(field, values)
+    if made is not None:
         check_charge(made, wanted)
+
+
+def step_work(field: Field, values: Mapping[str, Any]) -> Work:
+    """Sums over planes of what has a potential."""
+    made = made_quantity(field, values)
+    if made is not None:
+        check_steps(made)
+    return profile_work(field, values)
 
 
 def current_work(field: Field, values: Mapping[str, Any]) -> Work:
@@ -174,6 +203,9 @@ def potential_work(field: Field, values: Mapping[str, Any]) -> Work:
     """Poisson's equation, unless the field is a potential: that changes its sign; or a cylinder's sums."""
     if values["radius"] is not None:
         return cylinder_work(field, values)
+    made, wanted = made_quantity(field, {**values, "to_quantity": None}), values["to_quantity"]
+    if made is not None:
+        check_makes_charge(made, False) if wanted == "charge_density" else check_makes_potential(made)
     n_bytes, shape = busiest_bytes(field), field.grid.shape
     paths = (
         along_xyz(values["output"])
@@ -191,6 +223,9 @@ def potential_work(field: Field, values: Mapping[str, Any]) -> Work:
 
 def energy_work(field: Field, values: Mapping[str, Any]) -> Work:
     """The potentials of both densities, one after another, and sums of products."""
+    made = made_quantity(field, values)
+    if made is not None:
+        check_interacts(made)
     ions = Cost() if values["ion_charges"] is None else ions_cost(field).beside(ions_cost(field))
     both = poisson_cost(field).beside(poisson_cost(field))
     work = ions.beside(both).beside(read_once(8 * busiest_bytes(field)))
@@ -199,7 +234,11 @@ def energy_work(field: Field, values: Mapping[str, Any]) -> Work:
 
 def cylinder_work(field: Field, values: Mapping[str, Any]) -> Work:
     """A cylinder's sums at all points, or a spectrum of each plane that is asked for, of both sides and both parts."""
-    check_made(field, {**values, "to_quantity": None}, "A cylinder potential")
+    values = {**values, "to_quantity": None}
+    made = made_quantity(field, values)
+    if made is not None:
+        check_sums(made)
+    check_made(field, values, "A cylinder potential")
     if values["at"] is None and values["point"] is None:
         once, shape = filter_cost(field, field.grid.shape), field.grid.shape
         return Work(
@@ -231,6 +270,34 @@ def cavity_work(field: Field, values: Mapping[str, Any]) -> Work:
     return Work(work, spectra=kept_on_disk(field, field.grid.shape))
 
 
+def values_beside(command: str, values: Mapping[str, Any], option: str, file: Path) -> dict[str, Any]:
+    """How another file is read that an option names, as a run would."""
+    if option == "other":
+        return {**values, "file": file}
+    same = {name: values.get(name) for name in ("boundary", "dtype", "max_memory")}
+    return {**same, "file": file, "quantity": "charge_density" if command == "inner-potential" else None}
+
+
+def check_beside(command: str, field: Field, values: Mapping[str, Any], option: str, second: Field) -> None:
+    """InputError where a run would refuse the quantity of the other file, or the other file beside the input's."""
+    if option == "other":
+        made = made_quantity(second, values)
+        if made is not None:
+            check_interacts(made)
+    if option != "density":
+        return
+    made = made_quantity(field, {**values, "to_quantity": None} if command == "potential" else values)
+    if command == "inner-potential":
+        if made is not None:
+            check_needs_density(made)
+        check_is_charge(second.quantity)
+        return
+    check_says_density(values["density"], second.quantity)
+    if command == "step" and made is not None:
+        check_asks_for_vacuum(made, values["between"])
+    check_shows_vacuum(second.quantity)
+
+
 WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {
     "info": info_work,
     "convert": convert_work,
@@ -240,14 +307,14 @@ WORK: dict[str, Callable[[Field, Mapping[str, Any]], Work]] = {
     "scales": scales_work,
     "surface": charge_work,
     "interface": charge_work,
-    "step": profile_work,
+    "step": step_work,
     "corners": corners_work,
     "moments": profile_work,
     "homogenize": profile_work,
     "surface-map": charge_work,
     "potential": potential_work,
     "energy": energy_work,
-    "inner-potential": profile_work,
+    "inner-potential": step_work,
     "cavity": cavity_work,
     "budget": charge_work,
     "decay": decay_work,

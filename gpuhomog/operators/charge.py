@@ -23,7 +23,7 @@ Out  Field of quantity charge_density; ChargeBalance.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, pi
 from typing import Any
@@ -42,7 +42,7 @@ from ..reduction import PLANES_AT_ONCE, SUM, Arrays, Reduction
 from ..results import Measurement, Result
 from ..streaming import Unread
 from ..structure import SYMBOLS
-from ..units import FOUR_PI_KAPPA
+from ..units import FOUR_PI_KAPPA, POTENTIALS
 from .averages.streamed import digest_of
 from .potentials.derivatives import laplacian
 
@@ -121,27 +121,13 @@ def charge_density(
     without a charge (all named); if the net charge is not net_charge; for an ion whose charge would cross an open
     boundary; and for a width below one plane spacing.
     """
+    check_makes_charge(field.quantity, ion_charges is not None, _elements(field))
     if field.quantity == "charge_density":
-        if ion_charges is not None:
-            raise InputError(
-                "This is a charge_density already, and ions are added to an electron_density: leave ion_charges out."
-            )
         return field.internal()
-    if field.quantity in ("electrostatic_potential", "electron_potential_energy"):
-        if ion_charges is not None:
-            raise InputError("A potential holds its ions already: leave ion_charges out.")
+    if field.quantity in POTENTIALS:
         return _laplacian(field.internal())
-    if field.quantity != "electron_density":
-        raise InputError(
-            f"This field is a {field.quantity}: name what it is when reading it, as quantity="
-            '"electron_density" or "electrostatic_potential".'
-        )
-    if ion_charges is None:
-        raise InputError(
-            "An electron_density has no ions in it: give their charges, as gh.charge_density(field, "
-            f"ion_charges={{{', '.join(f'{s!r}: ...' for s in _elements(field)) or '...'}}})."
-        )
     field = field.internal()
+    assert ion_charges is not None
     charges = charges_of_ions(field, ion_charges)
     electrons = field.integral()
     _refuse_net_charge(electrons, float(charges.sum()), net_charge, tolerance)
@@ -157,6 +143,28 @@ def charge_density(
         quantity="charge_density",
         unit="e/Å^3",
     )
+
+
+def check_makes_charge(quantity: str, with_ions: bool, elements: Sequence[str] = ()) -> None:
+    """InputError for a quantity of which no charge density is made with ions, or without; elements of the structure."""
+    if quantity == "charge_density":
+        if with_ions:
+            raise InputError(
+                "This is a charge_density already, and ions are added to an electron_density: leave ion_charges out."
+            )
+    elif quantity in POTENTIALS:
+        if with_ions:
+            raise InputError("A potential holds its ions already: leave ion_charges out.")
+    elif quantity != "electron_density":
+        raise InputError(
+            f"This field is a {quantity}: name what it is when reading it, as quantity="
+            '"electron_density" or "electrostatic_potential".'
+        )
+    elif not with_ions:
+        raise InputError(
+            "An electron_density has no ions in it: give their charges, as gh.charge_density(field, "
+            f"ion_charges={{{', '.join(f'{s!r}: ...' for s in elements) or '...'}}})."
+        )
 
 
 def charge_balance(

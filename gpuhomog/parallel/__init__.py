@@ -1,15 +1,12 @@
 """How values are split: the partition rule, the communicator, and the exchanges between slabs."""
 
-from .agreement import agree_on, agreed
+from .agreement import agree_on, agreed, in_step
 from .comm import Comm, Serial
 from .exchange import (
-    add_halo,
     contract_planes,
     fetch_planes,
     sum_to_slab,
     transpose,
-    with_halo,
-    without_halo,
 )
 from .launch import launched_rank, world
 from .slab import Slab
@@ -18,15 +15,13 @@ __all__ = [
     "Comm",
     "Serial",
     "Slab",
-    "add_halo",
     "agree_on",
     "agreed",
     "contract_planes",
     "fetch_planes",
+    "in_step",
     "launched_rank",
     "sum_to_slab",
     "transpose",
-    "with_halo",
-    "without_halo",
     "world",
 ]

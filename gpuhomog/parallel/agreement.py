@@ -9,12 +9,14 @@ Out  nothing, or the same error on every rank: what differs, and where.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import InputError
 from .comm import Comm
+
+T = TypeVar("T")
 
 
 def agree_on(comm: Comm, facts: Mapping[str, Any], what: str) -> None:
@@ -44,3 +46,25 @@ def agreed(comm: Comm) -> Iterator[None]:
     except Exception as caught:  # whatever it is: other ranks wait for this one
         error = caught
     comm.agree(error)
+
+
+def in_step(comm: Comm, items: Iterable[T], what: str) -> Iterator[T]:
+    """Items that ranks go through together; if one rank fails to give its next, or has fewer, all refuse. Collective.
+
+    what  they are, in the plural
+    """
+    remaining, count = iter(items), 0
+    while True:
+        with agreed(comm):
+            found = next(((item,) for item in remaining), None)
+        ended = [rank for rank, has_ended in enumerate(comm.gather(found is None)) if has_ended]
+        if found is None and len(ended) == comm.size:
+            return
+        if ended:
+            others = next(rank for rank in range(comm.size) if rank not in ended)
+            raise InputError(
+                f"Rank {ended[0]} has {count} {what}, and rank {others} more: give all ranks as many, each its part."
+            )
+        assert found is not None
+        count += 1
+        yield found[0]

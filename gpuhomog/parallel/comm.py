@@ -25,7 +25,7 @@ class Comm(Protocol):
     rank: int
     size: int
     sent: Counter[str]
-    """Bytes that this rank has sent to others, by kind: "halo", "transpose", "state", "planes", "sum" (exchange.py)."""
+    """Bytes that this rank has sent to others, by kind: "transpose", "state", "planes", "sum" (exchange.py)."""
 
     def exchange(self, sent: Sequence[Any], received: Sequence[Any], device: Any = None) -> None:
         """All to all: sent[r] goes to rank r, and what rank r sent here fills received[r], in place.

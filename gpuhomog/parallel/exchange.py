@@ -1,8 +1,6 @@
 """Exchanges between slabs: what of a field goes from rank to rank.
 
     fetch_planes     the planes a rank asks for, from whoever holds them
-    with_halo        own planes and some before and after, periodic; without_halo takes them off again,
-                     add_halo is the transpose: what stands in a halo is added to the planes it belongs to
     transpose        from slabs of one axis to slabs of another; the inverse is the way back
     Lines            the same for lines across the planes, there and back
     sum_to_slab      the sum of partial arrays, of which each rank keeps the planes of its slab
@@ -105,42 +103,6 @@ def _once(planes: NDArray[np.int64]) -> NDArray[np.int64]:
     """The planes without repetitions, in the order in which they come first."""
     first = np.unique(planes, return_index=True)[1]
     return planes if len(first) == len(planes) else planes[np.sort(first)]
-
-
-def with_halo(comm: Comm, device: Any, slab: Slab, values: Any, before: int, after: int) -> Any:
-    """Own planes with `before` more below and `after` above, periodic; a rank without planes gets none."""
-    wanted = [
-        np.arange(s.start - before, s.stop + after) % slab.n if s.n_local else np.arange(0)
-        for s in slabs(slab, comm.size)
-    ]
-    return fetch_planes(comm, device, slab, values, wanted, "halo")
-
-
-def without_halo(slab: Slab, values: Any, before: int) -> Any:
-    """The own planes of what with_halo gave: its left inverse."""
-    return values[at(slab.axis, slice(before, before + slab.n_local) if slab.n_local else slice(0, 0))]
-
-
-def add_halo(comm: Comm, device: Any, slab: Slab, values: Any, before: int, after: int) -> Any:
-    """Every plane of the halo is added to the one it is a copy of: the transpose of with_halo."""
-    axis, n, ranks = slab.axis, slab.n, slabs(slab, comm.size)
-    held = [np.arange(s.start - before, s.stop + after) if s.n_local else np.arange(0) for s in ranks]
-    own = [(indices >= s.start) & (indices < s.stop) for indices, s in zip(held, ranks, strict=True)]
-    out = device.copy(without_halo(slab, values, before))
-    sent, received, places = [], [], []
-    for rank, other in enumerate(ranks):
-        mine = held[comm.rank]
-        leaves = ~own[comm.rank] & (mine % n >= other.start) & (mine % n < other.stop)
-        sent.append(values[at(axis, _runs(np.flatnonzero(leaves)))])
-        theirs = held[rank]
-        comes = ~own[rank] & (theirs % n >= slab.start) & (theirs % n < slab.stop)
-        places.append(theirs[comes] % n - slab.start)
-        received.append(empty_like(device, values, axis, len(places[-1])))
-    _exchange(comm, device, "halo", axis, sent, received)
-    for part, where in zip(received, places, strict=True):
-        for i, plane in enumerate(where):  # one by one: a plane may come several times
-            out[at(axis, slice(plane, plane + 1))] += part[at(axis, slice(i, i + 1))]
-    return out
 
 
 def transpose(

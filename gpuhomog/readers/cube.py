@@ -358,6 +358,9 @@ def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
         remarks.append("The boundary is the one that gpuhomog noted in the comments when it wrote the file.")
     if choices.quantity is None:
         remarks.append("A cube does not say what its values are; name the quantity to have them converted.")
+        said = doubts.get("electrostatic_potential")
+        if said is not None and written is None and not names[0].startswith("orbital"):
+            remarks.append(f"If they are a potential: {said.partition('. Say ')[0]}.")
     with met_in(f"{path}: ", FileFormatError):
         grid = Grid(shape, header.extent * factor, header.origin * factor, boundary or (PERIODIC,) * 3)
 

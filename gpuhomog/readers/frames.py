@@ -28,7 +28,7 @@ from ..errors import FileFormatError, InputError
 from ..operators.points.trajectory_average import Frame
 from ..structure import SYMBOLS
 from .compressed import check_is_file
-from .point_charges import CHARGE_ARRAYS, Ions, charges_of, read_point_charges, rows_of_cell
+from .point_charges import CHARGE_ARRAYS, Ions, charges_of, check_cell, read_point_charges, rows_of_cell
 from .trajectories import read_trajectory
 
 BY_ASE = (".xyz", ".extxyz", ".traj")
@@ -69,9 +69,9 @@ def read_frames(
     stop     the frame before which to end; None: the end
     others   as in read_trajectory; kind is its format
 
-    Raises InputError for missing files, atoms without a charge, frames without a cell, a cell that is none, start
-    below 0, stop not above it and every below 1; FileFormatError for what cannot be read; GpuhomogError where
-    MDAnalysis is needed and not there.
+    Raises InputError for missing files, atoms without a charge, frames without a cell, a cell that is none or too small
+    for the atoms of the first frame, start below 0, stop not above it and every below 1; FileFormatError for what
+    cannot be read; GpuhomogError where MDAnalysis is needed and not there.
     """
     if start < 0 or every < 1:
         raise InputError(f"start = {start}, every = {every}: give a start from 0 on, and every of 1 or more.")
@@ -124,6 +124,8 @@ def _by_ase(
             rows = np.asarray(atoms.cell, dtype=np.float64) if cell is None else cell
             if abs(np.linalg.det(rows)) < 1e-12:
                 raise InputError(f"{where} states no cell: give cell=…, three rows in Å.")
+            if cell is not None and number == wanted.start:
+                check_cell(np.asarray(atoms.positions), cell, place)
             yield Frame(np.asarray(atoms.positions, dtype=np.float64), _charges(atoms, charges, where), rows)
 
 
@@ -131,11 +133,15 @@ def _atoms(place: Path) -> Generator[Any]:
     from ase.io import iread
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            # ranks do not read together here; whoever stops early leaves no file open
-            with closing(iread(place, index=":", parallel=False)) as frames:
-                yield from frames
+        # ranks do not read together here; whoever stops early leaves no file open
+        with closing(iread(place, index=":", parallel=False)) as frames:
+            while True:
+                with warnings.catch_warnings():  # not while the caller has the frame
+                    warnings.simplefilter("ignore")
+                    atoms = next(frames, None)
+                if atoms is None:
+                    return
+                yield atoms
     except GeneratorExit:
         raise
     except Exception as error:  # ASE's readers raise whatever parsing raises

@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import FileFormatError, GpuhomogError, InputError
+from ..errors import FileFormatError, GpuhomogError, InputError, warn
 from ..operators.points.point_charges import PointCharges
 from ..structure import SYMBOLS, Structure
 from .compressed import check_is_file
@@ -57,6 +57,35 @@ class Ions:
     cell: Array | None
 
 
+MOST_ATOMS = 2.0
+"""Atoms per Å^3 above which a given cell cannot be in Å: diamond has 0.18; a cell in nm makes a thousand times more."""
+MOST_CELLS_APART = 5.0
+"""Cells over which positions may reach along each axis, as those of atoms that wandered, before that is told."""
+
+
+def check_cell(positions: Array, cell: Array, where: object) -> None:
+    """InputError for a given cell too small for its atoms, as one in nm is; a warning where they reach far beyond it.
+
+    positions  (n, 3) of atoms, not of other points of charge [Å]
+    cell       (3, 3) rows [Å]
+    """
+    volume = abs(float(np.linalg.det(cell)))
+    if len(positions) > MOST_ATOMS * volume:
+        lengths = " × ".join(f"{x:.4g}" for x in np.linalg.norm(cell, axis=1))
+        raise InputError(
+            f"{where}: {len(positions)} atoms in a cell of {lengths} Å are {len(positions) / volume:.3g} per Å^3, and "
+            "the densest of solids have 0.18. Give the cell in Å: 1 nm is 10 Å."
+        )
+    if not len(positions):
+        return
+    reach = np.ptp(positions @ np.linalg.inv(cell), axis=0)
+    if reach.min() > MOST_CELLS_APART:
+        warn(
+            f"{where}: atoms reach over {', '.join(f'{x:.3g}' for x in reach)} cells along a, b and c, and are put "
+            "back into one. Is the cell in Å? 1 nm is 10 Å."
+        )
+
+
 def read_point_charges(
     path: str | os.PathLike[str],
     *,
@@ -71,7 +100,7 @@ def read_point_charges(
     frame    which of several structures, from 0 on
 
     Raises InputError for a file that is not there, for elements without a charge, charges for a table, which has its
-    own, and a cell that is none; FileFormatError for what cannot be read.
+    own, and a cell that is none or too small for its atoms; FileFormatError for what cannot be read.
     """
     place = Path(path)
     check_is_file(place)
@@ -92,6 +121,8 @@ def read_point_charges(
         stated = charges_of(symbols, charges, str(place))
     if stated is None:
         raise InputError(f"{place}: states no charges: give that of each element, such as Na=1,Cl=-1.")
+    if rows is not None:
+        check_cell(positions, rows, place)
     return Ions(Structure(numbers_of, positions, stated), found if rows is None else rows)
 
 

@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import FileFormatError, GpuhomogError, InputError, import_optional
 from ..operators.points.trajectory_average import Frame
 from .compressed import check_is_file
-from .point_charges import rows_of_cell
+from .point_charges import check_cell, rows_of_cell
 
 LAMMPS_DUMPS = (".lammpstrj", ".lammpsdump", ".dump")
 """Suffixes of LAMMPS dumps, of which MDAnalysis knows one."""
@@ -61,6 +61,7 @@ class Trajectory:
         return len(range(*self._frames.indices(len(self._universe.trajectory))))
 
     def __iter__(self) -> Iterator[Frame]:
+        checked = False
         for number in range(*self._frames.indices(len(self._universe.trajectory))):
             with _quiet(self._path, f"frame {number}"):
                 step = self._universe.trajectory[number]
@@ -69,6 +70,9 @@ class Trajectory:
                 time = float(step.time) if self._timed else None
             if cell is None or not np.asarray(cell).any():
                 raise InputError(f"{self._path}: frame {number} states no cell: give cell = three rows in Å.")
+            if self._cell is not None and not checked:
+                check_cell(positions, self._cell, self._path)
+                checked = True
             yield Frame(positions, self.charges, np.asarray(cell, dtype=np.float64), time)
 
 
@@ -114,7 +118,8 @@ def read_trajectory(
     atom_style  of a LAMMPS data file, such as "id type charge x y z"
 
     Raises GpuhomogError without MDAnalysis; InputError for missing files, for atoms without a charge, for a cell that
-    is none, and for every below 1; FileFormatError for what cannot be read.
+    is none, and for every below 1; FileFormatError for what cannot be read; its first frame InputError for a cell too
+    small for its atoms.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -42,7 +42,8 @@ KINDS = (*DENSITIES, "LOCPOT", "ELFCAR")
 """What these files can be."""
 
 _PARTS = {"magnetization": "1/Å^3", "field": "eV"}  # units of blocks beside the first, whatever follows "_"
-_NAME = re.compile(r"AECCAR[012]|CHGCAR|CHG|PARCHG|LOCPOT|ELFCAR", re.IGNORECASE)
+_NAME = re.compile(r"AECCAR[012]|CHGCAR|CHGDIFF|CHG|PARCHG|LOCPOT|ELFCAR", re.IGNORECASE)
+_SAME = {"CHGDIFF": "CHGCAR"}  # differences, written with the digits of a CHGCAR
 _COUNTS = re.compile(rb"[ \t]*(\d+)[ \t]+(\d+)[ \t]+(\d+)[ \t\r\n]*")
 _CORES = (2, 10, 18, 36, 54, 86)
 _CLOSED_SHELLS = {31: 10, 49: 10, 81: 24, 113: 24}  # first atomic number of the p rows: d (and f) electrons below
@@ -88,7 +89,7 @@ def _looks_like_poscar(lines: list[bytes]) -> bool:
 
 def _name_kind(path: Path) -> str | None:
     """The kind that a file's name claims: CHGCAR, graphene_LOCPOT.gz, AECCAR0.bz2 …"""
-    names = {match.upper() for match in _NAME.findall(path.name)}
+    names = {_SAME.get(match.upper(), match.upper()) for match in _NAME.findall(path.name)}
     return names.pop() if len(names) == 1 else None
 
 

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from ..device import Device
 from ..errors import InputError
-from ..fft import SLOWEST_FIRST, Multiplier, modes_of_rows
+from ..fft import SLOWEST_FIRST, Multiplier, check_range, modes_of_rows, scale_of
 from ..parallel import Slab, agreed, transpose
 from ..progress import task
 from ..reduction import extrema, plane_sums
@@ -74,14 +74,15 @@ def filtered_on_disk(values: Unread, multipliers: Sequence[Multiplier], names: S
     shape = (slab.n_local, m_1, m_2 // 2 + 1)
     n_bytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
     check_room(run.folder, comm, len(names) * n_bytes, len(names) * values.nbytes, f"{names[0]} of {stream.title}")
+    power = _power(values, stored[0].stored_shape)
     with agreed(comm):
         files = [Scratch(run.folder, shape, dtype) for _ in names]
-        _transformed(values, files[-1], order, (m_1, m_2))
+        _transformed(values, files[-1], order, (m_1, m_2), power)
     for target, multiplier in zip(files, stored, strict=True):
         _multiplied(stream, files[-1], target, multiplier)
     made = []
     for file, name in zip(files, names, strict=True):
-        planes = _planes_of(stream.device, file, slab, order, (n_1, n_2), (m_1, m_2), values.dtype)
+        planes = _planes_of(stream.device, file, slab, order, (n_1, n_2), (m_1, m_2), values.dtype, power)
         one = Stream(
             name=f"{values.name}, {name}",
             title=f"{name} of {stream.title}",
@@ -120,13 +121,14 @@ class RowsOnDisk:
         shape = (stream.slab.n_local, n_1, n_2 // 2 + 1)
         n_bytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
         check_room(stream.run.folder, stream.comm, n_bytes, 0, f"spectrum of {stream.title}")
+        self._power = _power(values, self.shape)
         with agreed(stream.comm):
             self._file = Scratch(stream.run.folder, shape, dtype)
-            _transformed(values, self._file, self.order, (n_1, n_2))
+            _transformed(values, self._file, self.order, (n_1, n_2), self._power)
 
     def __iter__(self) -> Iterator[tuple[int, NDArray[np.complex128]]]:
         device = self._stream.device
-        norm = float(self.shape[1] * self.shape[2])
+        norm = float(self.shape[1] * self.shape[2]) / self._power
         for first, _, modes, own in _lines(self._stream, self._file, self.shape, self._held):
             lines = device.ifft_lines(modes)  # the forward transform over n_0, its modes 0, -1, -2, …
             for row in range(own.n_local):
@@ -166,8 +168,18 @@ def _pieces(start: int, stop: int, m_1: int, m_2: int, dtype: np.dtype[Any]) -> 
     return [slice(first, min(first + count, stop)) for first in range(start, stop, count)]
 
 
-def _transformed(values: Unread, target: Scratch, order: tuple[int, int, int], padded: tuple[int, int]) -> None:
-    """The spectrum of each of this rank's planes."""
+def _power(values: Unread, stored: Sequence[int]) -> float:
+    """The power of two that values are divided by (fft.in_range); collective."""
+    if values.dtype != np.float32:
+        return 1.0
+    largest = max(abs(float(one[0])) for one in values.reduce(extrema()))
+    return scale_of(largest, int(np.prod(stored, dtype=object)))
+
+
+def _transformed(
+    values: Unread, target: Scratch, order: tuple[int, int, int], padded: tuple[int, int], power: float
+) -> None:
+    """The spectrum of each of this rank's planes, divided by the power."""
     stream, (m_1, m_2) = values.stream, padded
     device, slab = stream.device, stream.slab
     with task(f"transforming {stream.title}", slab.n_local) as advance:
@@ -175,6 +187,8 @@ def _transformed(values: Unread, target: Scratch, order: tuple[int, int, int], p
             stacked = chunk.transpose(order)
             for some in _pieces(0, planes.n_local, m_1, m_2, values.dtype):
                 piece = device.pad(device.pad(stacked[some], 1, 0, m_1), 2, 0, m_2)
+                if power != 1.0:
+                    piece *= piece.dtype.type(1 / power)
                 spectrum = device.to_host(device.rfft_planes(piece))
                 first = planes.start - slab.start + some.start
                 target.put(slice(first, first + len(spectrum)), slice(0, m_1), spectrum)
@@ -237,8 +251,9 @@ def _planes_of(
     shape: tuple[int, int],
     padded: tuple[int, int],
     dtype: np.dtype[Any],
+    power: float,
 ) -> Callable[[int, int], Any]:
-    """What makes planes start:stop of the slab's axis from a spectrum."""
+    """What makes planes start:stop of the slab's axis from a spectrum, times the power."""
     (n_1, n_2), (m_1, m_2) = shape, padded
 
     def planes(start: int, stop: int) -> Any:
@@ -252,6 +267,9 @@ def _planes_of(
             here = slice(start - slab.start + some.start, start - slab.start + some.stop)
             spectrum = device.asarray(source.get(here, slice(0, m_1)))
             result[some] = device.irfft_planes(spectrum, (some.stop - some.start, m_1, m_2))[:, :n_1, :n_2]
+        if power != 1.0 and result.size:
+            check_range(max(abs(value) for value in device.extrema(result)), power)
+            result *= result.dtype.type(power)
         return result.transpose(order)
 
     return planes

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import gpuhomog as gh
 from gpuhomog.errors import InputError
 from gpuhomog.jobs import BATCH_OPTIONS, read_job, submit
 from gpuhomog.jobs import submit as submit_function
@@ -215,6 +216,52 @@ def test_what_takes_a_charge_density_is_refused_anything_else_before_it_waits(jo
     for words in (("submit", path, "--dry-run"), ("plan", path), ("run", path)):
         code, _, err = program(*words)
         assert code == 2 and "needs a charge_density, and this is of quantity electron_density" in err, err
+
+
+@pytest.mark.parametrize(
+    ("quantity", "task", "words"),
+    [
+        ("electron_density", 'command = "step"', "A potential step needs"),
+        ("scalar", 'command = "step"', "A potential step needs"),
+        ("scalar", 'command = "step"\nto-quantity = "charge_density"', "This field is a scalar"),
+        ("charge_density", 'command = "step"\ndensity = "electrons.h5"', "shows itself where it is empty"),
+        (
+            "electron_potential_energy",
+            'command = "step"\ndensity = "other.npz"',
+            "does not say that it holds a density",
+        ),
+        ("electron_density", 'command = "inner-potential"', "A potential step needs"),
+        ("charge_density", 'command = "inner-potential"\ndensity = "other.npz"', "needs no other beside it"),
+        ("electron_potential_energy", 'command = "inner-potential"\ndensity = "electrons.h5"', "not a charge density"),
+        ("electrostatic_potential", 'command = "energy"\nother = "field.h5"', "that of two charge densities"),
+        ("charge_density", 'command = "energy"\nother = "electrons.h5"', "not a charge density"),
+        ("electron_density", 'command = "potential"', "An electrostatic potential is made from"),
+        ("scalar", 'command = "potential"\nto-quantity = "electric_field"', "An electrostatic potential is made from"),
+        ("scalar", 'command = "potential"\nto-quantity = "charge_density"', "This field is a scalar"),
+        (
+            "electron_potential_energy",
+            'command = "potential"\naxis = "c"\ndensity = "other.npz"',
+            "does not say that it holds a density",
+        ),
+        ("electron_potential_energy", 'command = "potential"\nradius = 4\nat = 3', "--radius sums charge"),
+        ("electron_potential_energy", 'command = "profile"\nion-charges = {Na = 1}', "A potential holds its ions"),
+        (
+            "charge_density",
+            'command = "macro"\nwidth = 1\nion-charges = {Na = 1}',
+            "already, and ions",
+        ),
+        ("scalar", 'command = "scales"\nto-quantity = "electrostatic_potential"', "An electrostatic potential is made"),
+    ],
+)
+def test_another_quantity_is_refused_from_the_header_as_a_run_refuses_it(job, program, tools, quantity, task, words):
+    path = job(tasks=f'[input]\nfile = "field.h5"\nquantity = "{quantity}"\n[[task]]\n{task}')
+    field = gh.read(path.with_name("field.h5"), device="cpu")
+    gh.write(gh.Field.from_array(field.to_host(), field.grid.cell, device="cpu"), path.with_name("other.npz"))
+    electrons = gh.Field.from_array(field.to_host(), field.grid.cell, quantity="electron_density", device="cpu")
+    gh.write(electrons, path.with_name("electrons.h5"))
+    said = [program(*call) for call in (("submit", path, "--dry-run"), ("plan", path), ("run", path))]
+    for code, _, err in said:
+        assert code == 2 and words in err, err
 
 
 def test_ranks_may_share_gpus_evenly(job, program, tools):

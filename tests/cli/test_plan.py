@@ -276,8 +276,10 @@ def test_copies_reach_what_was_measured():
         assert rate == pytest.approx(COPY_FRACTION * MACHINES["h200"].bandwidth * 1e9, rel=0.01)
 
 
-def test_an_input_is_read_once_and_a_density_beside_it(run, field_file, tmp_path):
-    gh.write(gh.Field.from_array(np.ones((48, 40, 32)), np.diag([24.0, 10.0, 6.4]), device="cpu"), tmp_path / "rho.npz")
+def test_an_input_is_read_once_and_a_density_beside_it(run, tmp_path):
+    field_file, values, cell = "phi.h5", np.ones((48, 40, 32)), np.diag([24.0, 10.0, 6.4])
+    for name, quantity in ((field_file, "electrostatic_potential"), ("rho.npz", "electron_density")):
+        gh.write(gh.Field.from_array(values, cell, quantity=quantity, device="cpu"), tmp_path / name)
     step = '[[task]]\ncommand = "step"\naxis = "c"\ndensity = "rho.npz"\n'
     header = '[[task]]\ncommand = "info"\nheader = true\n'
     report = run("plan", job(header + step + PROFILE, file=field_file), "--json").json

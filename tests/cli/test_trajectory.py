@@ -69,6 +69,40 @@ def test_potential_of_a_run(run, xyz):
     assert gh.read_profile("phi.csv").quantity == quantity
 
 
+def test_a_cell_in_nm_is_noticed(run):
+    """Water in a box of 2 nm; ten ions in one of 5 nm, which could be thin matter that wandered."""
+    rng = np.random.default_rng(3)
+    for name, n, length in (("dense.xyz", 800, 20.0), ("thin.xyz", 10, 50.0)):
+        with open(name, "w") as file:
+            for frame in range(4):
+                lines = [
+                    f"{('Na', 'Cl')[i % 2]} {x} {y} {z}" for i, (x, y, z) in enumerate(rng.uniform(0, length, (n, 3)))
+                ]
+                file.write(f"{n}\nframe {frame}\n" + "\n".join(lines) + "\n")
+    options = ("--charges", "Na=1,Cl=-1", "--spacing", "0.1", "--cell")
+    for command in ("trajectory", "charges"):
+        more = options if command == "trajectory" else (*options[:2], "--bulk", "0.5,1.5", "--cell")
+        ran = run(command, "dense.xyz", *more, "2,2,2")
+        assert ran.code == 2 and "800 atoms in a cell of 2 × 2 × 2 Å are 100 per Å^3" in ran.sentence
+        assert ran.sentence.endswith("1 nm is 10 Å.")
+    told = run("trajectory", "thin.xyz", *options, "5,5,5")
+    assert told.code == 0 and "cells along a, b and c, and are put back into one. Is the cell in Å?" in told.err
+    assert "cells along" not in run("trajectory", "thin.xyz", *options, "50,50,50").err
+    assert run("trajectory", "dense.xyz", *options, "20,20,20").code == 0
+
+
+def test_a_step_between_two_positions_has_its_own_error(run, xyz):
+    options = ("trajectory", xyz, *POTENTIAL, "--between", "2,8")
+    found = run(*options, "--width", "1.5", "--json").json["result"]
+    step, values = found["between"]["step"], found["profile"]["values"]
+    assert step["unit"] == "V" and step["uncertainty"] > 0
+    assert found["between"]["windows"] == [[1.25, 2.75], [7.25, 8.75]]
+    low, high = ((values[x - 1] * 0.75 + values[x] * 0.75) / 1.5 for x in (2, 8))  # cells of 1 Å
+    assert step["value"] == pytest.approx(high - low, rel=1e-9)
+    told = " ".join(run(*options).out.split())
+    assert "Step of the mean potential step, high - low" in told and "1.5000 to 2.5000 Å" in told
+
+
 def test_a_cell_that_changes_is_told(run, xyz):
     lines = Path(xyz).read_text().splitlines()
     for number, length in enumerate(12 + 0.1 * np.sin(np.arange(len(POSITIONS)))):
@@ -106,6 +140,9 @@ def test_extended_xyz_has_cells_and_charges_itself(run, xyz, name):
         ((*OPTIONS, "--start", "8", "--stop", "8"), ["stop = 8", "no frame"]),
         ((*OPTIONS, "--boundary", "p,p,o"), ["--boundary is about a potential"]),
         ((*POTENTIAL, "--boundary", "o,p,o"), ["only c may be open"]),
+        ((*OPTIONS, "--between", "2,8"), ["--between is about a step of the potential", "--to-quantity"]),
+        ((*POTENTIAL, "--width", "2"), ["--width is about a step", "give --between too"]),
+        ((*POTENTIAL, "--between", "2,4", "--width", "3"), ["overlap", "3 Å wide"]),
         ((*POTENTIAL, "--boundary", "p,p,o"), ["Charge comes to the ends of the open axis c"]),
         (("--charges", "Na=1,Cl=-2", *POTENTIAL[2:]), ["net charge of -3 e"]),
     ],

@@ -171,7 +171,7 @@ def test_bytes_sent_are_those_that_ranks_count(rng, case, axis, size):
     comm = SimpleNamespace(rank=size - 1, size=size)
     last = replace(field, slab=Slab.of(field.grid.shape[axis], size - 1, size, axis), comm=comm)
     cost = costs.average_cost(*plan_average(last, kernel, spacing, None, method, False))
-    for kind in {"sum", "planes", "halo", "transpose"}:
+    for kind in {"sum", "planes", "transpose"}:
         expected = cost.sent.get(kind, np.zeros(size, dtype=np.int64)).tolist()
         assert [part.comm.sent[kind] for part in counted] == expected
     assert size == 1 or cost.n_sent > 0
@@ -192,8 +192,10 @@ def test_a_filter_by_hand():
     # values of 8 bytes; a rank has 4 · 16 · 9 · 8 = 4608 bytes of one, keeps a quarter, and sends 3456, twice.
     cost = costs.filter_cost(unread(16, 4, "float32"), (16, 16, 16))
     assert cost.sent["transpose"].tolist() == [2 * 3456] * 4
-    assert cost.moved == 10 * 4096
-    assert cost.busy == pytest.approx(14.75 * 4096)  # 295 columns of a product, 20 of which take as long as a pass
+    assert cost.moved == (10 + 1) * 4096  # one read for the largest value
+    assert cost.busy == pytest.approx(
+        (14.75 + 1) * 4096
+    )  # 295 columns of a product, 20 of which take as long as a pass
 
 
 @pytest.mark.parametrize("kernel", [gh.Gaussian(4.0), gh.Box(4.0), gh.Ball(3.0)], ids=lambda kernel: kernel.name)

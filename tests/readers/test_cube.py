@@ -132,6 +132,8 @@ def test_potentials_of_writers_that_do_not_use_hartree_need_their_unit(tmp_path,
     assert np.allclose(found.values.ravel(), numbers(text) * factor, rtol=1e-9)
     assert np.allclose(gh.read(path, quantity="electron_density").values.ravel(), numbers(text) / BOHR**3, rtol=1e-14)
     assert gh.read(path).unit is None
+    writer = f"which writes the potential energy of an electron in {unit}, not in Ha."
+    assert gh.readers.inspect_file(path)["remarks"][-1].endswith(writer)
 
 
 def test_the_hartree_potential_of_cp2k_is_an_energy(tmp_path):
@@ -146,6 +148,8 @@ def test_the_hartree_potential_of_cp2k_is_an_energy(tmp_path):
     assert np.allclose(turned.values.ravel(), numbers(text), rtol=1e-9)
     density = write(tmp_path / "y.cube", path.read_text().replace("HARTREE POTENTIAL", "ELECTRON DENSITY"))
     assert gh.read(density, quantity="electrostatic_potential").unit == "V"
+    assert gh.readers.inspect_file(path)["remarks"][-1].endswith("of an electron in Ha, of the opposite sign.")
+    assert gh.readers.inspect_file(density)["remarks"][-1].endswith("name the quantity to have them converted.")
 
 
 def test_dialects_of_numbers(tmp_path):

@@ -127,6 +127,8 @@ def test_refusals(tmp_path, monkeypatch):
         gh.read_trajectory(path, charges={"Na": 1})
     with pytest.raises(InputError, match="state no charges"):
         gh.read_trajectory(path)
+    with pytest.raises(InputError, match=r"atoms in a cell of 0.5 × 0.5 × 0.5 Å are .* per Å\^3"):
+        list(gh.read_trajectory(path, charges=charges, cell=0.5 * np.eye(3)))
     with pytest.raises(InputError, match="states no cell"):
         list(gh.read_trajectory(path, charges=charges))
     with pytest.raises(InputError, match="three rows"):

@@ -391,6 +391,12 @@ def test_real_files_equal_another_parser(name, tmp_path):
         assert np.array_equal(planes, np.asarray(expected)[:, :, n // 3 : n // 2])
 
 
+def test_a_difference_of_vaspkit_has_all_digits(tmp_path):
+    text = gzip.decompress((DATA / "Si_CHGCAR.gz").read_bytes())
+    told = gh.readers.inspect_file(write(tmp_path / "CHGDIFF.vasp", text))
+    assert told["format"] == "CHGCAR" and not any("5 digits" in remark for remark in told["remarks"])
+
+
 def test_a_core_density_on_a_coarse_grid_warns():
     with pytest.warns(AccuracyWarning, match=r"193\.68.* no more than 104"):
         field = gh.read(DATA / "NaMgF3_AECCAR0.gz")

@@ -62,7 +62,7 @@ class Sums:
             if axis == 2:
                 columns[0, chunk] = here.sum(axis=(0, 1), dtype=np.float64)
             if 2 in axes:
-                columns[1, chunk] = there.sum(axis=(0, 1))
+                columns[1, chunk] = there.sum(axis=(0, 1), dtype=np.float64)
 
         threads = self.threads if values.size > SMALL else 1
         share(add, chunks, lambda: np.empty((at_once, n_1, n_2), values.dtype), threads)

@@ -38,9 +38,8 @@ class Uploads:
 
     def __init__(self, device: Any) -> None:
         self._device, self._xp = device, device.runtime.xp
-        self._stream = self._xp.cuda.Stream(
-            non_blocking=True
-        )  # else the null stream would wait for it, and it for that
+        # else the null stream would wait for it, and it for that
+        self._stream = self._xp.cuda.Stream(non_blocking=True)
         self._places: list[_Place] = []
         self._idle: list[_Place] = []
 

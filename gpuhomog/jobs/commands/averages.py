@@ -18,7 +18,7 @@ from ...grid import OPEN, axis_index, parse_boundary
 from ...operators.averages.at_points import average_at
 from ...operators.averages.average import average, average_and_variance, average_gradient
 from ...operators.points.trajectory_average import trajectory_profile
-from ...operators.potentials.trajectory_potential import trajectory_potential
+from ...operators.potentials.trajectory_potential import trajectory_potential, trajectory_step
 from ...operators.profiles.macroscopic import macroscopic_average
 from ...operators.profiles.planar import planar_average
 from ...readers.frames import read_frames
@@ -186,7 +186,11 @@ def run_profile(inputs: Inputs, values: dict[str, Any]) -> Outcome:
 
 
 def check_trajectory(values: dict[str, Any]) -> None:
-    """A boundary is that of a potential, along the one axis."""
+    """A boundary is that of a potential, along the one axis; so is a step."""
+    for name in ("between", "width"):
+        if values[name] is not None and (values["to_quantity"] is None or values["between"] is None):
+            need = "--to-quantity electrostatic_potential" if values["to_quantity"] is None else "--between"
+            raise InputError(f"--{name} is about a step of the potential: give {need} too.")
     if values["boundary"] is None:
         return
     if values["to_quantity"] is None:
@@ -213,11 +217,16 @@ def run_trajectory(inputs: Inputs, values: dict[str, Any]) -> Outcome:
         atom_style=values["atom_style"],
     )
     axis = values["axis"]
-    is_potential, is_open = values["to_quantity"] is not None, False
+    is_potential, is_open, between = values["to_quantity"] is not None, False, None
     if is_potential:
         boundary = parse_boundary(values["boundary"] or "periodic")[axis_index(axis)]
         is_open = boundary == OPEN
-        result = trajectory_potential(frames, values["spacing"], axis=axis, boundary=boundary)
+        how = {"axis": axis, "boundary": boundary}
+        if values["between"] is None:
+            result = trajectory_potential(frames, values["spacing"], **how)
+        else:
+            between = trajectory_step(frames, values["between"], values["spacing"], width=values["width"], **how)
+            result = between.profile
     else:
         result = trajectory_profile(frames, values["spacing"], axis=axis)
     step = result.provenance[-1]
@@ -241,9 +250,10 @@ def run_trajectory(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     if not step["converged"]:
         rows.append(("note", "too few frames for their memory: the errors are lower bounds"))
 
-    report = {"profile": result, "step": across, "provenance": result.provenance}
+    report = {"profile": result, "step": across, "between": between, "provenance": result.provenance}
+    tables = (("Mean over frames", rows), *(() if between is None else between.tables()))
     draw = drawing("plot_profile", values, result)
-    return Outcome(report, (("Mean over frames", rows),), {values["output"]: result}, draw)
+    return Outcome(report, tables, {values["output"]: result}, draw)
 
 
 SLICES = o.Option(
@@ -386,6 +396,8 @@ COMMANDS = (
             "gpuhomog trajectory run.xtc --topology run.tpr --spacing 0.2 -o profile.csv --plot profile.pdf",
             "gpuhomog trajectory run.xtc --topology run.tpr --spacing 0.2 --to-quantity electrostatic_potential",
             "gpuhomog trajectory slab.extxyz --spacing 0.5 --to-quantity electrostatic_potential --boundary p,p,o",
+            "gpuhomog trajectory run.xtc --topology run.tpr --spacing 0.2 --to-quantity electrostatic_potential "
+            "--between 5,30 --width 4",
             "gpuhomog trajectory run.extxyz --spacing 0.5 --start 100 --stop 600",
             "gpuhomog trajectory run.xyz --charges Na=1,Cl=-1 --cell 20,20,60 --spacing 0.5",
         ),
@@ -402,6 +414,13 @@ COMMANDS = (
             o.BIN,
             CHARGES_OR_POTENTIAL,
             SLAB_OR_CELL,
+            replace(o.BETWEEN, required=False, here="The step of the mean potential, with an error of its own."),
+            replace(
+                o.WIDTH,
+                parse=p.length,
+                metavar="X",
+                here="Around each position of --between. Default: one cell of --spacing.",
+            ),
             result_out(),
             o.PLOT,
             o.FIGURE_WIDTH,

@@ -119,6 +119,22 @@ def made_of(field: Field, values: dict[str, Any]) -> Field:
     return electrostatic_potential(field) if values["to_quantity"] else field
 
 
+def density_beside(inputs: Inputs, values: dict[str, Any]) -> Field:
+    """The density of the file that --density names; InputError if that does not say that it is one."""
+    density = inputs.beside(values, values["density"])
+    check_says_density(values["density"], density.quantity)
+    return density
+
+
+def check_says_density(file: Path, quantity: str) -> None:
+    """InputError for a file beside the input, for which no option says what it holds, that does not say it either."""
+    if quantity == "scalar":
+        raise InputError(
+            f"--density {file}: the file does not say that it holds a density. gpuhomog convert {file} --quantity "
+            "electron_density -o density.h5 makes one that does."
+        )
+
+
 def check_making(values: dict[str, Any]) -> None:
     """Options that make a charge density fit together."""
     if values["ion_charges"] is None and values["ion_width"] is not None:

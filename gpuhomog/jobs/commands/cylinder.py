@@ -16,13 +16,13 @@ from ...operators.potentials.budget import CASES, potential_budget
 from ...operators.potentials.cylinder_potential import cylinder_potential, cylinder_potential_field
 from ...operators.potentials.deviation_decay import AVERAGES, DISC, FIXED_DISC, deviation_decay
 from ...operators.profiles.planar import planar_average
+from ...units import POTENTIALS
 from .. import options as o
 from .. import parsing as p
 from ..task import Command, Inputs, Outcome, Rows
 from .common import check_making, drawing, grid_report, made, outcome_of, result_out, value_report, value_rows
 
 POINTS = ("at", "point")
-POTENTIALS = ("electrostatic_potential", "electron_potential_energy")
 
 
 def check_cylinder(values: dict[str, Any]) -> None:
@@ -50,13 +50,18 @@ def given(values: dict[str, Any], *names: str) -> list[str]:
     return [name for name in names if values[name] is not None and values[name] is not False]
 
 
-def run_cylinder(field: Field, values: dict[str, Any]) -> Outcome:
-    """Potential of the charge within a cylinder: at planes, at a point, or at all points."""
-    if field.quantity in POTENTIALS:
+def check_sums(quantity: str) -> None:
+    """InputError for a potential, of which no charge is summed."""
+    if quantity in POTENTIALS:
         raise InputError(
-            f"--radius sums charge, and the file holds an {field.quantity}: gpuhomog potential FILE --to-quantity "
+            f"--radius sums charge, and the file holds an {quantity}: gpuhomog potential FILE --to-quantity "
             "charge_density -o charge.h5 makes a charge density of it."
         )
+
+
+def run_cylinder(field: Field, values: dict[str, Any]) -> Outcome:
+    """Potential of the charge within a cylinder: at planes, at a point, or at all points."""
+    check_sums(field.quantity)
     axis, radius = values["axis"] or "c", values["radius"]
     how = {name: values[name] for name in ("side", "edge", "end_weights", "x_low", "x_high")}
     if values["at"] is not None or values["point"] is not None:

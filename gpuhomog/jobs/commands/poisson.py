@@ -23,7 +23,7 @@ from .. import options as o
 from .. import parsing as p
 from ..task import Command, Inputs, Outcome, Rows
 from .averages import along_xyz, spread_rows
-from .common import check_making, drawing, grid_report, made, result_out, value_report, value_rows
+from .common import check_making, density_beside, drawing, grid_report, made, result_out, value_report, value_rows
 from .cylinder import CYLINDER_OPTIONS, check_cylinder, given, run_cylinder
 from .potentials import SHOWS_VACUUM
 
@@ -100,7 +100,7 @@ def axis_of(field: Field, values: dict[str, Any]) -> str | None:
 def density_of(inputs: Inputs, field: Field, values: dict[str, Any]) -> Field | None:
     """The density that shows where the vacuum is: of the input itself, if it is one."""
     if values["density"] is not None:
-        return inputs.beside(values, values["density"])
+        return density_beside(inputs, values)
     return field if field.quantity == "charge_density" else None
 
 

@@ -16,7 +16,7 @@ from ...operators.profiles.planar import planar_average
 from .. import options as o
 from .. import parsing as p
 from ..task import Command, Inputs, Outcome
-from .common import check_making, made, outcome_of, result_out
+from .common import check_making, density_beside, made, outcome_of, result_out
 
 
 def check_step(values: dict[str, Any]) -> None:
@@ -32,7 +32,7 @@ def run_step(inputs: Inputs, values: dict[str, Any]) -> Outcome:
     profile = planar_average(field, values["axis"])
     density = None
     if values["density"] is not None:
-        density = planar_average(inputs.beside(values, values["density"]), values["axis"])
+        density = planar_average(density_beside(inputs, values), values["axis"])
     result = potential_step(
         profile,
         density=density,

@@ -37,7 +37,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...device import Device
 from ...errors import InputError, counted
-from ...parallel import Comm, Slab
+from ...parallel import Comm, Serial, Slab, in_step
 from ...results import Measurement, Result, Tables
 from .bloch import (
     BlochString,
@@ -267,7 +267,8 @@ def pumped_charge(
     Source: eq. 14 of the paper. Raises InputError as these do, for phases that change by more than π/2 between two
     parameters, and for states of two parameters that do not overlap.
     """
-    strings = (grid_states(states, cell, axis, device, slab, comm) for states in u)
+    parameters = in_step(comm or Serial(), u, "parameters")
+    strings = (grid_states(states, cell, axis, device, slab, comm) for states in parameters)
     return _pumped(strings, zeta, occupation, time_step, time_unit)
 
 

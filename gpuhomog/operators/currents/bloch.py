@@ -33,7 +33,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...device import Device, choose_device
 from ...errors import InputError
 from ...grid import Grid, axis_index
-from ...parallel import Comm, Serial, Slab, agreed
+from ...parallel import Comm, Serial, Slab, agree_on, agreed
 
 Array = NDArray[np.float64]
 Complex = NDArray[np.complex128]
@@ -238,27 +238,34 @@ def grid_states(
     slab: Slab | None,
     comm: Comm | None,
 ) -> States:
-    """States on a grid along one string."""
-    if len(u) == 0:
-        raise InputError("No k: give the states of each k of the string.")
-    first = np.shape(u[0])
-    index = axis_index(axis)
-    period, volume = _period_and_volume(first[1:], np.asarray(cell, dtype=np.float64), index)
-    shape = (*first[1:], 1, 1)[:3]
-    whole = list(shape)
-    start = 0
-    if slab is not None:
-        whole[slab.axis], start = slab.n, slab.start if slab.axis == index else 0
+    """States on a grid along one string; collective."""
+    ranks = comm or Serial()
+    with agreed(ranks):
+        if len(u) == 0:
+            raise InputError("No k: give the states of each k of the string.")
+        first = np.shape(u[0])
+        index = axis_index(axis)
+        rows = np.asarray(cell, dtype=np.float64)
+        period, volume = _period_and_volume(first[1:], rows, index)
+        shape = (*first[1:], 1, 1)[:3]
+        whole = list(shape)
+        start = 0
+        if slab is not None:
+            whole[slab.axis], start = slab.n, slab.start if slab.axis == index else 0
+        chosen = choose_device(device)
+    facts = {"number of k": len(u), "number of bands": first[0], "grid": whole, "axis": index, "cell": rows.tolist()}
+    agree_on(ranks, facts, "read states")
     fraction = (start + np.arange(shape[index])) / whole[index]
     position = np.broadcast_to(np.expand_dims(fraction, [i for i in range(3) if i != index]), shape).ravel()
 
     def vectors(j: int) -> Any:
-        values = np.asarray(u[j])
-        if values.shape != first:
-            raise InputError(
-                f"The states of k number {j} have the shape {values.shape}, those of the first {first}: a string has "
-                "one number of bands and one grid."
-            )
+        with agreed(ranks):  # a rank may fail to read its part
+            values = np.asarray(u[j])
+            if values.shape != first:
+                raise InputError(
+                    f"The states of k number {j} have the shape {values.shape}, those of the first {first}: a string "
+                    "has one number of bands and one grid."
+                )
         if values.dtype not in (np.complex64, np.complex128):
             values = values.astype(np.complex128)
         return values.reshape(len(values), -1)
@@ -271,8 +278,8 @@ def grid_states(
         weight=volume / float(np.prod(whole)),
         period=period,
         step={"step": "overlaps of states on a grid", "grid": whole[: len(first) - 1], "axis": index},
-        device=choose_device(device),
-        comm=comm or Serial(),
+        device=chosen,
+        comm=ranks,
     )
 
 

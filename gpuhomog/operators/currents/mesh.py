@@ -35,7 +35,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...device import Device
 from ...errors import InputError
 from ...grid import AXIS_NAMES, Grid
-from ...parallel import Comm, Slab
+from ...parallel import Comm, Serial, Slab, agree_on, agreed
 from ...results import Measurement, Result, Tables
 from .berry_phase import MOST_STEP, PHASE_ROUNDING, check_occupation, nearest_branch, wrapped
 from .bloch import LEAST_SINGULAR, Complex, Rows, States, check_links, grid_states, smallest_singular
@@ -109,10 +109,12 @@ def bloch_mesh(
     Raises InputError for states that are not orthonormal on one cell, a mesh of one k, and overlaps whose smallest
     singular value is below 0.3.
     """
-    if len(u.shape) != 7 or int(np.prod(u.shape[:3])) < 2:
-        raise InputError(
-            f"States of shape {tuple(u.shape)}: give (N_a, N_b, N_c, bands, n_a, n_b, n_c), with two k or more."
-        )
+    with agreed(comm or Serial()):
+        if len(u.shape) != 7 or int(np.prod(u.shape[:3])) < 2:
+            raise InputError(
+                f"States of shape {tuple(u.shape)}: give (N_a, N_b, N_c, bands, n_a, n_b, n_c), with two k or more."
+            )
+    agree_on(comm or Serial(), {"mesh of k": [int(n) for n in u.shape[:3]]}, "read states")
     in_order = _InOrder(u)
     along = [grid_states(in_order, cell, axis, device, slab, comm) for axis in range(3)]
     states, mesh = along[0], in_order.mesh

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...averaging_kernels import gaussian_tail
+from ...results import unit_after
 from ...units import CHARGE
 from ..profiles.bulk import N_SPREAD, Body, Period
 from ..profiles.unrolled import Unrolled
@@ -65,7 +66,8 @@ def why_no_bulk(
         )
     if gross > 1e-9 * line.gross and abs(net) > (NEUTRAL_PERIOD if period else NEUTRAL_WINDOW) * gross:
         place = f"one period of {period.length:.4g} Å around x_b" if period else "the bulk window"
-        return f"no neutral bulk: {place} carries {net:.3g} {unit}, so the value would change with x_b"
+        also = "" if unit == CHARGE else ": subtract the value of the bulk as a reference"
+        return f"no neutral bulk: {place} carries {net:.3g}{unit_after(unit)}, so the value would change with x_b{also}"
     return None
 
 

@@ -28,7 +28,7 @@ from ...errors import InputError, counted
 from ...grid import Grid
 from ...results import Result, Tables
 from ...structure import Structure
-from ..excess.terminations import NEUTRAL_QUANTUM, Termination, polarization_quantum
+from ..excess.terminations import NEUTRAL_QUANTUM, PolarizationQuantum, Termination, polarization_quantum
 from ..profiles.planar import Planes
 from .point_charges import NEUTRAL, PointCharges, crystal_surface_charge
 
@@ -42,6 +42,7 @@ class PointTerminations(Result):
 
     cuts      gaps between planes of ions, in order, with the charge of a cut there, matter above it [e/Å^2]
     levels    (n,) positions of the planes [Å];  plane_charges  (n,) charge of each [e/Å^2]
+    plane_elements  elements in each plane, such as "Zn" or "Ca, O"; "" where they are not known
     polar     True if no gap is neutral
     quantum   e/A (2e/A for paired electrons) [e/Å^2]
     planes, spacing, area   name; d [Å]; A [Å^2]
@@ -55,12 +56,19 @@ class PointTerminations(Result):
     planes: str
     spacing: float
     area: float
+    plane_elements: tuple[str, ...] = ()
     provenance: tuple[Mapping[str, Any], ...] = ()
 
     def tables(self) -> Tables:
         """Titles, and rows of name and text under each, as the terminal shows them."""
+        n = len(self.cuts)
+        ends = [self.plane_elements[(i + 1) % n] if self.plane_elements else "" for i in range(n)]
         cuts = [
-            (f"cut at {cut.position:.4f} Å", f"{cut.charge}{' (neutral)' if cut.neutral else ''}") for cut in self.cuts
+            (
+                f"cut at {cut.position:.4f} Å{f', {end} outermost' if end else ''}",
+                f"{cut.charge}{' (neutral)' if cut.neutral else ''}",
+            )
+            for cut, end in zip(self.cuts, ends, strict=True)
         ]
         how = (
             ("polar", "yes: no gap between planes is neutral" if self.polar else "no"),
@@ -83,12 +91,18 @@ def ions_on_planes(structure: Structure, cell: ArrayLike, planes: Planes) -> tup
     if structure.charges is None:
         raise InputError('The structure states no charges: give them, as Structure(…, charges=[…]) or {"Na": 1, ...}.')
     quantum = polarization_quantum(cell, planes)
+    x = _along(structure, cell, quantum)
+    step = {"step": "ions on planes", "planes": quantum.planes, "ions": len(structure)}
+    return PointCharges(x, structure.charges / quantum.area, quantum.area, (step,)), quantum.spacing, quantum.planes
+
+
+def _along(structure: Structure, cell: ArrayLike, quantum: PolarizationQuantum) -> NDArray[np.float64]:
+    """Positions of the ions along the normal, from 0 to the spacing of the planes [Å]."""
     indices = np.array([int(word) for word in quantum.planes.strip("()").split()])
     reciprocal = Grid((1, 1, 1), np.asarray(cell, dtype=np.float64)).reciprocal
     x = (structure.positions @ (indices @ reciprocal) / (2 * np.pi)) % 1.0 * quantum.spacing
     x[quantum.spacing - x < SAME_PLANE] = 0.0
-    step = {"step": "ions on planes", "planes": quantum.planes, "ions": len(structure)}
-    return PointCharges(x, structure.charges / quantum.area, quantum.area, (step,)), quantum.spacing, quantum.planes
+    return np.asarray(x)
 
 
 def point_terminations(
@@ -110,7 +124,11 @@ def point_terminations(
         )
     first = np.concatenate([[True], np.diff(x) > SAME_PLANE])
     levels, charges = x[first], np.add.reduceat(q, np.flatnonzero(first))
-    quantum = polarization_quantum(cell, planes, paired=paired).along_normal
+    family = polarization_quantum(cell, planes, paired=paired)
+    quantum, along = family.along_normal, _along(structure, cell, family)
+    plane = np.searchsorted(levels, along, side="right") - 1
+    known = np.asarray(structure.symbols)
+    elements = [sorted(set(known[(plane == i) & (structure.numbers > 0)])) for i in range(len(levels))]
     cuts = []
     for number, start in enumerate(levels):
         stop = levels[number + 1] if number + 1 < len(levels) else levels[0] + spacing
@@ -139,5 +157,6 @@ def point_terminations(
         name,
         spacing,
         float(points.area or 0.0),
+        tuple(", ".join(names) for names in elements),
         (*points.provenance, done),
     )

@@ -24,12 +24,13 @@ Out  the sums at the planes of the field's own slab, on its device.
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 from zlib import crc32
 
 from ...device import Device
 from ...errors import InputError
-from ...fft import SLOWEST_FIRST
+from ...fft import SLOWEST_FIRST, rescaled
 from ...field import Field
 from ...grid import axis_index
 from ...parallel import Comm, Slab, agree_on, transpose
@@ -52,15 +53,19 @@ def cylinder_sums(field: Field, kernel: MarchFit | CylinderTable, axis: int | st
     broadcast one).
     """
     normal = axis_index(axis)
-    device, comm, slab, values = field.device, field.comm, field.slab, field.values
+    device, comm, slab = field.device, field.comm, field.slab
     _check(field, kernel, normal, side)
-    if comm.size > 1 and slab.axis == normal:
-        return _sums_across_slabs(device, comm, slab, values, kernel, side)
-    if comm.size > 1:
-        return _sums_along_slabs(device, comm, slab, values, kernel, normal, side)
-    if isinstance(kernel, MarchFit):
-        return device.cylinder_march(values, kernel, axis=normal, side=side)
-    return device.cylinder_convolve(values, kernel, axis=normal, side=side)
+
+    def sums(values: Any) -> list[Any]:
+        if comm.size > 1 and slab.axis == normal:
+            return [_sums_across_slabs(device, comm, slab, values, kernel, side)]
+        if comm.size > 1:
+            return [_sums_along_slabs(device, comm, slab, values, kernel, normal, side)]
+        if isinstance(kernel, MarchFit):
+            return [device.cylinder_march(values, kernel, axis=normal, side=side)]
+        return [device.cylinder_convolve(values, kernel, axis=normal, side=side)]
+
+    return rescaled(device, field.values, field.grid.shape[normal] * prod(kernel.shape), sums, comm)[0]
 
 
 def _padded(device: Device, values: Any, axis: int, n: int) -> Any:

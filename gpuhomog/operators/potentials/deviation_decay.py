@@ -35,6 +35,7 @@ from numpy.typing import ArrayLike
 
 from ...device import Device
 from ...errors import InputError, check_word
+from ...fft import in_range
 from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, axis_index
 from ...parallel import Slab
@@ -260,7 +261,8 @@ def _waves(field: Field, cylinder: Cylinder, point: Array) -> tuple[Array, Array
         arranged = values.transpose(cylinder.order_of_axes)
         sums = np.zeros((slab.n_local, lengths.shape[1]))
         for start in range(0, slab.n_local, PLANES_AT_ONCE):
-            spectra = device.to_host(device.rfft_planes(arranged[start : start + PLANES_AT_ONCE]))
+            planes, power = in_range(device, arranged[start : start + PLANES_AT_ONCE], of_class.size)
+            spectra = device.to_host(device.rfft_planes(planes)).astype(complex) * power
             for plane, spectrum in enumerate(spectra.reshape(len(spectra), -1), start=start):
                 sums[plane] = np.bincount(of_class, (spectrum * phases).real, lengths.shape[1])
         return (sums,)

@@ -230,8 +230,8 @@ def inner_potential(
     sampling = check_sampling(sampling)
     profile = profile_of(field, axis)
     is_charge = profile.quantity == "charge_density"
-    if is_charge and density is not None:
-        raise InputError("A charge density needs no other beside it: leave density out.")
+    if density is not None:
+        check_needs_density(profile.quantity)
     step = potential_step(profile, period=period, x_b=x_b, sampling=sampling)
     assert step.x_b is not None and step.line is not None  # a slab, not an interface
     charge = profile if is_charge else None if density is None else _beside(density, axis, profile)
@@ -280,12 +280,23 @@ def _against_density(
     return file, levels
 
 
+def check_needs_density(quantity: str) -> None:
+    """InputError for a charge density, which needs no other beside it."""
+    if quantity == "charge_density":
+        raise InputError("A charge density needs no other beside it: leave density out.")
+
+
+def check_is_charge(quantity: str) -> None:
+    """InputError for the quantity of a density beside a potential that is no charge density."""
+    if quantity != "charge_density":
+        raise InputError(
+            f"density is of quantity {quantity}: give the charge_density of the same slab, ions and electrons."
+        )
+
+
 def _beside(density: Field | Profile, axis: Planes | None, potential: Profile) -> Profile:
     """The charge density that belongs to a potential; InputError if it is that of another cell."""
-    if density.quantity != "charge_density":
-        raise InputError(
-            f"density is of quantity {density.quantity}: give the charge_density of the same slab, ions and electrons."
-        )
+    check_is_charge(density.quantity)
     profile = profile_of(density, axis)
     here, there = (
         np.array([one.length, one.length + one.position[0], one.area or 0.0]) for one in (profile, potential)

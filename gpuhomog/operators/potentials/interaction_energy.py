@@ -91,6 +91,15 @@ class InteractionEnergy(Result):
         return ("Electrostatic energy", energies), ("Of what", how)
 
 
+def check_interacts(quantity: str) -> None:
+    """InputError for every quantity but a charge density."""
+    if quantity != "charge_density":
+        raise InputError(
+            f"An interaction energy is that of two charge densities, and one field is of quantity {quantity}: make a "
+            "charge density of it, gh.charge_density."
+        )
+
+
 def interaction_energy(first: Field, second: Field, boundary: str | Sequence[str] | None = None) -> InteractionEnergy:
     """Electrostatic energy between two charge densities on one grid, with their overlap and self-energies.
 
@@ -102,11 +111,7 @@ def interaction_energy(first: Field, second: Field, boundary: str | Sequence[str
     neutral on its own where two or three axes are periodic.
     """
     for field in (first, second):
-        if field.quantity != "charge_density":
-            raise InputError(
-                f"An interaction energy is that of two charge densities, and one field is of quantity "
-                f"{field.quantity}: make a charge density of it, gh.charge_density."
-            )
+        check_interacts(field.quantity)
     first.check_points_of(second)
     grid = first.grid
     wanted = grid.boundary if boundary is None else boundary

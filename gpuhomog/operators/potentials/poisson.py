@@ -51,7 +51,7 @@ from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, parse_boundary
 from ...parallel import Slab
 from ...reduction import JOIN, SUM, Arrays, Reduction
-from ...units import FOUR_PI_KAPPA
+from ...units import FOUR_PI_KAPPA, POTENTIALS
 from ..profiles.unrolled import quiet_runs
 from .derivatives import gradient
 from .truncated import coulomb_kernel, padded_grid
@@ -90,16 +90,21 @@ def electrostatic_potential(field: Field, boundary: str | Sequence[str] | None =
             f"boundary = {boundary!r} is for the potential of a charge_density, and this is a {field.quantity}: leave "
             "it out."
         )
+    check_makes_potential(field.quantity)
     if field.quantity == "electrostatic_potential":
         return field.internal()
-    if field.quantity != "electron_potential_energy":
-        raise InputError(
-            f"An electrostatic potential is made from a charge_density or an electron_potential_energy, and this is of "
-            f'quantity {field.quantity}: name it when reading, quantity="charge_density", or add the ions to an '
-            "electron_density first, gh.charge_density(field, ion_charges={...})."
-        )
     field = field.internal()
     return field.derive(-field.values, "electrostatic potential", quantity="electrostatic_potential", unit="V")
+
+
+def check_makes_potential(quantity: str) -> None:
+    """InputError for a quantity that has no electrostatic potential."""
+    if quantity not in ("charge_density", *POTENTIALS):
+        raise InputError(
+            f"An electrostatic potential is made from a charge_density or an electron_potential_energy, and this is of "
+            f'quantity {quantity}: name it when reading, quantity="charge_density", or add the ions to an '
+            "electron_density first, gh.charge_density(field, ion_charges={...})."
+        )
 
 
 def electric_field(field: Field, boundary: str | Sequence[str] | None = None) -> tuple[Field, Field, Field]:

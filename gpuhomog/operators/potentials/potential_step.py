@@ -37,7 +37,7 @@ from ...errors import InputError, counted
 from ...field import Field
 from ...grid import OPEN
 from ...results import Measurement, Profile, Result, Tables, between_positions, difference
-from ...units import FIELD, FOUR_PI_KAPPA, MOMENT, VOLT
+from ...units import FIELD, FOUR_PI_KAPPA, MOMENT, POTENTIALS, VOLT
 from ..excess.bulk_charge import NEUTRAL_PERIOD, SCALES_APART
 from ..excess.charge_profile import profile_of
 from ..excess.line_moments import first_moment, first_moment_error
@@ -191,19 +191,11 @@ def potential_step(
     that does not exist is not defined, with the reason.
     """
     sampling = check_sampling(sampling)
-    if field.quantity not in ("electrostatic_potential", "electron_potential_energy", "charge_density"):
-        raise InputError(
-            f"A potential step needs an electrostatic_potential, an electron_potential_energy or a charge_density, and "
-            f"this is of quantity {field.quantity}: name it when reading, or make a charge density with "
-            "gh.charge_density."
-        )
+    check_steps(field.quantity)
     if x_b is not None and not isfinite(x_b):
         raise InputError(f"x_b = {x_b}: give a finite position in Å.")
-    if density is not None and (field.quantity == "charge_density" or between is not None):
-        why = (
-            "A charge density shows itself where it is empty" if between is None else "An interface asks for no vacuum"
-        )
-        raise InputError(f"{why}: leave density out.")
+    if density is not None:
+        check_asks_for_vacuum(field.quantity, between)
     profile = profile_of(field, axis)
     if profile.quantity == "charge_density":
         return _from_charge(profile, period, x_b, between, sampling)
@@ -219,10 +211,32 @@ def potential_step(
     return _across_slab(profile, line, low_run, high_run, period, x_b, source)
 
 
+def check_steps(quantity: str) -> None:
+    """InputError for a quantity that has no potential step."""
+    if quantity not in ("charge_density", *POTENTIALS):
+        raise InputError(
+            f"A potential step needs an electrostatic_potential, an electron_potential_energy or a charge_density, and "
+            f"this is of quantity {quantity}: name it when reading, or make a charge density with gh.charge_density."
+        )
+
+
+def check_asks_for_vacuum(quantity: str, between: Sequence[float] | None) -> None:
+    """InputError where a density beside the field would not be used."""
+    if between is not None:
+        raise InputError("An interface asks for no vacuum: leave density out.")
+    if quantity == "charge_density":
+        raise InputError("A charge density shows itself where it is empty: leave density out.")
+
+
+def check_shows_vacuum(quantity: str) -> None:
+    """InputError for the quantity of a density beside a potential that is no density."""
+    if quantity not in ("electron_density", "charge_density"):
+        raise InputError(f"density is of quantity {quantity}: give an electron_density or a charge_density.")
+
+
 def _empty(density: Profile, profile: Profile) -> NDArray[np.bool_]:
     """Where a density is nearly zero; InputError if it is on other planes."""
-    if density.quantity not in ("electron_density", "charge_density"):
-        raise InputError(f"density is of quantity {density.quantity}: give an electron_density or a charge_density.")
+    check_shows_vacuum(density.quantity)
     if len(density.values) != len(profile.values) or abs(density.length / profile.length - 1) > 1e-4:
         raise InputError(
             f"The density has {counted(len(density.values), 'plane')} over {density.length:.6g} Å and the potential "
@@ -497,7 +511,8 @@ def _remarks_on_vacua(vacua: tuple[_Plateau, _Plateau], is_open: bool) -> list[s
     bent = [side for side, vacuum in zip(SIDES, vacua, strict=True) if vacuum.bent]
     if steepest >= FLAT_FIELD:
         remarks.append(
-            f"the vacuum is not flat, its field is {steepest:.3g} V/Å (VASP's limit: 0.1); levels are at the faces"
+            f"the vacuum is not flat, its field is {steepest:.3g} V/Å (VASP's limit: 0.1); levels are at the faces, "
+            f"known to {FACE_UNCERTAINTY:g} Å. A dipole correction removes it"
         )
     elif significant and not bent:
         remarks.append(

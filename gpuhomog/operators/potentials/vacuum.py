@@ -37,7 +37,7 @@ from ...grid import AXIS_NAMES, OPEN, axis_index
 from ...parallel.exchange import at
 from ...results import Measurement, Profile, Result, Tables, between_positions, weighted_sum
 from ...streaming import Unread
-from ...units import ENERGY, FIELD, FOUR_PI_KAPPA, MOMENT
+from ...units import ENERGY, FIELD, FOUR_PI_KAPPA, MOMENT, POTENTIALS
 from ..averages.streamed import digest_of
 from ..excess.charge_profile import profile_of
 from ..excess.line_moments import first_moment, first_moment_error
@@ -207,7 +207,7 @@ def dipole_correction(
     """
     across = axis_index(axis)
     name = AXIS_NAMES[across]
-    if field.quantity not in ("electrostatic_potential", "electron_potential_energy"):
+    if field.quantity not in POTENTIALS:
         raise InputError(
             f"A dipole correction is for an electrostatic_potential or an electron_potential_energy, and this is a "
             f'{field.quantity}: of a charge density gh.electrostatic_potential(field, "p,p,o") has no such field.'

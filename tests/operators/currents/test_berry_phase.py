@@ -172,6 +172,67 @@ def test_along_an_axis_in_three_dimensions_and_on_ranks(triclinic, axis, split):
         assert string.density_centre / length == pytest.approx(STRING.density_centre / PERIOD, abs=1e-12)
 
 
+class Unreadable(list):
+    """States of which those of one k cannot be read."""
+
+    def __getitem__(self, j):
+        if j == 3:
+            raise OSError("the disk is gone")
+        return super().__getitem__(j)
+
+
+def fewer_bands(u):
+    u[3] = u[3][:1]
+    return u
+
+
+ODD = {
+    "unreadable": (Unreadable, OSError, "rank 1 of 3: the disk is gone"),
+    "fewer bands": (fewer_bands, InputError, "rank 1 of 3: The states of k number 3 have the shape"),
+    "fewer k": (lambda u: u[:-1], InputError, "number of k is 24 on rank 0 and 23 on rank 1"),
+    "no k": (lambda u: [], InputError, "rank 1 of 3: No k"),
+    "one band": (lambda u: [part[:1] for part in u], InputError, "number of bands is 2 on rank 0 and 1 on rank 1"),
+    "no grid": (lambda u: [part[..., 0] for part in u], InputError, "rank 1 of 3: States on a grid"),
+}
+"""What one of three ranks does to its states, and what all are told."""
+
+
+def refusals(operator, triclinic, odd):
+    """What each of three ranks is told, of which the second has other states."""
+    volume = abs(np.linalg.det(triclinic))
+    u = [part[:, None, None, :] * np.sqrt(PERIOD / volume) * np.ones((1, 3, 2, 1)) for part in STATES.astype(complex)]
+
+    def work(comm):
+        slab = Slab.of(3, comm.rank, 3, 0)
+        mine = [part[:, slab.planes] for part in u]
+        try:
+            operator(odd(mine) if comm.rank == 1 else mine, triclinic, "c", slab=slab, comm=comm)
+        except (InputError, OSError) as error:
+            return type(error), str(error)
+
+    return together(3, work)
+
+
+@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("several", [False, True])
+def test_a_rank_that_has_other_states_is_everybodys(triclinic, name, several):
+    """No rank waits for one that refused alone, whether it is asked for a string or for several."""
+    odd, kind, words = ODD[name]
+    operator = (lambda u, *a, **b: gh.pumped_charge([u, u], *a, **b)) if several else gh.bloch_string
+    told = refusals(operator, triclinic, odd)
+    assert len(set(told)) == 1
+    assert told[0][0] is kind and words in told[0][1]
+
+
+def test_ranks_with_other_numbers_of_parameters(triclinic):
+    def operator(u, *arguments, **more):
+        return gh.pumped_charge([u] * (2 if more["comm"].rank == 1 else 3), *arguments, **more)
+
+    told = refusals(operator, triclinic, lambda u: u)
+    sentence = "Rank 1 has 2 parameters, and rank 0 more: give all ranks as many, each its part."
+    assert told == [(InputError, sentence)] * 3
+
+
 def cycle(k, t, size=0.8, centre=0.0):
     """Rice and Mele; encloses the closing of the gap if centre is within the circle."""
     change = centre + 0.5 * np.cos(t)

@@ -223,8 +223,11 @@ class TestReference:
 
     def test_a_wrong_reference_leaves_a_bulk_that_is_not_neutral(self):
         profile = cleaved(0.0, 30.0, 1500, 150, 0.4)
-        found = gh.surface_excess(profile, reference=0.3, x_surface=(0.0, 30.0), period=1.0, sampling="cell")
-        assert "no neutral bulk" in found.low.reason
+        options = {"reference": 0.3, "x_surface": (0.0, 30.0), "period": 1.0, "sampling": "cell"}
+        assert "no neutral bulk" in gh.surface_excess(profile, **options).low.reason
+        scalar = gh.Profile(profile.position, profile.values, None, "scalar", profile.length, boundary=profile.boundary)
+        reason = gh.surface_excess(scalar, **options).low.reason
+        assert "carries 0.1, so" in reason and reason.endswith("subtract the value of the bulk as a reference")
 
 
 class TestInterface:

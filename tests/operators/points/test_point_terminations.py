@@ -31,6 +31,21 @@ def test_zincblende_111_by_hand():
     assert twice.quantum == pytest.approx(2 / found.area)
 
 
+def test_each_cut_names_the_plane_that_it_leaves_outermost():
+    """Zinc oxide along c: matter lies above a cut, so the cut below zinc has zinc outermost; planes of two elements."""
+    cell = np.array([[3.25, 0, 0], [-1.625, 2.8146, 0], [0, 0, 5.2]])
+    heights, numbers = [1.0, 1.6, 3.6, 4.2], np.array([30, 8, 30, 8])
+    structure = gh.Structure(numbers, np.outer(heights, [0, 0, 1.0]), np.array([2.0, -2, 2, -2]))
+    found = gh.point_terminations(structure, cell, "c")
+    for cut in found.cuts:
+        above = min(heights, key=lambda x: (x - cut.position) % 5.2)
+        element = "Zn" if above in (1.0, 3.6) else "O"
+        assert f"cut at {cut.position:.4f} Å, {element} outermost" in str(found)
+    assert found.plane_elements == ("Zn", "O", "Zn", "O")
+    mixed = gh.point_terminations(structure, cell, "a")
+    assert mixed.plane_elements == ("O, Zn",) and "O, Zn outermost" in str(mixed)
+
+
 def test_rock_salt():
     structure, cell = fcc(5.64, (0.5, 0.5, 0.5))
     neutral = gh.point_terminations(structure, cell, (0, 1, 1))  # of the primitive cell: a plane with both ions

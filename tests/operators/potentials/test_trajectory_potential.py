@@ -87,6 +87,48 @@ def test_errors_are_those_of_whole_potentials():
     assert pairs.uncertainty[inside].min() > 1e-3  # though between the ends it fluctuates
 
 
+@pytest.mark.parametrize("boundary", ["periodic", "open"])
+def test_a_step_is_the_mean_of_the_steps_of_frames_with_their_error(boundary):
+    """Windows of parts of cells, one of them across the ends of a periodic cell; frames that are independent."""
+    run = list(frames(512, OBLIQUE, 0.2, 0.7))
+    between, width = ((23.9, 13.3) if boundary == "periodic" else (2.2, 21.1)), 1.7
+    found = gh.trajectory_step(run, between, 0.25, width=width, boundary=boundary)
+    profile = gh.trajectory_potential(run, 0.25, boundary=boundary)
+    assert np.array_equal(found.profile.values, profile.values)
+    length = abs(np.linalg.det(run[0].cell)) / np.linalg.norm(np.cross(*run[0].cell[:2]))
+    x = (np.arange(20000) + 0.5) / 20000 * length
+    cells = np.minimum((x / length * len(profile.values)).astype(int), len(profile.values) - 1)
+    inside = [np.abs((x - at + length / 2) % length - length / 2) < width / 2 for at in between]
+    ends = [profile.values[cells[chosen]].mean() for chosen in inside]
+    assert found.low.value == pytest.approx(ends[0], abs=2e-3) and found.high.value == pytest.approx(ends[1], abs=2e-3)
+    assert found.step.value == pytest.approx(found.high.value - found.low.value, abs=1e-12) and found.step.unit == "V"
+    assert not found.remarks  # halves of windows differ, by less than their errors
+    steps = []
+    for frame in run:
+        spacing = 0.25 * frame.cell[0, 0] / run[0].cell[0, 0]  # as many cells in each
+        one = gh.trajectory_potential([frame] * 4, spacing, boundary=boundary).values[cells]
+        steps.append(one[inside[1]].mean() - one[inside[0]].mean())
+    assert found.step.uncertainty == pytest.approx(np.std(steps) / np.sqrt(len(run)), rel=0.25)
+    assert (found.n_frames, found.converged) == (512, True)
+
+
+def test_a_step_between_levels_that_wander_together_has_no_error():
+    """A dipole layer of one height before charges that come and go behind it: all levels of a cell follow these."""
+    rng = np.random.default_rng(6)
+
+    def run(spread=0.0):
+        for _ in range(64):
+            z, q = np.array([10.0, 11.0, *rng.uniform(20, 28, 2)]), 1 + rng.normal(0, spread)
+            yield gh.Frame(np.outer(z, [0, 0, 1.0]), np.array([q, -q, 1, -1]), np.diag([10.0, 10, 30]))
+
+    found = gh.trajectory_step(run(), (5.0, 15.0), 0.5, width=2.0, boundary="open")
+    assert found.step.value == pytest.approx(-FOUR_PI_KAPPA / 100, rel=1e-12) and found.step.uncertainty < 1e-12
+    assert not found.remarks
+    assert gh.trajectory_step(run(), (5.0, 29.5), 0.5, boundary="open").step.uncertainty > 0.05
+    sloped = gh.trajectory_step(run(0.1), (5.0, 10.5), 0.5, width=1.0, boundary="open")
+    assert any("the potential is not flat, 10.0000 to 11.0000 Å" in remark for remark in sloped.remarks)
+
+
 def of(z, charges, n=4):
     return [gh.Frame(np.outer(z, [0, 0, 1.0]), np.array(charges), 10.0 * np.eye(3))] * n
 
@@ -99,6 +141,20 @@ REFUSED = {
     ),
     "boundary": (lambda: gh.trajectory_potential(of([4, 6], [1.0, -1.0]), 1.0, boundary="slab"), "boundary"),
     "spacing": (lambda: gh.trajectory_potential(of([4, 6], [1.0, -1.0]), 0.0), "positive width"),
+    "overlap": (
+        lambda: gh.trajectory_step(of([4, 6], [1.0, -1.0]), (3, 4), 1.0, width=2.0),
+        "The windows around 3 and 4 Å overlap: they are 2 Å wide and lie 1 Å apart",
+    ),
+    "overlap across the ends": (
+        lambda: gh.trajectory_step(of([4, 6], [1.0, -1.0]), (0.5, 9.5), 1.0, width=2.0),
+        "lie 1 Å apart",
+    ),
+    "beyond an open axis": (
+        lambda: gh.trajectory_step(of([4, 6], [1.0, -1.0]), (2, 9.5), 1.0, width=2.0, boundary="open"),
+        "2 Å around 9.5 Å reaches beyond the open axis, which goes from 0 to 10 Å",
+    ),
+    "width": (lambda: gh.trajectory_step(of([4, 6], [1.0, -1.0]), (2, 8), 1.0, width=-1.0), "width = -1"),
+    "nowhere": (lambda: gh.trajectory_step(of([4, 6], [1.0, -1.0]), (2, np.nan), 1.0), "two finite positions"),
     "few": (lambda: gh.trajectory_potential(of([4, 6], [1.0, -1.0], 3), 1.0), "3 frames"),
 }
 
