@@ -28,14 +28,22 @@ class InputError(GpuhomogError, ValueError):
 
 
 class AdvisedError(InputError):
-    """What cannot be is one sentence, what to do about it the next: a caller may give other advice of its own."""
+    """What cannot be is one sentence, what to do about it the next: a caller may give other advice of its own.
 
-    def __init__(self, reason: str, advice: str) -> None:
+    Both may be one text, as where an error was met is put before it.
+
+    >>> with met_in("task 1: "):
+    ...     raise AdvisedError("The bulk has no period", "Give one.")
+    Traceback (most recent call last):
+    gpuhomog.errors.AdvisedError: task 1: The bulk has no period. Give one.
+    """
+
+    def __init__(self, reason: str, advice: str = "") -> None:
         super().__init__(reason, advice)
         self.reason, self.advice = reason, advice
 
     def __str__(self) -> str:
-        return f"{self.reason}. {self.advice}"
+        return f"{self.reason}. {self.advice}" if self.advice else self.reason
 
 
 class FileFormatError(InputError):

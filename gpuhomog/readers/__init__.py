@@ -101,6 +101,10 @@ def open_source(
 def _open(module: Any, path: Path, choices: Choices) -> Source:
     try:
         source: Source = module.open_source(path, choices)
+    except InputError as error:
+        if isinstance(error, FileFormatError | UnitsError) or str(path) in str(error):
+            raise
+        raise FileFormatError(f"{path}: {error}") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
     if not 0 <= choices.frame < source.n_frames:
@@ -240,10 +244,11 @@ def read(
             review(chosen.source, sums)
     with agreed(ranks):  # a GPU may be full, for one
         if chosen.factor != 1.0:
-            local *= local.dtype.type(chosen.factor)
+            _convert(local, chosen)
         values = where.asarray(local)
     field = chosen.field(values)
-    if not chosen.source.finite or chosen.dtype != np.float64:  # float32 may overflow
+    decoded = chosen.device.decodes_text and chosen.source.decode_planes is not None
+    if not chosen.source.finite or chosen.dtype != np.float64 or decoded:  # what was divided may overflow, and float32
         field.check_finite(str(chosen.source.path))
     return field
 
@@ -295,6 +300,7 @@ class _Chosen:
         kind_of_device = self.device.name.partition(":")[0]
         return options | {"dtype": str(self.dtype), "reproducible": self.reproducible, "device": kind_of_device}
 
+    @np.errstate(over="ignore")  # infinite where it does not fit float32, and refused then
     def planes(self) -> Any:
         """The values of this rank: on the device where that decodes the file's text, else on the host."""
         source, slab = self.source, self.slab
@@ -363,6 +369,18 @@ def _choose(
     if boundary is not None:
         grid = Grid(grid.shape, grid.cell, grid.origin, parse_boundary(boundary))
     return _Chosen(source, grid, name, frame, settled, known, kept, device, comm, reproducible)
+
+
+def _convert(local: Any, chosen: _Chosen) -> None:
+    """Values as read into the unit of the field; InputError if one of them is too large for that."""
+    try:
+        with np.errstate(over="raise"):
+            local *= local.dtype.type(chosen.factor)
+    except FloatingPointError:
+        raise InputError(
+            f"{chosen.source.path}: a value is too large to be converted from {chosen.unit} to {chosen.kept_in}. The "
+            "file is damaged, or its unit is another."
+        ) from None
 
 
 def _identity(chosen: _Chosen) -> dict[str, Any]:

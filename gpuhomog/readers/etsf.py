@@ -30,7 +30,7 @@ from ..units import BOHR
 from .binary import Layout, open_binary, read_layout
 from .compressed import open_bytes
 from .espresso import review_valence_electrons
-from .hdf5 import SIGNATURE
+from .hdf5 import SIGNATURE, check_room, opened
 from .netcdf import MAGIC, classic_variables
 from .source import NOTHING_CHOSEN, Choices, Source
 
@@ -63,7 +63,7 @@ def recognises(head: bytes, path: Path) -> bool:
     try:
         with h5py.File(path, "r") as file:
             said = file.attrs.get("file_format", b"")
-    except OSError:
+    except Exception:  # h5py raises many types for damaged metadata
         return False
     return (said if isinstance(said, bytes) else str(said).encode()).startswith(b"ETSF")
 
@@ -95,17 +95,17 @@ class _InHDF5:
         import h5py
 
         self._path = path
-        with h5py.File(path, "r") as file:
-            self.shapes = {name: stored.shape for name, stored in file.items() if isinstance(stored, h5py.Dataset)}
+        with opened(path) as file:
+            self.shapes = {
+                name: stored.shape
+                for name, stored in file.items()
+                if isinstance(stored, h5py.Dataset) and stored.shape is not None
+            }
 
     def _read(self, name: str, where: Any) -> NDArray[Any]:
-        import h5py
-
-        try:
-            with h5py.File(self._path, "r") as file:
-                return np.asarray(file[name][where])
-        except OSError as error:
-            raise FileFormatError(f"{self._path}: {name} cannot be read ({error}); it is damaged.") from None
+        with opened(self._path) as file:
+            check_room(self._path, file[name])
+            return np.asarray(file[name][where])
 
     def whole(self, name: str) -> NDArray[Any]:
         return self._read(name, ())

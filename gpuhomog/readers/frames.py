@@ -26,10 +26,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import FileFormatError, InputError
 from ..operators.points.trajectory_average import Frame
-from ..structure import SYMBOLS
+from ..structure import SYMBOLS, Structure
 from .compressed import check_is_file
 from .point_charges import CHARGE_ARRAYS, Ions, charges_of, check_cell, read_point_charges, rows_of_cell
-from .trajectories import read_trajectory
+from .trajectories import check_frame, read_trajectory
+from .xyz import SUFFIXES, check_frames
 
 BY_ASE = (".xyz", ".extxyz", ".traj")
 
@@ -80,6 +81,9 @@ def read_frames(
     place = Path(path)
     if is_by_ase(place):
         check_is_file(place)
+    if place.suffix.lower() in SUFFIXES:
+        check_is_file(place)
+        check_frames(place, stop)
     if topology is not None or kind is not None or not (is_by_ase(place) and _is_of_elements(place)):
         return read_trajectory(
             place,
@@ -126,7 +130,8 @@ def _by_ase(
                 raise InputError(f"{where} states no cell: give cell=…, three rows in Å.")
             if cell is not None and number == wanted.start:
                 check_cell(np.asarray(atoms.positions), cell, place)
-            yield Frame(np.asarray(atoms.positions, dtype=np.float64), _charges(atoms, charges, where), rows)
+            found = _charges(atoms, charges, where)
+            yield check_frame(Frame(np.asarray(atoms.positions, dtype=np.float64), found, rows), where)
 
 
 def _atoms(place: Path) -> Generator[Any]:
@@ -153,7 +158,10 @@ def _atoms(place: Path) -> Generator[Any]:
 
 
 def _charges(atoms: Any, charges: Mapping[str, float] | None, where: str) -> NDArray[np.float64]:
-    symbols = atoms.get_chemical_symbols()
+    try:
+        symbols = Structure(atoms.numbers, atoms.positions).symbols
+    except InputError as error:
+        raise FileFormatError(f"{where}: {error}") from None
     if charges is not None:
         return charges_of(symbols, charges, where)
     stated = [atoms.arrays[name] for name in CHARGE_ARRAYS if name in atoms.arrays]

@@ -26,6 +26,7 @@ Out  Source with the stored boundary. Refused: other versions, other HDF5 files,
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._version import SCHEMA_FORMAT, SCHEMA_VERSION
-from ..errors import FileFormatError
+from ..errors import FileFormatError, GpuhomogError
 from .binary import fill
 from .described import check_real, describe
 from .source import NOTHING_CHOSEN, Choices, Source
@@ -41,6 +42,8 @@ from .source import NOTHING_CHOSEN, Choices, Source
 KINDS = ("hdf5",)
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 COPY_BYTES = 32 * 2**20
+_LARGEST_RATIO = 50_000
+"""Of a dataset to what compression leaves of it."""
 
 
 def recognises(head: bytes, path: Path) -> bool:
@@ -64,17 +67,26 @@ def check_version(path: Path, attributes: Mapping[str, Any], found: str) -> None
         )
 
 
-def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
-    """Read everything but the values."""
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """An HDF5 file, open for reading; FileFormatError for whatever its library finds wrong with it."""
     import h5py
 
     try:
         with h5py.File(path, "r") as file:
-            return _open(path, file)
-    except OSError as error:
+            yield file
+    except GpuhomogError:
+        raise
+    except Exception as error:  # h5py raises many types for damaged metadata
         raise FileFormatError(
             f"{path}: cannot be read as HDF5 ({error}); where it was truncated, copy or write it again."
         ) from None
+
+
+def open_source(path: Path, choices: Choices = NOTHING_CHOSEN) -> Source:
+    """Read everything but the values."""
+    with opened(path) as file:
+        return _open(path, file)
 
 
 def _open(path: Path, file: Any) -> Source:
@@ -86,14 +98,14 @@ def _open(path: Path, file: Any) -> Source:
             f"{path}: holds a result ({file['result'].attrs.get('kind')}), not a field. "
             "Read a profile with gpuhomog.read_profile."
         )
-    values = file.get("field/values")
+    values = _object(file, "field/values")
     if not isinstance(values, h5py.Dataset):
         raise FileFormatError(f"{path}: the dataset field/values is missing; the file is incomplete.")
     check_real(path, values.dtype)
-    facts = {name: _stored(file, f"field/{name}") for name in ("cell", "origin", "boundary")}
-    facts |= {name: _stored(file, f"structure/{name}") for name in ("numbers", "positions", "charges")}
+    facts = {name: _stored(path, file, f"field/{name}") for name in ("cell", "origin", "boundary")}
+    facts |= {name: _stored(path, file, f"structure/{name}") for name in ("numbers", "positions", "charges")}
     facts |= {name: values.attrs.get(name) for name in ("quantity", "unit")}
-    facts["provenance"] = _stored(file, "provenance")
+    facts["provenance"] = _stored(path, file, "provenance")
     if facts["quantity"] is None:
         raise FileFormatError(f"{path}: field/values has no attribute quantity; the file is incomplete.")
     described = describe(path, values.shape, facts)
@@ -110,7 +122,7 @@ def _open(path: Path, file: Any) -> Source:
                     _read_by_library(stored, local, start, step)
             if raw:
                 _read_raw(path, raw, local, start, stored_as)
-        except (OSError, KeyError) as error:
+        except Exception as error:  # as in opened
             raise FileFormatError(f"{path}: planes {start}:{stop} cannot be read ({error}).") from None
         return local
 
@@ -181,14 +193,32 @@ def _raw_planes(file: Any, values: Any, start: int, stop: int, step: int) -> Ite
         first = last
 
 
-def _stored(file: Any, name: str) -> Any:
+def _object(file: Any, name: str) -> Any:
+    """What has this name; None if nothing has. One that is there and cannot be opened is an error."""
+    return file[name] if name in file else None  # noqa: SIM401  which would take it for absent
+
+
+def _stored(path: Path, file: Any, name: str) -> Any:
     """The content of a dataset, text as str; None if absent."""
     import h5py
 
-    stored = file.get(name)
+    stored = _object(file, name)
     if not isinstance(stored, h5py.Dataset):
         return None
+    check_room(path, stored)
     return stored.asstr()[()] if h5py.check_string_dtype(stored.dtype) is not None else stored[()]
+
+
+def check_room(path: Path, dataset: Any) -> None:
+    """FileFormatError if a dataset announces more than is stored of it, before anything is allocated for it."""
+    if dataset.is_virtual or dataset.external is not None or dataset.nbytes == 0:
+        return
+    stored, filters = dataset.id.get_storage_size(), dataset.id.get_create_plist().get_nfilters()
+    if dataset.nbytes > stored * (_LARGEST_RATIO if filters else 1):
+        raise FileFormatError(
+            f"{path}: {dataset.name.strip('/')} announces {dataset.nbytes} bytes, and {stored} are stored; the file is "
+            "truncated or damaged."
+        )
 
 
 def _check_complete(path: Path, values: Any) -> None:
@@ -203,3 +233,4 @@ def _check_complete(path: Path, values: Any) -> None:
         present = values.id.get_num_chunks()
     if present != expected:
         raise FileFormatError(f"{path}: {expected - present} of {expected} chunks are missing; writing was cut short.")
+    check_room(path, values)

@@ -27,7 +27,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import FileFormatError, nearest_known
+from ..errors import FileFormatError, GpuhomogError, nearest_known
 from .binary import DAMAGED, Layout, check_size, open_binary, read_layout
 from .compressed import without_compression
 from .described import FACTS, check_real, describe
@@ -70,7 +70,7 @@ def _layout(path: Path, stream: IO[bytes]) -> Layout:
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran_order, dtype = read(stream)
-    except (ValueError, EOFError) as error:
+    except Exception as error:  # NumPy evaluates the header, and raises what that raises
         raise FileFormatError(f"{path}: the header of its array cannot be read ({error}).") from None
     if dtype.hasobject:
         raise FileFormatError(f"{path}: holds Python objects, which are never unpickled. Save an array of numbers.")
@@ -128,7 +128,9 @@ def _open_npz(path: Path, stream: IO[bytes]) -> Source:
                 )
             check_size(path, entry.compress_size)
             facts = {name: _small(path, archive, members[name]) for name in FACTS if name in members}
-    except zipfile.BadZipFile as error:
+    except GpuhomogError:
+        raise
+    except Exception as error:  # zipfile raises many types for damaged entries
         raise FileFormatError(f"{path}: the archive is damaged ({error}).") from None
     stored = entry.compress_type == zipfile.ZIP_STORED
 
@@ -143,7 +145,9 @@ def _open_npz(path: Path, stream: IO[bytes]) -> Source:
                 # The whole array, or a compressed one: through zipfile, which checks the CRC once all is read.
                 with zipfile.ZipFile(again) as archive, archive.open(entry) as member:
                     return read_layout(path, member, layout, start, stop, dtype)
-        except zipfile.BadZipFile as error:
+        except (GpuhomogError, MemoryError):
+            raise
+        except Exception as error:  # as above
             raise FileFormatError(f"{path}: the archive is damaged ({error}).") from None
 
     others = sorted(set(members) - {"values", *FACTS})
@@ -181,7 +185,7 @@ def _small(path: Path, archive: zipfile.ZipFile, name: str) -> Any:
     with archive.open(name) as member:
         try:
             value = np.lib.format.read_array(member, allow_pickle=False)
-        except (ValueError, EOFError, MemoryError) as error:
+        except Exception as error:  # as of the header above
             raise FileFormatError(f"{path}: {name} ({entry.file_size} bytes) cannot be read ({error}).") from None
     return value
 

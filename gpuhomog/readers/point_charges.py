@@ -22,12 +22,13 @@ Out  PointCharges of two columns, Ions of everything else.
 
 from __future__ import annotations
 
+import operator
 import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -37,10 +38,12 @@ from ..operators.points.point_charges import PointCharges
 from ..structure import SYMBOLS, Structure
 from .compressed import check_is_file
 from .text_values import cell_number, cells_of, is_cell_number
+from .xyz import SUFFIXES, check_frames, frame_lines
 
 Array = NDArray[np.float64]
 
 TABLES = (".csv", ".tsv", ".txt", ".dat")
+MOST_FRAMES = 10**12
 CHARGE_ARRAYS = ("charges", "charge", "initial_charges", "q")
 """Names under which ASE keeps what an extended XYZ file calls so."""
 
@@ -100,14 +103,19 @@ def read_point_charges(
     frame    which of several structures, from 0 on
 
     Raises InputError for a file that is not there, for elements without a charge, charges for a table, which has its
-    own, and a cell that is none or too small for its atoms; FileFormatError for what cannot be read.
+    own, a frame that does not exist, and a cell that is none or too small for its atoms; FileFormatError for what
+    cannot be read.
     """
     place = Path(path)
     check_is_file(place)
+    if not isinstance(frame, SupportsIndex) or operator.index(frame) < 0:
+        raise InputError(f"{place}: frame {frame}: give the number of a structure in it, from 0 on.")
     rows = rows_of_cell(cell)
     if place.suffix.lower() in TABLES:
         if charges is not None:
             raise InputError(f"{place}: a table states its charges in the last column: leave the others out.")
+        if frame:
+            raise InputError(f"{place}: a table holds one structure: frame {frame} does not exist (the first is 0).")
         numbers = _table(place)
         if numbers.shape[1] == 2:
             if rows is not None:
@@ -115,8 +123,14 @@ def read_point_charges(
             return PointCharges(numbers[:, 0], numbers[:, 1], provenance=({"step": "read", "file": str(place)},))
         numbers_of = np.zeros(len(numbers), dtype=np.int64)
         return Ions(Structure(numbers_of, numbers[:, :3], numbers[:, 3]), rows)
-    numbers_of, positions, stated, found = _plain_xyz(place) or _by_ase(place, frame)
-    symbols = [SYMBOLS[n] for n in numbers_of]
+    if place.suffix.lower() in SUFFIXES:
+        check_frames(place, min(frame, MOST_FRAMES) + 1)
+    numbers_of, positions, stated, found = _plain_xyz(place, frame) or _by_ase(place, frame)
+    try:
+        atoms = Structure(numbers_of, positions, stated)
+    except InputError as error:
+        raise FileFormatError(f"{place}: {error}") from None
+    symbols = atoms.symbols
     if charges is not None:
         stated = charges_of(symbols, charges, str(place))
     if stated is None:
@@ -180,16 +194,13 @@ def _lines(place: Path) -> list[str]:
 _Read = tuple[NDArray[np.int64], Array, Array | None, Array | None]
 
 
-def _plain_xyz(place: Path) -> _Read | None:
+def _plain_xyz(place: Path, frame: int) -> _Read | None:
     """Lines of symbol, x, y, z and charge, which ASE would read without the charges; None for other files."""
     if place.suffix.lower() != ".xyz":
         return None
-    lines = _lines(place)
-    if len(lines) < 3 or "Properties=" in lines[1] or not lines[0].strip().isdigit():
-        return None
-    atoms = [line.split() for line in lines[2 : 2 + int(lines[0])]]
-    rows = [words for words in atoms if len(words) == 5 and all(map(is_cell_number, words[1:]))]
-    if not len(rows) == len(atoms) == int(lines[0]):
+    comment, *lines = frame_lines(place, frame)
+    atoms = [line.split() for line in lines]
+    if "Properties=" in comment or not all(len(words) == 5 and all(map(is_cell_number, words[1:])) for words in atoms):
         return None
     unknown = sorted({words[0] for words in atoms} - set(SYMBOLS))
     if unknown:
@@ -210,14 +221,15 @@ def _by_ase(place: Path, frame: int) -> _Read:
             atoms: Any = read(place, index=frame, parallel=False)  # the first rank reads, ASE would wait for all
     except Exception as error:  # ASE's readers raise whatever parsing raises
         try:
-            source = open_source(place, survey=False)
+            source = open_source(place, frame=frame, survey=frame > 0)
             if source.structure is not None:
                 known = source.structure
                 return known.numbers, known.positions - source.grid.origin, known.charges, source.grid.cell
         except GpuhomogError:
             pass
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise FileFormatError(f"{place}: ASE cannot read a structure from it ({reason}).") from None
+        what = f"frame {frame} of it, if there are so many" if frame else "a structure from it"
+        raise FileFormatError(f"{place}: ASE cannot read {what} ({reason}).") from None
     stated = next((np.asarray(atoms.arrays[name]) for name in CHARGE_ARRAYS if name in atoms.arrays), None)
     cell = np.asarray(atoms.cell, dtype=np.float64)
     return (

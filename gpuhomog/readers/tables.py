@@ -36,7 +36,7 @@ from ..results import Profile
 from ..structure import Structure
 from ..units import DOUBLE, QUANTITIES, check_quantity, conversion_factor
 from .compressed import check_is_file
-from .hdf5 import SIGNATURE, check_version
+from .hdf5 import SIGNATURE, check_room, check_version, opened
 from .text_values import cell_number, cells_of, is_cell_number
 
 SPACING_TOLERANCE = 2e-3  # of a spacing: positions printed with three decimals and 0.5 Å still pass
@@ -123,7 +123,10 @@ def _own_content(path: Path) -> dict[str, Any] | None:
 def _from_csv(path: Path) -> dict[str, Any]:
     content: dict[str, Any] = {}
     rows: list[str] = []
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise FileFormatError(f"{path}: is not the text that gpuhomog wrote ({error}); it is damaged.") from None
     for line in text.splitlines():
         if line.startswith("# "):
             name, _, value = line[2:].partition(": ")
@@ -156,28 +159,23 @@ def _from_csv(path: Path) -> dict[str, Any]:
 
 
 def _from_hdf5(path: Path) -> dict[str, Any]:
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            check_version(path, file.attrs, ", ".join(sorted(file)) or "nothing")
-            if "result" not in file:
-                raise FileFormatError(f"{path}: holds a field, not a result. Use gpuhomog.read.")
-            return {"kind": str(file["result"].attrs["kind"]), **_load(file["result"])}
-    except (OSError, KeyError) as error:
-        raise FileFormatError(
-            f"{path}: cannot be read as HDF5 ({error}); where it was truncated, copy or write it again."
-        ) from None
+    with opened(path) as file:
+        check_version(path, file.attrs, ", ".join(sorted(file)) or "nothing")
+        if "result" not in file:
+            raise FileFormatError(f"{path}: holds a field, not a result. Use gpuhomog.read.")
+        return {"kind": str(file["result"].attrs["kind"]), **_load(path, file["result"])}
 
 
-def _load(group: Any) -> dict[str, Any]:
+def _load(path: Path, group: Any) -> dict[str, Any]:
     import h5py
 
     content: dict[str, Any] = {}
     for name, stored in group.items():
         if isinstance(stored, h5py.Group):
-            content[name] = _load(stored)
-        elif stored.attrs.get("json", False):
+            content[name] = _load(path, stored)
+            continue
+        check_room(path, stored)
+        if stored.attrs.get("json", False):
             content[name] = json.loads(stored.asstr()[()])
         else:
             value = stored[()]

@@ -410,7 +410,8 @@ class TextValues:
             undecided = decode_fixed_width(text, layout, first, values)
             if undecided.size:
                 self._decide(text, layout, first, values, undecided)
-            consume(first, values)
+            with np.errstate(over="ignore"):  # in a thread, which does not know of it: see readers.read
+                consume(first, values)
             return last - first
 
         def load(descriptor: int, first: int, last: int) -> int:
@@ -479,10 +480,18 @@ class TextValues:
             target = out[first - start : first - start + values.size]
             if divisor == 1.0:
                 target[...] = values
-            elif target.dtype == values.dtype:
-                np.divide(values, divisor, out=target)
-            else:
-                target[...] = values / divisor
+                return
+            try:
+                with np.errstate(over="raise"):
+                    quotients = np.divide(values, divisor, out=target if target.dtype == values.dtype else values)
+            except FloatingPointError:
+                at = first + int(np.abs(values).argmax())
+                raise FileFormatError(
+                    f"{self.file.path}: value {at + 1} of {self.n}, {self.where(at)}, is too large: no number when "
+                    f"divided by {divisor:.6g}. Repair the file or write it again."
+                ) from None
+            if quotients is not target:
+                target[...] = quotients
 
         self.read(start, stop, consume)
         return out

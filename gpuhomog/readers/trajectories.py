@@ -73,7 +73,22 @@ class Trajectory:
             if self._cell is not None and not checked:
                 check_cell(positions, self._cell, self._path)
                 checked = True
-            yield Frame(positions, self.charges, np.asarray(cell, dtype=np.float64), time)
+            frame = Frame(positions, self.charges, np.asarray(cell, dtype=np.float64), time)
+            yield check_frame(frame, f"{self._path}, frame {number}")
+
+
+def check_frame(frame: Frame, where: str) -> Frame:
+    """The frame; FileFormatError if a position, a charge or the cell is not finite."""
+    for what, values in (("position", frame.positions), ("charge", frame.charges)):
+        bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+        if bad.size:
+            raise FileFormatError(
+                f"{where}: the {what} of atom {bad[0]} of {len(values)} is NaN or infinite, and would spread to all "
+                "results: repair the file, or leave that frame out."
+            )
+    if not np.isfinite(frame.cell).all():
+        raise FileFormatError(f"{where}: its cell holds NaN or infinity: give cell=…, three rows in Å.")
+    return frame
 
 
 @contextmanager

@@ -80,7 +80,7 @@ def test_refusals(xyz, tmp_path):
     with pytest.raises(InputError, match="three rows of three finite numbers"):
         gh.read_frames(xyz, cell=[4.0, 4.0, 60.0])
     broken = tmp_path / "broken.xyz"
-    broken.write_text("3\nframe\nNa 0 0 0\n")
+    broken.write_text("1\nframe\nNa 0 0 zero\n")
     with pytest.raises(FileFormatError, match=r"ASE cannot read all frames of it .*: take it off"):
         list(gh.read_frames(broken, charges={"Na": 1}, cell=CELL))
     table = tmp_path / "table.csv"

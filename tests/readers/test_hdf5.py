@@ -1,6 +1,7 @@
 """HDF5 schema version 1: files made by h5py alone are read; what is wrong with a file is said in one sentence."""
 
 import json
+import struct
 
 import h5py
 import numpy as np
@@ -159,6 +160,38 @@ def test_a_claim_of_petabytes_is_refused_before_allocation(tmp_path):
         file["field/cell"] = np.eye(3)
     with pytest.raises(FileFormatError, match="chunks are missing"):
         gh.read(tmp_path / "huge.h5")
+
+
+@pytest.mark.parametrize(("counts", "claim"), [((5, 4, 6), (10**6,) * 3), ((5, 4, 6), (50, 40, 60)), ((2, 3), (9, 3))])
+def test_a_header_that_lies_is_refused_before_allocation(stored, counts, claim):
+    """Values and positions of atoms, in one piece."""
+    path = stored(chunks=None)
+    pack = struct.Struct(f"<{len(counts)}Q").pack
+    path.write_bytes(path.read_bytes().replace(pack(*counts), pack(*claim)))
+    with pytest.raises(FileFormatError, match=r"field\.h5: (cannot be read as HDF5|\S+ announces \d+ bytes)"):
+        gh.read(path)
+
+
+def test_a_chunk_that_announces_gigabytes_is_refused_before_allocation(tmp_path):
+    with h5py.File(tmp_path / "huge.h5", "w") as file:
+        file.attrs["format"], file.attrs["version"] = "gpuhomog", 1
+        data = file.create_dataset("field/values", (800, 800, 800), "f8", chunks=(800, 800, 800), compression="gzip")
+        data.attrs["quantity"] = "scalar"
+        data.id.write_direct_chunk((0, 0, 0), bytes(100))
+        file["field/cell"] = np.eye(3)
+    with pytest.raises(FileFormatError, match="field/values announces 4096000000 bytes, and 100 are stored"):
+        gh.read(tmp_path / "huge.h5")
+
+
+def test_a_description_that_was_never_written_is_refused(stored):
+    """HDF5 would give zeros: an origin that nobody chose."""
+
+    def unwritten(file):
+        del file["field/origin"]
+        file.create_dataset("field/origin", (3,), "f8")
+
+    with pytest.raises(FileFormatError, match="field/origin announces 24 bytes, and 0 are stored"):
+        gh.read(stored(change=unwritten))
 
 
 def test_a_truncated_file_is_refused(stored):

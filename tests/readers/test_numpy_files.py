@@ -187,6 +187,28 @@ def test_damaged_archives_are_refused(tmp_path):
         gh.read(path)
 
 
+@pytest.mark.parametrize(("at", "flag"), [(6, 1), (8, 99)])
+def test_archives_of_a_kind_that_is_not_read_are_refused(tmp_path, at, flag):
+    """Encrypted, or compressed in another way, by the header of the last member, in the directory too."""
+    path = tmp_path / "rho.npz"
+    np.savez(path, values=VALUES, cell=CELL)
+    content = bytearray(path.read_bytes())
+    for begin, shift in ((content.rindex(b"PK\x03\x04"), 0), (content.rindex(b"PK\x01\x02"), 2)):
+        content[begin + at + shift] = flag
+    path.write_bytes(bytes(content))
+    with pytest.raises(FileFormatError, match=r"rho\.npz: (the archive is damaged|cell\.npy)"):
+        gh.read(path)
+
+
+def test_a_header_that_python_cannot_read_is_refused(tmp_path):
+    path = save_npy(tmp_path, VALUES)
+    content = path.read_bytes()
+    for old, new in ((b"}", b" "), (b"(", b" "), (b"'shape': (", b"'shape': -"), (b"{", b"[" * 1)):
+        path.write_bytes(content.replace(old, new, 1))
+        with pytest.raises(FileFormatError, match=r"\.npy: the header of its array cannot be read"):
+            gh.read(path)
+
+
 def test_nan_is_refused(tmp_path):
     array = VALUES.copy()
     array[1, 2, 3] = np.nan

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from plot_files import plot_file
 
 import gpuhomog as gh
 import gpuhomog.readers
@@ -152,3 +153,25 @@ def test_progress_is_told(tmp_path):
         gh.read(DATA / "NaCl_slab_charge_density.cube.gz")
     label, done, total = told[-1]
     assert "NaCl_slab" in label and done == total == 48 * 48 * 352
+
+
+@pytest.mark.parametrize("dtype", [None, np.float32])
+@pytest.mark.parametrize("name", ["x.cube", "x.cube.gz", "CHGCAR", "x.npz", "x.pp"])
+def test_values_that_a_conversion_makes_infinite_are_refused(tmp_path, name, dtype):
+    """Each is a number in the file, and none in the unit of the field."""
+    path, huge = tmp_path / name, "1.5e308"
+    if name == "x.npz":
+        np.savez(path, values=np.full((1, 1, 2), 1.5e308), cell=np.eye(3), quantity="electron_density", unit="1/bohr^3")
+    elif name == "x.pp":
+        text = plot_file(np.full((1, 1, 2), 0.25), (10.2, 0, 0, 0, 0, 0), plot_num=9)
+        path.write_text(text.rstrip().rsplit(None, 1)[0] + f" {huge}\n")
+    elif name == "CHGCAR":
+        path.write_text(f"c\n1.0\n0.5 0 0\n0 1 0\n0 0 1\nH\n1\nDirect\n0 0 0\n\n1 1 2\n 0.5 {huge}\n")
+    else:
+        text = CUBE.replace("0.25", huge).encode()
+        path.write_bytes(gzip.compress(text) if name.endswith("gz") else text)
+    quantity = "electron_density" if name.startswith("x.cube") else None
+    with pytest.raises(InputError, match=r"too large|values are NaN or infinite|\d.e\+308"):
+        gh.read(path, quantity=quantity, dtype=dtype)
+    with pytest.raises(InputError, match=r"too large|values are NaN or infinite"):
+        gh.read(path, quantity=quantity, dtype=dtype, max_memory="4GB").mean()

@@ -136,6 +136,15 @@ def test_a_table_cut_at_a_row_or_inside_its_last_number_is_refused(tmp_path, pro
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".json"])
+def test_tables_that_are_no_text_are_refused(tmp_path, profile, suffix):
+    path = tmp_path / f"p{suffix}"
+    gh.write(profile, path)
+    path.write_bytes(path.read_bytes().replace(b"uantity", b"u\xffntity", 1))
+    with pytest.raises(FileFormatError, match=rf"p{suffix}: is not"):
+        gh.read_profile(path)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json"])
 def test_other_versions_are_refused(tmp_path, profile, suffix):
     path = tmp_path / f"p{suffix}"
     gh.write(profile, path)
