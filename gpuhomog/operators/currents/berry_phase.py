@@ -6,8 +6,10 @@
 
 Equation 10 has another normalization (module eigenstates). A phase is defined up to 2π, so P up to a quantum, e f in
 one dimension (56): given is the branch nearest to a reference, and the quantum. Errors fall as 1/n_k²: centres and
-phases are those of n_k and n_k/2 points extrapolated (Richardson), their uncertainty the difference to n_k points. C is
-a whole number at any mesh that is fine enough to tell. Where φ changes by more than π/2 from one parameter to the next,
+phases are those of n_k and n_k/2 points extrapolated (Richardson), their uncertainty the difference to n_k points: on
+a fine mesh a bound (of seeded models with n_k = 32 the error is 0.03 of it in the median), on a coarse one no estimate
+of what both miss (n_k = 8: one error in nine is larger than twice it). C is a whole number at any mesh that is fine
+enough to tell. Where φ changes by more than π/2 from one parameter to the next,
 it is not known how it got there, and it is refused.
 
 The electron centre moves by +a where -e flows along +x: ∫ J dt = -e f.

@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import hypot, isfinite, nan, pi, sqrt
+from math import hypot, isfinite, nan
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -37,6 +37,7 @@ from ...units import times_length
 from ..profiles.bulk import (
     Period,
     between_two,
+    kernel_over_window,
     resolve_periods,
     scatter_around,
     spread_positions,
@@ -381,7 +382,7 @@ class _TwoBulks:
         above = np.std([self.kernel(self.x[0], u) for u in self.around[1]], axis=0)
         if all(self.periods):  # as of a surface: see fluctuations there
             below, above = (
-                np.maximum(spread, scatter * min(1.0, period.length / (sqrt(pi) * self.eps)) ** 0.5)
+                np.maximum(spread, scatter * kernel_over_window(self.eps, period.length))
                 for spread, scatter, period in zip((below, above), self.scatters, self.periods, strict=True)
                 if period
             )

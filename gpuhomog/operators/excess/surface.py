@@ -39,7 +39,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import hypot, isfinite, nan, pi, sqrt
+from math import hypot, isfinite, nan
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -48,7 +48,7 @@ from numpy.typing import NDArray
 from ...averaging_kernels import gaussian_tail
 from ...errors import AdvisedError, InputError, KernelError, check_word
 from ...field import Field
-from ...results import Measurement, Profile, Result, Tables, between_positions
+from ...results import Measurement, Profile, Result, Tables, between_positions, difference
 from ...units import CHARGE, times_length
 from ..profiles.bulk import (
     N_SPREAD,
@@ -56,6 +56,7 @@ from ..profiles.bulk import (
     Body,
     Period,
     find_body,
+    kernel_over_window,
     resolve_period,
     scatter_around,
     spread_positions,
@@ -488,12 +489,12 @@ class _Sides:
     def fluctuations(self) -> Array:
         """(4,) standard deviations of the kernel estimates, beyond reach of the spread.
 
-        Positions within eps see the same charge, so their spread says little. Where there is a period a, the kernel
-        averages √π eps/a means over one, which may be independent. Without one, kernels of eps/16 and eps/4 fit in many
-        places; the power law through their standard deviations is carried on to eps.
+        Positions within eps see the same charge, so their spread says little. Where there is a period, that of means
+        over one tells it, as the kernel averages over more layers, or fewer. Without one, kernels of eps/16 and eps/4
+        fit in many places; the power law through their standard deviations is carried on to eps.
         """
         if self.period:
-            return self.scatter_of_periods * min(1.0, self.period.length / (sqrt(pi) * self.eps)) ** 0.5
+            return self.scatter_of_periods * kernel_over_window(self.eps, self.period.length)
         wide, narrow = self.eps / 4, max(self.eps / 16, 2 * self.body.line.spacing)
         if wide < 2 * narrow:
             return np.zeros(4)
@@ -575,11 +576,33 @@ class _Sides:
         """σ_low, σ_high and the first moments: uncertain by the spread over x_b, by the period, and by the line."""
         if self.period is None:
             return self.not_defined(self.reason or "the bulk has no period")
-        here, drift = self.period_estimates(np.array([self.x_b]))[0], np.zeros(4)
-        if self.period.uncertainty > 0:
-            longer = replace(self, period=Period(self.period.length + self.period.uncertainty))
-            drift = np.abs(longer.period_estimates(np.array([self.x_b]))[0] - here)
-        return self.measured(here, self.scatter_of_periods, drift, self.of_line, self.noise_of_window)
+        here = self.period_estimates(np.array([self.x_b]))[0]
+        return self.measured(here, self.scatter_of_periods, self.drift, self.of_line, self.noise_of_window)
+
+    @cached_property
+    def drift(self) -> Array:
+        """(4,) changes of the estimates by period windows with the period's own uncertainty."""
+        if self.period is None or self.period.uncertainty == 0:
+            return np.zeros(4)
+        at, longer = np.array([self.x_b]), replace(self, period=Period(self.period.length + self.period.uncertainty))
+        return np.abs(longer.period_estimates(at)[0] - self.period_estimates(at)[0])
+
+    def at_the_cut(self, leading: list[Measurement]) -> tuple[Measurement, Measurement]:
+        """C(x_b), and what the bulk adds to it; what all of C is off by is in the mean of C over a period, too."""
+        line = self.body.line
+        unresolved = line.unresolved_at(self.x_b)
+        below: Array = np.where(line.position < self.x_b, 1.0, 0.0)
+        error = hypot(line.uncertainty, line.noise_of(below), unresolved)
+        cut = Measurement(float(line.cumulative(self.x_b)), self.unit, error)
+        if not leading[0].defined:
+            return cut, Measurement.not_defined(self.unit, leading[0].reason or "")
+        if self.period is None:
+            return cut, difference(leading[0], cut)
+        reach = self.period.length / 2
+        weights, _ = line.weights_of_window(self.x_b - reach, self.x_b + reach, self.x_b)
+        of_means = float(self.scatter_of_periods[0]), float(self.drift[0]), line.rounding
+        error = hypot(*of_means, line.noise_of(weights - below), unresolved)
+        return cut, Measurement(float(leading[0]) - float(cut), self.unit, error)
 
     @cached_property
     def scatter_of_periods(self) -> Array:
@@ -630,12 +653,9 @@ class _Sides:
                 if by_partition[2].defined:
                     by_partition[2:] = by_kernel[2:]
         leading = by_period if self.period else by_kernel
-        cut, total, dipole = float(line.cumulative(self.x_b)), line.total, first_moment(line, self.origins[0])
+        total, dipole = line.total, first_moment(line, self.origins[0])
         closure, dipole_closure = self._closures(leading, total, dipole) if side == "both" else (None, None)
-        of_cut = line.noise_of(np.where(line.position < self.x_b, 1.0, 0.0))
-        bulk_part = Measurement.not_defined(unit, self.reason or "")
-        if leading[0].defined:
-            bulk_part = Measurement(float(leading[0]) - cut, unit, hypot(line.uncertainty, of_cut))
+        cut, bulk_part = self.at_the_cut(leading)
         charged = profile.quantity == "charge_density" and x_surface is None
         step = {
             "step": kind.title.lower(),
@@ -652,7 +672,7 @@ class _Sides:
             **_of_sides(side, "_partition", by_partition),
             total=Measurement(total, unit, hypot(line.rounding, line.noise_of(np.ones(len(line.values))))),
             dipole=Measurement(dipole, self.moment_unit, first_moment_error(line, self.origins[0])),
-            cut=Measurement(cut, unit, hypot(line.uncertainty, of_cut)),
+            cut=cut,
             bulk_part=bulk_part,
             estimator="period window" if self.period else "kernel",
             x_b=self.x_b,

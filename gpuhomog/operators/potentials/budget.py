@@ -524,22 +524,35 @@ def _fraction_beyond(surfaces: _Surfaces, x: Array) -> Array:
 class _Errors:
     """What is not sure of the charges [e/Å^2] and moments [e/Å] of the surfaces.
 
-    charge   of sums of charge; sigma: of σ_L and σ_R, with their change over x_b
-    moment   of sums of moments; d: of D_L and D_R, with their change over x_b
+    charge, moment  of sums over the line
+    sigma, d        of σ_L and σ_R, of D_L and D_R: these, and how they change over x_b
+    here, s1        of σ_s and S1: sums, and what the grid does not resolve at x_b
+    m1, m2          of M1 and M2; of whole periods, what all of C is off by cancels in them
     """
 
     charge: float
     moment: float
     sigma: float
     d: float
+    here: float
+    s1: float
+    m1: float
+    m2: float
 
     @classmethod
     def of(cls, surfaces: _Surfaces) -> _Errors:
         """From the line's own uncertainty and the spreads over x_b."""
-        charge, lever = surfaces.line.uncertainty, abs(surfaces.lever)
-        moment = hypot(first_moment_error(surfaces.line), charge * lever)
+        line, lever = surfaces.line, abs(surfaces.lever)
+        charge, unresolved = line.uncertainty, line.unresolved_at(surfaces.x_b)
+        moment = hypot(first_moment_error(line), charge * lever)
         sigma, d = surfaces.spread
-        return cls(charge, moment, hypot(sigma, charge), hypot(d, sigma * lever, moment))
+        of_d = hypot(d, sigma * lever, moment)
+        m1, m2 = hypot(sigma, charge, unresolved), 2 * of_d
+        if surfaces.period is not None:
+            m1 = hypot(sigma, line.rounding, unresolved)
+            m2 = 2 * hypot(d, line.rounding * surfaces.period.length, unresolved * line.spacing)
+        here, s1 = hypot(charge, unresolved), hypot(moment, unresolved * lever)
+        return cls(charge, moment, hypot(sigma, charge), of_d, here, s1, m1, m2)
 
 
 @dataclass(frozen=True)
@@ -633,12 +646,12 @@ def _budget(
         length=surfaces.length,
         **_charges_and_moments(surfaces, error),
         R_sigma=finite(here.R_sigma, with_r * error.sigma),
-        minus_R_M1=_volts(here.minus_R_M1, with_r * error.sigma),
+        minus_R_M1=_volts(here.minus_R_M1, with_r * error.m1),
         minus_sigma_depth=_volts(here.depth, abs(surfaces.lever) * error.sigma),
         D_L_over_2eps0=_volts(surfaces.d_low, error.d),
         D_R_over_2eps0=_volts(surfaces.d_high, error.d),
-        M2_over_4eps0=_volts(surfaces.m2 / 2, error.d),
-        M2_printed=_volts(surfaces.m2, 2 * error.d),
+        M2_over_4eps0=_volts(surfaces.m2 / 2, error.m2 / 2),
+        M2_printed=_volts(surfaces.m2, error.m2),
         order_1_over_R=_volts(here.next, of_next),
         mean_order_1_over_R=_volts(mean.next, of_next),
         sum=finite(here.total, hypot(of_direct, of_bulk, here.beyond)),
@@ -672,10 +685,10 @@ def _budget(
 def _charges_and_moments(surfaces: _Surfaces, error: _Errors) -> dict[str, Any]:
     """Of both surfaces and of the bulk between them."""
     return {
-        "sigma_s": Measurement(surfaces.sigma_s, CHARGE, error.charge),
-        "S1": Measurement(surfaces.s1, MOMENT, error.moment),
-        "M1": Measurement(surfaces.m1, CHARGE, error.sigma),
-        "M2": Measurement(surfaces.m2, MOMENT, 2 * error.d),
+        "sigma_s": Measurement(surfaces.sigma_s, CHARGE, error.here),
+        "S1": Measurement(surfaces.s1, MOMENT, error.s1),
+        "M1": Measurement(surfaces.m1, CHARGE, error.m1),
+        "M2": Measurement(surfaces.m2, MOMENT, error.m2),
         "sigma_L": Measurement(surfaces.sigma_low, CHARGE, error.sigma),
         "sigma_R": Measurement(surfaces.sigma_high, CHARGE, error.sigma),
         "D_L": Measurement(surfaces.d_low, MOMENT, error.d),

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import log10
+from math import hypot, log10
 from typing import Any, ClassVar
 
 import numpy as np
@@ -43,7 +43,7 @@ from ...reduction import JOIN, PLANES_AT_ONCE, Arrays, Reduction
 from ...results import Measurement, Result, Tables
 from ...units import FOUR_PI_KAPPA
 from ..excess.charge_profile import check_charge
-from .cylinder import Cylinder, end_weights, phases_at, places_of, planes_whole, stretch_of
+from .cylinder import GREGORY, Cylinder, end_weights, phases_at, places_of, planes_whole, stretch_of
 from .cylinder_kernel import Array, disc_average_factor, disc_weight
 from .cylinder_sums import N_SIDES
 from .cylinder_table import classes_of, in_plane_wavevectors, khat_of_classes
@@ -73,7 +73,9 @@ class DeviationDecay(Result):
     exponent  of R, with the standard error of the fit; not defined where the values are rounding
     expected  that of a crystal: -1/2 at a point, -3/2 of the mean over moving discs, -1/2 of F1's fixed one
     decades   of R that the fit covers
-    limit     of Φ^[Δρ] at the point for R = ∞ [V]; the mean over a disc has the limit 0
+    limit     of Φ^[Δρ] at the point for R = ∞ [V]; the mean over a disc has the limit 0. Uncertain by what end weights
+              of one order more and one less change; of order 1 by what those of a smooth field do, or, where it was
+              asked for and planes are sheets, by rounding
     average   "point", "disc" or "fixed-disc"
     fraction  R1/R of a fixed disc; None for the others
     x_b       [Å]
@@ -159,9 +161,16 @@ def deviation_decay(
     (plane,), _ = places_of(cylinder, x_b, first, last)
     lengths, waves = _waves(field, cylinder, np.asarray(in_plane, dtype=np.float64))
     weights = _plane_weights(cylinder, int(plane), order, first, last, side)
-    lengths, waves = _structure(lengths, waves * weights[:, None])
     distance = cylinder.step * np.abs(np.arange(cylinder.n) - int(plane)).astype(float)
-    limit = float((waves * np.exp(-np.outer(distance, lengths[0])) / (2 * lengths[0])).sum())
+    others = [order - 1, order + 1] if order > 1 else [GREGORY] if end_weights is None else []
+    changes = [_plane_weights(cylinder, int(plane), one, first, last, side) - weights for one in others]
+    of_order = [float(_limit(lengths, waves * change[:, None], distance).sum()) for change in changes]
+    n_waves = lengths.shape[1]
+    lengths, waves = _structure(lengths, waves * weights[:, None])
+    terms = _limit(lengths, waves, distance)
+    limit = float(terms.sum())
+    left_out = NEGLIGIBLE * (n_waves - len(lengths[0])) * float(np.abs(terms).max())
+    limit_error = hypot(*of_order, field.precision * float(np.abs(terms).sum()), left_out)
     at_each = _of_fixed_disc(lengths, distance, fraction) if average == FIXED_DISC else _of(average, lengths, distance)
     values = np.array([float((waves * at_each(float(R))).sum()) for R in wanted]) - (limit if average == POINT else 0.0)
     binned, rms = _binned(wanted, values)
@@ -183,7 +192,7 @@ def deviation_decay(
         exponent=exponent,
         expected=AVERAGES[average],
         decades=decades,
-        limit=Measurement(limit, "V"),
+        limit=Measurement(limit, "V", limit_error),
         average=average,
         x_b=cylinder.step * int(plane),
         in_plane=np.asarray(in_plane, dtype=np.float64),
@@ -271,6 +280,14 @@ def _structure(lengths: Array, waves: Array) -> tuple[Array, Array]:
     if not kept.any():
         raise InputError("The planes have no structure: Φ of Δρ is zero at every R.")
     return lengths[:, kept], waves[:, kept]
+
+
+def _limit(lengths: Array, waves: Array, distance: Array) -> Array:
+    """(n, classes) what each wave adds to Φ^[Δρ] at the point for R = ∞: ρ_g e^{-gd}/2g, times what planes weigh."""
+    g = np.where(lengths[0] > 0, lengths[0], 1.0)
+    return np.asarray(
+        np.where(lengths[0] > 0, waves * np.exp(-np.outer(distance, g)) / (2 * g), 0.0)
+    )  # the mean of the planes is no part of it
 
 
 def _plane_weights(cylinder: Cylinder, x_b: int, order: int, first: int, last: int, side: str) -> Array:

@@ -49,7 +49,8 @@ SURE_UNCERTAINTY = 0.002  # relative standard uncertainty below which a period i
 LIKELY_UNCERTAINTY = 0.02
 SURE_PERIODS = 3.0
 NOISELESS_MISMATCH = 2e-3  # below: what does not repeat is displaced layers, not noise
-SEARCH_ARTEFACT = 1e-3  # relative range of the local periods that the steps of the search leave in a perfect crystal
+FINE_STEP = 0.004  # ratio of neighbouring lags - 1 where local periods are compared: a parabola is 1e-5 off
+STEADY = 1e-3  # relative range of the local periods below which they tell no more than the drift
 DRIFTING = 5e-4  # relative difference of the periods of the ends and the middle of a window, above which it is cut
 FALSE_ALARM = 1e-6  # probability that noise alone fits as well, over all windows and lags tried
 LIKELY_FALSE_ALARM = 1e-3
@@ -200,20 +201,30 @@ def _thinned(profile: Profile, n: int) -> tuple[NDArray[np.float64], NDArray[np.
 
 
 def _local_mismatch(
-    values: NDArray[np.float64], spectrum: NDArray[np.complexfloating], lag: float, periodic: bool
+    values: NDArray[np.float64],
+    spectrum: NDArray[np.complexfloating],
+    lag: float,
+    periodic: bool,
+    width: int | None = None,
 ) -> NDArray[np.float64]:
-    """m(x, lag) at every window start; NaN where the window oscillates too weakly. The lag in samples."""
+    """m(x, lag) at every window start; NaN where the window oscillates too weakly. In samples: lag, half a window.
+
+    The mean of f(u + lag) - f(u) and of f(u) - f(u - lag) over the two halves of the window: between samples they
+    differ, and a mirrored profile has them in the other order.
+    """
     n = len(values)
     whole = n if periodic else 2 * n - 2
-    shifted = np.fft.irfft(spectrum * np.exp(2j * np.pi * lag / whole * np.arange(len(spectrum))), whole)[:n]
-    width = max(2, round(lag))
-    difference = shifted - values
+    turns = np.exp(2j * np.pi * lag / whole * np.arange(len(spectrum)))
+    width = width or max(2, round(lag))
+    ahead = np.fft.irfft(spectrum * turns, whole)[:n] - values
+    behind = values - np.fft.irfft(spectrum * turns.conj(), whole)[:n]
     if periodic:
-        difference = np.concatenate([difference, difference[:width]])
+        behind = np.roll(behind, -width)
+        ahead, behind = (np.concatenate([part, part[:width]]) for part in (ahead, behind))
         around = np.concatenate([values, values[: 2 * width]]) if 2 * width <= n else np.tile(values, 2)
     else:
-        difference, around = difference[: max(0, n - width)], values
-    v_difference = _moving_variance(difference, width)
+        ahead, behind, around = ahead[: max(0, n - width)], behind[width:], values
+    v_difference = (_moving_variance(ahead, width) + _moving_variance(behind, width)) / 2
     v_values = _moving_variance(around, 2 * width, detrend=True)
     count = min(len(v_difference), len(v_values), n)
     v_difference, v_values = v_difference[:count], v_values[:count]
@@ -342,9 +353,12 @@ def _refine(profile: Profile, search: _Search, run: _Run) -> PeriodEstimate:
     if run.all_around:
         count = round(search.length / lag)
         return _fixed_by_the_cell(profile, search, run, count)
+    local = _periods_about(search, run, lag)
+    if np.isfinite(local).any():
+        lag = float(np.nanmedian(local))
     first, stop, mismatch = _core(search, run, lag)
     start = search.start + first * search.step
-    window = (start, start + (stop - first - 1) * search.step + 2 * lag)
+    window = (start, start + (stop - first + 2 * max(2, round(lag / search.step)) - 2) * search.step)
     positions, values = _samples(profile, window)
     n_harmonics = _count_harmonics(profile, positions, values, lag)
     fit = _fit_period(positions, values, lag, n_harmonics)
@@ -369,7 +383,7 @@ def _refine(profile: Profile, search: _Search, run: _Run) -> PeriodEstimate:
             (value, error), uncertainty = fit, float(np.hypot(fit[1], drift))
             window = (float(kept[0]), float(kept[-1]))
     n_core = (window[1] - window[0]) / value
-    unsteady = _unsteadiness(local, run, first, stop, lag, mismatch)
+    unsteady = _unsteadiness(local[first - run.first : stop - run.first], lag, mismatch)
     uncertainty = float(np.hypot(uncertainty * over_normal(n_core - 1), unsteady))
     odds = _false_alarm(search, mismatch, n_core * value, n_core)
     relative = uncertainty / value
@@ -439,6 +453,24 @@ def _local_periods(search: _Search, run: _Run) -> NDArray[np.float64]:
         vertex = (x_left + x_middle) / 2 - down * (x_right - x_left) / (2 * (up - down))
     valid = np.isfinite(vertex) & (vertex > x_left) & (vertex < x_right)
     return np.where(valid, vertex, x_middle)
+
+
+def _periods_about(search: _Search, run: _Run, lag: float) -> NDArray[np.float64]:
+    """Lag of least mismatch in windows of one width, two lags, at every start of a run; NaN where it is not known.
+
+    Windows of one width are the same ones seen from the other end of the profile, and their mismatch is smooth in the
+    lag: that of windows two lags wide has steps where these take in a sample more.
+    """
+    width = max(2, round(lag / search.step))
+    starts = np.arange(run.first, run.first + run.count) % len(search.values)
+    shorter, middle, longer = (
+        _local_mismatch(search.values, search.spectrum, factor * lag / search.step, search.periodic, width)
+        for factor in (1 - FINE_STEP, 1.0, 1 + FINE_STEP)
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        vertex = lag * (1 + FINE_STEP * (shorter - longer) / (2 * (shorter - 2 * middle + longer)))
+    vertex[~(shorter - 2 * middle + longer > 0)] = np.nan
+    return np.where(starts < len(vertex), vertex[np.minimum(starts, len(vertex) - 1)], np.nan)
 
 
 def _without_second_period(search: _Search, run: _Run) -> _Run:
@@ -605,16 +637,16 @@ def _drift(positions: NDArray[np.float64], values: NDArray[np.float64], period: 
     return float(np.ptp(fitted))
 
 
-def _unsteadiness(local: NDArray[np.float64], run: _Run, first: int, stop: int, lag: float, mismatch: float) -> float:
-    """Half the range of the local periods in the core, beyond what the steps of the search leave.
+def _unsteadiness(local: NDArray[np.float64], lag: float, mismatch: float) -> float:
+    """Half the range of the local periods in the core, where it is more than its drift would show.
 
     A surface that relaxes drags all layers of a thin slab along; how much those in the core still differ tells how
     far they are from the bulk. Where noise makes the mismatch, local periods tell nothing, and this is 0.
     """
-    if mismatch > NOISELESS_MISMATCH:
+    known = local[np.isfinite(local)]
+    if mismatch > NOISELESS_MISMATCH or len(known) == 0:
         return 0.0
-    core = local[first - run.first : stop - run.first]
-    return max(0.0, float(np.ptp(core)) - SEARCH_ARTEFACT * lag) / 2
+    return max(0.0, float(np.ptp(known)) - STEADY * lag) / 2
 
 
 def over_normal(freedom: float) -> float:

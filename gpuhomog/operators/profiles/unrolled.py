@@ -52,6 +52,8 @@ BY_CHANCE = 0.005
 """How often noise may be taken for matter by its halves."""
 FLATNESS, FLATNESS_SPREAD = 0.5615, 0.4511
 """Geometric over arithmetic mean of the power of noise, exp(-γ); and what it scatters times √n, exp(-γ)√(π²/6 - 1)."""
+SHORTEST_WAVES = 8
+"""Part of all waves, the shortest ones, by which those that the grid does not resolve are judged."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,6 +178,24 @@ class Unrolled:
         waves = coefficients / (1j * wavevectors) * (1 - np.sinc(wavevectors * self.spacing / np.pi))
         here, aside = (waves * np.exp(np.outer([0.0, 0.5j * self.spacing], wavevectors))).sum(axis=1).real
         return float(np.hypot(here, aside))
+
+    def unresolved_at(self, x: float) -> float:
+        """By how much C at one position may differ by what the samples do not tell; means of C over a period do not.
+
+        Bandlimited: waves beyond N/2 that are missing, and the ones within that stand for them, √2 times the amplitude
+        that the shortest waves have there: as spectra fall, a bound. Cells: t (h - t)/2 times the slope of the density,
+        t from the edge of the cell, which is the charge of a straight line less that of a constant.
+        """
+        if not self.start < x < self.end:
+            return 0.0
+        if self.sampling == CELL:
+            _, (cell,), (t,) = self._within(np.array([x]))
+            near = np.abs(np.diff(self.values[max(cell - 1, 0) : cell + 2])).max(initial=0.0) / self.spacing
+            return float(near * t * (self.spacing - t) / 2)
+        wavevectors, coefficients = self._modes
+        shortest = slice(len(wavevectors) - len(wavevectors) // SHORTEST_WAVES, None)
+        k, waves = wavevectors[shortest], coefficients[shortest] / (1j * wavevectors[shortest])
+        return float(np.sqrt(2.0) * np.abs(waves @ np.exp(1j * k * (x - self.start))))
 
     @cached_property
     def uncertainty(self) -> float:

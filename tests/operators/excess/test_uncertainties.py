@@ -53,7 +53,7 @@ def share_within(found):
 
 def test_surfaces():
     rng = np.random.default_rng(0)
-    found = {}
+    found, at_cut = {}, {}
     for number in range(20):
         a, n_cells, std = rng.uniform(3, 7), int(rng.integers(6, 20)), rng.uniform(0.25, 0.6)
         places, charges = neutral_cell(rng, a, int(rng.integers(2, 5)))
@@ -73,8 +73,13 @@ def test_surfaces():
             found.setdefault(f"low{name}", []).append((getattr(result, f"low{name}"), sigma))
             found.setdefault(f"high{name}", []).append((getattr(result, f"high{name}"), -sigma))
             found.setdefault(f"low_dipole{name}", []).append((getattr(result, f"low_dipole{name}"), moment))
+        cut = float(below(np.array([result.x_b]), *matter)[0][0])
+        at_cut.setdefault("cut", []).append((result.cut, cut))
+        at_cut.setdefault("bulk part", []).append((result.bulk_part, sigma - cut))
     shares = share_within(found)
     assert min(shares.values()) >= 0.95, shares
+    for name, (_, two, times) in shares_away(at_cut).items():
+        assert two >= 0.95 and times < 100, (name, two, times)
 
 
 def test_interfaces():
@@ -120,7 +125,7 @@ def shares_away(found):
 def test_bulks_whose_layers_differ(disorder):
     """What cells carry on average is the truth; those around x_b are 2 % off in strength, or 1 % in places."""
     found = {}
-    for number in range(40):
+    for number in range(64):
         rng = np.random.default_rng(number)
         a, std, step, vacuum = rng.uniform(3, 6), rng.uniform(0.3, 0.5), rng.uniform(0.2, 0.25), 8.0
         counts = rng.integers(9, 15, 2)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ranks import on_ranks
+from scipy.special import ndtr
 
 import gpuhomog as gh
 from gpuhomog.errors import InputError
@@ -340,3 +341,32 @@ def test_just_outside_a_face_no_bulk_is_looked_for(atoms, x_b):
     for number in (found.sum, found.mean, found.mean_direct):
         assert number.value == pytest.approx(found.exact_direct.value, abs=1e-9)
         assert number.uncertainty < 1e-8
+
+
+def test_what_a_coarse_grid_tells_at_one_position():
+    """σ_s, S1, M1 and M2 of planes whose charge is as sharp as the samples are apart, x_b anywhere in a period."""
+    rng = np.random.default_rng(3)
+    nodes, weights = np.polynomial.legendre.leggauss(200)
+    away = []
+    for _ in range(12):
+        period, sd = rng.uniform(3, 5), rng.uniform(0.3, 0.6)
+        ions = ((0.2, 0.3, sd), (-0.2, 0.3 + rng.uniform(0.3, 1.5), 1.1 * sd))
+        x_b = period * (4 + rng.uniform())
+        found = gh.potential_budget(slab(9, ions, period, sd * rng.uniform(0.6, 1.0)), x_b=x_b, period=period, origin=0)
+
+        def below(x, ions=ions, period=period):
+            """C and its integral."""
+            sums = np.zeros((2, np.size(x)))
+            for q, place, width in ions:
+                t = (np.reshape(x, -1) - place - period * np.arange(9)[:, None]) / width
+                share = ndtr(t)
+                sums += q * np.array([share.sum(0), width * (t * share + np.exp(-t * t / 2) / sqrt(2 * np.pi)).sum(0)])
+            return sums
+
+        ((charge,), (double,)), around = below(x_b), below(x_b + period * nodes)[0]
+        m2 = -(weights @ (period * nodes * (around - charge)))
+        truth = {"sigma_s": charge, "S1": x_b * charge - double, "M1": charge - weights @ around / 2, "M2": m2}
+        for name, value in truth.items():
+            number = getattr(found, name)
+            away.append(abs(number.value - value) / number.uncertainty)
+    assert np.mean(np.array(away) < 2) >= 0.95 and np.median(away) > 0.01, np.sort(away)

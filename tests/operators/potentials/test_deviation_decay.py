@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gaussian_charges import density
 from ranks import on_ranks
+from scipy.special import erfcx
 
 import gpuhomog as gh
 from gpuhomog.errors import InputError
@@ -161,3 +163,44 @@ def test_an_exponent_that_is_not_the_asymptotic_one_is_said_not_to_be():
     assert found.exponent.value < found.expected - 3 * found.exponent.uncertainty
     (remark,) = found.remarks
     assert remark.startswith("the exponent is not yet -1.5") and remark in str(found)
+
+
+def exact_limit(ions, vectors, point, x_b):
+    """(1/ε0) Σ_g e^{ig·s} ∫ ρ_g e^{-g|x - x_b|}/2g dx of Gaussian ions (charge, standard deviation, place)."""
+    m = np.stack(np.meshgrid(*[np.arange(-14, 15)] * 2, indexing="ij"), axis=-1).reshape(-1, 2)
+    waves = m[(m != 0).any(axis=1)] @ (2 * np.pi * np.linalg.inv(vectors).T)
+    g, total = np.linalg.norm(waves, axis=1), 0.0
+    for q, s, place in ions:
+        d = x_b - place[2]
+        halves = sum(erfcx((g * s * s + sign * d) / (np.sqrt(2) * s)) for sign in (-1, 1)) / 2
+        along = np.exp(-((d / s) ** 2) / 2) * halves * np.cos(waves @ (np.array(point) - place[:2]))
+        total += q * (np.exp(-((g * s) ** 2) / 2) * along / (2 * g)).sum()
+    return gh.units.FOUR_PI_KAPPA * total / abs(np.linalg.det(vectors))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_the_limit_of_gaussian_ions(dtype):
+    """In a closed form, within two uncertainties, whatever the planes are apart and the values are rounded to."""
+    rng, away = np.random.default_rng(4), []
+    for n in (40, 56, 64, 80):
+        ions = [(q, s, rng.uniform((0, 0, 6), (4, 4, 10))) for q, s in ((1.0, 0.5), (-1.0, 0.7), (0.5, 0.6))]
+        field = density((24, 24, n), np.diag([4.0, 4.0, 16.0]), ions, "p,p,o", (2, 2, 0), dtype=dtype)
+        x_b = 16.0 / n * round(rng.uniform(6, 10) * n / 16.0)
+        truth = exact_limit(ions, 4.0 * np.eye(2), (1.0, 2.0), x_b)
+        for order in (None, 3, 7):
+            how = {"x_b": x_b, "radii": np.geomspace(5, 60, 8), "in_plane": (0.25, 0.5), "end_weights": order}
+            found = gh.deviation_decay(field, "c", **how).limit
+            away.append(abs(found.value - truth) / found.uncertainty)
+            assert found.uncertainty < 0.2
+    assert max(away) < 2 and np.median(away) > 0.02, away
+
+
+def test_the_limit_of_sheets():
+    """Charge in planes is summed exactly with weights of order 1: what is left is rounding."""
+    sheet = np.zeros((1, 8, 3))
+    sheet[0, :, 0] = np.cos(2 * np.pi * np.arange(8) / 8)
+    field = gh.Field.from_array(sheet, np.diag([4.0, 4.0, 3.0]), quantity="charge_density")
+    found = gh.deviation_decay(field, "c", x_b=1.0, x_low=0.0, x_high=2.0, end_weights=1).limit
+    g = np.pi / 2
+    assert found.value == pytest.approx(gh.units.FOUR_PI_KAPPA * 0.5 * np.exp(-g) / (2 * g), rel=1e-12)
+    assert found.uncertainty < 1e-8

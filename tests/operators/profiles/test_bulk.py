@@ -3,9 +3,18 @@
 import numpy as np
 import pytest
 
+from gpuhomog.averaging_kernels import gaussian_tail
 from gpuhomog.errors import InputError
-from gpuhomog.operators.profiles.bulk import Period, resolve_period, resolve_periods, windows_around
+from gpuhomog.operators.profiles.bulk import (
+    Period,
+    kernel_over_window,
+    resolve_period,
+    resolve_periods,
+    windows_around,
+)
+from gpuhomog.operators.profiles.periods import find_periods
 from gpuhomog.operators.profiles.unrolled import Unrolled
+from gpuhomog.results import Profile
 
 LINE = Unrolled(0.0, 0.1, np.cos(np.pi * (np.arange(600) + 0.5) * 0.1) * np.linspace(0.9, 1.1, 600))  # period 2 Å
 
@@ -57,3 +66,43 @@ def test_the_mirrored_line_integrates_from_above(sampling):
     mirrored = line.mirrored()
     assert mirrored.density(-x[1:3]) == pytest.approx(line.density(x[1:3]))
     assert mirrored.cumulative(-x) == pytest.approx(line.total - line.cumulative(x), abs=1e-12)
+
+
+def crystal(seed):
+    """Profile of the matter of a slab of equal cells of Gaussian charges, and their period."""
+    rng = np.random.default_rng(seed)
+    a, n_cells, std, step = rng.uniform(3, 7), int(rng.integers(7, 20)), rng.uniform(0.3, 0.6), rng.uniform(0.1, 0.24)
+    places, charges = a * rng.uniform(0, 1, 3), rng.standard_normal(3)
+    charges -= charges.mean()
+    x = np.arange(int(n_cells * a / step)) * step
+    away = (x[:, None, None] - places - a * np.arange(n_cells)[:, None]) / std
+    return Profile(x, np.exp(-(away**2) / 2).sum(axis=1) @ charges, None, "scalar", len(x) * step, boundary="open"), a
+
+
+def test_a_mirrored_slab_has_the_same_period():
+    """And the same uncertainty, which holds and is small, as the layers are all equally far apart."""
+    for seed in range(5):
+        profile, a = crystal(seed)
+        values = profile.values[::-1]
+        image = Profile(profile.position, values, None, "scalar", profile.length, boundary="open")
+        (here,), (there,) = find_periods(profile, most=1), find_periods(image, most=1)
+        assert there.value == pytest.approx(here.value, rel=1e-10)
+        assert there.uncertainty == pytest.approx(here.uncertainty, rel=0.01)
+        assert abs(here.value - a) < 2 * here.uncertainty < 1e-4 * a
+
+
+@pytest.mark.parametrize("eps", [1.0, 2.4, 6.0])
+def test_what_a_kernel_and_a_window_see_of_layers_that_differ(eps):
+    """C is off by another number in each of 3000 layers: how its means scatter, by the sums that give charges."""
+    rng, period, per_layer = np.random.default_rng(1), 2.0, 16
+    off = np.repeat(rng.standard_normal(3000), per_layer)
+    line = Unrolled(0.0, period / per_layer, np.diff(off, prepend=0.0) * per_layer / period, "cell")
+    middles = np.arange(50.0, line.end - 50.0, 0.7)
+    near = [np.abs(line.position - x) < 6 * eps + 1 for x in middles]
+    start = [line.cumulative(line.position[some][0] - line.spacing / 2) for some in near]
+    kernel = [
+        first + (line.values[some] * gaussian_tail(line.position[some] - x, eps)).sum() * line.spacing
+        for first, some, x in zip(start, near, middles, strict=True)
+    ]
+    found = np.std(kernel) / np.std(line.window_mean(middles, period))
+    assert found == pytest.approx(kernel_over_window(eps, period), rel=0.03)

@@ -14,7 +14,7 @@ from scipy.special import erf
 import gpuhomog as gh
 from gpuhomog.errors import AccuracyWarning, InputError
 from gpuhomog.operators.profiles.between_points import cumulative_at, integral, values_at, window_mean
-from gpuhomog.operators.profiles.periods import _few
+from gpuhomog.operators.profiles.periods import over_normal
 
 DATA = Path(__file__).parents[2] / "data"
 
@@ -501,7 +501,7 @@ class TestPeriodsOfSlabs:
     def test_few_periods_widen_the_uncertainty(self):
         """Two-sided 95 % of Student's t with n - 1 degrees of freedom, from a printed table, over the normal 1.960."""
         for periods, table in ((3.0, 4.303), (4.0, 3.182), (6.0, 2.571), (31.0, 2.042)):
-            assert _few(periods) == pytest.approx(table / 1.960, rel=1e-3)
+            assert over_normal(periods - 1) == pytest.approx(table / 1.960, rel=1e-3)
 
 
 def test_layers_that_alternate_a_little_are_not_taken_for_equal_ones():
