@@ -390,11 +390,17 @@ def _is_flat(part: Part, axis: int, shape: Sequence[int]) -> bool:
 
 
 def filtered(
-    device: Device, values: Any, *multipliers: Multiplier, slab: Slab | None = None, comm: Comm | None = None
+    device: Device,
+    values: Any,
+    *multipliers: Multiplier,
+    slab: Slab | None = None,
+    comm: Comm | None = None,
+    largest: Callable[[], float] | None = None,
 ) -> list[Any]:
     """For each multiplier the values with every mode multiplied; new arrays in the memory order of the old one.
 
     slab, comm  where ranks share the values: the planes here, and who has the others; each gets its planes
+    largest     tells the largest magnitude of the values here, where it is known (Field.largest)
 
     Transforms are shared. Slabs are transformed within their planes, transposed, multiplied with whole lines across
     them, and go the same way back; where nothing depends on the modes across, nothing is sent. Raises InputError for
@@ -406,7 +412,7 @@ def filtered(
             f"Fourier modes of a {list(multipliers[0].shape)} grid need all its planes, but {list(values.shape)} "
             "points are here: say which slab they are, and who has the others."
         )
-    return _filtered(device, device.filter, values, multipliers, slab, comm)
+    return _filtered(device, device.filter, values, multipliers, slab, comm, largest)
 
 
 LARGEST_SUM = 2.0**96
@@ -416,9 +422,12 @@ SCALED = 20
 """Values beyond are divided by a power of two, so that the largest lies below 2^20."""
 
 
-def in_range(device: Device, values: Any, n: int, comm: Comm | None = None) -> tuple[Any, float]:
+def in_range(
+    device: Device, values: Any, n: int, comm: Comm | None = None, largest: Callable[[], float] | None = None
+) -> tuple[Any, float]:
     """Values of which n can be added up in their precision, and the power of two that they have been divided by; 1 as a
-    rule. With ranks the same power on all of them; collective.
+    rule. With ranks the same power on all of them; collective. Values of float32 are read once, unless it is known how
+    large they are.
 
     >>> from .device import choose_device
     >>> found, power = in_range(choose_device("cpu"), np.full((2, 2, 2), 3e38, np.float32), 8)
@@ -427,9 +436,14 @@ def in_range(device: Device, values: Any, n: int, comm: Comm | None = None) -> t
     """
     if values.dtype != np.float32:
         return values, 1.0
-    largest = max(abs(value) for value in device.extrema(values)) if values.size else 0.0
-    power = scale_of(max(comm.gather(largest)) if comm is not None else largest, n)
+    here = magnitude(device, values) if largest is None else largest()
+    power = scale_of(max(comm.gather(here)) if comm is not None else here, n)
     return (values, 1.0) if power == 1.0 else (values * values.dtype.type(1 / power), power)
+
+
+def magnitude(device: Device, values: Any) -> float:
+    """Largest |value| of those here, from one read; NaN if there is one."""
+    return float(np.abs(device.extrema(values)).max()) if values.size else 0.0
 
 
 def scale_of(largest: float, n: int) -> float:
@@ -438,18 +452,23 @@ def scale_of(largest: float, n: int) -> float:
 
 
 def rescaled(
-    device: Device, values: Any, n: int, work: Callable[[Any], Sequence[Any]], comm: Comm | None = None
+    device: Device,
+    values: Any,
+    n: int,
+    work: Callable[[Any], Sequence[Any]],
+    comm: Comm | None = None,
+    largest: Callable[[], float] | None = None,
 ) -> list[Any]:
     """What linear work makes of values, of which it adds up n, where they may be too large for that; collective.
 
     Raises InputError where what it makes is more than single precision holds.
     """
-    values, power = in_range(device, values, n, comm)
+    values, power = in_range(device, values, n, comm, largest)
     results = list(work(values))
     if power == 1.0:
         return results
-    largest = max((abs(value) for one in results if one.size for value in device.extrema(one)), default=0.0)
-    check_range(max(comm.gather(largest)) if comm is not None else largest, power)
+    found = max(magnitude(device, result) for result in results)
+    check_range(max(comm.gather(found)) if comm is not None else found, power)
     return [result * result.dtype.type(power) for result in results]
 
 
@@ -469,6 +488,7 @@ def _filtered(
     multipliers: Sequence[Multiplier],
     slab: Slab | None,
     comm: Comm | None,
+    largest: Callable[[], float] | None,
 ) -> list[Any]:
     """For each multiplier the filtered values: by the device, which takes those of slabs, or whole ones in C order."""
 
@@ -480,7 +500,7 @@ def _filtered(
             return [result.T for result in filter_whole(values.T, turned)]
         return list(filter_whole(values, multipliers))
 
-    return rescaled(device, values, prod(multipliers[0].shape), work, comm)
+    return rescaled(device, values, prod(multipliers[0].shape), work, comm, largest)
 
 
 SLOWEST_FIRST = ((0, 1, 2), (1, 0, 2), (2, 1, 0))
@@ -529,7 +549,12 @@ def _on_slabs(device: Device, values: Any, multipliers: Sequence[Multiplier], sl
 
 
 def convolved(
-    device: Device, values: Any, *multipliers: Multiplier, slab: Slab | None = None, comm: Comm | None = None
+    device: Device,
+    values: Any,
+    *multipliers: Multiplier,
+    slab: Slab | None = None,
+    comm: Comm | None = None,
+    largest: Callable[[], float] | None = None,
 ) -> list[Any]:
     """As `filtered`, with zeros behind the values: the multipliers are for a larger grid with the same steps.
 
@@ -539,7 +564,7 @@ def convolved(
     Only spectra of the padded planes are held, one for each multiplier but the last and one more: another axis is
     padded a few rows at a time, so an axis of zeros costs no memory there.
     """
-    return _filtered(device, device.convolve, values, multipliers, slab, comm)
+    return _filtered(device, device.convolve, values, multipliers, slab, comm, largest)
 
 
 def modes_of_rows(shape: tuple[int, int, int]) -> tuple[Modes, Modes, Modes]:

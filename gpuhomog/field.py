@@ -10,8 +10,9 @@ Vectors and tensors are several Fields. Values are indexed (a, b, c) whatever th
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .device import Device, choose_device
 from .errors import InputError, import_optional
-from .fft import Multiplier, convolved, filtered
+from .fft import Multiplier, convolved, filtered, magnitude
 from .grid import AXIS_NAMES, Grid, axis_index, parse_boundary
 from .parallel import Comm, Serial, Slab, agreed, fetch_planes
 from .reduction import Arrays, Reduction, extrema, plane_sums, reduced
@@ -132,7 +133,7 @@ class Field:
     def check_finite(self, name: str) -> None:
         """Raise InputError naming how many values are not finite and where the first is."""
         with agreed(self.comm):
-            if not self.values.size or np.isfinite(self.device.extrema(self.values)).all():
+            if np.isfinite(self.largest):
                 return
             bad = ~np.isfinite(self.device.to_host(self.values))
             first = np.argwhere(bad)[0]
@@ -142,6 +143,15 @@ class Field:
                 f"{[int(i) for i in first]}); they would spread to whole planes. Repair the data or leave it out."
             )
 
+    @cached_property
+    def largest(self) -> float:
+        """Largest |value| of those here; NaN if there is one."""
+        return magnitude(self.device, self.values)
+
+    def largest_of(self, values: Any) -> Callable[[], float]:
+        """What tells the largest |value| of an array: of the field's own without another look at them."""
+        return lambda: self.largest if values is self.values else magnitude(self.device, values)
+
     def derive(self, values: Any, step: str | Mapping[str, Any], **attributes: Any) -> Field:
         """A Field of new values made from this one, with one more provenance step.
 
@@ -149,7 +159,10 @@ class Field:
         attributes  of the new field that differ: grid, unit, quantity, slab, …
         """
         done = {"step": step} if isinstance(step, str) else dict(step)
-        return replace(self, values=values, provenance=(*self.provenance, done), **attributes)
+        derived = replace(self, values=values, provenance=(*self.provenance, done), **attributes)
+        if values is self.values and "largest" in vars(self):
+            vars(derived)["largest"] = self.largest
+        return derived
 
     def __add__(self, other: Field) -> Field:
         """The sum of two fields of one quantity on one grid, in the unit of the first; atoms are those of the first."""
@@ -276,7 +289,8 @@ class Field:
         if isinstance(self.values, Unread):
             return list(filtered_on_disk(self.values, multipliers, names))
         solve = filtered if multipliers[0].shape == self.grid.shape else convolved
-        return solve(self.device, self.values, *multipliers, slab=self.slab, comm=self.comm)
+        largest = self.largest_of(self.values)
+        return solve(self.device, self.values, *multipliers, slab=self.slab, comm=self.comm, largest=largest)
 
     def plane_sums(self, axis: int | str) -> NDArray[np.float64]:
         """(n_axis,) sum of the values over every plane of an axis, on every rank."""

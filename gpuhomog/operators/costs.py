@@ -141,8 +141,7 @@ def filter_cost(part: Field, shape: Sequence[int], n_results: int = 1, order: Se
     sent = {} if size == 1 else {"transpose": model.filter_bytes(stored, itemsize, size, n_results, halved)}
     spectra = (1 if n_results == 1 else 2) + (size > 1)  # before a transpose and after it
     peak = (spectra + n_results) * n_bytes + part.device.scratch_bytes
-    looked_at = n_bytes if itemsize == 4 else 0  # fft.in_range
-    return Cost(peak, n_results * n_bytes, round(passes * n_bytes) + looked_at, busy + looked_at, sent)
+    return Cost(peak, n_results * n_bytes, round(passes * n_bytes), busy, sent)
 
 
 def poisson_cost(part: Field, n_results: int = 1) -> Cost:

@@ -10,6 +10,7 @@ import pytest
 from ranks import on_ranks
 
 import gpuhomog as gh
+from gpuhomog.device.cpu import CPU
 from gpuhomog.errors import InputError
 from gpuhomog.fft import rescaled
 from gpuhomog.results import plain
@@ -124,6 +125,21 @@ def test_results_that_float32_does_not_hold_are_refused(tmp_path):
     with pytest.raises(InputError, match=sentence):
         gh.write(potential, tmp_path / "potential.npz")
     assert not (tmp_path / "potential.npz").exists()
+
+
+def test_how_large_values_are_is_found_once(monkeypatch):
+    """When they are checked for NaN; filters do not read them for it, in whatever unit or boundary."""
+    looks = []
+    extrema = CPU.extrema
+    monkeypatch.setattr(CPU, "extrema", lambda device, values: looks.append(1) or extrema(device, values))
+    field = large(dipole(), "charge_density", strength=1.0)
+    gh.average(field, gh.Ball(1.5), method="all modes")
+    gh.electrostatic_potential(field, "p,p,o")
+    gh.electric_field(field)
+    gh.disc_average(field, "c", 1.5)
+    assert len(looks) == 1
+    gh.average(replace(field, values=2 * field.values), gh.Ball(1.5), method="all modes")
+    assert len(looks) == 2
 
 
 def test_values_as_they_are_usually_are_not_touched(device):

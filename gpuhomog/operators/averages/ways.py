@@ -187,11 +187,11 @@ class Plan:
             values = device.pad(values, axis, before, own.n_local)
         return values
 
-    def filtered(self, values: Any, *kernels: Multiplier) -> list[Any]:
+    def filtered(self, values: Any, *kernels: Multiplier, largest: Callable[[], float] | None = None) -> list[Any]:
         """Every mode multiplied; values are on the grid of the multipliers, which may be another than the field's."""
         axis = self.field.slab.axis
         slab = self.slab_of(kernels[0].shape[axis])
-        return filtered(self.field.device, values, *kernels, slab=slab, comm=self.field.comm)
+        return filtered(self.field.device, values, *kernels, slab=slab, comm=self.field.comm, largest=largest)
 
     @cached_property
     def factors(self) -> tuple[tuple[AveragingKernel, ...], ...] | None:
@@ -761,7 +761,8 @@ class ByAllModes:
                 values.refuse("The gradient at every point", "give a larger spacing")
             modes = streamed.digest_of(*(np.abs(kernels[0].plane(i)) for i in (0, kernels[0].stored_shape[0] // 3)))
             return replace(plan.field, values=values).filtered(kernels, [f"{plan.kernel.name} average, modes {modes},"])
-        return [sampled(plan, one) for one in plan.filtered(plan.padded(values), *kernels)]
+        largest = plan.field.largest_of(values)  # zeros do not change it
+        return [sampled(plan, one) for one in plan.filtered(plan.padded(values), *kernels, largest=largest)]
 
 
 def sampled(plan: Plan, values: Any) -> Any:

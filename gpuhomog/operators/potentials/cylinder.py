@@ -161,7 +161,8 @@ class Cylinder:
         unit = self.grid.normal(self.normal)
         rows = reciprocal - np.outer(reciprocal @ unit, unit)
         disc = OfWavevector(rows, Disc(self.radius, self.edge).factor)
-        (averaged,) = convolved(field.device, whole, Multiplier((shape[0], shape[1], shape[2]), [disc]))
+        multiplier = Multiplier((shape[0], shape[1], shape[2]), [disc])
+        (averaged,) = convolved(field.device, whole, multiplier, largest=field.largest_of(whole))
         return as_split(field, slab, averaged)
 
 

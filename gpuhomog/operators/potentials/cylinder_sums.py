@@ -65,7 +65,8 @@ def cylinder_sums(field: Field, kernel: MarchFit | CylinderTable, axis: int | st
             return [device.cylinder_march(values, kernel, axis=normal, side=side)]
         return [device.cylinder_convolve(values, kernel, axis=normal, side=side)]
 
-    return rescaled(device, field.values, field.grid.shape[normal] * prod(kernel.shape), sums, comm)[0]
+    n = field.grid.shape[normal] * prod(kernel.shape)
+    return rescaled(device, field.values, n, sums, comm, field.largest_of(field.values))[0]
 
 
 def _padded(device: Device, values: Any, axis: int, n: int) -> Any:
