@@ -400,7 +400,7 @@ def filtered(
     """For each multiplier the values with every mode multiplied; new arrays in the memory order of the old one.
 
     slab, comm  where ranks share the values: the planes here, and who has the others; each gets its planes
-    largest     tells the largest magnitude of the values here, where it is known (Field.largest)
+    largest     tells the largest magnitude of the values here, where it is known (Field.largest_of)
 
     Transforms are shared. Slabs are transformed within their planes, transposed, multiplied with whole lines across
     them, and go the same way back; where nothing depends on the modes across, nothing is sent. Raises InputError for

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,9 @@ def test_an_option_that_is_missing_says_what_it_is(run):
 def test_titles_of_maps_have_uncertainties(slab):
     from gpuhomog.plots import plot_surface_map
 
-    result = gh.surface_map(gh.read(slab), "c")
+    read = gh.read(slab)
+    unequal = 1 + 1e-3 * np.sin(np.arange(256))  # layers: a perfect bulk leaves no uncertainty that print shows
+    result = gh.surface_map(replace(read, values=read.values * unequal), "c", x_b=16.0)
     titles = [axes.get_title() for axes in plot_surface_map(result).axes if axes.get_title()]
     assert len(titles) == 2 and all(" ± " in title and "Å$^{-2}$" in title for title in titles)
     assert float(titles[0].split("mean ")[1].split(" ±")[0]) == pytest.approx(0.3, abs=0.01)
