@@ -283,8 +283,14 @@ def test_surface_figure_shows_the_cumulative_charge_and_its_mean(slab):
     np.testing.assert_allclose(line_of(lower, colour=style.GREEN).get_ydata(), 0.3, atol=1e-3)  # up to the total
     assert (upper.get_ylabel(), lower.get_ylabel()) == ("charge density (e Å$^{-3}$)", "charge below (e Å$^{-2}$)")
     texts = [text.get_text() for text in lower.texts]
-    assert texts[0].startswith("σ low = 0.30000") and "±" in texts[0] and texts[0].endswith("e Å$^{-2}$")
-    assert texts[1].startswith("σ high = −0.30000")
+    assert texts[0] == "σ low = 0.300000 e Å$^{-2}$" and texts[1] == "σ high = −0.300000 e Å$^{-2}$"
+
+
+def test_surface_figure_shows_the_uncertainty_that_layers_leave(slab):
+    uneven = profile_of(slab.values * (1 + 0.02 * np.sin(np.arange(512))), 32.0)
+    lower = plots.plot_surface(uneven, gh.surface_charge(uneven)).axes[-1]
+    value, spread = lower.texts[0].get_text().removeprefix("σ low = ").removesuffix(" e Å$^{-2}$").split(" ± ")
+    assert abs(float(value) - 0.3) < 3 * float(spread) < 0.03
 
 
 def test_a_slab_across_the_edge_of_the_cell_is_drawn_whole(slab):
