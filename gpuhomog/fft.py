@@ -567,6 +567,16 @@ def convolved(
     return _filtered(device, device.convolve, values, multipliers, slab, comm, largest)
 
 
+def plane_spectra(device: Device, planes: Any) -> Any:
+    """(n_0, n_1, n_2//2 + 1) half spectra of planes over the last two axes, unnormalized, on the host.
+
+    Of float32 in single precision, and in double where their sums are more than that holds.
+    """
+    planes, power = in_range(device, planes, planes[0].size)
+    spectra = device.to_host(device.rfft_planes(planes))
+    return spectra if power == 1.0 else spectra.astype(np.complex128) * power
+
+
 def modes_of_rows(shape: tuple[int, int, int]) -> tuple[Modes, Modes, Modes]:
     """Integer modes along the stored axes, in the order in which rows of a spectrum have them."""
     n_0, n_1, n_2 = shape
@@ -584,13 +594,20 @@ class RowsOfModes:
     first point of the grid. Slabs are transposed once.
     """
 
-    def __init__(self, device: Device, values: Any, slab: Slab | None = None, comm: Comm | None = None) -> None:
+    def __init__(
+        self,
+        device: Device,
+        values: Any,
+        slab: Slab | None = None,
+        comm: Comm | None = None,
+        largest: Callable[[], float] | None = None,
+    ) -> None:
         own = Slab.of(values.shape[0]) if slab is None or comm is None or comm.size == 1 else slab
         self.order = SLOWEST_FIRST[own.axis]
         planes = values.transpose(self.order)
         n_1 = planes.shape[1]
         self.shape = own.n, n_1, planes.shape[2]
-        planes, self._power = in_range(device, planes, prod(self.shape), comm)
+        planes, self._power = in_range(device, planes, prod(self.shape), comm, largest)
         spectrum = device.rfft_planes(planes)
         self._rows = Slab.of(n_1, axis=1)
         if comm is not None and comm.size > 1:
@@ -630,18 +647,19 @@ def shell_powers(
     *,
     slab: Slab | None = None,
     comm: Comm | None = None,
+    largest: Callable[[], float] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Sums over shells of wavevectors, on every rank: (n_shells,) modes, their |k|, their |f~|²/N².
 
     values  (n_a, n_b, n_c); a rank's planes where ranks share them
     rows    (3, 3) reciprocal vectors [1/Å]
     width   of a shell [1/Å]: shell s holds the modes with |k| nearest to s times it; shell 0 is empty of k = 0
-    slab, comm  as in `filtered`
+    slab, comm, largest  as in `filtered`
 
     Both of k and -k count, so that by Parseval's theorem all powers add up to the variance. A mode N/2 of an even axis
     stands for both signs: its |k|² is the mean of the two. Slabs are transposed once.
     """
-    spectrum = RowsOfModes(device, values, slab, comm)
+    spectrum = RowsOfModes(device, values, slab, comm, largest)
     shape, n_2 = spectrum.shape, spectrum.shape[2]
     metric = _metric(rows)[np.ix_(spectrum.order, spectrum.order)]
     modes = spectrum.modes
@@ -650,8 +668,8 @@ def shell_powers(
     twice[0] = 1.0
     if n_2 % 2 == 0:
         twice[-1] = 1.0
-    largest = np.sqrt(sum(metric[i, i] * (n / 2) ** 2 for i, n in enumerate(shape)) * 3)
-    n_shells = int(np.rint(largest / width)) + 2
+    k_largest = np.sqrt(sum(metric[i, i] * (n / 2) ** 2 for i, n in enumerate(shape)) * 3)
+    n_shells = int(np.rint(k_largest / width)) + 2
     sums = spectrum.shell_sums(metric, signed, twice, width, n_shells)
     sums[2] /= float(shape[1] * shape[2]) ** 2
     if comm is not None and comm.size > 1:

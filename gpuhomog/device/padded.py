@@ -107,9 +107,8 @@ def _filtered_rows(device: Any, modes: Any, multiplier: Any, first_row: int) -> 
 def _filtered_lines(device: Any, modes: Any, multiplier: Any, first_row: int) -> Any:
     """Lines along axis 0 with zeros behind them, filtered and cut; the memory of the modes may be reused."""
     n_whole, m_0 = len(modes), multiplier.stored_shape[0]
-    return device.filter_lines(modes if m_0 == n_whole else device.pad(modes, 0, 0, m_0), multiplier, first_row)[
-        :n_whole
-    ]
+    whole = modes if m_0 == n_whole else device.pad(modes, 0, 0, m_0)
+    return device.filter_lines(whole, multiplier, first_row)[:n_whole]
 
 
 def _filter_modes(device: Any, modes: Any, multiplier: Any, first: int) -> None:

@@ -111,6 +111,20 @@ def test_spectra_of_large_values():
         np.testing.assert_allclose(*powers, rtol=1e-4, atol=1e-9 * powers[1].max())
 
 
+def test_waves_of_planes_of_large_values():
+    """Sums over a plane are more than float32 holds; potentials at points are float64."""
+    field = large(dipole(), "charge_density", strength=8e37)
+    assert float(np.abs(field.values).sum(axis=(0, 1), dtype=np.float64).max()) > 4e38
+    double = replace(field, values=field.values.astype(np.float64))
+    x_b = 2.0
+    for what in (
+        lambda f: gh.cylinder_potential(f, "c", 1.5, at=x_b).low,
+        lambda f: gh.deviation_decay(f, "c", x_b=x_b, average="point").values,
+    ):
+        found, expected = np.asarray(what(field)), np.asarray(what(double))
+        assert np.abs(found - expected).max() < BOUND * np.abs(expected).max()
+
+
 def test_results_that_float32_does_not_hold_are_refused(tmp_path):
     field = large(dipole(), "charge_density", "periodic", strength=1e36, step=20.0)
     sentence = "more than float32 holds .* take the field as float64, or in another unit"
@@ -137,6 +151,7 @@ def test_how_large_values_are_is_found_once(monkeypatch):
     gh.electrostatic_potential(field, "p,p,o")
     gh.electric_field(field)
     gh.disc_average(field, "c", 1.5)
+    gh.scales(field)
     assert len(looks) == 1
     gh.average(replace(field, values=2 * field.values), gh.Ball(1.5), method="all modes")
     assert len(looks) == 2

@@ -351,7 +351,13 @@ def _shells(whole: Field) -> Spectrum:
             norm *= float(np.mean(weight**2))
     shortest = shortest_wavevector(grid)
     modes, k_sum, power = shell_powers(
-        whole.device, values, grid.reciprocal, shortest / SHELLS, slab=whole.slab, comm=whole.comm
+        whole.device,
+        values,
+        grid.reciprocal,
+        shortest / SHELLS,
+        slab=whole.slab,
+        comm=whole.comm,
+        largest=whole.largest_of(values),
     )
     filled = modes > 0
     square = float(power.sum()) / norm + mean**2

@@ -417,7 +417,7 @@ def _shells_of_field(density: Field, centre: Array, reach: float) -> _Shells:
     if isinstance(values, Unread):
         spectrum = RowsOnDisk(values, NUMBERS_A_MODE)
     else:
-        spectrum = RowsOfModes(density.device, values, density.slab, density.comm)
+        spectrum = RowsOfModes(density.device, values, density.slab, density.comm, density.largest_of(values))
     at = grid.fractional(centre)
     order, modes, shape = spectrum.order, spectrum.modes, spectrum.shape
     rows = grid.reciprocal

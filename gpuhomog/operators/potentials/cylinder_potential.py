@@ -41,7 +41,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...device import Device
 from ...errors import InputError, check_word
-from ...fft import in_range
+from ...fft import plane_spectra
 from ...field import Field
 from ...grid import AXIS_NAMES, axis_index
 from ...parallel import Slab
@@ -389,8 +389,7 @@ def _plane_spectra(cylinder: Cylinder, here: NDArray[np.int64], wanted: _Wanted)
             chunk = arranged[start - slab.start : stop - slab.start]
             for axis, n in enumerate(cylinder.padded, start=1):
                 chunk = device.pad(chunk, axis, 0, n) if n > chunk.shape[axis] else chunk
-            chunk, power = in_range(device, chunk, chunk[0].size)
-            spectra = device.to_host(device.rfft_planes(chunk)).astype(complex).reshape(stop - start, -1) * power
+            spectra = plane_spectra(device, chunk).reshape(stop - start, -1)
             for plane, spectrum in zip(range(start, stop), spectra, strict=True):
                 add(flat, plane, spectrum)
         return (sums,)

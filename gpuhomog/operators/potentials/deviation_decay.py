@@ -35,7 +35,7 @@ from numpy.typing import ArrayLike
 
 from ...device import Device
 from ...errors import InputError, check_word
-from ...fft import in_range
+from ...fft import plane_spectra
 from ...field import Field
 from ...grid import AXIS_NAMES, OPEN, axis_index
 from ...parallel import Slab
@@ -261,8 +261,7 @@ def _waves(field: Field, cylinder: Cylinder, point: Array) -> tuple[Array, Array
         arranged = values.transpose(cylinder.order_of_axes)
         sums = np.zeros((slab.n_local, lengths.shape[1]))
         for start in range(0, slab.n_local, PLANES_AT_ONCE):
-            planes, power = in_range(device, arranged[start : start + PLANES_AT_ONCE], of_class.size)
-            spectra = device.to_host(device.rfft_planes(planes)).astype(complex) * power
+            spectra = plane_spectra(device, arranged[start : start + PLANES_AT_ONCE])
             for plane, spectrum in enumerate(spectra.reshape(len(spectra), -1), start=start):
                 sums[plane] = np.bincount(of_class, (spectrum * phases).real, lengths.shape[1])
         return (sums,)
@@ -285,9 +284,8 @@ def _structure(lengths: Array, waves: Array) -> tuple[Array, Array]:
 def _limit(lengths: Array, waves: Array, distance: Array) -> Array:
     """(n, classes) what each wave adds to Φ^[Δρ] at the point for R = ∞: ρ_g e^{-gd}/2g, times what planes weigh."""
     g = np.where(lengths[0] > 0, lengths[0], 1.0)
-    return np.asarray(
-        np.where(lengths[0] > 0, waves * np.exp(-np.outer(distance, g)) / (2 * g), 0.0)
-    )  # the mean of the planes is no part of it
+    terms = waves * np.exp(-np.outer(distance, g)) / (2 * g)
+    return np.asarray(np.where(lengths[0] > 0, terms, 0.0))  # the mean of the planes is no part of it
 
 
 def _plane_weights(cylinder: Cylinder, x_b: int, order: int, first: int, last: int, side: str) -> Array:
