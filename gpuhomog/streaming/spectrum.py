@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from ..device import Device
 from ..errors import InputError
-from ..fft import SLOWEST_FIRST, Multiplier, check_range, modes_of_rows, scale_of
+from ..fft import SLOWEST_FIRST, Multiplier, check_range, magnitude, modes_of_rows, scale_of
 from ..parallel import Slab, agreed, transpose
 from ..progress import task
 from ..reduction import extrema, plane_sums
@@ -74,10 +74,9 @@ def filtered_on_disk(values: Unread, multipliers: Sequence[Multiplier], names: S
     shape = (slab.n_local, m_1, m_2 // 2 + 1)
     n_bytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
     check_room(run.folder, comm, len(names) * n_bytes, len(names) * values.nbytes, f"{names[0]} of {stream.title}")
-    power = _power(values, stored[0].stored_shape)
     with agreed(comm):
         files = [Scratch(run.folder, shape, dtype) for _ in names]
-        _transformed(values, files[-1], order, (m_1, m_2), power)
+    power = _fill(values, files[-1], order, stored[0].stored_shape)
     for target, multiplier in zip(files, stored, strict=True):
         _multiplied(stream, files[-1], target, multiplier)
     made = []
@@ -121,10 +120,9 @@ class RowsOnDisk:
         shape = (stream.slab.n_local, n_1, n_2 // 2 + 1)
         n_bytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
         check_room(stream.run.folder, stream.comm, n_bytes, 0, f"spectrum of {stream.title}")
-        self._power = _power(values, self.shape)
         with agreed(stream.comm):
             self._file = Scratch(stream.run.folder, shape, dtype)
-            _transformed(values, self._file, self.order, (n_1, n_2), self._power)
+        self._power = _fill(values, self._file, self.order, self.shape)
 
     def __iter__(self) -> Iterator[tuple[int, NDArray[np.complex128]]]:
         device = self._stream.device
@@ -168,23 +166,33 @@ def _pieces(start: int, stop: int, m_1: int, m_2: int, dtype: np.dtype[Any]) -> 
     return [slice(first, min(first + count, stop)) for first in range(start, stop, count)]
 
 
-def _power(values: Unread, stored: Sequence[int]) -> float:
-    """The power of two that values are divided by (fft.in_range); collective."""
-    if values.dtype != np.float32:
-        return 1.0
-    largest = max(abs(float(one[0])) for one in values.reduce(extrema()))
-    return scale_of(largest, int(np.prod(stored, dtype=object)))
+def _fill(values: Unread, target: Scratch, order: tuple[int, int, int], stored: Sequence[int]) -> float:
+    """The spectrum of each plane into the target, and the power of two that it was divided by (fft.in_range).
+
+    How large the values are is seen on the way, so that they are read once; again where they were too large for their
+    precision. Collective.
+    """
+    comm = values.stream.comm
+    with agreed(comm):
+        largest = _transformed(values, target, order, (stored[1], stored[2]), 1.0)
+    power = scale_of(max(comm.gather(largest)), int(np.prod(stored, dtype=object)))
+    if power != 1.0:
+        with agreed(comm):
+            _transformed(values, target, order, (stored[1], stored[2]), power)
+    return power
 
 
 def _transformed(
     values: Unread, target: Scratch, order: tuple[int, int, int], padded: tuple[int, int], power: float
-) -> None:
-    """The spectrum of each of this rank's planes, divided by the power."""
-    stream, (m_1, m_2) = values.stream, padded
+) -> float:
+    """Put the spectrum of each of this rank's planes, divided by the power; the largest |value|, of float32 alone."""
+    stream, (m_1, m_2), largest = values.stream, padded, 0.0
     device, slab = stream.device, stream.slab
     with task(f"transforming {stream.title}", slab.n_local) as advance:
         for planes, chunk in chunks_in_order(values, PIECES_HELD * _piece_bytes(m_1, m_2, values.dtype.itemsize)):
             stacked = chunk.transpose(order)
+            if values.dtype == np.float32:
+                largest = max(largest, magnitude(device, chunk))
             for some in _pieces(0, planes.n_local, m_1, m_2, values.dtype):
                 piece = device.pad(device.pad(stacked[some], 1, 0, m_1), 2, 0, m_2)
                 if power != 1.0:
@@ -193,6 +201,7 @@ def _transformed(
                 first = planes.start - slab.start + some.start
                 target.put(slice(first, first + len(spectrum)), slice(0, m_1), spectrum)
             advance(planes.n_local)
+    return largest
 
 
 def _multiplied(stream: Stream, source: Scratch, target: Scratch, multiplier: Multiplier) -> None:
@@ -268,7 +277,7 @@ def _planes_of(
             spectrum = device.asarray(source.get(here, slice(0, m_1)))
             result[some] = device.irfft_planes(spectrum, (some.stop - some.start, m_1, m_2))[:, :n_1, :n_2]
         if power != 1.0 and result.size:
-            check_range(max(abs(value) for value in device.extrema(result)), power)
+            check_range(magnitude(device, result), power)
             result *= result.dtype.type(power)
         return result.transpose(order)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from planes_read import planes_read
 from ranks import on_ranks
 
 import gpuhomog as gh
@@ -98,6 +99,16 @@ def test_large_values_that_are_read_by_planes(name, tmp_path):
     unread = gh.read(tmp_path / "field.npz", max_memory="4GB", dtype=np.float32, device="cpu")
     found = operator(unread).values[:, :, :]
     assert np.abs(found - expected).max() < BOUND * np.abs(expected).max()
+
+
+@pytest.mark.parametrize(("strength", "times"), [(1.0, 1), (LARGE, 2)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_values_on_the_disk_are_read_once_unless_they_are_large(dtype, strength, times, tmp_path):
+    gh.write(large(noise(), strength=strength), tmp_path / "field.npz")
+    unread = gh.read(tmp_path / "field.npz", max_memory="4GB", dtype=dtype, device="cpu")
+    read = planes_read(unread)
+    gh.write(gh.average(unread, gh.Ball(1.5), method="all modes"), tmp_path / "average.npz")
+    assert read() == SHAPE[unread.slab.axis] * (times if dtype == np.float32 else 1)
 
 
 def test_spectra_of_large_values():
